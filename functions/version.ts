@@ -1,0 +1,48 @@
+/** A version: immutable, content-addressed code and configuration of a function. */
+import { createHash } from "node:crypto";
+import type { FunctionConfig } from "./manifest.ts";
+
+/** One uploaded source file: its path relative to the source root and the SHA-256 of its bytes in hex. */
+export interface SourceFile {
+  path: string;
+  sha256: string;
+  bytes: number;
+}
+
+export interface Version {
+  tenant: string;
+  functionName: string;
+  /** Digest of configuration and sources, see `versionDigest`. */
+  version: string;
+  config: FunctionConfig;
+  /** Path of the entry file relative to the source root. */
+  entry: string;
+  files: SourceFile[];
+  /** Digest of the bundle in the artefact store, and of its source map. */
+  bundle: string;
+  sourceMap: string;
+  bundleBytes: number;
+  createdAtMs: number;
+}
+
+/**
+ * The content address of a version: SHA-256 over the configuration, the entry and the digest of every file, in a
+ * canonical order. The same input gives the same version on every machine.
+ */
+export function versionDigest(config: FunctionConfig, entry: string, files: readonly SourceFile[]): string {
+  const sorted = files.map(({ path, sha256 }) => [path, sha256]).sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+  return createHash("sha256")
+    .update(JSON.stringify([canonical(config), entry, sorted]))
+    .digest("hex");
+}
+
+/** The same value with the keys of every object sorted, so that equal values have equal JSON. */
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, canonical(inner)]),
+  );
+}
