@@ -1,0 +1,120 @@
+/** The configuration of a gateway or worker process. Every variable is described in docs/CONFIGURATION.md. */
+import { hostname, totalmem } from "node:os";
+import { resolve } from "node:path";
+import { type Environment, EnvironmentReader } from "./environment.ts";
+import { parseRedisUrl } from "./redis-url.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** Unix user ids are 32 bits, and the highest one means "no user". */
+const HIGHEST_UID = 4_294_967_294;
+
+export interface WorkerConfig {
+  /** Names this worker in logs and spans. */
+  workerId: string;
+  /** Most sandboxes at once, whatever their state. */
+  maxSandboxes: number;
+  /** Blank sandboxes kept ready. */
+  prewarmed: number;
+  /** Most memory that all sandboxes together may be promised. */
+  memoryBudgetBytes: number;
+  /** How long an instance may stay loaded without a call. */
+  idleMs: number;
+  /** Sandboxes run as host users `uidBase` to `uidBase + uidCount - 1`, one user each. */
+  uidBase: number;
+  uidCount: number;
+  /** `auto` takes `fork` where its self-test passes, else `exec`. */
+  launcher: "auto" | "fork" | "exec";
+}
+
+export interface Config {
+  redisUrl: string;
+  dataDir: string;
+  artifactsDir: string;
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  /** How clients reach the gateway, without a slash at its end; null: derive it from the address it listens on. */
+  publicUrl: string | null;
+  maxBodyBytes: number;
+  maxHeaderBytes: number;
+  /** Most bytes of a reply that is buffered, and of one that is streamed. */
+  maxReplyBytes: number;
+  maxStreamBytes: number;
+  /** How long a call may wait for a worker. */
+  queueWaitMs: number;
+  /** File with the API key that the gateway registers for the tenant `main` at its start. */
+  bootstrapKeyFile: string | null;
+  worker: WorkerConfig;
+}
+
+/**
+ * Configuration out of environment variables, defaults filled in. Paths are absolute.
+ * @throws ConfigError naming every variable that is wrong.
+ */
+export function loadConfig(env: Environment): Config {
+  const read = new EnvironmentReader(env);
+  const dataDir = resolve(read.text("SANDPIPER_DATA_DIR") ?? ".sandpiper");
+  const keyFile = read.text("SANDPIPER_BOOTSTRAP_KEY_FILE");
+  const config: Config = {
+    redisUrl: redisUrl(read, dataDir),
+    dataDir,
+    artifactsDir: resolve(read.text("SANDPIPER_ARTIFACTS_DIR") ?? `${dataDir}/artifacts`),
+    host: read.text("SANDPIPER_HOST") ?? "127.0.0.1",
+    port: read.integer("SANDPIPER_PORT", { fallback: 8787, min: 0, max: 65_535 }),
+    publicUrl: read.httpUrl("SANDPIPER_PUBLIC_URL"),
+    maxBodyBytes: read.integer("SANDPIPER_MAX_BODY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
+    maxHeaderBytes: read.integer("SANDPIPER_MAX_HEADER_BYTES", { fallback: 16 * KIB, min: KIB, max: MIB }),
+    maxReplyBytes: read.integer("SANDPIPER_MAX_REPLY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
+    maxStreamBytes: read.integer("SANDPIPER_MAX_STREAM_BYTES", { fallback: 20 * MIB, min: 0 }),
+    queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
+    bootstrapKeyFile: keyFile && resolve(keyFile),
+    worker: workerConfig(read),
+  };
+  read.finish();
+  return config;
+}
+
+function workerConfig(read: EnvironmentReader): WorkerConfig {
+  const config: WorkerConfig = {
+    workerId: read.text("SANDPIPER_WORKER_ID") ?? `${hostname()}-${process.pid}`,
+    maxSandboxes: read.integer("SANDPIPER_MAX_SANDBOXES", { fallback: 128, min: 1, max: 10_000 }),
+    prewarmed: read.integer("SANDPIPER_PREWARMED", { fallback: 4, min: 0, max: 1_000 }),
+    memoryBudgetBytes: read.integer("SANDPIPER_MEMORY_BUDGET_BYTES", {
+      fallback: Math.floor(machineMemoryBytes() / 2),
+      min: 64 * MIB,
+    }),
+    idleMs: read.integer("SANDPIPER_IDLE_MS", { fallback: 300_000, min: 0 }),
+    uidBase: read.integer("SANDPIPER_UID_BASE", { fallback: 700_000, min: 1_000, max: HIGHEST_UID }),
+    uidCount: read.integer("SANDPIPER_UID_COUNT", { fallback: 65_536, min: 1, max: HIGHEST_UID }),
+    launcher: read.choice("SANDPIPER_LAUNCHER", ["auto", "fork", "exec"], "auto"),
+  };
+  if (config.uidBase + config.uidCount - 1 > HIGHEST_UID) {
+    read.problem("SANDPIPER_UID_COUNT", `must end below ${HIGHEST_UID + 1} when added to SANDPIPER_UID_BASE`);
+  }
+  if (config.uidCount < config.maxSandboxes) {
+    read.problem("SANDPIPER_UID_COUNT", "must be at least SANDPIPER_MAX_SANDBOXES: every sandbox is a user of its own");
+  }
+  if (config.prewarmed > config.maxSandboxes) {
+    read.problem("SANDPIPER_PREWARMED", "must be at most SANDPIPER_MAX_SANDBOXES");
+  }
+  return config;
+}
+
+/** `REDIS_URL`, or the socket of the private Redis that `npm start` runs in the data directory. */
+function redisUrl(read: EnvironmentReader, dataDir: string): string {
+  const url = read.text("REDIS_URL");
+  if (url === null) return `unix://${dataDir}/redis.sock`;
+  try {
+    parseRedisUrl(url);
+  } catch (error) {
+    read.problem("REDIS_URL", (error as Error).message);
+  }
+  return url;
+}
+
+/** The machine's memory, or this process's cgroup limit where that is smaller. */
+function machineMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}

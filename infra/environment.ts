@@ -1,0 +1,69 @@
+/** Reads settings out of environment variables and gathers everything that is wrong with them. */
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Says which variables are wrong and what each accepts. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`The configuration is wrong:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+/** One pass over an environment: every getter notes what is wrong and goes on; `finish` throws if anything was. */
+export class EnvironmentReader {
+  readonly #env: Environment;
+  readonly #problems: string[] = [];
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  /** The value of a variable, or null when it is unset or empty. */
+  text(name: string): string | null {
+    return this.#env[name] || null;
+  }
+
+  integer(name: string, bounds: { fallback: number; min: number; max?: number }): number {
+    const { fallback, min, max = Number.MAX_SAFE_INTEGER } = bounds;
+    const text = this.text(name);
+    if (text === null) return fallback;
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    this.problem(name, `must be a whole number from ${min} to ${max}`);
+    return fallback;
+  }
+
+  choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+    const text = this.text(name);
+    if (text === null) return fallback;
+    const found = choices.find((choice) => choice === text);
+    if (found !== undefined) return found;
+    this.problem(name, `must be one of ${choices.join(", ")}`);
+    return fallback;
+  }
+
+  /** An absolute http or https URL without query and fragment, and without a slash at its end; null when unset. */
+  httpUrl(name: string): string | null {
+    const text = this.text(name);
+    if (text === null) return null;
+    const url = URL.parse(text);
+    if (url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username) {
+      return url.href.replace(/\/+$/, "");
+    }
+    this.problem(name, "must be an http:// or https:// URL without user, query and fragment");
+    return null;
+  }
+
+  /** Notes that a variable is wrong. The value is left out: it may be a secret. */
+  problem(name: string, what: string): void {
+    this.#problems.push(`${name} ${what}`);
+  }
+
+  /** @throws ConfigError naming every variable that is wrong. */
+  finish(): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+  }
+}

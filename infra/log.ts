@@ -1,0 +1,130 @@
+/**
+ * Log lines of Sandpiper's own processes: JSON when piped, for people on a terminal. Written to standard error, so that
+ * standard output stays what a command promises.
+ */
+
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LEVELS)[number];
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** A logger that adds these fields to every line. */
+  child(fields: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  /** Which process speaks: "gateway", "worker". */
+  service: string;
+  /** Lines below it are dropped; default `SANDPIPER_LOG_LEVEL`, else info. */
+  level?: LogLevel;
+  /** For people rather than for machines; default: when standard error is a terminal. */
+  human?: boolean;
+  write?: (line: string) => void;
+  now?: () => Date;
+}
+
+/** Fields with such names are never written out. */
+const SECRET_NAME = /secret|password|passwd|token|authorization|cookie|api-?_?key$/i;
+/** Longest text in one field; what a tenant or a client sent may be long. */
+const MAX_TEXT_LENGTH = 8_192;
+
+/** A logger for one process. Logging never throws. */
+export function createLogger(options: LoggerOptions): Logger {
+  const threshold = LEVELS.indexOf(options.level ?? levelOf(process.env.SANDPIPER_LOG_LEVEL));
+  const human = options.human ?? process.stderr.isTTY === true;
+  const write = options.write ?? ((line: string) => void process.stderr.write(line));
+  const now = options.now ?? (() => new Date());
+
+  function make(inherited: LogFields): Logger {
+    const at =
+      (level: LogLevel) =>
+      (message: string, fields: LogFields = {}) => {
+        if (LEVELS.indexOf(level) < threshold) return;
+        const time = now().toISOString();
+        const shown = presentable({ ...inherited, ...fields });
+        write(
+          human
+            ? humanLine(time, level, options.service, message, shown)
+            : jsonLine({ time, level, service: options.service, message: shorten(message), ...shown }),
+        );
+      };
+    return {
+      debug: at("debug"),
+      info: at("info"),
+      warn: at("warn"),
+      error: at("error"),
+      child: (fields) => make({ ...inherited, ...fields }),
+    };
+  }
+  return make({});
+}
+
+/** Text with every control character, C1 and line and paragraph separators included, as a visible escape. */
+export function escapeControls(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function levelOf(text: string | undefined): LogLevel {
+  return LEVELS.find((level) => level === text) ?? "info";
+}
+
+/** JSON escapes C0 controls by itself; a terminal that shows the line must not meet the others either. */
+function jsonLine(record: Record<string, unknown>): string {
+  return `${escapeControls(JSON.stringify(record))}\n`;
+}
+
+function humanLine(time: string, level: LogLevel, service: string, message: string, fields: LogFields): string {
+  const rest = Object.entries(fields).map(([name, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return ` ${escapeControls(name)}=${escapeControls(text)}`;
+  });
+  return `${time.slice(11, 23)} ${level.padEnd(5)} ${service}: ${escapeControls(shorten(message))}${rest.join("")}\n`;
+}
+
+/** The fields as plain JSON values: secrets masked, errors spelled out, long text cut, undefined left out. */
+function presentable(fields: LogFields): Record<string, unknown> {
+  const shown: Record<string, unknown> = Object.create(null);
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) shown[name] = SECRET_NAME.test(name) ? "***" : presentableValue(value, 0);
+  }
+  return shown;
+}
+
+function presentableValue(value: unknown, depth: number): unknown {
+  if (typeof value === "string") return shorten(value);
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "function" || typeof value === "symbol") return `[${typeof value}]`;
+  if (value === null || typeof value !== "object") return value;
+  if (depth >= 4) return "[...]";
+  if (value instanceof Error) return presentableError(value, depth);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "[invalid date]" : value.toISOString();
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (Array.isArray(value)) return value.slice(0, 100).map((item) => presentableValue(item, depth + 1));
+  const shown: Record<string, unknown> = Object.create(null);
+  for (const [name, inner] of Object.entries(value).slice(0, 100)) {
+    shown[name] = SECRET_NAME.test(name) ? "***" : presentableValue(inner, depth + 1);
+  }
+  return shown;
+}
+
+function presentableError(error: Error, depth: number): Record<string, unknown> {
+  return {
+    name: error.name,
+    message: shorten(error.message),
+    ...("code" in error && { code: presentableValue(error.code, depth + 1) }),
+    ...(error.stack && { stack: shorten(error.stack) }),
+    ...(error.cause !== undefined && { cause: presentableValue(error.cause, depth + 1) }),
+  };
+}
+
+function shorten(text: string): string {
+  return text.length <= MAX_TEXT_LENGTH ? text : `${text.slice(0, MAX_TEXT_LENGTH)}... (${text.length} characters)`;
+}
