@@ -7,14 +7,57 @@ export const MEMORY_CLASSES_MIB = [64, 128, 256, 512, 1024, 2048] as const;
 /** A function's or tenant's name: it is part of URLs and of Redis keys, so nothing else may pass. */
 export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
+/** A variable's name as POSIX has it. `__proto__` is refused: as a key of an object it is not one like the others. */
+export const ENV_NAME_PATTERN = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Most environment variables of one function, and the longest value of one in characters. */
+export const MAX_ENV_VARIABLES = 256;
+export const MAX_ENV_VALUE_LENGTH = 32_768;
+
+/** The descriptions are for editors, which show them through the JSON schema, and for the reference in docs/FUNCTIONS.md. */
 export const functionConfigSchema = z.strictObject({
-  $schema: z.string().optional(),
-  name: z.string().regex(NAME_PATTERN, "1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'"),
-  entry: z.string().min(1).max(512).default("index.ts"),
-  memoryMiB: z.literal(MEMORY_CLASSES_MIB).default(128),
-  timeoutMs: z.int().min(1).max(900_000).default(10_000),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).default({}),
+  $schema: z
+    .string()
+    .optional()
+    .meta({ description: "The JSON schema of this file, for editors. Not used otherwise." }),
+  name: z
+    .string()
+    .regex(NAME_PATTERN, "1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'")
+    .meta({ description: "The function's name, part of its URL: 1 to 63 of a-z, 0-9 and '-'.", examples: ["hello"] }),
+  entry: z
+    .string()
+    .min(1)
+    .max(512)
+    .default("index.ts")
+    .meta({ description: "The module that exports the handler, relative to this file.", examples: ["src/index.ts"] }),
+  memoryMiB: z
+    .literal(MEMORY_CLASSES_MIB)
+    .default(128)
+    .meta({ description: "Memory of one instance in MiB. A function that needs more ends as out_of_memory." }),
+  timeoutMs: z
+    .int()
+    .min(1)
+    .max(900_000)
+    .default(10_000)
+    .meta({ description: "Longest time of one call in milliseconds. A call that takes longer ends as timeout." }),
+  env: z
+    .record(
+      z.string().regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'"),
+      z
+        .string()
+        .max(MAX_ENV_VALUE_LENGTH)
+        .regex(/^[^\0]*$/, "no NUL characters"),
+    )
+    .refine((env) => Object.keys(env).length <= MAX_ENV_VARIABLES, `at most ${MAX_ENV_VARIABLES} variables`)
+    .default({})
+    .meta({ description: "Environment variables: the handler's `env`, and `process.env` inside the function." }),
 });
 
 /** Everything that is configured of a function, defaults filled in. */
 export type FunctionConfig = Omit<z.output<typeof functionConfigSchema>, "$schema">;
+
+/** The JSON schema (draft 2020-12) of `sandpiper.jsonc`: what may be written, so fields with a default are optional. */
+export function configJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(functionConfigSchema, { io: "input", unrepresentable: "throw" });
+  return { ...schema, title: "Sandpiper function", description: "A function of Sandpiper: sandpiper.jsonc" };
+}
