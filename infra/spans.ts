@@ -1,5 +1,5 @@
 /** Finished spans as plain small objects, for whoever keeps them (see `onSpans` in telemetry.ts). */
-import { type Attributes, SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { type AttributeValue, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { type ExportResult, ExportResultCode, hrTimeToMilliseconds } from "@opentelemetry/core";
 import { BatchSpanProcessor, type ReadableSpan, type SpanExporter, type SpanProcessor } from "@opentelemetry/sdk-trace";
 
@@ -8,17 +8,19 @@ const BATCH_DELAY_MS = 100;
 /** More finished spans than this wait for nobody: they are dropped. */
 const MAX_WAITING_SPANS = 8_192;
 
+type PlainValue = string | number | boolean;
+
 export interface SpanData {
   traceId: string;
   spanId: string;
-  /** null for the root of a trace. */
-  parentSpanId: string | null;
+  /** Absent for the root of a trace. */
+  parentSpanId?: string;
   name: string;
   kind: "internal" | "server" | "client" | "producer" | "consumer";
-  /** Unix time in milliseconds, with a fraction. */
-  startUnixMs: number;
-  durationMs: number;
-  attributes: Attributes;
+  /** Unix time in milliseconds, with a fraction if the span was started with one. */
+  startMs: number;
+  endMs: number;
+  attributes: Record<string, PlainValue | PlainValue[]>;
   status: "unset" | "ok" | "error";
   statusMessage?: string;
   /** The process that made it: "gateway", "worker". */
@@ -72,15 +74,33 @@ function toSpanData(span: ReadableSpan, process: { service: string; instanceId: 
   return {
     traceId,
     spanId,
-    parentSpanId: span.parentSpanContext?.spanId ?? null,
+    ...(span.parentSpanContext && { parentSpanId: span.parentSpanContext.spanId }),
     name: span.name,
     kind: KINDS[span.kind],
-    startUnixMs: hrTimeToMilliseconds(span.startTime),
-    durationMs: hrTimeToMilliseconds(span.duration),
-    attributes: { ...span.attributes },
+    startMs: hrTimeToMilliseconds(span.startTime),
+    endMs: hrTimeToMilliseconds(span.endTime),
+    attributes: plainAttributes(span.attributes),
     status: STATUSES[span.status.code],
     ...(span.status.message && { statusMessage: span.status.message }),
     service: process.service,
     instanceId: process.instanceId,
   };
+}
+
+/** Attributes as plain JSON; the rare value that is neither a scalar nor a list of them becomes JSON text. */
+function plainAttributes(attributes: ReadableSpan["attributes"]): SpanData["attributes"] {
+  const plain: SpanData["attributes"] = Object.create(null);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined) plain[name] = plainValue(value);
+  }
+  return plain;
+}
+
+function plainValue(value: AttributeValue): PlainValue | PlainValue[] {
+  if (isPlain(value)) return value;
+  return Array.isArray(value) && value.every(isPlain) ? value : JSON.stringify(value);
+}
+
+function isPlain(value: unknown): value is PlainValue {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }

@@ -1,0 +1,89 @@
+/**
+ * The life of a gateway or worker process, the same under `npm start` and under systemd.
+ *
+ * A supervisor that started the process with an IPC channel is told `{type: "ready"}` or `{type: "failed"}`. The first
+ * SIGTERM or SIGINT drains: what runs may end. The second one, and the loss of the IPC channel, stop at once. A process
+ * started without an IPC channel behaves the same and tells nobody.
+ */
+import { ConfigError } from "./environment.ts";
+import type { Logger } from "./log.ts";
+
+/** Exit code of a process whose configuration is wrong: starting it again cannot help (EX_CONFIG of sysexits.h). */
+export const EXIT_CONFIG = 78;
+/** Exit code of a process that was told to stop at once. */
+const EXIT_STOPPED = 143;
+
+/** What a child of `npm start` says over its IPC channel. */
+export type ServiceMessage =
+  | { type: "ready"; facts: Record<string, unknown> }
+  | { type: "failed"; message: string; code: string | null };
+
+export interface RunningService {
+  /** Told to the supervisor: the gateway says its `url`. */
+  facts?: Record<string, unknown>;
+  /** Takes nothing new, lets what runs end, releases everything. */
+  drain(): Promise<void>;
+  /** Releases everything now; what runs is lost. May be called during `drain`. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a service and stays with it until it has ended; ends the process. A main.ts is one call of this.
+ * An error nobody caught ends the process with 1, and whoever supervises it starts it again.
+ */
+export async function runService(log: Logger, start: () => Promise<RunningService>): Promise<void> {
+  const fail = (error: unknown) => {
+    log.error("ended by an error that nobody caught", { error });
+    process.exit(1);
+  };
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  const ending = new EndRequests();
+  let service: RunningService;
+  try {
+    service = await start();
+  } catch (error) {
+    reportFailedStart(log, error);
+    process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1);
+  }
+  tellSupervisor({ type: "ready", facts: service.facts ?? {} });
+  await ending.first;
+  const drained = service.drain().then(() => 0);
+  const stopped = ending.second.then(() => service.stop()).then(() => EXIT_STOPPED);
+  process.exit(await Promise.race([drained, stopped]));
+}
+
+/** Requests to end this process, counted from its start, so that none is lost while it starts. */
+class EndRequests {
+  readonly first: Promise<void>;
+  readonly second: Promise<void>;
+
+  constructor() {
+    const first = Promise.withResolvers<void>();
+    const second = Promise.withResolvers<void>();
+    this.first = first.promise;
+    this.second = second.promise;
+    let count = 0;
+    const request = () => {
+      count += 1;
+      (count === 1 ? first : second).resolve();
+    };
+    process.on("SIGTERM", request);
+    process.on("SIGINT", request);
+    // The supervisor died, and its Redis with it: there is nothing left to drain for.
+    process.once("disconnect", () => {
+      first.resolve();
+      second.resolve();
+    });
+  }
+}
+
+function reportFailedStart(log: Logger, error: unknown): void {
+  const { message, code } = error as NodeJS.ErrnoException;
+  log.error("could not start", error instanceof ConfigError ? { reason: message } : { error });
+  tellSupervisor({ type: "failed", message: String(message ?? error), code: code ?? null });
+}
+
+function tellSupervisor(message: ServiceMessage): void {
+  if (process.connected) process.send?.(message);
+}
