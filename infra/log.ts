@@ -31,6 +31,9 @@ export interface LoggerOptions {
 const SECRET_NAME = /secret|password|passwd|token|authorization|cookie|api-?_?key$/i;
 /** Longest text in one field; what a tenant or a client sent may be long. */
 const MAX_TEXT_LENGTH = 8_192;
+/** Most items of one list or object, and how deep they may nest. */
+const MAX_ITEMS = 100;
+const MAX_DEPTH = 4;
 
 /** A logger for one process. Logging never throws. */
 export function createLogger(options: LoggerOptions): Logger {
@@ -90,38 +93,46 @@ function humanLine(time: string, level: LogLevel, service: string, message: stri
 }
 
 /** The fields as plain JSON values: secrets masked, errors spelled out, long text cut, undefined left out. */
-function presentable(fields: LogFields): Record<string, unknown> {
+function presentable(fields: LogFields, depth = 0): Record<string, unknown> {
   const shown: Record<string, unknown> = Object.create(null);
-  for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined) shown[name] = SECRET_NAME.test(name) ? "***" : presentableValue(value, 0);
+  for (const [name, value] of Object.entries(fields).slice(0, MAX_ITEMS)) {
+    if (value !== undefined) shown[name] = SECRET_NAME.test(name) ? "***" : presentableValue(value, depth);
   }
   return shown;
 }
 
 function presentableValue(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return shorten(value);
-  if (typeof value === "bigint") return String(value);
-  if (typeof value === "function" || typeof value === "symbol") return `[${typeof value}]`;
-  if (value === null || typeof value !== "object") return value;
-  if (depth >= 4) return "[...]";
+  switch (typeof value) {
+    case "string":
+      return shorten(value);
+    case "bigint":
+      return String(value);
+    case "object":
+      return value === null ? null : presentableObject(value, depth + 1);
+    case "function":
+    case "symbol":
+      return `[${typeof value}]`;
+    default:
+      return value;
+  }
+}
+
+function presentableObject(value: object, depth: number): unknown {
+  if (depth > MAX_DEPTH) return "[...]";
   if (value instanceof Error) return presentableError(value, depth);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "[invalid date]" : value.toISOString();
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (Array.isArray(value)) return value.slice(0, 100).map((item) => presentableValue(item, depth + 1));
-  const shown: Record<string, unknown> = Object.create(null);
-  for (const [name, inner] of Object.entries(value).slice(0, 100)) {
-    shown[name] = SECRET_NAME.test(name) ? "***" : presentableValue(inner, depth + 1);
-  }
-  return shown;
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => presentableValue(item, depth));
+  return presentable(value as LogFields, depth);
 }
 
 function presentableError(error: Error, depth: number): Record<string, unknown> {
   return {
     name: error.name,
     message: shorten(error.message),
-    ...("code" in error && { code: presentableValue(error.code, depth + 1) }),
+    ...("code" in error && { code: presentableValue(error.code, depth) }),
     ...(error.stack && { stack: shorten(error.stack) }),
-    ...(error.cause !== undefined && { cause: presentableValue(error.cause, depth + 1) }),
+    ...(error.cause !== undefined && { cause: presentableValue(error.cause, depth) }),
   };
 }
 

@@ -49,7 +49,7 @@ export function spanCollector(
 ): SpanProcessor {
   const exporter: SpanExporter = {
     export(spans, done) {
-      deliver(spans.map((span) => toSpanData(span, process))).then(done);
+      void deliver(spans.map((span) => toSpanData(span, process))).then(done);
     },
     shutdown: async () => {},
   };
