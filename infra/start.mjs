@@ -89,7 +89,8 @@ async function install() {
     process.stderr.write(`Installed packages in ${((performance.now() - startedAt) / 1000).toFixed(1)} s\n`);
     return;
   }
-  process.stderr.write(`${result.output}\n`);
+  // npm's own summary of its options follows after the first lines; nobody needs it here.
+  process.stderr.write(`${result.output.split("\n").slice(0, 40).join("\n")}\n`);
   fail(
     result.error?.code === "ENOENT"
       ? "there is no npm on PATH to install the packages with. Install it, for example: apt-get install npm"
