@@ -1,0 +1,113 @@
+/** One call: from its request to `idle`. */
+import {
+  type CallNumber,
+  encodeEnd,
+  encodeFailed,
+  encodeIdle,
+  type Failure,
+  type Request,
+} from "../protocol/frames.ts";
+import { IncomingBody } from "./body.ts";
+import type { Handler, HandlerCall } from "./handlers/handler.ts";
+import { ReplySender } from "./reply.ts";
+import type { Outlet } from "./wire.ts";
+
+// Captured before tenant code.
+const OriginalAbortController = AbortController;
+const { concat } = Buffer;
+
+/** What a call needs of the runtime around it. */
+export interface CallHost {
+  readonly wire: Outlet;
+  describe(error: unknown): Failure;
+  /** Something of a call failed that no answer can tell any more. */
+  logError(text: string): void;
+  /** The reply is complete: nobody but the log hears of this call from here on. */
+  replied(call: Call): void;
+  /** The call left nothing running. */
+  idle(call: Call): void;
+}
+
+export class Call implements HandlerCall {
+  readonly number: CallNumber;
+  readonly request: Request;
+  readonly body: IncomingBody;
+  readonly #host: CallHost;
+  readonly #sender: ReplySender;
+  readonly #abort = new OriginalAbortController();
+  #pending = 0;
+  #over = false;
+
+  constructor(host: CallHost, request: Request) {
+    this.#host = host;
+    this.number = request.call;
+    this.request = request;
+    this.body = new IncomingBody(host.wire, request.body, request.bodyFollows);
+    this.#sender = new ReplySender(host.wire, request.call, (frame) => this.#finish(frame));
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Calls the handler and sends what it answers. Never rejects. */
+  async run(handler: Handler): Promise<void> {
+    try {
+      await this.#sender.send(await handler(this), this.request.method);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Answers with an error, as far as an answer is still possible; returns whether it was. */
+  fail(error: unknown): boolean {
+    const { state } = this.#sender;
+    if (state === "complete") return false;
+    this.#sender.close();
+    const failure = this.#host.describe(error);
+    this.#finish(state === "unsent" ? encodeFailed(this.number, failure) : encodeEnd(this.number, failure));
+    return true;
+  }
+
+  /** Nobody waits for the answer: tells the function so, by the signal and by its streams. */
+  cancel(): void {
+    const reason = new DOMException("Nobody waits for the answer of this call any more.", "AbortError");
+    this.#abort.abort(reason);
+    this.body.fail(reason);
+    this.#sender.cancel(reason);
+  }
+
+  /** A property and not a method, so that `const { waitUntil } = ctx` works. */
+  readonly waitUntil = (promise: unknown): void => {
+    if (this.#over) throw new Error("waitUntil was called after the end of its call.");
+    this.#pending++;
+    void this.#awaitWork(promise);
+  };
+
+  async #awaitWork(promise: unknown): Promise<void> {
+    try {
+      await promise;
+    } catch (error) {
+      const { name, message, stack } = this.#host.describe(error);
+      this.#host.logError(`A promise given to waitUntil was rejected: ${stack || `${name}: ${message}`}`);
+    }
+    this.#pending--;
+    if (this.#sender.state === "complete") this.#finish(null);
+  }
+
+  /** Sends the frame that completes the reply, and in the same write that the call left nothing, if so. */
+  #finish(last: Buffer | null): void {
+    const { wire } = this.#host;
+    this.#over = this.#pending === 0;
+    if (!this.#over) {
+      if (last !== null) wire.send(last);
+      if (last !== null) this.#host.replied(this);
+      return;
+    }
+    this.body.discard();
+    const idle = encodeIdle(this.number);
+    if (last !== null) this.#host.replied(this);
+    this.#host.idle(this);
+    wire.send(last === null ? idle : concat([last, idle]));
+  }
+}

@@ -1,0 +1,47 @@
+/** What a function sees of its process: its configured environment, and nothing of the host's. */
+import { readlinkSync } from "node:fs";
+import type { Load } from "../protocol/frames.ts";
+import { FUNCTION_URL } from "./stack.ts";
+
+/**
+ * The environment of a version: what is configured, and over that which the function may rely on. A configured value
+ * wins, except for the two names that say which function this is.
+ */
+export function functionEnvironment(load: Load): Record<string, string> {
+  return {
+    NODE_ENV: "production",
+    TZ: "UTC",
+    HOME: "/tmp",
+    TMPDIR: "/tmp",
+    ...load.env,
+    SANDPIPER_FUNCTION: load.functionName,
+    SANDPIPER_VERSION: load.version,
+  };
+}
+
+/** Makes this environment the process's own, with nothing else in it. */
+export function replaceProcessEnv(env: Record<string, string>): void {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  // A variable named "__proto__" can be set on process.env as any other: it is no ordinary object.
+  for (const [name, value] of Object.entries(env)) process.env[name] = value;
+}
+
+/** Takes away what a process tells about the host that started it. */
+export function hideHost(): void {
+  process.argv = ["node", FUNCTION_URL.slice("file://".length)];
+  process.argv0 = "node";
+  process.execArgv = [];
+  process.execPath = "/usr/local/bin/node";
+  process.title = "node";
+  // Node reads the pid once at its start: a fork would show its zygote's.
+  const { pid } = process;
+  Object.defineProperty(process, "pid", { configurable: true, enumerable: true, get: () => currentPid() ?? pid });
+}
+
+function currentPid(): number | null {
+  try {
+    return Number(readlinkSync("/proc/self"));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,41 @@
+/** Which kind of handler a module exports. */
+import { fetchHandler } from "./fetch.ts";
+import type { FunctionFacts, Handler } from "./handler.ts";
+import { lambdaHandler } from "./lambda.ts";
+
+type Exports = Record<string, unknown>;
+
+/**
+ * The handler that a module's exports are, in this order: a default export with a method `fetch`, an export `handler`
+ * that is the default export too, a default export that is a function, an export `handler`, and the same `handler` on
+ * the default export, which is how a bundle shows a CommonJS module.
+ * @throws TypeError that lists what the module exports and what is accepted.
+ */
+export function detectHandler(namespace: object, facts: FunctionFacts): Handler {
+  const exported = namespace as Exports;
+  const main = unwrapCommonJs(exported.default);
+  if (isObject(main) && typeof main.fetch === "function") return fetchHandler(main.fetch.bind(main), facts);
+  const handler = exported.handler ?? (isObject(main) ? main.handler : undefined);
+  if (typeof main === "function" && main !== handler) return fetchHandler(main as never, facts);
+  if (typeof handler === "function") return lambdaHandler(handler as never, facts);
+  throw new TypeError(
+    `The module exports no handler. It exports ${describeExports(exported)}. ` +
+      "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
+      "`export default (request, env, ctx) => new Response(...)`, `export const handler = async (event, context) => ...`.",
+  );
+}
+
+/** What TypeScript compiled to CommonJS meant by `export default`. */
+function unwrapCommonJs(main: unknown): unknown {
+  return isObject(main) && main.__esModule === true && main.default !== undefined ? main.default : main;
+}
+
+function isObject(value: unknown): value is Exports {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function describeExports(exported: Exports): string {
+  const names = Object.keys(exported);
+  if (names.length === 0) return "nothing";
+  return names.map((name) => `${name} (${exported[name] === null ? "null" : typeof exported[name]})`).join(", ");
+}

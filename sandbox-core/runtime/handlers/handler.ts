@@ -1,0 +1,33 @@
+/** What the kinds of handlers have in common. */
+import type { HeaderPairs, Request as WireRequest } from "../../protocol/frames.ts";
+import type { IncomingBody } from "../body.ts";
+
+/** What a handler gets to know of its call, whatever its kind. */
+export interface HandlerCall {
+  readonly request: WireRequest;
+  readonly body: IncomingBody;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Keeps the instance for this call until the promise settles. */
+  readonly waitUntil: (promise: unknown) => void;
+}
+
+/** What a handler of any kind answers. */
+export interface HandlerReply {
+  status: number;
+  headers: HeaderPairs;
+  /** A stream gives Uint8Arrays and is read by nobody else. */
+  body: Uint8Array | ReadableStream<unknown> | null;
+}
+
+/** Calls the function. Rejects with what it throws, or with a TypeError that says what is wrong with its result. */
+export type Handler = (call: HandlerCall) => Promise<HandlerReply>;
+
+/** What of a version the handlers hand on to the function. */
+export interface FunctionFacts {
+  functionName: string;
+  version: string;
+  memoryMiB: number;
+  /** The configured environment. */
+  env: Record<string, string>;
+}

@@ -1,0 +1,85 @@
+/** What a Lambda handler may return, payload format 2.0, and the reply it means. */
+import type { HeaderPairs } from "../../protocol/frames.ts";
+import { describeValue } from "../describe.ts";
+import type { HandlerReply } from "./handler.ts";
+
+const { stringify } = JSON;
+
+/**
+ * The reply that a result means. With a `statusCode` it is a response; without, it is the body of a 200 in JSON, a
+ * string as it is.
+ * @throws TypeError that says what is wrong with it.
+ */
+export function lambdaReply(result: unknown): HandlerReply {
+  if (isResponseResult(result)) return explicitReply(result);
+  const text = typeof result === "string" ? result : toJson(result);
+  return { status: 200, headers: [["content-type", "application/json"]], body: Buffer.from(text) };
+}
+
+interface ResponseResult {
+  statusCode: unknown;
+  headers?: unknown;
+  multiValueHeaders?: unknown;
+  cookies?: unknown;
+  body?: unknown;
+  isBase64Encoded?: unknown;
+}
+
+function isResponseResult(result: unknown): result is ResponseResult {
+  return typeof result === "object" && result !== null && "statusCode" in result && result.statusCode !== undefined;
+}
+
+function explicitReply(result: ResponseResult): HandlerReply {
+  const status = Number(result.statusCode);
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new TypeError(`statusCode must be 200 to 599, and is ${describeValue(result.statusCode)}.`);
+  }
+  const headers: HeaderPairs = [];
+  addHeaders(headers, "headers", result.headers);
+  addHeaders(headers, "multiValueHeaders", result.multiValueHeaders);
+  addCookies(headers, result.cookies);
+  const body = decodeBody(result);
+  if (body !== null && !headers.some(([name]) => name === "content-type")) {
+    headers.push(["content-type", "text/plain; charset=utf-8"]);
+  }
+  return { status, headers, body };
+}
+
+function addHeaders(headers: HeaderPairs, member: string, given: unknown): void {
+  if (given === undefined || given === null) return;
+  if (typeof given !== "object") throw new TypeError(`${member} must be an object, and is ${describeValue(given)}.`);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || value === null) continue;
+    for (const one of Array.isArray(value) ? value : [value])
+      headers.push([name.toLowerCase(), headerValue(name, one)]);
+  }
+}
+
+function headerValue(name: string, value: unknown): string {
+  if (typeof value === "string") return value.trim();
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  throw new TypeError(`The header ${name} must be a string, and is ${describeValue(value)}.`);
+}
+
+function addCookies(headers: HeaderPairs, cookies: unknown): void {
+  if (cookies === undefined || cookies === null) return;
+  if (!Array.isArray(cookies)) throw new TypeError(`cookies must be an array, and is ${describeValue(cookies)}.`);
+  for (const cookie of cookies) headers.push(["set-cookie", headerValue("set-cookie", cookie)]);
+}
+
+function decodeBody({ body, isBase64Encoded }: ResponseResult): Buffer | null {
+  if (body === undefined || body === null) return null;
+  if (typeof body !== "string") {
+    throw new TypeError(`body must be a string, and is ${describeValue(body)}. Use JSON.stringify for an object.`);
+  }
+  return Buffer.from(body, isBase64Encoded === true ? "base64" : "utf8");
+}
+
+function toJson(result: unknown): string {
+  try {
+    return stringify(result) ?? "null";
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split("\n", 1)[0] : "";
+    throw new TypeError(`The handler's result cannot be written as JSON: ${reason}`, { cause: error });
+  }
+}

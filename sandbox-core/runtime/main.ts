@@ -1,0 +1,97 @@
+/**
+ * What runs inside a sandbox: connects the runtime to its socket and to the globals of its process.
+ *
+ * Everything here is imported before a zygote forks: a sandbox has no file system to import from.
+ */
+
+import { requireBuiltin } from "./builtins.ts";
+import { captureConsole, LineStream } from "./console.ts";
+import { hideHost, replaceProcessEnv } from "./environment.ts";
+import { EXIT_PROTOCOL, EXIT_UNCAUGHT, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
+import { Runtime } from "./runtime.ts";
+import { SocketWire } from "./wire.ts";
+
+// Captured before tenant code.
+const { setTimeout } = globalThis;
+
+/** How long the last words of a dying function may take to leave, when the worker does not read. */
+const LAST_WORDS_MS = 1_000;
+
+type Exit = (code: number) => void;
+
+export interface StartOptions {
+  /**
+   * Ends the process at once, without exit handlers. A fork of a zygote must give one that calls _exit(2): Node's own
+   * ways out wait for threads that exist in the parent only.
+   */
+  exit?: Exit;
+}
+
+/**
+ * Takes over this process: speaks protocol/frames.ts over the stream socket `wireFd`, and ends the process when that
+ * closes. Replaces the console, process.stdout, process.stderr, process.env and process.exit, and defines `require`.
+ */
+export function startRuntime(wireFd: number, options: StartOptions = {}): void {
+  const exit = options.exit ?? nativeExit();
+  const wire = new SocketWire(wireFd);
+  const runtime: Runtime = new Runtime(wire, {
+    setEnvironment: replaceProcessEnv,
+    flushOutput: () => {
+      stdout.flush();
+      stderr.flush();
+    },
+    die: () => dieAfterLastWords(wire, exit),
+  });
+  const stdout = new LineStream(runtime.log, "stdout");
+  const stderr = new LineStream(runtime.log, "stderr");
+  takeOverGlobals(runtime, stdout, stderr);
+  takeOverExits(runtime, exit);
+  hideHost();
+  replaceProcessEnv({});
+  wire.start(
+    (message) => runtime.handle(message),
+    (error) => exit(error === null ? EXIT_WIRE_CLOSED : EXIT_PROTOCOL),
+  );
+  runtime.ready();
+}
+
+function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStream): void {
+  captureConsole(console, runtime.log, (text) => runtime.mapPositions(text));
+  define(process, "stdout", stdout);
+  define(process, "stderr", stderr);
+  // esbuild's wrapper around CommonJS looks for a global of this name.
+  define(globalThis, "require", Object.assign(requireBuiltin, { resolve: resolveBuiltin }));
+}
+
+function resolveBuiltin(specifier: string): string {
+  requireBuiltin(specifier);
+  return specifier;
+}
+
+/** Hidden from enumeration, and replaceable, as Node's own globals are. */
+function define(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, configurable: true, writable: true, enumerable: false });
+}
+
+function takeOverExits(runtime: Runtime, exit: Exit): void {
+  const leave = (code?: unknown) => exit(Number(code ?? process.exitCode ?? 0) & 0xff) as never;
+  process.exit = leave;
+  define(process, "reallyExit", leave);
+  // As in plain Node, a listener of the function's own takes over.
+  const own = (event: string, error: unknown) => {
+    if (process.listenerCount(event) === 1) runtime.uncaught(error);
+  };
+  process.on("uncaughtException", (error) => own("uncaughtException", error));
+  process.on("unhandledRejection", (reason) => own("unhandledRejection", reason));
+}
+
+function dieAfterLastWords(wire: SocketWire, exit: Exit): void {
+  setTimeout(() => exit(EXIT_UNCAUGHT), LAST_WORDS_MS);
+  wire.flush(() => exit(EXIT_UNCAUGHT));
+}
+
+/** Leaves without running the exit handlers of JavaScript. */
+function nativeExit(): Exit {
+  const { reallyExit } = process as unknown as { reallyExit: Exit };
+  return reallyExit.bind(process);
+}

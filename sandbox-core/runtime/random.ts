@@ -1,0 +1,78 @@
+/**
+ * Fresh randomness after a fork. A fork inherits the state of every generator in its zygote, so two sandboxes would
+ * draw the same values. What there is in Node 24, and what becomes of it:
+ *
+ * - Math.random: V8 keeps a generator and a cache of 64 values per context. Neither can be reseeded from outside, so
+ *   the function is replaced here.
+ * - Math.random of contexts made later (node:vm): seeded by the isolate's own generator, which is inherited too. The
+ *   flag --random-seed comes before it and is set here. All contexts that one sandbox makes then share one seed.
+ * - OpenSSL (randomBytes, randomFill, getRandomValues, generateKey, and all TLS): notices a fork only by its process
+ *   id, which in a pid namespace is 1 in all of them. The caller reseeds it with RAND_seed before it calls us.
+ * - crypto.randomUUID (and v7) and crypto.randomInt keep random bytes for later calls, and fill them at the first use.
+ *   So does undici, for the masks of WebSocket frames, and c-ares, for the numbers of DNS queries. The boundary of a
+ *   multipart FormData body comes from crypto.randomInt. None can be emptied from outside: a zygote must never use
+ *   them, see warm.ts and its test.
+ * - fs.mkdtemp, ports, TLS tickets: drawn from the kernel or OpenSSL at each use.
+ * - V8's hash seed and the layout of addresses are fixed per process and shared by all forks of one zygote. They are
+ *   no source of values, and no replacement exists: zygotes are renewed instead.
+ *
+ * process.hrtime and performance.now read the monotonic clock. They and performance.timeOrigin stay those of the
+ * zygote: timeOrigin + now() is the present, and the timings of Node's own (PerformanceEntry) count from the same origin.
+ */
+import { setFlagsFromString } from "node:v8";
+
+const { imul } = Math;
+
+/** Bytes of entropy that `renewRandomness` takes. */
+export const ENTROPY_BYTES = 32;
+
+/**
+ * Gives this process a Math.random of its own, and contexts made later a seed of their own.
+ * `entropy` is at least ENTROPY_BYTES from the kernel (getrandom(2)), drawn after the fork, and used for nothing else.
+ * @throws RangeError when it is shorter.
+ */
+export function renewRandomness(entropy: Buffer): void {
+  if (entropy.length < ENTROPY_BYTES) throw new RangeError(`renewRandomness needs ${ENTROPY_BYTES} bytes of entropy.`);
+  Object.defineProperty(Math, "random", {
+    value: nativeLooking(xoshiro128(entropy.subarray(0, 16))),
+    configurable: true,
+    writable: true,
+    enumerable: false,
+  });
+  // 0 means "not set", and V8 takes the flag as a signed 32-bit number.
+  const seed = entropy.readUInt32LE(16) & 0x7fffffff || 1;
+  setFlagsFromString(`--random-seed=${seed}`);
+}
+
+/**
+ * xoshiro128** by Blackman and Vigna (https://prng.di.unimi.it/xoshiro128starstar.c): 128 bits of state in four
+ * 32-bit words, which V8 computes without allocating. Two steps give the 53 bits of a double from 0 up to 1.
+ */
+function xoshiro128(seed: Buffer): () => number {
+  let a = seed.readInt32LE(0);
+  let b = seed.readInt32LE(4);
+  let c = seed.readInt32LE(8);
+  // The state must not be all zeros; so unlikely that losing one bit of the seed costs nothing.
+  let d = seed.readInt32LE(12) | 1;
+  const step = (): number => {
+    const five = imul(b, 5);
+    const result = imul((five << 7) | (five >>> 25), 9);
+    const shifted = b << 9;
+    c ^= a;
+    d ^= b;
+    b ^= c;
+    a ^= d;
+    c ^= shifted;
+    d = (d << 11) | (d >>> 21);
+    return result >>> 0;
+  };
+  return () => ((step() >>> 5) * 0x4000000 + (step() >>> 6)) / 0x20000000000000;
+}
+
+/** The same function, to the eye "function random() { [native code] }": a bound function prints its body as that. */
+function nativeLooking(generate: () => number): () => number {
+  const bound = generate.bind(undefined);
+  Object.defineProperty(bound, "name", { value: "random", configurable: true });
+  Object.defineProperty(bound, "toString", { value: () => "function random() { [native code] }", configurable: true });
+  return bound;
+}

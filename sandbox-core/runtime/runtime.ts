@@ -1,0 +1,191 @@
+/**
+ * The runtime, apart from the process around it: messages in, frames out.
+ *
+ * It is blank until a `load` has arrived with all of its code; then it serves calls. main.ts connects it to a socket
+ * and to the process's globals; warm.ts connects it to nothing.
+ */
+import {
+  type CallNumber,
+  DEFAULT_RUNTIME_LIMITS,
+  encodeLoaded,
+  encodeLoadFailed,
+  encodeReady,
+  type Failure,
+  type Load,
+  ProtocolError,
+  type Request,
+  type WorkerMessage,
+} from "../protocol/frames.ts";
+import { Call, type CallHost } from "./call.ts";
+import { describeError } from "./describe.ts";
+import { functionEnvironment } from "./environment.ts";
+import { detectHandler } from "./handlers/detect.ts";
+import type { Handler } from "./handlers/handler.ts";
+import { evaluateBundle } from "./load.ts";
+import { LogWriter } from "./log.ts";
+import { StackMapper } from "./stack.ts";
+import type { Outlet } from "./wire.ts";
+
+const { concat } = Buffer;
+const now = performance.now.bind(performance);
+
+/** What the runtime asks of the process around it. */
+export interface RuntimeHost {
+  /** Called once, before the function's code runs, with its whole environment. */
+  setEnvironment(env: Record<string, string>): void;
+  /** Called when a call's reply is complete, before it is sent: output that was held back must go now. */
+  flushOutput(): void;
+  /** The function cannot go on: what was sent so far must reach the worker, then the process ends. */
+  die(): void;
+}
+
+type State = "blank" | "receiving" | "loading" | "loaded" | "dead";
+
+export class Runtime implements CallHost {
+  readonly wire: Outlet;
+  readonly log: LogWriter;
+  readonly #host: RuntimeHost;
+  readonly #calls = new Map<CallNumber, Call>();
+  #state: State = "blank";
+  #load: Load | null = null;
+  #code: Uint8Array[] = [];
+  #map: Uint8Array[] = [];
+  #missingBytes = 0;
+  #mapper = new StackMapper(null);
+  #handler: Handler | null = null;
+
+  constructor(wire: Outlet, host: RuntimeHost) {
+    this.wire = wire;
+    this.#host = host;
+    this.log = new LogWriter((frame) => wire.send(frame), DEFAULT_RUNTIME_LIMITS);
+  }
+
+  /** Tells the worker that a `load` may come. */
+  ready(): void {
+    this.wire.send(encodeReady());
+  }
+
+  /** Takes the next message. @throws ProtocolError when it may not come now. */
+  handle(message: WorkerMessage): void {
+    switch (message.type) {
+      case "request":
+        this.#startCall(message);
+        break;
+      case "body":
+        this.#calls.get(message.call)?.body.push(message.bytes);
+        break;
+      case "body_end":
+        this.#calls.get(message.call)?.body.end();
+        break;
+      case "cancel":
+        this.#calls.get(message.call)?.cancel();
+        break;
+      case "load":
+        this.#startLoad(message);
+        break;
+      case "code":
+        this.#receive(this.#code, message.bytes);
+        break;
+      case "map":
+        this.#receive(this.#map, message.bytes);
+        break;
+    }
+  }
+
+  /**
+   * An exception nobody caught, or a rejection nobody handled. Every call in course fails with it, or the load; when
+   * there is none it goes to the log. The state of the function is unknown since: the process ends.
+   */
+  uncaught(error: unknown): void {
+    if (this.#state === "dead") return;
+    let told = false;
+    if (this.#state === "loading") {
+      this.wire.send(encodeLoadFailed(this.describe(error)));
+      told = true;
+    }
+    for (const call of [...this.#calls.values()]) told = call.fail(error) || told;
+    if (!told) {
+      const { name, message, stack } = this.describe(error);
+      this.log.write("error", "console", `Uncaught ${stack || `${name}: ${message}`}`);
+    }
+    this.#die();
+  }
+
+  describe(error: unknown): Failure {
+    return describeError(error, this.#mapper);
+  }
+
+  /** The text with positions in the bundle replaced by those in the sources. */
+  mapPositions(text: string): string {
+    return this.#mapper.map(text);
+  }
+
+  logError(text: string): void {
+    this.log.write("error", "console", text);
+  }
+
+  replied(): void {
+    this.#host.flushOutput();
+  }
+
+  idle(call: Call): void {
+    this.#calls.delete(call.number);
+    if (this.#calls.size === 0) this.log.end();
+  }
+
+  #startCall(request: Request): void {
+    if (this.#handler === null) throw new ProtocolError("A request came before a function was loaded.");
+    if (this.#calls.has(request.call)) throw new ProtocolError(`A second request came for the call ${request.call}.`);
+    const call = new Call(this, request);
+    this.#calls.set(call.number, call);
+    this.log.begin(call.number);
+    void call.run(this.#handler);
+  }
+
+  #startLoad(load: Load): void {
+    if (this.#state !== "blank")
+      throw new ProtocolError("A second load came: an instance serves one version for ever.");
+    this.#state = "receiving";
+    this.#load = load;
+    this.#missingBytes = load.codeBytes + load.mapBytes;
+    this.log.setLimits(load.limits);
+    if (this.#missingBytes === 0) void this.#evaluate(load);
+  }
+
+  #receive(pieces: Uint8Array[], bytes: Uint8Array): void {
+    this.#missingBytes -= bytes.length;
+    if (this.#load === null || this.#state !== "receiving" || this.#missingBytes < 0) {
+      throw new ProtocolError("More code came than a load announced.");
+    }
+    pieces.push(bytes);
+    if (this.#missingBytes === 0) void this.#evaluate(this.#load);
+  }
+
+  async #evaluate(load: Load): Promise<void> {
+    this.#state = "loading";
+    const startedMs = now();
+    const code = concat(this.#code).toString("utf8");
+    this.#mapper = new StackMapper(concat(this.#map));
+    this.#code = [];
+    this.#map = [];
+    try {
+      const env = functionEnvironment(load);
+      this.#host.setEnvironment(env);
+      const facts = { functionName: load.functionName, version: load.version, memoryMiB: load.memoryMiB };
+      this.#handler = detectHandler(await evaluateBundle(code), { ...facts, env: load.env });
+    } catch (error) {
+      if ((this.#state as State) === "dead") return;
+      this.wire.send(encodeLoadFailed(this.describe(error)));
+      return this.#die();
+    }
+    if ((this.#state as State) === "dead") return;
+    this.#state = "loaded";
+    this.#host.flushOutput();
+    this.wire.send(encodeLoaded(now() - startedMs));
+  }
+
+  #die(): void {
+    this.#state = "dead";
+    this.#host.die();
+  }
+}

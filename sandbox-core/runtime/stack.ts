@@ -1,0 +1,55 @@
+/** Stacks by the tenant's own files and lines. */
+import { SourceMap } from "node:module";
+
+/** What the bundle is called inside. No such file exists. */
+export const FUNCTION_URL = "file:///function/index.js";
+
+const { parse } = JSON;
+const POSITION = /file:\/\/\/function\/index\.js:(\d+):(\d+)/g;
+/** Frames of the runtime itself say nothing to a tenant, and would show a path of the host. */
+const RUNTIME_FOLDER = new URL(".", import.meta.url).href;
+
+/** Replaces positions in the bundle by positions in the sources, as far as the source map knows them. */
+export class StackMapper {
+  #json: Uint8Array | null;
+  #map: SourceMap | null = null;
+
+  /** `json` is the bundle's source map. It is parsed at the first need: most instances never show a stack. */
+  constructor(json: Uint8Array | null) {
+    this.#json = json;
+  }
+
+  /** The same text with every position mapped. Never throws. */
+  map(text: string): string {
+    if (!text.includes(FUNCTION_URL)) return text;
+    const map = this.#load();
+    if (map === null) return text;
+    return text.replace(POSITION, (position, line, column) => original(map, Number(line), Number(column)) ?? position);
+  }
+
+  /** As `map`, without the frames of the runtime. */
+  mapStack(stack: string): string {
+    const lines = this.map(stack).split("\n");
+    return lines.filter((line) => !line.includes(RUNTIME_FOLDER)).join("\n");
+  }
+
+  #load(): SourceMap | null {
+    const json = this.#json;
+    if (json === null) return this.#map;
+    this.#json = null;
+    try {
+      if (json.length > 0) this.#map = new SourceMap(parse(Buffer.from(json).toString("utf8")));
+    } catch {
+      // A map that cannot be read costs the mapping, not the error that was to be mapped.
+    }
+    return this.#map;
+  }
+}
+
+/** "src/index.ts:3:5" for a position (both from 1) in the bundle, or null. */
+function original(map: SourceMap, line: number, column: number): string | null {
+  const entry = map.findEntry(line - 1, column - 1);
+  if (!("originalSource" in entry)) return null;
+  const source = entry.originalSource.replace(/^file:\/\//, "").replace(/^(\.{1,2}\/)+/, "");
+  return `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
+}

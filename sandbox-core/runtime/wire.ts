@@ -1,0 +1,82 @@
+/** The runtime's end of the wire. */
+import { Socket } from "node:net";
+import { decodeWorkerMessage, FrameReader, type WorkerMessage } from "../protocol/frames.ts";
+
+/** Where frames go. */
+export interface Outlet {
+  /** Hands over a frame. It is written at once if the worker keeps up, and kept if not. */
+  send(frame: Buffer): void;
+  /** false: many bytes are being kept; whoever has more to send awaits `drained` first. */
+  readonly writable: boolean;
+  /** Resolves when `writable` is true. */
+  drained(): Promise<void>;
+  /** Stops and starts the arrival of messages: this is how a slow reader of a request's body slows its sender. */
+  pause(): void;
+  resume(): void;
+}
+
+/** A wire over an open stream socket. */
+export class SocketWire implements Outlet {
+  readonly #socket: Socket;
+  #drained: Promise<void> | null = null;
+
+  constructor(fd: number) {
+    this.#socket = new Socket({ fd, readable: true, writable: true });
+  }
+
+  /** Starts to read. `onClosed` gets the error that ended the wire, a ProtocolError or one of the socket, or null. */
+  start(onMessage: (message: WorkerMessage) => void, onClosed: (error: Error | null) => void): void {
+    const reader = new FrameReader(decodeWorkerMessage, onMessage);
+    let failed: Error | null = null;
+    this.#socket.on("data", (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#socket.destroy(error as Error);
+      }
+    });
+    this.#socket.on("error", (error) => {
+      failed = error;
+    });
+    this.#socket.on("close", () => onClosed(failed));
+  }
+
+  send(frame: Buffer): void {
+    this.#socket.write(frame);
+  }
+
+  get writable(): boolean {
+    return !this.#socket.writableNeedDrain;
+  }
+
+  drained(): Promise<void> {
+    if (this.writable || this.#socket.destroyed) return Promise.resolve();
+    this.#drained ??= new Promise((resolve) => {
+      const done = () => {
+        this.#socket.off("drain", done);
+        this.#socket.off("close", done);
+        this.#drained = null;
+        resolve();
+      };
+      this.#socket.on("drain", done);
+      this.#socket.on("close", done);
+    });
+    return this.#drained;
+  }
+
+  /** Calls back once everything that was sent has left this process: at once if it has already. */
+  flush(done: () => void): void {
+    if (this.#socket.writableLength === 0 || this.#socket.destroyed) done();
+    else this.#socket.write(NOTHING, () => done());
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
