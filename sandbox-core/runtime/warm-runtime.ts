@@ -1,0 +1,129 @@
+/** Warms the runtime itself: functions of each kind are loaded and called in this process, with nobody at the wire. */
+import {
+  DEFAULT_RUNTIME_LIMITS,
+  decodeSandboxMessage,
+  decodeWorkerMessage,
+  encodeBody,
+  encodeBodyEnd,
+  encodeLoad,
+  encodeRequest,
+  FrameReader,
+  type SandboxMessage,
+  type WorkerMessage,
+} from "../protocol/frames.ts";
+import { Runtime } from "./runtime.ts";
+import type { Outlet } from "./wire.ts";
+
+/** Calls of each kind: enough for V8 to compile the path with its baseline compiler and collect types for the next. */
+const CALLS = 300;
+
+const FETCH_FUNCTION = `
+  import { createHash } from "node:crypto";
+  export default {
+    async fetch(request, env, ctx) {
+      ctx.waitUntil(Promise.resolve());
+      const url = new URL(request.url);
+      if (request.method === "POST") return Response.json(await request.json());
+      if (url.searchParams.has("stream")) return new Response(new Blob(["a"]).stream());
+      return new Response(request.headers.get("host") + createHash("sha256").update("a").digest("hex"));
+    },
+  };`;
+const LAMBDA_FUNCTION = `
+  export const handler = async (event, context) => event.body === undefined
+    ? { statusCode: 200, cookies: ["a=b"], body: event.rawPath }
+    : { remaining: context.getRemainingTimeInMillis(), given: JSON.parse(event.body) };`;
+
+/** Touches no global state: the functions that it loads log nothing and their environment goes nowhere. */
+export async function warmRuntime(): Promise<void> {
+  for (const code of [FETCH_FUNCTION, LAMBDA_FUNCTION]) {
+    const outlet = new Nobody();
+    const runtime = new Runtime(outlet, {
+      setEnvironment: () => {},
+      flushOutput: () => {},
+      die: () => {},
+    });
+    const reader = new FrameReader<WorkerMessage>(decodeWorkerMessage, (message) => runtime.handle(message));
+    runtime.ready();
+    for (const piece of encodeLoad(LOAD, Buffer.from(code), Buffer.alloc(0))) reader.push(Buffer.from(piece));
+    await outlet.next("loaded");
+    for (let call = 1; call <= CALLS; call++) {
+      for (const frame of requestFrames(call)) reader.push(frame);
+      await outlet.next("idle");
+    }
+    runtime.log.write("info", "console", "warm");
+  }
+}
+
+const LOAD = {
+  tenant: "main",
+  functionName: "warm",
+  version: "0".repeat(64),
+  entry: "index.ts",
+  env: {},
+  limits: DEFAULT_RUNTIME_LIMITS,
+  memoryMiB: 128,
+  timeoutMs: 10_000,
+};
+
+/** In turn: no body, a body in the request's own frame, a body in frames of its own, a reply as a stream. */
+function requestFrames(call: number): Buffer[] {
+  const kind = call % 8;
+  const json = Buffer.from('{"a":1}');
+  const post = kind === 1 || kind === 2;
+  const path = kind === 3 ? "/a?stream=1" : "/a?b=c";
+  const request = encodeRequest({
+    call,
+    invocationId: "00000000-0000-4000-8000-000000000000",
+    method: post ? "POST" : "GET",
+    url: `http://localhost:8080/fn/main/warm${path}`,
+    path,
+    headers: [
+      ["host", "localhost:8080"],
+      ["user-agent", "warm"],
+      ["content-type", "application/json"],
+    ],
+    remoteAddress: "127.0.0.1",
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    tracestate: null,
+    deadlineMs: Date.now() + 10_000,
+    bodyFollows: kind === 2,
+    body: kind === 1 ? json : Buffer.alloc(0),
+  });
+  return kind === 2 ? [request, encodeBody(call, json), encodeBodyEnd(call)] : [request];
+}
+
+/** The other end of the wire: waits for messages, and takes a failure for what it is. */
+class Nobody implements Outlet {
+  readonly writable = true;
+  readonly #seen: SandboxMessage["type"][] = [];
+  #wake: ((type: SandboxMessage["type"]) => void) | null = null;
+  readonly #reader = new FrameReader<SandboxMessage>(decodeSandboxMessage, (message) => {
+    if (message.type === "failed" || message.type === "load_failed") {
+      throw new Error(`Warming the runtime failed: ${message.error.stack || message.error.message}`);
+    }
+    this.#seen.push(message.type);
+    this.#wake?.(message.type);
+  });
+
+  send(frame: Buffer): void {
+    this.#reader.push(frame);
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  pause(): void {}
+
+  resume(): void {}
+
+  /** Resolves when a message of this type has come since the last one waited for. */
+  async next(type: SandboxMessage["type"]): Promise<void> {
+    while (!this.#seen.includes(type)) {
+      await new Promise((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#seen.length = 0;
+  }
+}
