@@ -1,0 +1,89 @@
+/** A store of byte strings by their own SHA-256: bundles, source maps and uploaded source trees. */
+import { createHash, randomUUID } from "node:crypto";
+import { access, mkdir, open, readFile, rename, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+export interface ArtifactStore {
+  /** Keeps the bytes; gives their SHA-256 as 64 lower-case hex digits. Keeping the same bytes again is cheap. */
+  put(bytes: Uint8Array): Promise<string>;
+  /**
+   * The bytes with that digest, or null when the store has none.
+   * @throws Error when what is stored does not have that digest.
+   */
+  get(digest: string): Promise<Buffer | null>;
+  /** Whether the store has bytes with that digest. */
+  has(digest: string): Promise<boolean>;
+}
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/**
+ * Artefacts as files of one directory, which several processes may share: a file appears whole, by rename(2), and
+ * never changes afterwards.
+ */
+export class FileArtifactStore implements ArtifactStore {
+  readonly #dir: string;
+
+  /** @param dir is made when the first artefact is kept. */
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async put(bytes: Uint8Array): Promise<string> {
+    const digest = sha256(bytes);
+    if (await this.has(digest)) return digest;
+    const path = this.#path(digest);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeWhole(path, bytes);
+    return digest;
+  }
+
+  async get(digest: string): Promise<Buffer | null> {
+    const bytes = await readFile(this.#path(digest)).catch(nullWhenMissing);
+    if (bytes !== null && sha256(bytes) !== digest) {
+      throw new Error(
+        `The artefact ${digest} is damaged: its bytes have another digest. Remove the file and deploy again.`,
+      );
+    }
+    return bytes;
+  }
+
+  async has(digest: string): Promise<boolean> {
+    const found = await access(this.#path(digest)).catch(nullWhenMissing);
+    return found !== null;
+  }
+
+  /** Spread over 256 directories, as some file systems slow down with very many entries in one. */
+  #path(digest: string): string {
+    if (!DIGEST.test(digest)) throw new Error("A digest is 64 lower-case hex digits.");
+    return join(this.#dir, digest.slice(0, 2), digest);
+  }
+}
+
+/** SHA-256 in lower-case hex. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Writes beside the target and renames: whoever opens the path finds all bytes or no file, even after a crash. */
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+function nullWhenMissing(error: unknown): null {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  throw error;
+}

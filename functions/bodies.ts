@@ -1,0 +1,56 @@
+/**
+ * Bodies on their way through Redis: small ones inside the message that speaks of them, larger ones under a key of
+ * their own, so that a list of jobs stays small. A key is removed when it is taken and expires when nobody does.
+ */
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import type { BodyInTransit } from "./invocation.ts";
+
+/** Largest request body that travels inside its job. */
+export const INLINE_REQUEST_BYTES = 16 * 1024;
+
+const KEY_PREFIX = "sp:body:";
+
+/** The inline form of a body, or null when it is too large for that. */
+export function inlineBody(bytes: Uint8Array): BodyInTransit | null {
+  if (bytes.byteLength > INLINE_REQUEST_BYTES) return null;
+  return { inlineBase64: asBuffer(bytes).toString("base64") };
+}
+
+/**
+ * Makes a body ready for transit, inline when it is small.
+ * @param ttlMs how long a larger one is kept when nobody takes it.
+ * @throws what ioredis throws when Redis does not answer.
+ */
+export async function putBody(redis: Redis, bytes: Uint8Array, ttlMs: number): Promise<BodyInTransit> {
+  const inline = inlineBody(bytes);
+  if (inline) return inline;
+  const key = newBodyKey();
+  await redis.set(key, asBuffer(bytes), "PX", ttlMs);
+  return { key, bytes: bytes.byteLength };
+}
+
+/**
+ * The bytes of a body, which is gone from Redis afterwards; null when it was taken before or has expired.
+ * @throws what ioredis throws when Redis does not answer.
+ */
+export async function takeBody(redis: Redis, body: BodyInTransit): Promise<Buffer | null> {
+  if ("inlineBase64" in body) return Buffer.from(body.inlineBase64, "base64");
+  return redis.getdelBuffer(body.key);
+}
+
+/** Removes a body that nobody will take. A failure is harmless: the key expires. */
+export async function dropBody(redis: Redis, body: BodyInTransit | null): Promise<void> {
+  if (body === null || "inlineBase64" in body) return;
+  await redis.unlink(body.key).catch(() => 0);
+}
+
+/** A new key for one body. */
+export function newBodyKey(): string {
+  return KEY_PREFIX + randomUUID();
+}
+
+/** The same memory as a Buffer, which ioredis sends as it is. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

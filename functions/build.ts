@@ -1,0 +1,18 @@
+/** A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See queue.ts. */
+import type { FunctionConfig } from "./manifest.ts";
+
+/** A bundle to be made of an uploaded source tree. */
+export interface BuildRequest {
+  tenant: string;
+  functionName: string;
+  /** Digest of the packed source tree (see sources.ts) in the artefact store. */
+  sourceDigest: string;
+  entry: string;
+  /** Without the values of `env`, which no build needs. */
+  config: FunctionConfig;
+}
+
+/** What a build gave: digests of what is now in the artefact store, or the bundler's own words on what is wrong. */
+export type BuildResult =
+  | { ok: true; bundle: string; sourceMap: string; bundleBytes: number; warnings: string[] }
+  | { ok: false; message: string };

@@ -1,0 +1,62 @@
+/** Gathers what arrives one by one into batches, without making anything wait that could go at once. */
+
+interface Waiting<T> {
+  item: T;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * What is added in one turn of the event loop, or while a batch is being sent, goes together in the next batches. At
+ * most one round of batches is on its way at a time, so that batches grow by themselves when the receiver is slow.
+ */
+export class Coalescer<T> {
+  readonly #send: (items: T[]) => Promise<void>;
+  readonly #maxBatch: number;
+  #waiting: Waiting<T>[] = [];
+  #busy = false;
+  #idle: (() => void)[] = [];
+
+  /** @param send delivers one batch; what it rejects with is told to every item's adder. */
+  constructor(maxBatch: number, send: (items: T[]) => Promise<void>) {
+    this.#maxBatch = maxBatch;
+    this.#send = send;
+  }
+
+  /** Resolves when the item's batch was sent. @throws what sending it threw. */
+  add(item: T): Promise<void> {
+    if (!this.#busy) {
+      this.#busy = true;
+      setImmediate(() => void this.#sendAll());
+    }
+    return new Promise((resolve, reject) => this.#waiting.push({ item, resolve, reject }));
+  }
+
+  /** Resolves when nothing waits and nothing is on its way. */
+  async drained(): Promise<void> {
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      const batches: Promise<void>[] = [];
+      for (let from = 0; from < waiting.length; from += this.#maxBatch) {
+        batches.push(this.#sendBatch(waiting.slice(from, from + this.#maxBatch)));
+      }
+      await Promise.all(batches);
+    }
+    this.#busy = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #sendBatch(batch: Waiting<T>[]): Promise<void> {
+    try {
+      await this.#send(batch.map(({ item }) => item));
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** How gateways and workers behave while Redis is away. */
+import type { Redis, RedisOptions } from "ioredis";
+
+/** Longest time that Redis may take for one command of a gateway. */
+const GATEWAY_COMMAND_MS = 1_500;
+
+/** A gateway must know at once: nothing waits for a connection, nothing is sent again behind its back. */
+export const FAIL_FAST: Partial<RedisOptions> = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  commandTimeout: GATEWAY_COMMAND_MS,
+};
+/** A worker has time: what it says of a job may be said when Redis is back, and may be said twice. */
+export const PATIENT: Partial<RedisOptions> = {
+  enableOfflineQueue: true,
+  maxRetriesPerRequest: null,
+  autoResendUnfulfilledCommands: true,
+};
+
+/** One more connection to the same Redis. Whoever made the first reports what becomes of Redis. */
+export function connectionLike(redis: Redis, options: Partial<RedisOptions>): Redis {
+  const connection = redis.duplicate(options);
+  // An emitter without a listener for errors would end the process.
+  connection.on("error", () => {});
+  return connection;
+}
+
+/** Waits for a promise, whatever it settles to, but not for longer than this. */
+export async function atMost(limitMs: number, promise: Promise<unknown>): Promise<void> {
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, limitMs);
+  await Promise.race([promise.catch(() => {}), limit.promise]);
+  clearTimeout(timer);
+}

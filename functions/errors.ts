@@ -1,0 +1,236 @@
+/**
+ * Every failure that leaves Sandpiper has a code out of this one table. docs/ERRORS.md is written from the same facts,
+ * and a test keeps the two equal.
+ */
+
+/** What is known of a code. */
+export interface ErrorEntry {
+  /** HTTP status of the answer that carries it. */
+  readonly status: number;
+  /** What happened, as one sentence; the message when the place that failed has nothing more exact to say. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly fix: string;
+}
+
+export const ERRORS = {
+  // What a client sent.
+  UNAUTHENTICATED: {
+    status: 401,
+    message: "This needs a valid API key.",
+    fix: "Send the header `authorization: Bearer sp_...` with a key of your tenant.",
+  },
+  INVALID_REQUEST: {
+    status: 400,
+    message: "The request is not one that this address understands.",
+    fix: "Change what the message names; /v1/openapi.json describes every request.",
+  },
+  INVALID_NAME: {
+    status: 400,
+    message: "The name is not a valid one.",
+    fix: "Use 1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'.",
+  },
+  INVALID_CONFIG: {
+    status: 400,
+    message: "The function's configuration is not valid.",
+    fix: "Correct the field that the message names in sandpiper.jsonc.",
+  },
+  INVALID_SOURCE: {
+    status: 400,
+    message: "The uploaded files are not a valid source tree.",
+    fix: "Upload relative paths without `..`, within the limits of number and size, with the entry file among them.",
+  },
+  ROUTE_NOT_FOUND: {
+    status: 404,
+    message: "There is nothing at this address.",
+    fix: "Functions are at /fn/<tenant>/<function>/, the control API is described by /v1/openapi.json.",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    message: "This address does not know that method.",
+    fix: "Use one of the methods in the `allow` header of the answer.",
+  },
+  FUNCTION_NOT_FOUND: {
+    status: 404,
+    message: "There is no function of that name.",
+    fix: "Look at the tenant and the name in the URL; `sandpiper list` shows what is deployed.",
+  },
+  INVOCATION_NOT_FOUND: {
+    status: 404,
+    message: "There is no record of that invocation.",
+    fix: "Look at the id. Records appear when a call has ended, and the oldest are dropped.",
+  },
+  TRACE_NOT_FOUND: {
+    status: 404,
+    message: "There is no trace of that id.",
+    fix: "Call with a sampled traceparent (`sandpiper invoke --trace`) and ask within ten minutes.",
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    message: "The request body is larger than the limit.",
+    fix: "Send less, or store the data elsewhere and send where it is. SANDPIPER_MAX_BODY_BYTES sets the limit.",
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    message: "The request's header fields are larger than the limit.",
+    fix: "Send fewer or smaller header fields. SANDPIPER_MAX_HEADER_BYTES sets the limit.",
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    message: "The request did not arrive in time.",
+    fix: "Send the whole request without pauses.",
+  },
+  UPGRADE_NOT_SUPPORTED: {
+    status: 501,
+    message: "Connections cannot be upgraded: functions answer requests and speak no WebSocket.",
+    fix: "Use requests, or a streamed reply.",
+  },
+  TOO_MANY_FOLLOWERS: {
+    status: 429,
+    message: "Too many clients follow logs already.",
+    fix: "End one of them, or read without `follow`.",
+  },
+  // Building and loading a version.
+  BUILD_FAILED: {
+    status: 422,
+    message: "The bundle could not be built.",
+    fix: "Correct what the message shows: the file, the line and the reason are the bundler's own words.",
+  },
+  BUILD_UNAVAILABLE: {
+    status: 503,
+    message: "No worker built the bundle in time.",
+    fix: "See that a worker is running (/readyz says so), then deploy again.",
+  },
+  FUNCTION_LOAD_FAILED: {
+    status: 502,
+    message: "The function's module failed while it was loaded.",
+    fix: "Read the function's log: an import or top-level code threw, or there is no handler among the exports.",
+  },
+  // How a function's run ended.
+  FUNCTION_ERROR: {
+    status: 502,
+    message: "The function threw an error.",
+    fix: "Read the function's log: it has the error with its file and line.",
+  },
+  FUNCTION_EXITED: {
+    status: 502,
+    message: "The function ended its own process before it answered.",
+    fix: "Do not call process.exit or process.abort; the function's log may tell more.",
+  },
+  INVALID_REPLY: {
+    status: 502,
+    message: "The function returned something that is no HTTP response.",
+    fix: "Return a Response with a status of 200 to 599 and header fields without line breaks.",
+  },
+  REPLY_TOO_LARGE: {
+    status: 502,
+    message: "The function's reply is larger than the limit.",
+    fix: "Reply with less, or in parts. SANDPIPER_MAX_REPLY_BYTES sets the limit.",
+  },
+  TIMEOUT: {
+    status: 504,
+    message: "The function did not answer within its time limit.",
+    fix: "Do less in one call, or raise timeoutMs in sandpiper.jsonc.",
+  },
+  OUT_OF_MEMORY: {
+    status: 502,
+    message: "The function needed more memory than it has.",
+    fix: "Use less memory, or raise memoryMiB in sandpiper.jsonc.",
+  },
+  KILLED: {
+    status: 502,
+    message: "The function's sandbox was ended from outside.",
+    fix: "Look for a forbidden system call or a limit in the function's log, then call again.",
+  },
+  // What the platform itself failed at.
+  SANDBOX_LOST: {
+    status: 503,
+    message: "The sandbox was lost while the function ran.",
+    fix: "Call again if the function may run twice: it may have done its work.",
+  },
+  SANDBOX_UNAVAILABLE: {
+    status: 503,
+    message: "The worker could not make a sandbox.",
+    fix: "Call again; the worker's log says what the kernel refused.",
+  },
+  WORKER_LOST: {
+    status: 503,
+    message: "The worker was lost while the function ran.",
+    fix: "Call again if the function may run twice: it may have done its work.",
+  },
+  BODY_LOST: {
+    status: 503,
+    message: "A body was gone before it could be read.",
+    fix: "Call again.",
+  },
+  EXPIRED: {
+    status: 503,
+    message: "No worker had room for the call in time.",
+    fix: "Call again later, or start more workers. SANDPIPER_QUEUE_WAIT_MS sets how long a call may wait.",
+  },
+  NO_ANSWER: {
+    status: 504,
+    message: "No answer came within the longest time that a call can take.",
+    fix: "Call again if the function may run twice: it may have done its work.",
+  },
+  QUEUE_UNAVAILABLE: {
+    status: 503,
+    message: "The queue is not reachable.",
+    fix: "Call again in a moment; if it stays so, see that Redis is running. A call that was waiting may have run.",
+  },
+  SHUTTING_DOWN: {
+    status: 503,
+    message: "This gateway is shutting down.",
+    fix: "Call again.",
+  },
+  INTERNAL: {
+    status: 500,
+    message: "Something went wrong inside Sandpiper.",
+    fix: "Look for the request id in the log of the gateway or worker, and report it.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Whether a text is one of the table's codes. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
+/** HTTP status for a code; 500 for a text that is no code. */
+export function statusOf(code: string): number {
+  return isErrorCode(code) ? ERRORS[code].status : ERRORS.INTERNAL.status;
+}
+
+export interface SandpiperErrorOptions {
+  /** What was wrong and where; without it the table's sentence. */
+  message?: string;
+  /** Facts for logs. They are not shown to clients, and hold no secrets. */
+  details?: Readonly<Record<string, unknown>>;
+  cause?: unknown;
+}
+
+/** A failure with a code out of the table. Its message is fit for clients to read. */
+export class SandpiperError extends Error {
+  override readonly name = "SandpiperError";
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, options: SandpiperErrorOptions = {}) {
+    super(options.message ?? ERRORS[code].message, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.status = ERRORS[code].status;
+    this.details = options.details ?? {};
+  }
+}
+
+/** The body that tells a client of an error. */
+export interface ErrorBody {
+  error: { code: string; message: string; requestId: string };
+}
+
+/** The public body of an error: its code, its message and the id that finds it in logs. */
+export function errorBody(error: { code: string; message: string }, requestId: string): ErrorBody {
+  return { error: { code: error.code, message: error.message, requestId } };
+}

@@ -1,0 +1,341 @@
+/**
+ * The queue between gateways and workers, and the only file that knows BullMQ.
+ *
+ * Calls that wait at one gateway at the same moment travel in one job, as a job costs about fifty Redis commands. A
+ * worker takes only what it has room for and puts the rest back at the head. A job is never tried twice: when its worker
+ * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
+ */
+import { type Job, Queue, QueueEvents, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import { dropBody } from "./bodies.ts";
+import type { BuildRequest, BuildResult } from "./build.ts";
+import { Coalescer } from "./coalescer.ts";
+import { atMost, connectionLike, FAIL_FAST, PATIENT } from "./connections.ts";
+import { SandpiperError } from "./errors.ts";
+import type { Invocation } from "./invocation.ts";
+
+export type { BuildRequest, BuildResult } from "./build.ts";
+
+/** Most calls in one job. */
+export const MAX_CALLS_PER_JOB = 32;
+/** How long a worker owns a job without saying so again, and how often it says so. */
+const LOCK_MS = 4_000;
+const RENEW_MS = 1_000;
+/** How often each worker looks for jobs whose lock expired. */
+const STALLED_CHECK_MS = 1_000;
+/** How long one wait for a job lasts before BullMQ asks again. */
+const BLOCK_SECONDS = 5;
+/** How long closing waits for Redis, which may be away. */
+const CLOSE_REDIS_MS = 3_000;
+
+const PREFIX = "sp:queue";
+const CALLS = "calls";
+const BUILDS = "builds";
+
+const JOB_OPTIONS = { attempts: 1, removeOnComplete: true, removeOnFail: true };
+/** BullMQ writes an event for every step of a job; none is read here, so that none is kept. */
+const NO_EVENTS = { events: { maxLen: 0 } };
+
+interface CallsJob {
+  calls: Invocation[];
+}
+
+/** The gateway's end. */
+export class InvocationQueue {
+  readonly #redis: Redis;
+  readonly #queue: Queue<CallsJob>;
+  readonly #coalescer: Coalescer<Invocation>;
+
+  /** @param redis says where Redis is; the queue has a connection of its own. */
+  constructor(redis: Redis) {
+    this.#redis = connectionLike(redis, FAIL_FAST);
+    this.#queue = new Queue<CallsJob>(CALLS, {
+      connection: this.#redis,
+      prefix: PREFIX,
+      defaultJobOptions: JOB_OPTIONS,
+      streams: NO_EVENTS,
+    });
+    this.#queue.on("error", () => {});
+    this.#coalescer = new Coalescer(MAX_CALLS_PER_JOB, (calls) => this.#add(calls));
+  }
+
+  /** Whether a call could be submitted now. */
+  get available(): boolean {
+    return this.#redis.status === "ready";
+  }
+
+  /**
+   * Puts a call into the queue, with others of the same moment. Settles within two seconds.
+   * @throws SandpiperError QUEUE_UNAVAILABLE when Redis did not say that it has the call. It may have it all the same.
+   */
+  submit(call: Invocation): Promise<void> {
+    return this.available ? this.#coalescer.add(call) : Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
+  }
+
+  /** Sends what waits, then ends the connection. */
+  async close(): Promise<void> {
+    await this.#coalescer.drained();
+    this.#redis.disconnect();
+    await this.#queue.close();
+  }
+
+  async #add(calls: Invocation[]): Promise<void> {
+    try {
+      // BullMQ would wait for a connection; one that was lost since `submit` must fail instead.
+      if (!this.available) throw new Error("The connection to Redis is lost.");
+      await this.#queue.add("calls", { calls });
+    } catch (cause) {
+      throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
+    }
+  }
+}
+
+/** What a worker does with calls. */
+export interface InvocationHandlers {
+  /** How many more calls may be given to `run` now; those given before count as soon as `run` was called. */
+  room(): number;
+  /** Runs a call and answers it. Resolves when its reply was handed to Redis; never rejects. */
+  run(call: Invocation): Promise<void>;
+  /** Answers and records calls that a worker took and may have run, and that it will not answer. */
+  lost(calls: Invocation[]): Promise<void>;
+  /** Answers calls that waited too long and were not run. Their gateway may have given up on them. */
+  expired?(calls: Invocation[]): Promise<void>;
+  /** Told of failures of the queue itself. */
+  onError?(error: Error): void;
+}
+
+/** The worker's end. */
+export class InvocationWorker {
+  readonly #redis: Redis;
+  readonly #worker: Worker<CallsJob>;
+  readonly #queue: Queue<CallsJob>;
+  readonly #handlers: InvocationHandlers;
+  /** Lock tokens of the jobs that this worker owns, by job. */
+  readonly #owned = new Map<string, string>();
+  readonly #unfinished = new Set<Promise<void>>();
+  #renewal: NodeJS.Timeout | undefined;
+  #loop: Promise<void> = Promise.resolve();
+  #closing = false;
+  #nextToken = 0;
+  /** How many jobs were found stalled: they are at the queue's head, and are taken even when there is no room. */
+  #stalled = 0;
+  #wake = (): void => {};
+
+  /** @param redis says where Redis is; the worker has connections of its own. */
+  constructor(redis: Redis, handlers: InvocationHandlers) {
+    this.#handlers = handlers;
+    this.#redis = connectionLike(redis, PATIENT);
+    const options = { connection: this.#redis, prefix: PREFIX };
+    this.#queue = new Queue<CallsJob>(CALLS, { ...options, defaultJobOptions: JOB_OPTIONS, streams: NO_EVENTS });
+    this.#worker = new Worker<CallsJob>(CALLS, null, {
+      ...options,
+      autorun: false,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: 0,
+    });
+    this.#queue.on("error", (error) => this.#report(error));
+    this.#worker.on("error", (error) => this.#report(error));
+    this.#worker.on("stalled", () => {
+      this.#stalled++;
+      this.#wake();
+    });
+  }
+
+  /** Begins to take jobs. */
+  start(): void {
+    this.#renewal = setInterval(() => void this.#renewLocks(), RENEW_MS);
+    void this.#worker.startStalledCheckTimer();
+    this.#loop = this.#takeJobs();
+  }
+
+  /** Say so whenever `room` may have become more. */
+  roomChanged(): void {
+    this.#wake();
+  }
+
+  /** Takes no more jobs, and resolves when all calls that were given to `run` have ended. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#wake();
+    void this.#worker
+      .getBackend()
+      .disconnectBlocking(false)
+      .catch(() => {});
+    // With Redis away the loop's command waits for it; nothing is lost then, as the job never came.
+    await atMost(CLOSE_REDIS_MS, this.#loop);
+    while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
+    clearInterval(this.#renewal);
+    await atMost(CLOSE_REDIS_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
+    this.#redis.disconnect();
+  }
+
+  async #takeJobs(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        if (this.#handlers.room() > 0 || this.#stalled > 0) await this.#takeOne();
+        else await this.#roomOrStalled();
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+  }
+
+  async #takeOne(): Promise<void> {
+    const token = `${this.#worker.id}:${this.#nextToken++}`;
+    const job = await this.#worker.getNextJob(token, { block: false });
+    if (this.#stalled > 0) this.#stalled--;
+    if (job) this.#begin(job, token);
+    else if (!this.#closing) await this.#worker.getBackend().waitForJob(BLOCK_SECONDS);
+  }
+
+  #roomOrStalled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #begin(job: Job<CallsJob>, token: string): void {
+    const id = job.id ?? "";
+    const ownAlready = this.#owned.has(id);
+    this.#owned.set(id, token);
+    // Redis was away for longer than the lock: the calls still run here, now under the new lock.
+    if (ownAlready) return;
+    const finished = this.#finish(job, this.#workOn(job));
+    this.#unfinished.add(finished);
+    void finished.finally(() => this.#unfinished.delete(finished));
+  }
+
+  /** Resolves when every call of the job has been dealt with. */
+  async #workOn(job: Job<CallsJob>): Promise<void> {
+    const { calls } = job.data;
+    if (job.deferredFailure) return this.#giveUp(calls, this.#handlers.lost(calls));
+    const nowMs = Date.now();
+    const expired = calls.filter((call) => call.expiresAtMs <= nowMs);
+    const alive = expired.length === 0 ? calls : calls.filter((call) => call.expiresAtMs > nowMs);
+    const room = this.#closing ? 0 : Math.max(0, this.#handlers.room());
+    const running = alive.slice(0, room).map((call) => this.#handlers.run(call));
+    const rest = alive.slice(room);
+    if (rest.length > 0) await this.#putBack(job, alive.slice(0, room), rest);
+    if (expired.length > 0) await this.#giveUp(expired, this.#handlers.expired?.(expired));
+    await Promise.all(running);
+  }
+
+  /** The rest becomes a job of its own at the queue's head, and this job's no more, lest it count as lost with it. */
+  async #putBack(job: Job<CallsJob>, kept: Invocation[], rest: Invocation[]): Promise<void> {
+    await this.#queue.add("calls", { calls: rest }, { lifo: true });
+    if (kept.length > 0) await job.updateData({ calls: kept });
+  }
+
+  async #giveUp(calls: Invocation[], answered: Promise<void> | undefined): Promise<void> {
+    await Promise.all([answered, ...calls.map((call) => dropBody(this.#redis, call.request.body))]);
+  }
+
+  async #finish(job: Job<CallsJob>, work: Promise<void>): Promise<void> {
+    await work.catch((error) => this.#report(error));
+    const token = this.#owned.get(job.id ?? "") ?? "";
+    this.#owned.delete(job.id ?? "");
+    // When its lock was lost meanwhile the job is another worker's to finish.
+    await job.moveToCompleted(null, token, false).catch((error) => this.#report(error));
+  }
+
+  async #renewLocks(): Promise<void> {
+    if (this.#owned.size === 0 || this.#redis.status !== "ready") return;
+    const ids = [...this.#owned.keys()];
+    await this.#worker.extendJobLocks(ids, [...this.#owned.values()], LOCK_MS).catch((error) => this.#report(error));
+  }
+
+  #report(error: unknown): void {
+    if (!this.#closing && error instanceof Error) this.#handlers.onError?.(error);
+  }
+}
+
+/** How long a build may take, and wait for a worker, together. */
+export const BUILD_LIMIT_MS = 120_000;
+
+/** The gateway's end of builds. */
+export class BuildQueue {
+  readonly #redis: Redis;
+  readonly #queue: Queue<BuildRequest, BuildResult>;
+  readonly #events: QueueEvents;
+
+  constructor(redis: Redis) {
+    this.#redis = connectionLike(redis, FAIL_FAST);
+    // A result must outlive its event for whoever asks a moment late.
+    const defaultJobOptions = { attempts: 1, removeOnComplete: { age: 60 }, removeOnFail: { age: 60 } };
+    this.#queue = new Queue(BUILDS, { connection: this.#redis, prefix: PREFIX, defaultJobOptions });
+    this.#events = new QueueEvents(BUILDS, { connection: connectionLike(redis, PATIENT), prefix: PREFIX });
+    this.#queue.on("error", () => {});
+    this.#events.on("error", () => {});
+  }
+
+  /**
+   * Has a worker make a bundle.
+   * @throws SandpiperError BUILD_UNAVAILABLE when no worker did in `limitMs`, QUEUE_UNAVAILABLE when Redis is away.
+   */
+  async build(request: BuildRequest, limitMs = BUILD_LIMIT_MS): Promise<BuildResult> {
+    if (this.#redis.status !== "ready") throw new SandpiperError("QUEUE_UNAVAILABLE");
+    const away = Promise.withResolvers<never>();
+    const onClose = (): void => away.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
+    this.#redis.once("close", onClose);
+    try {
+      return await Promise.race([away.promise, this.#buildNow(request, limitMs)]);
+    } catch (cause) {
+      throw cause instanceof SandpiperError ? cause : new SandpiperError("BUILD_UNAVAILABLE", { cause });
+    } finally {
+      this.#redis.off("close", onClose);
+    }
+  }
+
+  async close(): Promise<void> {
+    await atMost(CLOSE_REDIS_MS, Promise.allSettled([this.#events.close(), this.#queue.close()]));
+    this.#redis.disconnect();
+  }
+
+  async #buildNow(request: BuildRequest, limitMs: number): Promise<BuildResult> {
+    const job = await this.#queue.add("build", request);
+    try {
+      return await job.waitUntilFinished(this.#events, limitMs);
+    } catch (error) {
+      // Nobody waits for it any more. It cannot be removed while a worker has it, and ends by itself then.
+      await job.remove().catch(() => {});
+      throw error;
+    }
+  }
+}
+
+/** The worker's end of builds. A build whose worker dies is tried once more by another: it changes nothing outside. */
+export class BuildWorker {
+  readonly #redis: Redis;
+  readonly #worker: Worker<BuildRequest, BuildResult>;
+
+  /** @param build makes a bundle; what it rejects with becomes BUILD_UNAVAILABLE at the gateway. */
+  constructor(
+    redis: Redis,
+    build: (request: BuildRequest) => Promise<BuildResult>,
+    onError: (error: Error) => void = () => {},
+  ) {
+    this.#redis = connectionLike(redis, PATIENT);
+    this.#worker = new Worker(BUILDS, (job: Job<BuildRequest, BuildResult>) => build(job.data), {
+      connection: this.#redis,
+      prefix: PREFIX,
+      autorun: false,
+      lockDuration: LOCK_MS * 2,
+      stalledInterval: LOCK_MS,
+      maxStalledCount: 1,
+    });
+    this.#worker.on("error", onError);
+  }
+
+  /** Begins to take builds, one at a time. */
+  start(): void {
+    void this.#worker.run().catch(() => {});
+  }
+
+  /** Takes no more builds, and resolves when the one at work has ended. */
+  async close(): Promise<void> {
+    await this.#worker.close();
+    this.#redis.disconnect();
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * The registry: which functions a tenant has, and which version each of them runs. Only this file knows its Redis keys.
+ */
+import type { Redis } from "ioredis";
+import type { VersionRef } from "./invocation.ts";
+import type { Version } from "./version.ts";
+
+/** What a function is now. */
+export interface FunctionState {
+  tenant: string;
+  functionName: string;
+  version: Version;
+  createdAtMs: number;
+  updatedAtMs: number;
+}
+
+/** Names one function of one tenant. */
+export type FunctionRef = Pick<VersionRef, "tenant" | "functionName">;
+
+/** Where the registry says that a function runs another version now or is gone; the message is "tenant/function". */
+export const REGISTRY_CHANGES = "sp:registry:changes";
+
+const functionsKey = (tenant: string): string => `sp:functions:${tenant}`;
+const functionKey = ({ tenant, functionName }: FunctionRef): string => `sp:function:${tenant}:${functionName}`;
+/** A hash of all versions of a function, so that they go together when the function goes. */
+const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
+
+/**
+ * KEYS: functions, function, versions. ARGV: name, version, now, changes channel, message.
+ * Gives 1 when the function is new, 0 when it was there, -1 when there is no such version.
+ */
+const DEPLOY = `
+if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return -1 end
+local created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[3])
+redis.call("HSET", KEYS[2], "version", ARGV[2], "updatedAtMs", ARGV[3])
+redis.call("SADD", KEYS[1], ARGV[1])
+redis.call("PUBLISH", ARGV[4], ARGV[5])
+return created`;
+
+/** KEYS: functions, function, versions. ARGV: name, changes channel, message. Gives 1 when there was one. */
+const DELETE = `
+local existed = redis.call("DEL", KEYS[2])
+redis.call("DEL", KEYS[3])
+redis.call("SREM", KEYS[1], ARGV[1])
+if existed == 1 then redis.call("PUBLISH", ARGV[2], ARGV[3]) end
+return existed`;
+
+export class Registry {
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** Keeps a version. It is immutable: keeping it again under the same digest replaces only what its build gave. */
+  async putVersion(version: Version): Promise<void> {
+    await this.#redis.hset(versionsKey(version), version.version, JSON.stringify(version));
+  }
+
+  /** A version, or null when there is none. */
+  async getVersion(ref: VersionRef): Promise<Version | null> {
+    const stored = await this.#redis.hget(versionsKey(ref), ref.version);
+    return stored === null ? null : (JSON.parse(stored) as Version);
+  }
+
+  /**
+   * Moves a function to a version that was put before, and makes the function when it is new. Gateways are told.
+   * @returns whether the function is new.
+   * @throws Error when there is no such version.
+   */
+  async deployFunction(ref: VersionRef): Promise<boolean> {
+    const created = await this.#redis.eval(
+      DEPLOY,
+      3,
+      functionsKey(ref.tenant),
+      functionKey(ref),
+      versionsKey(ref),
+      ref.functionName,
+      ref.version,
+      Date.now(),
+      REGISTRY_CHANGES,
+      changeMessage(ref),
+    );
+    if (created === -1) throw new Error(`There is no version ${ref.version} of ${ref.tenant}/${ref.functionName}.`);
+    return created === 1;
+  }
+
+  /** Digest of the version that a function runs, or null when there is no such function. One read of Redis. */
+  async currentVersion(ref: FunctionRef): Promise<string | null> {
+    return this.#redis.hget(functionKey(ref), "version");
+  }
+
+  /** A function with its version, or null when there is none. */
+  async getFunction(ref: FunctionRef): Promise<FunctionState | null> {
+    const stored = await this.#redis.hgetall(functionKey(ref));
+    const digest = stored.version;
+    if (digest === undefined) return null;
+    const version = await this.getVersion({ ...ref, version: digest });
+    if (version === null) return null;
+    return {
+      tenant: ref.tenant,
+      functionName: ref.functionName,
+      version,
+      createdAtMs: Number(stored.createdAtMs),
+      updatedAtMs: Number(stored.updatedAtMs),
+    };
+  }
+
+  /** All functions of a tenant, by name. */
+  async listFunctions(tenant: string): Promise<FunctionState[]> {
+    const names = (await this.#redis.smembers(functionsKey(tenant))).sort();
+    const functions = await Promise.all(names.map((functionName) => this.getFunction({ tenant, functionName })));
+    return functions.filter((state) => state !== null);
+  }
+
+  /**
+   * Removes a function and all its versions. Gateways are told. What is in the artefact store stays: other functions
+   * may use the same bytes.
+   * @returns whether there was one.
+   */
+  async deleteFunction(ref: FunctionRef): Promise<boolean> {
+    const existed = await this.#redis.eval(
+      DELETE,
+      3,
+      functionsKey(ref.tenant),
+      functionKey(ref),
+      versionsKey(ref),
+      ref.functionName,
+      REGISTRY_CHANGES,
+      changeMessage(ref),
+    );
+    return existed === 1;
+  }
+}
+
+function changeMessage({ tenant, functionName }: FunctionRef): string {
+  return `${tenant}/${functionName}`;
+}

@@ -1,0 +1,79 @@
+/** Tenants and their API keys: who is asking. Only this file knows their Redis keys. */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Redis } from "ioredis";
+import { SandpiperError } from "./errors.ts";
+import { NAME_PATTERN } from "./manifest.ts";
+
+/** Who sent a request, as its key tells. */
+export interface Principal {
+  tenant: string;
+  keyId: string;
+}
+
+const SECRET_BYTES = 32;
+/** sp_<16 hex digits>_<base64url of 32 bytes> */
+const KEY_PATTERN = /^sp_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+const TENANTS = "sp:tenants";
+const keyOf = (keyId: string): string => `sp:apikey:${keyId}`;
+
+/**
+ * Makes a tenant; one that exists already stays as it is.
+ * @throws SandpiperError INVALID_NAME
+ */
+export async function createTenant(redis: Redis, tenant: string): Promise<void> {
+  checkTenantName(tenant);
+  await redis.hsetnx(TENANTS, tenant, JSON.stringify({ createdAtMs: Date.now() }));
+}
+
+/**
+ * Makes a key for a tenant, which is made when it is new. The key itself is not stored and cannot be shown again.
+ * @throws SandpiperError INVALID_NAME
+ */
+export async function createKey(redis: Redis, tenant: string): Promise<{ keyId: string; key: string }> {
+  const keyId = randomBytes(8).toString("hex");
+  const key = `sp_${keyId}_${randomBytes(SECRET_BYTES).toString("base64url")}`;
+  await registerKey(redis, tenant, key);
+  return { keyId, key };
+}
+
+/**
+ * Makes a key that was made elsewhere valid for a tenant. Doing so again changes nothing.
+ * @throws SandpiperError INVALID_NAME, and INVALID_REQUEST when the key has not the shape of one or another secret or
+ * tenant is registered under its id.
+ */
+export async function registerKey(redis: Redis, tenant: string, key: string): Promise<{ keyId: string }> {
+  const parts = KEY_PATTERN.exec(key);
+  if (!parts) throw new SandpiperError("INVALID_REQUEST", { message: "An API key has the form sp_<id>_<secret>." });
+  const [, keyId = "", secret = ""] = parts;
+  await createTenant(redis, tenant);
+  const record = JSON.stringify({ tenant, sha256: hashOf(secret).toString("hex") });
+  await redis.setnx(keyOf(keyId), record);
+  if ((await redis.get(keyOf(keyId))) !== record) {
+    throw new SandpiperError("INVALID_REQUEST", { message: `The key id ${keyId} is taken by another key.` });
+  }
+  return { keyId };
+}
+
+/** Who holds this key, or null when it is not valid. Takes as long for a wrong secret as for the right one. */
+export async function authenticate(redis: Redis, key: string): Promise<Principal | null> {
+  const parts = KEY_PATTERN.exec(key);
+  if (!parts) return null;
+  const [, keyId = "", secret = ""] = parts;
+  const stored = await redis.get(keyOf(keyId));
+  if (stored === null) return null;
+  const { tenant, sha256 } = JSON.parse(stored) as { tenant: string; sha256: string };
+  return timingSafeEqual(hashOf(secret), Buffer.from(sha256, "hex")) ? { tenant, keyId } : null;
+}
+
+/** The secret is 32 random bytes, so that a plain hash cannot be searched; a slow one would only be slow. */
+function hashOf(secret: string): Buffer {
+  return createHash("sha256").update(secret).digest();
+}
+
+function checkTenantName(tenant: string): void {
+  if (!NAME_PATTERN.test(tenant)) {
+    throw new SandpiperError("INVALID_NAME", {
+      message: `${JSON.stringify(tenant.slice(0, 80))} is no tenant's name.`,
+    });
+  }
+}

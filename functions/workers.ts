@@ -1,0 +1,46 @@
+/** Which workers are alive: each beats every second or so, and is gone when it has not for five. */
+import type { Redis } from "ioredis";
+
+/** What a worker tells about itself. */
+export interface WorkerInfo {
+  id: string;
+  host: string;
+  pid: number;
+  startedAtMs: number;
+  /** How it isolates: the launcher's kind and what is missing, fit for people to read. */
+  posture: { launcher: string; degraded: string[] };
+  /** Calls that it runs now, and how many more it would take. */
+  running: number;
+  room: number;
+}
+
+/** How long a worker counts as alive after its last beat. */
+export const WORKER_TTL_MS = 5_000;
+
+/** All workers by the time of their last beat, so that nobody has to search the key space. */
+const WORKERS = "sp:workers";
+const workerKey = (id: string): string => `sp:worker:${id}`;
+
+/** Says that a worker is alive. Call it well within `WORKER_TTL_MS`. */
+export async function beat(redis: Redis, info: WorkerInfo): Promise<void> {
+  const nowMs = Date.now();
+  await redis
+    .multi()
+    .set(workerKey(info.id), JSON.stringify(info), "PX", WORKER_TTL_MS)
+    .zadd(WORKERS, nowMs, info.id)
+    .zremrangebyscore(WORKERS, "0", String(nowMs - 60_000))
+    .exec();
+}
+
+/** Says that a worker is leaving. */
+export async function leave(redis: Redis, id: string): Promise<void> {
+  await redis.multi().del(workerKey(id)).zrem(WORKERS, id).exec();
+}
+
+/** The workers that are alive: those whose key has not expired, so that Redis's clock alone decides. */
+export async function listWorkers(redis: Redis): Promise<WorkerInfo[]> {
+  const ids = await redis.zrange(WORKERS, "0", "-1");
+  if (ids.length === 0) return [];
+  const stored = await redis.mget(ids.map(workerKey));
+  return stored.filter((text) => text !== null).map((text) => JSON.parse(text) as WorkerInfo);
+}
