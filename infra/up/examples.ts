@@ -1,0 +1,85 @@
+/** Deploys the examples by running the CLI, as a user would, and calls one. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Environment } from "../environment.ts";
+import { UpError } from "./failure.ts";
+import { CLI, EXAMPLES } from "./paths.ts";
+
+export interface Gateway {
+  url: string;
+  apiKeyFile: string;
+}
+
+const CALL_TIMEOUT_MS = 60_000;
+/** The example that is called, and what it must answer. */
+export const HELLO_PATH = "/fn/main/hello?name=Sandpiper";
+const HELLO_ANSWER = /hello,? sandpiper/i;
+const MAX_SHOWN = 500;
+
+/** Names of the examples: every directory with a configuration in it. */
+export function listExamples(): string[] {
+  return readdirSync(EXAMPLES, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(EXAMPLES, entry.name, "sandpiper.jsonc")))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/**
+ * Deploys one example. @returns the function's URL.
+ * @throws UpError with what the CLI said.
+ */
+export async function deployExample(
+  name: string,
+  gateway: Gateway,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ["deploy", join(EXAMPLES, name), "--url", gateway.url, "--api-key-file", gateway.apiKeyFile];
+  const child = spawn(process.execPath, [CLI, ...args], {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...env, NO_COLOR: "1" },
+    signal,
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout = (stdout + chunk).slice(-10_000);
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr = (stderr + chunk).slice(-10_000);
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code === 0) return stdout.trim();
+  throw new UpError(
+    `the example ${name} could not be deployed:\n  ${stderr.trim().split("\n").join("\n  ")}`,
+    `to see it again: npx sandpiper deploy ${join("functions", "examples", name)}`,
+  );
+}
+
+/**
+ * Calls the example `hello` and checks what it answers.
+ * @returns the answer. @throws UpError when it is not the right one.
+ */
+export async function callHello(gatewayUrl: string, signal: AbortSignal): Promise<string> {
+  const url = `${gatewayUrl}${HELLO_PATH}`;
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
+  let answer: string;
+  let status: number;
+  try {
+    const response = await fetch(url, { signal: patience });
+    status = response.status;
+    answer = (await response.text()).trim();
+  } catch (error) {
+    throw new UpError(`the example at ${url} did not answer: ${(error as Error).message}`, "the lines above say why", {
+      cause: error,
+    });
+  }
+  if (status === 200 && HELLO_ANSWER.test(answer)) return answer.slice(0, MAX_SHOWN);
+  throw new UpError(
+    `the example at ${url} gave a wrong answer, with status ${status}:\n  ${JSON.stringify(answer.slice(0, MAX_SHOWN))}`,
+    "npx sandpiper logs hello shows what it logged; npx sandpiper doctor shows what this machine lacks",
+  );
+}

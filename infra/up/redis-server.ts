@@ -1,0 +1,122 @@
+/** The private Redis of one data directory: no port, a socket that only its owner may open, an append-only file. */
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Environment } from "../environment.ts";
+import { connectRedis } from "../redis.ts";
+import { redactRedisUrl } from "../redis-url.ts";
+import type { DataDir } from "./data-dir.ts";
+import { UpError } from "./failure.ts";
+import { findOnPath } from "./path-search.ts";
+import type { Program } from "./supervisor.ts";
+
+/** GETDEL came with 6.2. */
+const OLDEST_VERSION = [6, 2] as const;
+const PING_TIMEOUT_MS = 3_000;
+
+/** @param executable path of redis-server. */
+export function redisProgram(executable: string, dir: DataDir, env: Environment): Program {
+  return {
+    name: "private Redis",
+    spawn: () => spawnRedis(executable, dir, env),
+    ready: saysReady,
+  };
+}
+
+function spawnRedis(executable: string, dir: DataDir, env: Environment): ChildProcess {
+  // A killed parent cannot end its child, so the kernel does: SIGTERM makes Redis write and leave. See prctl(2),
+  // PR_SET_PDEATHSIG.
+  const setpriv = findOnPath("setpriv", env.PATH);
+  const [command, ...args] = setpriv ? [setpriv, "--pdeathsig", "TERM", executable, "-"] : [executable, "-"];
+  const child = spawn(command as string, args, {
+    cwd: dir.redisDir,
+    detached: true,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end(redisConfig(dir));
+  return child;
+}
+
+/** Redis's configuration file, given on its standard input. Paths are quoted as sdssplitargs reads them. */
+function redisConfig(dir: DataDir): string {
+  return [
+    "port 0",
+    `unixsocket ${JSON.stringify(dir.redisSocket)}`,
+    "unixsocketperm 700",
+    `dir ${JSON.stringify(dir.redisDir)}`,
+    "daemonize no",
+    "appendonly yes",
+    "appendfsync everysec",
+    'save ""',
+    "maxmemory-policy noeviction",
+    "always-show-logo no",
+    "",
+  ].join("\n");
+}
+
+/** Resolves when Redis has read its append-only file and accepts connections. */
+async function saysReady(child: ChildProcess): Promise<void> {
+  let tail = "";
+  const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => {
+      tail = (tail + chunk).slice(-4_000);
+      if (/ready to accept connections/i.test(tail)) resolve();
+    });
+  }
+  child.once("exit", () => {
+    const words = tail.trim().split("\n").slice(-5).join("\n  ");
+    reject(new UpError(`Redis could not start. Its last words:\n  ${words}`, "put that right, then start again"));
+  });
+  await ready;
+}
+
+/**
+ * Checks the Redis that REDIS_URL names.
+ * @returns what is worth a warning: a policy that may evict queued calls.
+ * @throws UpError when it does not answer within 3 s, or is too old.
+ */
+export async function checkRedis(url: string): Promise<string | null> {
+  const redis = connectRedis(url, "sandpiper-start");
+  try {
+    const timeout = new Promise<never>((_, reject) => {
+      setTimeout(reject, PING_TIMEOUT_MS, new Error(`no answer within ${PING_TIMEOUT_MS / 1000} s`)).unref();
+    });
+    let lastError: Error | undefined;
+    redis.on("error", (error: Error) => {
+      lastError = error;
+    });
+    const info = await Promise.race([redis.info("server"), timeout]).catch((error: Error) => {
+      throw unreachable(url, lastError ?? error);
+    });
+    checkVersion(info);
+    return await evictionWarning(redis);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function checkVersion(info: string): void {
+  const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? "0";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor >= OLDEST_VERSION[1])) return;
+  throw new UpError(
+    `the Redis of REDIS_URL is version ${version}; Sandpiper needs ${OLDEST_VERSION.join(".")} or newer`,
+    "update it, or unset REDIS_URL to have a private one started",
+  );
+}
+
+/** Hosted Redis often refuses CONFIG; then there is nothing to say. */
+async function evictionWarning(redis: ReturnType<typeof connectRedis>): Promise<string | null> {
+  const answer = await redis.config("GET", "maxmemory-policy").catch(() => null);
+  const policy = Array.isArray(answer) ? answer[1] : undefined;
+  if (typeof policy !== "string" || policy === "noeviction") return null;
+  return `the Redis of REDIS_URL has maxmemory-policy ${policy} and may drop queued calls: set it to noeviction`;
+}
+
+function unreachable(url: string, cause: Error): UpError {
+  return new UpError(
+    `the Redis of REDIS_URL (${redactRedisUrl(url)}) cannot be reached: ${cause.message || (cause as NodeJS.ErrnoException).code}`,
+    "start it, correct REDIS_URL, or unset REDIS_URL to have a private one started",
+    { cause },
+  );
+}

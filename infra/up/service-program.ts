@@ -1,0 +1,42 @@
+/** The gateway and the workers as programs to supervise. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Environment } from "../environment.ts";
+import type { ServiceMessage } from "../service.ts";
+import { script } from "./paths.ts";
+import type { Program } from "./supervisor.ts";
+
+export interface ServiceSpec {
+  name: string;
+  /** Path of its script below the root, without ending: "gateway/main". */
+  main: string;
+  /** Asked for at every start. */
+  env: () => Environment;
+  nodeOptions?: readonly string[];
+  onReady?: (facts: Record<string, unknown>) => void;
+}
+
+/** A program that runs a script under this very Node and says over IPC when it is ready (see service.ts). */
+export function serviceProgram(spec: ServiceSpec): Program {
+  return {
+    name: spec.name,
+    spawn: () =>
+      spawn(process.execPath, [...(spec.nodeOptions ?? []), script(spec.main)], {
+        detached: true,
+        env: spec.env() as NodeJS.ProcessEnv,
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      }),
+    async ready(child) {
+      const message = await firstMessage(child);
+      if (message.type === "failed") throw new Error(message.message);
+      spec.onReady?.(message.facts);
+    },
+  };
+}
+
+async function firstMessage(child: ChildProcess): Promise<ServiceMessage> {
+  for (;;) {
+    const [message] = (await once(child, "message")) as [ServiceMessage | null];
+    if (message?.type === "ready" || message?.type === "failed") return message;
+  }
+}

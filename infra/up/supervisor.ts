@@ -1,0 +1,200 @@
+/** Keeps one child process running: starts it, starts it again when it dies, ends it. */
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { EXIT_CONFIG } from "../service.ts";
+import { Interrupted, UpError } from "./failure.ts";
+import { killGroup, type ProcessRecord } from "./leftovers.ts";
+
+/** What to keep running. */
+export interface Program {
+  /** For messages: "gateway", "worker 1". */
+  name: string;
+  /** Starts it as the leader of a process group of its own, so that Ctrl-C on the terminal does not reach it. */
+  spawn(): ChildProcess;
+  /** Resolves when it is ready. Its end and a time-out are watched for elsewhere. */
+  ready(child: ChildProcess): Promise<void>;
+}
+
+export interface SupervisorHooks {
+  record: ProcessRecord;
+  /** Something a person should know: it died, it is back. */
+  note(text: string): void;
+  /** It dies again and again: nothing more is tried. */
+  gaveUp(error: UpError): void;
+}
+
+export interface StopOptions {
+  /** How long it may take to drain. */
+  graceMs: number;
+  /** Aborted when the user is in a hurry: what is being drained is told to stop at once. */
+  hurry: AbortSignal;
+}
+
+const READY_TIMEOUT_MS = 60_000;
+/** How long a program may take to end after it was told to stop at once. */
+const STOP_NOW_MS = 5_000;
+/** More deaths than this within the window are a crash loop. */
+const MAX_DEATHS = 12;
+const DEATH_WINDOW_MS = 60_000;
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 2_000;
+
+export class Supervisor {
+  readonly #program: Program;
+  readonly #hooks: SupervisorHooks;
+  readonly #stopping = new AbortController();
+  #child: ChildProcess | null = null;
+  #deaths: number[] = [];
+  /** Groups whose leader died: what is left of them may tidy up for a moment, then it is killed. */
+  readonly #orphans = new Map<number, NodeJS.Timeout>();
+
+  constructor(program: Program, hooks: SupervisorHooks) {
+    this.#program = program;
+    this.#hooks = hooks;
+  }
+
+  /** Its process id, or null while it is down. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /**
+   * Starts it for the first time; resolves when it is ready. From then on it is started again whenever it dies.
+   * @throws UpError when it does not become ready; it is not tried again then. Interrupted when `stop` was called.
+   */
+  async start(): Promise<void> {
+    const child = await this.#launch();
+    this.#watch(child);
+  }
+
+  /** Ends it: SIGTERM, a second SIGTERM when the grace is over or in a hurry, SIGKILL to the group at last. */
+  async stop({ graceMs, hurry }: StopOptions): Promise<void> {
+    this.#stopping.abort();
+    const child = this.#child;
+    if (child?.pid !== undefined) await this.#end(child, child.pid, graceMs, hurry);
+    for (const pid of this.#orphans.keys()) this.#killOrphans(pid);
+  }
+
+  async #end(child: ChildProcess, pid: number, graceMs: number, hurry: AbortSignal): Promise<void> {
+    child.kill("SIGTERM");
+    const patience = AbortSignal.any([hurry, AbortSignal.timeout(graceMs)]);
+    if (!(await endsBefore(child, patience))) {
+      child.kill("SIGTERM");
+      await endsBefore(child, AbortSignal.timeout(STOP_NOW_MS));
+    }
+    killGroup(pid);
+    if (isRunning(child)) await once(child, "exit");
+  }
+
+  /** One attempt: spawned, recorded, ready. */
+  async #launch(): Promise<ChildProcess> {
+    if (this.#stopping.signal.aborted) throw new Interrupted();
+    const child = this.#program.spawn();
+    this.#child = child;
+    const over = new AbortController();
+    try {
+      await once(child, "spawn");
+      this.#hooks.record.add(child.pid as number);
+      child.once("exit", () => this.#forget(child));
+      await Promise.race([this.#program.ready(child), this.#failsToStart(child, over.signal)]);
+      return child;
+    } catch (error) {
+      if (child.pid !== undefined) killGroup(child.pid);
+      throw this.#startFailure(error);
+    } finally {
+      over.abort();
+    }
+  }
+
+  #startFailure(error: unknown): Error {
+    if (this.#stopping.signal.aborted) return new Interrupted();
+    if (error instanceof UpError) return error;
+    const message = `the ${this.#program.name} could not start: ${(error as Error).message}`;
+    return new UpError(message, "its last lines above say why", { cause: error });
+  }
+
+  /** Rejects when the child ends, or takes too long. */
+  async #failsToStart(child: ChildProcess, over: AbortSignal): Promise<never> {
+    const tooLong = delay(READY_TIMEOUT_MS, null, { signal: over });
+    const ended = isRunning(child) ? once(child, "exit", { signal: over }) : [child.exitCode, child.signalCode];
+    const how = await Promise.race([ended, tooLong]).catch(() => null);
+    if (how === null) throw new Error(`it was not ready within ${READY_TIMEOUT_MS / 1000} s`);
+    throw new Error(`it ended with ${howItEnded(child)} before it was ready`);
+  }
+
+  #forget(child: ChildProcess): void {
+    const pid = child.pid as number;
+    this.#hooks.record.remove(pid);
+    this.#orphans.set(pid, setTimeout(() => this.#killOrphans(pid), STOP_NOW_MS).unref());
+    if (this.#child === child) this.#child = null;
+  }
+
+  #killOrphans(pid: number): void {
+    clearTimeout(this.#orphans.get(pid));
+    this.#orphans.delete(pid);
+    killGroup(pid);
+  }
+
+  #watch(child: ChildProcess): void {
+    if (isRunning(child)) child.once("exit", () => void this.#revive(child));
+    else void this.#revive(child);
+  }
+
+  async #revive(dead: ChildProcess): Promise<void> {
+    let reason = howItEnded(dead);
+    let pointless = dead.exitCode === EXIT_CONFIG;
+    while (!this.#stopping.signal.aborted) {
+      const deaths = this.#countDeath();
+      if (pointless || deaths > MAX_DEATHS) return this.#giveUp(reason, deaths);
+      this.#hooks.note(`the ${this.#program.name} ended with ${reason}; starting it again`);
+      try {
+        await delay(backoffMs(deaths), null, { signal: this.#stopping.signal });
+        const child = await this.#launch();
+        this.#hooks.note(`the ${this.#program.name} is back`);
+        return this.#watch(child);
+      } catch (error) {
+        reason = `an error: ${(error as Error).message}`;
+        pointless = false;
+      }
+    }
+  }
+
+  #countDeath(): number {
+    const now = performance.now();
+    this.#deaths = [...this.#deaths.filter((at) => now - at < DEATH_WINDOW_MS), now];
+    return this.#deaths.length;
+  }
+
+  #giveUp(reason: string, deaths: number): void {
+    const { name } = this.#program;
+    this.#hooks.gaveUp(
+      new UpError(
+        `the ${name} ended ${deaths} ${deaths === 1 ? "time" : "times"} within a minute, the last time with ${reason}`,
+        "its lines above say why; put that right, then start again",
+      ),
+    );
+  }
+}
+
+/** The first death is healed at once; then ever more slowly. */
+function backoffMs(deaths: number): number {
+  return deaths <= 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (deaths - 2), LONGEST_BACKOFF_MS);
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+function howItEnded(child: ChildProcess): string {
+  return child.signalCode ?? `exit code ${child.exitCode}`;
+}
+
+/** Whether the child ends before the signal is aborted. */
+async function endsBefore(child: ChildProcess, signal: AbortSignal): Promise<boolean> {
+  if (!isRunning(child)) return true;
+  return await once(child, "exit", { signal }).then(
+    () => true,
+    () => !isRunning(child),
+  );
+}
