@@ -8,26 +8,33 @@ export interface Screen {
 }
 
 export interface Steps {
-  /** Runs one step and shows how long it took. `work` may return a few words on the result. */
+  /** Runs one step and shows how long it took. `describe` puts the result in a few words. */
   run<T>(name: string, work: () => Promise<T>, describe?: (result: T) => string): Promise<T>;
   /** A line of its own, at any time. */
   note(text: string): void;
 }
 
+const ERASE_LINE = "\r\u001b[K";
+const MARKS = {
+  done: { live: "✔", plain: "ok", colour: 32 },
+  failed: { live: "✘", plain: "FAILED", colour: 31 },
+  stopped: { live: "-", plain: "stopped", colour: 33 },
+} as const;
+
 /** @param colour whether marks may be coloured; only asked for on a terminal. */
 export function createSteps(screen: Screen, colour: boolean): Steps {
   const live = screen.isTTY === true;
   const paint = (code: number, text: string) => (live && colour ? `\u001b[${code}m${text}\u001b[0m` : text);
-  const eraseLine = "\r\u001b[K";
   let current: string | null = null;
 
   const begin = (name: string) => {
     current = name;
     if (live) screen.write(`  ${paint(2, "…")} ${name}`);
   };
-  const end = (mark: string, text: string) => {
+  const end = (how: keyof typeof MARKS, text: string) => {
     current = null;
-    screen.write(`${live ? eraseLine : ""}  ${mark} ${text}\n`);
+    const mark = MARKS[how];
+    screen.write(`${live ? ERASE_LINE : ""}  ${paint(mark.colour, live ? mark.live : mark.plain)} ${text}\n`);
   };
   return {
     async run(name, work, describe) {
@@ -35,19 +42,18 @@ export function createSteps(screen: Screen, colour: boolean): Steps {
       begin(name);
       try {
         const result = await work();
-        const extra = describe?.(result);
-        const took = paint(2, formatSeconds(performance.now() - startedAt));
-        end(paint(32, live ? "✔" : "ok"), `${name}${extra ? `: ${extra}` : ""} ${took}`);
+        const extra = describe ? `: ${describe(result)}` : "";
+        end("done", `${name}${extra} ${paint(2, formatSeconds(performance.now() - startedAt))}`);
         return result;
       } catch (error) {
-        if (wasInterrupted(error)) end(paint(33, live ? "-" : "stopped"), name);
-        else end(paint(31, live ? "✘" : "FAILED"), name);
+        end(wasInterrupted(error) ? "stopped" : "failed", name);
         throw error;
       }
     },
     note(text) {
-      screen.write(`${live && current !== null ? eraseLine : ""}  ${text}\n`);
-      if (current !== null) begin(current);
+      const interrupted = live ? current : null;
+      screen.write(`${interrupted === null ? "" : ERASE_LINE}  ${text}\n`);
+      if (interrupted !== null) begin(interrupted);
     },
   };
 }
