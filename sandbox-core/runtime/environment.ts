@@ -28,10 +28,14 @@ export function replaceProcessEnv(env: Record<string, string>): void {
 
 /** Takes away what a process tells about the host that started it. */
 export function hideHost(): void {
-  process.argv = ["node", FUNCTION_URL.slice("file://".length)];
-  process.argv0 = "node";
-  process.execArgv = [];
-  process.execPath = "/usr/local/bin/node";
+  const shown = {
+    argv: ["node", FUNCTION_URL.slice("file://".length)],
+    execArgv: [],
+    execPath: "/usr/local/bin/node",
+  };
+  for (const [name, value] of Object.entries(shown)) {
+    Object.defineProperty(process, name, { value, configurable: true, writable: true, enumerable: true });
+  }
   process.title = "node";
   // Node reads the pid once at its start: a fork would show its zygote's.
   const { pid } = process;

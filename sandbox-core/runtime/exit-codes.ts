@@ -3,6 +3,6 @@
 /** The worker closed the wire. */
 export const EXIT_WIRE_CLOSED = 0;
 /** An exception nobody caught or a rejection nobody handled: it was reported, and the state is unknown since. */
-export const EXIT_UNCAUGHT = 70;
+export const EXIT_UNCAUGHT = 81;
 /** The worker broke the protocol. */
-export const EXIT_PROTOCOL = 76;
+export const EXIT_PROTOCOL = 82;

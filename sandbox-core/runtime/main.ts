@@ -12,27 +12,25 @@ import { Runtime } from "./runtime.ts";
 import { SocketWire } from "./wire.ts";
 
 // Captured before tenant code.
-const { setTimeout } = globalThis;
+const { setTimeout, setInterval } = globalThis;
 
 /** How long the last words of a dying function may take to leave, when the worker does not read. */
 const LAST_WORDS_MS = 1_000;
 
-type Exit = (code: number) => void;
+/** The longest time that a timer of Node can wait. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
-export interface StartOptions {
-  /**
-   * Ends the process at once, without exit handlers. A fork of a zygote must give one that calls _exit(2): Node's own
-   * ways out wait for threads that exist in the parent only.
-   */
-  exit?: Exit;
-}
+type Exit = (code: number) => void;
 
 /**
  * Takes over this process: speaks protocol/frames.ts over the stream socket `wireFd`, and ends the process when that
  * closes. Replaces the console, process.stdout, process.stderr, process.env and process.exit, and defines `require`.
+ *
+ * The way out is `process.reallyExit` as it is when this is called. A fork of a zygote must have put _exit(2) there:
+ * Node's own waits for threads that exist in the parent only.
  */
-export function startRuntime(wireFd: number, options: StartOptions = {}): void {
-  const exit = options.exit ?? nativeExit();
+export function startRuntime(wireFd: number): void {
+  const exit = currentExit();
   const wire = new SocketWire(wireFd);
   const runtime: Runtime = new Runtime(wire, {
     setEnvironment: replaceProcessEnv,
@@ -48,6 +46,8 @@ export function startRuntime(wireFd: number, options: StartOptions = {}): void {
   takeOverExits(runtime, exit);
   hideHost();
   replaceProcessEnv({});
+  // A wire that is paused does not keep a process alive, and the process must end by nothing but its exit.
+  setInterval(() => {}, LONGEST_INTERVAL_MS);
   wire.start(
     (message) => runtime.handle(message),
     (error) => exit(error === null ? EXIT_WIRE_CLOSED : EXIT_PROTOCOL),
@@ -90,8 +90,7 @@ function dieAfterLastWords(wire: SocketWire, exit: Exit): void {
   wire.flush(() => exit(EXIT_UNCAUGHT));
 }
 
-/** Leaves without running the exit handlers of JavaScript. */
-function nativeExit(): Exit {
+function currentExit(): Exit {
   const { reallyExit } = process as unknown as { reallyExit: Exit };
   return reallyExit.bind(process);
 }
