@@ -1,0 +1,112 @@
+/** The kernel's numbers by name, the same on x86-64 and arm64. Each group names the header that it comes from. */
+
+/** include/uapi/linux/sched.h: namespaces to leave, and flags of clone(2). */
+export const CLONE = {
+  VM: 0x100,
+  THREAD: 0x10000,
+  NEWTIME: 0x80,
+  NEWNS: 0x20000,
+  NEWCGROUP: 0x2000000,
+  NEWUTS: 0x4000000,
+  NEWIPC: 0x8000000,
+  NEWUSER: 0x10000000,
+  NEWPID: 0x20000000,
+  NEWNET: 0x40000000,
+} as const;
+
+/** include/uapi/linux/mount.h: flags of mount(2) and umount2(2). */
+export const MS = {
+  RDONLY: 0x1,
+  NOSUID: 0x2,
+  NODEV: 0x4,
+  NOEXEC: 0x8,
+  REMOUNT: 0x20,
+  NOATIME: 0x400,
+  BIND: 0x1000,
+  REC: 0x4000,
+  PRIVATE: 0x40000,
+} as const;
+export const MNT_DETACH = 0x2;
+
+/** include/uapi/asm-generic/mman-common.h */
+export const MADV_DOFORK = 11;
+export const PROT_EXEC = 0x4;
+export const MAP_ANONYMOUS = 0x20;
+
+/** include/uapi/linux/prctl.h */
+export const PR = {
+  SET_PDEATHSIG: 1,
+  SET_DUMPABLE: 4,
+  SET_NAME: 15,
+  CAPBSET_READ: 23,
+  CAPBSET_DROP: 24,
+  SET_NO_NEW_PRIVS: 38,
+  CAP_AMBIENT: 47,
+  CAP_AMBIENT_CLEAR_ALL: 4,
+  SET_VMA: 0x53564d41,
+} as const;
+
+/** include/uapi/linux/capability.h */
+export const CAPABILITY_VERSION_3 = 0x20080522;
+
+/** include/uapi/asm-generic/fcntl.h */
+export const O = { RDONLY: 0, WRONLY: 1, RDWR: 2, CLOEXEC: 0x80000, NONBLOCK: 0x800 } as const;
+export const F_DUPFD_CLOEXEC = 1030;
+
+/** include/linux/socket.h */
+export const AF = { UNIX: 1, INET: 2, INET6: 10 } as const;
+export const SOCK = { STREAM: 1, DGRAM: 2, TYPE_MASK: 0xf, CLOEXEC: 0x80000, NONBLOCK: 0x800 } as const;
+
+/** include/uapi/linux/sockios.h, include/uapi/linux/if.h */
+export const SIOCSIFFLAGS = 0x8914;
+export const IFF_UP = 0x1;
+
+/** include/uapi/asm-generic/ioctls.h */
+export const IOCTL = {
+  TCGETS: 0x5401,
+  TIOCGWINSZ: 0x5413,
+  FIONREAD: 0x541b,
+  FIONBIO: 0x5421,
+  FIOCLEX: 0x5451,
+} as const;
+
+/** include/uapi/asm-generic/resource.h */
+export const RLIMIT = {
+  FSIZE: 1,
+  STACK: 3,
+  CORE: 4,
+  NPROC: 6,
+  NOFILE: 7,
+  MEMLOCK: 8,
+  SIGPENDING: 11,
+  MSGQUEUE: 12,
+  NICE: 13,
+  RTPRIO: 14,
+} as const;
+
+/** include/uapi/linux/seccomp.h */
+export const SECCOMP_SET_MODE_FILTER = 1;
+export const SECCOMP_RET = { KILL_PROCESS: 0x80000000, ERRNO: 0x50000, ALLOW: 0x7fff0000 } as const;
+
+/** include/uapi/linux/filter.h and bpf_common.h: the instructions that our filters use. */
+export const BPF = {
+  LD_W_ABS: 0x20,
+  JMP_JA: 0x05,
+  JMP_JEQ_K: 0x15,
+  JMP_JGE_K: 0x35,
+  ALU_AND_K: 0x54,
+  RET_K: 0x06,
+} as const;
+
+/** include/uapi/linux/eventpoll.h, include/uapi/asm-generic/poll.h */
+export const EPOLL = { CTL_ADD: 1, CTL_DEL: 2, IN: 1, HUP: 0x10 } as const;
+export const POLLIN = 1;
+
+/** include/uapi/linux/wait.h */
+export const WNOHANG = 1;
+
+/** include/uapi/asm-generic/siginfo.h and bits/types of the C library: statfs f_type of a cgroup v2 mount. */
+export const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+/** include/uapi/linux/landlock.h */
+export const LANDLOCK_CREATE_RULESET_VERSION = 1;

@@ -1,0 +1,75 @@
+/** Reading and writing the small files of a control group. */
+import { closeSync, openSync, readdirSync, readFileSync, readSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Meter } from "./driver.ts";
+
+/** Writes values to files of one directory, naming the file in the error. */
+export function writeAll(directory: string, values: Record<string, string>): void {
+  for (const [file, value] of Object.entries(values)) writeFileSync(join(directory, file), value);
+}
+
+/** The number behind `key` in a file of "key number" lines (memory.events, cpu.stat), or 0. */
+export function keyedNumber(text: string, key: string): number {
+  for (const line of text.split("\n")) if (line.startsWith(`${key} `)) return Number(line.slice(key.length + 1));
+  return 0;
+}
+
+/** The file's text, or null when it is not there (a controller without it, or a group that is gone). */
+export function readIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+export function pidsOf(directory: string): number[] {
+  return (readIfThere(join(directory, "cgroup.procs")) ?? "").split("\n").filter(Boolean).map(Number);
+}
+
+export function directoriesIn(directory: string): string[] {
+  try {
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+/** rmdir(2) that takes "gone already" for done. */
+export function removeDirectory(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
+/** A meter over two files that stay open; `cpuMs` and `bytes` turn their text into figures. */
+export function fileMeter(
+  cpuFile: string,
+  peakFile: string | null,
+  cpuMs: (text: string) => number,
+  bytes: (text: string) => number = Number,
+): Meter {
+  const buffer = Buffer.allocUnsafe(1024);
+  const open = [openSync(cpuFile, "r"), ...(peakFile ? [openSync(peakFile, "r")] : [])];
+  const last = { cpuMs: 0, peakMemoryBytes: 0 };
+  const text = (fd: number) => buffer.toString("latin1", 0, readSync(fd, buffer, 0, buffer.length, 0));
+  return {
+    read() {
+      const [cpu, peak] = open;
+      if (cpu === undefined) return last;
+      try {
+        last.cpuMs = cpuMs(text(cpu));
+        if (peak !== undefined) last.peakMemoryBytes = bytes(text(peak));
+      } catch {
+        // ENODEV: the group is gone, and the last figures stand.
+      }
+      return last;
+    },
+    close() {
+      for (const fd of open.splice(0)) closeSync(fd);
+    },
+  };
+}

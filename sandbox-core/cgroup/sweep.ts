@@ -1,0 +1,56 @@
+/** Ends what is left in a group and removes it: after a zygote died, and at the start for those that died unseen. */
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
+
+const RETRY_MS = 10;
+const MOST_RETRIES = 500;
+
+/** The name of a process's group of sandboxes: its pid and its start time, which together name one process for ever. */
+export function ownerGroup(pid: number): string {
+  return `${ROOT_GROUP}/${pid}-${startTime(pid)}`;
+}
+
+/**
+ * Kills everything in the group and the groups below, and removes them.
+ * @throws Error when something in it cannot be killed within five seconds.
+ */
+export async function removeTree(driver: CgroupDriver, path: string): Promise<void> {
+  for (const child of driver.children(path)) await removeTree(driver, `${path}/${child}`);
+  for (let retry = 0; ; retry++) {
+    for (const pid of driver.members(path)) killIfThere(pid);
+    try {
+      return driver.remove(path);
+    } catch (error) {
+      // A killed process leaves its group a moment after the signal.
+      if ((error as NodeJS.ErrnoException).code !== "EBUSY" || retry >= MOST_RETRIES) throw error;
+    }
+    await delay(RETRY_MS);
+  }
+}
+
+/** Removes the groups of owners that are gone, and the root group when nobody is left. */
+export async function sweepDead(driver: CgroupDriver): Promise<void> {
+  for (const name of driver.children(ROOT_GROUP)) {
+    const [, pid, start] = /^(\d+)-(\d+)$/.exec(name) ?? [];
+    if (pid && startTime(Number(pid)) !== start) await removeTree(driver, `${ROOT_GROUP}/${name}`);
+  }
+}
+
+/** Field 22 of /proc/PID/stat (proc_pid_stat(5)), or "" when there is no such process. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,76 @@
+/** Opening a launcher: forks where they can be trusted, fresh processes where they cannot. */
+import { fileURLToPath } from "node:url";
+import type { Bind } from "./rootfs/mounts.ts";
+import { RUNTIME_NODE_FLAGS } from "./runtime/flags.ts";
+import type { Program } from "./zygote/control.ts";
+import { ZygoteLauncher } from "./zygote/launcher.ts";
+
+export interface LauncherOptions {
+  /** What a sandbox of this launcher may use at most; V8's heap limit, fixed for the life of a process, follows it. */
+  memoryMiB: number;
+  /** The host uids that sandboxes may take, and how many: every zygote claims 1,024 of them. */
+  uidBase: number;
+  uidCount: number;
+  /** `auto`, the default: `fork` where a fork of Node proves to live, else `exec`. */
+  kind?: "fork" | "exec" | "auto";
+  /** Told when `auto` had to fall back, and why. */
+  onFallback?: (reason: string) => void;
+}
+
+/** Node runs without threads of V8's: they would not exist in a fork. */
+const ZYGOTE_FLAGS = ["--single-threaded"];
+
+/**
+ * A launcher whose zygote is warm, ready for `launch`.
+ * @throws SandboxError that says what this machine lacks
+ */
+export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
+  const { kind = "auto", uidBase, uidCount, onFallback } = options;
+  const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
+  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...nodeFlags], uidBase, uidCount };
+  if (kind !== "exec") {
+    const launcher = await ZygoteLauncher.open(common);
+    if (kind === "fork" || (await launcher.selftest())) return launcher;
+    await launcher.close();
+    onFallback?.(`a fork of Node ${process.version} does not live: each sandbox starts a process of its own`);
+  }
+  return ZygoteLauncher.open({ ...common, runtime: runtimeProgram(nodeFlags) });
+}
+
+/**
+ * V8's limits for a process of so much memory: what is left for the heap after the young generation (three
+ * semi-spaces) and what is outside V8. A function that keeps too much meets V8's limit, which collects before it gives
+ * up, before it meets the kernel's, which kills at once.
+ */
+function heapFlags(memoryMiB: number): string[] {
+  const semiSpaceMiB = Math.min(16, Math.max(1, Math.floor(memoryMiB / 32)));
+  const oldSpaceMiB = Math.floor(memoryMiB * 0.9) - 3 * semiSpaceMiB - 12;
+  return [`--max-old-space-size=${oldSpaceMiB}`, `--max-semi-space-size=${semiSpaceMiB}`];
+}
+
+/** The runtime as a program: this very node, its libraries, and our two folders that it consists of. */
+function runtimeProgram(nodeFlags: readonly string[]): Program {
+  const folder = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.url));
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return {
+    argv: [process.execPath, ...nodeFlags, `/sandpiper/runtime/exec-main.${extension}`],
+    env: {},
+    workingDirectory: "/tmp",
+    binds: [
+      ...programBinds(process.execPath, sharedLibraries()),
+      { source: folder("runtime"), target: "/sandpiper/runtime", kind: "directory", executable: false },
+      { source: folder("protocol"), target: "/sandpiper/protocol", kind: "directory", executable: false },
+    ],
+  };
+}
+
+/** A program and the libraries that it loads, each bound where it is. */
+export function programBinds(program: string, libraries: readonly string[] = []): Bind[] {
+  return [program, ...libraries].map((path) => ({ source: path, target: path, kind: "file", executable: true }));
+}
+
+/** The libraries of this process, as Node's own report lists them; the kernel's vdso is no file. */
+function sharedLibraries(): string[] {
+  const { sharedObjects } = process.report.getReport() as unknown as { sharedObjects: string[] };
+  return sharedObjects.filter((path) => path.startsWith("/") && !path.endsWith(".node"));
+}

@@ -1,0 +1,293 @@
+/**
+ * System calls as typed functions. Each is bound once, takes plain numbers, strings and buffers, and throws a
+ * SyscallError that names it. koffi accepts a wrong argument silently, so the full C prototypes below and the
+ * TypeScript types of `sys` are the only guard: change both together.
+ */
+import koffi from "koffi";
+import { currentArchitecture } from "../abi/arch.ts";
+import { SyscallError } from "./error.ts";
+
+const libc = koffi.load("libc.so.6");
+const self = koffi.load(null);
+
+/** koffi's errno has to be read before anything else runs: any call of Node in between overwrites it. */
+function checked<Arguments extends unknown[]>(
+  name: string,
+  call: (...args: Arguments) => number,
+  describe: (...args: Arguments) => string = () => "",
+): (...args: Arguments) => number {
+  return (...args) => {
+    const result = call(...args);
+    if (result === -1) {
+      const errno = koffi.errno();
+      throw new SyscallError(name, errno, describe(...args));
+    }
+    return result;
+  };
+}
+
+const first = (value: unknown) => String(value);
+const firstTwo = (a: unknown, b: unknown) => `${a}, ${b}`;
+
+const rawMadvise: (address: bigint, length: bigint, advice: number) => number = libc.func(
+  "int madvise(uintptr_t address, size_t length, int advice)",
+);
+const rawExit: (code: number) => never = libc.func("void _exit(int code)") as never;
+const rawExecve = libc.func("int execve(const char *path, const char **argv, const char **envp)");
+const uvDefaultLoop: () => unknown = self.func("void *uv_default_loop()");
+const uvLoopFork: (loop: unknown) => number = self.func("int uv_loop_fork(void *loop)");
+const randSeed: (bytes: Buffer, length: number) => void = self.func("void RAND_seed(const void *bytes, int length)");
+
+export const sys = {
+  fork: checked("fork", libc.func("int fork()") as () => number),
+  unshare: checked(
+    "unshare",
+    libc.func("int unshare(int flags)") as (flags: number) => number,
+    (flags) => `0x${flags.toString(16)}`,
+  ),
+  setns: checked("setns", libc.func("int setns(int fd, int nstype)") as (fd: number, kind: number) => number),
+  mount: checked(
+    "mount",
+    libc.func(
+      "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
+    ) as (source: string | null, target: string, type: string | null, flags: number, data: string | null) => number,
+    firstTwo,
+  ),
+  umount2: checked(
+    "umount2",
+    libc.func("int umount2(const char *target, int flags)") as (target: string, flags: number) => number,
+    first,
+  ),
+  /** pivot_root(2); the C library has no wrapper. */
+  pivotRoot: checked(
+    "pivot_root",
+    (newRoot: string, putOld: string) => rawPivotRoot(PIVOT_ROOT, newRoot, putOld),
+    firstTwo,
+  ),
+  chdir: checked("chdir", libc.func("int chdir(const char *path)") as (path: string) => number, first),
+  sethostname: checked(
+    "sethostname",
+    libc.func("int sethostname(const char *name, size_t length)") as (name: string, length: number) => number,
+  ),
+  setgroups: checked(
+    "setgroups",
+    libc.func("int setgroups(size_t size, const void *list)") as (size: number, list: null) => number,
+  ),
+  setresgid: checked(
+    "setresgid",
+    libc.func("int setresgid(unsigned int real, unsigned int effective, unsigned int saved)") as (
+      ...ids: [number, number, number]
+    ) => number,
+    first,
+  ),
+  setresuid: checked(
+    "setresuid",
+    libc.func("int setresuid(unsigned int real, unsigned int effective, unsigned int saved)") as (
+      ...ids: [number, number, number]
+    ) => number,
+    first,
+  ),
+  prctl: checked(
+    "prctl",
+    libc.func(
+      "int prctl(int option, unsigned long two, unsigned long three, unsigned long four, unsigned long five)",
+    ) as (...args: [number, number, number, number, number]) => number,
+    firstTwo,
+  ),
+  setrlimit: checked(
+    "setrlimit",
+    libc.func("int setrlimit(int resource, const void *limit)") as (resource: number, limit: Buffer) => number,
+    first,
+  ),
+  open: checked(
+    "open",
+    libc.func("int open(const char *path, int flags)") as (path: string, flags: number) => number,
+    first,
+  ),
+  close: checked("close", libc.func("int close(int fd)") as (fd: number) => number, first),
+  read: checked(
+    "read",
+    libc.func("long read(int fd, void *buffer, size_t count)") as (
+      fd: number,
+      into: Buffer,
+      count: number,
+    ) => number,
+    first,
+  ),
+  write: checked(
+    "write",
+    libc.func("long write(int fd, const void *buffer, size_t count)") as (
+      fd: number,
+      from: Buffer,
+      count: number,
+    ) => number,
+    first,
+  ),
+  dup2: checked("dup2", libc.func("int dup2(int from, int to)") as (from: number, to: number) => number, firstTwo),
+  fcntl: checked(
+    "fcntl",
+    libc.func("int fcntl(int fd, int command, long argument)") as (...args: [number, number, number]) => number,
+    firstTwo,
+  ),
+  pipe2: checked("pipe2", libc.func("int pipe2(void *fds, int flags)") as (fds: Buffer, flags: number) => number),
+  socket: checked(
+    "socket",
+    libc.func("int socket(int domain, int type, int protocol)") as (...args: [number, number, number]) => number,
+  ),
+  connect: checked(
+    "connect",
+    libc.func("int connect(int fd, const void *address, unsigned int length)") as (
+      fd: number,
+      address: Buffer,
+      length: number,
+    ) => number,
+  ),
+  bind: checked(
+    "bind",
+    libc.func("int bind(int fd, const void *address, unsigned int length)") as (
+      fd: number,
+      address: Buffer,
+      length: number,
+    ) => number,
+  ),
+  ioctl: checked(
+    "ioctl",
+    libc.func("int ioctl(int fd, unsigned long request, void *argument)") as (
+      fd: number,
+      request: number,
+      argument: Buffer,
+    ) => number,
+    firstTwo,
+  ),
+  kill: checked("kill", libc.func("int kill(int pid, int signal)") as (pid: number, signal: number) => number, first),
+  waitpid: checked(
+    "waitpid",
+    libc.func("int waitpid(int pid, void *status, int options)") as (
+      pid: number,
+      status: Buffer,
+      options: number,
+    ) => number,
+    first,
+  ),
+  poll: checked(
+    "poll",
+    libc.func("int poll(void *fds, unsigned long count, int timeout)") as (
+      fds: Buffer,
+      count: number,
+      timeoutMs: number,
+    ) => number,
+  ),
+  epollCreate: checked("epoll_create1", libc.func("int epoll_create1(int flags)") as (flags: number) => number),
+  epollControl: checked(
+    "epoll_ctl",
+    libc.func("int epoll_ctl(int epoll, int operation, int fd, void *event)") as (
+      epoll: number,
+      operation: number,
+      fd: number,
+      event: Buffer | null,
+    ) => number,
+  ),
+  epollWait: checked(
+    "epoll_wait",
+    libc.func("int epoll_wait(int epoll, void *events, int most, int timeout)") as (
+      epoll: number,
+      events: Buffer,
+      most: number,
+      timeoutMs: number,
+    ) => number,
+  ),
+  /** syscall(2), for calls that the C library does not wrap; `name` is for the error alone. */
+  syscall: (name: string, number: number, ...args: SyscallArguments): number => {
+    const result = rawSyscall(number, args[0] ?? 0, args[1] ?? 0, args[2] ?? 0, args[3] ?? 0, args[4] ?? 0);
+    if (result === -1) {
+      const errno = koffi.errno();
+      throw new SyscallError(name, errno);
+    }
+    return result;
+  },
+  /**
+   * seccomp(2) with SECCOMP_SET_MODE_FILTER: `number` is the call's own, `program` an array of struct sock_filter.
+   */
+  seccomp: (number: number, operation: number, program: Buffer): number => {
+    const result = rawSeccomp(number, operation, 0, { length: program.length / 8, filter: program });
+    if (result === -1) {
+      const errno = koffi.errno();
+      throw new SyscallError("seccomp", errno);
+    }
+    return result;
+  },
+  /** capset(2) with the header and data as the kernel lays them out. */
+  capset: checked(
+    "capset",
+    libc.func("int capset(void *header, const void *data)") as (header: Buffer, data: Buffer) => number,
+  ),
+};
+
+type SyscallArguments = [number?, number?, number?, number?, number?];
+const rawSyscall: (number: number, ...args: [number, number, number, number, number]) => number = libc.func(
+  "syscall",
+  "long",
+  ["long", "long", "long", "long", "long", "long"],
+) as never;
+const PIVOT_ROOT = currentArchitecture().syscalls.pivot_root as number;
+const rawPivotRoot: (number: number, newRoot: string, putOld: string) => number = libc.func("syscall", "long", [
+  "long",
+  "str",
+  "str",
+]) as never;
+
+const socketFilterProgram = koffi.struct({ length: "unsigned short", filter: "void *" });
+const rawSeccomp: (
+  number: number,
+  operation: number,
+  flags: number,
+  program: { length: number; filter: Buffer },
+) => number = libc.func("syscall", "long", ["long", "long", "long", koffi.pointer(socketFilterProgram)]) as never;
+
+/**
+ * madvise(2) over the whole user address range. V8 maps its heap MADV_DONTFORK, so a child forked without this dies at
+ * its first access. ENOMEM for the holes is expected: the advice still applies to everything that is mapped.
+ */
+export function adviseAll(advice: number): void {
+  rawMadvise(0x1000n, 0x7fff_ffff_e000n, advice);
+}
+
+/** _exit(2): leaves without running anything of the parent's. */
+export function exitNow(code: number): never {
+  rawExit(code);
+  throw new Error("unreachable: _exit returned");
+}
+
+/**
+ * execve(2). Returns only by throwing.
+ * @throws SyscallError
+ */
+export function execve(path: string, argv: readonly string[], env: readonly string[]): never {
+  rawExecve(path, [...argv, null], [...env, null]);
+  throw new SyscallError("execve", koffi.errno(), path);
+}
+
+/**
+ * Gives libuv's loop a life of its own in a forked child: uv_loop_fork of libuv's API documentation.
+ * @throws Error with libuv's number
+ */
+export function renewEventLoop(): void {
+  const result = uvLoopFork(uvDefaultLoop());
+  if (result !== 0) throw new Error(`uv_loop_fork failed: ${result}`);
+}
+
+/** Mixes fresh entropy into OpenSSL's generator, which a fork shares with its parent (RAND_add(3)). */
+export function seedOpenssl(entropy: Buffer): void {
+  randSeed(entropy, entropy.length);
+}
+
+/** A sockaddr_un for a path, or for an abstract name that starts with "\0" (unix(7)). Throws RangeError over 107 bytes. */
+export function unixAddress(path: string): Buffer {
+  const name = Buffer.from(path);
+  if (name.length > 107) throw new RangeError(`unix socket path of ${name.length} bytes, at most 107: ${path}`);
+  const abstract = path.startsWith("\0");
+  const address = Buffer.alloc(2 + name.length + (abstract ? 0 : 1));
+  address.writeUInt16LE(1, 0);
+  name.copy(address, 2);
+  return address;
+}

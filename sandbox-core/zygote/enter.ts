@@ -1,0 +1,96 @@
+/**
+ * The checklist that locks a fork in. It runs in the forked child, as root, before any tenant's byte is there; whatever
+ * throws here ends the child, so a wall that the kernel refuses is a sandbox that does not exist.
+ *
+ * The child has one thread and is the first process of a pid namespace already. The order is the design:
+ *  - die with the zygote first, so that nothing below can leave an orphan;
+ *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
+ *  - the wire while the worker's socket can still be reached;
+ *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
+ *    ever undo one;
+ *  - the user namespace after them: from there on the process is nobody;
+ *  - the filter last but for libuv's loop, which must find io_uring refused already.
+ */
+
+import { currentArchitecture } from "../abi/arch.ts";
+import { CLONE, F_DUPFD_CLOEXEC, O, PR, SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
+import type { SandboxLimits } from "../index.ts";
+import { buildProgramRoot, mountOwn, pivotInto } from "../rootfs/mounts.ts";
+import { INSIDE_ID } from "../rootfs/template.ts";
+import { dropCapabilities } from "../syscall/capabilities.ts";
+import { sys } from "../syscall/libc.ts";
+import { adviseParentDeath, connectTo, setLoopbackUp, setResourceLimits, writeTo } from "../syscall/steps.ts";
+import { type Connection, hello, type Program } from "./control.ts";
+
+/** Everything that a fork needs to lock itself in: made by the zygote before the fork. */
+export interface Entry {
+  hostId: number;
+  limits: SandboxLimits;
+  cgroupFiles: string[];
+  token: string;
+  connections: Connection[];
+  /** The worker's socket as an address. */
+  workerAddress: Buffer;
+  /** The prepared root; for a program, where its own root is to be built as well. */
+  template: string;
+  programRoot: string;
+  program?: Program;
+  /** The seccomp program. */
+  filter: Buffer;
+  /** A pidfd of the zygote. */
+  zygotePidfd: number;
+}
+
+const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
+const { seccomp: SECCOMP, close_range: CLOSE_RANGE } = currentArchitecture().syscalls as Record<string, number>;
+
+/** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
+export function enter(entry: Entry): void {
+  adviseParentDeath(entry.zygotePidfd);
+  for (const file of entry.cgroupFiles) writeTo(file, "0");
+  const sockets = entry.connections.map(({ name }) => connectTo(entry.workerAddress, hello(entry.token, name)));
+  sys.unshare(NAMESPACES);
+  setLoopbackUp();
+  sys.sethostname("sandpiper", "sandpiper".length);
+  enterRoot(entry);
+  becomeNobody(entry.hostId);
+  // The change of user cleared it.
+  adviseParentDeath(entry.zygotePidfd);
+  setResourceLimits(entry.limits.pids);
+  dropCapabilities();
+  sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const last = placeDescriptors(entry.connections, sockets);
+  sys.syscall("close_range", CLOSE_RANGE as number, last + 1, 0xffff_ffff, 0);
+  sys.seccomp(SECCOMP as number, SECCOMP_SET_MODE_FILTER, entry.filter);
+}
+
+function enterRoot({ template, programRoot, program, limits }: Entry): void {
+  if (program) buildProgramRoot(programRoot, template, program.binds);
+  const root = program ? programRoot : template;
+  mountOwn(root, limits);
+  pivotInto(root);
+}
+
+/** A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)). */
+function becomeNobody(hostId: number): void {
+  sys.setgroups(0, null);
+  sys.setresgid(hostId, hostId, hostId);
+  sys.setresuid(hostId, hostId, hostId);
+  // The change of user made /proc/self root's; the maps have to be written once.
+  sys.prctl(PR.SET_DUMPABLE, 1, 0, 0, 0);
+  sys.unshare(CLONE.NEWUSER);
+  writeTo("/proc/self/setgroups", "deny");
+  writeTo("/proc/self/uid_map", `${INSIDE_ID} ${hostId} 1`);
+  writeTo("/proc/self/gid_map", `${INSIDE_ID} ${hostId} 1`);
+  sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/** Puts /dev/null on 0 and each connection where it belongs, and gives the highest descriptor in use. */
+function placeDescriptors(connections: readonly Connection[], sockets: readonly number[]): number {
+  const high = sockets.map((fd) => sys.fcntl(fd, F_DUPFD_CLOEXEC, 64));
+  sys.dup2(sys.open("/dev/null", O.RDWR), 0);
+  connections.forEach(({ fds }, index) => {
+    for (const fd of fds) sys.dup2(high[index] as number, fd);
+  });
+  return Math.max(2, ...connections.flatMap(({ fds }) => fds));
+}

@@ -1,0 +1,36 @@
+/** A fork of this process that V8 survives, as the first process of a pid namespace of its own. */
+import { currentArchitecture } from "../abi/arch.ts";
+import { CLONE, MADV_DOFORK, O } from "../abi/linux.ts";
+import { adviseAll, sys } from "../syscall/libc.ts";
+
+const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
+
+let ownPidNamespace: number | undefined;
+
+/**
+ * fork(2): 0 in the child, its pid in the caller. The namespace is made for children before the fork and put back after
+ * it (unshare(2), setns(2)), which saves the second fork that a namespace made by the child would take.
+ * @throws SyscallError; the caller's children go where they went before in any case
+ */
+export function forkAsInit(): number {
+  ownPidNamespace ??= sys.open("/proc/self/ns/pid", O.RDONLY | O.CLOEXEC);
+  sys.unshare(CLONE.NEWPID);
+  let pid = -1;
+  try {
+    pid = forkWithHeap();
+  } finally {
+    if (pid !== 0) sys.setns(ownPidNamespace, CLONE.NEWPID);
+  }
+  return pid;
+}
+
+/** fork(2) with V8's heap in the child: V8 maps it MADV_DONTFORK, and new mappings since the last fork are so again. */
+export function forkWithHeap(): number {
+  adviseAll(MADV_DOFORK);
+  return sys.fork();
+}
+
+/** A descriptor that can be read once the process has ended (pidfd_open(2)). */
+export function openPidfd(pid: number): number {
+  return sys.syscall("pidfd_open", PIDFD_OPEN, pid, 0);
+}

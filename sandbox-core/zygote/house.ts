@@ -1,0 +1,58 @@
+/** What a zygote prepares once and every launch uses. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { currentArchitecture } from "../abi/arch.ts";
+import { CLONE, MS } from "../abi/linux.ts";
+import { detectCgroups } from "../cgroup/detect.ts";
+import type { CgroupDriver } from "../cgroup/driver.ts";
+import { ownerGroup, sweepDead } from "../cgroup/sweep.ts";
+import { buildTemplate } from "../rootfs/template.ts";
+import { assemble, encode } from "../seccomp/assembler.ts";
+import { EXEC_POLICY, FORK_POLICY } from "../seccomp/policy.ts";
+import { sys } from "../syscall/libc.ts";
+import type { ZygoteOptions } from "./control.ts";
+import { claimIds, type IdBlock } from "./ids.ts";
+
+export interface House {
+  cgroups: CgroupDriver;
+  /** The group of this zygote's sandboxes. */
+  group: string;
+  ids: IdBlock;
+  socketPath: string;
+  template: string;
+  programRoot: string;
+  filters: { fork: Buffer; exec: Buffer };
+}
+
+/**
+ * Gets a mount namespace of its own, the shared root, a group and a block of users; removes what dead zygotes left.
+ * @throws Error or SyscallError that says what this machine lacks
+ */
+export async function prepareHouse({ uidBase, uidCount, directory, socketPath }: ZygoteOptions): Promise<House> {
+  const cgroups = detectCgroups();
+  await sweepDead(cgroups);
+  const group = ownerGroup(process.pid);
+  cgroups.createParent(group);
+
+  sys.unshare(CLONE.NEWNS);
+  // Nothing that is mounted from here on shows up on the host.
+  sys.mount(null, "/", null, MS.REC | MS.PRIVATE, null);
+  const template = join(directory, "root");
+  const programRoot = join(directory, "program");
+  for (const point of [template, programRoot]) mkdirSync(point, { recursive: true });
+  buildTemplate(template);
+
+  const architecture = currentArchitecture();
+  return {
+    cgroups,
+    group,
+    ids: claimIds(uidBase, uidCount),
+    socketPath,
+    template,
+    programRoot,
+    filters: {
+      fork: encode(assemble(FORK_POLICY, architecture)),
+      exec: encode(assemble(EXEC_POLICY, architecture)),
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * Host users for sandboxes. Each zygote claims a block of ids that no other zygote of this machine has: it binds an
+ * abstract unix socket that carries the block's name (unix(7)), which the kernel frees with the process.
+ */
+import { AF, SOCK } from "../abi/linux.ts";
+import { SyscallError } from "../syscall/error.ts";
+import { sys, unixAddress } from "../syscall/libc.ts";
+
+const BLOCK = 1024;
+
+export class IdBlock {
+  readonly #free: number[];
+
+  constructor(first: number, count: number) {
+    this.#free = Array.from({ length: count }, (_, index) => first + index);
+  }
+
+  /** An id that nothing alive has: the one that was given back longest ago. @throws Error when all are in use */
+  take(): number {
+    const id = this.#free.shift();
+    if (id === undefined) throw new Error("every host uid of this zygote is in use");
+    return id;
+  }
+
+  /** Gives an id back; only when every process and file of its sandbox is gone. */
+  giveBack(id: number): void {
+    this.#free.push(id);
+  }
+}
+
+/**
+ * Claims a block out of `uidBase` and the `uidCount` ids from there on.
+ * @throws Error when every block is claimed
+ */
+export function claimIds(uidBase: number, uidCount: number): IdBlock {
+  for (let first = uidBase; first + BLOCK <= uidBase + uidCount; first += BLOCK)
+    if (claim(`\0sandpiper-ids-${first}`)) return new IdBlock(first, BLOCK);
+  throw new Error(`no free block of ${BLOCK} uids from ${uidBase} to ${uidBase + uidCount}: give a larger range`);
+}
+
+/** Binds the name for the life of this process; false when another has it. */
+function claim(name: string): boolean {
+  const fd = sys.socket(AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0);
+  const address = unixAddress(name);
+  try {
+    sys.bind(fd, address, address.length);
+    return true;
+  } catch (error) {
+    sys.close(fd);
+    if (error instanceof SyscallError && error.code === "EADDRINUSE") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The zygote: the warmed process that sandboxes are forked from. Theory of operation.
+ *
+ *     worker ──spawns──> zygote ──forks──> sandbox, sandbox, ...
+ *       │ ▲   control      │ (root, empty      │ (nobody, locked in by enter.ts)
+ *       │ └──── socket ────┘  environment)     │
+ *       └───────────── wire: one socket a sandbox, connected before it is locked in
+ *
+ * The zygote loads and warms the runtime, builds the root that its forks share, and then serves the control socket in
+ * plain blocking calls: it has no timer, no handle and no promise of its own, so a fork inherits none. The loop returns
+ * only in a child, which is locked in by then and goes on as the runtime, or as a program.
+ *
+ * It dies with its worker (the control socket ends), and every sandbox dies with it (PR_SET_PDEATHSIG).
+ */
+import { randomFillSync } from "node:crypto";
+import { startRuntime } from "../runtime/main.ts";
+import { renewRandomness } from "../runtime/random.ts";
+import { warm } from "../runtime/warm.ts";
+import { execve, exitNow, renewEventLoop, seedOpenssl } from "../syscall/libc.ts";
+import type { Program, ZygoteOptions } from "./control.ts";
+import { readEntropy } from "./entropy.ts";
+import { prepareHouse } from "./house.ts";
+import { collectGarbage } from "./selftest.ts";
+import { type Born, serve } from "./serve.ts";
+
+/** Exit code of a fork that was locked in and could not begin. */
+const FAILED_START = 70;
+
+const options = JSON.parse(process.argv[2] ?? "") as ZygoteOptions;
+process.argv.length = 1;
+
+await warm();
+const house = await prepareHouse(options);
+collectGarbage();
+goOn(serve(house));
+
+/** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
+function goOn({ program }: Born): void {
+  try {
+    if (program) start(program);
+    else live();
+  } catch (error) {
+    console.error(error);
+    exitNow(FAILED_START);
+  }
+}
+
+/** Goes on as the tenant's runtime. */
+function live(): void {
+  renewEventLoop();
+  seedOpenssl(readEntropy());
+  renewRandomness(randomFillSync(Buffer.alloc(32)));
+  // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
+  Object.assign(process, { reallyExit: exitNow });
+  startRuntime(3);
+}
+
+function start({ argv, env, workingDirectory }: Program): never {
+  process.chdir(workingDirectory);
+  return execve(
+    argv[0] as string,
+    argv,
+    Object.entries(env).map(([name, value]) => `${name}=${value}`),
+  );
+}

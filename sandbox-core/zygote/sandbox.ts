@@ -1,0 +1,81 @@
+/** A launched sandbox as its holder sees it: the contract of index.ts over a zygote's messages. */
+import type { Socket } from "node:net";
+import type { Meter } from "../cgroup/driver.ts";
+import type { Sandbox, SandboxExit, SandboxUsage } from "../index.ts";
+
+export interface SandboxParts {
+  id: string;
+  pid: number;
+  hostUid: number;
+  sockets: Map<string, Socket>;
+  meter: Meter;
+  /** Asks the zygote to end it. */
+  kill: () => void;
+}
+
+export class LaunchedSandbox implements Sandbox {
+  readonly id: string;
+  readonly pid: number;
+  readonly hostUid: number;
+  readonly exited: Promise<SandboxExit>;
+  readonly #sockets: Map<string, Socket>;
+  readonly #meter: Meter;
+  readonly #kill: () => void;
+  readonly #settle: (exit: SandboxExit) => void;
+  #oomKills = 0;
+  #reason: string | undefined;
+  #ended = false;
+
+  constructor({ id, pid, hostUid, sockets, meter, kill }: SandboxParts) {
+    this.id = id;
+    this.pid = pid;
+    this.hostUid = hostUid;
+    this.#sockets = sockets;
+    this.#meter = meter;
+    this.#kill = kill;
+    const { promise, resolve } = Promise.withResolvers<SandboxExit>();
+    this.exited = promise;
+    this.#settle = resolve;
+  }
+
+  get wire(): Socket {
+    return this.socket("wire");
+  }
+
+  get stdio(): Socket {
+    return this.socket("stdio");
+  }
+
+  /** The connection of that name, as it was asked for at the launch. @throws Error when there is none */
+  socket(name: string): Socket {
+    const socket = this.#sockets.get(name);
+    if (!socket) throw new Error(`sandbox ${this.id} has no connection named ${name}`);
+    return socket;
+  }
+
+  usage(): SandboxUsage {
+    return { ...this.#meter.read(), oomKills: this.#oomKills };
+  }
+
+  kill(reason: string): void {
+    if (this.#ended) return;
+    this.#reason ??= reason;
+    this.#kill();
+  }
+
+  /** What the launcher calls once everything of the sandbox is gone. */
+  end(exit: SandboxExit): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#oomKills = exit.usage.oomKills;
+    this.#meter.close();
+    for (const socket of this.#sockets.values()) endAfterReading(socket);
+    this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
+  }
+}
+
+/** What the sandbox wrote before its death may still be read; then the socket ends by itself, as its peer is gone. */
+function endAfterReading(socket: Socket): void {
+  if (socket.readableEnded || socket.destroyed) socket.destroy();
+  else socket.once("end", () => socket.destroy());
+}

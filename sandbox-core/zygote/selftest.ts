@@ -1,0 +1,50 @@
+/**
+ * Whether a fork of this process can be lived in: a child that allocates, collects and compiles within a deadline.
+ * Under a V8 that hands work to threads, which do not exist in a child, it hangs instead.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { POLLIN } from "../abi/linux.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
+import { forkWithHeap, openPidfd } from "./fork.ts";
+
+const DEADLINE_MS = 5_000;
+const SIGKILL = 9;
+
+export function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  setFlagsFromString("--no-expose-gc");
+}
+
+/** Forks once and says whether the child lived. Takes milliseconds, or five seconds when it did not. */
+export function provesFork(): boolean {
+  const pid = forkWithHeap();
+  if (pid === 0) exitNow(exercise());
+  const pidfd = openPidfd(pid);
+  const pollFd = Buffer.alloc(8);
+  pollFd.writeInt32LE(pidfd, 0);
+  pollFd.writeInt16LE(POLLIN, 4);
+  const ended = sys.poll(pollFd, 1, DEADLINE_MS) > 0;
+  if (!ended) sys.kill(pid, SIGKILL);
+  const status = Buffer.alloc(4);
+  sys.waitpid(pid, status, 0);
+  sys.close(pidfd);
+  return ended && status.readInt32LE(0) === 0;
+}
+
+/** The child's part: 0 when all went well. */
+function exercise(): number {
+  try {
+    let sum = 0;
+    for (let round = 0; round < 40; round++) {
+      const garbage = Array.from({ length: 20_000 }, (_, index) => ({ index, text: `${index}` }));
+      sum += garbage.length;
+    }
+    collectGarbage();
+    for (let index = 0; index < 2_000_000; index++) sum = (sum * 31 + index) | 0;
+    return Number.isInteger(sum) ? 0 : 1;
+  } catch {
+    return 1;
+  }
+}

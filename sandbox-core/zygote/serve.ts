@@ -1,0 +1,221 @@
+/**
+ * The zygote's work: waits for requests and for deaths, in blocking calls, until the worker hangs up.
+ *
+ * Each sandbox is watched through a pidfd. What a fork has to say before it is locked in goes through one pipe that all
+ * forks share: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
+ */
+import { O } from "../abi/linux.ts";
+import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
+import { LineReader, type Program, type Request, type Response } from "./control.ts";
+import { enter } from "./enter.ts";
+import { forkAsInit, openPidfd } from "./fork.ts";
+import type { House } from "./house.ts";
+import { Poller } from "./poller.ts";
+import { provesFork } from "./selftest.ts";
+
+const CONTROL_FD = 3;
+const SIGKILL = 9;
+const READ_BYTES = 65_536;
+const MOST_REMOVE_RETRIES = 500;
+
+interface Child {
+  id: string;
+  pid: number;
+  pidfd: number;
+  hostId: number;
+  group: string;
+  /** What stopped it before it was locked in. */
+  refusal?: string;
+}
+
+/** What a fork goes on as: the runtime that it holds already, or a program. */
+export interface Born {
+  program?: Program;
+}
+
+type Launch = Extract<Request, { op: "launch" }>;
+
+/** Serves until the worker hangs up, and never returns then; returns in each fork, locked in. */
+export function serve(house: House): Born {
+  return new Server(house).run();
+}
+
+class Server {
+  readonly #house: House;
+  readonly #poller = new Poller();
+  readonly #requests = new LineReader<Request>();
+  readonly #statuses = new LineReader<{ id: string; message: string }>();
+  readonly #buffer = Buffer.alloc(READ_BYTES);
+  readonly #byPidfd = new Map<number, Child>();
+  readonly #byId = new Map<string, Child>();
+  readonly #ownPidfd = openPidfd(process.pid);
+  readonly #statusRead: number;
+  readonly #statusWrite: number;
+
+  constructor(house: House) {
+    this.#house = house;
+    const ends = Buffer.alloc(8);
+    sys.pipe2(ends, O.CLOEXEC);
+    this.#statusRead = ends.readInt32LE(0);
+    this.#statusWrite = ends.readInt32LE(4);
+    this.#poller.add(CONTROL_FD);
+    this.#poller.add(this.#statusRead);
+  }
+
+  run(): Born {
+    this.#say({ is: "ready", group: this.#house.group });
+    for (;;) {
+      for (const fd of this.#poller.wait()) {
+        const born = this.#attend(fd);
+        if (born) return born;
+      }
+    }
+  }
+
+  #attend(fd: number): Born | undefined {
+    if (fd === CONTROL_FD) return this.#readRequests();
+    if (fd === this.#statusRead) this.#readStatuses();
+    else this.#bury(fd);
+    return undefined;
+  }
+
+  #readRequests(): Born | undefined {
+    const count = sys.read(CONTROL_FD, this.#buffer, READ_BYTES);
+    if (count === 0) this.#leave();
+    for (const request of this.#requests.push(this.#buffer.subarray(0, count))) {
+      const born = this.#answer(request);
+      if (born) return born;
+    }
+    return undefined;
+  }
+
+  #answer(request: Request): Born | undefined {
+    if (request.op === "launch") return this.#launch(request);
+    if (request.op === "kill") this.#kill(request.id);
+    else this.#say({ is: "selftested", ok: provesFork() });
+    return undefined;
+  }
+
+  /** Returns in the fork alone. */
+  #launch(request: Launch): Born | undefined {
+    const group = `${this.#house.group}/${request.id}`;
+    let hostId: number | undefined;
+    try {
+      hostId = this.#house.ids.take();
+      this.#house.cgroups.create(group, request.limits);
+      const pid = forkAsInit();
+      if (pid === 0) return this.#becomeSandbox(request, hostId, group);
+      this.#watch({ id: request.id, pid, pidfd: openPidfd(pid), hostId, group });
+    } catch (error) {
+      this.#removeGroup(group);
+      if (hostId !== undefined) this.#house.ids.giveBack(hostId);
+      this.#say({ is: "refused", id: request.id, message: (error as Error).message });
+    }
+    return undefined;
+  }
+
+  #becomeSandbox(request: Launch, hostId: number, group: string): Born {
+    const { program, token, connections, limits } = request;
+    const house = this.#house;
+    try {
+      enter({
+        hostId,
+        limits,
+        token,
+        connections,
+        cgroupFiles: house.cgroups.joinFiles(group),
+        workerAddress: unixAddress(house.socketPath),
+        template: house.template,
+        programRoot: house.programRoot,
+        filter: program ? house.filters.exec : house.filters.fork,
+        zygotePidfd: this.#ownPidfd,
+        ...(program ? { program } : {}),
+      });
+      return program ? { program } : {};
+    } catch (error) {
+      const line = Buffer.from(
+        `${JSON.stringify({ id: request.id, message: (error as Error).message.slice(0, 500) })}\n`,
+      );
+      sys.write(this.#statusWrite, line, line.length);
+      return exitNow(1);
+    }
+  }
+
+  #watch(child: Child): void {
+    this.#byPidfd.set(child.pidfd, child);
+    this.#byId.set(child.id, child);
+    this.#poller.add(child.pidfd);
+    this.#say({ is: "launched", id: child.id, pid: child.pid, hostUid: child.hostId });
+  }
+
+  #kill(id: string): void {
+    const child = this.#byId.get(id);
+    // It is this process's child and not waited for yet, so the pid is its own still.
+    if (child) sys.kill(child.pid, SIGKILL);
+  }
+
+  #readStatuses(): void {
+    const count = sys.read(this.#statusRead, this.#buffer, READ_BYTES);
+    for (const { id, message } of this.#statuses.push(this.#buffer.subarray(0, count))) {
+      const child = this.#byId.get(id);
+      if (child) child.refusal = message;
+    }
+  }
+
+  /** The first process of the sandbox ended, and with it all others: the kernel ends a pid namespace with its init. */
+  #bury(pidfd: number): void {
+    const child = this.#byPidfd.get(pidfd);
+    if (!child) return;
+    const { code, signal } = this.#reap(child);
+    const usage = this.#house.cgroups.usage(child.group);
+    this.#removeGroup(child.group);
+    this.#house.ids.giveBack(child.hostId);
+    if (child.refusal === undefined) this.#say({ is: "exited", id: child.id, code, signal, usage });
+    else this.#say({ is: "refused", id: child.id, message: child.refusal });
+  }
+
+  #reap(child: Child): { code: number | null; signal: number | null } {
+    const word = Buffer.alloc(4);
+    sys.waitpid(child.pid, word, 0);
+    this.#poller.remove(child.pidfd);
+    sys.close(child.pidfd);
+    this.#byPidfd.delete(child.pidfd);
+    this.#byId.delete(child.id);
+    const status = word.readInt32LE(0);
+    const signal = status & 0x7f;
+    return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
+  }
+
+  #removeGroup(group: string): void {
+    for (let retry = 0; ; retry++) {
+      try {
+        this.#house.cgroups.remove(group);
+        return;
+      } catch (error) {
+        // The kernel takes a dead task out of its group a moment after its parent may know.
+        if ((error as NodeJS.ErrnoException).code !== "EBUSY" || retry >= MOST_REMOVE_RETRIES) throw error;
+        sys.poll(Buffer.alloc(0), 0, 1);
+      }
+    }
+  }
+
+  /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
+  #leave(): never {
+    for (const child of this.#byId.values()) sys.kill(child.pid, SIGKILL);
+    for (const child of [...this.#byId.values()]) {
+      this.#reap(child);
+      this.#removeGroup(child.group);
+    }
+    this.#removeGroup(this.#house.group);
+    return exitNow(0);
+  }
+
+  #say(response: Response): void {
+    const line = Buffer.from(`${JSON.stringify(response)}\n`);
+    try {
+      for (let sent = 0; sent < line.length; ) sent += sys.write(CONTROL_FD, line.subarray(sent), line.length - sent);
+    } catch {
+      // EPIPE: the worker is gone; the next read of the control socket says so and ends the zygote.
+    }
+  }
+}
