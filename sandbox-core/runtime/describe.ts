@@ -15,7 +15,7 @@ export function describeError(thrown: unknown, mapper: StackMapper): Failure {
   return {
     name: readText(thrown, "name") || "Error",
     message: message ?? "",
-    stack: mapper.mapStack(stack ?? "") + describeCauses(thrown, mapper),
+    stack: mapper.map(stack ?? "") + describeCauses(thrown, mapper),
   };
 }
 
@@ -25,7 +25,7 @@ function describeCauses(thrown: unknown, mapper: StackMapper): string {
   let cause = read(thrown, "cause");
   for (let depth = 0; cause !== undefined && depth < MAX_CAUSES; depth++) {
     const stack = readText(cause, "stack") ?? readText(cause, "message") ?? describeValue(cause);
-    text += `\n  [cause]: ${mapper.mapStack(stack)}`;
+    text += `\n  [cause]: ${mapper.map(stack)}`;
     cause = read(cause, "cause");
   }
   return text;

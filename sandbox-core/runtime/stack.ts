@@ -5,9 +5,10 @@ import { SourceMap } from "node:module";
 export const FUNCTION_URL = "file:///function/index.js";
 
 const { parse } = JSON;
+const FRAME_LINE = /^\s+at /;
 const POSITION = /file:\/\/\/function\/index\.js:(\d+):(\d+)/g;
 /** Frames of the runtime itself say nothing to a tenant, and would show a path of the host. */
-const RUNTIME_FOLDER = new URL(".", import.meta.url).href;
+const OWN_FOLDER = new URL("..", import.meta.url).href;
 
 /** Replaces positions in the bundle by positions in the sources, as far as the source map knows them. */
 export class StackMapper {
@@ -19,18 +20,13 @@ export class StackMapper {
     this.#json = json;
   }
 
-  /** The same text with every position mapped. Never throws. */
+  /** The same text with every position mapped, and without the runtime's own frames. Never throws. */
   map(text: string): string {
-    if (!text.includes(FUNCTION_URL)) return text;
+    const own = text.includes(OWN_FOLDER) ? withoutOwnFrames(text) : text;
+    if (!own.includes(FUNCTION_URL)) return own;
     const map = this.#load();
-    if (map === null) return text;
-    return text.replace(POSITION, (position, line, column) => original(map, Number(line), Number(column)) ?? position);
-  }
-
-  /** As `map`, without the frames of the runtime. */
-  mapStack(stack: string): string {
-    const lines = this.map(stack).split("\n");
-    return lines.filter((line) => !line.includes(RUNTIME_FOLDER)).join("\n");
+    if (map === null) return own;
+    return own.replace(POSITION, (position, line, column) => original(map, Number(line), Number(column)) ?? position);
   }
 
   #load(): SourceMap | null {
@@ -44,6 +40,11 @@ export class StackMapper {
     }
     return this.#map;
   }
+}
+
+function withoutOwnFrames(text: string): string {
+  const lines = text.split("\n");
+  return lines.filter((line) => !(FRAME_LINE.test(line) && line.includes(OWN_FOLDER))).join("\n");
 }
 
 /** "src/index.ts:3:5" for a position (both from 1) in the bundle, or null. */

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RuntimeClient } from "../../helpers/runtime-client.ts";
+
+/** Maps line n + 2 of a bundle to line n of src/shop.ts, at the start of the line. */
+const SOURCE_MAP = JSON.stringify({
+  version: 3,
+  sources: ["../src/shop.ts"],
+  names: [],
+  mappings: `;;AAAA${";AACA".repeat(20)}`,
+});
+
+const SHOP = `// A bundle begins with
+// what the sources do not have.
+export default async (request, env, ctx) => {
+  const task = new URL(request.url).searchParams.get("task");
+  if (task === "throw") throw new RangeError("out of stock", { cause: new Error("no supplier") });
+  if (task === "uncaught") {
+    setTimeout(() => { throw new RangeError("late") }, 1);
+    await new Promise(() => {});
+  }
+  if (task === "rejection") { Promise.reject(new RangeError("unheard")); await new Promise(() => {}); }
+  if (task === "after") { setTimeout(() => { throw new RangeError("after the reply") }, 5); return new Response("ok"); }
+  if (task === "waiting") ctx.waitUntil(new Promise(() => setTimeout(() => { throw new RangeError("after the reply") }, 5)));
+  if (task === "streaming") {
+    return new Response(new ReadableStream({ start() { setTimeout(() => { throw new RangeError("midway") }, 5); } }));
+  }
+  if (task === "exit") process.exit(7);
+  if (task === "log") console.error(new Error("logged"));
+  return new Response("ok");
+};`;
+
+function shop(): Promise<RuntimeClient> {
+  return RuntimeClient.with(SHOP, { sourceMap: SOURCE_MAP });
+}
+
+test("a thrown error shows the tenant's file and line, its cause, and nothing of the runtime", async () => {
+  await using runtime = await shop();
+  const { failed } = await runtime.call({ path: "/?task=throw" });
+  assert.equal(failed?.name, "RangeError");
+  assert.equal(failed.message, "out of stock");
+  assert.match(failed.stack, /^RangeError: out of stock\n {4}at .*src\/shop\.ts:3:1/);
+  assert.match(failed.stack, /\[cause\]: Error: no supplier\n {4}at .*src\/shop\.ts:3:1/);
+  assert.doesNotMatch(failed.stack, /sandbox-core|function\/index/);
+  assert.equal(await runtime.text(), "ok", "the instance goes on");
+});
+
+test("an error in the log shows the tenant's file and line", async () => {
+  await using runtime = await shop();
+  await runtime.call({ path: "/?task=log" });
+  assert.match(runtime.logs[0]?.text ?? "", /^Error: logged\n {4}at .*src\/shop\.ts:15:1\)$/);
+});
+
+for (const [task, message, line] of [
+  ["uncaught", "late", 5],
+  ["rejection", "unheard", 8],
+] as const) {
+  test(`an ${task} error fails the call and ends the process`, async () => {
+    await using runtime = await shop();
+    const { failed } = await runtime.reply(runtime.request({ path: `/?task=${task}` }));
+    assert.equal(failed?.message, message);
+    assert.match(failed.stack, new RegExp(`src/shop\\.ts:${line}:1`));
+    assert.equal((await runtime.exited).code, 81);
+  });
+}
+
+test("an uncaught error in the middle of a stream ends the stream with it", async () => {
+  await using runtime = await shop();
+  const { head, endError } = await runtime.reply(runtime.request({ path: "/?task=streaming" }));
+  assert.equal(head?.streaming, true);
+  assert.equal(endError?.message, "midway");
+  assert.equal((await runtime.exited).code, 81);
+});
+
+for (const [task, call] of [
+  ["after", null],
+  ["waiting", 1],
+] as const) {
+  test(`an uncaught error after the reply goes to the log (${task})`, async () => {
+    await using runtime = await shop();
+    assert.equal((await runtime.reply(runtime.request({ path: `/?task=${task}` }))).body.toString(), "ok");
+    assert.equal((await runtime.exited).code, 81);
+    assert.match(runtime.logs[0]?.text ?? "", /^Uncaught RangeError: after the reply\n {4}at .*src\/shop\.ts/);
+    assert.deepEqual([runtime.logs[0]?.call, runtime.logs[0]?.level], [call, "error"]);
+  });
+}
+
+test("a listener of the function's own takes over, as in plain Node", async () => {
+  await using runtime = await RuntimeClient.with(`
+    process.on("uncaughtException", (error) => console.log("mine", error.message));
+    export default () => new Promise((resolve) => {
+      setTimeout(() => resolve(new Response("still here")), 5);
+      setTimeout(() => { throw new Error("caught after all") }, 1);
+    });`);
+  assert.equal(await runtime.text(), "still here");
+  assert.equal(runtime.logs[0]?.text, "mine caught after all");
+});
+
+test("process.exit leaves at once and says nothing more", async () => {
+  await using runtime = await shop();
+  runtime.request({ path: "/?task=exit" });
+  assert.deepEqual(await runtime.exited, { code: 7, signal: null });
+  assert.deepEqual(runtime.messages, []);
+});
+
+const thrown: [expression: string, name: string, message: RegExp][] = [
+  ["'text'", "Error", /threw a value that is not an Error: 'text'$/],
+  ["undefined", "Error", /: undefined$/],
+  ["null", "Error", /: null$/],
+  ["Symbol('s')", "Error", /: Symbol\(s\)$/],
+  ["new Proxy({}, { get() { throw 1 }, ownKeys() { throw 2 }, getPrototypeOf() { throw 3 } })", "Error", /Proxy/],
+  ["{ get message() { throw 1 }, get stack() { throw 2 }, get name() { throw 3 } }", "Error", /\[Getter\]/],
+  ["((a) => (a.a = a))({})", "Error", /\[Circular \*1\]/],
+  ["Object.assign(new Error('m'), { name: 5, stack: 6 })", "Error", /^m$/],
+  ["{ message: 'like an error' }", "Error", /^like an error$/],
+  ["Object.assign(new Error('cyclic'), { cause: null })", "Error", /^cyclic$/],
+  ["((e) => (e.cause = e))(new Error('own cause'))", "Error", /^own cause$/],
+  ["new Error('x'.repeat(1e6))", "Error", /^x+ … \[cut\]$/],
+  ["{ [Symbol.for('nodejs.util.inspect.custom')]() { throw 1 } }", "Error", /not an Error/],
+  ["Object.create(null)", "Error", /\[Object: null prototype\] {}/],
+];
+
+test("whatever is thrown is described", async () => {
+  const cases = thrown.map(([expression]) => `() => (${expression})`).join(",\n");
+  await using runtime = await RuntimeClient.with(
+    `const cases = [${cases}]; export default ({ url }) => { throw cases[url.split("/").at(-1)](); };`,
+  );
+  for (const [index, [expression, name, message]] of thrown.entries()) {
+    const { failed } = await runtime.call({ path: `/${index}` });
+    assert.equal(failed?.name, name, expression);
+    assert.match(failed.message, message, expression);
+  }
+});
+
+test("a source map that is none costs the mapping and nothing else", async () => {
+  await using runtime = await RuntimeClient.with("export default () => { throw new Error('plain') }", {
+    sourceMap: "{",
+  });
+  assert.match((await runtime.call()).failed?.stack ?? "", /function\/index\.js:1/);
+});
