@@ -92,7 +92,7 @@ test("a function is loaded once, and keeps its state from call to call", async (
   await using runtime = await RuntimeClient.with("let n = 0; export default () => new Response(String(++n))");
   assert.equal(await runtime.text(), "1");
   assert.equal(await runtime.text(), "2");
-  void runtime.load("");
+  await assert.rejects(runtime.load(""), /The runtime is gone/);
   assert.equal((await runtime.exited).code, 82);
 });
 
