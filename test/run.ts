@@ -1,0 +1,67 @@
+/**
+ * Runs the tests: `node test/run.ts [PATH...]`, everything without arguments. A path is a file or a directory.
+ *
+ * Files run two at a time, each in a process of its own. What measures the whole machine, or starts all of Sandpiper,
+ * runs after the others and alone: the directories of `ALONE`, and files named `*.alone.test.ts`.
+ */
+import { globSync } from "node:fs";
+import { relative, resolve } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const ALONE = ["test/e2e/", "test/chaos/", "test/escape/"];
+const FILE_TIMEOUT_MS = 600_000;
+
+interface Totals {
+  tests: number;
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+function findTests(paths: readonly string[]): string[] {
+  const wanted = paths.map((path) => relative(ROOT, resolve(path)));
+  const found = globSync("test/**/*.test.ts", { cwd: ROOT }).sort();
+  if (wanted.length === 0) return found;
+  return found.filter((file) => wanted.some((path) => path === "" || file === path || file.startsWith(`${path}/`)));
+}
+
+function runsAlone(file: string): boolean {
+  return file.endsWith(".alone.test.ts") || ALONE.some((directory) => file.startsWith(directory));
+}
+
+/** Runs files, prints node's own report, and counts. */
+async function runFiles(files: readonly string[], concurrency: number): Promise<Totals> {
+  const totals: Totals = { tests: 0, passed: 0, failed: 0, skipped: 0 };
+  if (files.length === 0) return totals;
+  const events = run({
+    cwd: ROOT,
+    files: files.map((file) => resolve(ROOT, file)),
+    concurrency,
+    timeout: FILE_TIMEOUT_MS,
+  });
+  events.on("test:summary", ({ file, counts, success }) => {
+    if (file !== undefined) return;
+    totals.tests = counts.tests;
+    totals.passed = counts.passed;
+    totals.skipped = counts.skipped + counts.todo;
+    totals.failed = counts.tests - counts.passed - totals.skipped;
+    // A file that fails outside of its tests is no failed test, and still a failure.
+    if (!success && totals.failed === 0) totals.failed = 1;
+  });
+  for await (const text of events.compose(new spec())) process.stdout.write(text);
+  return totals;
+}
+
+const files = findTests(process.argv.slice(2));
+const together = await runFiles(
+  files.filter((file) => !runsAlone(file)),
+  2,
+);
+const alone = await runFiles(files.filter(runsAlone), 1);
+const passed = together.passed + alone.passed;
+const failed = together.failed + alone.failed;
+if (files.length === 0) process.stdout.write(`no test matches ${process.argv.slice(2).join(" ")}\n`);
+process.stdout.write(`\n${passed} passed, ${failed} failed, ${together.skipped + alone.skipped} skipped\n`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
