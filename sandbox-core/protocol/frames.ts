@@ -215,7 +215,7 @@ export class FrameReader<Message> {
   #partialBytes = 0;
   #error: ProtocolError | null = null;
 
-  /** `decode` is decodeSandboxMessage at the worker's end and decodeWorkerMessage at the runtime's. */
+  /** `decode` is decodeSandboxMessage at the worker's end and decodeWorkerMessage at the runtime's. `onMessage` must not throw. */
   constructor(decode: (type: number, payload: Buffer) => Message, onMessage: (message: Message) => void) {
     this.#decode = decode;
     this.#onMessage = onMessage;

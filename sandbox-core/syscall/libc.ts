@@ -3,6 +3,7 @@
  * SyscallError that names it. koffi accepts a wrong argument silently, so the full C prototypes below and the
  * TypeScript types of `sys` are the only guard: change both together.
  */
+import { constants } from "node:os";
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
 import { SyscallError } from "./error.ts";
@@ -107,11 +108,7 @@ export const sys = {
   close: checked("close", libc.func("int close(int fd)") as (fd: number) => number, first),
   read: checked(
     "read",
-    libc.func("long read(int fd, void *buffer, size_t count)") as (
-      fd: number,
-      into: Buffer,
-      count: number,
-    ) => number,
+    libc.func("long read(int fd, void *buffer, size_t count)") as (fd: number, into: Buffer, count: number) => number,
     first,
   ),
   write: checked(
@@ -245,11 +242,13 @@ const rawSeccomp: (
 ) => number = libc.func("syscall", "long", ["long", "long", "long", koffi.pointer(socketFilterProgram)]) as never;
 
 /**
- * madvise(2) over the whole user address range. V8 maps its heap MADV_DONTFORK, so a child forked without this dies at
- * its first access. ENOMEM for the holes is expected: the advice still applies to everything that is mapped.
+ * madvise(2) over a range. ENOMEM for the holes in it is expected: the advice still applies to everything that is mapped.
+ * @throws SyscallError for any other failure, after which part of the range has the advice
  */
-export function adviseAll(advice: number): void {
-  rawMadvise(0x1000n, 0x7fff_ffff_e000n, advice);
+export function advise(from: bigint, to: bigint, advice: number): void {
+  if (rawMadvise(from, to - from, advice) !== -1) return;
+  const errno = koffi.errno();
+  if (errno !== constants.errno.ENOMEM) throw new SyscallError("madvise", errno, `0x${from.toString(16)}`);
 }
 
 /** _exit(2): leaves without running anything of the parent's. */

@@ -1,7 +1,8 @@
 /** A fork of this process that V8 survives, as the first process of a pid namespace of its own. */
 import { currentArchitecture } from "../abi/arch.ts";
-import { CLONE, MADV_DOFORK, O } from "../abi/linux.ts";
-import { adviseAll, sys } from "../syscall/libc.ts";
+import { CLONE, O } from "../abi/linux.ts";
+import { sys } from "../syscall/libc.ts";
+import { shareHeapWithForks } from "./heap.ts";
 
 const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
 
@@ -24,9 +25,9 @@ export function forkAsInit(): number {
   return pid;
 }
 
-/** fork(2) with V8's heap in the child: V8 maps it MADV_DONTFORK, and new mappings since the last fork are so again. */
+/** fork(2) with V8's heap in the child. */
 export function forkWithHeap(): number {
-  adviseAll(MADV_DOFORK);
+  shareHeapWithForks();
   return sys.fork();
 }
 
