@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { loadConfig } from "../../infra/config.ts";
+import { ConfigError } from "../../infra/environment.ts";
+
+test("an empty environment gives the documented defaults", () => {
+  const config = loadConfig({ SANDPIPER_DATA_DIR: "/data", SANDPIPER_PORT: "" });
+  assert.equal(config.redisUrl, "unix:///data/redis.sock");
+  assert.equal(config.artifactsDir, "/data/artifacts");
+  assert.equal(config.port, 8787);
+  assert.equal(config.maxBodyBytes, 6 * 1024 * 1024);
+  assert.equal(config.publicUrl, null);
+  assert.equal(config.bootstrapKeyFile, null);
+  assert.deepEqual([config.worker.uidBase, config.worker.uidCount], [700_000, 65_536]);
+});
+
+test("every wrong variable is named at once, without its value", () => {
+  const env = {
+    REDIS_URL: "http://user:hunter2@host",
+    SANDPIPER_PORT: "80x",
+    SANDPIPER_PUBLIC_URL: "ftp://x",
+    SANDPIPER_LAUNCHER: "docker",
+    SANDPIPER_UID_COUNT: "3",
+  };
+  assert.throws(
+    () => loadConfig(env),
+    (error: ConfigError) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(error.problems.length, Object.keys(env).length);
+      for (const name of Object.keys(env)) assert.match(error.message, new RegExp(name));
+      assert.doesNotMatch(error.message, /hunter2/);
+      return true;
+    },
+  );
+});
+
+test("a public URL loses the slash at its end", () => {
+  assert.equal(loadConfig({ SANDPIPER_PUBLIC_URL: "https://fn.example/base/" }).publicUrl, "https://fn.example/base");
+});
+
+test("numbers are whole, in range and decimal", () => {
+  for (const text of ["-1", "65536", "1e3", "0x10", " 1", "1.5"]) {
+    assert.throws(() => loadConfig({ SANDPIPER_PORT: text }), /SANDPIPER_PORT must be a whole number from 0 to 65535/);
+  }
+});
+
+test("docs/CONFIGURATION.md lists exactly the variables that are read", () => {
+  const read = new Set<string>(["SANDPIPER_LOG_LEVEL"]);
+  loadConfig(new Proxy({}, { get: (_, name) => void read.add(String(name)) }));
+  const text = readFileSync(new URL("../../docs/CONFIGURATION.md", import.meta.url), "utf8");
+  const documented = [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => String(match[1]));
+  assert.deepEqual(documented.filter((name) => !name.startsWith("OTEL_")).sort(), [...read].sort());
+});
