@@ -1,0 +1,32 @@
+/** The path of one call through a worker. */
+import type { Invocation } from "../functions/invocation.ts";
+import { Answer } from "./answer.ts";
+import { CallLog } from "./call-log.ts";
+import type { Lease } from "./lease.ts";
+import { CallFailure } from "./outcome.ts";
+import { acquire, findBundle, giveBack, handle, keepRecord, type Parts, refuseIfExpired, writeLog } from "./steps.ts";
+import { startTrail } from "./trail.ts";
+
+/** Runs a call and answers it. Never rejects; resolves when nothing of it runs any more and it is recorded. */
+export async function invoke(parts: Parts, invocation: Invocation): Promise<void> {
+  const trail = startTrail(invocation);
+  const answer = new Answer(invocation, parts);
+  const log = new CallLog(invocation.id, (records) => writeLog(parts, invocation, records));
+  let lease: Lease | undefined;
+  try {
+    refuseIfExpired(invocation);
+    const loadable = await trail.step("bundle", (step) => findBundle(parts, invocation, step));
+    const leased = await acquire(parts, invocation, loadable, log, trail);
+    lease = leased;
+    const running = await trail.step("handler", (step) => handle(parts, invocation, leased, { answer, log, step }));
+    await trail.step("respond", (step) => answer.finish(running.failure, step));
+    await running.idle;
+  } catch (error) {
+    const failure = CallFailure.from(error);
+    if (answer.outcome !== null) log.say("warn", `After its reply: ${failure.message}`);
+    else await trail.step("respond", (step) => answer.fail(failure, step));
+  }
+  giveBack(lease);
+  log.flush();
+  await keepRecord(parts, answer.record(lease, trail.traceId));
+}

@@ -1,0 +1,32 @@
+/** The worker process: takes calls from the queue and runs them in sandboxes. This file composes and shuts down. */
+import { storeSpans } from "../functions/traces.ts";
+import { loadConfig } from "../infra/config.ts";
+import { createLogger } from "../infra/log.ts";
+import { connectRedis } from "../infra/redis.ts";
+import { type RunningService, runService } from "../infra/service.ts";
+import { startTelemetry } from "../infra/telemetry.ts";
+import { Worker } from "./worker.ts";
+
+const log = createLogger({ service: "worker" });
+
+async function start(): Promise<RunningService> {
+  const config = loadConfig(process.env);
+  const { workerId } = config.worker;
+  const redis = connectRedis(config.redisUrl, `worker ${workerId}`, { whileAway: "wait", log });
+  const telemetry = startTelemetry({
+    service: "worker",
+    instanceId: workerId,
+    onSpans: (spans) => storeSpans(redis, spans),
+  });
+  const worker = new Worker(config, redis, log);
+  await worker.start();
+  log.info("ready to take calls", worker.facts());
+  const release = async (end: Promise<void>) => {
+    await end;
+    await telemetry.shutdown();
+    redis.disconnect();
+  };
+  return { drain: () => release(worker.drain()), stop: () => release(worker.stop()) };
+}
+
+await runService(log, start);

@@ -1,0 +1,57 @@
+/** What a sandbox writes straight to descriptors 1 and 2: bounded in memory, in lines and in speed. */
+import type { Readable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Longest line; a longer one is cut into lines. */
+const MAX_LINE_LENGTH = 8 * 1024;
+/** The last of the output, where V8 says why it gives up. */
+const TAIL_LENGTH = 8 * 1024;
+/** A sandbox that floods is read no faster than one such piece a pause, so that it cannot keep the worker busy. */
+const PIECE_BYTES = 256 * 1024;
+const PAUSE_MS = 10;
+
+/** Reads a sandbox's output to its end. Lines go to `onLine`, whose limits decide what is kept of them. */
+export class Output {
+  /** Settles when the output has ended. */
+  readonly ended: Promise<void>;
+  #tail = "";
+
+  constructor(stdio: Readable, onLine: (text: string) => void) {
+    this.ended = this.#read(stdio, onLine).catch(() => {});
+  }
+
+  /** The last few thousand characters. */
+  get tail(): string {
+    return this.#tail;
+  }
+
+  async #read(stdio: Readable, onLine: (text: string) => void): Promise<void> {
+    const decoder = new StringDecoder("utf8");
+    let partial = "";
+    let pieceBytes = 0;
+    for await (const chunk of stdio as AsyncIterable<Buffer>) {
+      const text = decoder.write(chunk);
+      this.#tail = (this.#tail + text).slice(-TAIL_LENGTH);
+      partial = eachLine(partial + text, onLine);
+      pieceBytes += chunk.length;
+      if (pieceBytes < PIECE_BYTES) continue;
+      pieceBytes = 0;
+      await delay(PAUSE_MS);
+    }
+    if (partial !== "") onLine(partial);
+  }
+}
+
+/** Hands over every whole line, and pieces of one that is too long; returns what remains. */
+function eachLine(text: string, onLine: (line: string) => void): string {
+  let start = 0;
+  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
+    for (; end - start > MAX_LINE_LENGTH; start += MAX_LINE_LENGTH) onLine(text.slice(start, start + MAX_LINE_LENGTH));
+    onLine(text.slice(start, end));
+    start = end + 1;
+  }
+  for (; text.length - start > MAX_LINE_LENGTH; start += MAX_LINE_LENGTH)
+    onLine(text.slice(start, start + MAX_LINE_LENGTH));
+  return text.slice(start);
+}

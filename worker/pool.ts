@@ -1,0 +1,305 @@
+/**
+ * The pool: a worker's sandboxes, and who may use which.
+ *
+ * A sandbox is blank until a version is loaded into it; from then on it is an instance, and it serves that version of
+ * that tenant only, until it ends. A call that finds no free instance of its version waits, and one is started for it.
+ * Whichever comes first serves it: an instance that another call gave back, or the new one. When there is no room
+ * the instance that was idle longest makes some, and the call that waited longest gets it.
+ */
+import type { Version } from "../functions/version.ts";
+import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
+import { Blanks } from "./blanks.ts";
+import { type Box, Boxes } from "./boxes.ts";
+import { Capacity, type CapacityLimits } from "./capacity.ts";
+import type { Instance } from "./instance.ts";
+import type { Launchers } from "./launchers.ts";
+import { type Lease, Loaded } from "./lease.ts";
+import { CallFailure } from "./outcome.ts";
+import { type Shelf, Shelves } from "./shelves.ts";
+import { type Demand, Waiter } from "./waiter.ts";
+
+export interface PoolOptions {
+  launchers: Launchers;
+  limits: CapacityLimits;
+  /** What one sandbox of a class may use. */
+  limitsOf(memoryMiB: number): SandboxLimits;
+  /** Blank sandboxes kept ready of the class that most functions use; one is kept of every other class in use. */
+  prewarmed: number;
+  prewarmedMemoryMiB: number;
+  /** How long an instance may stay loaded without a call. */
+  idleMs: number;
+  /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
+  load(sandbox: Sandbox, demand: Demand): Promise<Instance>;
+  /** Told of whatever no call hears about. */
+  onTrouble(message: string, cause?: unknown): void;
+}
+
+/** What the pool holds right now. */
+export interface PoolSnapshot {
+  sandboxes: number;
+  memoryBytes: number;
+  blank: number;
+  starting: number;
+  busy: number;
+  free: number;
+  waiting: number;
+}
+
+/** A version that is slow to load must not take every place of the worker. */
+const STARTS_PER_VERSION = 4;
+/** How often an instance may serve its own version again while an older call of another version wants its place. */
+const MOST_TIMES_PASSED_OVER = 32;
+const MIB = 1024 * 1024;
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #capacity: Capacity;
+  readonly #boxes: Boxes;
+  readonly #blanks: Blanks;
+  readonly #shelves = new Shelves();
+  readonly #loadedIn = new Map<Box, Loaded>();
+  /** Oldest first, over all versions. */
+  readonly #waiting = new Set<Waiter>();
+  readonly #sweep: NodeJS.Timeout;
+  /** The oldest call that cannot be served for want of room. */
+  #starved: Waiter | null = null;
+  #starting = 0;
+  #busy = 0;
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#capacity = new Capacity(options.limits);
+    this.#boxes = new Boxes({
+      capacity: this.#capacity,
+      launchers: options.launchers,
+      limitsOf: options.limitsOf,
+      onGone: (box) => this.#gone(box),
+      onStuck: options.onTrouble,
+    });
+    this.#blanks = new Blanks({
+      boxes: this.#boxes,
+      wanted: (memoryMiB) => Math.min(options.prewarmed, memoryMiB === options.prewarmedMemoryMiB ? Infinity : 1),
+      isCalm: () => this.#busy + this.#starting + this.#waiting.size === 0,
+      isShort: () => this.#waiting.size > 0,
+      onReady: () => this.#pump(),
+      onTrouble: options.onTrouble,
+    });
+    this.#blanks.use(options.prewarmedMemoryMiB);
+    const sweepMs = Math.min(Math.max(options.idleMs / 4, 50), 5_000);
+    this.#sweep = setInterval(() => this.#retireIdle(), sweepMs).unref();
+  }
+
+  /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
+  async prewarm(): Promise<void> {
+    await this.#blanks.filled();
+  }
+
+  /**
+   * Exclusive use of an instance of that version; end it with `release` or `discard`.
+   * @throws CallFailure when the version cannot be loaded, no sandbox can be made, or the time is over.
+   */
+  async acquire(demand: Demand): Promise<Lease> {
+    this.#checkAdmissible(demand.version);
+    const shelf = this.#shelves.of(demand.version);
+    const free = this.#takeFree(shelf);
+    if (free !== undefined) return this.#lease(free);
+    const waiter = new Waiter(demand, (over) => this.#forget(over));
+    shelf.waiting.add(waiter);
+    this.#waiting.add(waiter);
+    this.#pump();
+    return waiter.served;
+  }
+
+  /** How many calls this worker can have in hand at once, when they are of the class that most functions use. */
+  get size(): number {
+    const { maxSandboxes, memoryBudgetBytes } = this.#options.limits;
+    const byMemory = Math.floor(memoryBudgetBytes / (this.#options.prewarmedMemoryMiB * MIB));
+    return Math.max(1, Math.min(maxSandboxes, byMemory));
+  }
+
+  snapshot(): PoolSnapshot {
+    return {
+      sandboxes: this.#capacity.sandboxes,
+      memoryBytes: this.#capacity.memoryBytes,
+      blank: this.#blanks.count,
+      starting: this.#starting,
+      busy: this.#busy,
+      free: this.#shelves.freeCount,
+      waiting: this.#waiting.size,
+    };
+  }
+
+  /** Ends every sandbox and fails every call that waits; resolves when all of it is gone. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    for (const waiter of this.#waiting) waiter.fail(shuttingDown());
+    this.#options.launchers.stop();
+    await this.#blanks.close();
+    await this.#boxes.endAll("the worker is shutting down");
+    await this.#options.launchers.close();
+  }
+
+  #checkAdmissible({ config }: Version): void {
+    if (this.#closed) throw shuttingDown();
+    if (this.#capacity.canEverFit(config.memoryMiB * MIB)) return;
+    const message =
+      `The function wants ${config.memoryMiB} MiB, more than this worker has for all sandboxes. ` +
+      "Lower memoryMiB in sandpiper.jsonc, or raise SANDPIPER_MEMORY_BUDGET_BYTES.";
+    throw new CallFailure("platform_error", "SANDBOX_UNAVAILABLE", message);
+  }
+
+  /**
+   * Starts what the waiting calls need, oldest first. Stops at the first that finds no room: what becomes free next is
+   * for that one.
+   */
+  #pump(): void {
+    this.#starved = null;
+    if (this.#closed) return;
+    const seen = new Map<Shelf, number>();
+    for (const waiter of this.#waiting) {
+      const shelf = this.#shelves.of(waiter.demand.version);
+      const free = this.#takeFree(shelf);
+      if (free !== undefined) {
+        waiter.serve(this.#lease(free));
+        continue;
+      }
+      const before = seen.get(shelf) ?? 0;
+      seen.set(shelf, before + 1);
+      if (before < shelf.starting || shelf.starting >= STARTS_PER_VERSION) continue;
+      if (this.#begin(shelf, waiter)) continue;
+      this.#starved = waiter;
+      return;
+    }
+    this.#blanks.refill();
+  }
+
+  /** Begins to start an instance for a call; false when there is no room for it, and then room is being made. */
+  #begin(shelf: Shelf, waiter: Waiter): boolean {
+    const { memoryMiB } = waiter.demand.version.config;
+    const blank = this.#blanks.take(memoryMiB);
+    if (blank === undefined && !this.#boxes.reserve(memoryMiB)) {
+      this.#makeRoom(memoryMiB);
+      return false;
+    }
+    shelf.starting += 1;
+    this.#starting += 1;
+    this.#start(shelf, waiter, blank).then(
+      (loaded) => this.#started(shelf, loaded),
+      (error) => this.#startFailed(shelf, error),
+    );
+    return true;
+  }
+
+  async #start(shelf: Shelf, { demand }: Waiter, blank: Box | undefined): Promise<Loaded> {
+    const { memoryMiB } = demand.version.config;
+    const beganAtMs = performance.now();
+    const box = blank ?? (await this.#boxes.open(memoryMiB));
+    this.#blanks.use(memoryMiB);
+    const launchedAtMs = performance.now();
+    try {
+      const instance = await this.#options.load(box.sandbox, demand);
+      const initMs = performance.now() - launchedAtMs;
+      const kind = blank === undefined ? "cold" : "prewarmed";
+      const sandboxMs = launchedAtMs - beganAtMs;
+      return new Loaded(shelf.key, box, instance, { kind, sandboxMs, initMs, loadedAtMs: Date.now() });
+    } catch (error) {
+      this.#boxes.end(box, "the version could not be loaded");
+      throw error;
+    }
+  }
+
+  #started(shelf: Shelf, loaded: Loaded): void {
+    shelf.starting -= 1;
+    this.#starting -= 1;
+    this.#loadedIn.set(loaded.box, loaded);
+    this.#offer(loaded);
+  }
+
+  #startFailed(shelf: Shelf, error: unknown): void {
+    shelf.starting -= 1;
+    this.#starting -= 1;
+    const [waiter] = shelf.waiting;
+    if (waiter !== undefined) waiter.fail(error);
+    else if (!this.#closed) this.#options.onTrouble("a start that no call waits for any more failed", error);
+    this.#shelves.forgetIfEmpty(shelf);
+    this.#pump();
+  }
+
+  /** Gives an instance to the call that should have it next, or puts it on its shelf. */
+  #offer(loaded: Loaded): void {
+    const shelf = this.#shelves.withKey(loaded.key);
+    const [next] = shelf.waiting;
+    if (!loaded.usable) this.#boxes.end(loaded.box, "it is no longer usable");
+    else if (next !== undefined && !this.#mustMakeWay(shelf)) next.serve(this.#lease(loaded));
+    else shelf.free.push(loaded.shelved());
+    this.#shelves.forgetIfEmpty(shelf);
+    this.#pump();
+  }
+
+  /** Whether an older call of another version has waited for room long enough. */
+  #mustMakeWay(shelf: Shelf): boolean {
+    if (this.#starved === null || shelf.waiting.has(this.#starved)) return false;
+    if (this.#boxes.willFit(this.#starved.demand.version.config.memoryMiB)) return false;
+    this.#starved.timesPassedOver += 1;
+    return this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
+  }
+
+  #takeFree(shelf: Shelf): Loaded | undefined {
+    for (let loaded = shelf.free.pop(); loaded !== undefined; loaded = shelf.free.pop()) {
+      if (loaded.usable) return loaded;
+      this.#boxes.end(loaded.box, "it is no longer usable");
+    }
+    return undefined;
+  }
+
+  #lease(loaded: Loaded): Lease {
+    this.#busy += 1;
+    return loaded.lease((reason) => {
+      this.#busy -= 1;
+      if (reason !== null) this.#boxes.end(loaded.box, reason);
+      this.#offer(loaded);
+    });
+  }
+
+  /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */
+  #makeRoom(memoryMiB: number): void {
+    while (!this.#boxes.willFit(memoryMiB)) {
+      const victim = this.#blanks.takeAny() ?? this.#shelves.takeLongestIdle();
+      if (victim === undefined) return;
+      this.#boxes.end(victim, "its place is needed");
+    }
+  }
+
+  #retireIdle(): void {
+    for (const box of this.#shelves.takeIdleSince(performance.now() - this.#options.idleMs)) {
+      this.#boxes.end(box, "it was idle");
+    }
+  }
+
+  #gone(box: Box): void {
+    const loaded = this.#loadedIn.get(box);
+    this.#loadedIn.delete(box);
+    this.#blanks.drop(box);
+    if (loaded !== undefined) this.#shelves.remove(loaded);
+    this.#pump();
+  }
+
+  #forget(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+    const shelf = this.#shelves.of(waiter.demand.version);
+    shelf.waiting.delete(waiter);
+    this.#shelves.forgetIfEmpty(shelf);
+    // Whoever comes next may fit where this one did not.
+    if (this.#starved === waiter) queueMicrotask(() => this.#pump());
+  }
+}
+
+function shuttingDown(): CallFailure {
+  return new CallFailure(
+    "platform_error",
+    "WORKER_LOST",
+    "The worker is shutting down; the function did not run. Try again.",
+  );
+}

@@ -1,0 +1,74 @@
+/** The instances and the waiting calls of a worker, version by version. */
+import type { VersionRef } from "../functions/invocation.ts";
+import type { Box } from "./boxes.ts";
+import type { Loaded } from "./lease.ts";
+import type { Waiter } from "./waiter.ts";
+
+/** One version's part of the pool. */
+export interface Shelf {
+  readonly key: string;
+  /** Most recently used last. */
+  readonly free: Loaded[];
+  /** Oldest first. */
+  readonly waiting: Set<Waiter>;
+  /** Instances on their way. */
+  starting: number;
+}
+
+/** Finds a version's shelf, and over all shelves what was idle longest. Empty shelves are forgotten. */
+export class Shelves {
+  readonly #shelves = new Map<string, Shelf>();
+
+  of(version: VersionRef): Shelf {
+    // The same code of two tenants has one digest: the tenant is what keeps their instances apart.
+    return this.withKey(`${version.tenant}/${version.functionName}/${version.version}`);
+  }
+
+  withKey(key: string): Shelf {
+    let shelf = this.#shelves.get(key);
+    if (shelf === undefined) {
+      shelf = { key, free: [], waiting: new Set(), starting: 0 };
+      this.#shelves.set(key, shelf);
+    }
+    return shelf;
+  }
+
+  /** The box that was free longest, taken from its shelf. */
+  takeLongestIdle(): Box | undefined {
+    let longest: Shelf | undefined;
+    for (const shelf of this.#shelves.values()) if (idleSince(shelf) < idleSince(longest)) longest = shelf;
+    return longest?.free.shift()?.box;
+  }
+
+  /** Every box that has been free since that time (`performance.now()`) or longer, taken from its shelf. */
+  takeIdleSince(timeMs: number): Box[] {
+    return [...this.#shelves.values()].flatMap((shelf) => {
+      const idle = shelf.free.filter(({ freeSinceMs }) => freeSinceMs <= timeMs);
+      shelf.free.splice(0, idle.length); // Least recently used first, so these are the first ones.
+      this.forgetIfEmpty(shelf);
+      return idle.map(({ box }) => box);
+    });
+  }
+
+  /** Takes an instance from its shelf wherever it stands there. */
+  remove(loaded: Loaded): void {
+    const shelf = this.withKey(loaded.key);
+    const index = shelf.free.indexOf(loaded);
+    if (index >= 0) shelf.free.splice(index, 1);
+    this.forgetIfEmpty(shelf);
+  }
+
+  forgetIfEmpty(shelf: Shelf): void {
+    if (shelf.free.length + shelf.waiting.size + shelf.starting === 0) this.#shelves.delete(shelf.key);
+  }
+
+  get freeCount(): number {
+    let count = 0;
+    for (const { free } of this.#shelves.values()) count += free.length;
+    return count;
+  }
+}
+
+function idleSince(shelf: Shelf | undefined): number {
+  return shelf?.free[0]?.freeSinceMs ?? Number.POSITIVE_INFINITY;
+}

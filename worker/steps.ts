@@ -1,0 +1,110 @@
+/** The steps of a call's path that take more than a line; invoke.ts puts them in order. */
+import type { Attributes } from "@opentelemetry/api";
+import type { Redis } from "ioredis";
+import { takeBody } from "../functions/bodies.ts";
+import type { Invocation, InvocationRecord, LogRecord, Reply, VersionRef } from "../functions/invocation.ts";
+import { appendLogs, recordInvocation } from "../functions/logs.ts";
+import type { Failure } from "../sandbox-core/protocol/frames.ts";
+import type { Answer, ReplyLimits } from "./answer.ts";
+import type { Bundles, Loadable } from "./bundles.ts";
+import type { CallLog } from "./call-log.ts";
+import { type CallInput, describe, type Instance } from "./instance.ts";
+import type { Lease } from "./lease.ts";
+import { CallFailure, type Cause } from "./outcome.ts";
+import type { Pool } from "./pool.ts";
+import type { Step, Trail } from "./trail.ts";
+
+/** What a worker runs calls with. */
+export interface Parts {
+  redis: Redis;
+  bundles: Bundles;
+  pool: Pool;
+  limits: ReplyLimits;
+  sendReply(gatewayId: string, reply: Reply): void;
+  /** Told of what could not be recorded. */
+  onTrouble(message: string, cause?: unknown): void;
+}
+
+/** @throws CallFailure EXPIRED when nobody waits for the answer any more. */
+export function refuseIfExpired({ expiresAtMs }: Invocation): void {
+  if (Date.now() > expiresAtMs) throw new CallFailure("platform_error", "EXPIRED");
+}
+
+export function findBundle({ bundles }: Parts, invocation: Invocation, step: Step): Promise<Loadable> {
+  step.set({ "sandpiper.bundle": bundles.has(invocation) ? "hit" : "miss" });
+  return bundles.get(invocation);
+}
+
+/** Leases an instance: the steps acquire and, when one was started for this call, load. */
+export async function acquire(
+  { pool }: Parts,
+  { expiresAtMs }: Invocation,
+  loadable: Loadable,
+  log: CallLog,
+  trail: Trail,
+): Promise<Lease> {
+  const lease = await trail.step("acquire", async (step) => {
+    const acquired = await pool.acquire({ ...loadable, expiresAtMs, log });
+    const { kind } = acquired.start;
+    step.set({ "sandpiper.start": kind, "faas.coldstart": kind !== "warm" });
+    return acquired;
+  });
+  const { loadedAtMs, initMs } = lease.start;
+  if (loadedAtMs > 0) trail.past("load", loadedAtMs - initMs, loadedAtMs);
+  return lease;
+}
+
+/** What the handler step leaves: how the reply ended, and when the function left nothing running. */
+export interface Handled {
+  failure: Failure | null;
+  idle: Promise<void>;
+}
+
+/** Sends the request and takes the reply, whose parts go to the answer as they come. */
+export async function handle(
+  { redis }: Parts,
+  invocation: Invocation,
+  { instance, start }: Lease,
+  { answer, log, step }: { answer: Answer; log: CallLog; step: Step },
+): Promise<Handled> {
+  const { id, request } = invocation;
+  const body = request.body === null ? NO_BODY : await takeBody(redis, request.body);
+  if (body === null) throw new CallFailure("platform_error", "BODY_LOST");
+  const { method, url, path, headers, remoteAddress } = request;
+  const keepTo = (exceeded: Cause | null) => void (exceeded && instance.end(exceeded));
+  const input: CallInput = {
+    request: { invocationId: id, method, url, path, headers, remoteAddress, ...step.traceContext },
+    body,
+    log,
+    onHead: (head) => keepTo(answer.head(head)),
+    onChunk: (bytes) => keepTo(answer.chunk(bytes)),
+  };
+  answer.begin(start);
+  const { replied, idle } = instance.call(input);
+  const failure = await replied;
+  if (failure !== null) log.add("error", "console", describe(failure));
+  if (step.isRecording) step.set({ ...usageAttributes(instance), "http.response.status_code": answer.status });
+  return { failure, idle };
+}
+
+/** Ends a lease: an instance that is idle serves the next call, any other one is discarded. */
+export function giveBack(lease: Lease | undefined): void {
+  if (lease?.instance.isIdle) lease.release();
+  else lease?.discard("its call did not end well");
+}
+
+/** Writes what a function logged. The call does not wait for that, and does not fail by it. */
+export function writeLog({ redis, onTrouble }: Parts, ref: VersionRef, records: LogRecord[]): void {
+  appendLogs(redis, ref, records).catch((error) => onTrouble("the log of a call could not be written", error));
+}
+
+export async function keepRecord({ redis, onTrouble }: Parts, record: InvocationRecord): Promise<void> {
+  await recordInvocation(redis, record).catch((error) => onTrouble("a call could not be recorded", error));
+}
+
+function usageAttributes(instance: Instance): Attributes {
+  const { cpuMs, peakMemoryBytes } = instance.usage();
+  return { "sandpiper.cpu_ms": cpuMs, "sandpiper.peak_memory_bytes": peakMemoryBytes };
+}
+
+const NO_BODY = new Uint8Array(0);

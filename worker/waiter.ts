@@ -1,0 +1,62 @@
+/** A call that waits for an instance of its version. */
+import type { Version } from "../functions/version.ts";
+import type { Bundle } from "./bundles.ts";
+import type { CallLog } from "./call-log.ts";
+import type { Lease } from "./lease.ts";
+import { CallFailure } from "./outcome.ts";
+
+/** What a call needs an instance for. */
+export interface Demand {
+  version: Version;
+  bundle: Bundle;
+  /** Unix time in milliseconds after which the call is no longer worth serving. */
+  expiresAtMs: number;
+  /** Gets the output of an instance that is started for it. */
+  log: CallLog;
+}
+
+/** Timers of Node take 31 bits of milliseconds at most. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Settles once: served, failed or expired, whichever comes first; `onOver` hears of it at once. */
+export class Waiter {
+  readonly demand: Demand;
+  readonly served: Promise<Lease>;
+  /** How often an instance that could have made room for it served its own version again instead. */
+  timesPassedOver = 0;
+  readonly #settle: PromiseWithResolvers<Lease>;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onOver: (waiter: Waiter) => void;
+
+  constructor(demand: Demand, onOver: (waiter: Waiter) => void) {
+    this.demand = demand;
+    this.#settle = Promise.withResolvers();
+    this.served = this.#settle.promise;
+    this.#onOver = onOver;
+    const waitMs = Math.min(Math.max(demand.expiresAtMs - Date.now(), 0), LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => this.fail(expired()), waitMs);
+  }
+
+  serve(lease: Lease): void {
+    this.#over();
+    this.#settle.resolve(lease);
+  }
+
+  fail(error: unknown): void {
+    this.#over();
+    this.#settle.reject(error);
+  }
+
+  #over(): void {
+    clearTimeout(this.#timer);
+    this.#onOver(this);
+  }
+}
+
+function expired(): CallFailure {
+  return new CallFailure(
+    "platform_error",
+    "EXPIRED",
+    "No sandbox was free before the call's time was over. Try again.",
+  );
+}

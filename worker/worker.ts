@@ -1,0 +1,160 @@
+/** A worker: everything that takes calls and builds from the queue and runs them, put together. */
+import type { Redis } from "ioredis";
+import { type ArtifactStore, FileArtifactStore } from "../functions/artifacts.ts";
+import { atMost } from "../functions/connections.ts";
+import type { Invocation } from "../functions/invocation.ts";
+import { BuildWorker, InvocationWorker } from "../functions/queue.ts";
+import { Registry } from "../functions/registry.ts";
+import { ReplySender } from "../functions/reply.ts";
+import type { Config } from "../infra/config.ts";
+import type { Logger } from "../infra/log.ts";
+import { openLauncher } from "../sandbox-core/launchers.ts";
+import { runProgram } from "../sandbox-core/program.ts";
+import type { ZygoteLauncher } from "../sandbox-core/zygote/launcher.ts";
+import { Builder } from "./build.ts";
+import { Bundles } from "./bundles.ts";
+import { CallLog } from "./call-log.ts";
+import { Heart } from "./heart.ts";
+import { Instance } from "./instance.ts";
+import { invoke } from "./invoke.ts";
+import { Launchers } from "./launchers.ts";
+import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./limits.ts";
+import { Pool } from "./pool.ts";
+import { type Parts, writeLog } from "./steps.ts";
+import { answerExpired, answerLost } from "./unrun.ts";
+
+const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
+/** Callers hear of a sandbox that cannot be made before they lose patience. */
+const LAUNCH_PATIENCE_MS = 5_000;
+/** How long calls may go on when the worker is told to end; what runs then is ended and answered. */
+const DRAIN_MS = 20_000;
+/** How long the last replies may take when Redis is away. */
+const LAST_REPLIES_MS = 2_000;
+
+type Trouble = (message: string, error?: unknown) => void;
+
+export class Worker {
+  readonly #launchers: Launchers<ZygoteLauncher>;
+  readonly #degraded = new Set<string>();
+  readonly #pool: Pool;
+  readonly #replies: ReplySender;
+  readonly #parts: Parts;
+  readonly #calls: InvocationWorker;
+  readonly #builds: BuildWorker;
+  readonly #heart: Heart;
+  readonly #onTrouble: Trouble;
+  #launcherKind = "none";
+  #running = 0;
+
+  /** @param redis must be patient: it waits for Redis when that is away. */
+  constructor(config: Config, redis: Redis, log: Logger) {
+    this.#onTrouble = (message, error) => log.warn(message, { error });
+    this.#launchers = this.#makeLaunchers(config);
+    this.#pool = this.#makePool(config);
+    this.#replies = new ReplySender(redis, (error) => this.#onTrouble("a reply could not be sent", error));
+    const artifacts = new FileArtifactStore(config.artifactsDir);
+    this.#parts = {
+      redis,
+      bundles: new Bundles({ registry: new Registry(redis), artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
+      pool: this.#pool,
+      limits: config,
+      sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
+      onTrouble: this.#onTrouble,
+    };
+    this.#calls = this.#makeCalls(redis);
+    this.#builds = this.#makeBuilds(redis, artifacts);
+    this.#heart = new Heart(redis, config.worker.workerId, () => this.facts());
+  }
+
+  /** Takes calls and builds from now on. @throws SandboxError when this machine cannot isolate. */
+  async start(): Promise<void> {
+    // Found out now, and not by the first call.
+    this.#launcherKind = (await this.#launchers.open(DEFAULT_MEMORY_MIB)).kind;
+    await this.#pool.prewarm();
+    this.#calls.start();
+    this.#builds.start();
+    this.#heart.start();
+  }
+
+  /** What it tells about itself. */
+  facts() {
+    return {
+      posture: { launcher: this.#launcherKind, degraded: [...this.#degraded] },
+      running: this.#running,
+      room: this.#room(),
+      pool: { ...this.#pool.snapshot() },
+    };
+  }
+
+  /** Takes nothing new, lets what runs end, and ends every sandbox. */
+  async drain(): Promise<void> {
+    const drained = Promise.all([this.#calls.close(), this.#builds.close()]);
+    await atMost(DRAIN_MS, drained);
+    await this.stop();
+    await atMost(LAST_REPLIES_MS, drained);
+  }
+
+  /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
+  async stop(): Promise<void> {
+    await this.#pool.close();
+    await atMost(LAST_REPLIES_MS, this.#replies.flush());
+    await this.#heart.stop();
+  }
+
+  #room(): number {
+    return this.#pool.size - this.#running;
+  }
+
+  async #run(call: Invocation): Promise<void> {
+    this.#running += 1;
+    await invoke(this.#parts, call);
+    this.#running -= 1;
+    this.#calls.roomChanged();
+  }
+
+  #makeLaunchers({ worker }: Config): Launchers<ZygoteLauncher> {
+    const { uidBase, uidCount, launcher: kind } = worker;
+    const onFallback = (reason: string) => void this.#degraded.add(reason);
+    return new Launchers({
+      open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, onFallback }),
+      giveUpMs: LAUNCH_PATIENCE_MS,
+      onFailure: this.#onTrouble,
+    });
+  }
+
+  #makePool({ worker }: Config): Pool {
+    return new Pool({
+      launchers: this.#launchers,
+      limits: worker,
+      limitsOf: sandboxLimits,
+      prewarmed: worker.prewarmed,
+      prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
+      idleMs: worker.idleMs,
+      load: (sandbox, { version, bundle, log }) => {
+        const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
+        return Instance.load(sandbox, version, bundle, { start: log, idle });
+      },
+      onTrouble: this.#onTrouble,
+    });
+  }
+
+  #makeCalls(redis: Redis): InvocationWorker {
+    return new InvocationWorker(redis, {
+      room: () => this.#room(),
+      run: (call) => this.#run(call),
+      lost: (calls) => answerLost(this.#parts, calls),
+      expired: (calls) => answerExpired(this.#parts, calls),
+      onError: (error) => this.#onTrouble("the queue has trouble", error),
+    });
+  }
+
+  #makeBuilds(redis: Redis, artifacts: ArtifactStore): BuildWorker {
+    const builder = new Builder({
+      redis,
+      artifacts,
+      run: (program) => this.#launchers.use(DEFAULT_MEMORY_MIB, (launcher) => runProgram(launcher, program)),
+    });
+    const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
+    return new BuildWorker(redis, (request) => builder.build(request), onError);
+  }
+}
