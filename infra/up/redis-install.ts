@@ -56,7 +56,7 @@ async function install(apt: string, env: Environment): Promise<void> {
     // Without package lists apt knows no such package; with old ones it asks for versions that are gone.
     const update = await run(apt, ["update"], env);
     const second = await run(apt, ["install", ...options, "redis-server"], env);
-    if (second.code !== 0) throw aptFailed(`${update.code === 0 ? "" : update.output}\n${second.output}`);
+    if (second.code !== 0) throw aptFailed([...(update.code === 0 ? [] : [update.output]), second.output]);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -71,8 +71,8 @@ function makeInertStarters(directory: string): void {
   for (const name of SERVICE_STARTERS) writeFileSync(join(directory, name), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
 }
 
-function aptFailed(output: string): UpError {
-  const lines = output.trim().split("\n").slice(-8).join("\n  ");
+function aptFailed(outputs: readonly string[]): UpError {
+  const lines = outputs.flatMap((output) => output.trim().split("\n").slice(-6)).join("\n  ");
   return new UpError(
     `apt could not install redis-server. Its last words:\n  ${lines}`,
     `type: ${BY_HAND}\nor set REDIS_URL to a Redis that runs already`,

@@ -22,6 +22,8 @@ export interface SupervisorHooks {
   note(text: string): void;
   /** It dies again and again: nothing more is tried. */
   gaveUp(error: UpError): void;
+  /** How long to wait before the n-th start within a minute. */
+  backoffMs?: (deaths: number) => number;
 }
 
 export interface StopOptions {
@@ -101,6 +103,8 @@ export class Supervisor {
       return child;
     } catch (error) {
       if (child.pid !== undefined) killGroup(child.pid);
+      if (child.pid !== undefined && isRunning(child)) await once(child, "exit");
+      this.#child = null;
       throw this.#startFailure(error);
     } finally {
       over.abort();
@@ -149,7 +153,7 @@ export class Supervisor {
       if (pointless || deaths > MAX_DEATHS) return this.#giveUp(reason, deaths);
       this.#hooks.note(`the ${this.#program.name} ended with ${reason}; starting it again`);
       try {
-        await delay(backoffMs(deaths), null, { signal: this.#stopping.signal });
+        await delay((this.#hooks.backoffMs ?? backoffMs)(deaths), null, { signal: this.#stopping.signal });
         const child = await this.#launch();
         this.#hooks.note(`the ${this.#program.name} is back`);
         return this.#watch(child);

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { ensureApiKey, openDataDir, writeConnection } from "../../../infra/up/data-dir.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+test("the directory and what it holds belong to their owner alone", () => {
+  const dir = openDataDir(join(tempDir(), "data"));
+  assert.equal(mode(dir.path), "700");
+  assert.equal(ensureApiKey(dir.apiKeyFile), true);
+  assert.equal(mode(dir.apiKeyFile), "600");
+  const takeBack = writeConnection(dir, "http://127.0.0.1:1");
+  assert.equal(mode(dir.connectionFile), "600");
+  assert.deepEqual(JSON.parse(readFileSync(dir.connectionFile, "utf8")), {
+    url: "http://127.0.0.1:1",
+    apiKeyFile: dir.apiKeyFile,
+  });
+  takeBack();
+  assert.throws(() => statSync(dir.connectionFile), { code: "ENOENT" });
+});
+
+test("a key is made once and kept", () => {
+  const file = join(tempDir(), "api-key");
+  ensureApiKey(file);
+  const key = readFileSync(file, "utf8");
+  assert.match(key, /^sp_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n$/);
+  chmodSync(file, 0o644);
+  assert.equal(ensureApiKey(file), false);
+  assert.equal(readFileSync(file, "utf8"), key);
+  assert.equal(mode(file), "600");
+});
+
+test("a file that holds no key is refused and kept", () => {
+  const file = join(tempDir(), "api-key");
+  writeFileSync(file, "something else");
+  assert.throws(() => ensureApiKey(file), /does not hold an API key/);
+  assert.equal(readFileSync(file, "utf8"), "something else");
+});
+
+test("a path too long for a socket is refused before anything is made", () => {
+  const path = join(tempDir(), "x".repeat(100));
+  assert.throws(() => openDataDir(path), /path is too long.* 107/s);
+  assert.throws(() => statSync(path), { code: "ENOENT" });
+});

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { type TestContext, test } from "node:test";
+import { connectRedis } from "../../../infra/redis.ts";
+import { type DataDir, openDataDir } from "../../../infra/up/data-dir.ts";
+import { UpError } from "../../../infra/up/failure.ts";
+import { ProcessRecord } from "../../../infra/up/leftovers.ts";
+import { findOnPath } from "../../../infra/up/path-search.ts";
+import { identify } from "../../../infra/up/process-id.ts";
+import { checkRedis, redisProgram } from "../../../infra/up/redis-server.ts";
+import { Supervisor } from "../../../infra/up/supervisor.ts";
+import { startRedis } from "../../helpers/redis.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const REDIS = String(findOnPath("redis-server", process.env.PATH));
+const PARENT = new URL("../fixtures/redis-parent.ts", import.meta.url).pathname;
+const STOP = { graceMs: 30_000, hurry: new AbortController().signal };
+
+function superviseRedis(t: TestContext, dir: DataDir): Supervisor {
+  const hooks = { record: new ProcessRecord(dir.processesFile), note: () => {}, gaveUp: () => {} };
+  const supervisor = new Supervisor(redisProgram(REDIS, dir, process.env), hooks);
+  t.after(() => supervisor.stop(STOP));
+  return supervisor;
+}
+
+test("it listens on a private socket only, keeps everything, and leaves no socket", async (t) => {
+  const dir = openDataDir(tempDir());
+  const first = superviseRedis(t, dir);
+  await first.start();
+  const redis = connectRedis(`unix://${dir.redisSocket}`, "test");
+  assert.equal((statSync(dir.redisSocket).mode & 0o777).toString(8), "700");
+  const settings = ["port", "appendonly", "appendfsync", "maxmemory-policy", "dir", "save"];
+  const values = await Promise.all(settings.map(async (name) => ((await redis.config("GET", name)) as string[])[1]));
+  assert.deepEqual(values, ["0", "yes", "everysec", "noeviction", dir.redisDir, ""]);
+  await redis.set("kept", "1");
+  redis.disconnect();
+  await first.stop(STOP);
+  assert.ok(!existsSync(dir.redisSocket));
+
+  const second = superviseRedis(t, dir);
+  await second.start();
+  const again = connectRedis(`unix://${dir.redisSocket}`, "test");
+  assert.equal(await again.get("kept"), "1");
+  again.disconnect();
+  await second.stop(STOP);
+});
+
+test("it ends with its parent, also when that is killed", async () => {
+  const dir = openDataDir(tempDir());
+  const parent = spawn(process.execPath, [PARENT, dir.path], { stdio: ["ignore", "pipe", "inherit"] });
+  const [output] = await once(parent.stdout, "data");
+  const pid = Number(output);
+  assert.ok(identify(pid));
+  const redis = connectRedis(`unix://${dir.redisSocket}`, "test");
+  await redis.ping();
+  const closed = once(redis, "close");
+  parent.kill("SIGKILL");
+  await closed;
+  redis.disconnect();
+});
+
+test("a Redis that cannot start says why in its own words", async (t) => {
+  const dir = openDataDir(tempDir());
+  const broken = { ...dir, redisDir: dir.path, redisSocket: `${dir.path}/missing/redis.sock` };
+  await assert.rejects(
+    superviseRedis(t, broken).start(),
+    /Redis could not start\. Its last words:.*bind: No such file/s,
+  );
+  assert.deepEqual(
+    readdirSync(dir.path).filter((name) => name.endsWith(".sock")),
+    [],
+  );
+});
+
+test("the Redis of REDIS_URL is checked: reachable, and keeping what it is given", async (t) => {
+  const server = await startRedis();
+  t.after(() => server.stop());
+  assert.equal(await checkRedis(server.url), null);
+  await server.connect().config("SET", "maxmemory-policy", "allkeys-lru");
+  assert.match(String(await checkRedis(server.url)), /maxmemory-policy allkeys-lru/);
+});
+
+test("a Redis that is not there is named without its password", async () => {
+  await assert.rejects(checkRedis("redis://:hunter2@127.0.0.1:1"), (error: unknown) => {
+    assert.ok(error instanceof UpError);
+    assert.match(error.message, /redis:\/\/127\.0\.0\.1:1\S* cannot be reached: .*ECONNREFUSED/);
+    assert.doesNotMatch(error.message, /hunter2/);
+    return true;
+  });
+});

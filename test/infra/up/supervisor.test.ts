@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { type TestContext, test } from "node:test";
+import { UpError } from "../../../infra/up/failure.ts";
+import { ProcessRecord } from "../../../infra/up/leftovers.ts";
+import { identify } from "../../../infra/up/process-id.ts";
+import { serviceProgram } from "../../../infra/up/service-program.ts";
+import { type Program, Supervisor } from "../../../infra/up/supervisor.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+
+const CHILD = new URL("../fixtures/service-child.ts", import.meta.url).pathname;
+const NEVER = new AbortController().signal;
+
+/** The gateway's own way to start and to be ready, over a script of the test's. */
+function program(behaviour: string): Program {
+  const { ready } = serviceProgram({ name: "child", main: "unused", env: () => ({}) });
+  return {
+    name: "child",
+    ready,
+    spawn: () =>
+      spawn(process.execPath, [CHILD, behaviour], { detached: true, stdio: ["ignore", "pipe", "ignore", "ipc"] }),
+  };
+}
+
+function supervise(t: TestContext, what: Program, backoffMs?: () => number) {
+  const events = new EventEmitter();
+  const notes: string[] = [];
+  const supervisor = new Supervisor(what, {
+    record: new ProcessRecord(join(tempDir(), "processes.json")),
+    note: (text) => {
+      notes.push(text);
+      if (text.endsWith("is back")) events.emit("back");
+    },
+    gaveUp: (error) => events.emit("gave-up", error),
+    ...(backoffMs && { backoffMs }),
+  });
+  t.after(() => supervisor.stop({ graceMs: 1_000, hurry: NEVER }));
+  return { supervisor, events, notes };
+}
+
+test("what is killed is started again, each time", async (t) => {
+  const { supervisor, events, notes } = supervise(t, program("normal"));
+  await supervisor.start();
+  for (let round = 0; round < 3; round += 1) {
+    const before = supervisor.pid as number;
+    const back = once(events, "back");
+    process.kill(before, "SIGKILL");
+    await back;
+    assert.notEqual(supervisor.pid, before);
+    assert.ok(identify(supervisor.pid as number));
+  }
+  assert.equal(notes[0], "the child ended with SIGKILL; starting it again");
+});
+
+test("stop drains, and then nothing is started again", async (t) => {
+  const { supervisor, notes } = supervise(t, program("normal"));
+  await supervisor.start();
+  const pid = supervisor.pid as number;
+  await supervisor.stop({ graceMs: 60_000, hurry: NEVER });
+  assert.equal(identify(pid), null);
+  assert.equal(supervisor.pid, null);
+  assert.deepEqual(notes, []);
+});
+
+test("in a hurry, what drains for ever is told to stop", async (t) => {
+  const what = program("drains-forever");
+  let output = Readable.from([]);
+  const spawnAndListen = () => {
+    const child = what.spawn();
+    output = child.stdout as Readable;
+    return child;
+  };
+  const { supervisor } = supervise(t, { ...what, spawn: spawnAndListen });
+  await supervisor.start();
+  const pid = supervisor.pid as number;
+  const hurry = new AbortController();
+  const stopped = supervisor.stop({ graceMs: 600_000, hurry: hurry.signal });
+  assert.equal(String((await once(output, "data"))[0]), "drain\n");
+  hurry.abort();
+  assert.equal(String((await once(output, "data"))[0]), "stop\n");
+  await stopped;
+  assert.equal(identify(pid), null);
+});
+
+test("what cannot start the first time is an error that says why, and is not tried again", async (t) => {
+  const { supervisor } = supervise(t, program("fails"));
+  await assert.rejects(supervisor.start(), (error: unknown) => {
+    return error instanceof UpError && error.message === "the child could not start: no such thing";
+  });
+  assert.equal(supervisor.pid, null);
+});
+
+test("a program that does not exist is an error too", async (t) => {
+  const missing = { ...program("normal"), spawn: () => spawn("/nonexistent/program", [], { stdio: "ignore" }) };
+  await assert.rejects(supervise(t, missing).supervisor.start(), /could not start: spawn .*ENOENT/);
+});
+
+test("a crash loop ends in an error", async (t) => {
+  const { supervisor, events } = supervise(t, program("crashes"), () => 0);
+  const gaveUp = once(events, "gave-up");
+  await supervisor.start();
+  const [error] = await gaveUp;
+  assert.match(error.message, /the child ended 13 times within a minute, the last time with exit code 3/);
+});
