@@ -4,7 +4,7 @@ import { styleText } from "node:util";
 export interface Io {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
-  stdin: NodeJS.ReadStream;
+  stdin: NodeJS.ReadStream & { fd: number };
   stdout: NodeJS.WriteStream;
   stderr: NodeJS.WriteStream;
   /** Aborted by Ctrl-C or SIGTERM. */

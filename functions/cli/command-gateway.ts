@@ -1,0 +1,16 @@
+/** The gateway that a command's options name. */
+import type { Command } from "commander";
+import { type ConnectionOptions, findConnection } from "./connection.ts";
+import { Gateway } from "./gateway.ts";
+import type { Io, OutputOptions } from "./io.ts";
+
+/** A command's own options, and those that may stand before it. `url` is the gateway's: a bare `--url` is not one. */
+export function optionsOf<Options>(command: Command): Options & ConnectionOptions & OutputOptions {
+  const { url, ...options } = command.optsWithGlobals();
+  return { ...options, ...(typeof url === "string" && { url }) } as Options & ConnectionOptions & OutputOptions;
+}
+
+/** @throws CliError when no gateway is known; see findConnection. */
+export async function gatewayOf(io: Io, command: Command): Promise<Gateway> {
+  return new Gateway(await findConnection(io, optionsOf(command)));
+}

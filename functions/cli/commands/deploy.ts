@@ -1,0 +1,90 @@
+/** `sandpiper deploy`: check the configuration, collect the files, upload them. */
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { gatewayOf, optionsOf } from "../command-gateway.ts";
+import { type LoadedConfig, loadConfig } from "../config-file.ts";
+import { escapeControls, escapeLine } from "../escape.ts";
+import { CliError } from "../failure.ts";
+import type { Deployed } from "../gateway.ts";
+import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
+import type { AddCommand } from "../program.ts";
+import { collectUpload, formatBytes, type Upload } from "../upload.ts";
+
+export function addDeploy(add: AddCommand, io: Io): void {
+  add("deploy [directory]", "upload a function; the URL alone goes to stdout, all else to stderr", [
+    "sandpiper deploy",
+    "sandpiper deploy hello",
+    'curl "$(sandpiper deploy hello)"',
+    "sandpiper deploy hello --dry-run     (list what would be uploaded)",
+  ])
+    .option("--dry-run", "collect and check the files and list them, but upload nothing")
+    .action((directory: string | undefined, _options, command: Command) => deploy(io, directory ?? ".", command));
+}
+
+async function deploy(io: Io, given: string, command: Command): Promise<void> {
+  const { json, dryRun } = optionsOf<{ dryRun?: boolean }>(command);
+  const directory = realDirectory(resolve(io.cwd, given), given);
+  const loaded = await loadConfig(directory, realpathSync(io.cwd));
+  const gateway = dryRun ? null : await gatewayOf(io, command);
+  const entry = entryOf(directory, loaded);
+  const color = io.stderr.isTTY && io.stderr.hasColors() && !io.env.NO_COLOR;
+  const upload = await collectUpload(directory, entry, { color: color && !json, terminalWidth: columnsOf(io.stderr) });
+  for (const warning of upload.warnings) say(io, warning.trimEnd());
+  if (!gateway) {
+    if (json) printJson(io, listing(upload));
+    else showUpload(io, upload);
+    return;
+  }
+
+  say(io, `uploading ${loaded.config.name}: ${upload.files.length} files, ${formatBytes(upload.totalBytes)}`);
+  const deployed = await gateway.deploy(loaded.config.name, {
+    config: loaded.config,
+    entry: upload.entry,
+    files: upload.files.map(({ path, bytes }) => ({ path, contentBase64: Buffer.from(bytes).toString("base64") })),
+  });
+  if (json) return printJson(io, deployed);
+  tell(io, deployed);
+}
+
+function tell(io: Io, { name, version, url, created, bundleBytes, warnings }: Deployed): void {
+  for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
+  const what = created ? "deployed" : "updated";
+  say(
+    io,
+    `${styled(io.stderr, "green", what)} ${name}: version ${version.slice(0, 12)}, bundle ${formatBytes(bundleBytes)}`,
+  );
+  io.stdout.write(`${escapeLine(url)}\n`);
+}
+
+function realDirectory(directory: string, given: string): string {
+  if (existsSync(directory) && statSync(directory).isDirectory()) return realpathSync(directory);
+  throw new CliError("config", `${given} is no directory`, {
+    code: "NO_SUCH_DIRECTORY",
+    hint: `name the directory that holds sandpiper.jsonc, or make one: sandpiper init ${given}`,
+  });
+}
+
+const USUAL_ENTRIES = ["index.ts", "index.tsx", "index.js", "index.mjs", "src/index.ts", "src/index.js", "main.ts"];
+
+function entryOf(directory: string, { config, wrongField }: LoadedConfig): string {
+  const entry = resolve(directory, config.entry);
+  if (existsSync(entry) && statSync(entry).isFile()) return entry;
+  const present = USUAL_ENTRIES.filter((file) => existsSync(join(directory, file)));
+  throw wrongField(
+    "entry",
+    `the entry file ${relative(directory, entry)} does not exist`,
+    present.length === 0 ? undefined : `there is ${present.join(", ")}: set "entry" to it`,
+  );
+}
+
+function listing({ root, entry, files, totalBytes }: Upload) {
+  return { root, entry, files: files.map(({ path, bytes }) => ({ path, bytes: bytes.byteLength })), totalBytes };
+}
+
+function showUpload(io: Io, { root, files, totalBytes }: Upload): void {
+  for (const { path, bytes } of files) {
+    io.stdout.write(`${formatBytes(bytes.byteLength).padStart(10)}  ${escapeLine(path)}\n`);
+  }
+  say(io, `${files.length} files, ${formatBytes(totalBytes)}, relative to ${root}; nothing was uploaded`);
+}

@@ -1,0 +1,68 @@
+/** `sandpiper doctor`: what this machine offers for isolation, line by line, and what is missing. */
+import type { Command } from "commander";
+import { optionsOf } from "../command-gateway.ts";
+import { type ConnectionOptions, findConnection } from "../connection.ts";
+import { escapeLine } from "../escape.ts";
+import { EXIT_CODES } from "../failure.ts";
+import { Gateway } from "../gateway.ts";
+import { type Io, isUtf8, printJson, styled } from "../io.ts";
+import { type Check, failedCheck, gatewayCheck, installationChecks, isolationChecks } from "../machine.ts";
+import type { AddCommand, SetExitCode } from "../program.ts";
+
+const GATEWAY_WAIT_MS = 5_000;
+
+export function addDoctor(add: AddCommand, io: Io, setExitCode: SetExitCode): void {
+  add("doctor", "show what this machine offers for isolation, and what is missing", [
+    "sudo sandpiper doctor",
+    "sandpiper doctor --json | jq '.sections[].checks[] | select(.ok | not)'",
+  ]).action((_options, command: Command) => doctor(io, command, setExitCode));
+}
+
+interface Section {
+  title: string;
+  checks: Check[];
+}
+
+async function doctor(io: Io, command: Command, setExitCode: SetExitCode): Promise<void> {
+  const options = optionsOf(command);
+  const sections: Section[] = [
+    { title: "installation", checks: installationChecks(io) },
+    { title: "isolation", checks: await isolationChecks(io) },
+    { title: "gateway", checks: await connectionChecks(io, options) },
+  ];
+  const ok = sections.every(({ checks }) => checks.every((check) => check.ok));
+  if (!ok) setExitCode(EXIT_CODES.internal.code);
+  if (options.json) printJson(io, { ok, sections });
+  else for (const section of sections) io.stdout.write(describe(io, section));
+}
+
+async function connectionChecks(io: Io, options: ConnectionOptions): Promise<Check[]> {
+  try {
+    const connection = await findConnection(io, options);
+    const signal = AbortSignal.any([io.interrupted, AbortSignal.timeout(GATEWAY_WAIT_MS)]);
+    const ready = await gatewayCheck(connection.url, signal);
+    if (!ready.ok) return [ready];
+    const key = await new Gateway(connection).whoami().then(
+      ({ tenant, keyId }) => ({
+        name: "api key",
+        ok: true,
+        detail: `${keyId} of tenant ${tenant}, from ${connection.source}`,
+      }),
+      (error: unknown) => failedCheck("api key", error),
+    );
+    return [ready, key];
+  } catch (error) {
+    return [failedCheck("gateway", error)];
+  }
+}
+
+function describe(io: Io, { title, checks }: Section): string {
+  const [good, bad] = isUtf8(io.env) ? ["✓", "✗"] : ["ok", "NO"];
+  const names = Math.max(...checks.map(({ name }) => name.length));
+  const lines = checks.flatMap(({ name, ok, detail, fix }) => {
+    const mark = ok ? styled(io.stdout, "green", good.padEnd(2)) : styled(io.stdout, "red", bad.padEnd(2));
+    const line = `  ${mark} ${escapeLine(name).padEnd(names)}  ${escapeLine(detail)}`;
+    return ok || !fix ? [line] : [line, `     ${" ".repeat(names)}  -> ${escapeLine(fix)}`];
+  });
+  return `${styled(io.stdout, "bold", title)}\n${lines.join("\n")}\n`;
+}

@@ -1,0 +1,42 @@
+/** `sandpiper info`: one function in detail. */
+import type { Command } from "commander";
+import { gatewayOf, optionsOf } from "../command-gateway.ts";
+import { escapeLine } from "../escape.ts";
+import type { FunctionInfo } from "../gateway.ts";
+import { type Io, printJson, styled } from "../io.ts";
+import type { AddCommand } from "../program.ts";
+import { formatBytes } from "../upload.ts";
+
+export function addInfo(add: AddCommand, io: Io): void {
+  const examples = [
+    "sandpiper info hello",
+    'curl "$(sandpiper info hello --url)"',
+    "sandpiper --url http://127.0.0.1:8080 info hello     (the gateway's URL stands before `info`)",
+  ];
+  add("info <function>", "show a function: its URL, version, configuration and files", examples, { ownUrlOption: true })
+    .option("--url", "print the function's URL and nothing else")
+    .action((name: string, _options, command: Command) => info(io, name, command));
+}
+
+async function info(io: Io, name: string, command: Command): Promise<void> {
+  const found = await (await gatewayOf(io, command)).info(name);
+  if (command.opts().url === true) io.stdout.write(`${escapeLine(found.url)}\n`);
+  else if (optionsOf(command).json) printJson(io, found);
+  else io.stdout.write(describe(io, found));
+}
+
+function describe(io: Io, { name, url, version, config, entry, bundleBytes, files, updatedAt }: FunctionInfo): string {
+  const env = Object.keys(config.env);
+  const facts: [string, string][] = [
+    ["name", name],
+    ["url", url],
+    ["version", version],
+    ["entry", entry],
+    ["memory", `${config.memoryMiB} MiB`],
+    ["timeout", `${config.timeoutMs} ms`],
+    ["env", env.length === 0 ? "none" : env.join(", ")],
+    ["bundle", `${formatBytes(bundleBytes)} from ${files.length} files`],
+    ["updated", updatedAt],
+  ];
+  return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(8))} ${escapeLine(value)}\n`).join("");
+}

@@ -1,0 +1,110 @@
+/** `sandpiper init`: a directory with a function in it. */
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { configJsonSchema } from "../../manifest.ts";
+import { optionsOf } from "../command-gateway.ts";
+import { CliError, messageOf, systemCodeOf } from "../failure.ts";
+import { type Io, printJson } from "../io.ts";
+import { TEMPLATES_DIR } from "../paths.ts";
+import type { AddCommand } from "../program.ts";
+import { nearest } from "../suggest.ts";
+
+/** The templates and what each is; the files are in functions/templates. */
+export const TEMPLATES: Readonly<Record<string, string>> = {
+  ts: "TypeScript, a `fetch` handler",
+  js: "JavaScript, a `fetch` handler",
+  lambda: "TypeScript, an AWS Lambda handler",
+  hono: "TypeScript, an app with routes; needs npm install",
+};
+
+const SCHEMA_FILE = ".sandpiper-schema.json";
+const DEFAULT_NAME = "my-function";
+
+export function addInit(add: AddCommand, io: Io): void {
+  const templates = Object.entries(TEMPLATES).map(([name, what]) => `${name} (${what})`);
+  add("init [directory]", "make a directory with a function in it", [
+    "sandpiper init hello",
+    "sandpiper init api --template hono",
+    "mkdir hi && cd hi && sandpiper init",
+  ])
+    .option("-t, --template <name>", `one of: ${templates.join(", ")}`, "ts")
+    .action((directory: string | undefined, _options, command: Command) => init(io, directory ?? ".", command));
+}
+
+async function init(io: Io, given: string, command: Command): Promise<void> {
+  const { template, json } = optionsOf<{ template: string }>(command);
+  const directory = resolve(io.cwd, given);
+  const name = nameFrom(basename(directory));
+  const files = await filesOf(template, name);
+  refuseToOverwrite(directory, given, [...files.keys()]);
+  try {
+    await mkdir(directory, { recursive: true });
+    for (const [file, text] of files) await writeFile(join(directory, file), text, { flag: "wx" });
+  } catch (error) {
+    const reason = systemCodeOf(error) ?? messageOf(error);
+    throw new CliError("config", `cannot write to ${given}: ${reason}`, { code: "CANNOT_WRITE", cause: error });
+  }
+  if (json) return printJson(io, { name, directory, template, files: [...files.keys()] });
+  io.stdout.write(nextSteps(io, directory, name, [...files.keys()]));
+}
+
+/** A valid function's name that is as near as can be to a directory's: lower case, and '-' for what may not stand in it. */
+export function nameFrom(directoryName: string): string {
+  const name = directoryName
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/\p{Mark}/gu, "")
+    .replace(/[^a-z0-9]+/g, "-")
+    .slice(0, 63)
+    .replace(/^-+|-+$/g, "");
+  return name || DEFAULT_NAME;
+}
+
+/**
+ * The template's files by their names. "{{name}}" stands for the function's name; `gitignore` has no dot in the template,
+ * as npm would neither pack it under its own name nor leave git alone here.
+ */
+async function filesOf(template: string, name: string): Promise<Map<string, string>> {
+  if (!Object.hasOwn(TEMPLATES, template)) {
+    const guess = nearest(template, Object.keys(TEMPLATES));
+    throw new CliError("usage", `there is no template ${JSON.stringify(template)}`, {
+      code: "NO_SUCH_TEMPLATE",
+      hint: `${guess === null ? "" : `did you mean ${guess}? `}templates are: ${Object.keys(TEMPLATES).join(", ")}`,
+    });
+  }
+  const source = join(TEMPLATES_DIR, template);
+  const files = new Map<string, string>();
+  for (const file of (await readdir(source)).sort()) {
+    const text = (await readFile(join(source, file), "utf8")).replaceAll("{{name}}", name);
+    files.set(file === "gitignore" ? ".gitignore" : file, text);
+  }
+  return files.set(SCHEMA_FILE, `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+}
+
+function refuseToOverwrite(directory: string, given: string, files: readonly string[]): void {
+  const present = files.filter((file) => existsSync(join(directory, file)));
+  if (present.length === 0) return;
+  throw new CliError("config", `${given} already has ${present.join(", ")}; nothing was written`, {
+    code: "WOULD_OVERWRITE",
+    hint: "name another directory, or move these files away",
+  });
+}
+
+function nextSteps(io: Io, directory: string, name: string, files: readonly string[]): string {
+  const there = relative(io.cwd, directory);
+  // npx says so in the environment of what it runs: the next commands must work when they are typed as shown.
+  const sandpiper = io.env.npm_command === "exec" ? "npx sandpiper" : "sandpiper";
+  const argument = there === "" ? "" : ` ${/^[\w./-]+$/.test(there) ? there : JSON.stringify(there)}`;
+  const install = files.includes("package.json") && files.includes("app.ts");
+  return [
+    `Made the function ${name} in ${there || "this directory"}: ${files.join(", ")}`,
+    "",
+    "Next:",
+    ...(install ? [`  npm install${argument && ` --prefix${argument}`}`] : []),
+    `  ${sandpiper} deploy${argument}`,
+    `  ${sandpiper} invoke ${name} --logs`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,140 @@
+/** `sandpiper invoke`: call a function over HTTP as any client would, and show what its answer does not. */
+import { randomBytes } from "node:crypto";
+import type { Command } from "commander";
+import type { HeaderPairs } from "../../invocation.ts";
+import { type BodyOptions, guessContentType, readBody } from "../body.ts";
+import { logsOfCall, printTrace, traceOfCall } from "../call-story.ts";
+import { gatewayOf, optionsOf } from "../command-gateway.ts";
+import { escapeLine } from "../escape.ts";
+import { CliError, EXIT_CODES } from "../failure.ts";
+import { type Answer, exchange } from "../http.ts";
+import { type Io, printJson, say, styled } from "../io.ts";
+import { formatLogLine } from "../log-lines.ts";
+import { printBody, readAnswer } from "../output-body.ts";
+import type { AddCommand, SetExitCode } from "../program.ts";
+
+interface InvokeOptions extends BodyOptions {
+  method?: string;
+  path: string;
+  header: HeaderPairs;
+  include?: boolean;
+  logs?: boolean;
+  trace?: boolean;
+  raw?: boolean;
+}
+
+export function addInvoke(add: AddCommand, io: Io, setExitCode: SetExitCode): void {
+  add("invoke <function>", "call a function and print its answer", [
+    "sandpiper invoke hello",
+    "sandpiper invoke hello --path '/greet?name=Ada' --include",
+    `sandpiper invoke orders --data '{"item":"tea"}' --logs --trace`,
+    "sandpiper invoke image --data-file in.png > out.png",
+    'echo \'{"n": 1}\' | sandpiper invoke hello -H "x-mode: test"',
+  ])
+    .option("-d, --data <text>", "the body; '-' reads standard input")
+    .option("--data-file <file>", "the file that holds the body; '-' is standard input")
+    .option("-X, --method <method>", "the HTTP method (default: POST with a body, GET without)")
+    .option("-p, --path <path>", "path and query below the function's URL", "/")
+    .option("-H, --header <field>", 'a header field, "name: value"; may be given several times', addHeader, [])
+    .option("-i, --include", "print status and header fields before the body")
+    .option("--logs", "print what this call wrote to its log, on stderr")
+    .option("--trace", "record a trace of this call and print it as a waterfall, on stderr")
+    .option("--raw", "write the body to a terminal as it is, control characters and all")
+    .action((name: string, _options, command: Command) => invoke(io, name, command, setExitCode));
+}
+
+async function invoke(io: Io, name: string, command: Command, setExitCode: SetExitCode): Promise<void> {
+  const options = optionsOf<InvokeOptions>(command);
+  const gateway = await gatewayOf(io, command);
+  const { url } = await gateway.info(name);
+  const traceId = options.trace ? randomBytes(16).toString("hex") : null;
+  const answer = await call(io, url, options, traceId);
+  const described = options.json ? await readAnswer(answer) : null;
+  const broken = described ? described.broken : await show(io, answer, options);
+  setExitCode(tellOutcome(io, answer, broken, options.json ?? false));
+
+  const logs = options.logs ? await logsOfCall(gateway, name, answer, io.interrupted) : null;
+  const trace = traceId === null ? null : { traceId, spans: await traceOfCall(gateway, traceId, io.interrupted) };
+  if (described) return printJson(io, { ...described.answer, broken, ...(logs && { logs }), ...(trace && { trace }) });
+  for (const line of logs ?? []) io.stderr.write(formatLogLine(line, io.stderr));
+  if (trace) printTrace(io, trace.traceId, trace.spans);
+}
+
+async function call(io: Io, functionUrl: string, options: InvokeOptions, traceId: string | null): Promise<Answer> {
+  const body = await readBody(io, options);
+  return await exchange({
+    method: (options.method ?? (body === null ? "GET" : "POST")).toUpperCase(),
+    url: joinUrl(functionUrl, options.path),
+    headers: requestHeaders(options.header, body, traceId),
+    ...(body !== null && { body }),
+    signal: io.interrupted,
+  });
+}
+
+function addHeader(text: string, previous: HeaderPairs): HeaderPairs {
+  const colon = text.indexOf(":");
+  const name = text.slice(0, colon).trim();
+  const value = text.slice(colon + 1).trim();
+  // The token of RFC 9110, section 5.6.2, and a value without control characters.
+  if (colon < 1 || !/^[!#$%&'*+.^_`|~\w-]+$/.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+    throw new CliError("usage", `${JSON.stringify(text)} is no header field`, {
+      code: "BAD_HEADER",
+      hint: 'it looks like "name: value"',
+    });
+  }
+  return [...previous, [name, value]];
+}
+
+function requestHeaders(given: HeaderPairs, body: Uint8Array | null, traceId: string | null): HeaderPairs {
+  const has = (name: string) => given.some(([field]) => field.toLowerCase() === name);
+  const headers: HeaderPairs = [...given];
+  if (!has("user-agent")) headers.push(["user-agent", "sandpiper-cli"]);
+  if (!has("accept")) headers.push(["accept", "*/*"]);
+  if (body !== null && !has("content-type")) headers.push(["content-type", guessContentType(body)]);
+  // Version 00 and the flag "sampled": W3C Trace Context, section 3.2.2.
+  if (traceId !== null) headers.push(["traceparent", `00-${traceId}-${randomBytes(8).toString("hex")}-01`]);
+  return headers;
+}
+
+function joinUrl(functionUrl: string, path: string): string {
+  const joined = functionUrl.replace(/\/+$/, "") + (/^[/?]/.test(path) ? path : `/${path}`);
+  const url = URL.parse(joined);
+  if (url === null) throw new CliError("usage", `${JSON.stringify(path)} is no path`, { code: "BAD_PATH" });
+  return url.href;
+}
+
+/** Prints the answer; gives the reason when it broke off. */
+async function show(io: Io, answer: Answer, { include, raw }: InvokeOptions): Promise<string | null> {
+  if (include) {
+    const fields = answer.headers.map(([name, value]) => `${name}: ${value}`);
+    const head = [`HTTP/1.1 ${answer.status} ${answer.statusText}`.trimEnd(), ...fields];
+    io.stdout.write(`${head.map(escapeLine).join("\r\n")}\r\n\r\n`);
+  }
+  return await printBody(io, answer, raw ?? false);
+}
+
+/** Says on stderr what went wrong; gives the exit code for it, 0 for a call that went well. */
+function tellOutcome(io: Io, answer: Answer, broken: string | null, json: boolean): number {
+  const outcome = answer.header("x-sandpiper-outcome");
+  const { status } = answer;
+  const tell = (style: "yellow" | "red", text: string) => json || say(io, styled(io.stderr, style, escapeLine(text)));
+  const id = answer.header("x-request-id");
+  const suffix = id === undefined ? "" : ` (invocation ${id})`;
+  if (broken !== null) {
+    tell("red", `failed: the answer broke off: ${broken}${suffix}`);
+    return EXIT_CODES.function.code;
+  }
+  if (outcome === "ok" || (outcome === undefined && status < 400)) {
+    if (status >= 400) tell("yellow", `the function answered with status ${status}${suffix}`);
+    return EXIT_CODES.ok.code;
+  }
+  tell("red", `failed: ${outcome ?? "not run"}, status ${status}${suffix}`);
+  // The function failed, unless the platform did, or the gateway refused and never ran it.
+  return outcome === undefined || outcome === "platform_error" ? refusalCode(status) : EXIT_CODES.function.code;
+}
+
+function refusalCode(status: number): number {
+  if (status === 404) return EXIT_CODES.notFound.code;
+  if (status === 401 || status === 403) return EXIT_CODES.auth.code;
+  return status >= 500 || status === 429 || status === 408 ? EXIT_CODES.unavailable.code : EXIT_CODES.usage.code;
+}

@@ -1,0 +1,41 @@
+/** `sandpiper list`: the functions that are deployed. */
+import type { Command } from "commander";
+import { gatewayOf, optionsOf } from "../command-gateway.ts";
+import { escapeLine } from "../escape.ts";
+import { type Io, printJson, say, styled } from "../io.ts";
+import type { AddCommand } from "../program.ts";
+
+export function addList(add: AddCommand, io: Io): void {
+  add("list", "list the functions that are deployed", ["sandpiper list", "sandpiper list --json | jq -r '.[].url'"])
+    .alias("ls")
+    .action((_options, command: Command) => list(io, command));
+}
+
+async function list(io: Io, command: Command): Promise<void> {
+  const functions = await (await gatewayOf(io, command)).list();
+  if (optionsOf(command).json) return printJson(io, functions);
+  if (functions.length === 0) return say(io, "nothing is deployed yet: sandpiper init hello && sandpiper deploy hello");
+  const rows = functions.map(({ name, version, config, updatedAt, url }) => [
+    name,
+    version.slice(0, 12),
+    `${config.memoryMiB} MiB`,
+    `${config.timeoutMs} ms`,
+    updatedAt,
+    url,
+  ]);
+  const header = ["NAME", "VERSION", "MEMORY", "TIMEOUT", "UPDATED", "URL"];
+  const [first = "", ...lines] = table([header, ...rows]);
+  io.stdout.write(`${[styled(io.stdout, "bold", first), ...lines].join("\n")}\n`);
+}
+
+/** Rows with their columns aligned. */
+function table(rows: readonly string[][]): string[] {
+  const cells = rows.map((row) => row.map(escapeLine));
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  return cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

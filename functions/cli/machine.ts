@@ -1,0 +1,137 @@
+/** What `doctor` looks at: the machine, through the worker's own script, and what the CLI can see by itself. */
+import { execFile } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { CliError, messageOf } from "./failure.ts";
+import { exchange, textOf } from "./http.ts";
+import type { Io } from "./io.ts";
+import { packageModule } from "./paths.ts";
+
+/** One fact of this machine, and what to do when it is a bad one. */
+export interface Check {
+  name: string;
+  ok: boolean;
+  detail: string;
+  fix?: string | undefined;
+}
+
+const SCRIPT_TIMEOUT_MS = 60_000;
+const SCRIPT_OUTPUT_BYTES = 4 * 1024 * 1024;
+
+const checkSchema = z.object({
+  name: z.string(),
+  ok: z.boolean(),
+  detail: z.string().default(""),
+  fix: z.string().nullish(),
+});
+const reportSchema = z.object({ checks: z.array(checkSchema) });
+
+/** What the kernel offers for isolation, line by line, as the worker's script finds it. Never throws. */
+export async function isolationChecks(io: Io): Promise<Check[]> {
+  const script = packageModule("worker/doctor");
+  if (script === null) {
+    return [
+      {
+        name: "isolation",
+        ok: false,
+        detail: "cannot be looked at: this installation has no worker",
+        fix: "run doctor from an installation of Sandpiper with its worker",
+      },
+    ];
+  }
+  const run = promisify(execFile);
+  const options = { cwd: io.cwd, timeout: SCRIPT_TIMEOUT_MS, maxBuffer: SCRIPT_OUTPUT_BYTES, signal: io.interrupted };
+  try {
+    const { stdout } = await run(process.execPath, [script, "--json"], options).catch((error: { stdout?: string }) => {
+      // A machine with something missing: the report is there, and the exit code is not 0.
+      if (error.stdout) return { stdout: error.stdout };
+      throw error;
+    });
+    return reportSchema
+      .parse(JSON.parse(stdout))
+      .checks.map(({ fix, ...check }) => ({ ...check, fix: fix ?? undefined }));
+  } catch (error) {
+    return [{ name: "isolation", ok: false, detail: `cannot be looked at: ${messageOf(error)}` }];
+  }
+}
+
+/** Whether what Sandpiper is made of is there: the user, Node, Redis. */
+export function installationChecks(io: Io): Check[] {
+  return [userCheck(), nodeCheck(), redisCheck(io)];
+}
+
+function userCheck(): Check {
+  const root = process.getuid?.() === 0;
+  return {
+    name: "user",
+    ok: root,
+    detail: root ? "root" : `not root: user id ${process.getuid?.() ?? "unknown"}`,
+    fix: root ? undefined : "the zygote needs root to make sandboxes: run doctor and npm start as root",
+  };
+}
+
+function nodeCheck(): Check {
+  const packageName = `node-linux-${process.arch}`;
+  let pinned = true;
+  try {
+    createRequire(import.meta.url).resolve(`${packageName}/package.json`);
+  } catch {
+    pinned = false;
+  }
+  const right = process.version.startsWith("v24.");
+  return {
+    name: "node",
+    ok: right,
+    detail: `${process.version}, ${pinned ? `from the package ${packageName}` : `not pinned: no package ${packageName}`}`,
+    fix: right ? undefined : `npm install ${packageName}@24`,
+  };
+}
+
+function redisCheck(io: Io): Check {
+  const server = (io.env.PATH ?? "")
+    .split(delimiter)
+    .filter(Boolean)
+    .map((directory) => join(directory, "redis-server"))
+    .find(isExecutable);
+  // REDIS_URL may hold a password, so it is not shown.
+  if (io.env.REDIS_URL) return { name: "redis", ok: true, detail: "REDIS_URL is set" };
+  return {
+    name: "redis",
+    ok: server !== undefined,
+    detail: server ?? "no redis-server on PATH, and REDIS_URL is not set",
+    fix: server === undefined ? "apt-get install redis-server, or set REDIS_URL" : undefined,
+  };
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the gateway at this URL is ready to take calls. Never throws. */
+export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Check> {
+  try {
+    const answer = await exchange({ method: "GET", url: `${url}/readyz`, headers: [], signal });
+    const text = await textOf(answer);
+    if (answer.status === 200) return { name: "gateway", ok: true, detail: `${url} is ready` };
+    return {
+      name: "gateway",
+      ok: false,
+      detail: `${url} is not ready: status ${answer.status} ${text.slice(0, 300).trim()}`,
+    };
+  } catch (error) {
+    return failedCheck("gateway", error);
+  }
+}
+
+/** A check that failed by an error, with its hint as the fix. */
+export function failedCheck(name: string, error: unknown): Check {
+  return { name, ok: false, detail: messageOf(error), fix: error instanceof CliError ? error.hint : undefined };
+}

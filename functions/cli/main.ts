@@ -1,0 +1,23 @@
+/** The CLI as a process: gives it this process's streams, environment and signals, and turns its result into an exit code. */
+import type { Io } from "./io.ts";
+import { runCli } from "./program.ts";
+
+const interruption = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  // Once: a second Ctrl-C ends a command that does not listen.
+  process.once(signal, () => interruption.abort());
+}
+// `sandpiper logs fn | head`: nobody reads any more, and that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
+const io: Io = {
+  env: process.env,
+  cwd: process.cwd(),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  interrupted: interruption.signal,
+};
+process.exitCode = await runCli(process.argv.slice(2), io);
+// An unread standard input would keep the process alive.
+process.stdin.destroy();

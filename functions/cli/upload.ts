@@ -1,0 +1,85 @@
+/** What a deployment sends: exactly the files that the bundle needs, and those that decide how imports resolve. */
+import { readFile } from "node:fs/promises";
+import { dirname, relative, sep } from "node:path";
+import { MAX_SOURCE_BYTES, MAX_SOURCE_FILES, pathProblem, type SourceTreeFile } from "../sources.ts";
+import { type FormatOptions, findBundleInputs } from "./bundle-inputs.ts";
+import { CliError } from "./failure.ts";
+import { directoryPackageFiles, packageFiles, tsconfigFiles } from "./resolution-files.ts";
+import { standIns } from "./symlinks.ts";
+
+export interface Upload {
+  /** Directory that the paths are relative to: the nearest that holds everything. */
+  root: string;
+  /** The entry file, relative to the root. */
+  entry: string;
+  /** In the order of their paths. */
+  files: SourceTreeFile[];
+  totalBytes: number;
+  /** esbuild's, as it formats them. */
+  warnings: string[];
+}
+
+/**
+ * Collects a function's files. `directory` must be free of symbolic links (realpath(3)); `entry` is absolute.
+ * @throws CliError of kind `build` when the function does not build, `config` when it is too large to upload.
+ */
+export async function collectUpload(directory: string, entry: string, format: FormatOptions): Promise<Upload> {
+  const inputs = await findBundleInputs(directory, entry, format);
+  const links = standIns(inputs.imports);
+  const placed = [...inputs.files, ...tsconfigFiles(inputs.files), ...directoryPackageFiles(inputs.imports)];
+  const root = commonDirectory([directory, ...placed.map(dirname), ...links.map(({ path }) => dirname(path))]);
+
+  const read = new Set([...placed, ...packageFiles(placed, root)]);
+  for (const { path } of links) read.delete(path);
+  const relativePath = (path: string) => relative(root, path).split(sep).join("/");
+  const files: SourceTreeFile[] = links.map(({ path, bytes }) => ({ path: relativePath(path), bytes }));
+  for (const path of read) files.push({ path: relativePath(path), bytes: await readFile(path) });
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  checkLimits(files, totalBytes);
+  return { root, entry: relativePath(inputs.entry), files, totalBytes, warnings: inputs.warnings };
+}
+
+/** The deepest directory that holds all of these. */
+function commonDirectory(directories: readonly string[]): string {
+  const [first = sep, ...others] = directories;
+  let common = first.split(sep);
+  for (const other of others) {
+    const parts = other.split(sep);
+    const differs = common.findIndex((part, index) => part !== parts[index]);
+    if (differs !== -1) common = common.slice(0, differs);
+  }
+  return common.join(sep) || sep;
+}
+
+const LARGEST_SHOWN = 10;
+
+function checkLimits(files: readonly SourceTreeFile[], totalBytes: number): void {
+  for (const { path } of files) {
+    const problem = pathProblem(path);
+    if (problem !== null) {
+      throw new CliError("config", `the path ${JSON.stringify(path)} ${problem}`, {
+        code: "BAD_SOURCE_PATH",
+        hint: "rename it: such paths cannot be uploaded",
+      });
+    }
+  }
+  if (files.length <= MAX_SOURCE_FILES && totalBytes <= MAX_SOURCE_BYTES) return;
+  const largest = files
+    .toSorted((a, b) => b.bytes.byteLength - a.bytes.byteLength)
+    .slice(0, LARGEST_SHOWN)
+    .map(({ path, bytes }) => `  ${formatBytes(bytes.byteLength).padStart(10)}  ${path}`);
+  const size = `${files.length} files with ${formatBytes(totalBytes)}`;
+  const limit = `${MAX_SOURCE_FILES} files and ${formatBytes(MAX_SOURCE_BYTES)} are the most`;
+  throw new CliError("config", `the function is too large: ${size}; ${limit}. The largest:\n${largest.join("\n")}`, {
+    code: "UPLOAD_TOO_LARGE",
+    hint: "import less, or fetch large data from elsewhere at run time",
+  });
+}
+
+/** Bytes for people: "812 B", "1.3 KiB", "64.0 MiB". */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KiB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
