@@ -33,3 +33,18 @@ export async function atMost(limitMs: number, promise: Promise<unknown>): Promis
   await Promise.race([promise.catch(() => {}), limit.promise]);
   clearTimeout(timer);
 }
+
+/** Whether a failed command failed because Redis did not answer, rather than because of what was asked. */
+export function isRedisAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return AWAY_NAMES.has(error.name) || AWAY_MESSAGE.test(error.message) || AWAY_CODES.has(codeOf(error));
+}
+
+const AWAY_NAMES = new Set(["MaxRetriesPerRequestError"]);
+const AWAY_CODES = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "ETIMEDOUT"]);
+const AWAY_MESSAGE =
+  /^(?:Command timed out|Connection is closed|Stream isn't writeable|LOADING |Socket timeout|Connection is in closing)/;
+
+function codeOf(error: Error): string {
+  return "syscall" in error && error.syscall === "connect" && "code" in error ? String(error.code) : "";
+}

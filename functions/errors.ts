@@ -25,6 +25,11 @@ export const ERRORS = {
     message: "The request is not one that this address understands.",
     fix: "Change what the message names; /v1/openapi.json describes every request.",
   },
+  MALFORMED_REQUEST: {
+    status: 400,
+    message: "What arrived is no valid HTTP request.",
+    fix: "Look at the client: a malformed request line, header field or body framing ends the connection.",
+  },
   INVALID_NAME: {
     status: 400,
     message: "The name is not a valid one.",
@@ -80,6 +85,11 @@ export const ERRORS = {
     message: "The request did not arrive in time.",
     fix: "Send the whole request without pauses.",
   },
+  CLIENT_GONE: {
+    status: 400,
+    message: "The client left before its request had arrived.",
+    fix: "Nothing; it is seen in logs only.",
+  },
   UPGRADE_NOT_SUPPORTED: {
     status: 501,
     message: "Connections cannot be upgraded: functions answer requests and speak no WebSocket.",
@@ -105,6 +115,11 @@ export const ERRORS = {
     status: 502,
     message: "The function's module failed while it was loaded.",
     fix: "Read the function's log: an import or top-level code threw, or there is no handler among the exports.",
+  },
+  BUNDLE_LOST: {
+    status: 503,
+    message: "The function's code is not in the artefact store any more.",
+    fix: "Deploy the function again. SANDPIPER_ARTIFACTS_DIR must name the same directory for all processes.",
   },
   // How a function's run ended.
   FUNCTION_ERROR: {
@@ -177,6 +192,11 @@ export const ERRORS = {
     status: 503,
     message: "The queue is not reachable.",
     fix: "Call again in a moment; if it stays so, see that Redis is running. A call that was waiting may have run.",
+  },
+  OVERLOADED: {
+    status: 503,
+    message: "This gateway holds as many calls and bodies as it can.",
+    fix: "Call again in a moment, or start more gateways.",
   },
   SHUTTING_DOWN: {
     status: 503,

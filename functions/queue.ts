@@ -59,6 +59,11 @@ export class InvocationQueue {
     this.#coalescer = new Coalescer(MAX_CALLS_PER_JOB, (calls) => this.#add(calls));
   }
 
+  /** Resolves when calls can be submitted for the first time. */
+  async ready(): Promise<void> {
+    await this.#queue.waitUntilReady();
+  }
+
   /** Whether a call could be submitted now. */
   get available(): boolean {
     return this.#redis.status === "ready";
@@ -257,6 +262,7 @@ export const BUILD_LIMIT_MS = 120_000;
 /** The gateway's end of builds. */
 export class BuildQueue {
   readonly #redis: Redis;
+  readonly #model: Redis;
   readonly #queue: Queue<BuildRequest, BuildResult>;
   readonly #events: QueueEvents;
 
@@ -265,7 +271,9 @@ export class BuildQueue {
     // A result must outlive its event for whoever asks a moment late.
     const defaultJobOptions = { attempts: 1, removeOnComplete: { age: 60 }, removeOnFail: { age: 60 } };
     this.#queue = new Queue(BUILDS, { connection: this.#redis, prefix: PREFIX, defaultJobOptions });
-    this.#events = new QueueEvents(BUILDS, { connection: connectionLike(redis, PATIENT), prefix: PREFIX });
+    // BullMQ makes the connection that it waits on after the model of this one.
+    this.#model = connectionLike(redis, PATIENT);
+    this.#events = new QueueEvents(BUILDS, { connection: this.#model, prefix: PREFIX });
     this.#queue.on("error", () => {});
     this.#events.on("error", () => {});
   }
@@ -290,6 +298,7 @@ export class BuildQueue {
 
   async close(): Promise<void> {
     await atMost(CLOSE_REDIS_MS, Promise.allSettled([this.#events.close(), this.#queue.close()]));
+    this.#model.disconnect();
     this.#redis.disconnect();
   }
 

@@ -20,7 +20,7 @@ export interface StoredSpan {
   endMs: number;
   status: "unset" | "ok" | "error";
   statusMessage?: string;
-  attributes: Record<string, string | number | boolean | readonly (string | number | boolean)[]>;
+  attributes: Record<string, string | number | boolean | (string | number | boolean)[]>;
 }
 
 /** The attribute that says whose trace a span is of; a span without it is not stored. */

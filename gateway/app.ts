@@ -1,0 +1,56 @@
+/** The control API, put together. Functions' URLs do not come here: see server.ts. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { SandpiperError } from "../functions/errors.ts";
+import type { ControlParts, Environment } from "./environment.ts";
+import { auth } from "./middleware/auth.ts";
+import { errors, notFound } from "./middleware/errors.ts";
+import { requestId } from "./middleware/request-id.ts";
+import { functionRoutes } from "./routes/functions.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { logRoutes } from "./routes/logs.ts";
+import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
+import { traceRoutes } from "./routes/traces.ts";
+
+/** hono's application for everything but functions' URLs. */
+export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
+  const app = new OpenAPIHono<Environment>({
+    defaultHook(result) {
+      if (!result.success) throw invalid(result.target, result.error.issues);
+    },
+  });
+  app.onError(errors(parts.onInternalError));
+  app.notFound(notFound((method, path) => takes(app, method, path)));
+  app.use(requestId);
+  openapiRoutes(app);
+  healthRoutes(app, parts);
+  app.use("/v1/*", auth(parts.redis));
+  functionRoutes(app, parts);
+  logRoutes(app, parts);
+  traceRoutes(app, parts);
+  whoamiRoutes(app, parts);
+  return app;
+}
+
+/** One sentence about everything that is wrong, each with the path of its field. */
+function invalid(target: string, issues: readonly { path: PropertyKey[]; message: string }[]): SandpiperError {
+  const problems = issues.slice(0, 5).map(({ path, message }) => {
+    const field = path.map(String).join(".");
+    return field === "" ? message : `${field}: ${message}`;
+  });
+  const more = issues.length > problems.length ? ` (and ${issues.length - problems.length} more)` : "";
+  return new SandpiperError(codeFor(target, issues), { message: `${problems.join("; ")}${more}.` });
+}
+
+function codeFor(
+  target: string,
+  issues: readonly { path: PropertyKey[] }[],
+): "INVALID_NAME" | "INVALID_CONFIG" | "INVALID_REQUEST" {
+  if (target === "param" && issues.some(({ path }) => path[0] === "name")) return "INVALID_NAME";
+  return target === "json" && issues.every(({ path }) => path[0] === "config") ? "INVALID_CONFIG" : "INVALID_REQUEST";
+}
+
+/** Whether a route, rather than a middleware, takes this method and path. */
+function takes(app: OpenAPIHono<Environment>, method: string, path: string): boolean {
+  const [handlers] = app.router.match(method, path);
+  return handlers.some(([[, route]]) => route.method === method && !route.path.includes("*"));
+}

@@ -1,0 +1,96 @@
+/** Deployment: uploaded files become a version, the version gets its bundle, and the function moves to it. */
+import type { z } from "@hono/zod-openapi";
+import { type ArtifactStore, sha256 } from "../functions/artifacts.ts";
+import { SandpiperError } from "../functions/errors.ts";
+import type { FunctionConfig } from "../functions/manifest.ts";
+import { checkSources, MAX_SOURCE_BYTES, packSources, type SourceTreeFile } from "../functions/sources.ts";
+import { type SourceFile, type Version, versionDigest } from "../functions/version.ts";
+import type { ControlParts } from "./environment.ts";
+import type { deploySchema } from "./schemas.ts";
+
+/** A tree of the largest size as base64, and room for paths and configuration. */
+export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * 1024 * 1024;
+
+export interface Deployed {
+  version: Version;
+  /** Whether the function is new. */
+  created: boolean;
+  warnings: string[];
+}
+
+/**
+ * Makes a function run what was uploaded.
+ * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, BUILD_FAILED, BUILD_UNAVAILABLE, QUEUE_UNAVAILABLE
+ */
+export async function deploy(
+  parts: ControlParts,
+  tenant: string,
+  name: string,
+  upload: z.output<typeof deploySchema>,
+): Promise<Deployed> {
+  const { $schema: _, ...config } = upload.config;
+  if (config.name !== name) {
+    const message = `config.name is ${JSON.stringify(config.name)}, but the URL says ${JSON.stringify(name)}.`;
+    throw new SandpiperError("INVALID_CONFIG", { message });
+  }
+  const sources = upload.files.map(decodeFile);
+  checkSources(sources);
+  checkEntry(upload.entry, sources);
+  const { version, warnings } = await versionOf(parts, tenant, config, upload.entry, sources);
+  const created = await parts.registry.deployFunction(version);
+  parts.versions.forget(`${tenant}/${name}`);
+  return { version, created, warnings };
+}
+
+/** The version that these sources are: the one that is there already, or a new one. */
+async function versionOf(
+  parts: ControlParts,
+  tenant: string,
+  config: FunctionConfig,
+  entry: string,
+  sources: SourceTreeFile[],
+): Promise<{ version: Version; warnings: string[] }> {
+  const files: SourceFile[] = sources.map(({ path, bytes }) => ({ path, sha256: sha256(bytes), bytes: bytes.length }));
+  const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files) };
+  const known = await parts.registry.getVersion(ref);
+  if (known && (await isStored(parts.artifacts, known))) return { version: known, warnings: [] };
+  const { bundle, sourceMap, bundleBytes, warnings } = await build(parts, tenant, config, entry, sources);
+  const version: Version = { ...ref, config, entry, files, bundle, sourceMap, bundleBytes, createdAtMs: Date.now() };
+  await parts.registry.putVersion(version);
+  return { version, warnings };
+}
+
+async function build(
+  { artifacts, builds }: ControlParts,
+  tenant: string,
+  config: FunctionConfig,
+  entry: string,
+  sources: SourceTreeFile[],
+) {
+  const sourceDigest = await artifacts.put(packSources(sources));
+  // The values of `env` are secrets and no business of a build.
+  const request = { tenant, functionName: config.name, sourceDigest, entry, config: { ...config, env: {} } };
+  const result = await builds.build(request);
+  if (!result.ok) throw new SandpiperError("BUILD_FAILED", { message: result.message });
+  return result;
+}
+
+async function isStored(artifacts: ArtifactStore, { bundle, sourceMap }: Version): Promise<boolean> {
+  return (await artifacts.has(bundle)) && (await artifacts.has(sourceMap));
+}
+
+function decodeFile({ path, contentBase64 }: { path: string; contentBase64: string }): SourceTreeFile {
+  const bytes = Buffer.from(contentBase64, "base64");
+  // Buffer.from skips what is no base64; a file must not lose bytes without a word.
+  if (bytes.toString("base64") !== contentBase64) {
+    throw new SandpiperError("INVALID_SOURCE", { message: `The content of ${JSON.stringify(path)} is not base64.` });
+  }
+  return { path, bytes };
+}
+
+function checkEntry(entry: string, sources: SourceTreeFile[]): void {
+  if (sources.some(({ path }) => path === entry)) return;
+  throw new SandpiperError("INVALID_SOURCE", {
+    message: `The entry ${JSON.stringify(entry)} is not among the uploaded files.`,
+  });
+}

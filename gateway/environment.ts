@@ -1,0 +1,34 @@
+/** What every handler of the control API can reach. */
+
+import type { IncomingMessage } from "node:http";
+import type { HttpBindings } from "@hono/node-server";
+import type { Redis } from "ioredis";
+import type { ArtifactStore } from "../functions/artifacts.ts";
+import type { BuildQueue } from "../functions/queue.ts";
+import type { Registry } from "../functions/registry.ts";
+import type { Principal } from "../functions/tenant.ts";
+import type { Budget } from "./budget.ts";
+import type { CurrentVersions } from "./versions.ts";
+
+/** hono's type parameters for this API. */
+export interface Environment {
+  Bindings: HttpBindings;
+  Variables: { requestId: string; principal: Principal };
+}
+
+export interface ControlParts {
+  redis: Redis;
+  registry: Registry;
+  artifacts: ArtifactStore;
+  builds: BuildQueue;
+  versions: CurrentVersions;
+  /** What all request bodies that are being read may hold together. */
+  uploads: Budget;
+  /** Whether calls can be taken now. */
+  accepting: () => boolean;
+  /** Where clients reach this gateway, as they see it. */
+  baseUrl: (request: IncomingMessage) => string;
+  /** Ends when the gateway shuts down. */
+  closing: AbortSignal;
+  onInternalError: (error: unknown, requestId: string) => void;
+}

@@ -1,0 +1,66 @@
+/** Answers with an error, in the one shape that all errors of Sandpiper have. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { errorBody, SandpiperError, statusOf } from "../functions/errors.ts";
+import { hasBody } from "./request-body.ts";
+
+/** How long, and how much, of a refused body is still read, so that its sender gets to see the answer. */
+const LINGER_MS = 2_000;
+const LINGER_BYTES = 64 * 1024 * 1024;
+
+/** What can be told to a client of any failure: an unknown one becomes INTERNAL and says nothing of itself. */
+export function publicError(error: unknown): SandpiperError {
+  if (error instanceof SandpiperError) return error;
+  return new SandpiperError("INTERNAL", { cause: error });
+}
+
+/**
+ * Sends an error. When a part of the request's body has not arrived, the connection ends after the answer: what is
+ * left of the body must not be taken for the next request.
+ * @param more further header fields, names and values in turn.
+ */
+export function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: { code: string; message: string },
+  requestId: string,
+  more: readonly string[] = [],
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const body = Buffer.from(JSON.stringify(errorBody(error, requestId)));
+  const unread = !request.complete && hasBody(request);
+  response.writeHead(statusOf(error.code), [
+    "content-type",
+    "application/json",
+    "content-length",
+    String(body.length),
+    "x-request-id",
+    requestId,
+    ...more,
+    ...(unread ? ["connection", "close"] : []),
+  ]);
+  if (unread) lingerThenEnd(request, response, body);
+  else response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/**
+ * Closing a socket with unread bytes makes the kernel send a reset, which can overtake the answer (RFC 9112, section
+ * 9.6). So the answer is sent whole, and the end of the connection waits for the client for a moment.
+ */
+function lingerThenEnd(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+  if (request.method !== "HEAD") response.write(body);
+  let left = LINGER_BYTES;
+  const end = (): void => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) end();
+  });
+  request.once("end", end);
+  request.once("close", end);
+}

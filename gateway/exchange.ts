@@ -1,0 +1,188 @@
+/** One call's answer: what workers reply becomes an HTTP response, whatever a function put into it. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { SandpiperError } from "../functions/errors.ts";
+import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invocation.ts";
+import type { Budget } from "./budget.ts";
+import type { WaitingCall } from "./calls.ts";
+import { sendError } from "./error-reply.ts";
+import { announcedLength, replyHeaders } from "./headers.ts";
+
+type Head = Extract<Reply, { kind: "head" }>;
+
+/** What an answer can be described with when it has ended. */
+export interface Ending {
+  status: number;
+  outcome: Outcome | null;
+  error: PublicError | null;
+}
+
+export interface ExchangeOptions {
+  id: string;
+  deadlineMs: number;
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** What all answers that clients have not read yet may hold together. */
+  budget: Budget;
+  /** Told once: the call has ended, its client is gone or was answered. */
+  onEnd: (ending: Ending) => void;
+}
+
+/** Where no code says more exactly how it ended. */
+const CODE_OF_OUTCOME: Record<Exclude<Outcome, "ok">, string> = {
+  function_error: "FUNCTION_ERROR",
+  timeout: "TIMEOUT",
+  out_of_memory: "OUT_OF_MEMORY",
+  killed: "KILLED",
+  platform_error: "INTERNAL",
+};
+
+const NOTHING = new Uint8Array(0);
+
+export class Exchange implements WaitingCall {
+  readonly id: string;
+  readonly deadlineMs: number;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #budget: Budget;
+  readonly #onEnd: (ending: Ending) => void;
+  #ended = false;
+  /** Bytes that this answer holds of the budget. */
+  #held = 0;
+  /** How it goes so far. */
+  #outcome: Outcome | null = null;
+
+  constructor(options: ExchangeOptions) {
+    this.id = options.id;
+    this.deadlineMs = options.deadlineMs;
+    this.#request = options.request;
+    this.#response = options.response;
+    this.#budget = options.budget;
+    this.#onEnd = options.onEnd;
+    // Once a response is over, by whichever end, nothing of it is held any more.
+    this.#response.once("close", () => {
+      this.#end(null);
+      this.#hold(0);
+    });
+  }
+
+  onReply(reply: Reply): void {
+    if (this.#ended) return;
+    if (reply.kind === "head") this.#onHead(reply);
+    else if (!this.#response.headersSent) this.fail(new SandpiperError("INTERNAL"));
+    else if (reply.kind === "chunk") this.#write(reply.body);
+    else this.#onEndOfStream(reply.outcome, reply.error ?? null);
+  }
+
+  fail(error: SandpiperError): void {
+    if (this.#ended) return;
+    sendError(this.#request, this.#response, error, this.id);
+    this.#end(error);
+  }
+
+  #onHead(head: Head): void {
+    // A second head means that the first one's worker was lost in the middle of its stream.
+    if (this.#response.headersSent) this.#breakOff(head.outcome, head.error ?? null);
+    else if (head.outcome !== "ok") this.#sendFailure(head);
+    else this.#sendReply(head);
+  }
+
+  #sendFailure(head: Head): void {
+    this.#outcome = head.outcome;
+    const code = CODE_OF_OUTCOME[head.outcome as Exclude<Outcome, "ok">] ?? "INTERNAL";
+    const error = head.error ?? { code, message: new SandpiperError("INTERNAL").message };
+    sendError(this.#request, this.#response, error, this.id, described(head.outcome, head.timing));
+    this.#end(error);
+  }
+
+  #sendReply(head: Head): void {
+    const headers = replyHeaders(head.headers);
+    const problem = headers.ok ? statusProblem(head.status) : headers.problem;
+    if (!headers.ok || problem !== null) {
+      const error = new SandpiperError("INVALID_REPLY", {
+        message: `The function's reply is no HTTP response: ${problem}.`,
+      });
+      this.#sendFailure({ ...head, outcome: "function_error", error });
+      return;
+    }
+    this.#outcome = "ok";
+    const raw = headers.raw;
+    const bodyless = head.status === 204 || head.status === 205 || head.status === 304;
+    const length = this.#lengthOf(head, bodyless);
+    if (length !== null) raw.push("content-length", length);
+    raw.push("x-request-id", this.id, ...described("ok", head.timing));
+    this.#response.writeHead(head.status, raw);
+    if (head.streaming) this.#write(bodyless ? NOTHING : head.body);
+    else this.#finish(bodyless ? NOTHING : head.body);
+  }
+
+  /** The only `content-length` that a response may have: that of what is sent, or for HEAD of what GET would send. */
+  #lengthOf(head: Head, bodyless: boolean): string | null {
+    if (head.status === 205) return "0";
+    if (bodyless) return null;
+    if (this.#request.method === "HEAD" && head.body.byteLength === 0) {
+      return announcedLength(head.headers) ?? (head.streaming ? null : "0");
+    }
+    return head.streaming ? null : String(head.body.byteLength);
+  }
+
+  #onEndOfStream(outcome: Outcome, error: PublicError | null): void {
+    if (outcome === "ok") this.#finish(NOTHING);
+    else this.#breakOff(outcome, error);
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (bytes.byteLength === 0 || this.#request.method === "HEAD") return;
+    this.#response.write(bytes, () => this.#holdUnsent());
+    this.#holdUnsent();
+  }
+
+  #finish(bytes: Uint8Array): void {
+    if (bytes.byteLength === 0 || this.#request.method === "HEAD") this.#response.end();
+    else this.#response.end(bytes);
+    this.#end(null);
+    this.#holdUnsent();
+  }
+
+  #holdUnsent(): void {
+    this.#hold(this.#response.destroyed ? 0 : this.#response.writableLength);
+  }
+
+  /** A client that reads slower than its function writes may not use up the memory of all. */
+  #hold(bytes: number): void {
+    const more = bytes - this.#held;
+    if (more > 0 && !this.#budget.take(more)) {
+      this.#breakOff("platform_error", new SandpiperError("OVERLOADED"));
+      return;
+    }
+    if (more < 0) this.#budget.give(-more);
+    this.#held = bytes;
+  }
+
+  /** The status line was sent: the only way left to say that the answer is not whole is to end the connection. */
+  #breakOff(outcome: Outcome, error: PublicError | null): void {
+    this.#outcome = outcome;
+    this.#response.destroy();
+    this.#end(error);
+  }
+
+  #end(error: PublicError | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#onEnd({ status: this.#response.statusCode, outcome: this.#outcome, error });
+  }
+}
+
+/** The header fields that say how the call went and where its time was spent. */
+function described(outcome: Outcome, { queueMs, sandboxMs, initMs, handlerMs }: CallTiming): string[] {
+  const timing = `queue;dur=${ms(queueMs)}, sandbox;dur=${ms(sandboxMs)}, init;dur=${ms(initMs)}, handler;dur=${ms(handlerMs)}`;
+  return ["x-sandpiper-outcome", outcome, "server-timing", timing];
+}
+
+function ms(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+/** What is wrong with a status as a sentence's end, or null. 1xx would not end the exchange. */
+function statusProblem(status: number): string | null {
+  return Number.isInteger(status) && status >= 200 && status <= 599 ? null : `its status is ${status}`;
+}

@@ -1,0 +1,196 @@
+/** A gateway, put together: what it holds, in which order it begins, and how it ends. */
+
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import type { IncomingMessage, Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import type { Redis } from "ioredis";
+import { FileArtifactStore } from "../functions/artifacts.ts";
+import { atMost, connectionLike, FAIL_FAST } from "../functions/connections.ts";
+import { BuildQueue, InvocationQueue } from "../functions/queue.ts";
+import { Registry } from "../functions/registry.ts";
+import { ReplyReceiver } from "../functions/reply.ts";
+import { registerKey } from "../functions/tenant.ts";
+import type { Config } from "../infra/config.ts";
+import type { Logger } from "../infra/log.ts";
+import { createApp } from "./app.ts";
+import { Budget } from "./budget.ts";
+import { Calls } from "./calls.ts";
+import { invoke } from "./routes/invoke.ts";
+import { createGatewayServer } from "./server.ts";
+import { CurrentVersions } from "./versions.ts";
+
+/** Most bytes of request bodies, and of answers that clients have not read yet, in memory at once. */
+const UPLOADS_BYTES = 256 * 1024 * 1024;
+const DOWNLOADS_BYTES = 256 * 1024 * 1024;
+/** How long shutting down waits for calls, and then for other answers. */
+const DRAIN_CALLS_MS = 30_000;
+const DRAIN_ANSWERS_MS = 2_000;
+/** How long starting waits for Redis. */
+const START_MS = 10_000;
+
+export type GatewayConfig = Pick<
+  Config,
+  | "host"
+  | "port"
+  | "publicUrl"
+  | "artifactsDir"
+  | "maxBodyBytes"
+  | "maxHeaderBytes"
+  | "queueWaitMs"
+  | "bootstrapKeyFile"
+>;
+
+export interface Gateway {
+  /** Where it listens. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no more calls, lets those in flight end, and releases everything. */
+  drain(): Promise<void>;
+  /** Releases everything now. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a gateway; resolves when it answers.
+ * @param redis says where Redis is; the gateway has connections of its own.
+ * @throws Error when Redis does not answer in time, or the address cannot be listened on.
+ */
+export async function startGateway(config: GatewayConfig, redis: Redis, log: Logger): Promise<Gateway> {
+  const held = new Held(config, redis, log);
+  try {
+    await held.connected();
+    if (config.bootstrapKeyFile !== null) await registerBootstrapKey(held.redis, config.bootstrapKeyFile);
+    await listen(held.server, config);
+  } catch (error) {
+    await held.release();
+    throw error;
+  }
+  const { port } = held.server.address() as AddressInfo;
+  held.ownUrl = `http://${urlHost(config.host)}:${port}`;
+  return { url: config.publicUrl ?? held.ownUrl, port, drain: () => held.drain(), stop: () => held.release() };
+}
+
+/** Everything that a gateway holds. */
+class Held {
+  readonly redis: Redis;
+  readonly server: Server;
+  ownUrl = "";
+  readonly #calls = new Calls();
+  readonly #queue: InvocationQueue;
+  readonly #builds: BuildQueue;
+  readonly #receiver: ReplyReceiver;
+  readonly #versions: CurrentVersions;
+  readonly #closing = new AbortController();
+
+  constructor(config: GatewayConfig, redis: Redis, log: Logger) {
+    const gatewayId = randomUUID();
+    this.redis = connectionLike(redis, FAIL_FAST);
+    const registry = new Registry(this.redis);
+    this.#queue = new InvocationQueue(redis);
+    this.#builds = new BuildQueue(redis);
+    this.#versions = new CurrentVersions(redis, registry);
+    this.#receiver = new ReplyReceiver(redis, gatewayId, {
+      onReply: (reply) => this.#calls.deliver(reply),
+      onBodyLost: (id) => this.#calls.bodyLost(id),
+      onAway: () => this.#calls.shut(),
+      onReady: () => this.#calls.open(),
+    });
+    const shared = {
+      redis: this.redis,
+      versions: this.#versions,
+      uploads: new Budget(UPLOADS_BYTES),
+      baseUrl: (request: IncomingMessage) => config.publicUrl ?? this.#seenUrl(request),
+      onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
+    };
+    const app = createApp({
+      ...shared,
+      registry,
+      artifacts: new FileArtifactStore(config.artifactsDir),
+      builds: this.#builds,
+      accepting: () => this.#calls.accepting && this.#queue.available,
+      closing: this.#closing.signal,
+    });
+    const invokeParts = {
+      ...shared,
+      gatewayId,
+      queue: this.#queue,
+      calls: this.#calls,
+      maxBodyBytes: config.maxBodyBytes,
+      queueWaitMs: config.queueWaitMs,
+      downloads: new Budget(DOWNLOADS_BYTES),
+    };
+    this.server = createGatewayServer({
+      maxHeaderBytes: config.maxHeaderBytes,
+      invoke: (request, response, target) => void invoke(invokeParts, request, response, target),
+      control: controlListener(app.fetch),
+    });
+  }
+
+  /** Resolves when replies can arrive and commands be sent. @throws Error when that takes too long. */
+  async connected(): Promise<void> {
+    const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), whenReady(this.redis)]);
+    await atMost(START_MS, ready);
+    if (!this.#calls.accepting || !this.#queue.available)
+      throw new Error(`Redis did not answer within ${START_MS} ms.`);
+  }
+
+  async drain(): Promise<void> {
+    this.server.close();
+    await this.#calls.drain(DRAIN_CALLS_MS);
+    this.#closing.abort();
+    this.server.closeIdleConnections();
+    if (this.server.listening || (await connectionsOf(this.server)) > 0) {
+      await atMost(DRAIN_ANSWERS_MS, once(this.server, "close"));
+    }
+    await this.release();
+  }
+
+  async release(): Promise<void> {
+    this.#closing.abort();
+    this.server.close();
+    this.server.closeAllConnections();
+    this.#calls.close();
+    this.#receiver.close();
+    this.#versions.close();
+    await Promise.allSettled([this.#queue.close(), this.#builds.close()]);
+    this.redis.disconnect();
+  }
+
+  /** The scheme and host that a client used; server.ts has checked the host. */
+  #seenUrl(request: IncomingMessage): string {
+    return request.headers.host === undefined ? this.ownUrl : `http://${request.headers.host}`;
+  }
+}
+
+/** hono behind node's server. What it refuses as a URL is answered in our shape. */
+function controlListener(fetch: Parameters<typeof getRequestListener>[0]) {
+  const listener = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
+  return (...args: Parameters<typeof listener>) => void listener(...args);
+}
+
+/** The key that `npm start` made is the first one of the tenant "main". */
+async function registerBootstrapKey(redis: Redis, file: string): Promise<void> {
+  await registerKey(redis, "main", (await readFile(file, "utf8")).trim());
+}
+
+async function whenReady(redis: Redis): Promise<void> {
+  if (redis.status !== "ready") await once(redis, "ready");
+}
+
+async function listen(server: Server, { host, port }: GatewayConfig): Promise<void> {
+  server.listen(port, host);
+  await once(server, "listening");
+}
+
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
+}
+
+/** A host as URLs write it: an address of IPv6 in brackets, and one that means "any" as this machine. */
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,32 @@
+/** Whatever a handler of the control API throws becomes an answer of the one shape. */
+import type { ErrorHandler, NotFoundHandler } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { isRedisAway } from "../../functions/connections.ts";
+import { errorBody, SandpiperError } from "../../functions/errors.ts";
+import type { Environment } from "../environment.ts";
+import { publicError } from "../error-reply.ts";
+
+/** @param onInternalError told of what nobody foresaw. */
+export function errors(onInternalError: (error: unknown, requestId: string) => void): ErrorHandler<Environment> {
+  return (error, c) => {
+    const shown = isRedisAway(error) ? new SandpiperError("QUEUE_UNAVAILABLE", { cause: error }) : publicError(error);
+    if (shown.code === "INTERNAL") onInternalError(error, c.var.requestId);
+    if (shown.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer");
+    return c.json(errorBody(shown, c.var.requestId), shown.status as ContentfulStatusCode);
+  };
+}
+
+const METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE"];
+
+/**
+ * Tells an address that does not exist from one that knows other methods.
+ * @param knows whether some route takes this method and path.
+ */
+export function notFound(knows: (method: string, path: string) => boolean): NotFoundHandler<Environment> {
+  return (c) => {
+    const allowed = METHODS.filter((method) => knows(method, c.req.path));
+    if (allowed.length > 0) c.header("allow", allowed.join(", "));
+    const error = new SandpiperError(allowed.length > 0 ? "METHOD_NOT_ALLOWED" : "ROUTE_NOT_FOUND");
+    return c.json(errorBody(error, c.var.requestId), error.status as ContentfulStatusCode);
+  };
+}

@@ -1,0 +1,117 @@
+/** Deploys, lists, shows and deletes functions. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { SandpiperError } from "../../functions/errors.ts";
+import { deleteLogs } from "../../functions/logs.ts";
+import type { FunctionState } from "../../functions/registry.ts";
+import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
+import type { ControlParts, Environment } from "../environment.ts";
+import { bodyLimit } from "../middleware/limits.ts";
+import {
+  deployedSchema,
+  deploySchema,
+  errorSchema,
+  functionSchema,
+  jsonBody,
+  keyedRoute,
+  nameParam,
+} from "../schemas.ts";
+
+const deployRoute = keyedRoute({
+  method: "put",
+  path: "/v1/functions/{name}",
+  summary: "Deploy a function",
+  request: { params: nameParam, body: { required: true, ...jsonBody(deploySchema, "Configuration and sources.") } },
+  responses: {
+    200: jsonBody(deployedSchema, "A function that was there runs this version now."),
+    201: jsonBody(deployedSchema, "A new function runs this version."),
+    400: jsonBody(errorSchema, "The configuration or the sources are not valid."),
+    413: jsonBody(errorSchema, "The sources are too large."),
+    422: jsonBody(errorSchema, "The bundle could not be built; the message shows where."),
+  },
+});
+
+const listRoute = keyedRoute({
+  method: "get",
+  path: "/v1/functions",
+  summary: "List functions",
+  responses: {
+    200: jsonBody(z.object({ functions: z.array(functionSchema) }), "All functions of the tenant, by name."),
+  },
+});
+
+const infoRoute = keyedRoute({
+  method: "get",
+  path: "/v1/functions/{name}",
+  summary: "Show a function",
+  request: { params: nameParam },
+  responses: { 200: jsonBody(functionSchema, "The function."), 404: jsonBody(errorSchema, "There is none.") },
+});
+
+const deleteRoute = keyedRoute({
+  method: "delete",
+  path: "/v1/functions/{name}",
+  summary: "Delete a function",
+  request: { params: nameParam },
+  responses: { 204: { description: "It is gone." }, 404: jsonBody(errorSchema, "There is none.") },
+});
+
+/** Adds the routes below /v1/functions, except for logs. */
+export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
+  app.on("PUT", "/v1/functions/:name", bodyLimit(MAX_DEPLOY_BYTES, parts.uploads));
+  app.openapi(deployRoute, async (c) => {
+    const { name } = c.req.valid("param");
+    const { created, version, warnings } = await deploy(parts, c.var.principal.tenant, name, c.req.valid("json"));
+    const { bundleBytes } = version;
+    const url = urlOf(parts, c, name);
+    return c.json({ name, version: version.version, url, created, bundleBytes, warnings }, created ? 201 : 200);
+  });
+
+  app.openapi(listRoute, async (c) => {
+    const functions = await parts.registry.listFunctions(c.var.principal.tenant);
+    return c.json({ functions: functions.map((state) => infoOf(state, urlOf(parts, c, state.functionName))) }, 200);
+  });
+
+  app.openapi(infoRoute, async (c) => {
+    const { name } = c.req.valid("param");
+    const state = await parts.registry.getFunction({ tenant: c.var.principal.tenant, functionName: name });
+    if (!state) throw noFunction(name);
+    return c.json(infoOf(state, urlOf(parts, c, name)), 200);
+  });
+
+  app.openapi(deleteRoute, async (c) => {
+    const ref = { tenant: c.var.principal.tenant, functionName: c.req.valid("param").name };
+    if (!(await parts.registry.deleteFunction(ref))) throw noFunction(ref.functionName);
+    parts.versions.forget(`${ref.tenant}/${ref.functionName}`);
+    await deleteLogs(parts.redis, ref);
+    return c.body(null, 204);
+  });
+}
+
+/** Says that the tenant has no such function. */
+export function noFunction(name: string): SandpiperError {
+  return new SandpiperError("FUNCTION_NOT_FOUND", { message: `There is no function ${name}.` });
+}
+
+function urlOf({ baseUrl }: ControlParts, c: Context<Environment>, name: string): string {
+  return `${baseUrl(c.env.incoming)}/fn/${c.var.principal.tenant}/${name}`;
+}
+
+function infoOf({ tenant, functionName, version, createdAtMs, updatedAtMs }: FunctionState, url: string) {
+  const { config, entry, bundleBytes, files } = version;
+  // A tenant's secrets are in these values; names suffice to see what is set.
+  const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
+  return {
+    name: functionName,
+    tenant,
+    url,
+    version: version.version,
+    config: { ...config, env },
+    entry,
+    bundleBytes,
+    files: files.map(({ path, bytes }) => ({ path, bytes })),
+    createdAt: new Date(createdAtMs).toISOString(),
+    updatedAt: new Date(updatedAtMs).toISOString(),
+  };
+}

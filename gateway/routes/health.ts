@@ -1,0 +1,42 @@
+/** Whether this process lives, and whether calls can be answered. Neither needs a key. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { listWorkers, type WorkerInfo } from "../../functions/workers.ts";
+import type { ControlParts, Environment } from "../environment.ts";
+import { jsonBody } from "../schemas.ts";
+
+const aliveSchema = z.object({ alive: z.literal(true) }).openapi("Alive");
+const readySchema = z.object({ ready: z.boolean(), workers: z.int(), reason: z.string().optional() }).openapi("Ready");
+
+const healthRoute = createRoute({
+  method: "get",
+  path: "/healthz",
+  summary: "Whether the gateway runs",
+  responses: { 200: jsonBody(aliveSchema, "It does.") },
+});
+
+const readyRoute = createRoute({
+  method: "get",
+  path: "/readyz",
+  summary: "Whether calls can be answered",
+  responses: {
+    200: jsonBody(readySchema, "They can: Redis answers and a worker is alive."),
+    503: jsonBody(readySchema, "They cannot, for the reason given."),
+  },
+});
+
+/** Adds /healthz and /readyz. */
+export function healthRoutes(app: OpenAPIHono<Environment>, { redis, accepting }: ControlParts): void {
+  app.openapi(healthRoute, (c) => c.json({ alive: true } as const, 200));
+
+  app.openapi(readyRoute, async (c) => {
+    const workers = accepting() ? await listWorkers(redis).catch(() => null) : null;
+    const reason = whyNot(workers);
+    const answer = { ready: reason === null, workers: workers?.length ?? 0, ...(reason !== null && { reason }) };
+    return c.json(answer, reason === null ? 200 : 503);
+  });
+}
+
+function whyNot(workers: WorkerInfo[] | null): string | null {
+  if (workers === null) return "Redis is not reachable.";
+  return workers.length === 0 ? "No worker is alive." : null;
+}

@@ -1,0 +1,147 @@
+/** A function's URL: one request becomes one invocation, and its reply becomes the response. The hot path. */
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Redis } from "ioredis";
+import { dropBody, inlineBody, putBody } from "../../functions/bodies.ts";
+import { SandpiperError } from "../../functions/errors.ts";
+import type { Invocation } from "../../functions/invocation.ts";
+import type { InvocationQueue } from "../../functions/queue.ts";
+import type { Budget } from "../budget.ts";
+import type { Calls } from "../calls.ts";
+import { publicError, sendError } from "../error-reply.ts";
+import { Exchange } from "../exchange.ts";
+import { requestHeaders } from "../headers.ts";
+import { CallTrace } from "../middleware/trace.ts";
+import { readBody } from "../request-body.ts";
+import { type FunctionTarget, parseFunctionTarget } from "../target.ts";
+import type { CurrentVersion, CurrentVersions } from "../versions.ts";
+
+/** How long after a function's own limit a reply may come: its worker notices the limit, and the reply travels. */
+const GRACE_MS = 5_000;
+/** How much longer than its call a body is kept under its key. */
+const BODY_GRACE_MS = 30_000;
+
+export interface InvokeParts {
+  gatewayId: string;
+  redis: Redis;
+  queue: InvocationQueue;
+  calls: Calls;
+  versions: CurrentVersions;
+  maxBodyBytes: number;
+  queueWaitMs: number;
+  uploads: Budget;
+  downloads: Budget;
+  /** Where clients reach this gateway, as they see it. */
+  baseUrl: (request: IncomingMessage) => string;
+  /** Told of failures that are Sandpiper's own. */
+  onInternalError: (error: unknown, requestId: string) => void;
+}
+
+/** Answers one request whose target, in origin form, begins with `/fn/`. Never rejects. */
+export async function invoke(
+  parts: InvokeParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: string,
+): Promise<void> {
+  const id = randomUUID();
+  const call = new CallTrace(request.headers, Date.now());
+  try {
+    const { calls } = parts;
+    calls.check();
+    refuseUpgrade(request);
+    const named = parseFunctionTarget(target);
+    const known = named && parts.versions.get(named);
+    const current = known instanceof Promise ? await known : known;
+    if (!named || !current) throw functionNotFound(named);
+    const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
+    if (response.destroyed) throw new SandpiperError("CLIENT_GONE");
+    const invocation = newInvocation(parts, id, request, named, current);
+    call.describe(invocation);
+    const exchange = new Exchange({
+      id,
+      deadlineMs: invocation.expiresAtMs + current.timeoutMs + GRACE_MS,
+      request,
+      response,
+      budget: parts.downloads,
+      onEnd(ending) {
+        calls.remove(id);
+        call.end(ending);
+      },
+    });
+    await submit(parts, call, exchange, invocation, body);
+  } catch (error) {
+    const shown = publicError(error);
+    if (shown.code === "INTERNAL") parts.onInternalError(error, id);
+    sendError(request, response, shown, id);
+    call.end({ status: shown.status, outcome: null, error: shown });
+  }
+}
+
+/** Puts the call into the queue. A failure to do so is the call's answer. */
+async function submit(
+  parts: InvokeParts,
+  call: CallTrace,
+  exchange: Exchange,
+  invocation: Invocation,
+  body: Buffer | null,
+): Promise<void> {
+  const { request } = invocation;
+  try {
+    parts.calls.add(invocation.id, exchange);
+    if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
+    await call.enqueue(invocation, () => parts.queue.submit(invocation));
+  } catch (error) {
+    exchange.fail(publicError(error));
+    await dropBody(parts.redis, request.body);
+  }
+}
+
+async function storeBody(parts: InvokeParts, invocation: Invocation, body: Buffer) {
+  const ttlMs = invocation.expiresAtMs - Date.now() + BODY_GRACE_MS;
+  return putBody(parts.redis, body, ttlMs).catch((cause) => {
+    throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
+  });
+}
+
+function newInvocation(
+  parts: InvokeParts,
+  id: string,
+  request: IncomingMessage,
+  { tenant, functionName, path, whole }: FunctionTarget,
+  { version }: CurrentVersion,
+): Invocation {
+  const nowMs = Date.now();
+  return {
+    id,
+    tenant,
+    functionName,
+    version,
+    replyTo: parts.gatewayId,
+    request: {
+      method: request.method ?? "GET",
+      url: parts.baseUrl(request) + whole,
+      path,
+      headers: requestHeaders(request.rawHeaders),
+      remoteAddress: request.socket.remoteAddress ?? "",
+      body: null,
+    },
+    enqueuedAtMs: nowMs,
+    expiresAtMs: nowMs + parts.queueWaitMs,
+  };
+}
+
+/** Other protocols than WebSocket may be ignored (RFC 9110, section 7.8), and clients go on with HTTP/1.1. */
+function refuseUpgrade(request: IncomingMessage): void {
+  if (/\bwebsocket\b/i.test(request.headers.upgrade ?? "")) throw new SandpiperError("UPGRADE_NOT_SUPPORTED");
+}
+
+function functionNotFound(named: FunctionTarget | null): SandpiperError {
+  if (!named)
+    return new SandpiperError("FUNCTION_NOT_FOUND", {
+      message: "This is no function's URL: /fn/<tenant>/<function>/.",
+    });
+  return new SandpiperError("FUNCTION_NOT_FOUND", {
+    message: `The tenant ${named.tenant} has no function ${named.functionName}.`,
+  });
+}

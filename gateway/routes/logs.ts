@@ -1,0 +1,94 @@
+/** What a function logged: NDJSON, oldest first, and on request what comes. */
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { SandpiperError } from "../../functions/errors.ts";
+import { followLogs, type LogFilter, type PlacedEntry, readLogs } from "../../functions/logs.ts";
+import type { FunctionRef } from "../../functions/registry.ts";
+import type { ControlParts, Environment } from "../environment.ts";
+import { errorSchema, jsonBody, keyedRoute, logsQuery, nameParam } from "../schemas.ts";
+import { noFunction } from "./functions.ts";
+
+/** Each follower has a connection to Redis of its own. */
+const MAX_FOLLOWERS = 64;
+/** An empty line tells a client and whatever is between that the stream is alive. */
+const KEEP_ALIVE_MS = 15_000;
+
+const logsRoute = keyedRoute({
+  method: "get",
+  path: "/v1/functions/{name}/logs",
+  summary: "Read a function's log",
+  request: { params: nameParam, query: logsQuery },
+  responses: {
+    200: {
+      description: 'One log record, or {"end": Invocation}, a line. Empty lines mean nothing.',
+      content: { "application/x-ndjson": { schema: z.string() } },
+    },
+    404: jsonBody(errorSchema, "There is no such function."),
+    429: jsonBody(errorSchema, "Too many clients follow logs already."),
+  },
+});
+
+/** Adds the route of a function's log. */
+export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
+  let followers = 0;
+  app.openapi(logsRoute, async (c) => {
+    const { limit, invocation, since, follow } = c.req.valid("query");
+    const ref = { tenant: c.var.principal.tenant, functionName: c.req.valid("param").name };
+    if ((await parts.registry.currentVersion(ref)) === null) throw noFunction(ref.functionName);
+    if (follow === "1" && followers >= MAX_FOLLOWERS) throw new SandpiperError("TOO_MANY_FOLLOWERS");
+    const filter: LogFilter = {
+      ...(invocation !== undefined && { invocationId: invocation }),
+      ...(since !== undefined && { sinceMs: since }),
+    };
+    const past = await readLogs(parts.redis, ref, { ...filter, limit });
+    if (follow === "0") return ndjson(past.map(lineOf).join(""));
+    const leave = new AbortController();
+    const signal = AbortSignal.any([leave.signal, c.req.raw.signal, parts.closing]);
+    signal.throwIfAborted();
+    followers++;
+    signal.addEventListener("abort", () => followers--, { once: true });
+    return ndjson(followed(parts, ref, filter, past, { signal, leave: () => leave.abort() }));
+  });
+}
+
+/** The types of @hono/zod-openapi know no other answers than JSON and text. */
+function ndjson(body: string | ReadableStream<Uint8Array>): never {
+  const headers = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
+  return new Response(body, { headers }) as never;
+}
+
+/** What there is, and then what comes, as fast as the client reads it. */
+function followed(
+  parts: ControlParts,
+  ref: FunctionRef,
+  filter: LogFilter,
+  past: PlacedEntry[],
+  { signal, leave }: { signal: AbortSignal; leave: () => void },
+): ReadableStream<Uint8Array> {
+  const entries = followLogs(parts.redis, ref, { ...filter, after: past.at(-1)?.place, signal });
+  const encoder = new TextEncoder();
+  let keepAlive: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    clearInterval(keepAlive);
+    leave();
+  };
+  return new ReadableStream({
+    start(controller) {
+      if (past.length > 0) controller.enqueue(encoder.encode(past.map(lineOf).join("")));
+      keepAlive = setInterval(() => {
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode("\n"));
+      }, KEEP_ALIVE_MS);
+      signal.addEventListener("abort", () => clearInterval(keepAlive), { once: true });
+    },
+    async pull(controller) {
+      const next = await entries.next().catch(() => ({ done: true as const, value: undefined }));
+      if (!next.done) return controller.enqueue(encoder.encode(lineOf(next.value)));
+      end();
+      controller.close();
+    },
+    cancel: end,
+  });
+}
+
+function lineOf({ entry }: PlacedEntry): string {
+  return `${JSON.stringify(entry)}\n`;
+}

@@ -1,0 +1,52 @@
+/** Who is asking, and the description of this API. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { ControlParts, Environment } from "../environment.ts";
+import { jsonBody, keyedRoute } from "../schemas.ts";
+
+const whoamiRoute = keyedRoute({
+  method: "get",
+  path: "/v1/whoami",
+  summary: "Show whose key this is",
+  responses: {
+    200: jsonBody(
+      z.object({ tenant: z.string(), keyId: z.string(), publicUrl: z.url() }).openapi("WhoAmI"),
+      "The key's.",
+    ),
+  },
+});
+
+const openapiRoute = createRoute({
+  method: "get",
+  path: "/v1/openapi.json",
+  summary: "This document",
+  responses: { 200: jsonBody(z.record(z.string(), z.unknown()), "OpenAPI 3.1") },
+});
+
+const ABOUT = {
+  openapi: "3.1.0",
+  info: {
+    title: "Sandpiper",
+    version: "1",
+    description: "The control API. Functions themselves are called at /fn/{tenant}/{function}/, without a key.",
+  },
+};
+
+/** Adds /v1/whoami. */
+export function whoamiRoutes(app: OpenAPIHono<Environment>, { baseUrl }: ControlParts): void {
+  app.openapi(whoamiRoute, (c) => c.json({ ...c.var.principal, publicUrl: baseUrl(c.env.incoming) }, 200));
+}
+
+/** Adds /v1/openapi.json, which needs no key. */
+export function openapiRoutes(app: OpenAPIHono<Environment>): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "apiKey", {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key: sp_<id>_<secret>.",
+  });
+  app.openAPIRegistry.registerPath(openapiRoute);
+  let text: string | undefined;
+  app.get(openapiRoute.path, (c) => {
+    text ??= JSON.stringify(app.getOpenAPI31Document(ABOUT));
+    return c.body(text, 200, { "content-type": "application/json" });
+  });
+}

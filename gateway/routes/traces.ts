@@ -1,0 +1,38 @@
+/** How one call went: its record, and its trace. */
+import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { SandpiperError } from "../../functions/errors.ts";
+import { findInvocation } from "../../functions/logs.ts";
+import { readTrace } from "../../functions/traces.ts";
+import type { ControlParts, Environment } from "../environment.ts";
+import { errorSchema, invocationSchema, jsonBody, keyedRoute, traceSchema } from "../schemas.ts";
+
+const invocationRoute = keyedRoute({
+  method: "get",
+  path: "/v1/invocations/{id}",
+  summary: "Show how a call ended",
+  request: { params: z.object({ id: z.string().openapi({ param: { name: "id", in: "path" }, format: "uuid" }) }) },
+  responses: { 200: jsonBody(invocationSchema, "The record."), 404: jsonBody(errorSchema, "There is none.") },
+});
+
+const traceRoute = keyedRoute({
+  method: "get",
+  path: "/v1/traces/{traceId}",
+  summary: "Show the spans of a sampled call",
+  request: { params: z.object({ traceId: z.string().openapi({ param: { name: "traceId", in: "path" } }) }) },
+  responses: { 200: jsonBody(traceSchema, "The spans by start."), 404: jsonBody(errorSchema, "There are none (yet).") },
+});
+
+/** Adds the routes of records and traces. */
+export function traceRoutes(app: OpenAPIHono<Environment>, { redis }: ControlParts): void {
+  app.openapi(invocationRoute, async (c) => {
+    const record = await findInvocation(redis, c.var.principal.tenant, c.req.valid("param").id);
+    if (!record) throw new SandpiperError("INVOCATION_NOT_FOUND");
+    return c.json(record, 200);
+  });
+
+  app.openapi(traceRoute, async (c) => {
+    const spans = await readTrace(redis, c.var.principal.tenant, c.req.valid("param").traceId);
+    if (!spans) throw new SandpiperError("TRACE_NOT_FOUND");
+    return c.json({ spans }, 200);
+  });
+}

@@ -1,0 +1,81 @@
+/** Which version a function runs, remembered so that a call reads nothing from Redis. */
+import type { Redis } from "ioredis";
+import { connectionLike, PATIENT } from "../functions/connections.ts";
+import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../functions/registry.ts";
+
+export interface CurrentVersion {
+  version: string;
+  timeoutMs: number;
+}
+
+interface Remembered extends CurrentVersion {
+  untilMs: number;
+}
+
+/** Changes are announced; this only bounds how long one that was never heard can do harm. */
+const REMEMBER_MS = 10_000;
+const MAX_REMEMBERED = 10_000;
+
+export class CurrentVersions {
+  readonly #registry: Registry;
+  readonly #subscriber: Redis;
+  readonly #remembered = new Map<string, Remembered>();
+  /** Counts what was forgotten, so that a read that began before a change is not remembered after it. */
+  #changes = 0;
+  #listening = false;
+
+  /** @param redis says where Redis is; announcements come on a connection of their own. */
+  constructor(redis: Redis, registry: Registry) {
+    this.#registry = registry;
+    this.#subscriber = connectionLike(redis, { ...PATIENT, autoResubscribe: false });
+    this.#subscriber.on("message", (_channel, name) => this.forget(name));
+    this.#subscriber.on("close", () => this.#listen(false));
+    this.#subscriber.on("ready", () => {
+      this.#subscriber.subscribe(REGISTRY_CHANGES).then(
+        () => this.#listen(true),
+        () => {},
+      );
+    });
+  }
+
+  /** The version that a function runs now; null when there is no such function. A promise only when Redis is asked. */
+  get(ref: FunctionRef): CurrentVersion | Promise<CurrentVersion | null> {
+    const name = `${ref.tenant}/${ref.functionName}`;
+    const remembered = this.#remembered.get(name);
+    return remembered && remembered.untilMs > Date.now() ? remembered : this.#read(name, ref);
+  }
+
+  /** Forgets a function, given as "tenant/function", because it has changed. */
+  forget(name: string): void {
+    this.#changes++;
+    this.#remembered.delete(name);
+  }
+
+  close(): void {
+    this.#subscriber.disconnect();
+  }
+
+  async #read(name: string, ref: FunctionRef): Promise<CurrentVersion | null> {
+    const before = this.#changes;
+    const state = await this.#registry.getFunction(ref);
+    if (!state) return null;
+    const { version, config } = state.version;
+    const current = { version, timeoutMs: config.timeoutMs };
+    if (this.#listening && before === this.#changes) this.#remember(name, current);
+    return current;
+  }
+
+  #remember(name: string, current: CurrentVersion): void {
+    this.#remembered.delete(name);
+    this.#remembered.set(name, { ...current, untilMs: Date.now() + REMEMBER_MS });
+    const oldest = this.#remembered.size > MAX_REMEMBERED ? this.#remembered.keys().next().value : undefined;
+    if (oldest !== undefined) this.#remembered.delete(oldest);
+  }
+
+  /** What changed while nobody listened is unknown. */
+  #listen(listening: boolean): void {
+    this.#listening = listening;
+    this.#changes++;
+    this.#remembered.clear();
+  }
+}

@@ -1,0 +1,182 @@
+/** A real gateway on a real port and a real Redis, with the worker's side of the queue in the hands of the test. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+import type { Invocation, Reply } from "../../functions/invocation.ts";
+import { type BuildRequest, type BuildResult, BuildWorker, InvocationWorker } from "../../functions/queue.ts";
+import { ReplySender } from "../../functions/reply.ts";
+import { createKey } from "../../functions/tenant.ts";
+import { type Gateway, type GatewayConfig, startGateway } from "../../gateway/gateway.ts";
+import { createLogger } from "../../infra/log.ts";
+import { startRedis, type TestRedis } from "./redis.ts";
+
+export type Head = Extract<Reply, { kind: "head" }>;
+
+/** What a test wants of a call: parts of a head, or its own dealings with the sender. */
+export type Answer = (
+  invocation: Invocation,
+  send: (reply: Reply) => void,
+) => Partial<Head> | undefined | Promise<Partial<Head> | undefined>;
+
+export interface TestGateway {
+  redis: TestRedis;
+  connection: Redis;
+  gateway: Gateway;
+  url: string;
+  /** An API key of the tenant "main". */
+  key: string;
+  /** What the worker's side does with calls; set it in a test. */
+  answer: Answer;
+  /** What it does with builds. */
+  build: (request: BuildRequest) => Promise<BuildResult>;
+  worker: InvocationWorker;
+  sender: ReplySender;
+  /** Lines that the gateway logged. */
+  logged: string[];
+  /** A request to the control API with the key. */
+  api(path: string, init?: RequestInit): Promise<Response>;
+  /** Deploys a function of one file through the control API. */
+  deploy(name: string, config?: Record<string, unknown>): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+const TIMING = { queueMs: 1, sandboxMs: 2, initMs: 3, handlerMs: 4 };
+
+/** A head with the parts that are given, and plain ones for the rest. */
+export function head(id: string, parts: Partial<Head> = {}): Head {
+  return {
+    kind: "head",
+    id,
+    outcome: "ok",
+    status: 200,
+    headers: [],
+    timing: TIMING,
+    start: "warm",
+    streaming: false,
+    body: new Uint8Array(0),
+    ...parts,
+  };
+}
+
+/** Starts all of it, with the function `hello` of the tenant `main` deployed. */
+export async function startTestGateway(overrides: Partial<GatewayConfig> = {}): Promise<TestGateway> {
+  const redis = await startRedis();
+  const dir = await mkdtemp(join(tmpdir(), "sp-gateway-"));
+  const connection = redis.connect();
+  const logged: string[] = [];
+  const log = createLogger({ service: "gateway", level: "debug", write: (line) => logged.push(line) });
+  const config: GatewayConfig = {
+    host: "127.0.0.1",
+    port: 0,
+    publicUrl: null,
+    artifactsDir: join(dir, "artifacts"),
+    maxBodyBytes: 1024 * 1024,
+    maxHeaderBytes: 16 * 1024,
+    queueWaitMs: 30_000,
+    bootstrapKeyFile: null,
+    ...overrides,
+  };
+  const gateway = await startGateway(config, connection, log);
+  const { key } = await createKey(connection, "main");
+  const sender = new ReplySender(connection);
+  const worker = new InvocationWorker(connection, {
+    room: () => 100,
+    async run(invocation) {
+      const send = (reply: Reply) => sender.send(invocation.replyTo, reply);
+      const parts = await test.answer(invocation, send);
+      if (parts) send(head(invocation.id, parts));
+    },
+    async lost() {},
+  });
+  worker.start();
+  const builds = new BuildWorker(connection, (request) => test.build(request));
+  builds.start();
+  const test: TestGateway = {
+    redis,
+    connection,
+    gateway,
+    url: gateway.url,
+    key,
+    answer: () => ({ body: Buffer.from("hello") }),
+    build: async () => ({ ok: true, bundle: "b".repeat(64), sourceMap: "c".repeat(64), bundleBytes: 7, warnings: [] }),
+    worker,
+    sender,
+    logged,
+    api: (path, init = {}) =>
+      fetch(gateway.url + path, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } }),
+    deploy: (name, config = {}) =>
+      test.api(`/v1/functions/${name}`, {
+        method: "PUT",
+        body: JSON.stringify(deployment(name, config)),
+        headers: { "content-type": "application/json" },
+      }),
+    async stop() {
+      await Promise.all([worker.close(), builds.close()]);
+      await gateway.stop();
+      await redis.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  const deployed = await test.deploy("hello");
+  if (!deployed.ok) throw new Error(await deployed.text());
+  return test;
+}
+
+/** The body of a deployment of one file. */
+export function deployment(name: string, config: Record<string, unknown> = {}) {
+  return {
+    config: { name, ...config },
+    entry: "index.ts",
+    files: [{ path: "index.ts", contentBase64: Buffer.from("export default () => new Response()").toString("base64") }],
+  };
+}
+
+/** A raw connection: what is sent and received byte for byte. */
+export class RawClient {
+  readonly socket: Socket;
+  received = "";
+  #wake = () => {};
+
+  constructor(url: string) {
+    const { hostname, port } = new URL(url);
+    this.socket = connect(Number(port), hostname);
+    this.socket.setEncoding("latin1");
+    this.socket.on("data", (chunk) => {
+      this.received += chunk;
+      this.#wake();
+    });
+    this.socket.on("close", () => this.#wake());
+    this.socket.on("error", () => {});
+  }
+
+  send(text: string): void {
+    this.socket.write(text, "latin1");
+  }
+
+  /** Resolves with all that came, as soon as the pattern is in it; rejects when the connection ends first. */
+  async until(pattern: RegExp): Promise<string> {
+    while (!pattern.test(this.received)) {
+      if (this.socket.destroyed) throw new Error(`The connection ended after: ${this.received}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.received;
+  }
+
+  /** Resolves with all that came when the connection has ended. */
+  async ended(): Promise<string> {
+    while (!this.socket.destroyed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.received;
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
