@@ -59,12 +59,16 @@ export class Call implements HandlerCall {
     }
   }
 
-  /** Answers with an error, as far as an answer is still possible; returns whether it was. */
-  fail(error: unknown): boolean {
+  /**
+   * Answers with an error, as far as an answer is still possible; returns whether it was. A process that is dying does
+   * not say `idle`: the worker would give it one more call.
+   */
+  fail(error: unknown, { dying = false } = {}): boolean {
     const { state } = this.#sender;
     if (state === "complete") return false;
     this.#sender.close();
     const failure = this.#host.describe(error);
+    if (dying) this.#pending++; // As work that never ends, which keeps `idle` back.
     this.#finish(state === "unsent" ? encodeFailed(this.number, failure) : encodeEnd(this.number, failure));
     return true;
   }

@@ -103,7 +103,7 @@ export class Runtime implements CallHost {
       this.wire.send(encodeLoadFailed(this.describe(error)));
       told = true;
     }
-    for (const call of [...this.#calls.values()]) told = call.fail(error) || told;
+    for (const call of [...this.#calls.values()]) told = call.fail(error, { dying: true }) || told;
     if (!told) {
       const { name, message, stack } = this.describe(error);
       this.log.write("error", "console", `Uncaught ${stack || `${name}: ${message}`}`);
