@@ -11,8 +11,8 @@ export interface Principal {
 }
 
 const SECRET_BYTES = 32;
-/** sp_<16 hex digits>_<base64url of 32 bytes> */
-const KEY_PATTERN = /^sp_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+/** sp_<12 hex digits>_<base64url of 32 bytes> */
+const KEY_PATTERN = /^sp_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
 const TENANTS = "sp:tenants";
 const keyOf = (keyId: string): string => `sp:apikey:${keyId}`;
 
@@ -30,7 +30,7 @@ export async function createTenant(redis: Redis, tenant: string): Promise<void> 
  * @throws SandpiperError INVALID_NAME
  */
 export async function createKey(redis: Redis, tenant: string): Promise<{ keyId: string; key: string }> {
-  const keyId = randomBytes(8).toString("hex");
+  const keyId = randomBytes(6).toString("hex");
   const key = `sp_${keyId}_${randomBytes(SECRET_BYTES).toString("base64url")}`;
   await registerKey(redis, tenant, key);
   return { keyId, key };

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, it } from "node:test";
+import { FileArtifactStore } from "../../functions/artifacts.ts";
+
+let dir: string;
+let store: FileArtifactStore;
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), "sp-artifacts-"));
+  store = new FileArtifactStore(join(dir, "store"));
+});
+after(() => rm(dir, { recursive: true, force: true }));
+
+it("gives back what it keeps, by its SHA-256", async () => {
+  for (const bytes of [Buffer.alloc(0), Buffer.from("abc"), Buffer.alloc(3_000_000, 7)]) {
+    const digest = await store.put(bytes);
+    assert.equal(digest, createHash("sha256").update(bytes).digest("hex"));
+    assert.ok(await store.has(digest));
+    assert.deepEqual(await store.get(digest), bytes);
+    assert.equal(await store.put(bytes), digest);
+  }
+});
+
+it("says of what it does not have that it has not", async () => {
+  assert.equal(await store.has("0".repeat(64)), false);
+  assert.equal(await store.get("0".repeat(64)), null);
+});
+
+it("keeps one whole file when many keep the same bytes at once", async () => {
+  const bytes = Buffer.alloc(100_000, 1);
+  const others = Array.from({ length: 20 }, () => new FileArtifactStore(join(dir, "store")).put(bytes));
+  const [digest = ""] = await Promise.all(others);
+  assert.deepEqual(await readdir(join(dir, "store", digest.slice(0, 2))), [digest]);
+});
+
+it("gives out no bytes that have another digest", async () => {
+  const digest = await store.put(Buffer.from("right"));
+  await writeFile(join(dir, "store", digest.slice(0, 2), digest), "wrong");
+  await assert.rejects(store.get(digest), /damaged/);
+});
+
+it("takes nothing but a digest for a digest", async () => {
+  for (const digest of ["", "../../etc/passwd", "A".repeat(64), `${"0".repeat(63)}/`]) {
+    await assert.rejects(store.get(digest), /64 lower-case hex digits/);
+    await assert.rejects(store.has(digest), /64 lower-case hex digits/);
+  }
+});
