@@ -1,0 +1,122 @@
+/** A pool over a real launcher, without queue and Redis around it. */
+
+import { functionConfigSchema } from "../../functions/manifest.ts";
+import type { Version } from "../../functions/version.ts";
+import { openLauncher } from "../../sandbox-core/launchers.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import { CallLog } from "../../worker/call-log.ts";
+import { Instance } from "../../worker/instance.ts";
+import { Launchers } from "../../worker/launchers.ts";
+import type { Lease } from "../../worker/lease.ts";
+import { MIB, sandboxLimits } from "../../worker/limits.ts";
+import { Pool, type PoolOptions } from "../../worker/pool.ts";
+
+type Settings = Partial<Pick<PoolOptions, "prewarmed" | "idleMs"> & PoolOptions["limits"]>;
+
+/** Answers with what identifies the instance, and how many calls it has served. */
+const WHO = `
+  let calls = 0;
+  const id = crypto.randomUUID();
+  export default () => Response.json({ id, calls: ++calls });`;
+
+export interface FunctionOptions {
+  tenant?: string;
+  name?: string;
+  version?: string;
+  memoryMiB?: 64 | 128 | 256 | 512;
+  timeoutMs?: number;
+  code?: string;
+  expiresInMs?: number;
+}
+
+export class TestPool {
+  readonly pool: Pool;
+  readonly troubles: string[] = [];
+  readonly #launchers: Launchers<ZygoteLauncher>;
+
+  constructor(settings: Settings = {}) {
+    const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
+    const onTrouble = (message: string) => void this.troubles.push(message);
+    this.#launchers = new Launchers({
+      // Far from the uids of a platform that may run beside the tests.
+      open: (memoryMiB) => openLauncher({ memoryMiB, uidBase: 2_000_000, uidCount: 65_536, kind: "fork" }),
+      giveUpMs: 5_000,
+      onFailure: onTrouble,
+    });
+    this.pool = new Pool({
+      launchers: this.#launchers,
+      limits: { maxSandboxes, memoryBudgetBytes },
+      limitsOf: sandboxLimits,
+      prewarmed,
+      prewarmedMemoryMiB: 128,
+      idleMs,
+      load: (sandbox, { version, bundle, log }) => Instance.load(sandbox, version, bundle, { start: log, idle: log }),
+      onTrouble,
+    });
+  }
+
+  /** Pid of the zygote of a class. */
+  async zygotePid(memoryMiB = 128): Promise<number> {
+    return (await this.#launchers.open(memoryMiB)).zygotePid();
+  }
+
+  acquire(options: FunctionOptions = {}): Promise<Lease> {
+    const { expiresInMs = 30_000, code = WHO } = options;
+    const bundle = { code: Buffer.from(code), sourceMap: new Uint8Array(0) };
+    return this.pool.acquire({
+      version: versionOf(options),
+      bundle,
+      expiresAtMs: Date.now() + expiresInMs,
+      log: quiet(),
+    });
+  }
+
+  /** Acquires, calls once, releases; gives what the function answered. */
+  async use(options: FunctionOptions = {}): Promise<{ id: string; calls: number; start: string }> {
+    const lease = await this.acquire(options);
+    const text = await callText(lease);
+    lease.release();
+    return { ...(JSON.parse(text) as { id: string; calls: number }), start: lease.start.kind };
+  }
+
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+}
+
+/** The body of a call's reply; rejects with the failure of one that has none. */
+export async function callText(lease: Lease, path = "/"): Promise<string> {
+  const body: Uint8Array[] = [];
+  const call = lease.instance.call({
+    request: {
+      ...{ invocationId: crypto.randomUUID(), method: "GET", url: `http://sandpiper.test${path}`, path },
+      ...{ headers: [], remoteAddress: "127.0.0.1", traceparent: null, tracestate: null },
+    },
+    body: new Uint8Array(0),
+    log: quiet(),
+    onHead: (head) => void body.push(head.body),
+    onChunk: (bytes) => void body.push(bytes),
+  });
+  const failure = await call.replied;
+  if (failure !== null) throw new Error(failure.message);
+  await call.idle;
+  return Buffer.concat(body).toString("utf8");
+}
+
+/** Resolves when the condition holds; the test's own time limit ends it when it never does. */
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function versionOf(options: FunctionOptions): Version {
+  const { tenant = "main", name = "f", version = "v1", memoryMiB = 128, timeoutMs = 5_000 } = options;
+  const config = functionConfigSchema.parse({ name, memoryMiB, timeoutMs });
+  return {
+    ...{ tenant, functionName: name, version, config, entry: "index.ts", files: [] },
+    ...{ bundle: "", sourceMap: "", bundleBytes: 0, createdAtMs: 0 },
+  };
+}
+
+function quiet(): CallLog {
+  return new CallLog(null, () => {});
+}

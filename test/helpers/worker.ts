@@ -1,0 +1,229 @@
+/** A whole worker with real Redis, queue, artefact store and sandboxes, and in the gateway's place a plain caller. */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ArtifactStore, FileArtifactStore } from "../../functions/artifacts.ts";
+import { putBody } from "../../functions/bodies.ts";
+import type { BuildResult } from "../../functions/build.ts";
+import { statusOf } from "../../functions/errors.ts";
+import type {
+  Invocation,
+  InvocationRecord,
+  LogRecord,
+  Outcome,
+  PublicError,
+  Reply,
+} from "../../functions/invocation.ts";
+import { findInvocation, readLogs } from "../../functions/logs.ts";
+import { type FunctionConfig, functionConfigSchema } from "../../functions/manifest.ts";
+import { BuildQueue, InvocationQueue } from "../../functions/queue.ts";
+import { Registry } from "../../functions/registry.ts";
+import { ReplyReceiver } from "../../functions/reply.ts";
+import { packSources } from "../../functions/sources.ts";
+import { type Version, versionDigest } from "../../functions/version.ts";
+import { loadConfig } from "../../infra/config.ts";
+import { createLogger } from "../../infra/log.ts";
+import { connectRedis } from "../../infra/redis.ts";
+import { Worker } from "../../worker/worker.ts";
+import { startRedis, type TestRedis } from "./redis.ts";
+
+/** Everything that came back for one call. */
+export interface Answered {
+  id: string;
+  outcome: Outcome;
+  status: number;
+  headers: [string, string][];
+  error: PublicError | undefined;
+  start: string;
+  streamed: boolean;
+  body: Buffer;
+  text: string;
+}
+
+export interface CallOptions {
+  method?: string;
+  path?: string;
+  headers?: [string, string][];
+  body?: string | Uint8Array;
+  expiresInMs?: number;
+  traceparent?: string;
+  /** Hears of every reply as it comes. */
+  onReply?: (reply: Reply) => void;
+}
+
+type Files = Record<string, string | Uint8Array>;
+
+interface Waiting {
+  replies: Reply[];
+  resolve: (answered: Answered) => void;
+  onReply: ((reply: Reply) => void) | undefined;
+}
+
+/** Settings that keep tests small; uids are far from those of a platform that may run beside them. */
+const SETTINGS = {
+  SANDPIPER_UID_BASE: "2000000",
+  SANDPIPER_UID_COUNT: "65536",
+  SANDPIPER_PREWARMED: "1",
+  SANDPIPER_MAX_SANDBOXES: "8",
+  SANDPIPER_MEMORY_BUDGET_BYTES: String(4 * 1024 * 1024 * 1024),
+};
+
+export class TestWorker {
+  readonly redis: TestRedis;
+  readonly worker: Worker;
+  readonly artifacts: ArtifactStore;
+  readonly #connection;
+  readonly #directory: string;
+  readonly #queue: InvocationQueue;
+  readonly #builds: BuildQueue;
+  readonly #receiver: ReplyReceiver;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #gatewayId = randomUUID();
+  readonly #versions = new Map<string, Version>();
+
+  private constructor(redis: TestRedis, directory: string, settings: Record<string, string>) {
+    this.redis = redis;
+    this.#directory = directory;
+    const config = loadConfig({
+      ...SETTINGS,
+      SANDPIPER_DATA_DIR: directory,
+      REDIS_URL: redis.url,
+      SANDPIPER_WORKER_ID: `test-${randomUUID()}`,
+      ...settings,
+    });
+    this.artifacts = new FileArtifactStore(config.artifactsDir);
+    this.#connection = connectRedis(redis.url, "test worker", { whileAway: "wait" });
+    this.worker = new Worker(config, this.#connection, createLogger({ service: "worker", level: "error" }));
+    this.#queue = new InvocationQueue(redis.connect());
+    this.#builds = new BuildQueue(redis.connect());
+    this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, (reply) => this.#hear(reply));
+  }
+
+  /** @param settings environment variables of the worker. */
+  static async start(settings: Record<string, string> = {}): Promise<TestWorker> {
+    const directory = await mkdtemp(join(tmpdir(), "sp-worker-"));
+    const test = new TestWorker(await startRedis(), directory, settings);
+    await test.worker.start();
+    await test.#receiver.ready;
+    return test;
+  }
+
+  /** Has the worker make a bundle. */
+  async build(files: Files, entry = "index.ts"): Promise<BuildResult> {
+    const tree = Object.entries(files).map(([path, bytes]) => ({ path, bytes: Buffer.from(bytes) }));
+    const sourceDigest = await this.artifacts.put(packSources(tree));
+    const config = functionConfigSchema.parse({ name: "built" });
+    return this.#builds.build({ tenant: "main", functionName: "built", sourceDigest, entry, config });
+  }
+
+  /** Builds and deploys a function; a text is its index.ts. @throws Error with the build's message. */
+  async deploy(
+    name: string,
+    source: string | Files,
+    settings: Partial<FunctionConfig> & { tenant?: string } = {},
+  ): Promise<Version> {
+    const { tenant = "main", ...given } = settings;
+    const config = functionConfigSchema.parse({ ...given, name });
+    const files = typeof source === "string" ? { "index.ts": source } : source;
+    const built = await this.build(files, config.entry);
+    if (!built.ok) throw new Error(built.message);
+    const list = Object.entries(files).map(([path, bytes]) => ({
+      path,
+      bytes: bytes.length,
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+    }));
+    const { bundle, sourceMap, bundleBytes } = built;
+    const version: Version = {
+      ...{ tenant, functionName: name, config, entry: config.entry, files: list },
+      ...{ bundle, sourceMap, bundleBytes, createdAtMs: Date.now() },
+      version: versionDigest(config, config.entry, list),
+    };
+    const registry = new Registry(this.#connection);
+    await registry.putVersion(version);
+    await registry.deployFunction(version);
+    this.#versions.set(`${tenant}/${name}`, version);
+    return version;
+  }
+
+  /** Calls a deployed function over the queue: "name" or "tenant/name". */
+  async call(name: string, options: CallOptions = {}): Promise<Answered> {
+    const version = this.#versions.get(name.includes("/") ? name : `main/${name}`);
+    if (version === undefined) throw new Error(`${name} is not deployed`);
+    const { method = "GET", path = "/", headers = [], body, expiresInMs = 30_000 } = options;
+    const id = randomUUID();
+    const invocation: Invocation = {
+      ...{ tenant: version.tenant, functionName: version.functionName, version: version.version },
+      id,
+      replyTo: this.#gatewayId,
+      request: {
+        ...{ method, path, headers, remoteAddress: "127.0.0.1", url: `http://sandpiper.test/fn/main/${name}${path}` },
+        body: body === undefined ? null : await putBody(this.#connection, Buffer.from(body), 60_000),
+      },
+      enqueuedAtMs: Date.now(),
+      expiresAtMs: Date.now() + expiresInMs,
+      ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
+    };
+    const { promise, resolve } = Promise.withResolvers<Answered>();
+    this.#waiting.set(id, { replies: [], resolve, onReply: options.onReply });
+    await this.#queue.submit(invocation);
+    return promise;
+  }
+
+  /** The record of a call; waits for it, as it is written after the reply. */
+  async record(id: string): Promise<InvocationRecord> {
+    for (;;) {
+      const record = await findInvocation(this.#connection, "main", id);
+      if (record !== null) return record;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** What a function logged in one call, once that is recorded. */
+  async logs(name: string, id: string): Promise<LogRecord[]> {
+    await this.record(id);
+    const placed = await readLogs(
+      this.#connection,
+      { tenant: "main", functionName: name },
+      { invocationId: id },
+      5_000,
+    );
+    return placed.flatMap(({ entry }) => ("end" in entry ? [] : [entry]));
+  }
+
+  /** Ends everything. */
+  async stop(): Promise<void> {
+    await this.worker.drain();
+    await this.#queue.close();
+    await this.#builds.close();
+    this.#receiver.close();
+    this.#connection.disconnect();
+    await this.redis.stop();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #hear(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    if (waiting === undefined) return;
+    waiting.replies.push(reply);
+    waiting.onReply?.(reply);
+    if (reply.kind === "chunk" || (reply.kind === "head" && reply.streaming)) return;
+    this.#waiting.delete(reply.id);
+    waiting.resolve(gather(waiting.replies));
+  }
+}
+
+function gather(replies: Reply[]): Answered {
+  const [head] = replies;
+  const last = replies.at(-1);
+  if (head?.kind !== "head" || last === undefined || last.kind === "chunk")
+    throw new Error("replies came out of order");
+  const body = Buffer.concat(replies.map((reply) => (reply.kind === "end" ? Buffer.alloc(0) : reply.body)));
+  return {
+    ...{ id: head.id, outcome: last.outcome, headers: head.headers, error: last.error, start: head.start },
+    status: last.error === undefined || head.streaming ? head.status : statusOf(last.error.code),
+    streamed: head.streaming,
+    body,
+    text: body.toString("utf8"),
+  };
+}
