@@ -52,7 +52,7 @@ export interface Config {
  * Configuration out of environment variables, defaults filled in. Paths are absolute.
  * @throws ConfigError naming every variable that is wrong.
  */
-export function loadConfig(env: Environment): Config {
+export function loadConfig(env: Environment = process.env): Config {
   const read = new EnvironmentReader(env);
   const dataDir = resolve(read.text("SANDPIPER_DATA_DIR") ?? ".sandpiper");
   const keyFile = read.text("SANDPIPER_BOOTSTRAP_KEY_FILE");

@@ -16,7 +16,9 @@ const PINNED_NODE = 24;
 const EXIT_INTERNAL = 1;
 
 const here = dirname(fileURLToPath(import.meta.url));
-const main = [join(here, "main.js"), join(here, "main.ts")].find((file) => existsSync(file)) ?? join(here, "main.ts");
+/** In a checkout beside this file; in the published package in its dist, or beside this file's copy there. */
+const mains = ["main.ts", "main.js", "../../dist/functions/cli/main.js"].map((file) => join(here, file));
+const main = mains.find((file) => existsSync(file)) ?? mains[0];
 const major = Number(process.versions.node.split(".")[0]);
 
 if (major < OLDEST_NODE) {
