@@ -10,7 +10,7 @@ import { Worker } from "./worker.ts";
 const log = createLogger({ service: "worker" });
 
 async function start(): Promise<RunningService> {
-  const config = loadConfig(process.env);
+  const config = loadConfig();
   const { workerId } = config.worker;
   const redis = connectRedis(config.redisUrl, `worker ${workerId}`, { whileAway: "wait", log });
   const telemetry = startTelemetry({
