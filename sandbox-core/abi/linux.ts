@@ -51,6 +51,7 @@ export const CAPABILITY_VERSION_3 = 0x20080522;
 
 /** include/uapi/asm-generic/fcntl.h */
 export const O = { RDONLY: 0, WRONLY: 1, RDWR: 2, CLOEXEC: 0x80000, NONBLOCK: 0x800 } as const;
+export const F_SETFD = 2;
 export const F_DUPFD_CLOEXEC = 1030;
 
 /** include/linux/socket.h */

@@ -307,3 +307,15 @@ export const EXEC_POLICY: Policy = {
     allow("what the dynamic loader and the C library do first", ["arch_prctl", "set_tid_address"]),
   ],
 };
+
+/** For the zygote, before it is one: it may do all that root may, except make a ring that its forks would share. */
+export const ZYGOTE_POLICY: Policy = {
+  otherwise: SECCOMP_RET.ALLOW,
+  rules: [
+    refuse("the kernel takes orders out of a ring's memory, past every filter", ENOSYS, [
+      "io_uring_setup",
+      "io_uring_enter",
+      "io_uring_register",
+    ]),
+  ],
+};

@@ -5,6 +5,9 @@ import { StringDecoder } from "node:string_decoder";
 import type { SandboxLimits, SandboxUsage } from "../index.ts";
 import type { Bind } from "../rootfs/mounts.ts";
 
+/** The zygote's end of the control socket. */
+export const CONTROL_FD = 3;
+
 /** What a zygote is started with, as its one argument. */
 export interface ZygoteOptions {
   /** The first host uid that it may use, and how many. It takes a free block of these for itself. */

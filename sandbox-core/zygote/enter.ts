@@ -21,6 +21,7 @@ import { dropCapabilities } from "../syscall/capabilities.ts";
 import { sys } from "../syscall/libc.ts";
 import { adviseParentDeath, connectTo, setLoopbackUp, setResourceLimits, writeTo } from "../syscall/steps.ts";
 import { type Connection, hello, type Program } from "./control.ts";
+import { assertPipe, type Pipe } from "./signal-pipe.ts";
 
 /** Everything that a fork needs to lock itself in: made by the zygote before the fork. */
 export interface Entry {
@@ -37,9 +38,15 @@ export interface Entry {
   program?: Program;
   /** The seccomp program. */
   filter: Buffer;
+  /** What libuv's lock for signals lives in. */
+  signalPipe: Pipe;
   /** A pidfd of the zygote. */
   zygotePidfd: number;
 }
+
+/** Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place. */
+const FIRST_HIGH_FD = 64;
+const LAST_FD = 0xffff_ffff;
 
 const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
 const { seccomp: SECCOMP, close_range: CLOSE_RANGE } = currentArchitecture().syscalls as Record<string, number>;
@@ -59,8 +66,8 @@ export function enter(entry: Entry): void {
   setResourceLimits(entry.limits.pids);
   dropCapabilities();
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  const last = placeDescriptors(entry.connections, sockets);
-  sys.syscall("close_range", CLOSE_RANGE as number, last + 1, 0xffff_ffff, 0);
+  assertPipe(entry.signalPipe);
+  closeAllBut([...placeDescriptors(entry.connections, sockets), ...entry.signalPipe]);
   sys.seccomp(SECCOMP as number, SECCOMP_SET_MODE_FILTER, entry.filter);
 }
 
@@ -85,12 +92,21 @@ function becomeNobody(hostId: number): void {
   sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/** Puts /dev/null on 0 and each connection where it belongs, and gives the highest descriptor in use. */
-function placeDescriptors(connections: readonly Connection[], sockets: readonly number[]): number {
-  const high = sockets.map((fd) => sys.fcntl(fd, F_DUPFD_CLOEXEC, 64));
+/** Puts /dev/null on 0 and each connection where it belongs, and gives the descriptors that are in use now. */
+function placeDescriptors(connections: readonly Connection[], sockets: readonly number[]): number[] {
+  const high = sockets.map((fd) => sys.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH_FD));
   sys.dup2(sys.open("/dev/null", O.RDWR), 0);
   connections.forEach(({ fds }, index) => {
     for (const fd of fds) sys.dup2(high[index] as number, fd);
   });
-  return Math.max(2, ...connections.flatMap(({ fds }) => fds));
+  return [0, ...connections.flatMap(({ fds }) => fds)];
+}
+
+/** close_range(2) over the gaps between the descriptors that stay. */
+function closeAllBut(kept: readonly number[]): void {
+  const edges = [-1, ...[...kept].sort((a, b) => a - b), LAST_FD + 1];
+  edges.slice(1).forEach((to, index) => {
+    const from = (edges[index] as number) + 1;
+    if (from < to) sys.syscall("close_range", CLOSE_RANGE as number, from, to - 1, 0);
+  });
 }

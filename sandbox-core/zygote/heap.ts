@@ -17,8 +17,8 @@ type Range = [from: bigint, to: bigint];
 let ordinary: Range[] | undefined;
 
 /**
- * Lets the next fork have all memory of this process. The ranges around the special mappings (the rings that libuv made,
- * the kernel's vvar) are found once: a zygote that serves makes no more of those.
+ * Lets the next fork have all memory of this process. The ranges around the special mappings (the kernel's vvar) are
+ * found once: a zygote that serves makes no more of those.
  * @throws SyscallError when the kernel refuses, as a fork would not live
  */
 export function shareHeapWithForks(): void {

@@ -4,9 +4,8 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { SandboxError } from "../error.ts";
-import { LineReader, type Request, type Response, type ZygoteOptions } from "./control.ts";
+import { CONTROL_FD, LineReader, type Request, type Response, type ZygoteOptions } from "./control.ts";
 
-const CONTROL_FD = 3;
 const START_TIMEOUT_MS = 30_000;
 const LAST_WORDS_BYTES = 4_096;
 
@@ -45,8 +44,8 @@ export class ZygoteProcess {
     options: ZygoteOptions,
     events: ZygoteEvents,
   ): Promise<ZygoteProcess> {
-    const main = fileURLToPath(import.meta.resolve("./main.ts"));
-    const child = spawn(process.execPath, [...nodeFlags, main, JSON.stringify(options)], {
+    const start = fileURLToPath(import.meta.resolve("./start.ts"));
+    const child = spawn(process.execPath, [start, ...nodeFlags, JSON.stringify(options)], {
       env: {},
       cwd: "/",
       detached: true,

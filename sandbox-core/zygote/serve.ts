@@ -5,15 +5,16 @@
  * forks share: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
  */
 import { O } from "../abi/linux.ts";
+import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
-import { LineReader, type Program, type Request, type Response } from "./control.ts";
+import { CONTROL_FD, LineReader, type Program, type Request, type Response } from "./control.ts";
 import { enter } from "./enter.ts";
 import { forkAsInit, openPidfd } from "./fork.ts";
 import type { House } from "./house.ts";
 import { Poller } from "./poller.ts";
 import { provesFork } from "./selftest.ts";
+import { findSignalPipe } from "./signal-pipe.ts";
 
-const CONTROL_FD = 3;
 const SIGKILL = 9;
 const READ_BYTES = 65_536;
 const MOST_REMOVE_RETRIES = 500;
@@ -49,6 +50,8 @@ class Server {
   readonly #byPidfd = new Map<number, Child>();
   readonly #byId = new Map<string, Child>();
   readonly #ownPidfd = openPidfd(process.pid);
+  // Found before this class makes a pipe of its own.
+  readonly #signalPipe = findSignalPipe();
   readonly #statusRead: number;
   readonly #statusWrite: number;
 
@@ -128,6 +131,7 @@ class Server {
         template: house.template,
         programRoot: house.programRoot,
         filter: program ? house.filters.exec : house.filters.fork,
+        signalPipe: this.#signalPipe,
         zygotePidfd: this.#ownPidfd,
         ...(program ? { program } : {}),
       });
@@ -214,8 +218,9 @@ class Server {
     const line = Buffer.from(`${JSON.stringify(response)}\n`);
     try {
       for (let sent = 0; sent < line.length; ) sent += sys.write(CONTROL_FD, line.subarray(sent), line.length - sent);
-    } catch {
-      // EPIPE: the worker is gone; the next read of the control socket says so and ends the zygote.
+    } catch (error) {
+      // The worker is gone: the next read of the control socket says so and ends the zygote.
+      if (!(error instanceof SyscallError && error.code === "EPIPE")) throw error;
     }
   }
 }

@@ -1,0 +1,28 @@
+/**
+ * The first step of a zygote: refuses io_uring to itself, and starts Node anew as the zygote proper.
+ *
+ * Node opens rings before the first line of a script runs, whatever its environment says. A ring is memory that the
+ * kernel takes orders from, with the rights of the process that made it, and a fork would share it: so the filter has
+ * to be there before Node is.
+ */
+import { fileURLToPath } from "node:url";
+import { currentArchitecture } from "../abi/arch.ts";
+import { F_SETFD, SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
+import { assemble, encode } from "../seccomp/assembler.ts";
+import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
+import { execve, sys } from "../syscall/libc.ts";
+import { CONTROL_FD } from "./control.ts";
+
+const [, , ...argumentsOfNode] = process.argv;
+const main = fileURLToPath(import.meta.resolve("./main.ts"));
+const options = argumentsOfNode.pop() as string;
+const architecture = currentArchitecture();
+
+sys.seccomp(
+  architecture.syscalls.seccomp as number,
+  SECCOMP_SET_MODE_FILTER,
+  encode(assemble(ZYGOTE_POLICY, architecture)),
+);
+// Node marks what it inherits close-on-exec.
+sys.fcntl(CONTROL_FD, F_SETFD, 0);
+execve(process.execPath, ["node", ...argumentsOfNode, main, options], []);

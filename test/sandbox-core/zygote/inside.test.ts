@@ -1,0 +1,107 @@
+/** The same walls tried from inside, by JavaScript in a sandbox. */
+import assert from "node:assert/strict";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { after, before, test } from "node:test";
+import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+
+let launcher: ZygoteLauncher;
+before(async () => {
+  launcher = await openTestLauncher();
+});
+after(() => launcher.close());
+
+/** What each attempt gives inside. */
+const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
+  ["the root has nothing of the host", `fs.readdirSync("/").sort()`, ["dev", "etc", "proc", "tmp"]],
+  ["there is no password file of the host", `fs.readFileSync("/etc/passwd", "utf8").split("\\n").length`, 2],
+  ["there is no /etc/shadow", `fs.readFileSync("/etc/shadow")`, { error: "ENOENT" }],
+  ["there is no /sys", `fs.readdirSync("/sys")`, { error: "ENOENT" }],
+  ["the root cannot be written", `fs.writeFileSync("/x", "")`, { error: "EROFS" }],
+  ["/etc cannot be written", `fs.writeFileSync("/etc/hosts", "")`, { error: "EROFS" }],
+  ["/dev cannot be written", `fs.writeFileSync("/dev/x", "")`, { error: "EROFS" }],
+  ["/tmp can be written", `(fs.writeFileSync("/tmp/x", "yes"), fs.readFileSync("/tmp/x", "utf8"))`, "yes"],
+  ["/tmp is full by bytes in time", `fs.writeFileSync("/tmp/x", Buffer.alloc(32 << 20))`, { error: "ENOSPC" }],
+  [
+    "/tmp is full by files in time",
+    `(() => { for (let i = 0; i < 5000; i++) fs.writeFileSync("/tmp/" + i, ""); })()`,
+    { error: "ENOSPC" },
+  ],
+  ["it sees itself alone", `fs.readdirSync("/proc").filter((name) => /^\\d+$/.test(name))`, ["1"]],
+  ["proc shows nothing of the kernel", `fs.readdirSync("/proc").sort()`, ["1", "self", "thread-self"]],
+  ["the kernel's log and memory are absent", `fs.openSync("/proc/kcore")`, { error: "ENOENT" }],
+  ["no program can be started", `childProcess.spawnSync("/proc/self/exe", ["-e", "0"]).error.code`, "EPERM"],
+  [
+    "a file cannot be made executable code",
+    `process.dlopen({ exports: {} }, "/tmp/none.node")`,
+    { error: "ERR_DLOPEN_FAILED" },
+  ],
+  [
+    "the host's users are unknown",
+    `[process.getuid(), process.getgid(), os.userInfo().username]`,
+    [1000, 1000, "function"],
+  ],
+  ["it cannot become root", `process.setuid(0)`, { error: "EPERM" }],
+  ["the host's name is unknown", `os.hostname()`, "sandpiper"],
+  ["only loopback is there", `once(net.connect(80, "198.51.100.1"), "connect")`, { error: "ENETUNREACH" }],
+  ["link-local is unreachable", `once(net.connect(80, "169.254.169.254"), "connect")`, { error: "ENETUNREACH" }],
+  ["the host's services are unreachable", `once(net.connect(6379, "127.0.0.1"), "connect")`, { error: "ECONNREFUSED" }],
+  ["names cannot be looked up", `fetch("http://example.com").catch((e) => e.cause.code)`, "ENOTFOUND"],
+  [
+    "loopback works within",
+    `(async () => { const server = net.createServer((c) => c.end("hi")).listen(0, "127.0.0.1"); await once(server, "listening");
+      const [data] = await once(net.connect(server.address().port, "127.0.0.1"), "data"); server.close(); return data.toString(); })()`,
+    "hi",
+  ],
+  [
+    "abstract sockets of the host are not there",
+    `once(net.connect("\\0sandpiper-ids-1700000"), "connect")`,
+    { error: "ECONNREFUSED" },
+  ],
+  ["process 1 is itself, and init of the host is out of reach", `process.kill(2, 0)`, { error: "ESRCH" }],
+];
+
+for (const [what, expression, expected] of ATTEMPTS)
+  test(what, async () => {
+    assert.deepEqual(await SandboxClient.evaluate(launcher, expression), expected);
+  });
+
+test("its environment has nothing of the host's", async () => {
+  process.env.SANDPIPER_CANARY = "canary-5d1c";
+  const seen = (await SandboxClient.evaluate(launcher, "process.env")) as Record<string, string>;
+  delete process.env.SANDPIPER_CANARY;
+  assert.deepEqual(
+    Object.keys(seen).filter((name) => /PATH|USER|CANARY|SHELL/.test(name)),
+    [],
+  );
+});
+
+test("its memory has nothing of the worker's environment", async () => {
+  process.env.SANDPIPER_CANARY = "canary-in-the-environment-of-the-worker";
+  const own = await openTestLauncher();
+  await using client = await SandboxClient.blank(own);
+  const { pid } = client.sandbox;
+  assert.equal(readMemory(pid).includes(Buffer.from("canary-in-the-environment")), false);
+  delete process.env.SANDPIPER_CANARY;
+  await client[Symbol.asyncDispose]();
+  await own.close();
+});
+
+/** All readable memory of a process that is no file, as root reads it. */
+function readMemory(pid: number): Buffer {
+  const memory = [];
+  const maps = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n");
+  const file = openSync(`/proc/${pid}/mem`, "r");
+  for (const line of maps) {
+    const [, from, to, mode, inode] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ (\d+)/.exec(line) ?? [];
+    if (!from || !to || !mode?.startsWith("r") || inode !== "0" || line.includes("[v")) continue;
+    const piece = Buffer.alloc(Math.min(Number.parseInt(to, 16) - Number.parseInt(from, 16), 64 << 20));
+    try {
+      memory.push(piece.subarray(0, readSync(file, piece, 0, piece.length, Number.parseInt(from, 16))));
+    } catch {
+      // A page that was never touched has nothing to read.
+    }
+  }
+  closeSync(file);
+  return Buffer.concat(memory);
+}
