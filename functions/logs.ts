@@ -86,6 +86,8 @@ export async function recordInvocation(redis: Redis, record: InvocationRecord): 
  */
 export async function appendLogs(redis: Redis, ref: FunctionRef, records: readonly LogRecord[]): Promise<void> {
   if (records.length === 0) return;
+  // A pipeline knows the scripts that were defined before it was made, and a record may join this one.
+  defineRecord(redis);
   const key = streamKey(ref);
   const added = records.map((record) =>
     inTick(redis, (pipeline) =>
