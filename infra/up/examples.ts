@@ -15,7 +15,7 @@ export interface Gateway {
 const CALL_TIMEOUT_MS = 60_000;
 /** The example that is called, and what it must answer. */
 export const HELLO_PATH = "/fn/main/hello?name=Sandpiper";
-const HELLO_ANSWER = /hello,? sandpiper/i;
+const HELLO_ANSWER = "Hello, Sandpiper!";
 const MAX_SHOWN = 500;
 
 /** Names of the examples: every directory with a configuration in it. */
@@ -77,7 +77,7 @@ export async function callHello(gatewayUrl: string, signal: AbortSignal): Promis
       cause: error,
     });
   }
-  if (status === 200 && HELLO_ANSWER.test(answer)) return answer.slice(0, MAX_SHOWN);
+  if (status === 200 && answer === HELLO_ANSWER) return answer.slice(0, MAX_SHOWN);
   throw new UpError(
     `the example at ${url} gave a wrong answer, with status ${status}:\n  ${JSON.stringify(answer.slice(0, MAX_SHOWN))}`,
     "npx sandpiper logs hello shows what it logged; npx sandpiper doctor shows what this machine lacks",
