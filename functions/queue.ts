@@ -5,7 +5,8 @@
  * worker takes only what it has room for and puts the rest back at the head. A job is never tried twice: when its worker
  * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
  */
-import { type Job, Queue, QueueEvents, Worker } from "bullmq";
+import { setTimeout } from "node:timers/promises";
+import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
 import type { BuildRequest, BuildResult } from "./build.ts";
@@ -25,6 +26,8 @@ const RENEW_MS = 1_000;
 const STALLED_CHECK_MS = 1_000;
 /** How long one wait for a job lasts before BullMQ asks again. */
 const BLOCK_SECONDS = 5;
+/** How many jobs are remembered as done although that could not be said. */
+const MAX_UNSAID = 1_000;
 /** How long closing waits for Redis, which may be away. */
 const CLOSE_REDIS_MS = 3_000;
 
@@ -118,6 +121,8 @@ export class InvocationWorker {
   /** Lock tokens of the jobs that this worker owns, by job. */
   readonly #owned = new Map<string, string>();
   readonly #unfinished = new Set<Promise<void>>();
+  /** Jobs that are done, but whose lock was lost before that could be said: they come once more. */
+  readonly #unsaid = new Set<string>();
   #renewal: NodeJS.Timeout | undefined;
   #loop: Promise<void> = Promise.resolve();
   #closing = false;
@@ -207,7 +212,7 @@ export class InvocationWorker {
     this.#owned.set(id, token);
     // Redis was away for longer than the lock: the calls still run here, now under the new lock.
     if (ownAlready) return;
-    const finished = this.#finish(job, this.#workOn(job));
+    const finished = this.#finish(job, this.#unsaid.delete(id) ? Promise.resolve() : this.#workOn(job));
     this.#unfinished.add(finished);
     void finished.finally(() => this.#unfinished.delete(finished));
   }
@@ -239,10 +244,15 @@ export class InvocationWorker {
 
   async #finish(job: Job<CallsJob>, work: Promise<void>): Promise<void> {
     await work.catch((error) => this.#report(error));
-    const token = this.#owned.get(job.id ?? "") ?? "";
-    this.#owned.delete(job.id ?? "");
-    // When its lock was lost meanwhile the job is another worker's to finish.
-    await job.moveToCompleted(null, token, false).catch((error) => this.#report(error));
+    const id = job.id ?? "";
+    const token = this.#owned.get(id) ?? "";
+    this.#owned.delete(id);
+    try {
+      await job.moveToCompleted(null, token, false);
+    } catch (error) {
+      if (this.#unsaid.size < MAX_UNSAID) this.#unsaid.add(id);
+      this.#report(error);
+    }
   }
 
   async #renewLocks(): Promise<void> {
@@ -259,23 +269,25 @@ export class InvocationWorker {
 /** How long a build may take, and wait for a worker, together. */
 export const BUILD_LIMIT_MS = 120_000;
 
+const FIRST_POLL_MS = 10;
+const LAST_POLL_MS = 250;
+
 /** The gateway's end of builds. */
 export class BuildQueue {
   readonly #redis: Redis;
-  readonly #model: Redis;
   readonly #queue: Queue<BuildRequest, BuildResult>;
-  readonly #events: QueueEvents;
 
   constructor(redis: Redis) {
     this.#redis = connectionLike(redis, FAIL_FAST);
-    // A result must outlive its event for whoever asks a moment late.
+    // A result stays until whoever asked has seen it.
     const defaultJobOptions = { attempts: 1, removeOnComplete: { age: 60 }, removeOnFail: { age: 60 } };
-    this.#queue = new Queue(BUILDS, { connection: this.#redis, prefix: PREFIX, defaultJobOptions });
-    // BullMQ makes the connection that it waits on after the model of this one.
-    this.#model = connectionLike(redis, PATIENT);
-    this.#events = new QueueEvents(BUILDS, { connection: this.#model, prefix: PREFIX });
+    this.#queue = new Queue(BUILDS, { connection: this.#redis, prefix: PREFIX, defaultJobOptions, streams: NO_EVENTS });
     this.#queue.on("error", () => {});
-    this.#events.on("error", () => {});
+  }
+
+  /** Resolves when builds can be asked for for the first time. */
+  async ready(): Promise<void> {
+    await this.#queue.waitUntilReady();
   }
 
   /**
@@ -283,33 +295,30 @@ export class BuildQueue {
    * @throws SandpiperError BUILD_UNAVAILABLE when no worker did in `limitMs`, QUEUE_UNAVAILABLE when Redis is away.
    */
   async build(request: BuildRequest, limitMs = BUILD_LIMIT_MS): Promise<BuildResult> {
-    if (this.#redis.status !== "ready") throw new SandpiperError("QUEUE_UNAVAILABLE");
-    const away = Promise.withResolvers<never>();
-    const onClose = (): void => away.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
-    this.#redis.once("close", onClose);
     try {
-      return await Promise.race([away.promise, this.#buildNow(request, limitMs)]);
+      if (this.#redis.status !== "ready") throw new Error("The connection to Redis is lost.");
+      const { id = "" } = await this.#queue.add("build", request);
+      return await this.#result(id, Date.now() + limitMs);
     } catch (cause) {
-      throw cause instanceof SandpiperError ? cause : new SandpiperError("BUILD_UNAVAILABLE", { cause });
-    } finally {
-      this.#redis.off("close", onClose);
+      throw cause instanceof SandpiperError ? cause : new SandpiperError("QUEUE_UNAVAILABLE", { cause });
     }
   }
 
   async close(): Promise<void> {
-    await atMost(CLOSE_REDIS_MS, Promise.allSettled([this.#events.close(), this.#queue.close()]));
-    this.#model.disconnect();
     this.#redis.disconnect();
+    await this.#queue.close();
   }
 
-  async #buildNow(request: BuildRequest, limitMs: number): Promise<BuildResult> {
-    const job = await this.#queue.add("build", request);
-    try {
-      return await job.waitUntilFinished(this.#events, limitMs);
-    } catch (error) {
+  /** Asks again and again: builds are rare, and an answer that is asked for outlives any broken connection. */
+  async #result(id: string, deadlineMs: number): Promise<BuildResult> {
+    for (let delayMs = FIRST_POLL_MS; ; delayMs = Math.min(delayMs * 2, LAST_POLL_MS)) {
+      await setTimeout(delayMs);
+      const job = await this.#queue.getJob(id);
+      if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue;
+      if (job?.finishedOn === undefined && job && Date.now() < deadlineMs) continue;
       // Nobody waits for it any more. It cannot be removed while a worker has it, and ends by itself then.
-      await job.remove().catch(() => {});
-      throw error;
+      await job?.remove().catch(() => {});
+      throw new SandpiperError("BUILD_UNAVAILABLE", { details: { reason: job?.failedReason ?? "timed out" } });
     }
   }
 }

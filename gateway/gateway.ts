@@ -131,7 +131,7 @@ class Held {
 
   /** Resolves when replies can arrive and commands be sent. @throws Error when that takes too long. */
   async connected(): Promise<void> {
-    const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), whenReady(this.redis)]);
+    const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), this.#builds.ready(), whenReady(this.redis)]);
     await atMost(START_MS, ready);
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);

@@ -1,0 +1,19 @@
+/** A worker process that takes calls, says so, and never answers: it is there to be killed. */
+import { Redis } from "ioredis";
+import { InvocationWorker } from "../../functions/queue.ts";
+
+const [socket = "", room = "100"] = process.argv.slice(2);
+const redis = new Redis({ path: socket, maxRetriesPerRequest: null });
+let left = Number(room);
+const worker = new InvocationWorker(redis, {
+  room: () => left,
+  run({ id }) {
+    left--;
+    process.send?.({ running: id });
+    return new Promise(() => {});
+  },
+  async lost() {},
+});
+worker.start();
+process.send?.({ started: true });
+process.on("disconnect", () => process.exit());
