@@ -23,8 +23,8 @@ export async function invoke(parts: Parts, invocation: Invocation): Promise<void
     await running.idle;
   } catch (error) {
     const failure = CallFailure.from(error);
-    if (answer.outcome !== null) log.say("warn", `After its reply: ${failure.message}`);
-    else await trail.step("respond", (step) => answer.fail(failure, step));
+    if (answer.outcome === "ok") log.say("warn", `After its reply: ${failure.message}`);
+    if (answer.outcome === null) await trail.step("respond", (step) => answer.fail(failure, step));
   }
   giveBack(lease);
   log.flush();

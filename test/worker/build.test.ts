@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { TestWorker } from "../helpers/worker.ts";
+
+let test: TestWorker;
+before(async () => {
+  test = await TestWorker.start();
+});
+after(() => test.stop());
+
+/** The message of a build that must fail. */
+async function refusal(files: Record<string, string>, entry?: string): Promise<string> {
+  const result = await test.build(files, entry);
+  assert.equal(result.ok, false, "the build was not refused");
+  return result.ok ? "" : result.message;
+}
+
+describe("building a bundle", () => {
+  it("bundles TypeScript, JSX, JSON, text, binary files and packages of npm", async () => {
+    await test.deploy(
+      "all",
+      {
+        "src/index.tsx": `
+          import { shout } from "shouting";
+          import facts from "./facts.json";
+          import poem from "./poem.txt";
+          import bytes from "./data.bin";
+          enum Kind { One = 1 }
+          export default () => Response.json([shout("hi"), facts.a, poem, [...bytes], <b>x</b>, Kind.One]);`,
+        "src/facts.json": `{"a": 7}`,
+        "src/poem.txt": "roses\n",
+        "src/data.bin": Buffer.from([0, 255, 128]),
+        "node_modules/shouting/package.json": `{"name": "shouting", "main": "./lib.js"}`,
+        "node_modules/react/package.json": `{"name": "react", "exports": {"./jsx-runtime": "./jsx.js"}}`,
+        "node_modules/react/jsx.js": `export const jsx = (tag, { children }) => "<" + tag + ">" + children + "</" + tag + ">";`,
+        "node_modules/shouting/lib.js": `exports.shout = (text) => text.toUpperCase();`,
+      },
+      { entry: "src/index.tsx" },
+    );
+    const { text } = await test.call("all");
+    assert.deepEqual(JSON.parse(text), ["HI", 7, "roses\n", [0, 255, 128], "<b>x</b>", 1]);
+  });
+
+  it("lets a thrown error show the tenant's own file and line", async () => {
+    await test.deploy("throws", {
+      "index.ts": `import { fail } from "./lib/deep.ts";\nexport default () => fail();`,
+      "lib/deep.ts": `type A = string;\n\nexport function fail(): never {\n  throw new Error("from the deep");\n}`,
+    });
+    const { id } = await test.call("throws");
+    const [record] = await test.logs("throws", id);
+    assert.match(record?.text ?? "", /from the deep[\s\S]*lib\/deep\.ts:4:9[\s\S]*index\.ts:2:/);
+    assert.doesNotMatch(record?.text ?? "", /\/function\/|main\//);
+  });
+
+  it("shows a mistake with its file, its line and the source line", async () => {
+    const message = await refusal({ "index.ts": `import "./lib.ts";`, "lib.ts": `let a = 1;\nlet b = = 2;\n` });
+    assert.match(message, /lib\.ts:2:8:/);
+    assert.match(message, /let b = = 2;/);
+    assert.match(message, /Unexpected "="/);
+  });
+
+  it("passes warnings on without the platform's own analysis", async () => {
+    const result = await test.build({ "index.ts": `export default (a: number) => a === NaN;` });
+    assert.ok(result.ok);
+    assert.equal(result.warnings.length, 1);
+    assert.match(result.warnings[0] ?? "", /index\.ts:1:[\s\S]*a === NaN/);
+    assert.doesNotMatch(result.warnings[0] ?? "", /100\.0%/);
+  });
+
+  it("says that the entry is missing", async () => {
+    assert.match(await refusal({ "index.ts": "" }, "main.ts"), /"main\.ts" is not among the uploaded files/);
+  });
+
+  it("takes an entry that looks like an option for a file", async () => {
+    const result = await test.build({ "--version": "export default 1;" }, "--version");
+    assert.equal(result.ok, true);
+  });
+
+  it("builds the same input once, and builds again when the store has lost it", async () => {
+    const files = { "index.ts": `export default () => new Response("${Math.random()}");` };
+    const first = await test.build(files);
+    assert.deepEqual(await test.build(files), first);
+    assert.ok(first.ok);
+    const redis = test.redis.connect();
+    const keys = await redis.keys("sp:build:*");
+    const stored = await Promise.all(keys.map((key) => redis.get(key)));
+    assert.equal(stored.filter((text) => text?.includes(first.bundle)).length, 1);
+    await test.forget(first.bundle);
+    assert.deepEqual(await test.build(files), first);
+    assert.ok(await test.artifacts.has(first.bundle));
+  });
+
+  it("ends a bundler that would need too much, and says so", async () => {
+    const huge = `export default "${"x".repeat(30 * 1024 * 1024)}";`;
+    const copies = Array.from({ length: 2 }, (_, index) => [`big${index}.js`, huge] as const);
+    const entry = `${copies.map(([path], index) => `import b${index} from "./${path}";`).join("\n")}
+      export default () => new Response(b0 + b1);`;
+    const message = await refusal({ "index.ts": entry, ...Object.fromEntries(copies) });
+    assert.match(message, /larger than the limit|needed more than|takes too long/);
+  });
+});
+
+describe("imports that lead outside the uploaded files", () => {
+  const cases: [name: string, files: Record<string, string>][] = [
+    ["an absolute path", { "index.ts": `import "/etc/passwd";` }],
+    ["a path of the host that exists", { "index.ts": `import "${import.meta.filename}";` }],
+    ["dots", { "index.ts": `import "../../../../../../etc/shadow";` }],
+    [
+      "a text of the sandbox's own",
+      { "index.ts": `import t from "/etc/hosts" with { type: "text" }; export default t;` },
+    ],
+    [
+      "bytes of /proc",
+      { "index.ts": `import t from "/proc/self/mountinfo" with { type: "bytes" }; export default t;` },
+    ],
+    ["tsconfig extends", { "index.ts": "export default 1;", "tsconfig.json": `{"extends": "/proc/self/mountinfo"}` }],
+    [
+      "tsconfig paths",
+      {
+        "index.ts": `import "secret";`,
+        "tsconfig.json": `{"compilerOptions": {"paths": {"secret": ["/etc/hosts"]}}}`,
+      },
+    ],
+    [
+      "a package's main",
+      {
+        "index.ts": `import "evil";`,
+        "node_modules/evil/package.json": `{"main": "../../../etc/hosts"}`,
+      },
+    ],
+  ];
+  for (const [name, files] of cases) {
+    it(`finds nothing by ${name}, and tells nothing of the host`, async () => {
+      const message = await refusal(files);
+      assert.doesNotMatch(message, /root:|localhost|sandpiper-build|node_modules\/@esbuild|\btmpfs\b|ext4/);
+    });
+  }
+});
