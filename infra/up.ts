@@ -3,6 +3,7 @@
  * keeps them running, deploys the examples, calls one and says what to do next. Ctrl-C drains and leaves nothing behind.
  */
 import { join } from "node:path";
+import { loadConfig } from "./config.ts";
 import { ConfigError } from "./environment.ts";
 import { HELP, parseUpArgs, type UpArgs } from "./up/args.ts";
 import { checkMachine, checkPort } from "./up/checks.ts";
@@ -15,8 +16,11 @@ import { listenForEnd } from "./up/signals.ts";
 import { createSteps, type Steps } from "./up/steps.ts";
 import { summary } from "./up/summary.ts";
 
+const DEFAULT_DATA_DIR = join(ROOT, ".sandpiper");
+
 async function main(): Promise<number> {
-  const args = parseUpArgs(process.argv.slice(2), process.cwd(), join(ROOT, ".sandpiper"));
+  const { host, port, dataDir } = loadConfig({ SANDPIPER_DATA_DIR: DEFAULT_DATA_DIR, ...process.env });
+  const args = parseUpArgs(process.argv.slice(2), process.cwd(), { host, port, dataDir });
   if (args.help) {
     process.stdout.write(HELP);
     return 0;
@@ -68,7 +72,8 @@ async function start(
     () => callHello(url, signal),
     (text) => JSON.stringify(text),
   );
-  process.stdout.write(summary({ url, apiKeyFile, once: args.once, cwd: process.cwd(), examples, answer }));
+  const found = args.dataDir === DEFAULT_DATA_DIR;
+  process.stdout.write(summary({ url, apiKeyFile, found, once: args.once, cwd: process.cwd(), examples, answer }));
 }
 
 function report(error: unknown): number {

@@ -15,15 +15,18 @@ export interface UpArgs {
   dataDir: string;
 }
 
+/** What holds for options that are not given. */
+export type UpDefaults = Pick<UpArgs, "host" | "port" | "dataDir">;
+
 export const HELP = `Starts Sandpiper on this machine: Redis, gateway, workers, and the examples.
 
 Usage: npm start -- [options]
 
   --once         start, deploy, call one example, stop; exits 0 if the answer was right
   --workers N    worker processes (default 1)
-  --port N       port of the gateway (default 8787; 0 takes any free one)
-  --host ADDRESS address that the gateway listens on (default 127.0.0.1)
-  --data DIR     where keys, bundles and Redis's file are kept (default .sandpiper in the checkout)
+  --port N       port of the gateway (default SANDPIPER_PORT or 8787; 0 takes any free one)
+  --host ADDRESS address that the gateway listens on (default SANDPIPER_HOST or 127.0.0.1)
+  --data DIR     where keys, bundles and Redis's file are kept (default SANDPIPER_DATA_DIR, or .sandpiper in the checkout)
   --help         show this
 
 With REDIS_URL set, that Redis is used and none is started.
@@ -37,7 +40,7 @@ const MAX_WORKERS = 64;
  * @param base directory that a relative `--data` is relative to.
  * @throws UpError naming the option that is wrong.
  */
-export function parseUpArgs(argv: readonly string[], base: string, defaultDataDir: string): UpArgs {
+export function parseUpArgs(argv: readonly string[], base: string, defaults: UpDefaults): UpArgs {
   const values = parseOptions(argv);
   if (values.data === "") throw usage("--data must name a directory");
   if (values.host === "") throw usage("--host must be an address");
@@ -45,9 +48,9 @@ export function parseUpArgs(argv: readonly string[], base: string, defaultDataDi
     help: values.help ?? false,
     once: values.once ?? false,
     workers: wholeNumber("--workers", values.workers ?? "1", 1, MAX_WORKERS),
-    host: values.host ?? "127.0.0.1",
-    port: wholeNumber("--port", values.port ?? "8787", 0, 65_535),
-    dataDir: values.data === undefined ? defaultDataDir : resolve(base, values.data),
+    host: values.host ?? defaults.host,
+    port: wholeNumber("--port", values.port ?? String(defaults.port), 0, 65_535),
+    dataDir: values.data === undefined ? defaults.dataDir : resolve(base, values.data),
   };
 }
 

@@ -5,6 +5,8 @@ import { HELLO_PATH } from "./examples.ts";
 export interface Running {
   url: string;
   apiKeyFile: string;
+  /** The CLI finds this Sandpiper by itself; it does for the default data directory. */
+  found: boolean;
   /** It ends by itself, now. */
   once: boolean;
   /** The working directory: paths below it are shown relative to it. */
@@ -17,7 +19,7 @@ export interface Running {
 
 /** Text for a person: where everything is, a line that can be pasted, and what to type next. */
 export function summary(running: Running): string {
-  const { url, apiKeyFile, once, cwd, examples, answer } = running;
+  const { url, apiKeyFile, found, once, cwd, examples, answer } = running;
   const width = Math.max(...examples.map(([name]) => name.length));
   const keyFile = shorter(apiKeyFile, cwd);
   return `
@@ -36,7 +38,7 @@ It answered just now: ${answer.split("\n")[0]}
 
 Next, in another terminal:
 
-  npx sandpiper init hi && npx sandpiper deploy hi
+${found ? "" : `  export SANDPIPER_URL=${url} SANDPIPER_API_KEY="$(cat ${shellQuote(keyFile)})"\n`}  npx sandpiper init hi && npx sandpiper deploy hi
   npx sandpiper invoke hi --trace
   curl -H "authorization: Bearer $(cat ${shellQuote(keyFile)})" ${shellQuote(`${url}/v1/functions`)}
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseUpArgs } from "../../../infra/up/args.ts";
 import { UpError } from "../../../infra/up/failure.ts";
 
-const parse = (...argv: string[]) => parseUpArgs(argv, "/here", "/default");
+const parse = (...argv: string[]) => parseUpArgs(argv, "/here", { host: "127.0.0.1", port: 8787, dataDir: "/default" });
 
 test("defaults", () => {
   assert.deepEqual(parse(), {
