@@ -12,6 +12,8 @@ export interface WorkerInfo {
   /** Calls that it runs now, and how many more it would take. */
   running: number;
   room: number;
+  /** Its sandboxes, counted by what they do. */
+  pool?: Readonly<Record<string, number>>;
 }
 
 /** How long a worker counts as alive after its last beat. */
