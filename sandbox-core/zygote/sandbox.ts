@@ -22,9 +22,9 @@ export class LaunchedSandbox implements Sandbox {
   readonly #meter: Meter;
   readonly #kill: () => void;
   readonly #settle: (exit: SandboxExit) => void;
-  #oomKills = 0;
+  /** The figures at its end. */
+  #last: SandboxUsage | undefined;
   #reason: string | undefined;
-  #ended = false;
 
   constructor({ id, pid, hostUid, sockets, meter, kill }: SandboxParts) {
     this.id = id;
@@ -54,20 +54,19 @@ export class LaunchedSandbox implements Sandbox {
   }
 
   usage(): SandboxUsage {
-    return { ...this.#meter.read(), oomKills: this.#oomKills };
+    return this.#last ?? { ...this.#meter.read(), oomKills: 0 };
   }
 
   kill(reason: string): void {
-    if (this.#ended) return;
+    if (this.#last) return;
     this.#reason ??= reason;
     this.#kill();
   }
 
   /** What the launcher calls once everything of the sandbox is gone. */
   end(exit: SandboxExit): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#oomKills = exit.usage.oomKills;
+    if (this.#last) return;
+    this.#last = exit.usage;
     this.#meter.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);
     this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });

@@ -1,0 +1,170 @@
+/** The life of launchers and sandboxes: how they end, what they tell of it, and that nothing is left. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { after, before, test } from "node:test";
+import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
+import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { SandboxError } from "../../../sandbox-core/error.ts";
+import { programBinds } from "../../../sandbox-core/launchers.ts";
+import { runProgram } from "../../../sandbox-core/program.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+
+const MEBIBYTE = 1024 * 1024;
+const cgroups = detectCgroups();
+
+let launcher: ZygoteLauncher;
+before(async () => {
+  launcher = await openTestLauncher();
+});
+after(() => launcher.close());
+
+test("forks are what this machine launches", () => assert.equal(launcher.kind, "fork"));
+
+test("a kill ends a sandbox, with the reason and its use", async () => {
+  await using client = await SandboxClient.blank(launcher);
+  client.sandbox.kill("because");
+  const exit = await client.sandbox.exited;
+  assert.deepEqual([exit.code, exit.signal, exit.reason], [null, 9, "because"]);
+  assert.ok(exit.usage.cpuMs > 0 && exit.usage.peakMemoryBytes > 0);
+  client.sandbox.kill("again");
+  assert.equal(client.sandbox.usage().peakMemoryBytes, exit.usage.peakMemoryBytes);
+});
+
+test("an exit code comes through", async () => {
+  await using client = await SandboxClient.with(launcher, evaluating("process.exit(7)"));
+  client.request();
+  assert.equal((await client.sandbox.exited).code, 7);
+});
+
+test("memory beyond the limit is an out-of-memory kill by the cgroup's own counter", async () => {
+  const bomb = "(() => { const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1)); })()";
+  await using client = await SandboxClient.with(launcher, evaluating(bomb));
+  client.request();
+  const { usage, signal } = await client.sandbox.exited;
+  assert.equal(signal, 9);
+  assert.ok(usage.oomKills >= 1);
+  assert.ok(usage.peakMemoryBytes <= LIMITS.memoryBytes);
+});
+
+test("a full JavaScript heap ends in V8's own words", async () => {
+  const bomb = "(() => { const all = []; for (;;) all.push({ all: [all.length] }); })()";
+  await using client = await SandboxClient.with(launcher, evaluating(bomb), {
+    limits: { memoryBytes: 512 * MEBIBYTE },
+  });
+  client.request();
+  const { usage, code } = await client.sandbox.exited;
+  assert.equal(usage.oomKills, 0);
+  assert.notEqual(code, 0);
+  assert.match(client.lastWords, /JavaScript heap out of memory/);
+});
+
+test("processes and threads are bounded by the pids controller", async () => {
+  const spawn = `childProcess.spawnSync("/none").error.code`;
+  await using roomy = await SandboxClient.with(launcher, evaluating(spawn));
+  assert.equal(await roomy.text(), '"EPERM"');
+  await using full = await SandboxClient.with(launcher, evaluating(spawn), { limits: { pids: 1 } });
+  assert.equal(await full.text(), '"EAGAIN"');
+});
+
+test("a sandbox whose limits the kernel refuses is not made, and leaves nothing", async () => {
+  await assert.rejects(launcher.launch({ ...LIMITS, pids: -5 }), SandboxError);
+  await assert.rejects(launcher.launch({ ...LIMITS, tmpInodes: "1,nonsense" as unknown as number }), /mount\(tmp, .*\) failed/);
+  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+});
+
+test("ids are given back: more sandboxes one after the other than a block has ids", { timeout: 120_000 }, async () => {
+  const seen = new Set<number>();
+  for (let round = 0; round < 8; round++)
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        await using client = await SandboxClient.blank(launcher);
+        assert.equal(
+          readFileSync(`/proc/${client.sandbox.pid}/status`, "utf8").includes(`${client.sandbox.hostUid}`),
+          true,
+        );
+        seen.add(client.sandbox.hostUid);
+      }),
+    );
+  assert.equal(seen.size, 64);
+  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+});
+
+test("when the zygote is killed its sandboxes end, and the next launch has a new one", async () => {
+  const own = await openTestLauncher();
+  const client = await SandboxClient.blank(own);
+  const dead = await own.zygotePid();
+  const group = ownerGroup(dead);
+  process.kill(dead, "SIGKILL");
+  const exit = await client.sandbox.exited;
+  assert.match(exit.reason ?? "", /zygote died/);
+  assert.throws(() => process.kill(client.sandbox.pid, 0), { code: "ESRCH" });
+  await using next = await SandboxClient.blank(own);
+  assert.notEqual(await own.zygotePid(), dead);
+  assert.ok(next.sandbox.pid);
+  await next[Symbol.asyncDispose]();
+  assert.deepEqual(cgroups.children(group), []);
+  await own.close();
+});
+
+test("close ends everything: sandboxes, zygote, groups and directories", async () => {
+  const before = readdirSync(tmpdir()).filter((name) => name.startsWith("sandpiper-"));
+  const own = await openTestLauncher();
+  const client = await SandboxClient.blank(own);
+  const group = ownerGroup(await own.zygotePid());
+  const pid = await own.zygotePid();
+  await own.close();
+  await client.sandbox.exited;
+  for (const gone of [pid, client.sandbox.pid]) assert.throws(() => process.kill(gone, 0), { code: "ESRCH" });
+  assert.deepEqual(cgroups.members(group), []);
+  assert.deepEqual(
+    readdirSync(tmpdir()).filter((name) => name.startsWith("sandpiper-")),
+    before,
+  );
+  await assert.rejects(own.launch(LIMITS), SandboxError);
+});
+
+test("the exec launcher runs the same runtime in a process of its own, behind the same walls", async () => {
+  const exec = await openTestLauncher({ kind: "exec" });
+  assert.equal(exec.kind, "exec");
+  const limits = { memoryBytes: 256 * MEBIBYTE };
+  await using client = await SandboxClient.with(exec, evaluating(`[process.pid, fs.existsSync("/etc/shadow")]`), {
+    limits,
+  });
+  assert.deepEqual(JSON.parse(await client.text()), [1, false]);
+  const status = readFileSync(`/proc/${client.sandbox.pid}/status`, "utf8");
+  assert.match(status, /CapBnd:\t0{16}\n/);
+  assert.match(status, /Seccomp:\t2\n/);
+  await client[Symbol.asyncDispose]();
+  await exec.close();
+});
+
+test("a program runs with what it binds and nothing else", async () => {
+  const libraries = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"];
+  const run = (argv: string[]) =>
+    runProgram(launcher, {
+      program: { argv, env: { GREETING: "hi" }, binds: programBinds("/usr/bin/env", libraries), workingDirectory: "/" },
+      limits: LIMITS,
+      timeoutMs: 5_000,
+      maxOutputBytes: 1_000,
+    });
+  const { code, stdout, stderr } = await run(["/usr/bin/env"]);
+  assert.deepEqual([code, stdout.toString(), stderr.toString()], [0, "GREETING=hi\n", ""]);
+  assert.match((await run(["/usr/bin/env", "/bin/sh"])).stderr.toString(), /No such file/);
+});
+
+test("a program that does not end, or does not stop writing, is ended", async () => {
+  const libraries = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"];
+  const run = (binary: string, argv: string[], timeoutMs: number) =>
+    runProgram(launcher, {
+      program: { argv: [binary, ...argv], env: {}, binds: programBinds(binary, libraries), workingDirectory: "/" },
+      limits: LIMITS,
+      timeoutMs,
+      maxOutputBytes: 10_000,
+    });
+  assert.equal((await run("/usr/bin/sleep", ["60"], 100)).ended, "timeout");
+  const flood = await run("/usr/bin/yes", [], 30_000);
+  assert.equal(flood.ended, "output limit");
+  assert.ok(flood.stdout.length <= 10_000);
+});
