@@ -67,11 +67,19 @@ function readMetafile(directory: string, metafile: Metafile): Omit<BundleInputs,
   return { entry, files, imports };
 }
 
-/** The file behind an input's name, or null for one that is none, such as a data URL. */
+/**
+ * The file behind an input's name, or null for one that is none, such as a data URL.
+ * @throws CliError when there is no such file: esbuild writes a backslash in a file's name as a slash.
+ */
 function fileOf(directory: string, name: string): string | null {
   const path = name.replace(/^\(disabled\):/, "");
+  if (path === "" || /^<|^[a-z-]+:/.test(path)) return null;
   const file = isAbsolute(path) ? path : resolve(directory, path);
-  return path !== "" && existsSync(file) ? file : null;
+  if (existsSync(file)) return file;
+  throw new CliError("config", `the file that esbuild calls ${JSON.stringify(path)} cannot be uploaded`, {
+    code: "BAD_SOURCE_PATH",
+    hint: "rename it if it has a backslash in its name; a file inside an archive (Yarn's zip) must be unpacked",
+  });
 }
 
 async function buildError(directory: string, errors: Message[], format: FormatOptions): Promise<CliError> {

@@ -12,5 +12,5 @@ export function optionsOf<Options>(command: Command): Options & ConnectionOption
 
 /** @throws CliError when no gateway is known; see findConnection. */
 export async function gatewayOf(io: Io, command: Command): Promise<Gateway> {
-  return new Gateway(await findConnection(io, optionsOf(command)));
+  return new Gateway(await findConnection(io, optionsOf(command)), io.interrupted);
 }

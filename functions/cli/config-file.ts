@@ -28,9 +28,9 @@ export async function loadConfig(directory: string, cwd: string): Promise<Loaded
 
   const syntaxErrors: ParseError[] = [];
   const root = parseTree(text, syntaxErrors, { allowTrailingComma: true });
+  if (!root) throw fail([{ offset: 0, length: 1, message: 'the file is empty: it needs at least { "name": "..." }' }]);
   const syntaxProblem = syntaxErrors[0];
   if (syntaxProblem) throw fail([{ ...syntaxProblem, message: SYNTAX_MESSAGES[syntaxProblem.error] ?? "not JSON" }]);
-  if (!root) throw fail([{ offset: 0, length: 1, message: 'the file is empty: it needs at least { "name": "..." }' }]);
 
   const keyProblems: Problem[] = [];
   const value = treeValue(root, keyProblems);

@@ -32,12 +32,16 @@ const API_KEY = /^sp_[A-Za-z0-9]+_[A-Za-z0-9_-]+$/;
  * was found beside it.
  * @throws CliError of kind `unavailable` (no gateway known), `auth` (no key) or `usage`.
  */
-export async function findConnection(io: Io, options: ConnectionOptions): Promise<Connection> {
+export async function findConnection(
+  io: Pick<Io, "env" | "cwd">,
+  options: ConnectionOptions,
+  checkout: string = PACKAGE_ROOT,
+): Promise<Connection> {
   const url = options.url ?? io.env.SANDPIPER_URL;
   const key = await givenKey(io, options);
   if (url && key) return { url: checkedUrl(url), apiKey: key, source: "the flags and environment" };
 
-  const file = await findConnectionFile(io.cwd);
+  const file = await findConnectionFile(io.cwd, checkout);
   const found = file === null ? null : await readConnectionFile(file);
   if (url) {
     if (found && new URL(found.url).origin === new URL(checkedUrl(url)).origin)
@@ -64,7 +68,7 @@ export async function findConnection(io: Io, options: ConnectionOptions): Promis
   );
 }
 
-async function givenKey(io: Io, options: ConnectionOptions): Promise<string | null> {
+async function givenKey(io: Pick<Io, "env" | "cwd">, options: ConnectionOptions): Promise<string | null> {
   if (options.apiKeyFile !== undefined) return await readKeyFile(resolve(io.cwd, options.apiKeyFile));
   const key = io.env.SANDPIPER_API_KEY?.trim();
   if (!key) return null;
@@ -88,12 +92,12 @@ function checkedUrl(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
-async function findConnectionFile(cwd: string): Promise<string | null> {
+async function findConnectionFile(cwd: string, checkout: string): Promise<string | null> {
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
     if (await exists(join(directory, CONNECTION_FILE))) return join(directory, CONNECTION_FILE);
     if (directory === dirname(directory)) break;
   }
-  const own = join(PACKAGE_ROOT, CONNECTION_FILE);
+  const own = join(checkout, CONNECTION_FILE);
   return (await exists(own)) ? own : null;
 }
 

@@ -53,9 +53,12 @@ const errorBodySchema = z.object({
 
 export class Gateway {
   readonly connection: Connection;
+  readonly #interrupted: AbortSignal;
 
-  constructor(connection: Connection) {
+  /** @param interrupted ends every request when it aborts; they reject with its reason. */
+  constructor(connection: Connection, interrupted: AbortSignal) {
     this.connection = connection;
+    this.#interrupted = interrupted;
   }
 
   async whoami(): Promise<Whoami> {
@@ -90,8 +93,8 @@ export class Gateway {
     return spans;
   }
 
-  /** Log lines, oldest first; with `follow`, until the signal aborts. */
-  async *logs(name: string, query: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine, void, void> {
+  /** Log lines, oldest first; with `follow`, until the signal aborts: then it throws the signal's reason. */
+  async *logs(name: string, query: LogQuery, signal = this.#interrupted): AsyncGenerator<LogLine, void, void> {
     const parameters = new URLSearchParams();
     if (query.limit !== undefined) parameters.set("limit", String(query.limit));
     if (query.invocation !== undefined) parameters.set("invocation", query.invocation);
@@ -107,7 +110,7 @@ export class Gateway {
       // readline ends in silence when its input is destroyed.
       if (answer.body.errored) throw answer.body.errored;
     } catch (error) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       throw new CliError("unavailable", "the log broke off", { code: "ANSWER_BROKE_OFF", cause: error });
     } finally {
       answer.body.destroy();
@@ -123,7 +126,7 @@ export class Gateway {
     return await parsed(answer);
   }
 
-  #send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
+  #send(method: string, path: string, body?: unknown, signal = this.#interrupted): Promise<Answer> {
     return exchange({
       method,
       url: `${this.connection.url}${path}`,
@@ -133,7 +136,7 @@ export class Gateway {
         ...(body === undefined ? [] : ([["content-type", "application/json"]] satisfies [string, string][])),
       ],
       ...(body !== undefined && { body: Buffer.from(JSON.stringify(body)) }),
-      ...(signal && { signal }),
+      signal,
     });
   }
 }

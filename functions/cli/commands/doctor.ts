@@ -42,7 +42,7 @@ async function connectionChecks(io: Io, options: ConnectionOptions): Promise<Che
     const signal = AbortSignal.any([io.interrupted, AbortSignal.timeout(GATEWAY_WAIT_MS)]);
     const ready = await gatewayCheck(connection.url, signal);
     if (!ready.ok) return [ready];
-    const key = await new Gateway(connection).whoami().then(
+    const key = await new Gateway(connection, signal).whoami().then(
       ({ tenant, keyId }) => ({
         name: "api key",
         ok: true,

@@ -37,7 +37,7 @@ async function logs(io: Io, name: string, command: Command): Promise<void> {
     ...(limit !== undefined && { limit }),
   };
   try {
-    for await (const line of gateway.logs(name, query, io.interrupted)) {
+    for await (const line of gateway.logs(name, query)) {
       io.stdout.write(json ? `${JSON.stringify(line)}\n` : formatLogLine(line, io.stdout));
     }
   } catch (error) {

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { loadConfig } from "../../../functions/cli/config-file.ts";
 import { CliError } from "../../../functions/cli/failure.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
+const base = tempDir();
+const freshDir = () => mkdtempSync(join(base, "d-"));
+
 function load(text: string) {
-  const dir = tempDir();
+  const dir = freshDir();
   writeFileSync(join(dir, "sandpiper.jsonc"), text);
   return loadConfig(dir, dir);
 }
@@ -48,7 +51,8 @@ describe("sandpiper.jsonc", () => {
     );
     assert.match(message, /^sandpiper\.jsonc:2:9: "name" is not right: 1 to 63 of a-z/m);
     assert.match(message, /^sandpiper\.jsonc:3:14: .*one of 64, 128, 256, 512, 1024, 2048, not 100$/m);
-    assert.match(message, /^sandpiper\.jsonc:4:14: .*a whole number, not the string "1s"$/m);
+    assert.match(message, /^sandpiper\.jsonc:4:14: .*a number, not the string "1s"$/m);
+    assert.match(await messageFor('{"name": "a", "timeoutMs": 1.5}'), /it must be a whole number, not 1\.5$/m);
     assert.match(message, /^sandpiper\.jsonc:5:9: "a-b" cannot be a name in "env"$/m);
     assert.match(message, /^sandpiper\.jsonc:5:25: "env\.C" is not right: it must be a string, not 3$/m);
   });
@@ -77,7 +81,7 @@ describe("sandpiper.jsonc", () => {
   });
 
   it("tells a missing file from one that is too large", async () => {
-    const dir = tempDir();
+    const dir = freshDir();
     await assert.rejects(loadConfig(dir, dir), { code: "CONFIG_MISSING", message: "there is no sandpiper.jsonc" });
     await assert.rejects(load(`{"name": "a"}${" ".repeat(1024 * 1024)}`), { code: "CONFIG_TOO_LARGE" });
   });

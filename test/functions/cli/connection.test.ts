@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findConnection } from "../../../functions/cli/connection.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
+const base = tempDir();
+const freshDir = () => mkdtempSync(join(base, "d-"));
 const KEY = "sp_0123456789abcdef_secret-_secret";
 const OTHER_KEY = "sp_fedcba9876543210_other";
 const NOWHERE = "/nonexistent";
 
 /** A directory with a connection file in it, as a running Sandpiper leaves it. */
 function withConnection(url = "http://127.0.0.1:1234", apiKeyFile = "api-key", key = KEY): string {
-  const dir = tempDir();
+  const dir = freshDir();
   mkdirSync(join(dir, ".sandpiper"));
   writeFileSync(join(dir, ".sandpiper", "api-key"), `${key}\n`);
   writeFileSync(join(dir, ".sandpiper", "connection.json"), JSON.stringify({ url, apiKeyFile }));
@@ -37,7 +39,7 @@ describe("the gateway is found", () => {
     const cwd = withConnection();
     mkdirSync(join(cwd, "a/b"), { recursive: true });
     assert.partialDeepStrictEqual(await find(join(cwd, "a/b")), { url: "http://127.0.0.1:1234", apiKey: KEY });
-    assert.partialDeepStrictEqual(await find(tempDir(), {}, {}, cwd), { apiKey: KEY });
+    assert.partialDeepStrictEqual(await find(freshDir(), {}, {}, cwd), { apiKey: KEY });
   });
 
   it("with the file's key for the file's URL only", async () => {
@@ -50,7 +52,7 @@ describe("the gateway is found", () => {
 
 describe("what is not used as a connection", () => {
   it("is nothing at all: the error says what to do", async () => {
-    await assert.rejects(find(tempDir()), {
+    await assert.rejects(find(freshDir()), {
       code: "NO_CONNECTION",
       kind: "unavailable",
       hint: /npm start.*SANDPIPER_URL/,
