@@ -11,7 +11,7 @@ import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
 import { Blanks } from "./blanks.ts";
 import { type Box, Boxes } from "./boxes.ts";
 import { Capacity, type CapacityLimits } from "./capacity.ts";
-import type { Instance } from "./instance.ts";
+import { CALLS_PER_INSTANCE, type Instance } from "./instance.ts";
 import type { Launchers } from "./launchers.ts";
 import { type Lease, Loaded } from "./lease.ts";
 import { CallFailure } from "./outcome.ts";
@@ -115,7 +115,7 @@ export class Pool {
   get size(): number {
     const { maxSandboxes, memoryBudgetBytes } = this.#options.limits;
     const byMemory = Math.floor(memoryBudgetBytes / (this.#options.prewarmedMemoryMiB * MIB));
-    return Math.max(1, Math.min(maxSandboxes, byMemory));
+    return Math.max(1, Math.min(maxSandboxes, byMemory)) * CALLS_PER_INSTANCE;
   }
 
   snapshot(): PoolSnapshot {
