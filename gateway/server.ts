@@ -61,7 +61,9 @@ export function createGatewayServer(parts: ServerParts): Server {
 /** A host that URLs can be made of; a request without one is an HTTP/1.0 client's. */
 function hasUsableHost(request: IncomingMessage): boolean {
   const { host } = request.headers;
-  return host === undefined ? request.httpVersion === "1.0" : HOST.test(host);
+  if (host === undefined) return request.httpVersion === "1.0";
+  // Only the parser knows that 1.2.3.4.5 is no host and 99999 no port.
+  return HOST.test(host) && URL.canParse(`http://${host}/`);
 }
 
 function badHost(): SandpiperError {

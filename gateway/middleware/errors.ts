@@ -1,5 +1,6 @@
 /** Whatever a handler of the control API throws becomes an answer of the one shape. */
 import type { ErrorHandler, NotFoundHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { isRedisAway } from "../../functions/connections.ts";
 import { errorBody, SandpiperError } from "../../functions/errors.ts";
@@ -9,11 +10,21 @@ import { publicError } from "../error-reply.ts";
 /** @param onInternalError told of what nobody foresaw. */
 export function errors(onInternalError: (error: unknown, requestId: string) => void): ErrorHandler<Environment> {
   return (error, c) => {
-    const shown = isRedisAway(error) ? new SandpiperError("QUEUE_UNAVAILABLE", { cause: error }) : publicError(error);
+    const shown = translated(error);
     if (shown.code === "INTERNAL") onInternalError(error, c.var.requestId);
     if (shown.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer");
     return c.json(errorBody(shown, c.var.requestId), shown.status as ContentfulStatusCode);
   };
+}
+
+/** What libraries throw, in our own words. */
+function translated(error: Error): SandpiperError {
+  if (isRedisAway(error)) return new SandpiperError("QUEUE_UNAVAILABLE", { cause: error });
+  // hono's own refusals: a body that is no JSON, or says that it is something else.
+  if (error instanceof HTTPException && error.status < 500) {
+    return new SandpiperError("INVALID_REQUEST", { message: `${error.message}.`, cause: error });
+  }
+  return publicError(error);
 }
 
 const METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE"];

@@ -43,7 +43,7 @@ export class CallTrace {
   describe(invocation: Invocation): void {
     if (!this.#span.isRecording()) return;
     const { method, url } = invocation.request;
-    const { pathname, search, host } = URL.parse(url) ?? { pathname: "/", search: "", host: "" };
+    const { pathname, search, hostname, port, protocol } = new URL(url);
     this.#span.setAttributes({
       ...named(invocation),
       "faas.invocation_id": invocation.id,
@@ -51,8 +51,9 @@ export class CallTrace {
       "http.route": "/fn/{tenant}/{function}/*",
       "url.path": pathname,
       "url.query": search.slice(1),
-      "url.scheme": url.slice(0, url.indexOf(":")),
-      "server.address": host,
+      "url.scheme": protocol.slice(0, -1),
+      "server.address": hostname,
+      ...(port !== "" && { "server.port": Number(port) }),
       "client.address": invocation.request.remoteAddress,
     });
   }

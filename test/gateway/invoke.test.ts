@@ -368,6 +368,8 @@ describe("what is refused", () => {
       ["GET / HTTP/1.1\r\n\r\n", 400, "INVALID_REQUEST"],
       ["GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "INVALID_REQUEST"],
       ["GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", 400, "INVALID_REQUEST"],
+      ["GET /fn/main/hello HTTP/1.1\r\nhost: 1.2.3.4.5\r\n\r\n", 400, "INVALID_REQUEST"],
+      ["GET /fn/main/hello HTTP/1.1\r\nhost: a:99999\r\n\r\n", 400, "INVALID_REQUEST"],
       [
         "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
         400,

@@ -25,6 +25,8 @@ export interface TestGateway {
   connection: Redis;
   gateway: Gateway;
   url: string;
+  /** Where its artefact store is. */
+  artifactsDir: string;
   /** An API key of the tenant "main". */
   key: string;
   /** What the worker's side does with calls; set it in a test. */
@@ -97,7 +99,8 @@ export async function startTestGateway(overrides: Partial<GatewayConfig> = {}): 
     redis,
     connection,
     gateway,
-    url: gateway.url,
+    url: `http://127.0.0.1:${gateway.port}`,
+    artifactsDir: config.artifactsDir,
     key,
     answer: () => ({ body: Buffer.from("hello") }),
     build: async () => ({ ok: true, bundle: "b".repeat(64), sourceMap: "c".repeat(64), bundleBytes: 7, warnings: [] }),
@@ -105,7 +108,7 @@ export async function startTestGateway(overrides: Partial<GatewayConfig> = {}): 
     sender,
     logged,
     api: (path, init = {}) =>
-      fetch(gateway.url + path, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } }),
+      fetch(test.url + path, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } }),
     deploy: (name, config = {}) =>
       test.api(`/v1/functions/${name}`, {
         method: "PUT",

@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, fork } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, it } from "node:test";
+import type { Redis } from "ioredis";
+import { InvocationWorker } from "../../functions/queue.ts";
+import { Registry } from "../../functions/registry.ts";
+import { ReplySender } from "../../functions/reply.ts";
+import { head } from "../helpers/gateway.ts";
+import { startRedis, type TestRedis } from "../helpers/redis.ts";
+
+let redis: TestRedis;
+let connection: Redis;
+let dir: string;
+const processes: ChildProcess[] = [];
+before(async () => {
+  redis = await startRedis();
+  connection = redis.connect();
+  dir = await mkdtemp(join(tmpdir(), "sp-gateway-"));
+});
+after(async () => {
+  await redis.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+afterEach(() => {
+  for (const process of processes.splice(0)) process.kill("SIGKILL");
+});
+
+function start(env: Record<string, string> = {}): ChildProcess {
+  const main = new URL("../../gateway/main.ts", import.meta.url).pathname;
+  const started = fork(main, [], {
+    env: { PATH: process.env.PATH, REDIS_URL: redis.url, SANDPIPER_DATA_DIR: dir, SANDPIPER_PORT: "0", ...env },
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  processes.push(started);
+  return started;
+}
+
+async function ready(gateway: ChildProcess): Promise<string> {
+  const [message] = await once(gateway, "message");
+  assert.equal(message.type, "ready", JSON.stringify(message));
+  return message.facts.url;
+}
+
+it("registers the key that it was given, at every start, and that key alone", async () => {
+  const key = `sp_${randomBytes(6).toString("hex")}_${randomBytes(32).toString("base64url")}`;
+  const file = join(dir, "api-key");
+  await writeFile(file, `${key}\n`);
+  const env = { SANDPIPER_BOOTSTRAP_KEY_FILE: file };
+  await ready(start(env));
+  const url = await ready(start(env));
+  const whoami = (used: string) => fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${used}` } });
+  assert.deepEqual(await (await whoami(key)).json(), { tenant: "main", keyId: key.split("_")[1], publicUrl: url });
+  assert.equal((await whoami(`${key.slice(0, 16)}_${randomBytes(32).toString("base64url")}`)).status, 401);
+});
+
+it("lets a call in flight end when it is told to stop, and takes no more", async () => {
+  const version = {
+    tenant: "main",
+    functionName: "hello",
+    version: "a".repeat(64),
+    config: { name: "hello", entry: "index.ts", memoryMiB: 128 as const, timeoutMs: 1_000, env: {} },
+    entry: "index.ts",
+    files: [],
+    bundle: "",
+    sourceMap: "",
+    bundleBytes: 0,
+    createdAtMs: 0,
+  };
+  const registry = new Registry(connection);
+  await registry.putVersion(version);
+  await registry.deployFunction(version);
+  const taken = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const sender = new ReplySender(connection);
+  const worker = new InvocationWorker(connection, {
+    room: () => 10,
+    async run({ replyTo, id }) {
+      taken.resolve();
+      await release.promise;
+      sender.send(replyTo, head(id, { body: Buffer.from("to the end") }));
+    },
+    async lost() {},
+  });
+  worker.start();
+  const gateway = start();
+  const url = await ready(gateway);
+  const answer = fetch(`${url}/fn/main/hello`);
+  await taken.promise;
+  gateway.kill("SIGTERM");
+  while ((await fetch(`${url}/healthz`).catch(() => null)) !== null);
+  const ended = once(gateway, "exit");
+  release.resolve();
+  assert.equal(await (await answer).text(), "to the end");
+  assert.deepEqual(await ended, [0, null]);
+  await worker.close();
+});
+
+it("ends when whoever started it is gone", async () => {
+  const gateway = start();
+  await ready(gateway);
+  const ended = once(gateway, "exit");
+  gateway.disconnect();
+  const [code] = await ended;
+  assert.equal(typeof code, "number");
+});
+
+it("says why it cannot start", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as { port: number };
+  const gateway = start({ SANDPIPER_PORT: String(port) });
+  const ended = once(gateway, "exit");
+  const [message] = await once(gateway, "message");
+  assert.deepEqual([message.type, message.code], ["failed", "EADDRINUSE"]);
+  assert.deepEqual(await ended, [1, null]);
+  taken.close();
+});
