@@ -86,7 +86,7 @@ function checkedUrl(text: string): string {
   if (!usable || url.username || url.password || url.search || url.hash) {
     throw new CliError("usage", `${JSON.stringify(text)} is not a gateway's URL`, {
       code: "BAD_URL",
-      hint: "it looks like http://127.0.0.1:8080",
+      hint: "it looks like http://127.0.0.1:8787",
     });
   }
   return url.href.replace(/\/+$/, "");

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { LOADERS } from "../../functions/bundling.ts";
 import {
   configJsonSchema,
   functionConfigSchema,
@@ -73,5 +76,23 @@ describe("the JSON schema for editors", () => {
     assert.deepEqual(schema.required, ["name"]);
     assert.equal(schema.additionalProperties, false);
     assert.deepEqual(schema.properties.memoryMiB?.enum, [...MEMORY_CLASSES_MIB]);
+  });
+});
+
+describe("docs/FUNCTIONS.md", () => {
+  const docs = readFileSync(join(import.meta.dirname, "../../docs/FUNCTIONS.md"), "utf8");
+
+  it("describes every field in the schema's words", () => {
+    const { properties } = configJsonSchema() as { properties: Record<string, { description: string }> };
+    for (const [field, { description }] of Object.entries(properties)) {
+      assert.ok(docs.includes(`| \`${field}\` | ${description}`), field);
+    }
+  });
+
+  it("names every ending that can be imported", () => {
+    for (const loader of ["text", "binary"]) {
+      const endings = Object.entries(LOADERS).flatMap(([ending, own]) => (own === loader ? [`\`${ending}\``] : []));
+      assert.ok(docs.includes(`| ${endings.join(" ")} |`), loader);
+    }
   });
 });

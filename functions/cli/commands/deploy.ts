@@ -30,14 +30,16 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   const entry = entryOf(directory, loaded);
   const color = io.stderr.isTTY && io.stderr.hasColors() && !io.env.NO_COLOR;
   const upload = await collectUpload(directory, entry, { color: color && !json, terminalWidth: columnsOf(io.stderr) });
-  for (const warning of upload.warnings) say(io, warning.trimEnd());
+  // With --json, stderr is for one JSON object, if anything.
+  const tellProgress = (text: string) => json || say(io, text);
+  for (const warning of upload.warnings) tellProgress(warning.trimEnd());
   if (!gateway) {
     if (json) printJson(io, listing(upload));
     else showUpload(io, upload);
     return;
   }
 
-  say(io, `uploading ${loaded.config.name}: ${upload.files.length} files, ${formatBytes(upload.totalBytes)}`);
+  tellProgress(`uploading ${loaded.config.name}: ${upload.files.length} files, ${formatBytes(upload.totalBytes)}`);
   const deployed = await gateway.deploy(loaded.config.name, {
     config: loaded.config,
     entry: upload.entry,

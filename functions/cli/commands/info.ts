@@ -11,7 +11,7 @@ export function addInfo(add: AddCommand, io: Io): void {
   const examples = [
     "sandpiper info hello",
     'curl "$(sandpiper info hello --url)"',
-    "sandpiper --url http://127.0.0.1:8080 info hello     (the gateway's URL stands before `info`)",
+    "sandpiper --url http://127.0.0.1:8787 info hello     (the gateway's URL stands before `info`)",
   ];
   add("info <function>", "show a function: its URL, version, configuration and files", examples, { ownUrlOption: true })
     .option("--url", "print the function's URL and nothing else")

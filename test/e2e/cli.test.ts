@@ -1,0 +1,285 @@
+/** The `sandpiper` command against a whole Sandpiper: gateway, worker, sandboxes. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { SANDPIPER, startCli } from "../helpers/cli.ts";
+import { Platform } from "../helpers/platform.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+
+const base = tempDir();
+const freshDir = () => mkdtempSync(join(base, "d-"));
+
+let platform: Platform;
+before(async () => {
+  platform = await Platform.start();
+});
+after(() => platform.stop());
+
+/** A function that shows what reached it and does what its path says. */
+const PROBE = `
+export default async (request: Request): Promise<Response> => {
+  const { pathname, search } = new URL(request.url);
+  const path = pathname.replace(/^\\/fn\\/[^/]+\\/[^/]+/, "");
+  if (path === "/throw") throw new Error("thrown on purpose");
+  if (path === "/spin") for (;;);
+  if (path === "/status") return new Response("gone\\n", { status: 410 });
+  if (path === "/binary") return new Response(new Uint8Array([0, 255, 10, 13, 128]));
+  if (path === "/escape") return new Response("a\\u001b[31mb", { headers: { "content-type": "text/plain" } });
+  if (path === "/log") console.log("first line\\n\\u001b[2Jsecond line");
+  const headers = [["set-cookie", "a=1"], ["set-cookie", "b=2"]] as [string, string][];
+  const type = request.headers.get("content-type");
+  const body = [...new Uint8Array(await request.arrayBuffer())];
+  return Response.json({ method: request.method, path, search, type, mode: request.headers.get("x-mode"), body }, { headers });
+};
+`;
+
+describe("sandpiper init, deploy, info and curl", () => {
+  it("take a new directory to an answer, with the URL alone on stdout", async () => {
+    const cwd = freshDir();
+    assert.equal((await platform.cli(["init", "hi"], { cwd })).code, 0);
+    const deployed = await platform.cli(["deploy", "hi"], { cwd });
+    assert.equal(deployed.code, 0, deployed.stderr);
+    assert.match(deployed.stdout, /^http:\S+\n$/);
+    assert.match(deployed.stderr, /deployed hi: version [0-9a-f]{12}/);
+    const { stdout: url } = await platform.cli(["info", "hi", "--url"], { cwd });
+    assert.equal(url, deployed.stdout);
+    const answer = await fetch(`${url.trim()}?name=Ada`);
+    assert.deepEqual(await answer.json(), { message: "Hello, Ada!" });
+    assert.match((await platform.cli(["deploy", "hi"], { cwd })).stderr, /updated hi/);
+  });
+
+  for (const template of ["js", "lambda"]) {
+    it(`work for the template ${template}`, async () => {
+      const cwd = freshDir();
+      await platform.cli(["init", template, "-t", template], { cwd });
+      await platform.deploy(join(cwd, template));
+      const { stdout, code } = await platform.cli(["invoke", template, "--path", "/?name=Ada"]);
+      assert.deepEqual([code, JSON.parse(stdout)], [0, { message: "Hello, Ada!" }]);
+    });
+  }
+
+  it("find the gateway by its connection file, and are refused with a wrong key: exit code 5", async () => {
+    const cwd = freshDir();
+    await platform.cli(["init", "."], { cwd });
+    const wrong = "sp_0123456789abcdef_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const env = { SANDPIPER_URL: platform.url, SANDPIPER_API_KEY: wrong };
+    const child = startCli(["deploy", "--json"], { cwd, env });
+    const [code] = await once(child, "exit");
+    assert.equal(code, 5);
+  });
+});
+
+describe("sandpiper invoke", () => {
+  before(() => platform.deployFiles("probe", PROBE, { timeoutMs: 2_000 }));
+
+  const invoke = (args: string[], input?: string | Uint8Array) =>
+    platform.cli(["invoke", "probe", ...args], input === undefined ? {} : { input });
+
+  it("sends method, path, query, header fields and body as they are given", async () => {
+    const args = ["-X", "put", "-p", "/a%2Fb?c=d", "-H", "x-mode: test", "-d", '{"a":1}'];
+    const { code, stdout } = await invoke(args);
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout), {
+      ...{ method: "PUT", path: "/a%2Fb", search: "?c=d", type: "application/json", mode: "test" },
+      body: [...Buffer.from('{"a":1}')],
+    });
+  });
+
+  it("takes the body from a file, from standard input, or has none", async () => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+    const file = join(freshDir(), "body");
+    writeFileSync(file, bytes);
+    const fromFile = JSON.parse((await invoke(["--data-file", file])).stdout);
+    assert.deepEqual([fromFile.method, fromFile.type, fromFile.body], ["POST", "application/octet-stream", [...bytes]]);
+    assert.deepEqual(JSON.parse((await invoke(["--data", "-"], bytes)).stdout).body, [...bytes]);
+    assert.deepEqual(JSON.parse((await invoke([])).stdout).method, "GET");
+    const env = { ...process.env, SANDPIPER_URL: platform.url, SANDPIPER_API_KEY: platform.apiKey };
+    const shell = `printf piped | "${process.execPath}" "${SANDPIPER}" invoke probe`;
+    const { stdout } = await promisify(execFile)("sh", ["-c", shell], { env });
+    assert.deepEqual(JSON.parse(stdout).body, [...Buffer.from("piped")]);
+  });
+
+  it("prints the body byte for byte, and the head when asked", async () => {
+    const out = join(freshDir(), "out");
+    const env = { ...process.env, SANDPIPER_URL: platform.url, SANDPIPER_API_KEY: platform.apiKey };
+    const shell = `"${process.execPath}" "${SANDPIPER}" invoke probe -p /binary > "${out}"`;
+    await promisify(execFile)("sh", ["-c", shell], { env });
+    assert.deepEqual([...readFileSync(out)], [0, 255, 10, 13, 128]);
+    const { stdout } = await invoke(["-i"]);
+    assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n[\s\S]*set-cookie: a=1\r\nset-cookie: b=2\r\n[\s\S]*\r\n\r\n\{/i);
+  });
+
+  it("escapes control characters on a terminal, unless --raw", async () => {
+    const env = { ...process.env, SANDPIPER_URL: platform.url, SANDPIPER_API_KEY: platform.apiKey };
+    const onTerminal = async (options: string) => {
+      const command = `"${process.execPath}" "${SANDPIPER}" invoke probe ${options}`;
+      const running = promisify(execFile)("script", ["-qec", command, "/dev/null"], { env });
+      running.child.stdin?.end();
+      return (await running).stdout;
+    };
+    assert.match(await onTerminal("-p /escape"), /a\\x1b\[31mb/);
+    assert.ok((await onTerminal("-p /escape --raw")).includes("a\u001b[31mb"));
+    assert.match(await onTerminal("-p /binary"), /5 bytes that are not text/);
+  });
+
+  it("ends with 8 when the function failed, and with 0 when it answered an error of its own", async () => {
+    for (const [path, outcome] of [
+      ["/throw", "function_error"],
+      ["/spin", "timeout"],
+    ] as const) {
+      const { code, stderr } = await invoke(["-p", path]);
+      assert.equal(code, 8);
+      assert.match(stderr, new RegExp(`failed: ${outcome}, status 50[24] \\(invocation [0-9a-f-]{36}\\)`));
+    }
+    const { code, stdout, stderr } = await invoke(["-p", "/status"]);
+    assert.deepEqual([code, stdout], [0, "gone\n"]);
+    assert.match(stderr, /the function answered with status 410/);
+  });
+
+  it("shows the log of the call and how it ended, with nothing for the terminal to obey", async () => {
+    const { code, stderr } = await invoke(["-p", "/log", "--logs"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /info {2}console {2}first line\n +\\x1b\[2Jsecond line\n/);
+    assert.match(stderr, /end +ok \((cold|prewarmed|warm) start, [\d.]+ ms, cpu [\d.]+ ms, peak [\d.]+ MiB\)/);
+    assert.match(
+      (await invoke(["-p", "/throw", "--logs"])).stderr,
+      /thrown on purpose[\s\S]*index\.ts:5[\s\S]*function_error/,
+    );
+  });
+
+  it("shows the trace of the call as a waterfall, without any collector", async () => {
+    const { code, stderr } = await invoke(["--trace"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^trace [0-9a-f]{32}$/m);
+    for (const name of ["gateway", "enqueue", "queue", "bundle", "acquire", "load", "handler", "respond"]) {
+      if (name === "load") continue; // Only the first call of an instance has it.
+      assert.match(stderr, new RegExp(`^ *${name}!? +[█·]+ +[\\d.]+ ms$`, "m"), stderr);
+    }
+    assert.ok(stderr.split("\n").every((line) => line.length <= 80));
+  });
+
+  it("gives all of it as one JSON document", async () => {
+    const { code, stdout, stderr } = await invoke(["-p", "/log", "--json", "--logs", "--trace"]);
+    assert.equal(code, 0, stderr);
+    const { status, outcome, body, logs, trace, invocationId } = JSON.parse(stdout);
+    assert.deepEqual([status, outcome, JSON.parse(body).path], [200, "ok", "/log"]);
+    assert.equal(logs.at(-1).end.id, invocationId);
+    assert.ok(trace.spans.every((span: { traceId: string }) => span.traceId === trace.traceId));
+  });
+});
+
+describe("sandpiper deploy", () => {
+  it("shows a build error of the CLI's own and ends with 4", async () => {
+    const cwd = freshDir();
+    writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "broken"}');
+    writeFileSync(join(cwd, "index.ts"), "export default () => {");
+    const { code, stdout, stderr } = await platform.cli(["deploy"], { cwd });
+    assert.deepEqual([code, stdout], [4, ""]);
+    assert.match(stderr, /index\.ts:1:22:/);
+  });
+
+  it("shows a build error of the worker's and ends with 4", async () => {
+    // A link that is reached by an entry of "imports" is one of which the CLI makes no stand-in: only here it resolves.
+    const cwd = freshDir();
+    writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "broken"}');
+    writeFileSync(join(cwd, "package.json"), '{"imports": {"#linked": "linked"}}');
+    writeFileSync(join(cwd, "index.ts"), "import '#linked';\nexport default () => new Response();");
+    mkdirSync(join(cwd, "lib"));
+    mkdirSync(join(cwd, "node_modules"));
+    writeFileSync(join(cwd, "lib/index.js"), "console.log(1)");
+    symlinkSync("../lib", join(cwd, "node_modules/linked"));
+    const { code, stdout, stderr } = await platform.cli(["deploy", "--json"], { cwd });
+    assert.deepEqual([code, stdout], [4, ""]);
+    const { error } = JSON.parse(stderr);
+    assert.equal(error.code, "BUILD_FAILED");
+    assert.match(error.message, /index\.ts:1:7:[\s\S]*import '#linked'/);
+  });
+});
+
+describe("sandpiper list, info, logs and delete", () => {
+  before(() => platform.deployFiles("kept", PROBE, { env: { TOKEN: "secret-value" } }));
+
+  it("show what is deployed, and no value of its environment", async () => {
+    const list = await platform.cli(["list"]);
+    assert.match(list.stdout, /^kept +[0-9a-f]{12} +128 MiB +10000 ms .* http:\S+$/m);
+    const info = await platform.cli(["info", "kept"]);
+    assert.match(info.stdout, /^env +TOKEN$/m);
+    const json = await platform.cli(["info", "kept", "--json"]);
+    assert.equal(JSON.parse(json.stdout).name, "kept");
+    for (const { stdout } of [list, info, json]) assert.doesNotMatch(stdout, /secret-value/);
+  });
+
+  it("follow the log until Ctrl-C, which is no failure", async () => {
+    const env = { SANDPIPER_URL: platform.url, SANDPIPER_API_KEY: platform.apiKey };
+    await platform.cli(["invoke", "kept", "-p", "/log", "--logs"]);
+    const child = startCli(["logs", "kept", "-f", "--json"], { cwd: base, env });
+    assert.ok(child.stdout);
+    const ended = once(child, "exit");
+    let ends = 0;
+    for await (const line of createInterface(child.stdout)) {
+      if (!line.includes('"end"')) continue;
+      // The first end is of the call before; the second call is made while the log is followed.
+      if (++ends === 1) await platform.cli(["invoke", "kept", "-p", "/log"]);
+      else child.kill("SIGINT");
+    }
+    assert.equal(ends, 2);
+    assert.deepEqual(await ended, [0, null]);
+  });
+
+  it("filter the log", async () => {
+    const { stdout } = await platform.cli(["invoke", "kept", "-p", "/log", "--json", "--logs"]);
+    const { invocationId } = JSON.parse(stdout);
+    const one = await platform.cli(["logs", "kept", "--invocation", invocationId, "--since", "1h", "--json"]);
+    const lines = one.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.ok(lines.length >= 2);
+    assert.ok(lines.every((line) => (line.end?.id ?? line.invocationId) === invocationId));
+  });
+
+  it("say that a function is not there: exit code 6", async () => {
+    const results = [
+      ["info", "none"],
+      ["invoke", "none"],
+      ["logs", "none"],
+      ["delete", "none", "--yes"],
+    ];
+    for (const args of results) {
+      const { code, stderr } = await platform.cli(args);
+      assert.equal(code, 6, stderr);
+      assert.match(stderr, /hint: `sandpiper list`/);
+    }
+  });
+
+  it("delete only when told to, without a terminal", async () => {
+    const refused = await platform.cli(["delete", "kept"]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /needs --yes/);
+    assert.equal((await platform.cli(["delete", "kept", "--yes"])).code, 0);
+    assert.equal((await platform.cli(["info", "kept"])).code, 6);
+  });
+});
+
+describe("sandpiper doctor", () => {
+  it("sees the gateway, the key and the machine's isolation", async () => {
+    const { stdout } = await platform.cli(["doctor", "--json"]);
+    const { sections } = JSON.parse(stdout) as {
+      sections: { title: string; checks: { name: string; ok: boolean }[] }[];
+    };
+    const checks = (title: string) => sections.find((section) => section.title === title)?.checks ?? [];
+    assert.deepEqual(
+      checks("gateway").map(({ name, ok }) => [name, ok]),
+      [
+        ["gateway", true],
+        ["api key", true],
+      ],
+    );
+    assert.ok(checks("isolation").length > 5);
+  });
+});
