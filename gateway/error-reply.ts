@@ -1,5 +1,6 @@
 /** Answers with an error, in the one shape that all errors of Sandpiper have. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isRedisAway } from "../functions/connections.ts";
 import { errorBody, SandpiperError, statusOf } from "../functions/errors.ts";
 import { hasBody } from "./request-body.ts";
 
@@ -10,6 +11,7 @@ const LINGER_BYTES = 64 * 1024 * 1024;
 /** What can be told to a client of any failure: an unknown one becomes INTERNAL and says nothing of itself. */
 export function publicError(error: unknown): SandpiperError {
   if (error instanceof SandpiperError) return error;
+  if (isRedisAway(error)) return new SandpiperError("QUEUE_UNAVAILABLE", { cause: error });
   return new SandpiperError("INTERNAL", { cause: error });
 }
 

@@ -2,7 +2,6 @@
 import type { ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { isRedisAway } from "../../functions/connections.ts";
 import { errorBody, SandpiperError } from "../../functions/errors.ts";
 import type { Environment } from "../environment.ts";
 import { publicError } from "../error-reply.ts";
@@ -19,7 +18,6 @@ export function errors(onInternalError: (error: unknown, requestId: string) => v
 
 /** What libraries throw, in our own words. */
 function translated(error: Error): SandpiperError {
-  if (isRedisAway(error)) return new SandpiperError("QUEUE_UNAVAILABLE", { cause: error });
   // hono's own refusals: a body that is no JSON, or says that it is something else.
   if (error instanceof HTTPException && error.status < 500) {
     return new SandpiperError("INVALID_REQUEST", { message: `${error.message}.`, cause: error });

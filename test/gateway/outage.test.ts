@@ -67,6 +67,7 @@ describe("when Redis is killed", { timeout: 10_000 }, () => {
   });
 
   it("again, with bodies that travel beside their job, nothing stays behind", async () => {
+    await recovered();
     const taken = Promise.withResolvers<void>();
     test.answer = () => {
       taken.resolve();
@@ -110,4 +111,8 @@ describe("when a worker is killed", { timeout: 10_000 }, () => {
     assert.equal(await (await call()).text(), "alive");
     await survivor.close();
   });
+});
+
+it("logs no error of its own in all of this", () => {
+  assert.deepEqual(test.logged, []);
 });
