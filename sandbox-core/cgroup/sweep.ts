@@ -5,6 +5,7 @@ import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
 const RETRY_MS = 10;
 const MOST_RETRIES = 500;
+const MOST_ATTEMPTS = 10;
 
 /** The name of a process's group of sandboxes: its pid and its start time, which together name one process for ever. */
 export function ownerGroup(pid: number): string {
@@ -29,11 +30,32 @@ export async function removeTree(driver: CgroupDriver, path: string): Promise<vo
   }
 }
 
-/** Removes the groups of owners that are gone, and the root group when nobody is left. */
+/** Removes the groups of owners that are gone. */
 export async function sweepDead(driver: CgroupDriver): Promise<void> {
   for (const name of driver.children(ROOT_GROUP)) {
     const [, pid, start] = /^(\d+)-(\d+)$/.exec(name) ?? [];
     if (pid && startTime(Number(pid)) !== start) await removeTree(driver, `${ROOT_GROUP}/${name}`);
+  }
+}
+
+/** Removes the group that all of ours are below, unless somebody else has sandboxes in it. */
+export function removeRootGroup(driver: CgroupDriver): void {
+  try {
+    driver.remove(ROOT_GROUP);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
+  }
+}
+
+/** Makes the group of an owner, again when another owner removed the root group between our two steps. */
+export function createOwnerGroup(driver: CgroupDriver, group: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      driver.createParent(group);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw error;
+    }
   }
 }
 

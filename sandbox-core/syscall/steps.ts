@@ -29,11 +29,10 @@ export function adviseParentDeath(parentPidfd: number): void {
   if (sys.poll(pollFd, 1, 0) > 0) throw new Error("the zygote died");
 }
 
-/** A stream socket connected to `address`, on which `greeting` was sent. @throws SyscallError */
-export function connectTo(address: Buffer, greeting: Buffer): number {
+/** A stream socket connected to `address`. @throws SyscallError */
+export function connectTo(address: Buffer): number {
   const fd = sys.socket(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0);
   sys.connect(fd, address, address.length);
-  sys.write(fd, greeting, greeting.length);
   return fd;
 }
 

@@ -49,7 +49,7 @@ export type Request =
 export type Response =
   | { is: "ready"; group: string }
   | { is: "launched"; id: string; pid: number; hostUid: number }
-  /** The launch did not get as far as the tenant's code; nothing of it is left. */
+  /** A wall could not be put up; nothing of the sandbox is left. */
   | { is: "refused"; id: string; message: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
   | { is: "selftested"; ok: boolean };

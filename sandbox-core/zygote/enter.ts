@@ -9,7 +9,10 @@
  *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
  *    ever undo one;
  *  - the user namespace after them: from there on the process is nobody;
- *  - the filter last but for libuv's loop, which must find io_uring refused already.
+ *  - the filter once there is nothing left to do that it refuses;
+ *  - the greeting after it: the worker takes a sandbox for made when every wall stands;
+ *  - the descriptors last, as the zygote hears of a failure through one of them. libuv's loop comes later still: it
+ *    must find io_uring refused already.
  */
 
 import { currentArchitecture } from "../abi/arch.ts";
@@ -55,7 +58,7 @@ const { seccomp: SECCOMP, close_range: CLOSE_RANGE } = currentArchitecture().sys
 export function enter(entry: Entry): void {
   adviseParentDeath(entry.zygotePidfd);
   for (const file of entry.cgroupFiles) writeTo(file, "0");
-  const sockets = entry.connections.map(({ name }) => connectTo(entry.workerAddress, hello(entry.token, name)));
+  const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
   sys.unshare(NAMESPACES);
   setLoopbackUp();
   sys.sethostname("sandpiper", "sandpiper".length);
@@ -67,8 +70,18 @@ export function enter(entry: Entry): void {
   dropCapabilities();
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   assertPipe(entry.signalPipe);
-  closeAllBut([...placeDescriptors(entry.connections, sockets), ...entry.signalPipe]);
+  const kept = placeDescriptors(entry.connections, sockets);
   sys.seccomp(SECCOMP as number, SECCOMP_SET_MODE_FILTER, entry.filter);
+  greet(entry);
+  closeAllBut([...kept, ...entry.signalPipe]);
+}
+
+/** Tells the worker which sandbox each connection belongs to. */
+function greet({ connections, token }: Entry): void {
+  for (const { name, fds } of connections) {
+    const greeting = hello(token, name);
+    sys.write(fds[0] as number, greeting, greeting.length);
+  }
 }
 
 function enterRoot({ template, programRoot, program, limits }: Entry): void {

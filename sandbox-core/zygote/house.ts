@@ -5,7 +5,7 @@ import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, MS } from "../abi/linux.ts";
 import { detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
-import { ownerGroup, sweepDead } from "../cgroup/sweep.ts";
+import { createOwnerGroup, ownerGroup, sweepDead } from "../cgroup/sweep.ts";
 import { buildTemplate } from "../rootfs/template.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { EXEC_POLICY, FORK_POLICY } from "../seccomp/policy.ts";
@@ -32,7 +32,7 @@ export async function prepareHouse({ uidBase, uidCount, directory, socketPath }:
   const cgroups = detectCgroups();
   await sweepDead(cgroups);
   const group = ownerGroup(process.pid);
-  cgroups.createParent(group);
+  createOwnerGroup(cgroups, group);
 
   sys.unshare(CLONE.NEWNS);
   // Nothing that is mounted from here on shows up on the host.

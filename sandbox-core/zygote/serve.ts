@@ -5,6 +5,7 @@
  * forks share: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
  */
 import { O } from "../abi/linux.ts";
+import { removeRootGroup } from "../cgroup/sweep.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
 import { CONTROL_FD, LineReader, type Program, type Request, type Response } from "./control.ts";
@@ -211,6 +212,7 @@ class Server {
       this.#removeGroup(child.group);
     }
     this.#removeGroup(this.#house.group);
+    removeRootGroup(this.#house.cgroups);
     return exitNow(0);
   }
 

@@ -1,6 +1,6 @@
 /** The life of launchers and sandboxes: how they end, what they tell of it, and that nothing is left. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
@@ -19,6 +19,12 @@ before(async () => {
   launcher = await openTestLauncher();
 });
 after(() => launcher.close());
+
+/** Whether a process is gone, or dead and waiting for the host's init to collect it. */
+function hasEnded(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return !existsSync(file) || / [ZX] /.test(readFileSync(file, "utf8"));
+}
 
 test("forks are what this machine launches", () => assert.equal(launcher.kind, "fork"));
 
@@ -70,7 +76,10 @@ test("processes and threads are bounded by the pids controller", async () => {
 
 test("a sandbox whose limits the kernel refuses is not made, and leaves nothing", async () => {
   await assert.rejects(launcher.launch({ ...LIMITS, pids: -5 }), SandboxError);
-  await assert.rejects(launcher.launch({ ...LIMITS, tmpInodes: "1,nonsense" as unknown as number }), /mount\(tmp, .*\) failed/);
+  await assert.rejects(
+    launcher.launch({ ...LIMITS, tmpInodes: "1,nonsense" as unknown as number }),
+    /mount\(tmp, .*\) failed/,
+  );
   assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
 });
 
@@ -99,7 +108,7 @@ test("when the zygote is killed its sandboxes end, and the next launch has a new
   process.kill(dead, "SIGKILL");
   const exit = await client.sandbox.exited;
   assert.match(exit.reason ?? "", /zygote died/);
-  assert.throws(() => process.kill(client.sandbox.pid, 0), { code: "ESRCH" });
+  assert.ok(hasEnded(client.sandbox.pid));
   await using next = await SandboxClient.blank(own);
   assert.notEqual(await own.zygotePid(), dead);
   assert.ok(next.sandbox.pid);
@@ -116,7 +125,7 @@ test("close ends everything: sandboxes, zygote, groups and directories", async (
   const pid = await own.zygotePid();
   await own.close();
   await client.sandbox.exited;
-  for (const gone of [pid, client.sandbox.pid]) assert.throws(() => process.kill(gone, 0), { code: "ESRCH" });
+  for (const gone of [pid, client.sandbox.pid]) assert.ok(hasEnded(gone));
   assert.deepEqual(cgroups.members(group), []);
   assert.deepEqual(
     readdirSync(tmpdir()).filter((name) => name.startsWith("sandpiper-")),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { evaluating, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
-const SANDBOXES = Number(process.env.N ?? 1_000);
+const SANDBOXES = 1_000;
 const AT_ONCE = 8;
 
 /** One draw from every source of random values that a function can reach. */
