@@ -11,7 +11,7 @@ import { spec } from "node:test/reporters";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const ALONE = ["test/e2e/", "test/chaos/", "test/escape/"];
-const FILE_TIMEOUT_MS = 600_000;
+const FILE_TIMEOUT_MS = 300_000;
 
 interface Totals {
   tests: number;
