@@ -1,15 +1,15 @@
 /** Ends what is left in a group and removes it: after a zygote died, and at the start for those that died unseen. */
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { isOwnerAlive, ownerName } from "../owner.ts";
 import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
 const RETRY_MS = 10;
 const MOST_RETRIES = 500;
 const MOST_ATTEMPTS = 10;
 
-/** The name of a process's group of sandboxes: its pid and its start time, which together name one process for ever. */
+/** The group that holds the sandboxes of a process. */
 export function ownerGroup(pid: number): string {
-  return `${ROOT_GROUP}/${pid}-${startTime(pid)}`;
+  return `${ROOT_GROUP}/${ownerName(pid)}`;
 }
 
 /**
@@ -32,10 +32,8 @@ export async function removeTree(driver: CgroupDriver, path: string): Promise<vo
 
 /** Removes the groups of owners that are gone. */
 export async function sweepDead(driver: CgroupDriver): Promise<void> {
-  for (const name of driver.children(ROOT_GROUP)) {
-    const [, pid, start] = /^(\d+)-(\d+)$/.exec(name) ?? [];
-    if (pid && startTime(Number(pid)) !== start) await removeTree(driver, `${ROOT_GROUP}/${name}`);
-  }
+  for (const name of driver.children(ROOT_GROUP))
+    if (!isOwnerAlive(name)) await removeTree(driver, `${ROOT_GROUP}/${name}`);
 }
 
 /** Removes the group that all of ours are below, unless somebody else has sandboxes in it. */
@@ -56,16 +54,6 @@ export function createOwnerGroup(driver: CgroupDriver, group: string): void {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw error;
     }
-  }
-}
-
-/** Field 22 of /proc/PID/stat (proc_pid_stat(5)), or "" when there is no such process. */
-function startTime(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
   }
 }
 

@@ -1,8 +1,6 @@
 /** A launcher over a zygote that is restarted when it dies. */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { detectCgroups } from "../cgroup/detect.ts";
@@ -10,6 +8,7 @@ import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../error.ts";
 import type { Launcher, Sandbox, SandboxExit, SandboxLimits } from "../index.ts";
 import type { Connection, Program, Response } from "./control.ts";
+import { makeRunDirectory, removeRunDirectory } from "./directory.ts";
 import { ZygoteProcess } from "./process.ts";
 import { Receiver } from "./receiver.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
@@ -65,7 +64,7 @@ export class ZygoteLauncher implements Launcher {
 
   /** A launcher whose zygote is warm. @throws SandboxError that says what this machine lacks */
   static async open(options: ZygoteLauncherOptions): Promise<ZygoteLauncher> {
-    const directory = await mkdtemp(join(tmpdir(), "sandpiper-"));
+    const directory = await makeRunDirectory();
     const receiver = await Receiver.listen(join(directory, "worker.sock"));
     const launcher = new ZygoteLauncher(options, directory, receiver);
     try {
@@ -116,7 +115,7 @@ export class ZygoteLauncher implements Launcher {
     await zygote?.stop();
     await Promise.all([...this.#sandboxes.values()].map(({ exited }) => exited));
     this.#receiver.close();
-    await rm(this.#directory, { recursive: true, force: true });
+    await removeRunDirectory(this.#directory);
   }
 
   async #living(): Promise<ZygoteProcess> {

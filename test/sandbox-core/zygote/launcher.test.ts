@@ -1,7 +1,8 @@
 /** The life of launchers and sandboxes: how they end, what they tell of it, and that nothing is left. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
@@ -118,7 +119,8 @@ test("when the zygote is killed its sandboxes end, and the next launch has a new
 });
 
 test("close ends everything: sandboxes, zygote, groups and directories", async () => {
-  const before = readdirSync(tmpdir()).filter((name) => name.startsWith("sandpiper-"));
+  const directories = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`sandpiper-run-${process.pid}-`));
+  const before = directories();
   const own = await openTestLauncher();
   const client = await SandboxClient.blank(own);
   const group = ownerGroup(await own.zygotePid());
@@ -127,11 +129,15 @@ test("close ends everything: sandboxes, zygote, groups and directories", async (
   await client.sandbox.exited;
   for (const gone of [pid, client.sandbox.pid]) assert.ok(hasEnded(gone));
   assert.deepEqual(cgroups.members(group), []);
-  assert.deepEqual(
-    readdirSync(tmpdir()).filter((name) => name.startsWith("sandpiper-")),
-    before,
-  );
+  assert.deepEqual(directories(), before);
   await assert.rejects(own.launch(LIMITS), SandboxError);
+});
+
+test("what a killed worker left is removed by the next", async () => {
+  const left = mkdtempSync(join(tmpdir(), "sandpiper-run-999999-1-"));
+  const own = await openTestLauncher();
+  assert.equal(existsSync(left), false);
+  await own.close();
 });
 
 test("the exec launcher runs the same runtime in a process of its own, behind the same walls", async () => {

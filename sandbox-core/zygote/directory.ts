@@ -1,0 +1,19 @@
+/** The directory of one launcher: the worker's socket, and where its zygote builds roots. Only root may enter it. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isOwnerAlive, ownerName } from "../owner.ts";
+
+const PREFIX = "sandpiper-run-";
+
+/** Makes a directory of this process's, after removing what processes that were killed left of theirs. */
+export async function makeRunDirectory(): Promise<string> {
+  for (const name of await readdir(tmpdir()))
+    if (name.startsWith(PREFIX) && !isOwnerAlive(name.slice(PREFIX.length)))
+      await removeRunDirectory(join(tmpdir(), name));
+  return mkdtemp(join(tmpdir(), `${PREFIX}${ownerName(process.pid)}-`));
+}
+
+export async function removeRunDirectory(directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+}
