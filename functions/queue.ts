@@ -35,6 +35,15 @@ const PREFIX = "sp:queue";
 const CALLS = "calls";
 const BUILDS = "builds";
 
+/**
+ * KEYS: wait, marker. How many jobs wait; when there are none, the marker goes that would wake a worker for them. BullMQ
+ * sets it with every job that is taken, so that each worker would look for one more job in vain: as much work as the job.
+ */
+const MORE_WAIT = `
+local count = redis.call("LLEN", KEYS[1])
+if count == 0 then redis.call("ZREM", KEYS[2], "0") end
+return count`;
+
 const JOB_OPTIONS = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 /** BullMQ writes an event for every step of a job; none is read here, so that none is kept. */
 const NO_EVENTS = { events: { maxLen: 0 } };
@@ -197,7 +206,13 @@ export class InvocationWorker {
     const job = await this.#worker.getNextJob(token, { block: false });
     if (this.#stalled > 0) this.#stalled--;
     if (job) this.#begin(job, token);
-    else if (!this.#closing) await this.#worker.getBackend().waitForJob(BLOCK_SECONDS);
+    if (job && (await this.#moreWait())) return;
+    if (!this.#closing) await this.#worker.getBackend().waitForJob(BLOCK_SECONDS);
+  }
+
+  async #moreWait(): Promise<boolean> {
+    const { wait, marker } = this.#worker.getBackend().keys;
+    return (await this.#redis.eval(MORE_WAIT, 2, wait ?? "", marker ?? "")) !== 0;
   }
 
   #roomOrStalled(): Promise<void> {
