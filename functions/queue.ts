@@ -14,8 +14,10 @@ import { Coalescer } from "./coalescer.ts";
 import { atMost, connectionLike, FAIL_FAST, PATIENT } from "./connections.ts";
 import { SandpiperError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
+import type { InvocationHandlers } from "./invocation-handlers.ts";
 
 export type { BuildRequest, BuildResult } from "./build.ts";
+export type { InvocationHandlers } from "./invocation-handlers.ts";
 
 /** Most calls in one job. */
 export const MAX_CALLS_PER_JOB = 32;
@@ -105,20 +107,6 @@ export class InvocationQueue {
       throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
     }
   }
-}
-
-/** What a worker does with calls. */
-export interface InvocationHandlers {
-  /** How many more calls may be given to `run` now; those given before count as soon as `run` was called. */
-  room(): number;
-  /** Runs a call and answers it. Resolves when its reply was handed to Redis; never rejects. */
-  run(call: Invocation): Promise<void>;
-  /** Answers and records calls that a worker took and may have run, and that it will not answer. */
-  lost(calls: Invocation[]): Promise<void>;
-  /** Answers calls that waited too long and were not run. Their gateway may have given up on them. */
-  expired?(calls: Invocation[]): Promise<void>;
-  /** Told of failures of the queue itself. */
-  onError?(error: Error): void;
 }
 
 /** The worker's end. */
