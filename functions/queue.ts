@@ -9,7 +9,7 @@ import { setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
-import type { BuildRequest, BuildResult } from "./build.ts";
+import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "./build.ts";
 import { Coalescer } from "./coalescer.ts";
 import { atMost, connectionLike, FAIL_FAST, PATIENT } from "./connections.ts";
 import { SandpiperError } from "./errors.ts";
@@ -268,12 +268,6 @@ export class InvocationWorker {
     if (!this.#closing && error instanceof Error) this.#handlers.onError?.(error);
   }
 }
-
-/** How long a build may take, and wait for a worker, together. */
-export const BUILD_LIMIT_MS = 120_000;
-
-const FIRST_POLL_MS = 10;
-const LAST_POLL_MS = 250;
 
 /** The gateway's end of builds. */
 export class BuildQueue {
