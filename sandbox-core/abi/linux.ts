@@ -103,11 +103,5 @@ export const BPF = {
 export const EPOLL = { CTL_ADD: 1, CTL_DEL: 2, IN: 1, HUP: 0x10 } as const;
 export const POLLIN = 1;
 
-/** include/uapi/linux/wait.h */
-export const WNOHANG = 1;
-
-/** include/uapi/asm-generic/siginfo.h and bits/types of the C library: statfs f_type of a cgroup v2 mount. */
-export const CGROUP2_SUPER_MAGIC = 0x63677270;
-
 /** include/uapi/linux/landlock.h */
 export const LANDLOCK_CREATE_RULESET_VERSION = 1;
