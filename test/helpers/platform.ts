@@ -75,6 +75,10 @@ export class Platform {
     return String(this.#gateway?.facts.url);
   }
 
+  get gatewayPid(): number {
+    return this.#gateway?.child.pid as number;
+  }
+
   get apiKey(): string {
     return readFileSync(this.apiKeyFile, "utf8").trim();
   }

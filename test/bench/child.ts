@@ -1,0 +1,117 @@
+/** A process of the benchmark's own: it runs blocks when it is told to, and ends with whoever started it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+/** What a block of calls gave. */
+export interface Block {
+  latenciesMs: number[];
+  /** From the first call's start to the last one's end. */
+  elapsedMs: number;
+}
+
+/** A block: so many calls at once until the time is over, or until `calls` were made. */
+export interface BlockRequest {
+  /** Where to; what it means is the child's business. */
+  target: string;
+  inFlight: number;
+  durationMs?: number;
+  calls?: number;
+}
+
+type Answer = { ready: unknown } | { block: Block } | { error: string };
+
+export class BenchChild {
+  readonly #child: ChildProcess;
+  /** What the child told when it was ready. */
+  readonly facts: unknown;
+
+  private constructor(child: ChildProcess, facts: unknown) {
+    this.#child = child;
+    this.facts = facts;
+  }
+
+  /** Starts a script of this folder in an empty environment; resolves when it says that it is ready. */
+  static async start(script: string, ...args: string[]): Promise<BenchChild> {
+    const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
+      env: {},
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      serialization: "advanced",
+    });
+    const answer = await answerOf(child);
+    if (!("ready" in answer)) throw new Error(`${script} did not say that it is ready`);
+    return new BenchChild(child, answer.ready);
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  /** @throws Error when a call of the block failed */
+  async run(request: BlockRequest): Promise<Block> {
+    const answered = answerOf(this.#child);
+    this.#child.send(request);
+    const answer = await answered;
+    if (!("block" in answer)) throw new Error(`${this.#child.spawnargs[1]}: ${JSON.stringify(answer)}`);
+    return answer.block;
+  }
+
+  async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = once(this.#child, "exit");
+    this.#child.disconnect();
+    await gone;
+  }
+}
+
+async function answerOf(child: ChildProcess): Promise<Answer> {
+  const over = new AbortController();
+  const message = once(child, "message", over).then(([answer]) => answer as Answer);
+  const exit = once(child, "exit", over).then(([code, signal]): Answer => {
+    return { error: `it ended with ${code ?? signal}` };
+  });
+  try {
+    return await Promise.race([message, exit]);
+  } finally {
+    over.abort();
+    await Promise.allSettled([message, exit]);
+  }
+}
+
+/** The child's end: says that it is ready, runs blocks with `call`, and leaves through `close` when its parent does. */
+export function serveBlocks(parts: {
+  facts?: unknown;
+  /** One call to the target in one of the lanes, which are numbered from 0. */
+  call?: (target: string, lane: number) => Promise<void>;
+  close: () => Promise<void>;
+}): void {
+  const { facts = null, call = () => Promise.reject(new Error("it takes no calls")), close } = parts;
+  process.on("message", (request: BlockRequest) => {
+    runBlock(request, call).then(
+      (block) => process.send?.({ block }),
+      (error: Error) => process.send?.({ error: error.message }),
+    );
+  });
+  process.once("disconnect", () => void close().finally(() => process.exit()));
+  process.send?.({ ready: facts });
+}
+
+async function runBlock(
+  { target, inFlight, durationMs = Infinity, calls = Infinity }: BlockRequest,
+  call: (target: string, lane: number) => Promise<void>,
+): Promise<Block> {
+  const latenciesMs: number[] = [];
+  const startMs = performance.now();
+  const deadlineMs = startMs + durationMs;
+  let left = calls;
+  const runLane = async (lane: number): Promise<void> => {
+    while (left-- > 0) {
+      const callStartMs = performance.now();
+      if (callStartMs >= deadlineMs) return;
+      await call(target, lane);
+      latenciesMs.push(performance.now() - callStartMs);
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, (_, lane) => runLane(lane)));
+  return { latenciesMs, elapsedMs: performance.now() - startMs };
+}

@@ -1,0 +1,12 @@
+/** The floor of HTTP: a bare hono server that answers what the function answers. */
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+import { serveBlocks } from "./child.ts";
+
+const app = new Hono().get("/", (context) => context.text("Hello, world!\n"));
+const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 });
+await once(server, "listening");
+const { port } = server.address() as AddressInfo;
+serveBlocks({ facts: { url: `http://127.0.0.1:${port}/` }, close: async () => void server.close() });

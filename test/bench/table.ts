@@ -1,0 +1,67 @@
+/** A report as text for people. */
+import type { Report } from "./bench.ts";
+import type { Cost, Ratio, Row } from "./suite.ts";
+
+/** The whole report; a table for each kind of result. */
+export function formatReport(report: Report): string {
+  const { machine } = report;
+  const gib = (machine.memoryBytes / 2 ** 30).toFixed(1);
+  const blocks = [
+    `${machine.date}, ${machine.processor}, ${machine.cores} cores, ${gib} GiB, Linux ${machine.kernel}, ` +
+      `Node ${machine.node}, load before ${machine.loadBefore.toFixed(2)}`,
+    table(["suite", "what", "n", "median", "p25 to p75", "p99", "unit"], report.rows.map(rowCells)),
+    table(["suite", "ratio of medians", "value", "p25 to p75 of rounds", "target", ""], report.ratios.map(ratioCells)),
+  ];
+  if (report.costs.length > 0) {
+    blocks.push(
+      table(["suite", "for one call", "Redis commands", "processor time in ms"], report.costs.map(costCells)),
+    );
+  }
+  return `${blocks.join("\n\n")}\n`;
+}
+
+function rowCells({ suite, name, samples, median, p25, p75, p99, unit }: Row): string[] {
+  return [suite, name, String(samples), number(median), `${number(p25)} to ${number(p75)}`, number(p99), unit];
+}
+
+function ratioCells({ suite, name, value, p25, p75, target, met }: Ratio): string[] {
+  const aim = target === null ? "" : `${target.bound} ${target.value}`;
+  return [
+    suite,
+    name,
+    number(value),
+    `${number(p25)} to ${number(p75)}`,
+    aim,
+    met === null ? "" : met ? "met" : "MISSED",
+  ];
+}
+
+function costCells({ suite, name, cpuMsPerCall, redisCommandsPerCall }: Cost): string[] {
+  const parts = Object.entries(cpuMsPerCall);
+  const total = parts.reduce((sum, [, ms]) => sum + ms, 0);
+  const commands = redisCommandsPerCall === null ? "" : redisCommandsPerCall.toFixed(1);
+  return [
+    suite,
+    name,
+    commands,
+    [["all", total] as const, ...parts].map(([who, ms]) => `${who} ${ms.toFixed(3)}`).join(", "),
+  ];
+}
+
+/** Three digits that mean something. */
+function number(value: number): string {
+  if (value >= 100) return value.toFixed(0);
+  return value >= 10 ? value.toFixed(1) : value.toFixed(value >= 1 ? 2 : 3);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? "").length)));
+  const isNumber = (cell: string): boolean => /^[\d.]+$/.test(cell);
+  const format = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd();
+  return [format(head), widths.map((width) => "-".repeat(width)).join("  "), ...rows.map(format)].join("\n");
+}
