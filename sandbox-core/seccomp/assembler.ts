@@ -1,6 +1,6 @@
 /**
- * Turns a policy into a classic BPF program for seccomp(2). Jumps are by label here and by offset there; a jump of
- * more than 255 instructions does not fit its byte, so far targets are reached by returning in place.
+ * Turns a policy into a classic BPF program for seccomp(2). Every piece of code here ends in a return or falls through
+ * to its own end, so that pieces are joined by their lengths alone.
  */
 import type { Architecture } from "../abi/arch.ts";
 import { BPF, SECCOMP_RET } from "../abi/linux.ts";
@@ -14,30 +14,63 @@ export interface Instruction {
   k: number;
 }
 
+/** The jumps of a test are bytes. */
+const LONGEST_JUMP = 255;
+
 /** Offsets in struct seccomp_data (seccomp(2)). */
 const DATA = { NR: 0, ARCH: 4, ARGS: 16 } as const;
 
 /**
- * The program of `policy` for one architecture, as data. Calls that the architecture does not have are left out.
- * Order: a foreign architecture is killed; then each call's rules, the first that matches wins; then the default.
+ * The program of `policy` for one architecture, as data. A foreign architecture is killed; then the number is searched
+ * for by halving, since the kernel runs the whole program for every number that there is when a filter is installed
+ * (seccomp_cache_prepare in kernel/seccomp.c), and that is once a sandbox. Of a call's rules the first that matches wins.
  */
 export function assemble(policy: Policy, architecture: Architecture): Instruction[] {
-  const program: Instruction[] = [
+  return [
     load(DATA.ARCH),
     jumpIfEqual(architecture.auditArch, 1, 0),
     give(SECCOMP_RET.KILL_PROCESS),
     load(DATA.NR),
+    ...search(segments(policy, architecture)),
   ];
-  if (architecture.x32Bit !== null)
-    program.push({ code: BPF.JMP_JGE_K, jt: 0, jf: 1, k: architecture.x32Bit }, give(SECCOMP_RET.KILL_PROCESS));
-  for (const [number, rules] of rulesByNumber(policy, architecture)) {
-    const block = rules.flatMap(compileRule);
-    // Every block ends the program or falls through to its own default, so a skipped block is one jump.
-    block.push(give(policy.otherwise));
-    program.push(...skipUnless(number, block.length), ...block);
+}
+
+/** Numbers from `from` up to the next segment, and what becomes of them. */
+interface Segment {
+  from: number;
+  code: Instruction[];
+}
+
+/** The whole range of numbers in order, neighbours with the same fate joined. */
+function segments(policy: Policy, architecture: Architecture): Segment[] {
+  const otherwise = [give(policy.otherwise)];
+  const found: Segment[] = [{ from: 0, code: otherwise }];
+  const add = (from: number, code: Instruction[]) => {
+    const last = found.at(-1) as Segment;
+    if (last.from === from) found.pop();
+    if (JSON.stringify(found.at(-1)?.code) !== JSON.stringify(code)) found.push({ from, code });
+  };
+  const rules = [...rulesByNumber(policy, architecture)].sort(([a], [b]) => a - b);
+  for (const [number, ofNumber] of rules) {
+    add(number, fateOf(ofNumber, policy));
+    add(number + 1, otherwise);
   }
-  program.push(give(policy.otherwise));
-  return program;
+  if (architecture.x32Bit !== null) add(architecture.x32Bit, [give(SECCOMP_RET.KILL_PROCESS)]);
+  return found;
+}
+
+/** What a call's rules come to; instructions behind a rule that always matches would never run. */
+function fateOf(rules: readonly Rule[], policy: Policy): Instruction[] {
+  const code = rules.flatMap(compileRule);
+  return rules.at(-1)?.when ? [...code, give(policy.otherwise)] : code;
+}
+
+function search(all: readonly Segment[]): Instruction[] {
+  if (all.length === 1) return (all[0] as Segment).code;
+  const middle = all.length >> 1;
+  const below = search(all.slice(0, middle));
+  const from = (all[middle] as Segment).from;
+  return [...skipIfAtLeast(from, below.length), ...below, ...search(all.slice(middle))];
 }
 
 /** The program as the kernel reads it. */
@@ -103,10 +136,14 @@ function resolve(code: Instruction[], testsHigh: boolean): Instruction[] {
   });
 }
 
-/** Goes on into the next `length` instructions when the loaded number is `number`, else behind them. */
-function skipUnless(number: number, length: number): Instruction[] {
-  if (length <= 255) return [jumpIfEqual(number, 0, length)];
-  return [jumpIfEqual(number, 1, 0), { code: BPF.JMP_JA, jt: 0, jf: 0, k: length }];
+/** Goes on behind the next `length` instructions when the loaded number is `number` or more. */
+function skipIfAtLeast(number: number, length: number): Instruction[] {
+  const test = { code: BPF.JMP_JGE_K, jt: length, jf: 0, k: number };
+  if (length <= LONGEST_JUMP) return [test];
+  return [
+    { ...test, jt: 0, jf: 1 },
+    { code: BPF.JMP_JA, jt: 0, jf: 0, k: length },
+  ];
 }
 
 const load = (offset: number): Instruction => ({ code: BPF.LD_W_ABS, jt: 0, jf: 0, k: offset });

@@ -13,6 +13,7 @@
  * It dies with its worker (the control socket ends), and every sandbox dies with it (PR_SET_PDEATHSIG).
  */
 import { randomFillSync } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
 import { startRuntime } from "../runtime/main.ts";
 import { renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
@@ -32,6 +33,7 @@ process.argv.length = 1;
 await warm();
 const house = await prepareHouse(options);
 collectGarbage();
+setFlagsFromString("--lazy");
 goOn(serve(house));
 
 /** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
