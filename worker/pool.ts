@@ -6,6 +6,7 @@
  * Whichever comes first serves it: an instance that another call gave back, or the new one. When there is no room
  * the instance that was idle longest makes some, and the call that waited longest gets it.
  */
+import { availableParallelism } from "node:os";
 import type { Version } from "../functions/version.ts";
 import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
 import { Blanks } from "./blanks.ts";
@@ -50,6 +51,13 @@ const STARTS_PER_VERSION = 4;
 /** How often an instance may serve its own version again while an older call of another version wants its place. */
 const MOST_TIMES_PASSED_OVER = 32;
 const MIB = 1024 * 1024;
+/**
+ * With so many instances of a version, calls that wait a moment for one of them end sooner than with one more process
+ * that competes for the same processors.
+ */
+const ENOUGH_INSTANCES = Math.max(4, 2 * availableParallelism());
+/** That moment. Functions that wait for something else than a processor get their further instances after it. */
+const PATIENCE_MS = 100;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -63,6 +71,7 @@ export class Pool {
   readonly #sweep: NodeJS.Timeout;
   /** The oldest call that cannot be served for want of room. */
   #starved: Waiter | null = null;
+  #patience: NodeJS.Timeout | null = null;
   #starting = 0;
   #busy = 0;
   #closed = false;
@@ -134,6 +143,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sweep);
+    if (this.#patience !== null) clearTimeout(this.#patience);
     for (const waiter of this.#waiting) waiter.fail(shuttingDown());
     this.#options.launchers.stop();
     await this.#blanks.close();
@@ -168,11 +178,23 @@ export class Pool {
       const before = seen.get(shelf) ?? 0;
       seen.set(shelf, before + 1);
       if (before < shelf.starting || shelf.starting >= STARTS_PER_VERSION) continue;
+      if (this.#hasPatience(shelf, waiter)) continue;
       if (this.#begin(shelf, waiter)) continue;
       this.#starved = waiter;
       return;
     }
     this.#blanks.refill();
+  }
+
+  /** Whether a call does better to wait a moment for one of the instances there are. */
+  #hasPatience(shelf: Shelf, waiter: Waiter): boolean {
+    if (shelf.instances + shelf.starting < ENOUGH_INSTANCES) return false;
+    if (performance.now() - waiter.sinceMs >= PATIENCE_MS) return false;
+    this.#patience ??= setTimeout(() => {
+      this.#patience = null;
+      this.#pump();
+    }, PATIENCE_MS);
+    return true;
   }
 
   /** Begins to start an instance for a call; false when there is no room for it, and then room is being made. */
@@ -214,6 +236,7 @@ export class Pool {
     shelf.starting -= 1;
     this.#starting -= 1;
     this.#loadedIn.set(loaded.box, loaded);
+    shelf.instances += 1;
     this.#offer(loaded);
   }
 

@@ -11,8 +11,9 @@ export interface Shelf {
   readonly free: Loaded[];
   /** Oldest first. */
   readonly waiting: Set<Waiter>;
-  /** Instances on their way. */
+  /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
+  instances: number;
 }
 
 /** Finds a version's shelf, and over all shelves what was idle longest. Empty shelves are forgotten. */
@@ -27,7 +28,7 @@ export class Shelves {
   withKey(key: string): Shelf {
     let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
-      shelf = { key, free: [], waiting: new Set(), starting: 0 };
+      shelf = { key, free: [], waiting: new Set(), starting: 0, instances: 0 };
       this.#shelves.set(key, shelf);
     }
     return shelf;
@@ -50,16 +51,17 @@ export class Shelves {
     });
   }
 
-  /** Takes an instance from its shelf wherever it stands there. */
+  /** Takes an instance that ended from its shelf, wherever it stands there. */
   remove(loaded: Loaded): void {
     const shelf = this.withKey(loaded.key);
+    shelf.instances -= 1;
     const index = shelf.free.indexOf(loaded);
     if (index >= 0) shelf.free.splice(index, 1);
     this.forgetIfEmpty(shelf);
   }
 
   forgetIfEmpty(shelf: Shelf): void {
-    if (shelf.free.length + shelf.waiting.size + shelf.starting === 0) this.#shelves.delete(shelf.key);
+    if (shelf.waiting.size + shelf.starting + shelf.instances === 0) this.#shelves.delete(shelf.key);
   }
 
   get freeCount(): number {

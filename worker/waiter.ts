@@ -22,6 +22,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class Waiter {
   readonly demand: Demand;
   readonly served: Promise<Lease>;
+  /** Since when it waits, by `performance.now()`. */
+  readonly sinceMs = performance.now();
   /** How often an instance that could have made room for it served its own version again instead. */
   timesPassedOver = 0;
   readonly #settle: PromiseWithResolvers<Lease>;

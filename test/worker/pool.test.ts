@@ -51,6 +51,12 @@ describe("the pool: which instance serves which call", () => {
     assert.equal(test.pool.snapshot().busy, 3);
   });
 
+  it("starts as many instances as calls need that hold theirs for long", async () => {
+    const test = open({ maxSandboxes: 12 });
+    const leases = await Promise.all(Array.from({ length: 12 }, () => test.acquire()));
+    assert.equal(new Set(leases.map(({ instance }) => instance)).size, 12);
+  });
+
   it("ends a discarded instance, and one whose call had not ended", async () => {
     const test = open();
     const [discarded, unfinished] = [await test.acquire(), await test.acquire({ code: hang, name: "hang" })];
