@@ -8,6 +8,8 @@ export interface Summary {
   p25: number;
   p75: number;
   p99: number;
+  /** The median of each round, in order: shows drift, and rounds that were disturbed. */
+  byRound: number[];
 }
 
 export class Samples {
@@ -26,6 +28,7 @@ export class Samples {
       p25: quantile(sorted, 0.25),
       p75: quantile(sorted, 0.75),
       p99: quantile(sorted, 0.99),
+      byRound: this.roundMedians(),
     };
   }
 
