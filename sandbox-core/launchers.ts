@@ -1,4 +1,5 @@
 /** Opening a launcher: forks where they can be trusted, fresh processes where they cannot. */
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bind } from "./rootfs/mounts.ts";
 import { RUNTIME_NODE_FLAGS } from "./runtime/flags.ts";
@@ -56,7 +57,7 @@ function runtimeProgram(nodeFlags: readonly string[]): Program {
   const folder = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.url));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return {
-    argv: [process.execPath, ...nodeFlags, `/sandpiper/runtime/exec-main.${extension}`],
+    argv: [programPath(process.execPath), ...nodeFlags, `/sandpiper/runtime/exec-main.${extension}`],
     env: {},
     workingDirectory: "/tmp",
     binds: [
@@ -67,9 +68,15 @@ function runtimeProgram(nodeFlags: readonly string[]): Program {
   };
 }
 
-/** A program and the libraries that it loads, each bound where it is. */
+/** Where a program stands inside: never below /tmp, which is the sandbox's own, and telling nothing of the host's paths. */
+export function programPath(program: string): string {
+  return `/sandpiper/bin/${basename(program)}`;
+}
+
+/** A program at its `programPath`, and the libraries that it loads, each where its loader looks for it. */
 export function programBinds(program: string, libraries: readonly string[] = []): Bind[] {
-  return [program, ...libraries].map((path) => ({ source: path, target: path, kind: "file", executable: true }));
+  const bind = (source: string, target: string): Bind => ({ source, target, kind: "file", executable: true });
+  return [bind(program, programPath(program)), ...libraries.map((path) => bind(path, path))];
 }
 
 /** The libraries of this process, as Node's own report lists them; the kernel's vdso is no file. */

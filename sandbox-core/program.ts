@@ -1,5 +1,6 @@
 /** Running a program in a sandbox from start to end: a build, a compiler, a tool. */
 import type { Socket } from "node:net";
+import { SandboxError } from "./error.ts";
 import type { SandboxLimits, SandboxUsage } from "./index.ts";
 import type { Program } from "./zygote/control.ts";
 import type { ZygoteLauncher } from "./zygote/launcher.ts";
@@ -24,7 +25,8 @@ export interface ProgramResult {
 
 /**
  * Runs a program in a sandbox of its own, with what it binds and nothing else, and gives what it wrote.
- * @throws SandboxError when the sandbox cannot be made; whatever the program itself does is a result
+ * @throws SandboxError when the sandbox cannot be made, the program cannot be started or the zygote dies; whatever the
+ * program itself does is a result
  */
 export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Promise<ProgramResult> {
   const connections = [
@@ -39,8 +41,10 @@ export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Pro
   };
   const timer = setTimeout(() => end("timeout"), run.timeoutMs);
   const read = (name: string) => collect(sandbox.socket(name), run.maxOutputBytes, () => end("output limit"));
-  const [stdout, stderr, { code, signal, usage }] = await Promise.all([read("stdout"), read("stderr"), sandbox.exited]);
+  const [stdout, stderr, exit] = await Promise.all([read("stdout"), read("stderr"), sandbox.exited]);
   clearTimeout(timer);
+  const { code, signal, usage, reason } = exit;
+  if (reason !== undefined && !ended) throw new SandboxError(`the program did not run to its end: ${reason}`);
   return { code, signal, stdout, stderr, usage, ...(ended ? { ended } : {}) };
 }
 

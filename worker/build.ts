@@ -14,7 +14,7 @@ import { bundleFlags } from "../functions/bundling.ts";
 import { SandpiperError } from "../functions/errors.ts";
 import { type SourceTreeFile, unpackSources } from "../functions/sources.ts";
 import type { SandboxLimits } from "../sandbox-core/index.ts";
-import { programBinds } from "../sandbox-core/launchers.ts";
+import { programBinds, programPath } from "../sandbox-core/launchers.ts";
 import type { ProgramResult, ProgramRun } from "../sandbox-core/program.ts";
 import { readBuildErrors, readBuildOutput } from "./build-output.ts";
 
@@ -125,7 +125,7 @@ function esbuildRun(tree: string, entry: string): ProgramRun {
   const ours = ["--log-level=warning", "--log-limit=20", "--color=false", "--analyze"];
   return {
     program: {
-      argv: [binary, `./${entry}`, ...bundleFlags(), ...ours],
+      argv: [programPath(binary), `./${entry}`, ...bundleFlags(), ...ours],
       env: {},
       workingDirectory: TREE,
       binds: [...programBinds(binary), { source: tree, target: TREE, kind: "directory", executable: false }],

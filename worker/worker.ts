@@ -48,7 +48,7 @@ export class Worker {
 
   /** @param redis must be patient: it waits for Redis when that is away. */
   constructor(config: Config, redis: Redis, log: Logger) {
-    this.#onTrouble = (message, error) => log.warn(message, { error });
+    this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#launchers = this.#makeLaunchers(config);
     this.#pool = this.#makePool(config);
     this.#replies = new ReplySender(redis, (error) => this.#onTrouble("a reply could not be sent", error));
@@ -114,7 +114,10 @@ export class Worker {
 
   #makeLaunchers({ worker }: Config): Launchers<ZygoteLauncher> {
     const { uidBase, uidCount, launcher: kind } = worker;
-    const onFallback = (reason: string) => void this.#degraded.add(reason);
+    const onFallback = (reason: string) => {
+      this.#degraded.add(reason);
+      this.#onTrouble(reason);
+    };
     return new Launchers({
       open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, onFallback }),
       giveUpMs: LAUNCH_PATIENCE_MS,

@@ -14,7 +14,7 @@
  *   them, see warm.ts and its test.
  * - fs.mkdtemp, ports, TLS tickets: drawn from the kernel or OpenSSL at each use.
  * - V8's hash seed and the layout of addresses are fixed per process and shared by all forks of one zygote. They are
- *   no source of values, and no replacement exists: zygotes are renewed instead.
+ *   no source of values, and no replacement exists.
  *
  * process.hrtime and performance.now read the monotonic clock. They and performance.timeOrigin stay those of the
  * zygote: timeOrigin + now() is the present, and the timings of Node's own (PerformanceEntry) count from the same origin.

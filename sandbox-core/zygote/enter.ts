@@ -43,6 +43,8 @@ export interface Entry {
   filter: Buffer;
   /** What libuv's lock for signals lives in. */
   signalPipe: Pipe;
+  /** Where a fork says what stopped it; close-on-exec. */
+  statusPipe: number;
   /** A pidfd of the zygote. */
   zygotePidfd: number;
 }
@@ -73,7 +75,8 @@ export function enter(entry: Entry): void {
   const kept = placeDescriptors(entry.connections, sockets);
   sys.seccomp(SECCOMP as number, SECCOMP_SET_MODE_FILTER, entry.filter);
   greet(entry);
-  closeAllBut([...kept, ...entry.signalPipe]);
+  // A program's status pipe closes when it starts, and until then says why it does not.
+  closeAllBut([...kept, ...entry.signalPipe, ...(entry.program ? [entry.statusPipe] : [])]);
 }
 
 /** Tells the worker which sandbox each connection belongs to. */

@@ -200,10 +200,18 @@ export class ZygoteLauncher implements Launcher {
 
   #refuse(id: string, message: string): void {
     const pending = this.#pending.get(id);
-    if (!pending) return;
+    if (!pending) {
+      // Its connections were made before it failed.
+      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: message });
+      return;
+    }
     this.#pending.delete(id);
     this.#receiver.forget(pending.token);
     pending.reject(new SandboxError(`a sandbox could not be made: ${message}`));
+  }
+
+  #giveUp(id: string): void {
+    if (this.#pending.has(id)) this.#refuse(id, "it died before it began");
   }
 
   #end(id: string, { code, signal, usage, reason }: SandboxExit): void {
@@ -212,7 +220,7 @@ export class ZygoteLauncher implements Launcher {
     if (pending) {
       pending.exit = exit;
       // Its connections were made before it was locked in: they are in the socket's queue by now, or never come.
-      setTimeout(() => this.#refuse(id, "it died before it began"), LAST_ACCEPT_MS).unref();
+      setTimeout(() => this.#giveUp(id), LAST_ACCEPT_MS).unref();
     }
     this.#sandboxes.get(id)?.end(exit);
     this.#sandboxes.delete(id);

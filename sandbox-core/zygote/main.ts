@@ -37,11 +37,12 @@ setFlagsFromString("--lazy");
 goOn(serve(house));
 
 /** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
-function goOn({ program }: Born): void {
+function goOn(born: Born): void {
   try {
-    if (program) start(program);
+    if (born.program) start(born.program);
     else live();
   } catch (error) {
+    if (born.program) born.fail(error as Error);
     console.error(error);
     exitNow(FAILED_START);
   }

@@ -17,6 +17,8 @@ import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
 
 const SIGKILL = 9;
+/** Keeps a line of the status pipe well below PIPE_BUF. */
+const MOST_MESSAGE = 500;
 const READ_BYTES = 65_536;
 const MOST_REMOVE_RETRIES = 500;
 
@@ -30,10 +32,8 @@ interface Child {
   refusal?: string;
 }
 
-/** What a fork goes on as: the runtime that it holds already, or a program. */
-export interface Born {
-  program?: Program;
-}
+/** What a fork goes on as: the runtime that it holds already, or a program, which may still fail to start. */
+export type Born = { program: Program; fail: (error: Error) => never } | { program?: undefined };
 
 type Launch = Extract<Request, { op: "launch" }>;
 
@@ -133,17 +133,21 @@ class Server {
         programRoot: house.programRoot,
         filter: program ? house.filters.exec : house.filters.fork,
         signalPipe: this.#signalPipe,
+        statusPipe: this.#statusWrite,
         zygotePidfd: this.#ownPidfd,
         ...(program ? { program } : {}),
       });
-      return program ? { program } : {};
+      return program ? { program, fail: (error) => this.#fail(request.id, error) } : {};
     } catch (error) {
-      const line = Buffer.from(
-        `${JSON.stringify({ id: request.id, message: (error as Error).message.slice(0, 500) })}\n`,
-      );
-      sys.write(this.#statusWrite, line, line.length);
-      return exitNow(1);
+      return this.#fail(request.id, error as Error);
     }
+  }
+
+  /** Ends a fork that could not become what it should, and says why. */
+  #fail(id: string, { message }: Error): never {
+    const line = Buffer.from(`${JSON.stringify({ id, message: message.slice(0, MOST_MESSAGE) })}\n`);
+    sys.write(this.#statusWrite, line, line.length);
+    return exitNow(1);
   }
 
   #watch(child: Child): void {

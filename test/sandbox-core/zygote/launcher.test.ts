@@ -1,13 +1,11 @@
 /** The life of launchers and sandboxes: how they end, what they tell of it, and that nothing is left. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { SandboxError } from "../../../sandbox-core/error.ts";
-import { programBinds } from "../../../sandbox-core/launchers.ts";
+import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
 import { runProgram } from "../../../sandbox-core/program.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
@@ -119,7 +117,7 @@ test("when the zygote is killed its sandboxes end, and the next launch has a new
 });
 
 test("close ends everything: sandboxes, zygote, groups and directories", async () => {
-  const directories = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`sandpiper-run-${process.pid}-`));
+  const directories = () => readdirSync("/run").filter((name) => name.startsWith(`sandpiper-run-${process.pid}-`));
   const before = directories();
   const own = await openTestLauncher();
   const client = await SandboxClient.blank(own);
@@ -134,7 +132,7 @@ test("close ends everything: sandboxes, zygote, groups and directories", async (
 });
 
 test("what a killed worker left is removed by the next", async () => {
-  const left = mkdtempSync(join(tmpdir(), "sandpiper-run-999999-1-"));
+  const left = mkdtempSync("/run/sandpiper-run-999999-1-");
   const own = await openTestLauncher();
   assert.equal(existsSync(left), false);
   await own.close();
@@ -164,16 +162,27 @@ test("a program runs with what it binds and nothing else", async () => {
       timeoutMs: 5_000,
       maxOutputBytes: 1_000,
     });
-  const { code, stdout, stderr } = await run(["/usr/bin/env"]);
+  const { code, stdout, stderr } = await run([programPath("/usr/bin/env")]);
   assert.deepEqual([code, stdout.toString(), stderr.toString()], [0, "GREETING=hi\n", ""]);
-  assert.match((await run(["/usr/bin/env", "/bin/sh"])).stderr.toString(), /No such file/);
+  assert.match((await run([programPath("/usr/bin/env"), "/bin/sh"])).stderr.toString(), /No such file/);
+});
+
+test("a program that cannot be started is refused, not a result", async () => {
+  const program = { argv: ["/none"], env: {}, binds: [], workingDirectory: "/" };
+  const run = { program, limits: LIMITS, timeoutMs: 5_000, maxOutputBytes: 1_000 };
+  await assert.rejects(runProgram(launcher, run), /did not run to its end: execve\(\/none\) failed: ENOENT/);
 });
 
 test("a program that does not end, or does not stop writing, is ended", async () => {
   const libraries = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"];
   const run = (binary: string, argv: string[], timeoutMs: number) =>
     runProgram(launcher, {
-      program: { argv: [binary, ...argv], env: {}, binds: programBinds(binary, libraries), workingDirectory: "/" },
+      program: {
+        argv: [programPath(binary), ...argv],
+        env: {},
+        binds: programBinds(binary, libraries),
+        workingDirectory: "/",
+      },
       limits: LIMITS,
       timeoutMs,
       maxOutputBytes: 10_000,
