@@ -19,6 +19,9 @@ export interface BlockRequest {
   calls?: number;
 }
 
+/** How long a child may take beyond the time of a block, or to start: calls that are answered at all take less. */
+const PATIENCE_MS = 60_000;
+
 type Answer = { ready: unknown } | { block: Block } | { error: string };
 
 export class BenchChild {
@@ -38,8 +41,8 @@ export class BenchChild {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       serialization: "advanced",
     });
-    const answer = await answerOf(child);
-    if (!("ready" in answer)) throw new Error(`${script} did not say that it is ready`);
+    const answer = await answerOf(child, PATIENCE_MS);
+    if (!("ready" in answer)) throw new Error(`${script} did not say that it is ready: ${JSON.stringify(answer)}`);
     return new BenchChild(child, answer.ready);
   }
 
@@ -47,9 +50,9 @@ export class BenchChild {
     return this.#child.pid as number;
   }
 
-  /** @throws Error when a call of the block failed */
+  /** @throws Error when a call of the block failed, or was not answered */
   async run(request: BlockRequest): Promise<Block> {
-    const answered = answerOf(this.#child);
+    const answered = answerOf(this.#child, (request.durationMs ?? 0) + PATIENCE_MS);
     this.#child.send(request);
     const answer = await answered;
     if (!("block" in answer)) throw new Error(`${this.#child.spawnargs[1]}: ${JSON.stringify(answer)}`);
@@ -64,15 +67,18 @@ export class BenchChild {
   }
 }
 
-async function answerOf(child: ChildProcess): Promise<Answer> {
+async function answerOf(child: ChildProcess, limitMs: number): Promise<Answer> {
   const over = new AbortController();
-  const message = once(child, "message", over).then(([answer]) => answer as Answer);
-  const exit = once(child, "exit", over).then(([code, signal]): Answer => {
+  const { promise: late, resolve: giveUp } = Promise.withResolvers<Answer>();
+  const timer = setTimeout(giveUp, limitMs, { error: `no answer in ${limitMs} ms` });
+  const message = once(child, "message", { signal: over.signal }).then(([answer]) => answer as Answer);
+  const exit = once(child, "exit", { signal: over.signal }).then(([code, signal]): Answer => {
     return { error: `it ended with ${code ?? signal}` };
   });
   try {
-    return await Promise.race([message, exit]);
+    return await Promise.race([message, exit, late]);
   } finally {
+    clearTimeout(timer);
     over.abort();
     await Promise.allSettled([message, exit]);
   }

@@ -40,6 +40,11 @@ class Lane {
     return this.#pending.promise;
   }
 
+  /** Whether the server has left the connection open. */
+  get usable(): boolean {
+    return this.#socket.writable;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -72,8 +77,11 @@ const lanes = new Map<string, Lane>();
 
 async function call(target: string, number: number): Promise<void> {
   const key = `${number} ${target}`;
-  const lane = lanes.get(key) ?? (await Lane.open(target));
-  lanes.set(key, lane);
+  let lane = lanes.get(key);
+  if (!lane?.usable) {
+    lane = await Lane.open(target);
+    lanes.set(key, lane);
+  }
   await lane.call();
 }
 

@@ -1,5 +1,5 @@
 /** Cold calls: the version was never run by this worker, its bundle is in the store, and the pool is full. */
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { Platform } from "../../helpers/platform.ts";
 import { inTurn, sequence } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
@@ -14,6 +14,9 @@ const PREWARMED = 4;
 const MEMORY_BYTES = 128 * 1024 * 1024;
 /** Sandboxes beside those of the versions: blank ones and the one of the builds. */
 const SPARE = PREWARMED + 8;
+/** How often the pool is looked at, and for how long. */
+const POLL_MS = 5;
+const POOL_MS = 30_000;
 const suite = "cold";
 
 export async function openColdSuite(plan: Plan): Promise<Suite> {
@@ -98,5 +101,9 @@ async function poolHolds(platform: Platform, count: number): Promise<void> {
   const [worker] = platform.workers;
   if (worker === undefined) throw new Error("there is no worker");
   const sandboxes = (): number => platform.zygotes(worker).flatMap(descendantsOf).filter(isFirstInNamespace).length;
-  while (sandboxes() < count) await turn();
+  const deadlineMs = performance.now() + POOL_MS;
+  while (sandboxes() < count) {
+    if (performance.now() > deadlineMs) throw new Error(`the worker has not ${count} sandboxes, but ${sandboxes()}`);
+    await delay(POLL_MS);
+  }
 }
