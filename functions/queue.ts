@@ -15,6 +15,7 @@ import { atMost, connectionLike, FAIL_FAST, PATIENT } from "./connections.ts";
 import { SandpiperError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import type { InvocationHandlers } from "./invocation-handlers.ts";
+import { jobsWait } from "./marker.ts";
 
 export type { BuildRequest, BuildResult } from "./build.ts";
 export type { InvocationHandlers } from "./invocation-handlers.ts";
@@ -36,15 +37,6 @@ const CLOSE_REDIS_MS = 3_000;
 const PREFIX = "sp:queue";
 const CALLS = "calls";
 const BUILDS = "builds";
-
-/**
- * KEYS: wait, marker. How many jobs wait; when there are none, the marker goes that would wake a worker for them. BullMQ
- * sets it with every job that is taken, so that each worker would look for one more job in vain: as much work as the job.
- */
-const MORE_WAIT = `
-local count = redis.call("LLEN", KEYS[1])
-if count == 0 then redis.call("ZREM", KEYS[2], "0") end
-return count`;
 
 const JOB_OPTIONS = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 /** BullMQ writes an event for every step of a job; none is read here, so that none is kept. */
@@ -123,6 +115,7 @@ export class InvocationWorker {
   #renewal: NodeJS.Timeout | undefined;
   #loop: Promise<void> = Promise.resolve();
   #closing = false;
+  #closed: Promise<void> | undefined;
   #nextToken = 0;
   /** How many jobs were found stalled: they are at the queue's head, and are taken even when there is no room. */
   #stalled = 0;
@@ -153,7 +146,8 @@ export class InvocationWorker {
   start(): void {
     this.#renewal = setInterval(() => void this.#renewLocks(), RENEW_MS);
     void this.#worker.startStalledCheckTimer();
-    this.#loop = this.#takeJobs();
+    // Not before this has returned: a handler may call `close`, which waits for the loop.
+    this.#loop = Promise.resolve().then(() => this.#takeJobs());
   }
 
   /** Say so whenever `room` may have become more. */
@@ -162,8 +156,12 @@ export class InvocationWorker {
   }
 
   /** Takes no more jobs, and resolves when all calls that were given to `run` have ended. */
-  async close(): Promise<void> {
-    if (this.#closing) return;
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#closing = true;
     this.#wake();
     void this.#worker
@@ -194,13 +192,9 @@ export class InvocationWorker {
     const job = await this.#worker.getNextJob(token, { block: false });
     if (this.#stalled > 0) this.#stalled--;
     if (job) this.#begin(job, token);
-    if (job && (await this.#moreWait())) return;
-    if (!this.#closing) await this.#worker.getBackend().waitForJob(BLOCK_SECONDS);
-  }
-
-  async #moreWait(): Promise<boolean> {
-    const { wait, marker } = this.#worker.getBackend().keys;
-    return (await this.#redis.eval(MORE_WAIT, 2, wait ?? "", marker ?? "")) !== 0;
+    const backend = this.#worker.getBackend();
+    if (job && (await jobsWait(this.#redis, backend.keys))) return;
+    if (!this.#closing) await backend.waitForJob(BLOCK_SECONDS);
   }
 
   #roomOrStalled(): Promise<void> {

@@ -106,8 +106,11 @@ describe("calls of one moment", () => {
 });
 
 describe("a worker without room for all of a job", () => {
-  it("takes what it has room for and leaves the rest, in order, to others", async () => {
+  it("takes what it has room for and leaves the rest, in order and before later calls, to others", async () => {
     const calls = newCalls(20);
+    const later = newInvocation();
+    await Promise.all(calls.map((call) => queue.submit(call)));
+    await queue.submit(later);
     const first = new Collected();
     const second = new Collected();
     const release = Promise.withResolvers<void>();
@@ -120,10 +123,9 @@ describe("a worker without room for all of a job", () => {
         return release.promise;
       },
     });
-    await Promise.all(calls.map((call) => queue.submit(call)));
     await first.reach(5);
     startWorker({ run: async (call) => second.add(call) });
-    assert.deepEqual(await second.reach(15), idsOf(calls.slice(5)));
+    assert.deepEqual(await second.reach(16), idsOf([...calls.slice(5), later]));
     assert.deepEqual(first.ids, idsOf(calls.slice(0, 5)));
     release.resolve();
   });
@@ -277,6 +279,23 @@ describe("closing", () => {
     release.resolve();
     await closing;
     assert.equal(taken.ids.length, 1);
+  });
+
+  it("gives back a job that came in the very moment", async () => {
+    const taken = new Collected();
+    const other = new Collected();
+    const call = newInvocation();
+    await queue.submit(call);
+    const worker = startWorker({
+      room() {
+        void worker.close();
+        return 1;
+      },
+      run: async (late) => taken.add(late),
+    });
+    await worker.close();
+    startWorker({ run: async (late) => other.add(late) });
+    assert.deepEqual([await other.reach(1), taken.ids], [[call.id], []]);
   });
 });
 

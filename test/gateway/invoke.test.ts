@@ -279,11 +279,14 @@ describe("what a client gets", () => {
   });
 
   it("is cut off when the worker of a stream is lost", async () => {
-    test.answer = ({ id }, send) => {
-      send(head(id, { streaming: true, body: Buffer.from("begin") }));
-      send(head(id, { outcome: "platform_error", error: { code: "WORKER_LOST", message: "lost" } }));
-    };
-    await assert.rejects(async () => (await fetch(`${test.url}/fn/main/hello`)).text());
+    const lost = { outcome: "platform_error", error: { code: "WORKER_LOST", message: "lost" } } as const;
+    for (const second of [lost, { outcome: "ok" }] as const) {
+      test.answer = ({ id }, send) => {
+        send(head(id, { streaming: true, body: Buffer.from("begin") }));
+        send(head(id, second));
+      };
+      await assert.rejects(async () => (await fetch(`${test.url}/fn/main/hello`)).text());
+    }
   });
 
   it("is nothing of replies that come too late, twice or for nobody", async () => {

@@ -82,6 +82,7 @@ it("cuts off who does not read, before it holds too much of what it was sent", a
     assert.ok(chunks < 1_000);
     await new Promise((resolve) => setImmediate(resolve));
   }
+  exchange?.onReply({ kind: "chunk", id: "1", body });
   client.socket.resume();
   await closed;
   assert.deepEqual(
