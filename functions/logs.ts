@@ -3,9 +3,9 @@
  * invocation has at most one record, whoever tries to write it and however often.
  */
 import type { Redis, Result } from "ioredis";
+import { gather } from "./gather.ts";
 import type { InvocationRecord, LogRecord } from "./invocation.ts";
 import type { FunctionRef } from "./registry.ts";
-import { inTick } from "./tick.ts";
 
 /** One line of a function's history: something it logged, or the end of a call. */
 export type LogEntry = LogRecord | { end: InvocationRecord };
@@ -64,7 +64,7 @@ function defineRecord(redis: Redis): void {
  */
 export async function recordInvocation(redis: Redis, record: InvocationRecord): Promise<boolean> {
   defineRecord(redis);
-  const recorded = await inTick(redis, (pipeline) =>
+  const recorded = await gather(redis, (pipeline) =>
     pipeline.sandpiperRecord(
       recordKey(record.id),
       streamKey(record),
@@ -90,11 +90,11 @@ export async function appendLogs(redis: Redis, ref: FunctionRef, records: readon
   defineRecord(redis);
   const key = streamKey(ref);
   const added = records.map((record) =>
-    inTick(redis, (pipeline) =>
+    gather(redis, (pipeline) =>
       pipeline.xadd(key, "MAXLEN", "~", MAX_STREAM_ENTRIES, "*", "l", JSON.stringify(withShortText(record))),
     ),
   );
-  await Promise.all([...added, inTick(redis, (pipeline) => pipeline.pexpire(key, KEEP_MS))]);
+  await Promise.all([...added, gather(redis, (pipeline) => pipeline.pexpire(key, KEEP_MS))]);
 }
 
 /** The record of a tenant's invocation, or null when there is none (yet, or any more). */

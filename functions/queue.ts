@@ -52,8 +52,11 @@ export class InvocationQueue {
   readonly #queue: Queue<CallsJob>;
   readonly #coalescer: Coalescer<Invocation>;
 
-  /** @param redis says where Redis is; the queue has a connection of its own. */
-  constructor(redis: Redis) {
+  /**
+   * @param redis says where Redis is; the queue has a connection of its own.
+   * @param inCourse how many calls wait for their reply now: with many, a call waits a moment for others to go with.
+   */
+  constructor(redis: Redis, inCourse?: () => number) {
     this.#redis = connectionLike(redis, FAIL_FAST);
     this.#queue = new Queue<CallsJob>(CALLS, {
       connection: this.#redis,
@@ -62,7 +65,7 @@ export class InvocationQueue {
       streams: NO_EVENTS,
     });
     this.#queue.on("error", () => {});
-    this.#coalescer = new Coalescer(MAX_CALLS_PER_JOB, (calls) => this.#add(calls));
+    this.#coalescer = new Coalescer(MAX_CALLS_PER_JOB, (calls) => this.#add(calls), inCourse);
   }
 
   /** Resolves when calls can be submitted for the first time. */

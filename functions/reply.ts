@@ -1,7 +1,7 @@
 /**
  * Replies on their way from workers to the gateway that asked: Redis pub/sub, one channel for each gateway.
  *
- * A message holds what one worker has for one gateway after one turn of its event loop:
+ * A message holds what one worker has for one gateway at one moment:
  *
  *   sender (8 bytes), number of the message (u48 LE), then frames: u32 LE head length, head (JSON), u32 LE body length, body
  *
@@ -12,6 +12,7 @@ import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { asBuffer, newBodyKey } from "./bodies.ts";
 import type { Reply } from "./invocation.ts";
+import { Pace } from "./pace.ts";
 
 export const INLINE_REPLY_BYTES = 64 * 1024;
 /** How long a large body waits for its gateway. */
@@ -43,16 +44,21 @@ export class ReplySender {
   readonly #onError: (error: Error) => void;
   #nextNumber = 1;
   #pendingBytes = 0;
-  #scheduled = false;
+  readonly #pace: Pace;
+  #waiting = 0;
   #sent: Promise<unknown> = Promise.resolve();
 
-  /** @param onError told of replies that could not be sent; their gateway answers for itself. */
-  constructor(redis: Redis, onError: (error: Error) => void = () => {}) {
+  /**
+   * @param onError told of replies that could not be sent; their gateway answers for itself.
+   * @param inCourse how many calls this worker runs now: see `Pace`.
+   */
+  constructor(redis: Redis, onError: (error: Error) => void = () => {}, inCourse: () => number = () => 0) {
     this.#redis = redis;
     this.#onError = onError;
+    this.#pace = new Pace(inCourse, () => this.#publish());
   }
 
-  /** Sends a reply with the others of this turn of the event loop. Replies to one gateway arrive in order. */
+  /** Sends a reply with others of the same moment. Replies to one gateway arrive in order. */
   send(gatewayId: string, reply: Reply): void {
     let outgoing = this.#outgoing.get(gatewayId);
     if (!outgoing) {
@@ -60,19 +66,19 @@ export class ReplySender {
       this.#outgoing.set(gatewayId, outgoing);
     }
     appendFrame(outgoing, reply);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#publish());
+    // A stream's pieces come one after the other: none of them waits for another call's.
+    if (reply.kind === "head" && !reply.streaming) this.#pace.added(++this.#waiting);
+    else this.#pace.soon();
   }
 
   /** Resolves when everything that was sent before has reached Redis or was given up; never rejects. */
   async flush(): Promise<void> {
-    this.#publish();
+    this.#pace.now();
     await this.#sent;
   }
 
   #publish(): void {
-    this.#scheduled = false;
+    this.#waiting = 0;
     for (const [gatewayId, outgoing] of this.#outgoing) this.#publishOne(gatewayId, outgoing);
     this.#outgoing.clear();
   }

@@ -28,6 +28,11 @@ export class Calls {
     this.#sweeper.unref();
   }
 
+  /** How many calls wait. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   /** Whether replies can arrive and calls are taken. */
   get accepting(): boolean {
     return !this.#away && !this.#draining;

@@ -89,7 +89,7 @@ class Held {
     const gatewayId = randomUUID();
     this.redis = connectionLike(redis, FAIL_FAST);
     const registry = new Registry(this.redis);
-    this.#queue = new InvocationQueue(redis);
+    this.#queue = new InvocationQueue(redis, () => this.#calls.size);
     this.#builds = new BuildQueue(redis);
     this.#versions = new CurrentVersions(redis, registry);
     this.#receiver = new ReplyReceiver(redis, gatewayId, {

@@ -67,7 +67,7 @@ export class Pool {
   readonly #shelves = new Shelves();
   readonly #loadedIn = new Map<Box, Loaded>();
   /** Oldest first, over all versions. */
-  readonly #waiting = new Set<Waiter>();
+  readonly #waiting = new Map<Waiter, Shelf>();
   readonly #sweep: NodeJS.Timeout;
   /** The oldest call that cannot be served for want of room. */
   #starved: Waiter | null = null;
@@ -115,7 +115,7 @@ export class Pool {
     if (free !== undefined) return this.#lease(free);
     const waiter = new Waiter(demand, (over) => this.#forget(over));
     shelf.waiting.add(waiter);
-    this.#waiting.add(waiter);
+    this.#waiting.set(waiter, shelf);
     this.#pump();
     return waiter.served;
   }
@@ -144,7 +144,7 @@ export class Pool {
     this.#closed = true;
     clearInterval(this.#sweep);
     if (this.#patience !== null) clearTimeout(this.#patience);
-    for (const waiter of this.#waiting) waiter.fail(shuttingDown());
+    for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
     this.#options.launchers.stop();
     await this.#blanks.close();
     await this.#boxes.endAll("the worker is shutting down");
@@ -168,8 +168,7 @@ export class Pool {
     this.#starved = null;
     if (this.#closed) return;
     const seen = new Map<Shelf, number>();
-    for (const waiter of this.#waiting) {
-      const shelf = this.#shelves.of(waiter.demand.version);
+    for (const [waiter, shelf] of this.#waiting) {
       const free = this.#takeFree(shelf);
       if (free !== undefined) {
         waiter.serve(this.#lease(free));

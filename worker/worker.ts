@@ -51,7 +51,8 @@ export class Worker {
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#launchers = this.#makeLaunchers(config);
     this.#pool = this.#makePool(config);
-    this.#replies = new ReplySender(redis, (error) => this.#onTrouble("a reply could not be sent", error));
+    const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
+    this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
     const artifacts = new FileArtifactStore(config.artifactsDir);
     this.#parts = {
       redis,

@@ -1,4 +1,4 @@
-/** Redis commands of one turn of the event loop, sent together: one write instead of one each. */
+/** Redis commands that nobody waits for, sent together: one write instead of one each. */
 import type { ChainableCommander, Redis } from "ioredis";
 
 interface Batch {
@@ -6,21 +6,23 @@ interface Batch {
   waiting: { resolve: (value: unknown) => void; reject: (error: unknown) => void }[];
 }
 
+/** Records and logs are for later: what comes within so many milliseconds goes in one write. */
+const GATHER_MS = 3;
+
 const open = new WeakMap<Redis, Batch>();
 
 /**
- * Adds one command to what this turn of the event loop sends on a connection.
+ * Adds one command to what is sent next on a connection, within milliseconds.
  * @param queue queues exactly one command.
  * @returns the command's reply.
  * @throws what ioredis throws for this command.
  */
-export function inTick(redis: Redis, queue: (pipeline: ChainableCommander) => unknown): Promise<unknown> {
+export function gather(redis: Redis, queue: (pipeline: ChainableCommander) => unknown): Promise<unknown> {
   let batch = open.get(redis);
   if (!batch) {
     batch = { pipeline: redis.pipeline(), waiting: [] };
     open.set(redis, batch);
-    // Not the next microtask: by the check phase every socket that was readable in this turn has had its say.
-    setImmediate(send, redis, batch);
+    setTimeout(send, GATHER_MS, redis, batch);
   }
   const { pipeline, waiting } = batch;
   return new Promise((resolve, reject) => {
