@@ -286,14 +286,15 @@ describe("closing", () => {
     const other = new Collected();
     const call = newInvocation();
     await queue.submit(call);
+    const asked = Promise.withResolvers<void>();
     const worker = startWorker({
       room() {
-        void worker.close();
+        asked.resolve(worker.close());
         return 1;
       },
       run: async (late) => taken.add(late),
     });
-    await worker.close();
+    await asked.promise;
     startWorker({ run: async (late) => other.add(late) });
     assert.deepEqual([await other.reach(1), taken.ids], [[call.id], []]);
   });
