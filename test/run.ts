@@ -11,7 +11,8 @@ import { spec } from "node:test/reporters";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const ALONE = ["test/e2e/", "test/chaos/", "test/escape/"];
-const FILE_TIMEOUT_MS = 300_000;
+/** Ends the process of a file that hangs. */
+const WATCHDOG = new URL("./helpers/watchdog.ts", import.meta.url).href;
 
 interface Totals {
   tests: number;
@@ -39,7 +40,7 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
     cwd: ROOT,
     files: files.map((file) => resolve(ROOT, file)),
     concurrency,
-    timeout: FILE_TIMEOUT_MS,
+    execArgv: ["--import", WATCHDOG],
   });
   events.on("test:summary", ({ file, counts, success }) => {
     if (file !== undefined) return;
