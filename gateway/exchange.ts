@@ -36,6 +36,9 @@ const CODE_OF_OUTCOME: Record<Exclude<Outcome, "ok">, string> = {
   platform_error: "INTERNAL",
 };
 
+/** Statuses whose responses have no body (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5). */
+const BODYLESS = new Set([204, 205, 304]);
+
 const NOTHING = new Uint8Array(0);
 
 export class Exchange implements WaitingCall {
@@ -48,6 +51,8 @@ export class Exchange implements WaitingCall {
   #ended = false;
   /** Bytes that this answer holds of the budget. */
   #held = 0;
+  /** Whether what the function sends as a body is dropped, as none may follow the header fields. */
+  #bodyless = false;
   /** How it goes so far. */
   #outcome: Outcome | null = null;
 
@@ -106,19 +111,19 @@ export class Exchange implements WaitingCall {
     }
     this.#outcome = "ok";
     const raw = headers.raw;
-    const bodyless = head.status === 204 || head.status === 205 || head.status === 304;
-    const length = this.#lengthOf(head, bodyless);
+    const length = this.#lengthOf(head);
     if (length !== null) raw.push("content-length", length);
     raw.push("x-request-id", this.id, ...described("ok", head.timing));
     this.#response.writeHead(head.status, raw);
-    if (head.streaming) this.#write(bodyless ? NOTHING : head.body);
-    else this.#finish(bodyless ? NOTHING : head.body);
+    this.#bodyless = BODYLESS.has(head.status) || this.#request.method === "HEAD";
+    if (head.streaming) this.#write(head.body);
+    else this.#finish(head.body);
   }
 
   /** The only `content-length` that a response may have: that of what is sent, or for HEAD of what GET would send. */
-  #lengthOf(head: Head, bodyless: boolean): string | null {
+  #lengthOf(head: Head): string | null {
     if (head.status === 205) return "0";
-    if (bodyless) return null;
+    if (BODYLESS.has(head.status)) return null;
     if (this.#request.method === "HEAD" && head.body.byteLength === 0) {
       return announcedLength(head.headers) ?? (head.streaming ? null : "0");
     }
@@ -131,13 +136,13 @@ export class Exchange implements WaitingCall {
   }
 
   #write(bytes: Uint8Array): void {
-    if (bytes.byteLength === 0 || this.#request.method === "HEAD") return;
+    if (bytes.byteLength === 0 || this.#bodyless) return;
     this.#response.write(bytes, () => this.#holdUnsent());
     this.#holdUnsent();
   }
 
   #finish(bytes: Uint8Array): void {
-    if (bytes.byteLength === 0 || this.#request.method === "HEAD") this.#response.end();
+    if (bytes.byteLength === 0 || this.#bodyless) this.#response.end();
     else this.#response.end(bytes);
     this.#end(null);
     this.#holdUnsent();
