@@ -6,7 +6,6 @@
  * Whichever comes first serves it: an instance that another call gave back, or the new one. When there is no room
  * the instance that was idle longest makes some, and the call that waited longest gets it.
  */
-import { availableParallelism } from "node:os";
 import type { Version } from "../functions/version.ts";
 import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
 import { Blanks } from "./blanks.ts";
@@ -16,6 +15,7 @@ import { CALLS_PER_INSTANCE, type Instance } from "./instance.ts";
 import type { Launchers } from "./launchers.ts";
 import { type Lease, Loaded } from "./lease.ts";
 import { CallFailure } from "./outcome.ts";
+import { nextMean, PATIENCE_MS, shouldWait } from "./patience.ts";
 import { type Shelf, Shelves } from "./shelves.ts";
 import { type Demand, Waiter } from "./waiter.ts";
 
@@ -51,13 +51,6 @@ const STARTS_PER_VERSION = 4;
 /** How often an instance may serve its own version again while an older call of another version wants its place. */
 const MOST_TIMES_PASSED_OVER = 32;
 const MIB = 1024 * 1024;
-/**
- * With so many instances of a version, calls that wait a moment for one of them end sooner than with one more process
- * that competes for the same processors.
- */
-const ENOUGH_INSTANCES = Math.max(4, 2 * availableParallelism());
-/** That moment. Functions that wait for something else than a processor get their further instances after it. */
-const PATIENCE_MS = 100;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -177,7 +170,7 @@ export class Pool {
       const before = seen.get(shelf) ?? 0;
       seen.set(shelf, before + 1);
       if (before < shelf.starting || shelf.starting >= STARTS_PER_VERSION) continue;
-      if (this.#hasPatience(shelf, waiter)) continue;
+      if (this.#hasPatience(shelf, waiter, before)) continue;
       if (this.#begin(shelf, waiter)) continue;
       this.#starved = waiter;
       return;
@@ -185,10 +178,11 @@ export class Pool {
     this.#blanks.refill();
   }
 
-  /** Whether a call does better to wait a moment for one of the instances there are. */
-  #hasPatience(shelf: Shelf, waiter: Waiter): boolean {
-    if (shelf.instances + shelf.starting < ENOUGH_INSTANCES) return false;
-    if (performance.now() - waiter.sinceMs >= PATIENCE_MS) return false;
+  /** Whether a call does better to wait for one of the instances there are, with so many calls before it. */
+  #hasPatience(shelf: Shelf, waiter: Waiter, before: number): boolean {
+    const instances = shelf.instances + shelf.starting;
+    const waitedMs = performance.now() - waiter.sinceMs;
+    if (!shouldWait({ instances, before, waitedMs, meanLeaseMs: shelf.meanLeaseMs })) return false;
     this.#patience ??= setTimeout(() => {
       this.#patience = null;
       this.#pump();
@@ -278,11 +272,18 @@ export class Pool {
 
   #lease(loaded: Loaded): Lease {
     this.#busy += 1;
+    const leasedAtMs = performance.now();
     return loaded.lease((reason) => {
       this.#busy -= 1;
+      this.#learn(loaded, performance.now() - leasedAtMs);
       if (reason !== null) this.#boxes.end(loaded.box, reason);
       this.#offer(loaded);
     });
+  }
+
+  #learn({ key }: Loaded, leaseMs: number): void {
+    const shelf = this.#shelves.withKey(key);
+    shelf.meanLeaseMs = nextMean(shelf.meanLeaseMs, leaseMs);
   }
 
   /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */

@@ -2,6 +2,7 @@
 import type { VersionRef } from "../functions/invocation.ts";
 import type { Box } from "./boxes.ts";
 import type { Loaded } from "./lease.ts";
+import { UNKNOWN_LEASE_MS } from "./patience.ts";
 import type { Waiter } from "./waiter.ts";
 
 /** One version's part of the pool. */
@@ -14,6 +15,8 @@ export interface Shelf {
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
+  /** How long a call has an instance, in milliseconds: a mean in which the latest calls weigh most. */
+  meanLeaseMs: number;
 }
 
 /** Finds a version's shelf, and over all shelves what was idle longest. Empty shelves are forgotten. */
@@ -28,7 +31,7 @@ export class Shelves {
   withKey(key: string): Shelf {
     let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
-      shelf = { key, free: [], waiting: new Set(), starting: 0, instances: 0 };
+      shelf = { key, free: [], waiting: new Set(), starting: 0, instances: 0, meanLeaseMs: UNKNOWN_LEASE_MS };
       this.#shelves.set(key, shelf);
     }
     return shelf;
