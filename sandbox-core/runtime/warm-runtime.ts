@@ -11,6 +11,7 @@ import {
   type SandboxMessage,
   type WorkerMessage,
 } from "../protocol/frames.ts";
+import { captureConsole, LineStream } from "./console.ts";
 import { Runtime } from "./runtime.ts";
 import type { Outlet } from "./wire.ts";
 
@@ -50,7 +51,19 @@ export async function warmRuntime(): Promise<void> {
       for (const frame of requestFrames(call)) reader.push(frame);
       await outlet.next("idle");
     }
-    runtime.log.write("info", "console", "warm");
+    warmOutput(runtime);
+  }
+}
+
+/** What `startRuntime` does to the console and the standard streams, done to others that nobody sees. */
+function warmOutput(runtime: Runtime): void {
+  const stranger = {} as Console;
+  captureConsole(stranger, runtime.log, (text) => runtime.mapPositions(text));
+  stranger.log("warm", { of: ["a", 1] });
+  for (const name of ["stdout", "stderr"] as const) {
+    const stream = new LineStream(runtime.log, name);
+    stream.write("warm\n");
+    stream.flush();
   }
 }
 

@@ -6,6 +6,7 @@
 import { constants } from "node:os";
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
+import { AF, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
 
 const libc = koffi.load("libc.so.6");
@@ -38,6 +39,16 @@ const rawExecve = libc.func("int execve(const char *path, const char **argv, con
 const uvDefaultLoop: () => unknown = self.func("void *uv_default_loop()");
 const uvLoopFork: (loop: unknown) => number = self.func("int uv_loop_fork(void *loop)");
 const randSeed: (bytes: Buffer, length: number) => void = self.func("void RAND_seed(const void *bytes, int length)");
+
+const rawSocketpair = checked(
+  "socketpair",
+  libc.func("int socketpair(int domain, int type, int protocol, void *fds)") as (
+    domain: number,
+    type: number,
+    protocol: number,
+    fds: Buffer,
+  ) => number,
+);
 
 export const sys = {
   fork: checked("fork", libc.func("int fork()") as () => number),
@@ -131,6 +142,12 @@ export const sys = {
     "socket",
     libc.func("int socket(int domain, int type, int protocol)") as (...args: [number, number, number]) => number,
   ),
+  /** socketpair(2): two connected stream sockets. */
+  socketpair: (): [number, number] => {
+    const fds = Buffer.alloc(8);
+    rawSocketpair(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0, fds);
+    return [fds.readInt32LE(0), fds.readInt32LE(4)];
+  },
   connect: checked(
     "connect",
     libc.func("int connect(int fd, const void *address, unsigned int length)") as (

@@ -36,37 +36,46 @@ export function connectTo(address: Buffer): number {
   return fd;
 }
 
-/** Brings up `lo` of the caller's network namespace: struct ifreq of netdevice(7). @throws SyscallError */
+// What follows is made once, before any fork: memory that a fork has to make is its own page faults.
+
+/** struct ifreq of netdevice(7): `lo`, up. */
+const LOOPBACK_UP = Buffer.alloc(40);
+LOOPBACK_UP.write("lo", 0, "latin1");
+LOOPBACK_UP.writeInt16LE(IFF_UP, 16);
+
+/** Brings up `lo` of the caller's network namespace. @throws SyscallError */
 export function setLoopbackUp(): void {
-  const request = Buffer.alloc(40);
-  request.write("lo", 0, "latin1");
-  request.writeInt16LE(IFF_UP, 16);
   const fd = sys.socket(AF.INET, SOCK.DGRAM | SOCK.CLOEXEC, 0);
-  sys.ioctl(fd, SIOCSIFFLAGS, request);
+  sys.ioctl(fd, SIOCSIFFLAGS, LOOPBACK_UP);
   sys.close(fd);
 }
 
+/** Resources and their limits, for what no cgroup bounds. */
+const LIMITS: [resource: number, limit: Buffer][] = [
+  [RLIMIT.CORE, rlimit(0)],
+  [RLIMIT.NOFILE, rlimit(1024)],
+  [RLIMIT.FSIZE, rlimit(1024 * MEBIBYTE)],
+  [RLIMIT.STACK, rlimit(8 * MEBIBYTE)],
+  [RLIMIT.MEMLOCK, rlimit(0)],
+  [RLIMIT.MSGQUEUE, rlimit(0)],
+  [RLIMIT.SIGPENDING, rlimit(256)],
+  [RLIMIT.NICE, rlimit(0)],
+  [RLIMIT.RTPRIO, rlimit(0)],
+];
+
 /**
- * setrlimit(2) for what no cgroup bounds. The number of processes is bounded by the pids controller; the limit here is
- * for the kernel's count by user, which is the sandbox's own.
+ * setrlimit(2). The number of processes is bounded by the pids controller; the limit of `pids` here is for the kernel's
+ * count by user, which is the sandbox's own.
  */
 export function setResourceLimits(pids: number): void {
-  const limits: [resource: number, most: number][] = [
-    [RLIMIT.CORE, 0],
-    [RLIMIT.NOFILE, 1024],
-    [RLIMIT.FSIZE, 1024 * MEBIBYTE],
-    [RLIMIT.NPROC, pids],
-    [RLIMIT.STACK, 8 * MEBIBYTE],
-    [RLIMIT.MEMLOCK, 0],
-    [RLIMIT.MSGQUEUE, 0],
-    [RLIMIT.SIGPENDING, 256],
-    [RLIMIT.NICE, 0],
-    [RLIMIT.RTPRIO, 0],
-  ];
-  for (const [resource, most] of limits) {
-    const limit = Buffer.alloc(16);
-    limit.writeBigUInt64LE(BigInt(most), 0);
-    limit.writeBigUInt64LE(BigInt(most), 8);
-    sys.setrlimit(resource, limit);
-  }
+  for (const [resource, limit] of LIMITS) sys.setrlimit(resource, limit);
+  sys.setrlimit(RLIMIT.NPROC, rlimit(pids));
+}
+
+/** struct rlimit with both limits the same. */
+function rlimit(most: number): Buffer {
+  const limit = Buffer.alloc(16);
+  limit.writeBigUInt64LE(BigInt(most), 0);
+  limit.writeBigUInt64LE(BigInt(most), 8);
+  return limit;
 }

@@ -17,7 +17,8 @@ import { setFlagsFromString } from "node:v8";
 import { startRuntime } from "../runtime/main.ts";
 import { renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
-import { execve, exitNow, renewEventLoop, seedOpenssl } from "../syscall/libc.ts";
+import { SocketWire } from "../runtime/wire.ts";
+import { execve, exitNow, renewEventLoop, seedOpenssl, sys } from "../syscall/libc.ts";
 import type { Program, ZygoteOptions } from "./control.ts";
 import { readEntropy } from "./entropy.ts";
 import { prepareHouse } from "./house.ts";
@@ -31,10 +32,23 @@ const options = JSON.parse(process.argv[2] ?? "") as ZygoteOptions;
 process.argv.length = 1;
 
 await warm();
+await warmWire();
+// Drawn for the same reason, and used for nothing.
+randomFillSync(readEntropy());
 const house = await prepareHouse(options);
 collectGarbage();
 setFlagsFromString("--lazy");
 goOn(serve(house));
+
+/** Opens and closes a wire, so that forks find that part of Node compiled. */
+async function warmWire(): Promise<void> {
+  const [here, there] = sys.socketpair();
+  const wire = new SocketWire(here);
+  await new Promise<unknown>((closed) => {
+    wire.start(() => {}, closed);
+    sys.close(there);
+  });
+}
 
 /** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
 function goOn(born: Born): void {
