@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { test } from "node:test";
 import { nextMean, shouldWait, UNKNOWN_LEASE_MS } from "../../worker/patience.ts";
 
-const instances = Math.max(4, 2 * availableParallelism());
+const instances = Math.max(2, availableParallelism());
 
 test("with few instances nobody waits", () => {
   assert.equal(shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanLeaseMs: 1 }), false);
