@@ -38,7 +38,6 @@ export const PR = {
   SET_PDEATHSIG: 1,
   SET_DUMPABLE: 4,
   SET_NAME: 15,
-  CAPBSET_READ: 23,
   CAPBSET_DROP: 24,
   SET_NO_NEW_PRIVS: 38,
   CAP_AMBIENT: 47,
@@ -100,8 +99,11 @@ export const BPF = {
 } as const;
 
 /** include/uapi/linux/eventpoll.h, include/uapi/asm-generic/poll.h */
-export const EPOLL = { CTL_ADD: 1, CTL_DEL: 2, IN: 1, HUP: 0x10 } as const;
+export const EPOLL = { CTL_ADD: 1, CTL_DEL: 2, IN: 1 } as const;
 export const POLLIN = 1;
+
+/** include/uapi/asm-generic/signal.h */
+export const SIGKILL = 9;
 
 /** include/uapi/linux/landlock.h */
 export const LANDLOCK_CREATE_RULESET_VERSION = 1;

@@ -8,6 +8,13 @@ export function writeAll(directory: string, values: Record<string, string>): voi
   for (const [file, value] of Object.entries(values)) writeFileSync(join(directory, file), value);
 }
 
+export const CPU_PERIOD_US = 100_000;
+
+/** Microseconds of each CPU_PERIOD_US that so many processors' worth of time are; the kernel takes no less than 1,000. */
+export function cpuQuotaUs(cpus: number): number {
+  return Math.max(1000, Math.round(cpus * CPU_PERIOD_US));
+}
+
 /** The number behind `key` in a file of "key number" lines (memory.events, cpu.stat), or 0. */
 export function keyedNumber(text: string, key: string): number {
   for (const line of text.split("\n")) if (line.startsWith(`${key} `)) return Number(line.slice(key.length + 1));

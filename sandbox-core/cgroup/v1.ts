@@ -2,9 +2,17 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupDriver, GroupLimits } from "./driver.ts";
-import { directoriesIn, fileMeter, keyedNumber, pidsOf, readIfThere, removeDirectory, writeAll } from "./files.ts";
-
-const CPU_PERIOD_US = 100_000;
+import {
+  CPU_PERIOD_US,
+  cpuQuotaUs,
+  directoriesIn,
+  fileMeter,
+  keyedNumber,
+  pidsOf,
+  readIfThere,
+  removeDirectory,
+  writeAll,
+} from "./files.ts";
 
 /** Where each controller that we use is mounted; two may share a mount ("cpu,cpuacct"). */
 export type ControllerMounts = Record<"memory" | "cpu" | "cpuacct" | "pids", string>;
@@ -25,7 +33,7 @@ export function cgroupV1(mounts: ControllerMounts): CgroupDriver {
       writeAll(join(mounts.memory, path), memoryLimits(join(mounts.memory, path), limits));
       writeAll(join(mounts.cpu, path), {
         "cpu.cfs_period_us": String(CPU_PERIOD_US),
-        "cpu.cfs_quota_us": String(Math.max(1000, Math.round(limits.cpus * CPU_PERIOD_US))),
+        "cpu.cfs_quota_us": String(cpuQuotaUs(limits.cpus)),
       });
       writeAll(join(mounts.pids, path), { "pids.max": String(limits.pids) });
     },

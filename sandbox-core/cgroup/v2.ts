@@ -2,9 +2,18 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { CgroupDriver } from "./driver.ts";
-import { directoriesIn, fileMeter, keyedNumber, pidsOf, readIfThere, removeDirectory, writeAll } from "./files.ts";
+import {
+  CPU_PERIOD_US,
+  cpuQuotaUs,
+  directoriesIn,
+  fileMeter,
+  keyedNumber,
+  pidsOf,
+  readIfThere,
+  removeDirectory,
+  writeAll,
+} from "./files.ts";
 
-const CPU_PERIOD_US = 100_000;
 const CONTROLLERS = "+memory +cpu +pids";
 
 export function cgroupV2(mount: string): CgroupDriver {
@@ -28,7 +37,7 @@ export function cgroupV2(mount: string): CgroupDriver {
       writeAll(directory, {
         "memory.max": String(limits.memoryBytes),
         "memory.oom.group": "1",
-        "cpu.max": `${Math.max(1000, Math.round(limits.cpus * CPU_PERIOD_US))} ${CPU_PERIOD_US}`,
+        "cpu.max": `${cpuQuotaUs(limits.cpus)} ${CPU_PERIOD_US}`,
         "pids.max": String(limits.pids),
         ...(existsSync(join(directory, "memory.swap.max")) ? { "memory.swap.max": "0" } : {}),
       });

@@ -6,7 +6,7 @@
 import { constants } from "node:os";
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
-import { AF, SOCK } from "../abi/linux.ts";
+import { AF, SECCOMP_SET_MODE_FILTER, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
 
 const libc = koffi.load("libc.so.6");
@@ -219,17 +219,10 @@ export const sys = {
     }
     return result;
   },
-  /**
-   * seccomp(2) with SECCOMP_SET_MODE_FILTER: `number` is the call's own, `program` an array of struct sock_filter.
-   */
-  seccomp: (number: number, operation: number, program: Buffer): number => {
-    const result = rawSeccomp(number, operation, 0, { length: program.length / 8, filter: program });
-    if (result === -1) {
-      const errno = koffi.errno();
-      throw new SyscallError("seccomp", errno);
-    }
-    return result;
-  },
+  /** seccomp(2): installs a filter, an array of struct sock_filter, for this process and what it forks. */
+  installFilter: checked("seccomp", (filter: Buffer) =>
+    rawSeccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, 0, { length: filter.length / 8, filter }),
+  ),
   /** capset(2) with the header and data as the kernel lays them out. */
   capset: checked(
     "capset",
@@ -244,6 +237,7 @@ const rawSyscall: (number: number, ...args: [number, number, number, number, num
   ["long", "long", "long", "long", "long", "long"],
 ) as never;
 const PIVOT_ROOT = currentArchitecture().syscalls.pivot_root as number;
+const SECCOMP = currentArchitecture().syscalls.seccomp as number;
 const rawPivotRoot: (number: number, newRoot: string, putOld: string) => number = libc.func("syscall", "long", [
   "long",
   "str",

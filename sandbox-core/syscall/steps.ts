@@ -1,8 +1,7 @@
 /** Small things that take several system calls. */
-import { AF, IFF_UP, O, POLLIN, PR, RLIMIT, SIOCSIFFLAGS, SOCK } from "../abi/linux.ts";
+import { AF, IFF_UP, O, POLLIN, PR, RLIMIT, SIGKILL, SIOCSIFFLAGS, SOCK } from "../abi/linux.ts";
 import { sys } from "./libc.ts";
 
-const SIGKILL = 9;
 const MEBIBYTE = 1024 * 1024;
 
 /** Writes a short text to a file that exists. @throws SyscallError */
@@ -23,10 +22,15 @@ export function writeTo(path: string, text: string): void {
  */
 export function adviseParentDeath(parentPidfd: number): void {
   sys.prctl(PR.SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (endsWithin(parentPidfd, 0)) throw new Error("the zygote died");
+}
+
+/** Waits up to `timeoutMs` for the process behind a pidfd to end, and says whether it has. @throws SyscallError */
+export function endsWithin(pidfd: number, timeoutMs: number): boolean {
   const pollFd = Buffer.alloc(8);
-  pollFd.writeInt32LE(parentPidfd, 0);
+  pollFd.writeInt32LE(pidfd, 0);
   pollFd.writeInt16LE(POLLIN, 4);
-  if (sys.poll(pollFd, 1, 0) > 0) throw new Error("the zygote died");
+  return sys.poll(pollFd, 1, timeoutMs) > 0;
 }
 
 /** A stream socket connected to `address`. @throws SyscallError */

@@ -16,7 +16,7 @@
  */
 
 import { currentArchitecture } from "../abi/arch.ts";
-import { CLONE, F_DUPFD_CLOEXEC, O, PR, SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
+import { CLONE, F_DUPFD_CLOEXEC, O, PR } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
 import { buildProgramRoot, mountOwn, pivotInto } from "../rootfs/mounts.ts";
 import { INSIDE_ID } from "../rootfs/template.ts";
@@ -54,7 +54,7 @@ const FIRST_HIGH_FD = 64;
 const LAST_FD = 0xffff_ffff;
 
 const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
-const { seccomp: SECCOMP, close_range: CLOSE_RANGE } = currentArchitecture().syscalls as Record<string, number>;
+const CLOSE_RANGE = currentArchitecture().syscalls.close_range as number;
 
 /** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
 export function enter(entry: Entry): void {
@@ -73,7 +73,7 @@ export function enter(entry: Entry): void {
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   assertPipe(entry.signalPipe);
   const kept = placeDescriptors(entry.connections, sockets);
-  sys.seccomp(SECCOMP as number, SECCOMP_SET_MODE_FILTER, entry.filter);
+  sys.installFilter(entry.filter);
   greet(entry);
   // A program's status pipe closes when it starts, and until then says why it does not.
   closeAllBut([...kept, ...entry.signalPipe, ...(entry.program ? [entry.statusPipe] : [])]);
@@ -123,6 +123,6 @@ function closeAllBut(kept: readonly number[]): void {
   const edges = [-1, ...[...kept].sort((a, b) => a - b), LAST_FD + 1];
   edges.slice(1).forEach((to, index) => {
     const from = (edges[index] as number) + 1;
-    if (from < to) sys.syscall("close_range", CLOSE_RANGE as number, from, to - 1, 0);
+    if (from < to) sys.syscall("close_range", CLOSE_RANGE, from, to - 1, 0);
   });
 }

@@ -15,7 +15,7 @@
 import { randomFillSync } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { startRuntime } from "../runtime/main.ts";
-import { renewRandomness } from "../runtime/random.ts";
+import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
 import { SocketWire } from "../runtime/wire.ts";
 import { execve, exitNow, renewEventLoop, seedOpenssl, sys } from "../syscall/libc.ts";
@@ -66,7 +66,7 @@ function goOn(born: Born): void {
 function live(): void {
   renewEventLoop();
   seedOpenssl(readEntropy());
-  renewRandomness(randomFillSync(Buffer.alloc(32)));
+  renewRandomness(randomFillSync(Buffer.alloc(ENTROPY_BYTES)));
   // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
   Object.assign(process, { reallyExit: exitNow });
   startRuntime(3);

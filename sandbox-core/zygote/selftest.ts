@@ -4,12 +4,12 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { POLLIN } from "../abi/linux.ts";
+import { SIGKILL } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
+import { endsWithin } from "../syscall/steps.ts";
 import { forkWithHeap, openPidfd } from "./fork.ts";
 
 const DEADLINE_MS = 5_000;
-const SIGKILL = 9;
 
 export function collectGarbage(): void {
   setFlagsFromString("--expose-gc");
@@ -22,10 +22,7 @@ export function provesFork(): boolean {
   const pid = forkWithHeap();
   if (pid === 0) exitNow(exercise());
   const pidfd = openPidfd(pid);
-  const pollFd = Buffer.alloc(8);
-  pollFd.writeInt32LE(pidfd, 0);
-  pollFd.writeInt16LE(POLLIN, 4);
-  const ended = sys.poll(pollFd, 1, DEADLINE_MS) > 0;
+  const ended = endsWithin(pidfd, DEADLINE_MS);
   if (!ended) sys.kill(pid, SIGKILL);
   const status = Buffer.alloc(4);
   sys.waitpid(pid, status, 0);

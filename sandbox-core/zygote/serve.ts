@@ -4,7 +4,7 @@
  * Each sandbox is watched through a pidfd. What a fork has to say before it is locked in goes through one pipe that all
  * forks share: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
  */
-import { O } from "../abi/linux.ts";
+import { O, SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
@@ -16,7 +16,6 @@ import { Poller } from "./poller.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
 
-const SIGKILL = 9;
 /** Keeps a line of the status pipe well below PIPE_BUF. */
 const MOST_MESSAGE = 500;
 const READ_BYTES = 65_536;

@@ -7,7 +7,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
-import { F_SETFD, SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
+import { F_SETFD } from "../abi/linux.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
 import { execve, sys } from "../syscall/libc.ts";
@@ -16,13 +16,8 @@ import { CONTROL_FD } from "./control.ts";
 const [, , ...argumentsOfNode] = process.argv;
 const main = fileURLToPath(import.meta.resolve("./main.ts"));
 const options = argumentsOfNode.pop() as string;
-const architecture = currentArchitecture();
 
-sys.seccomp(
-  architecture.syscalls.seccomp as number,
-  SECCOMP_SET_MODE_FILTER,
-  encode(assemble(ZYGOTE_POLICY, architecture)),
-);
+sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec.
 sys.fcntl(CONTROL_FD, F_SETFD, 0);
 execve(process.execPath, ["node", ...argumentsOfNode, main, options], []);
