@@ -1,0 +1,144 @@
+/** Sandboxes of every kind at every stage of their life, and what /proc shows of them. */
+import { once } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
+import type { Sandbox } from "../../../sandbox-core/index.ts";
+import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { type Owner, readCgroups, readRoot, readTask, type TaskPosture } from "./task.ts";
+
+/** By stage, task and section. */
+export type Postures = Record<string, Record<string, TaskPosture>>;
+
+export const INVOCATIONS = 500;
+
+/** Does of everything a little: files, threads of the pool, timers, randomness, sockets, a server. */
+const BUSY = `
+  import * as fs from "node:fs/promises";
+  import * as net from "node:net";
+  import { once } from "node:events";
+  import { promisify } from "node:util";
+  import * as crypto from "node:crypto";
+  import * as zlib from "node:zlib";
+  export default async () => {
+    await fs.writeFile("/tmp/a", crypto.randomBytes(100));
+    await promisify(zlib.gzip)(await fs.readFile("/tmp/a"));
+    const server = net.createServer((socket) => socket.end("x")).listen("/tmp/socket");
+    await once(server, "listening");
+    const client = net.connect("/tmp/socket").resume();
+    await once(client, "close");
+    await new Promise((done) => server.close(done));
+    await fs.unlink("/tmp/a");
+    return new Response("done");
+  };`;
+
+/** Every stage of a forked sandbox, a blank one of the exec launcher, and a program. */
+export async function readAllStages(): Promise<Postures> {
+  const fork = await openTestLauncher();
+  const exec = await openTestLauncher({ kind: "exec" });
+  try {
+    return factored({ ...(await forkStages(fork)), ...(await execStages(exec)), ...(await programStages(fork)) });
+  } finally {
+    await Promise.all([fork.close(), exec.close()]);
+  }
+}
+
+async function forkStages(launcher: ZygoteLauncher): Promise<Postures> {
+  await using client = await SandboxClient.blank(launcher);
+  const zygotePid = await launcher.zygotePid();
+  const blank = readSandbox(client.sandbox, zygotePid);
+  await client.load(BUSY);
+  const loaded = readSandbox(client.sandbox, zygotePid);
+  for (let call = 0; call < INVOCATIONS; call++) {
+    const text = await client.text();
+    if (text !== "done") throw new Error(`invocation ${call} answered ${text}`);
+  }
+  return { "fork, blank": blank, "fork, loaded": loaded, "fork, used": readSandbox(client.sandbox, zygotePid) };
+}
+
+async function execStages(launcher: ZygoteLauncher): Promise<Postures> {
+  await using client = await SandboxClient.blank(launcher, { memoryBytes: 2 * LIMITS.memoryBytes });
+  return { "exec, blank": readSandbox(client.sandbox, await launcher.zygotePid()) };
+}
+
+/** `cat`: what comes back says that it runs, and then it waits for more. */
+async function programStages(launcher: ZygoteLauncher): Promise<Postures> {
+  const binary = "/usr/bin/cat";
+  const sandbox = await launcher.start(LIMITS, [{ name: "terminal", fds: [0, 1, 2] }], {
+    argv: [programPath(binary)],
+    env: { NAME: "value" },
+    binds: programBinds(binary, loaderAndLibrary()),
+    workingDirectory: "/tmp",
+  });
+  sandbox.socket("terminal").write("x");
+  await once(sandbox.socket("terminal"), "data");
+  const posture = readSandbox(sandbox, await launcher.zygotePid());
+  sandbox.kill("the test is over");
+  await sandbox.exited;
+  return { program: posture };
+}
+
+/** The dynamic loader and the C library, where this process has them from. */
+export function loaderAndLibrary(): string[] {
+  const { sharedObjects } = process.report.getReport() as unknown as { sharedObjects: string[] };
+  return sharedObjects.filter((path) => /\/(ld-linux[^/]*|libc)\.so/.test(path));
+}
+
+/** What /proc shows of all tasks in a sandbox's pid namespace; tasks that look alike are told once. */
+function readSandbox(sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">, zygotePid: number): Record<string, TaskPosture> {
+  const owner = { id: sandbox.id, hostUid: sandbox.hostUid, zygotePid };
+  const tasks = processesBeside(sandbox.pid).flatMap((pid) =>
+    readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`),
+  );
+  const postures = tasks.flatMap((directory) => readIfThere(directory, owner));
+  const [first, ...others] = postures;
+  if (!first) throw new Error(`sandbox ${sandbox.id} has no task`);
+  const distinct = new Map(others.map((posture) => [JSON.stringify(posture), posture]));
+  return Object.fromEntries([
+    ["the first task", first],
+    ...[...distinct.keys()].sort().map((key, index) => [`another task, ${index + 1}`, distinct.get(key)]),
+  ]);
+}
+
+/** A thread may end while it is read; whatever it was allowed, it is no more. */
+function readIfThere(directory: string, owner: Owner): TaskPosture[] {
+  try {
+    return [
+      { ...readTask(directory, owner), cgroup: readCgroups(directory, owner), files: readRoot(directory, owner) },
+    ];
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
+  }
+}
+
+/** The first process of a pid namespace and all others in it. */
+function processesBeside(init: number): number[] {
+  const namespace = readlinkSync(`/proc/${init}/ns/pid`);
+  const isBeside = (pid: number) => {
+    try {
+      return pid !== init && readlinkSync(`/proc/${pid}/ns/pid`) === namespace;
+    } catch {
+      return false;
+    }
+  };
+  return [init, ...readdirSync("/proc").map(Number).filter(isBeside)];
+}
+
+/** The same, with each section told once that equals its stage's first task's, or that of the very first. */
+function factored(postures: Postures): Postures {
+  const firstOf = (stage: Record<string, TaskPosture> = {}) => Object.values(stage)[0];
+  const blank = firstOf(Object.values(postures)[0]);
+  const same = (task: TaskPosture, other: TaskPosture | undefined, section: string) =>
+    task !== other && JSON.stringify(task[section]) === JSON.stringify(other?.[section]);
+  const factor = (task: TaskPosture, first: TaskPosture | undefined) =>
+    mapValues(task, (section, name) => {
+      if (same(task, first, name)) return "as its first task";
+      return same(task, blank, name) ? "as a blank fork" : section;
+    });
+  return mapValues(postures, (stage) => mapValues(stage, (task) => factor(task, firstOf(stage))));
+}
+
+function mapValues<In, Out>(record: Record<string, In>, mapper: (value: In, name: string) => Out): Record<string, Out> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, mapper(value, name)]));
+}
