@@ -6,6 +6,8 @@ import { parseRedisUrl } from "./redis-url.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** Timers of Node take 31 bits of milliseconds at most. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Unix user ids are 32 bits, and the highest one means "no user". */
 const HIGHEST_UID = 4_294_967_294;
 
@@ -25,6 +27,8 @@ export interface WorkerConfig {
   uidCount: number;
   /** `auto` takes `fork` where its self-test passes, else `exec`. */
   launcher: "auto" | "fork" | "exec";
+  /** A zygote is replaced by a new one after so many forks, and after so long. */
+  zygoteRenewal: { forks: number; ageMs: number };
 }
 
 export interface Config {
@@ -88,6 +92,10 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     uidBase: read.integer("SANDPIPER_UID_BASE", { fallback: 700_000, min: 1_000, max: HIGHEST_UID }),
     uidCount: read.integer("SANDPIPER_UID_COUNT", { fallback: 65_536, min: 1, max: HIGHEST_UID }),
     launcher: read.choice("SANDPIPER_LAUNCHER", ["auto", "fork", "exec"], "auto"),
+    zygoteRenewal: {
+      forks: read.integer("SANDPIPER_ZYGOTE_FORKS", { fallback: 5_000, min: 1, max: 1_000_000_000 }),
+      ageMs: read.integer("SANDPIPER_ZYGOTE_AGE_MS", { fallback: 1_800_000, min: 1_000, max: LONGEST_TIMER_MS }),
+    },
   };
   if (config.uidBase + config.uidCount - 1 > HIGHEST_UID) {
     read.problem("SANDPIPER_UID_COUNT", `must end below ${HIGHEST_UID + 1} when added to SANDPIPER_UID_BASE`);

@@ -51,6 +51,11 @@ export interface Sandbox {
   readonly stdio: Readable;
   /** Settles once, never rejects; by then every process of the sandbox is gone and its cgroup is removed. */
   readonly exited: Promise<SandboxExit>;
+  /**
+   * Whether it should make way: its zygote was renewed, and stays only for the sandboxes that it has. End it as soon as
+   * it serves nobody.
+   */
+  readonly outdated: boolean;
   /** Figures as of now; cheap enough for every call. Never throws. */
   usage(): SandboxUsage;
   /** Ends every process in it, now. Idempotent; await `exited` for the end. */

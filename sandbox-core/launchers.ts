@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Bind } from "./rootfs/mounts.ts";
 import { RUNTIME_NODE_FLAGS } from "./runtime/flags.ts";
 import type { Program } from "./zygote/control.ts";
-import { ZygoteLauncher } from "./zygote/launcher.ts";
+import { type Renewal, ZygoteLauncher } from "./zygote/launcher.ts";
 
 export interface LauncherOptions {
   /** What a sandbox of this launcher may use at most; V8's heap limit, fixed for the life of a process, follows it. */
@@ -14,8 +14,12 @@ export interface LauncherOptions {
   uidCount: number;
   /** `auto`, the default: `fork` where a fork of Node proves to live, else `exec`. */
   kind?: "fork" | "exec" | "auto";
+  /** When a zygote is replaced by a new one; see `DEFAULT_RENEWAL`. */
+  renewal?: Renewal;
   /** Told when `auto` had to fall back, and why. */
   onFallback?: (reason: string) => void;
+  /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
+  onTrouble?: (message: string, cause: unknown) => void;
 }
 
 /**
@@ -30,9 +34,10 @@ const ZYGOTE_FLAGS = ["--single-threaded", "--no-lazy", "--no-flush-bytecode", "
  * @throws SandboxError that says what this machine lacks
  */
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
-  const { kind = "auto", uidBase, uidCount, onFallback } = options;
+  const { kind = "auto", uidBase, uidCount, renewal, onFallback, onTrouble } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
-  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...nodeFlags], uidBase, uidCount };
+  const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }) };
+  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...nodeFlags], uidBase, uidCount, ...told };
   if (kind !== "exec") {
     const launcher = await ZygoteLauncher.open(common);
     if (kind === "fork" || (await launcher.selftest())) return launcher;

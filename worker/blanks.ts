@@ -47,6 +47,15 @@ export class Blanks {
     return most?.pop();
   }
 
+  /** Those that should make way for forks of a newer zygote. */
+  takeOutdated(): Box[] {
+    return [...this.#byClass.values()].flatMap((boxes) => {
+      const outdated = boxes.filter(({ sandbox }) => sandbox.outdated);
+      for (const box of outdated) boxes.splice(boxes.indexOf(box), 1);
+      return outdated;
+    });
+  }
+
   /** Forgets one that ended by itself. */
   drop(box: Box): void {
     const boxes = this.#byClass.get(box.memoryMiB);

@@ -43,7 +43,7 @@ export class Loaded {
 
   /** Whether another call may use it. */
   get usable(): boolean {
-    return !this.box.ending && this.instance.isIdle;
+    return !this.box.ending && !this.box.sandbox.outdated && this.instance.isIdle;
   }
 
   /** The same, about to be put among the free ones: the call that takes it from there has a warm start. */

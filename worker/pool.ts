@@ -89,7 +89,7 @@ export class Pool {
     });
     this.#blanks.use(options.prewarmedMemoryMiB);
     const sweepMs = Math.min(Math.max(options.idleMs / 4, 50), 5_000);
-    this.#sweep = setInterval(() => this.#retireIdle(), sweepMs).unref();
+    this.#sweep = setInterval(() => this.#tidy(), sweepMs).unref();
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -295,10 +295,13 @@ export class Pool {
     }
   }
 
-  #retireIdle(): void {
-    for (const box of this.#shelves.takeIdleSince(performance.now() - this.#options.idleMs)) {
+  /** Ends what was idle for long, and what should make way for forks of a newer zygote. */
+  #tidy(): void {
+    const longAgoMs = performance.now() - this.#options.idleMs;
+    for (const box of this.#shelves.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
       this.#boxes.end(box, "it was idle");
-    }
+    const outdated = [...this.#shelves.takeFree(({ box }) => box.sandbox.outdated), ...this.#blanks.takeOutdated()];
+    for (const box of outdated) this.#boxes.end(box, "its zygote was renewed");
   }
 
   #gone(box: Box): void {

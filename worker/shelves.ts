@@ -44,13 +44,15 @@ export class Shelves {
     return longest?.free.shift()?.box;
   }
 
-  /** Every box that has been free since that time (`performance.now()`) or longer, taken from its shelf. */
-  takeIdleSince(timeMs: number): Box[] {
+  /** Every free box of which that holds, taken from its shelf. */
+  takeFree(holds: (loaded: Loaded) => boolean): Box[] {
     return [...this.#shelves.values()].flatMap((shelf) => {
-      const idle = shelf.free.filter(({ freeSinceMs }) => freeSinceMs <= timeMs);
-      shelf.free.splice(0, idle.length); // Least recently used first, so these are the first ones.
+      const taken = shelf.free.filter(holds);
+      if (taken.length === 0) return [];
+      const stay = shelf.free.filter((loaded) => !taken.includes(loaded));
+      shelf.free.splice(0, shelf.free.length, ...stay);
       this.forgetIfEmpty(shelf);
-      return idle.map(({ box }) => box);
+      return taken.map(({ box }) => box);
     });
   }
 

@@ -114,13 +114,14 @@ export class Worker {
   }
 
   #makeLaunchers({ worker }: Config): Launchers<ZygoteLauncher> {
-    const { uidBase, uidCount, launcher: kind } = worker;
+    const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal } = worker;
     const onFallback = (reason: string) => {
       this.#degraded.add(reason);
       this.#onTrouble(reason);
     };
     return new Launchers({
-      open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, onFallback }),
+      open: (memoryMiB) =>
+        openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, onFallback, onTrouble: this.#onTrouble }),
       giveUpMs: LAUNCH_PATIENCE_MS,
       onFailure: this.#onTrouble,
     });

@@ -1,22 +1,29 @@
-/** A launcher over a zygote that is restarted when it dies. */
-import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
+/**
+ * A launcher: one zygote that serves, replaced when it dies and renewed before it is old.
+ *
+ * All forks of a zygote have the same addresses and the same hash seed, so what a sandbox learns about itself is true of
+ * its neighbours. A renewal bounds for how many and for how long. The next zygote is warm before it takes the place; the
+ * one before it stays until its sandboxes are gone, which are told to make way one by one.
+ */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { detectCgroups } from "../cgroup/detect.ts";
-import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../error.ts";
-import type { Launcher, Sandbox, SandboxExit, SandboxLimits } from "../index.ts";
-import type { Connection, Program, Response } from "./control.ts";
+import type { Launcher, Sandbox, SandboxLimits } from "../index.ts";
+import type { Connection, Program } from "./control.ts";
 import { makeRunDirectory, removeRunDirectory } from "./directory.ts";
-import { ZygoteProcess } from "./process.ts";
+import { Generation } from "./generation.ts";
 import { Receiver } from "./receiver.ts";
-import { LaunchedSandbox } from "./sandbox.ts";
+import type { LaunchedSandbox } from "./sandbox.ts";
 
-const LONGEST_RESTART_DELAY_MS = 2_000;
-/** How long the connections of a sandbox that ended already may take to be accepted. */
-const LAST_ACCEPT_MS = 1_000;
-const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0 };
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 2_000;
+const LONGEST_RENEWAL_RETRY_MS = 60_000;
+/** Zygotes that may stay for the sandboxes they have. While there are so many, no other is renewed. */
+const MOST_RETIRED = 2;
+/** The part of a zygote's age over which its sandboxes make way, and the most that this may be. */
+const MAKING_WAY = 0.1;
+const LONGEST_MAKING_WAY_MS = 300_000;
 
 /** The wire, and one socket for what is written straight to descriptors 1 and 2. */
 const RUNTIME_CONNECTIONS: Connection[] = [
@@ -24,42 +31,49 @@ const RUNTIME_CONNECTIONS: Connection[] = [
   { name: "stdio", fds: [1, 2] },
 ];
 
+/** When a zygote is replaced by a new one. */
+export interface Renewal {
+  /** After so many forks. */
+  forks: number;
+  /** After so long, if it has forked at all. */
+  ageMs: number;
+}
+
+export const DEFAULT_RENEWAL: Renewal = { forks: 5_000, ageMs: 1_800_000 };
+
 export interface ZygoteLauncherOptions {
   nodeFlags: readonly string[];
   uidBase: number;
   uidCount: number;
   /** Starts this in each sandbox instead of the runtime that the zygote holds. */
   runtime?: Program;
-}
-
-/** A launch on its way: asked of the zygote, not yet a sandbox. */
-interface Pending {
-  token: string;
-  sockets: Promise<Map<string, Socket>>;
-  resolve: (sandbox: LaunchedSandbox) => void;
-  reject: (error: SandboxError) => void;
-  /** The exit, when it came before the connections did. */
-  exit?: SandboxExit;
+  /** `DEFAULT_RENEWAL` unless given. */
+  renewal?: Renewal;
+  /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
+  onTrouble?: (message: string, cause: unknown) => void;
 }
 
 export class ZygoteLauncher implements Launcher {
   readonly kind: "fork" | "exec";
   readonly #options: ZygoteLauncherOptions;
+  readonly #renewal: Renewal;
   readonly #directory: string;
   readonly #receiver: Receiver;
   readonly #cgroups = detectCgroups();
-  readonly #pending = new Map<string, Pending>();
-  readonly #sandboxes = new Map<string, LaunchedSandbox>();
-  #zygote: Promise<ZygoteProcess>;
-  #onSelftest: ((ok: boolean) => void) | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
+  /** Oldest first. */
+  readonly #retired = new Set<Generation>();
+  #serving: Promise<Generation>;
+  #renewing: Promise<void> | undefined;
+  #age: NodeJS.Timeout | undefined;
 
   private constructor(options: ZygoteLauncherOptions, directory: string, receiver: Receiver) {
     this.kind = options.runtime ? "exec" : "fork";
     this.#options = options;
+    this.#renewal = options.renewal ?? DEFAULT_RENEWAL;
     this.#directory = directory;
     this.#receiver = receiver;
-    this.#zygote = this.#startZygote();
+    this.#serving = this.#begin();
   }
 
   /** A launcher whose zygote is warm. @throws SandboxError that says what this machine lacks */
@@ -68,7 +82,7 @@ export class ZygoteLauncher implements Launcher {
     const receiver = await Receiver.listen(join(directory, "worker.sock"));
     const launcher = new ZygoteLauncher(options, directory, receiver);
     try {
-      await launcher.#zygote;
+      await launcher.#serving;
     } catch (error) {
       await launcher.close();
       throw error;
@@ -76,9 +90,9 @@ export class ZygoteLauncher implements Launcher {
     return launcher;
   }
 
-  /** Pid of the zygote as it is now. */
+  /** Pid of the zygote that serves now. */
   async zygotePid(): Promise<number> {
-    return (await this.#zygote).pid;
+    return (await this.#serving).pid;
   }
 
   launch(limits: SandboxLimits): Promise<Sandbox> {
@@ -90,139 +104,132 @@ export class ZygoteLauncher implements Launcher {
    * @throws SandboxError as `launch` does
    */
   async start(limits: SandboxLimits, connections: Connection[], program?: Program): Promise<LaunchedSandbox> {
-    const zygote = await this.#living();
-    const id = randomBytes(8).toString("hex");
-    const token = randomBytes(16).toString("hex");
-    const names = connections.map(({ name }) => name);
-    const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
-    this.#pending.set(id, { token, sockets: this.#receiver.expect(token, names), resolve, reject });
-    zygote.send({ op: "launch", id, token, limits, connections, ...(program ? { program } : {}) });
-    return promise;
+    const generation = await this.#living();
+    const started = generation.start(limits, connections, program);
+    if (generation.forks >= this.#renewal.forks) this.#renew(generation);
+    return started;
   }
 
   /** Whether JavaScript lives on in a fork of this zygote. */
   async selftest(): Promise<boolean> {
-    const zygote = await this.#living();
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#onSelftest = resolve;
-    zygote.send({ op: "selftest" });
-    return promise;
+    return (await this.#living()).selftest();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const zygote = await this.#zygote.catch(() => undefined);
-    await zygote?.stop();
-    await Promise.all([...this.#sandboxes.values()].map(({ exited }) => exited));
+    this.#closing.abort();
+    clearTimeout(this.#age);
+    await this.#renewing;
+    const serving = await this.#serving.catch(() => undefined);
+    await Promise.all([serving, ...this.#retired].map((generation) => generation?.stop()));
     this.#receiver.close();
     await removeRunDirectory(this.#directory);
   }
 
-  async #living(): Promise<ZygoteProcess> {
-    if (this.#closed) throw new SandboxError("the launcher is closed");
-    return this.#zygote;
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
-  async #startZygote(): Promise<ZygoteProcess> {
-    const { nodeFlags, uidBase, uidCount } = this.#options;
-    let started: ZygoteProcess | undefined;
-    started = await ZygoteProcess.start(
-      nodeFlags,
-      { uidBase, uidCount, directory: this.#directory, socketPath: join(this.#directory, "worker.sock") },
-      {
-        onResponse: (response) => this.#hear(response),
-        onDeath: (reason) => {
-          if (started) this.#zygote = this.#recover(started, reason);
-        },
-      },
-    );
-    return started;
-  }
-
-  /** After a zygote's death: ends what was its own, and starts the next. New launches wait for this. */
-  #recover(dead: ZygoteProcess, reason: string): Promise<ZygoteProcess> {
-    for (const { token, reject } of this.#pending.values()) {
-      this.#receiver.forget(token);
-      reject(new SandboxError(reason));
+  /** The generation that serves at the moment of the return, not one that was succeeded while this waited. */
+  async #living(): Promise<Generation> {
+    for (;;) {
+      if (this.#closed) throw new SandboxError("the launcher is closed");
+      const serving = this.#serving;
+      const generation = await serving;
+      if (serving === this.#serving) return generation;
     }
-    this.#pending.clear();
-    this.#onSelftest?.(false);
-    const orphans = [...this.#sandboxes.values()];
-    this.#sandboxes.clear();
-    const next = this.#succeed(dead, orphans, reason);
-    // Whoever launches next sees the failure; with nobody there it is no unhandled rejection.
-    next.catch(() => undefined);
-    return next;
   }
 
-  async #succeed(dead: ZygoteProcess, orphans: LaunchedSandbox[], reason: string): Promise<ZygoteProcess> {
-    const usages = orphans.map((sandbox) => ({ sandbox, usage: sandbox.usage() }));
-    await removeTree(this.#cgroups, dead.group);
-    for (const { sandbox, usage } of usages) sandbox.end({ code: null, signal: null, usage, reason });
-    for (let wait = 50; !this.#closed; wait = Math.min(wait * 2, LONGEST_RESTART_DELAY_MS)) {
+  #start(): Promise<Generation> {
+    const { nodeFlags, uidBase, uidCount } = this.#options;
+    const directory = this.#directory;
+    return Generation.start({
+      nodeFlags,
+      zygote: { uidBase, uidCount, directory, socketPath: join(directory, "worker.sock") },
+      receiver: this.#receiver,
+      cgroups: this.#cgroups,
+    });
+  }
+
+  async #begin(): Promise<Generation> {
+    const first = await this.#start();
+    this.#watch(first);
+    return first;
+  }
+
+  /** Has a generation that serves from now on replaced when it dies, and renewed when it is old. */
+  #watch(generation: Generation): void {
+    void generation.died.then(() => this.#recover(generation));
+    clearTimeout(this.#age);
+    this.#age = setInterval(() => {
+      // Nobody has learnt anything about a zygote that never forked.
+      if (generation.forks > 0) this.#renew(generation);
+    }, this.#renewal.ageMs).unref();
+  }
+
+  /** After the death of the generation that served: the next one. New launches wait for this. */
+  #recover(dead: Generation): void {
+    if (this.#closed || this.#retired.has(dead)) return;
+    this.#serving = this.#replace(dead);
+    // Whoever launches next sees the failure; with nobody there it is no unhandled rejection.
+    this.#serving.catch(() => undefined);
+  }
+
+  async #replace(dead: Generation): Promise<Generation> {
+    await dead.gone;
+    for (let waitMs = FIRST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
-        return await this.#startZygote();
+        return await this.#begin();
       } catch {
-        await delay(wait);
+        await this.#pause(waitMs);
       }
     }
     throw new SandboxError("the launcher is closed");
   }
 
-  #hear(response: Response): void {
-    if (response.is === "launched") void this.#complete(response);
-    else if (response.is === "refused") this.#refuse(response.id, response.message);
-    else if (response.is === "exited") this.#end(response.id, { ...response });
-    else if (response.is === "selftested") this.#onSelftest?.(response.ok);
+  /** Begins to renew a generation, unless that has begun already. */
+  #renew(old: Generation): void {
+    if (this.#closed) return;
+    this.#renewing ??= this.#succeed(old).finally(() => {
+      this.#renewing = undefined;
+    });
   }
 
-  async #complete({ id, pid, hostUid }: Extract<Response, { is: "launched" }>): Promise<void> {
-    const pending = this.#pending.get(id);
-    if (!pending) return;
-    const sockets = await pending.sockets;
-    if (!this.#pending.delete(id)) return;
-    const meter = this.#meterFor((await this.#zygote).group, id);
-    const kill = () => void this.#zygote.then((zygote) => zygote.send({ op: "kill", id }));
-    const sandbox = new LaunchedSandbox({ id, pid, hostUid, sockets, meter, kill });
-    if (pending.exit) sandbox.end(pending.exit);
-    else this.#sandboxes.set(id, sandbox);
-    pending.resolve(sandbox);
-  }
-
-  /** A sandbox that died before its figures could be opened has none. */
-  #meterFor(group: string, id: string) {
-    try {
-      return this.#cgroups.openMeter(`${group}/${id}`);
-    } catch {
-      return { read: () => NO_USAGE, close: () => undefined };
+  /** Never rejects. */
+  async #succeed(old: Generation): Promise<void> {
+    const { forks, ageMs } = this.#renewal;
+    await this.#haveRoom();
+    for (let waitMs = LONGEST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RENEWAL_RETRY_MS)) {
+      try {
+        return await this.#handOver(old, await this.#start());
+      } catch (error) {
+        const message = `a zygote that is due for renewal after ${forks} forks or ${ageMs} ms cannot be renewed; it serves on`;
+        this.#options.onTrouble?.(message, error);
+        await this.#pause(waitMs);
+      }
     }
   }
 
-  #refuse(id: string, message: string): void {
-    const pending = this.#pending.get(id);
-    if (!pending) {
-      // Its connections were made before it failed.
-      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: message });
-      return;
+  /** Waits until fewer than `MOST_RETIRED` stay for their sandboxes; the oldest hurries. */
+  async #haveRoom(): Promise<void> {
+    const closed = new Promise((resolve) => this.#closing.signal.addEventListener("abort", resolve, { once: true }));
+    while (this.#retired.size >= MOST_RETIRED && !this.#closed) {
+      const [oldest] = this.#retired;
+      oldest?.retire(0);
+      await Promise.race([closed, ...Array.from(this.#retired, ({ gone }) => gone)]);
     }
-    this.#pending.delete(id);
-    this.#receiver.forget(pending.token);
-    pending.reject(new SandboxError(`a sandbox could not be made: ${message}`));
   }
 
-  #giveUp(id: string): void {
-    if (this.#pending.has(id)) this.#refuse(id, "it died before it began");
+  async #handOver(old: Generation, next: Generation): Promise<void> {
+    // It died meanwhile and was replaced, or all is over.
+    if (this.#closed || (await this.#serving.catch(() => undefined)) !== old) return next.stop();
+    this.#retired.add(old);
+    void old.gone.then(() => this.#retired.delete(old));
+    this.#serving = Promise.resolve(next);
+    this.#watch(next);
+    old.retire(Math.min(this.#renewal.ageMs * MAKING_WAY, LONGEST_MAKING_WAY_MS));
   }
 
-  #end(id: string, { code, signal, usage, reason }: SandboxExit): void {
-    const exit = { code, signal, usage, ...(reason === undefined ? {} : { reason }) };
-    const pending = this.#pending.get(id);
-    if (pending) {
-      pending.exit = exit;
-      // Its connections were made before it was locked in: they are in the socket's queue by now, or never come.
-      setTimeout(() => this.#giveUp(id), LAST_ACCEPT_MS).unref();
-    }
-    this.#sandboxes.get(id)?.end(exit);
-    this.#sandboxes.delete(id);
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined);
   }
 }

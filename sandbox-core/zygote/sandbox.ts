@@ -25,6 +25,7 @@ export class LaunchedSandbox implements Sandbox {
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
   #reason: string | undefined;
+  #makeWayAtMs = Number.POSITIVE_INFINITY;
 
   constructor({ id, pid, hostUid, sockets, meter, kill }: SandboxParts) {
     this.id = id;
@@ -51,6 +52,15 @@ export class LaunchedSandbox implements Sandbox {
     const socket = this.#sockets.get(name);
     if (!socket) throw new Error(`sandbox ${this.id} has no connection named ${name}`);
     return socket;
+  }
+
+  get outdated(): boolean {
+    return performance.now() >= this.#makeWayAtMs;
+  }
+
+  /** From when on it is outdated, by `performance.now()`; an earlier moment stands. */
+  makeWayAt(ms: number): void {
+    this.#makeWayAtMs = Math.min(this.#makeWayAtMs, ms);
   }
 
   usage(): SandboxUsage {

@@ -13,11 +13,13 @@ import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
 import { execve, sys } from "../syscall/libc.ts";
 import { CONTROL_FD } from "./control.ts";
 
+const STDERR_FD = 2;
+
 const [, , ...argumentsOfNode] = process.argv;
 const main = fileURLToPath(import.meta.resolve("./main.ts"));
 const options = argumentsOfNode.pop() as string;
 
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
-// Node marks what it inherits close-on-exec.
-sys.fcntl(CONTROL_FD, F_SETFD, 0);
+// Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
+for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);
 execve(process.execPath, ["node", ...argumentsOfNode, main, options], []);

@@ -3,7 +3,7 @@
 import { functionConfigSchema } from "../../functions/manifest.ts";
 import type { Version } from "../../functions/version.ts";
 import { openLauncher } from "../../sandbox-core/launchers.ts";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
 import { CallLog } from "../../worker/call-log.ts";
 import { Instance } from "../../worker/instance.ts";
 import { Launchers } from "../../worker/launchers.ts";
@@ -11,7 +11,7 @@ import type { Lease } from "../../worker/lease.ts";
 import { MIB, sandboxLimits } from "../../worker/limits.ts";
 import { Pool, type PoolOptions } from "../../worker/pool.ts";
 
-type Settings = Partial<Pick<PoolOptions, "prewarmed" | "idleMs"> & PoolOptions["limits"]>;
+type Settings = Partial<Pick<PoolOptions, "prewarmed" | "idleMs"> & PoolOptions["limits"] & { renewal: Renewal }>;
 
 /** Answers with what identifies the instance, and how many calls it has served. */
 const WHO = `
@@ -36,10 +36,12 @@ export class TestPool {
 
   constructor(settings: Settings = {}) {
     const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
+    // Far from the uids of a platform that may run beside the tests.
+    const uids = { uidBase: 2_000_000, uidCount: 65_536 };
+    const { renewal = DEFAULT_RENEWAL } = settings;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#launchers = new Launchers({
-      // Far from the uids of a platform that may run beside the tests.
-      open: (memoryMiB) => openLauncher({ memoryMiB, uidBase: 2_000_000, uidCount: 65_536, kind: "fork" }),
+      open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, kind: "fork" }),
       giveUpMs: 5_000,
       onFailure: onTrouble,
     });

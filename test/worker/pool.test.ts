@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { afterEach, describe, it } from "node:test";
 import { MIB } from "../../worker/limits.ts";
 import { callText, eventually, TestPool } from "../helpers/pool.ts";
@@ -159,6 +160,21 @@ describe("the pool: limits", () => {
     await test.use({ name: "third" });
     assert.equal((await test.use({ name: "newer" })).id, newer.id);
     assert.notEqual((await test.use({ name: "oldest" })).id, oldest.id);
+  });
+
+  it("has instances and blanks make way for those of a newer zygote, and serves meanwhile", async () => {
+    const test = open({ prewarmed: 1, idleMs: 1_000, renewal: { forks: 3, ageMs: 60_000 } });
+    await test.pool.prewarm();
+    const old = await test.zygotePid();
+    const first = await test.use();
+    // The third fork is the last of its zygote.
+    await test.use({ name: "g" });
+    await test.use({ name: "h" });
+    await eventually(async () => (await test.zygotePid()) !== old);
+    // Those in use are not waited for: of two retired zygotes the older one's make way at once.
+    for (let round = 0; existsSync(`/proc/${old}`); round++) await test.use({ name: `f${round}` });
+    assert.notEqual((await test.use()).id, first.id);
+    assert.deepEqual(test.troubles, []);
   });
 
   it("ends an instance that was idle for too long", async () => {

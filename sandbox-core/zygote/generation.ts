@@ -1,0 +1,215 @@
+/**
+ * One zygote with everything that is being made from it and was: what lives and dies together. A launcher has one
+ * generation that serves, and those before it that still have sandboxes.
+ */
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { CgroupDriver } from "../cgroup/driver.ts";
+import { removeTree } from "../cgroup/sweep.ts";
+import { SandboxError } from "../error.ts";
+import type { SandboxExit, SandboxLimits } from "../index.ts";
+import type { Connection, Program, Response, ZygoteOptions } from "./control.ts";
+import { ZygoteProcess } from "./process.ts";
+import type { Receiver } from "./receiver.ts";
+import { LaunchedSandbox } from "./sandbox.ts";
+
+/** How long the connections of a sandbox that ended already may take to be accepted. */
+const LAST_ACCEPT_MS = 1_000;
+const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0 };
+
+export interface GenerationOptions {
+  nodeFlags: readonly string[];
+  zygote: ZygoteOptions;
+  receiver: Receiver;
+  cgroups: CgroupDriver;
+}
+
+/** A launch on its way: asked of the zygote, not yet a sandbox. */
+interface Pending {
+  token: string;
+  sockets: Promise<Map<string, Socket>>;
+  resolve: (sandbox: LaunchedSandbox) => void;
+  reject: (error: SandboxError) => void;
+  /** The exit, when it came before the connections did. */
+  exit?: SandboxExit;
+}
+
+export class Generation {
+  /** Settles with the reason when its zygote is dead, and all that it had is ended and removed. Never rejects. */
+  readonly gone: Promise<string>;
+  readonly #options: GenerationOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #sandboxes = new Map<string, LaunchedSandbox>();
+  readonly #dead = Promise.withResolvers<string>();
+  #zygote: ZygoteProcess | undefined;
+  #onSelftest: ((ok: boolean) => void) | undefined;
+  #forks = 0;
+  /** Over which time its sandboxes make way, by `performance.now()`; undefined while it serves. */
+  #retirement: { fromMs: number; untilMs: number } | undefined;
+
+  private constructor(options: GenerationOptions) {
+    this.#options = options;
+    this.gone = this.#dead.promise.then((reason) => this.#bury(reason));
+  }
+
+  /** A generation whose zygote is warm. @throws SandboxError that says what this machine lacks */
+  static async start(options: GenerationOptions): Promise<Generation> {
+    const generation = new Generation(options);
+    generation.#zygote = await ZygoteProcess.start(options.nodeFlags, options.zygote, {
+      onResponse: (response) => generation.#hear(response),
+      onDeath: (reason) => generation.#dead.resolve(reason),
+    });
+    return generation;
+  }
+
+  /** Settles with the reason as soon as its zygote is dead, before `gone` does. Never rejects. */
+  get died(): Promise<string> {
+    return this.#dead.promise;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** How many forks it has been asked for. */
+  get forks(): number {
+    return this.#forks;
+  }
+
+  /**
+   * A new sandbox with these connections, running `program`, or else the runtime that the zygote holds.
+   * @throws SandboxError when the kernel refuses a wall, or the zygote dies
+   */
+  start(limits: SandboxLimits, connections: Connection[], program?: Program): Promise<LaunchedSandbox> {
+    this.#forks += 1;
+    const id = randomBytes(8).toString("hex");
+    const token = randomBytes(16).toString("hex");
+    const names = connections.map(({ name }) => name);
+    const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
+    this.#pending.set(id, { token, sockets: this.#options.receiver.expect(token, names), resolve, reject });
+    this.#process.send({ op: "launch", id, token, limits, connections, ...(program ? { program } : {}) });
+    return promise;
+  }
+
+  /** Whether JavaScript lives on in a fork of this zygote. */
+  selftest(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#onSelftest = resolve;
+    this.#process.send({ op: "selftest" });
+    return promise;
+  }
+
+  /**
+   * Serves no more: each sandbox is to make way at a moment of its own within `withinMs`, and the zygote leaves with the
+   * last of them. Called again, it can only shorten that.
+   */
+  retire(withinMs: number): void {
+    const fromMs = performance.now();
+    const untilMs = Math.min(fromMs + withinMs, this.#retirement?.untilMs ?? Number.POSITIVE_INFINITY);
+    this.#retirement = { fromMs, untilMs };
+    for (const sandbox of this.#sandboxes.values()) this.#haveMakeWay(sandbox);
+    this.#leaveIfEmpty();
+  }
+
+  /** Ends its sandboxes and its zygote; resolves when all of it is gone. */
+  async stop(): Promise<void> {
+    await this.#process.stop();
+    await this.gone;
+  }
+
+  get #process(): ZygoteProcess {
+    return this.#zygote as ZygoteProcess;
+  }
+
+  #haveMakeWay(sandbox: LaunchedSandbox): void {
+    if (!this.#retirement) return;
+    const { fromMs, untilMs } = this.#retirement;
+    // Spread out, so that the calls of a busy worker do not all need a new instance in one moment.
+    sandbox.makeWayAt(fromMs + Math.random() * (untilMs - fromMs));
+  }
+
+  #leaveIfEmpty(): void {
+    if (this.#retirement && this.#pending.size + this.#sandboxes.size === 0) void this.#process.stop();
+  }
+
+  /** After the zygote's death: refuses what was being made, and ends what was made. */
+  async #bury(reason: string): Promise<string> {
+    for (const { token, reject } of this.#pending.values()) {
+      this.#options.receiver.forget(token);
+      reject(new SandboxError(reason));
+    }
+    this.#pending.clear();
+    this.#onSelftest?.(false);
+    const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.usage() }));
+    this.#sandboxes.clear();
+    await this.#removeGroups();
+    for (const { sandbox, usage } of orphans) sandbox.end({ code: null, signal: null, usage, reason });
+    return reason;
+  }
+
+  /** A zygote that died before it was ready had no group. What cannot be removed now, the next zygote tries again. */
+  async #removeGroups(): Promise<void> {
+    const { group } = this.#zygote ?? { group: "" };
+    if (group !== "") await removeTree(this.#options.cgroups, group).catch(() => undefined);
+  }
+
+  #hear(response: Response): void {
+    if (response.is === "launched") void this.#complete(response);
+    else if (response.is === "refused") this.#refuse(response.id, response.message);
+    else if (response.is === "exited") this.#end(response.id, { ...response });
+    else if (response.is === "selftested") this.#onSelftest?.(response.ok);
+  }
+
+  async #complete({ id, pid, hostUid }: Extract<Response, { is: "launched" }>): Promise<void> {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    const sockets = await pending.sockets;
+    if (!this.#pending.delete(id)) return;
+    const kill = () => this.#process.send({ op: "kill", id });
+    const sandbox = new LaunchedSandbox({ id, pid, hostUid, sockets, meter: this.#meterFor(id), kill });
+    if (pending.exit) sandbox.end(pending.exit);
+    else this.#sandboxes.set(id, sandbox);
+    this.#haveMakeWay(sandbox);
+    pending.resolve(sandbox);
+    this.#leaveIfEmpty();
+  }
+
+  /** A sandbox that died before its figures could be opened has none. */
+  #meterFor(id: string) {
+    try {
+      return this.#options.cgroups.openMeter(`${this.#process.group}/${id}`);
+    } catch {
+      return { read: () => NO_USAGE, close: () => undefined };
+    }
+  }
+
+  #refuse(id: string, message: string): void {
+    const pending = this.#pending.get(id);
+    if (!pending) {
+      // Its connections were made before it failed.
+      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: message });
+      return;
+    }
+    this.#pending.delete(id);
+    this.#options.receiver.forget(pending.token);
+    pending.reject(new SandboxError(`a sandbox could not be made: ${message}`));
+    this.#leaveIfEmpty();
+  }
+
+  #giveUp(id: string): void {
+    if (this.#pending.has(id)) this.#refuse(id, "it died before it began");
+  }
+
+  #end(id: string, { code, signal, usage, reason }: SandboxExit): void {
+    const exit = { code, signal, usage, ...(reason === undefined ? {} : { reason }) };
+    const pending = this.#pending.get(id);
+    if (pending) {
+      pending.exit = exit;
+      // Its connections were made before it was locked in: they are in the socket's queue by now, or never come.
+      setTimeout(() => this.#giveUp(id), LAST_ACCEPT_MS).unref();
+    }
+    this.#sandboxes.get(id)?.end(exit);
+    this.#sandboxes.delete(id);
+    this.#leaveIfEmpty();
+  }
+}

@@ -1,0 +1,145 @@
+/** Zygotes are renewed while their launcher goes on serving, and none stays longer than a sandbox needs it. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
+import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import type { Renewal, ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { eventually } from "../../helpers/pool.ts";
+import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+
+const cgroups = detectCgroups();
+const NEVER_MS = 3_600_000;
+
+async function openRenewed(renewal: Renewal, more: Parameters<typeof openTestLauncher>[0] = {}) {
+  const launcher = await openTestLauncher({ renewal, ...more });
+  return Object.assign(launcher, { [Symbol.asyncDispose]: () => launcher.close() });
+}
+
+/** The process that a process is a child of. */
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+/** Children of this process that are zygotes: they lead a session of their own and have our launcher's socket. */
+function zygotes(): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return parentOf(pid) === process.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("worker.sock");
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** Launches and ends sandboxes until another zygote serves; gives the zygotes that made them. */
+async function launchUntilRenewed(launcher: ZygoteLauncher): Promise<Set<number>> {
+  const old = await launcher.zygotePid();
+  const parents = new Set<number>();
+  do {
+    await using client = await SandboxClient.blank(launcher);
+    parents.add(parentOf(client.sandbox.pid));
+  } while ((await launcher.zygotePid()) === old);
+  return parents;
+}
+
+test("after its number of forks the next zygote serves, and the old one serves until then", async () => {
+  await using launcher = await openRenewed({ forks: 3, ageMs: NEVER_MS });
+  const old = await launcher.zygotePid();
+  const parents = await launchUntilRenewed(launcher);
+  assert.deepEqual([...parents], [old], "nobody waited for the next one");
+  await using client = await SandboxClient.blank(launcher);
+  assert.equal(parentOf(client.sandbox.pid), await launcher.zygotePid());
+  await eventually(() => !existsSync(`/proc/${old}`));
+  assert.deepEqual(cgroups.children(ownerGroup(old)), []);
+});
+
+test("an old zygote stays for its sandbox, which is told to make way and lives until it is ended", async () => {
+  await using launcher = await openRenewed({ forks: 1, ageMs: 1_000 });
+  const old = await launcher.zygotePid();
+  await using client = await SandboxClient.with(launcher, "export default () => new Response('here')");
+  assert.equal(client.sandbox.outdated, false);
+  await eventually(async () => (await launcher.zygotePid()) !== old);
+  await eventually(() => client.sandbox.outdated);
+  assert.equal(await client.text(), "here");
+  assert.ok(existsSync(`/proc/${old}`));
+  await client[Symbol.asyncDispose]();
+  await eventually(() => !existsSync(`/proc/${old}`));
+});
+
+test("a zygote that has forked is renewed when it is old, and one that has not stays", async () => {
+  await using launcher = await openRenewed({ forks: 1_000, ageMs: 400 });
+  await using other = await openRenewed({ forks: 1_000, ageMs: 50 });
+  const [old, idle] = [await launcher.zygotePid(), await other.zygotePid()];
+  await (await SandboxClient.blank(launcher))[Symbol.asyncDispose]();
+  await eventually(async () => (await launcher.zygotePid()) !== old);
+  assert.equal(await other.zygotePid(), idle);
+});
+
+test("at most two old zygotes stay; the sandboxes of the oldest make way at once, and renewal waits for them", async () => {
+  await using launcher = await openRenewed({ forks: 1, ageMs: NEVER_MS });
+  const clients: SandboxClient[] = [];
+  for (const _ of [1, 2]) {
+    const before = await launcher.zygotePid();
+    clients.push(await SandboxClient.blank(launcher));
+    await eventually(async () => (await launcher.zygotePid()) !== before);
+  }
+  const third = await launcher.zygotePid();
+  clients.push(await SandboxClient.blank(launcher));
+  await eventually(() => clients[0]?.sandbox.outdated === true);
+  assert.equal(zygotes().length, 3);
+  assert.equal(clients[2]?.sandbox.outdated, false);
+  // The launcher goes on serving from the one it has.
+  clients.push(await SandboxClient.blank(launcher));
+  assert.equal(await launcher.zygotePid(), third);
+  await clients[0]?.[Symbol.asyncDispose]();
+  await eventually(async () => (await launcher.zygotePid()) !== third);
+  assert.equal(zygotes().length, 3);
+});
+
+test("a renewal that fails is told, and the old zygote serves on", async () => {
+  const told = Promise.withResolvers<[string, unknown]>();
+  // One block of user ids: the second zygote finds none.
+  const uids = { uidBase: 1_900_000, uidCount: 1_024 };
+  const onTrouble = (message: string, cause: unknown) => told.resolve([message, cause]);
+  await using launcher = await openRenewed({ forks: 1, ageMs: NEVER_MS }, { ...uids, onTrouble });
+  const old = await launcher.zygotePid();
+  await (await SandboxClient.blank(launcher))[Symbol.asyncDispose]();
+  const [message, cause] = await told.promise;
+  assert.match(message, /serves on/);
+  assert.match((cause as Error).message, /no free block/);
+  await (await SandboxClient.blank(launcher))[Symbol.asyncDispose]();
+  assert.equal(await launcher.zygotePid(), old);
+});
+
+test("when old and new zygotes are killed, all sandboxes end and the launcher heals", async () => {
+  await using launcher = await openRenewed({ forks: 1, ageMs: NEVER_MS });
+  const old = await launcher.zygotePid();
+  await using first = await SandboxClient.blank(launcher);
+  await eventually(async () => (await launcher.zygotePid()) !== old);
+  process.kill(old, "SIGKILL");
+  assert.match((await first.sandbox.exited).reason ?? "", /zygote died/);
+  process.kill(await launcher.zygotePid(), "SIGKILL");
+  await using next = await eventuallyBlank(launcher);
+  assert.notEqual(parentOf(next.sandbox.pid), old);
+});
+
+/** A blank sandbox, tried again while the death of a zygote is not yet known. */
+async function eventuallyBlank(launcher: ZygoteLauncher): Promise<SandboxClient> {
+  for (;;) {
+    try {
+      return await SandboxClient.blank(launcher);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+test("closed in the midst of a renewal, nothing is left", async () => {
+  const launcher = await openTestLauncher({ renewal: { forks: 1, ageMs: NEVER_MS } });
+  await launcher.launch(LIMITS);
+  await launcher.close();
+  assert.deepEqual(zygotes(), []);
+});
