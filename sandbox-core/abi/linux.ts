@@ -49,9 +49,12 @@ export const PR = {
 export const CAPABILITY_VERSION_3 = 0x20080522;
 
 /** include/uapi/asm-generic/fcntl.h */
-export const O = { RDONLY: 0, WRONLY: 1, RDWR: 2, CLOEXEC: 0x80000, NONBLOCK: 0x800 } as const;
+export const O = { RDONLY: 0, WRONLY: 1, RDWR: 2, NONBLOCK: 0x800, CLOEXEC: 0x80000, PATH: 0x200000 } as const;
 export const F_SETFD = 2;
 export const F_DUPFD_CLOEXEC = 1030;
+
+/** include/uapi/linux/stat.h */
+export const S_IFCHR = 0x2000;
 
 /** include/linux/socket.h */
 export const AF = { UNIX: 1, INET: 2, INET6: 10 } as const;
@@ -105,5 +108,29 @@ export const POLLIN = 1;
 /** include/uapi/asm-generic/signal.h */
 export const SIGKILL = 9;
 
-/** include/uapi/linux/landlock.h */
-export const LANDLOCK_CREATE_RULESET_VERSION = 1;
+/** include/uapi/linux/landlock.h: rights over files and directories, and what else a ruleset may close. */
+export const LANDLOCK = {
+  CREATE_RULESET_VERSION: 1,
+  RULE_PATH_BENEATH: 1,
+  RESTRICT_SELF_LOG_SAME_EXEC_OFF: 1,
+  SCOPE_ABSTRACT_UNIX_SOCKET: 1,
+  SCOPE_SIGNAL: 2,
+} as const;
+export const LANDLOCK_FS = {
+  EXECUTE: 1 << 0,
+  WRITE_FILE: 1 << 1,
+  READ_FILE: 1 << 2,
+  READ_DIR: 1 << 3,
+  REMOVE_DIR: 1 << 4,
+  REMOVE_FILE: 1 << 5,
+  MAKE_CHAR: 1 << 6,
+  MAKE_DIR: 1 << 7,
+  MAKE_REG: 1 << 8,
+  MAKE_SOCK: 1 << 9,
+  MAKE_FIFO: 1 << 10,
+  MAKE_BLOCK: 1 << 11,
+  MAKE_SYM: 1 << 12,
+  REFER: 1 << 13,
+  TRUNCATE: 1 << 14,
+  IOCTL_DEV: 1 << 15,
+} as const;

@@ -24,12 +24,15 @@ interface Mount {
   data: string;
 }
 
-/** Proc shows a sandbox its own processes alone (proc(5)): nothing of the kernel's, nothing of anybody else's. */
+/**
+ * Proc shows a sandbox its own processes alone (proc(5)): nothing of the kernel's, nothing of anybody else's. It is
+ * read-only: writing to a process's `mem` goes past the protection of its pages, and nothing else there needs writing.
+ */
 const proc: Mount = {
   source: "proc",
   target: "proc",
   type: "proc",
-  flags: MS.NOSUID | MS.NODEV | MS.NOEXEC,
+  flags: MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC,
   data: "hidepid=invisible,subset=pid",
 };
 

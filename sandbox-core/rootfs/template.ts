@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { MS } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
-import { bindDevices } from "./devices.ts";
+import { buildDevices } from "./devices.ts";
 
 /** The sandboxed user as the inside sees it; the host sees the sandbox's own uid. */
 export const INSIDE_ID = 1000;
@@ -39,7 +39,7 @@ export function buildTemplate(directory: string): void {
     copyFileSync(CERTIFICATES, join(directory, CERTIFICATES));
     symlinkSync("certs/ca-certificates.crt", join(directory, "etc/ssl/cert.pem"));
   }
-  bindDevices(join(directory, "dev"));
+  buildDevices(join(directory, "dev"));
   sys.mount(null, directory, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC, null);
 }
 

@@ -1,6 +1,6 @@
 /** Landlock's version, for those who want to know what a machine offers. */
 import { currentArchitecture } from "../abi/arch.ts";
-import { LANDLOCK_CREATE_RULESET_VERSION } from "../abi/linux.ts";
+import { LANDLOCK } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
 import { sys } from "./libc.ts";
 
@@ -9,7 +9,7 @@ export function landlockAbi(): number {
   const number = currentArchitecture().syscalls.landlock_create_ruleset;
   if (number === undefined) return 0;
   try {
-    return sys.syscall("landlock_create_ruleset", number, 0, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return sys.syscall("landlock_create_ruleset", number, 0, 0, LANDLOCK.CREATE_RULESET_VERSION);
   } catch (error) {
     if (error instanceof SyscallError) return 0;
     throw error;

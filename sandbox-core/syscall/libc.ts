@@ -76,6 +76,15 @@ export const sys = {
     (newRoot: string, putOld: string) => rawPivotRoot(PIVOT_ROOT, newRoot, putOld),
     firstTwo,
   ),
+  mknod: checked(
+    "mknod",
+    libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)") as (
+      path: string,
+      mode: number,
+      device: number,
+    ) => number,
+    first,
+  ),
   chdir: checked("chdir", libc.func("int chdir(const char *path)") as (path: string) => number, first),
   sethostname: checked(
     "sethostname",

@@ -63,9 +63,11 @@ export function enter(entry: Entry): void {
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
   sys.unshare(NAMESPACES);
   setLoopbackUp();
+  // The sandbox's own proc is read-only, and the maps of its users are written there.
+  const self = `/proc/self/fd/${sys.open("/proc/self", O.RDONLY | O.CLOEXEC)}`;
   sys.sethostname("sandpiper", "sandpiper".length);
   enterRoot(entry);
-  becomeNobody(entry.hostId);
+  becomeNobody(entry.hostId, self);
   // The change of user cleared it.
   adviseParentDeath(entry.zygotePidfd);
   setResourceLimits(entry.limits.pids);
@@ -95,16 +97,16 @@ function enterRoot({ template, programRoot, program, limits }: Entry): void {
 }
 
 /** A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)). */
-function becomeNobody(hostId: number): void {
+function becomeNobody(hostId: number, self: string): void {
   sys.setgroups(0, null);
   sys.setresgid(hostId, hostId, hostId);
   sys.setresuid(hostId, hostId, hostId);
   // The change of user made /proc/self root's; the maps have to be written once.
   sys.prctl(PR.SET_DUMPABLE, 1, 0, 0, 0);
   sys.unshare(CLONE.NEWUSER);
-  writeTo("/proc/self/setgroups", "deny");
-  writeTo("/proc/self/uid_map", `${INSIDE_ID} ${hostId} 1`);
-  writeTo("/proc/self/gid_map", `${INSIDE_ID} ${hostId} 1`);
+  writeTo(`${self}/setgroups`, "deny");
+  writeTo(`${self}/uid_map`, `${INSIDE_ID} ${hostId} 1`);
+  writeTo(`${self}/gid_map`, `${INSIDE_ID} ${hostId} 1`);
   sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
 }
 

@@ -20,6 +20,20 @@ const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
   ["the root cannot be written", `fs.writeFileSync("/x", "")`, { error: "EROFS" }],
   ["/etc cannot be written", `fs.writeFileSync("/etc/hosts", "")`, { error: "EROFS" }],
   ["/dev cannot be written", `fs.writeFileSync("/dev/x", "")`, { error: "EROFS" }],
+  ["/proc cannot be written", `fs.writeFileSync("/proc/self/comm", "x")`, { error: "EROFS" }],
+  ["its own memory is no file to write to", `fs.openSync("/proc/self/mem", "r+")`, { error: "EROFS" }],
+  [
+    "the table of mounts names nothing of the host's",
+    `/vda|devtmpfs|\\/run\\//.test(fs.readFileSync("/proc/self/mountinfo", "utf8"))`,
+    false,
+  ],
+  [
+    "devices are devices",
+    `[fs.readFileSync("/dev/null").length, fs.readSync(fs.openSync("/dev/zero"), Buffer.alloc(9)), fs.readSync(fs.openSync("/dev/urandom"), Buffer.alloc(9))]`,
+    [0, 9, 9],
+  ],
+  ["a full device is full", `fs.writeFileSync("/dev/full", "x")`, { error: "ENOSPC" }],
+  ["what is written to /dev/null is gone", `fs.writeFileSync("/dev/null", "x")`, null],
   ["/tmp can be written", `(fs.writeFileSync("/tmp/x", "yes"), fs.readFileSync("/tmp/x", "utf8"))`, "yes"],
   ["/tmp is full by bytes in time", `fs.writeFileSync("/tmp/x", Buffer.alloc(32 << 20))`, { error: "ENOSPC" }],
   [

@@ -1,6 +1,6 @@
 /** What a sandbox looks like from outside, as /proc tells it: every wall that is there by its own evidence. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
@@ -77,30 +77,76 @@ test("it holds no descriptor but its own: the wire, its output, and what libuv m
   ]);
 });
 
-test("its mounts are the root, five devices, proc and tmp, and nothing of the host's", () => {
+test("its mounts are the root, dev, proc and tmp, and nothing of the host's", () => {
   const mounts = readFileSync(`${proc}/mountinfo`, "utf8")
     .trim()
     .split("\n")
     .map((line) => {
-      const [, , , , point, options = ""] = line.split(" ");
-      const [type] = line.slice(line.indexOf(" - ") + 3).split(" ");
-      return [point, type, options];
+      const [own = "", rest = ""] = line.split(" - ");
+      const [, , , root, point, options] = own.split(" ");
+      const [type, source, ofSuperblock] = rest.split(" ");
+      return [root, point, options, type, source, ofSuperblock];
     });
-  const device = "rw,nosuid,noexec,relatime";
+  const closed = "nosuid,nodev,noexec,relatime";
   assert.deepEqual(mounts, [
-    ["/", "tmpfs", "ro,nosuid,nodev,noexec,relatime"],
-    ["/dev", "tmpfs", "ro,nosuid,noexec,relatime"],
-    ...["null", "zero", "full", "random", "urandom"].map((name) => [`/dev/${name}`, "devtmpfs", device]),
-    ["/proc", "proc", "rw,nosuid,nodev,noexec,relatime"],
-    ["/tmp", "tmpfs", "rw,nosuid,nodev,noexec,relatime"],
+    ["/", "/", `ro,${closed}`, "tmpfs", "sandpiper", "rw,size=4096k,nr_inodes=256,mode=755"],
+    ["/", "/dev", "ro,nosuid,noexec,relatime", "tmpfs", "dev", "rw,size=4k,nr_inodes=32,mode=755"],
+    ["/", "/proc", `ro,${closed}`, "proc", "proc", "ro,hidepid=invisible,subset=pid"],
+    ["/", "/tmp", `rw,${closed}`, "tmpfs", "tmp", "rw,size=16384k,nr_inodes=1000"],
   ]);
 });
 
-test("its environment, limits and memory are what they should be", () => {
-  assert.equal(readFileSync(`${proc}/environ`, "latin1"), "");
-  const limits = readFileSync(`${proc}/limits`, "utf8");
-  for (const line of [/core file size +0 +0/i, /processes +64 +64/i, /open files +1024 +1024/i, /locked memory +0 +0/i])
-    assert.match(limits, line);
+test("its devices are the five that it should have, by number, and anybody's", () => {
+  const nodes = readdirSync(`${proc}/root/dev`)
+    .map((name) => [name, lstatSync(`${proc}/root/dev/${name}`)] as const)
+    .filter(([, found]) => !found.isSymbolicLink())
+    .map(([name, found]) => [name, found.isCharacterDevice(), found.rdev, found.mode & 0o777]);
+  assert.deepEqual(nodes.sort(), [
+    ["full", true, 0x107, 0o666],
+    ["null", true, 0x103, 0o666],
+    ["random", true, 0x108, 0o666],
+    ["urandom", true, 0x109, 0o666],
+    ["zero", true, 0x105, 0o666],
+  ]);
+});
+
+test("no inode of its devices is the host's, so that no lock on one is seen outside", () => {
+  for (const name of ["null", "urandom"])
+    assert.notEqual(lstatSync(`${proc}/root/dev/${name}`).dev, lstatSync(`/dev/${name}`).dev);
+});
+
+test("its files in proc are root's, as it cannot be dumped", () => {
+  for (const name of ["environ", "mem", "maps"]) assert.equal(lstatSync(`${proc}/${name}`).uid, 0);
+});
+
+test("its environment is empty", () => assert.equal(readFileSync(`${proc}/environ`, "latin1"), ""));
+
+test("its limits are what they should be, soft and hard", () => {
+  const limits = readFileSync(`${proc}/limits`, "utf8")
+    .trim()
+    .split("\n")
+    .slice(1)
+    // Columns of 26 and 21 characters, as proc_pid_limits in fs/proc/base.c writes them.
+    .map((line) => [line.slice(4, 26).trim(), line.slice(26, 47).trim(), line.slice(47, 68).trim()]);
+  const open = ["cpu time", "data size", "resident set", "address space", "file locks", "realtime timeout"];
+  assert.deepEqual(
+    Object.fromEntries(limits.map(([name, ...values]) => [name, values])),
+    Object.fromEntries(
+      Object.entries({
+        ...Object.fromEntries(open.map((name) => [name, "unlimited"])),
+        "core file size": "0",
+        "file size": String(1 << 30),
+        "locked memory": "0",
+        "msgqueue size": "0",
+        "nice priority": "0",
+        "open files": "1024",
+        "pending signals": "256",
+        processes: "64",
+        "realtime priority": "0",
+        "stack size": String(8 << 20),
+      }).map(([name, limit]) => [name, [limit, limit]]),
+    ),
+  );
 });
 
 test("nothing of it is a ring of io_uring, and neither has its zygote one to share", async () => {
