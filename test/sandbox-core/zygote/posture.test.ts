@@ -1,6 +1,7 @@
 /** What a sandbox looks like from outside, as /proc tells it: every wall that is there by its own evidence. */
 import assert from "node:assert/strict";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
@@ -97,8 +98,8 @@ test("its mounts are the root, dev, proc and tmp, and nothing of the host's", ()
 });
 
 test("its devices are the five that it should have, by number, and anybody's", () => {
-  const nodes = readdirSync(`${proc}/root/dev`)
-    .map((name) => [name, lstatSync(`${proc}/root/dev/${name}`)] as const)
+  const nodes = readdirSync(join(proc, "root", "dev"))
+    .map((name) => [name, lstatSync(join(proc, "root", "dev", name))] as const)
     .filter(([, found]) => !found.isSymbolicLink())
     .map(([name, found]) => [name, found.isCharacterDevice(), found.rdev, found.mode & 0o777]);
   assert.deepEqual(nodes.sort(), [
@@ -112,7 +113,7 @@ test("its devices are the five that it should have, by number, and anybody's", (
 
 test("no inode of its devices is the host's, so that no lock on one is seen outside", () => {
   for (const name of ["null", "urandom"])
-    assert.notEqual(lstatSync(`${proc}/root/dev/${name}`).dev, lstatSync(`/dev/${name}`).dev);
+    assert.notEqual(lstatSync(join(proc, "root", "dev", name)).dev, lstatSync(`/dev/${name}`).dev);
 });
 
 test("its files in proc are root's, as it cannot be dumped", () => {
