@@ -16,6 +16,8 @@ export interface LauncherOptions {
   kind?: "fork" | "exec" | "auto";
   /** When a zygote is replaced by a new one; see `DEFAULT_RENEWAL`. */
   renewal?: Renewal;
+  /** More flags for the zygote's Node: tests have it load a module first (--import) that makes system calls fail. */
+  zygoteFlags?: readonly string[];
   /** Told when `auto` had to fall back, and why. */
   onFallback?: (reason: string) => void;
   /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
@@ -34,10 +36,10 @@ const ZYGOTE_FLAGS = ["--single-threaded", "--no-lazy", "--no-flush-bytecode", "
  * @throws SandboxError that says what this machine lacks
  */
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
-  const { kind = "auto", uidBase, uidCount, renewal, onFallback, onTrouble } = options;
+  const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onFallback, onTrouble } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
   const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }) };
-  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...nodeFlags], uidBase, uidCount, ...told };
+  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, ...told };
   if (kind !== "exec") {
     const launcher = await ZygoteLauncher.open(common);
     if (kind === "fork" || (await launcher.selftest())) return launcher;

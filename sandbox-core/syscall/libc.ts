@@ -50,6 +50,10 @@ const rawSocketpair = checked(
   ) => number,
 );
 
+/**
+ * The calls. All of ours go through this one object, whose members are looked up at each call: a test that has a zygote
+ * load a module first can put its own in place, to record calls and to have them fail (test/helpers/fault-module.ts).
+ */
 export const sys = {
   fork: checked("fork", libc.func("int fork()") as () => number),
   unshare: checked(
@@ -232,6 +236,21 @@ export const sys = {
   installFilter: checked("seccomp", (filter: Buffer) =>
     rawSeccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, 0, { length: filter.length / 8, filter }),
   ),
+  /** execve(2). Returns only by throwing. */
+  execve: (path: string, argv: readonly string[], env: readonly string[]): never => {
+    rawExecve(path, [...argv, null], [...env, null]);
+    const errno = koffi.errno();
+    throw new SyscallError("execve", errno, path);
+  },
+  /**
+   * madvise(2) over a range. ENOMEM for the holes in it is expected: the advice still applies to everything that is
+   * mapped. After any other failure part of the range has the advice.
+   */
+  madvise: (from: bigint, to: bigint, advice: number): void => {
+    if (rawMadvise(from, to - from, advice) !== -1) return;
+    const errno = koffi.errno();
+    if (errno !== constants.errno.ENOMEM) throw new SyscallError("madvise", errno, `0x${from.toString(16)}`);
+  },
   /** capset(2) with the header and data as the kernel lays them out. */
   capset: checked(
     "capset",
@@ -261,29 +280,10 @@ const rawSeccomp: (
   program: { length: number; filter: Buffer },
 ) => number = libc.func("syscall", "long", ["long", "long", "long", koffi.pointer(socketFilterProgram)]) as never;
 
-/**
- * madvise(2) over a range. ENOMEM for the holes in it is expected: the advice still applies to everything that is mapped.
- * @throws SyscallError for any other failure, after which part of the range has the advice
- */
-export function advise(from: bigint, to: bigint, advice: number): void {
-  if (rawMadvise(from, to - from, advice) !== -1) return;
-  const errno = koffi.errno();
-  if (errno !== constants.errno.ENOMEM) throw new SyscallError("madvise", errno, `0x${from.toString(16)}`);
-}
-
 /** _exit(2): leaves without running anything of the parent's. */
 export function exitNow(code: number): never {
   rawExit(code);
   throw new Error("unreachable: _exit returned");
-}
-
-/**
- * execve(2). Returns only by throwing.
- * @throws SyscallError
- */
-export function execve(path: string, argv: readonly string[], env: readonly string[]): never {
-  rawExecve(path, [...argv, null], [...env, null]);
-  throw new SyscallError("execve", koffi.errno(), path);
 }
 
 /**

@@ -22,13 +22,16 @@ export function writeTo(path: string, text: string): void {
  */
 export function adviseParentDeath(parentPidfd: number): void {
   sys.prctl(PR.SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (endsWithin(parentPidfd, 0)) throw new Error("the zygote died");
+  if (isReadable(parentPidfd, 0)) throw new Error("the zygote died");
 }
 
-/** Waits up to `timeoutMs` for the process behind a pidfd to end, and says whether it has. @throws SyscallError */
-export function endsWithin(pidfd: number, timeoutMs: number): boolean {
+/**
+ * Whether something can be read from a descriptor, or can within `timeoutMs`; for a pidfd: whether its process ended
+ * (pidfd_open(2)). @throws SyscallError
+ */
+export function isReadable(fd: number, timeoutMs: number): boolean {
   const pollFd = Buffer.alloc(8);
-  pollFd.writeInt32LE(pidfd, 0);
+  pollFd.writeInt32LE(fd, 0);
   pollFd.writeInt16LE(POLLIN, 4);
   return sys.poll(pollFd, 1, timeoutMs) > 0;
 }

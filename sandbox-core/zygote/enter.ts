@@ -10,9 +10,9 @@
  *    ever undo one;
  *  - the user namespace after them: from there on the process is nobody;
  *  - the filter once there is nothing left to do that it refuses;
- *  - the greeting after it: the worker takes a sandbox for made when every wall stands;
- *  - the descriptors last, as the zygote hears of a failure through one of them. libuv's loop comes later still: it
- *    must find io_uring refused already.
+ *  - the descriptors next, all but the one through which the zygote hears of a failure. libuv's loop comes later still:
+ *    it must find io_uring refused already;
+ *  - the greeting last: the worker takes a sandbox for made when every wall stands.
  */
 
 import { currentArchitecture } from "../abi/arch.ts";
@@ -76,9 +76,10 @@ export function enter(entry: Entry): void {
   assertPipe(entry.signalPipe);
   const kept = placeDescriptors(entry.connections, sockets);
   sys.installFilter(entry.filter);
+  closeAllBut([...kept, ...entry.signalPipe, entry.statusPipe]);
   greet(entry);
   // A program's status pipe closes when it starts, and until then says why it does not.
-  closeAllBut([...kept, ...entry.signalPipe, ...(entry.program ? [entry.statusPipe] : [])]);
+  if (!entry.program) sys.close(entry.statusPipe);
 }
 
 /** Tells the worker which sandbox each connection belongs to. */

@@ -1,17 +1,20 @@
 /** A fork of this process that V8 survives, as the first process of a pid namespace of its own. */
 import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, O } from "../abi/linux.ts";
-import { sys } from "../syscall/libc.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
 import { shareHeapWithForks } from "./heap.ts";
 
 const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
+
+/** Exit code of a zygote that must not go on. */
+const EXIT_UNFIT = 71;
 
 let ownPidNamespace: number | undefined;
 
 /**
  * fork(2): 0 in the child, its pid in the caller. The namespace is made for children before the fork and put back after
  * it (unshare(2), setns(2)), which saves the second fork that a namespace made by the child would take.
- * @throws SyscallError; the caller's children go where they went before in any case
+ * @throws SyscallError, and then there is no child; the caller's children go where they went before in any case
  */
 export function forkAsInit(): number {
   ownPidNamespace ??= sys.open("/proc/self/ns/pid", O.RDONLY | O.CLOEXEC);
@@ -20,9 +23,22 @@ export function forkAsInit(): number {
   try {
     pid = forkWithHeap();
   } finally {
-    if (pid !== 0) sys.setns(ownPidNamespace, CLONE.NEWPID);
+    if (pid !== 0) returnTo(ownPidNamespace);
   }
   return pid;
+}
+
+/**
+ * Has further children in our own pid namespace again. A zygote that could not would make its next sandbox a neighbour of
+ * the last: it ends here and now, the kernel ends its sandboxes, and its worker starts another.
+ */
+function returnTo(pidNamespace: number): void {
+  try {
+    sys.setns(pidNamespace, CLONE.NEWPID);
+  } catch (error) {
+    console.error(error);
+    exitNow(EXIT_UNFIT);
+  }
 }
 
 /** fork(2) with V8's heap in the child. */

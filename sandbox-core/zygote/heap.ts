@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { MADV_DOFORK } from "../abi/linux.ts";
-import { advise } from "../syscall/libc.ts";
+import { sys } from "../syscall/libc.ts";
 
 const FIRST_PAGE = 0x1000n;
 const LAST_ADDRESS = 0x7fff_ffff_e000n;
@@ -23,7 +23,7 @@ let ordinary: Range[] | undefined;
  */
 export function shareHeapWithForks(): void {
   ordinary ??= rangesBetween(specialMappings(readFileSync("/proc/self/smaps", "latin1")));
-  for (const [from, to] of ordinary) advise(from, to, MADV_DOFORK);
+  for (const [from, to] of ordinary) sys.madvise(from, to, MADV_DOFORK);
 }
 
 /** Address ranges of the special mappings in a smaps file (proc_pid_smaps(5)), in order. */

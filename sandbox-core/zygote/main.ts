@@ -18,7 +18,7 @@ import { startRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
 import { SocketWire } from "../runtime/wire.ts";
-import { execve, exitNow, renewEventLoop, seedOpenssl, sys } from "../syscall/libc.ts";
+import { exitNow, renewEventLoop, seedOpenssl, sys } from "../syscall/libc.ts";
 import type { Program, ZygoteOptions } from "./control.ts";
 import { readEntropy } from "./entropy.ts";
 import { prepareHouse } from "./house.ts";
@@ -73,8 +73,8 @@ function live(): void {
 }
 
 function start({ argv, env, workingDirectory }: Program): never {
-  process.chdir(workingDirectory);
-  return execve(
+  sys.chdir(workingDirectory);
+  return sys.execve(
     argv[0] as string,
     argv,
     Object.entries(env).map(([name, value]) => `${name}=${value}`),

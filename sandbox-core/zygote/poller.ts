@@ -22,10 +22,10 @@ export class Poller {
     sys.epollControl(this.#epoll, EPOLL.CTL_DEL, fd, null);
   }
 
-  /** The descriptors that can be read or have ended; blocks until there is one. */
-  wait(): number[] {
+  /** The descriptors that can be read or have ended; blocks until there is one, or for `timeoutMs`. */
+  wait(timeoutMs: number): number[] {
     try {
-      const count = sys.epollWait(this.#epoll, this.#events, MOST_EVENTS, -1);
+      const count = sys.epollWait(this.#epoll, this.#events, MOST_EVENTS, timeoutMs);
       return Array.from({ length: count }, (_, index) => this.#events.readInt32LE(index * EVENT_BYTES + DATA_OFFSET));
     } catch (error) {
       if (error instanceof SyscallError && error.code === "EINTR") return [];

@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { SIGKILL } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
-import { endsWithin } from "../syscall/steps.ts";
+import { isReadable } from "../syscall/steps.ts";
 import { forkWithHeap, openPidfd } from "./fork.ts";
 
 const DEADLINE_MS = 5_000;
@@ -22,7 +22,7 @@ export function provesFork(): boolean {
   const pid = forkWithHeap();
   if (pid === 0) exitNow(exercise());
   const pidfd = openPidfd(pid);
-  const ended = endsWithin(pidfd, DEADLINE_MS);
+  const ended = isReadable(pidfd, DEADLINE_MS);
   if (!ended) sys.kill(pid, SIGKILL);
   const status = Buffer.alloc(4);
   sys.waitpid(pid, status, 0);

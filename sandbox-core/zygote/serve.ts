@@ -8,18 +8,21 @@ import { O, SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
+import { isReadable } from "../syscall/steps.ts";
 import { CONTROL_FD, LineReader, type Program, type Request, type Response } from "./control.ts";
 import { enter } from "./enter.ts";
 import { forkAsInit, openPidfd } from "./fork.ts";
 import type { House } from "./house.ts";
 import { Poller } from "./poller.ts";
+import { Remains } from "./remains.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
 
 /** Keeps a line of the status pipe well below PIPE_BUF. */
 const MOST_MESSAGE = 500;
 const READ_BYTES = 65_536;
-const MOST_REMOVE_RETRIES = 500;
+/** A zygote that leaves waits for what is left up to two seconds; the next one removes it then. */
+const MOST_LAST_ATTEMPTS = 65;
 
 interface Child {
   id: string;
@@ -44,6 +47,7 @@ export function serve(house: House): Born {
 class Server {
   readonly #house: House;
   readonly #poller = new Poller();
+  readonly #remains: Remains;
   readonly #requests = new LineReader<Request>();
   readonly #statuses = new LineReader<{ id: string; message: string }>();
   readonly #buffer = Buffer.alloc(READ_BYTES);
@@ -57,6 +61,7 @@ class Server {
 
   constructor(house: House) {
     this.#house = house;
+    this.#remains = new Remains(house.cgroups, house.ids, (response) => this.#say(response));
     const ends = Buffer.alloc(8);
     sys.pipe2(ends, O.CLOEXEC);
     this.#statusRead = ends.readInt32LE(0);
@@ -68,10 +73,11 @@ class Server {
   run(): Born {
     this.#say({ is: "ready", group: this.#house.group });
     for (;;) {
-      for (const fd of this.#poller.wait()) {
+      for (const fd of this.#poller.wait(this.#remains.waitMs)) {
         const born = this.#attend(fd);
         if (born) return born;
       }
+      this.#remains.clear();
     }
   }
 
@@ -103,18 +109,19 @@ class Server {
   #launch(request: Launch): Born | undefined {
     const group = `${this.#house.group}/${request.id}`;
     let hostId: number | undefined;
+    let pid: number;
     try {
       hostId = this.#house.ids.take();
       this.#house.cgroups.create(group, request.limits);
-      const pid = forkAsInit();
-      if (pid === 0) return this.#becomeSandbox(request, hostId, group);
-      this.#watch({ id: request.id, pid, pidfd: openPidfd(pid), hostId, group });
+      pid = forkAsInit();
+      if (pid !== 0) this.#watch({ id: request.id, pid, hostId, group });
     } catch (error) {
-      this.#removeGroup(group);
-      if (hostId !== undefined) this.#house.ids.giveBack(hostId);
-      this.#say({ is: "refused", id: request.id, message: (error as Error).message });
+      const response: Response = { is: "refused", id: request.id, message: (error as Error).message };
+      this.#remains.add({ group, hostId, response });
+      return undefined;
     }
-    return undefined;
+    // A fork must never come upon what is done about an error of its parent's.
+    return pid === 0 ? this.#becomeSandbox(request, hostId, group) : undefined;
   }
 
   #becomeSandbox(request: Launch, hostId: number, group: string): Born {
@@ -144,16 +151,32 @@ class Server {
 
   /** Ends a fork that could not become what it should, and says why. */
   #fail(id: string, { message }: Error): never {
-    const line = Buffer.from(`${JSON.stringify({ id, message: message.slice(0, MOST_MESSAGE) })}\n`);
-    sys.write(this.#statusWrite, line, line.length);
-    return exitNow(1);
+    try {
+      const line = Buffer.from(`${JSON.stringify({ id, message: message.slice(0, MOST_MESSAGE) })}\n`);
+      sys.write(this.#statusWrite, line, line.length);
+    } finally {
+      // Whatever happens: what would go on here is a second zygote.
+      exitNow(1);
+    }
   }
 
-  #watch(child: Child): void {
-    this.#byPidfd.set(child.pidfd, child);
-    this.#byId.set(child.id, child);
-    this.#poller.add(child.pidfd);
-    this.#say({ is: "launched", id: child.id, pid: child.pid, hostUid: child.hostId });
+  /** Watches over a fork from now on. @throws SyscallError when that cannot be done, and then the fork is gone. */
+  #watch(fork: Omit<Child, "pidfd">): void {
+    const { id, pid, hostId } = fork;
+    let pidfd: number | undefined;
+    try {
+      pidfd = openPidfd(pid);
+      this.#poller.add(pidfd);
+    } catch (error) {
+      sys.kill(pid, SIGKILL);
+      sys.waitpid(pid, Buffer.alloc(4), 0);
+      if (pidfd !== undefined) sys.close(pidfd);
+      throw error;
+    }
+    const child: Child = { ...fork, pidfd };
+    this.#byPidfd.set(pidfd, child);
+    this.#byId.set(id, child);
+    this.#say({ is: "launched", id, pid, hostUid: hostId });
   }
 
   #kill(id: string): void {
@@ -163,6 +186,8 @@ class Server {
   }
 
   #readStatuses(): void {
+    // A burial may have read what the poller told of.
+    if (!isReadable(this.#statusRead, 0)) return;
     const count = sys.read(this.#statusRead, this.#buffer, READ_BYTES);
     for (const { id, message } of this.#statuses.push(this.#buffer.subarray(0, count))) {
       const child = this.#byId.get(id);
@@ -174,12 +199,14 @@ class Server {
   #bury(pidfd: number): void {
     const child = this.#byPidfd.get(pidfd);
     if (!child) return;
+    // What it said before it ended is there by now.
+    this.#readStatuses();
     const { code, signal } = this.#reap(child);
-    const usage = this.#house.cgroups.usage(child.group);
-    this.#removeGroup(child.group);
-    this.#house.ids.giveBack(child.hostId);
-    if (child.refusal === undefined) this.#say({ is: "exited", id: child.id, code, signal, usage });
-    else this.#say({ is: "refused", id: child.id, message: child.refusal });
+    const { id, group, hostId, refusal } = child;
+    const usage = this.#house.cgroups.usage(group);
+    const response: Response =
+      refusal === undefined ? { is: "exited", id, code, signal, usage } : { is: "refused", id, message: refusal };
+    this.#remains.add({ group, hostId, response });
   }
 
   #reap(child: Child): { code: number | null; signal: number | null } {
@@ -194,27 +221,15 @@ class Server {
     return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
   }
 
-  #removeGroup(group: string): void {
-    for (let retry = 0; ; retry++) {
-      try {
-        this.#house.cgroups.remove(group);
-        return;
-      } catch (error) {
-        // The kernel takes a dead task out of its group a moment after its parent may know.
-        if ((error as NodeJS.ErrnoException).code !== "EBUSY" || retry >= MOST_REMOVE_RETRIES) throw error;
-        sys.poll(Buffer.alloc(0), 0, 1);
-      }
-    }
-  }
-
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
   #leave(): never {
     for (const child of this.#byId.values()) sys.kill(child.pid, SIGKILL);
-    for (const child of [...this.#byId.values()]) {
-      this.#reap(child);
-      this.#removeGroup(child.group);
+    for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
+    for (let attempt = 0; this.#remains.waitMs >= 0 && attempt < MOST_LAST_ATTEMPTS; attempt++) {
+      sys.poll(Buffer.alloc(0), 0, this.#remains.waitMs);
+      this.#remains.clear();
     }
-    this.#removeGroup(this.#house.group);
+    this.#house.cgroups.remove(this.#house.group);
     removeRootGroup(this.#house.cgroups);
     return exitNow(0);
   }
@@ -225,7 +240,7 @@ class Server {
       for (let sent = 0; sent < line.length; ) sent += sys.write(CONTROL_FD, line.subarray(sent), line.length - sent);
     } catch (error) {
       // The worker is gone: the next read of the control socket says so and ends the zygote.
-      if (!(error instanceof SyscallError && error.code === "EPIPE")) throw error;
+      if (!(error instanceof SyscallError && ["EPIPE", "ECONNRESET"].includes(error.code))) throw error;
     }
   }
 }

@@ -10,7 +10,7 @@ import { currentArchitecture } from "../abi/arch.ts";
 import { F_SETFD } from "../abi/linux.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
-import { execve, sys } from "../syscall/libc.ts";
+import { sys } from "../syscall/libc.ts";
 import { CONTROL_FD } from "./control.ts";
 
 const STDERR_FD = 2;
@@ -22,4 +22,4 @@ const options = argumentsOfNode.pop() as string;
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
 for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);
-execve(process.execPath, ["node", ...argumentsOfNode, main, options], []);
+sys.execve(process.execPath, ["node", ...argumentsOfNode, main, options], []);
