@@ -5,3 +5,22 @@ export class SandboxError extends Error {
     this.name = "SandboxError";
   }
 }
+
+/** This machine's control groups cannot be used: what is missing, and what to do. */
+export class CgroupsError extends SandboxError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "CgroupsError";
+  }
+}
+
+/** A limit that was asked for and that this machine cannot keep. No sandbox is made without it. */
+export class UnsupportedLimitError extends SandboxError {
+  /** The field of SandboxLimits. */
+  readonly limit: string;
+  constructor(limit: string, why: string) {
+    super(`the limit ${limit} cannot be kept here: ${why}`);
+    this.name = "UnsupportedLimitError";
+    this.limit = limit;
+  }
+}

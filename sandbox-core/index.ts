@@ -10,22 +10,71 @@ import type { Duplex, Readable } from "node:stream";
 /** Limits of one sandbox. Every one is enforced by the kernel. */
 export interface SandboxLimits {
   memoryBytes: number;
+  /** From here on the kernel slows the sandbox down and takes memory back, before `memoryBytes` kills. Version 2 only. */
+  memoryHighBytes?: number;
   /** Processors' worth of time: 0.5 is half of one. */
   cpus: number;
+  /** Its share against busy neighbours, 1 to 10,000; who says nothing has 100. */
+  cpuWeight?: number;
   /** Most tasks (processes and threads) at once. */
   pids: number;
   /** Size of /tmp in bytes; its pages count as memory of the sandbox. */
   tmpBytes: number;
   /** Most files and directories in /tmp. */
   tmpInodes: number;
+  /**
+   * Most bytes (`Bps`) and operations (`Iops`) a second from and to each disk. On version 1 what the kernel writes back
+   * later, from its page cache, escapes the limits on writing: direct, synchronous and synced writes do not.
+   */
+  ioReadBps?: number;
+  ioWriteBps?: number;
+  ioReadIops?: number;
+  ioWriteIops?: number;
+  /** The disks that the limits hold for, each by a path of the host on it; every disk of the machine if not given. */
+  ioPaths?: readonly string[];
 }
 
-/** What a sandbox has used so far, read from its cgroup. */
-export interface SandboxUsage {
+/** What can be read of a sandbox at every call: two files that stay open. */
+export interface SandboxReading {
   cpuMs: number;
   peakMemoryBytes: number;
+}
+
+/** What a sandbox has used, read from its cgroup. */
+export interface SandboxUsage extends SandboxReading {
   /** How many of its processes the kernel killed for want of memory. */
   oomKills: number;
+  /** How long it was held back because its `cpus` were used up. */
+  throttledMs: number;
+  /** Of all disks together; counted for sandboxes with a limit on it. */
+  io?: IoUsage;
+}
+
+/** Everything that its cgroup tells of a living sandbox; `null` is what this machine does not count. */
+export interface SandboxStats extends SandboxUsage {
+  memoryBytes: number;
+  /** Processes and threads. */
+  tasks: number;
+  /** Pressure stall information: version 2. */
+  pressure: Record<"cpu" | "memory" | "io", Pressure> | null;
+  frozen: boolean;
+}
+
+export interface IoUsage {
+  readBytes: number;
+  writtenBytes: number;
+  reads: number;
+  writes: number;
+}
+
+/** How much work stood still for want of a resource: of some of its tasks, and of all at once (PSI in the kernel's documentation). */
+export interface Pressure {
+  /** Percent of the last ten seconds. */
+  somePercent: number;
+  fullPercent: number;
+  /** Since the sandbox was made. */
+  someMs: number;
+  fullMs: number;
 }
 
 /** How a sandbox ended, as the kernel tells it. */
@@ -56,8 +105,18 @@ export interface Sandbox {
    * it serves nobody.
    */
   readonly outdated: boolean;
-  /** Figures as of now; cheap enough for every call. Never throws. */
-  usage(): SandboxUsage;
+  /** Figures as of now, the last ones once it is gone; cheap enough for every call. Never throws. */
+  usage(): SandboxReading;
+  /** All figures as of now, from a dozen files; null once it is gone, as `exited` has the last ones. */
+  stats(): SandboxStats | null;
+  /**
+   * Stops every task of it where it stands, until `thaw`; a frozen sandbox can be killed. Resolves when all stand still.
+   * @throws SandboxError when it is gone, when this machine cannot freeze, or when a task does not stop within two seconds:
+   * the rest of it stands still then
+   */
+  freeze(): Promise<void>;
+  /** Lets a frozen sandbox go on; does nothing to another. */
+  thaw(): Promise<void>;
   /** Ends every process in it, now. Idempotent; await `exited` for the end. */
   kill(reason: string): void;
 }

@@ -1,11 +1,12 @@
 /** Which control groups this machine has: asked once, from the mount table. */
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CgroupDriver } from "./driver.ts";
-import { type ControllerMounts, cgroupV1 } from "./v1.ts";
+import { CgroupsError, UnsupportedLimitError } from "../error.ts";
+import type { CgroupDriver, GroupLimits, OptionalLimit } from "./driver.ts";
+import { type ControllerMounts, cgroupV1, OPTIONAL_V1, REQUIRED_V1 } from "./v1.ts";
 import { cgroupV2 } from "./v2.ts";
 
-const NEEDED = ["memory", "cpu", "cpuacct", "pids"] as const;
+const REQUIRED_V2 = ["memory", "cpu", "pids"] as const;
 
 interface Mount {
   directory: string;
@@ -14,26 +15,89 @@ interface Mount {
 }
 
 /**
- * The driver for this machine: version 2 where its root offers the controllers, else version 1.
- * @throws Error that names the controllers that are missing from both.
+ * The driver for this machine: version 2 where its root offers the controllers, else version 1. A hybrid machine, with
+ * its controllers on version 1, uses an empty version 2 beside them for what that does better.
+ * @throws CgroupsError that names the controllers that are missing, and says where the others are
  */
 export function detectCgroups(mountTable = readFileSync("/proc/self/mounts", "utf8")): CgroupDriver {
   const mounts = parseMounts(mountTable);
-  const unified = mounts.find(({ type, directory }) => type === "cgroup2" && offersControllers(directory));
-  if (unified) return cgroupV2(unified.directory);
+  const unified = mounts.find(({ type }) => type === "cgroup2")?.directory;
+  const offered = unified === undefined ? [] : offeredBy(unified);
+  if (unified !== undefined && REQUIRED_V2.every((name) => offered.includes(name))) {
+    assertWritable(unified);
+    return cgroupV2(unified, offered);
+  }
+  const found = findV1(mounts);
+  const missing = REQUIRED_V1.filter((controller) => !found[controller]);
+  if (missing.length > 0) throw new CgroupsError(whatIsMissing(missing, offered));
+  assertWritable(found.memory as string);
+  const writable = mounts.some(({ directory, options }) => directory === unified && options.includes("rw"));
+  return cgroupV1({ ...(found as ControllerMounts), ...(unified !== undefined && writable ? { unified } : {}) });
+}
 
-  const found = Object.fromEntries(
-    NEEDED.flatMap((controller) => {
+/** The values that an optional limit may have; the kernel clamps some others in silence. */
+const RANGES: Record<OptionalLimit, [least: number, most: number]> = {
+  memoryHighBytes: [1, Number.MAX_SAFE_INTEGER],
+  cpuWeight: [1, 10_000],
+  ioReadBps: [1, Number.MAX_SAFE_INTEGER],
+  ioWriteBps: [1, Number.MAX_SAFE_INTEGER],
+  ioReadIops: [1, 4_294_967_294],
+  ioWriteIops: [1, 4_294_967_294],
+};
+
+/**
+ * Checks the optional limits before anything is made.
+ * @throws UnsupportedLimitError for one that this machine cannot keep, or that is out of its range
+ */
+export function assertSupported(driver: CgroupDriver, limits: GroupLimits): void {
+  for (const [name, [least, most]] of Object.entries(RANGES)) {
+    const limit = name as OptionalLimit;
+    const value = limits[limit];
+    if (value === undefined) continue;
+    const lacks = driver.lacks[limit];
+    if (lacks !== undefined) throw new UnsupportedLimitError(limit, lacks);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new UnsupportedLimitError(limit, `${value} is not a whole number from ${least} to ${most}`);
+  }
+}
+
+function findV1(mounts: readonly Mount[]): Partial<ControllerMounts> {
+  return Object.fromEntries(
+    [...REQUIRED_V1, ...OPTIONAL_V1].flatMap((controller) => {
       const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
       return mount ? [[controller, mount.directory]] : [];
     }),
-  ) as Partial<ControllerMounts>;
-  const missing = NEEDED.filter((controller) => !found[controller]);
-  if (missing.length > 0)
-    throw new Error(
-      `no control group controller ${missing.join(", ")}: mount cgroup2 on /sys/fs/cgroup, or boot with these enabled`,
+  );
+}
+
+function whatIsMissing(missing: readonly string[], offered: readonly string[]): string {
+  const elsewhere = missing.filter((controller) => offered.includes(controller));
+  // A controller is in one hierarchy at a time.
+  if (elsewhere.length > 0)
+    return (
+      `the controllers of this machine are on both versions of control groups: ${elsewhere.join(", ")} on version 2, ` +
+      "others on version 1. Boot with all of them on one, such as version 2: cgroup_no_v1=all"
     );
-  return cgroupV1(found as ControllerMounts);
+  return `no control group controller ${missing.join(", ")}: mount cgroup2 on /sys/fs/cgroup, or boot with these enabled`;
+}
+
+/**
+ * A subtree that was delegated to a user would do for the groups. It is refused nevertheless: users of their own for
+ * sandboxes, and mounts that no sandbox owns, are made by the host's root alone.
+ */
+function assertWritable(directory: string): void {
+  try {
+    accessSync(directory, constants.W_OK);
+  } catch (cause) {
+    const user = process.getuid?.();
+    throw new CgroupsError(
+      user === 0
+        ? `control groups cannot be made in ${directory}: it is mounted read-only. Mount it writable`
+        : `control groups cannot be made in ${directory} by user ${user}, and a subtree that is delegated to a user is not ` +
+            "enough: only root can give sandboxes users and mounts of their own. Run it as root",
+      { cause },
+    );
+  }
 }
 
 function parseMounts(table: string): Mount[] {
@@ -43,8 +107,7 @@ function parseMounts(table: string): Mount[] {
   });
 }
 
-function offersControllers(directory: string): boolean {
+function offeredBy(directory: string): string[] {
   const file = join(directory, "cgroup.controllers");
-  const offered = existsSync(file) ? readFileSync(file, "utf8").trim().split(" ") : [];
-  return ["memory", "cpu", "pids"].every((controller) => offered.includes(controller));
+  return existsSync(file) ? readFileSync(file, "utf8").trim().split(" ") : [];
 }

@@ -2,30 +2,46 @@
  * What Sandpiper asks of control groups, whichever version the kernel has. Groups are named by a path relative to the
  * root of every hierarchy: "sandpiper/<zygote>/<sandbox>". Only groups below "sandpiper" are ever made or removed.
  */
-import type { SandboxLimits, SandboxUsage } from "../index.ts";
+import type { SandboxLimits, SandboxReading, SandboxStats, SandboxUsage } from "../index.ts";
 
 /** The group that all of ours are below. */
 export const ROOT_GROUP = "sandpiper";
 
-export type GroupLimits = Pick<SandboxLimits, "memoryBytes" | "cpus" | "pids">;
+/** The limits that control groups keep; the others are the file system's. */
+export type GroupLimits = Omit<SandboxLimits, "tmpBytes" | "tmpInodes">;
+
+/** The limits that a machine may be unable to keep. */
+export type OptionalLimit = "memoryHighBytes" | "cpuWeight" | "ioReadBps" | "ioWriteBps" | "ioReadIops" | "ioWriteIops";
 
 /** Reads the figures of one group again and again, cheaply: its files stay open. */
 export interface Meter {
   /** Figures as of now, or the last ones once the group is gone. */
-  read(): { cpuMs: number; peakMemoryBytes: number };
+  read(): SandboxReading;
   close(): void;
 }
 
 export interface CgroupDriver {
   readonly version: 1 | 2;
+  /** Why a limit cannot be kept here, for those that cannot. */
+  readonly lacks: Partial<Record<OptionalLimit, string>>;
+  /** How sandboxes are frozen, or null when they cannot be. */
+  readonly freezes: "cgroup.freeze" | "freezer" | null;
   /** Makes a group that only holds other groups. */
   createParent(path: string): void;
   /** Makes a group with limits. @throws when the kernel refuses one: a sandbox without its limits must not exist. */
   create(path: string, limits: GroupLimits): void;
-  /** The files to which a single-threaded process writes "0" to join the group itself. */
-  joinFiles(path: string): string[];
+  /** The files to which a single-threaded process writes "0" to join a group that was made with these limits. */
+  joinFiles(path: string, limits: GroupLimits): string[];
   usage(path: string): SandboxUsage;
+  stats(path: string): SandboxStats;
   openMeter(path: string): Meter;
+  /** Stops everything in the group. @throws CgroupsError when something goes on after two seconds. */
+  freeze(path: string): Promise<void>;
+  thaw(path: string): void;
+  /** Sends SIGKILL to everything in the group, so that nothing new is born meanwhile. Its tasks end soon after. */
+  kill(path: string): void;
+  /** Lets tasks that were killed while they were frozen end, where the freezer holds them. */
+  releaseKilled(path: string): void;
   /** Process ids of everything in the group. */
   members(path: string): number[];
   /** Names of the groups right below. */

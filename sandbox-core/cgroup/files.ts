@@ -30,6 +30,26 @@ export function readIfThere(file: string): string | null {
   }
 }
 
+/** The number that the file is, or 0 when it is not there. */
+export function numberIn(file: string): number {
+  return Number(readIfThere(file) ?? 0);
+}
+
+/**
+ * Sends SIGKILL to all members of a group, after the pids controller forbade it new ones for ever: what was born between
+ * the listing and the signal would get away. A freezer would only delay it.
+ */
+export function killMembers(pidsMaxFile: string, members: () => readonly number[]): void {
+  writeFileSync(pidsMaxFile, "0");
+  for (const pid of members()) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+}
+
 export function pidsOf(directory: string): number[] {
   return (readIfThere(join(directory, "cgroup.procs")) ?? "").split("\n").filter(Boolean).map(Number);
 }

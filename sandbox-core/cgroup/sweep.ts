@@ -19,7 +19,7 @@ export function ownerGroup(pid: number): string {
 export async function removeTree(driver: CgroupDriver, path: string): Promise<void> {
   for (const child of driver.children(path)) await removeTree(driver, `${path}/${child}`);
   for (let retry = 0; ; retry++) {
-    for (const pid of driver.members(path)) killIfThere(pid);
+    if (driver.members(path).length > 0) driver.kill(path);
     try {
       return driver.remove(path);
     } catch (error) {
@@ -54,13 +54,5 @@ export function createOwnerGroup(driver: CgroupDriver, group: string): void {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw error;
     }
-  }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

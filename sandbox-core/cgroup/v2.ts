@@ -1,56 +1,158 @@
 /** Control groups, version 2: one hierarchy. Documentation/admin-guide/cgroup-v2.rst in the kernel. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { CgroupDriver } from "./driver.ts";
+import type { IoUsage, SandboxStats, SandboxUsage } from "../index.ts";
+import type { CgroupDriver, GroupLimits, OptionalLimit } from "./driver.ts";
 import {
   CPU_PERIOD_US,
   cpuQuotaUs,
   directoriesIn,
   fileMeter,
   keyedNumber,
+  killMembers,
+  numberIn,
   pidsOf,
   readIfThere,
   removeDirectory,
   writeAll,
 } from "./files.ts";
+import { beginFreeze, FREEZERS, thaw, untilFrozen } from "./freezer.ts";
+import { ioLimits, limitedDisks, parseIoStat } from "./io.ts";
+import { readPressure } from "./pressure.ts";
 
 const CONTROLLERS = "+memory +cpu +pids";
+const FREEZER = FREEZERS["cgroup.freeze"];
+const NO_IO = "the kernel's io controller is not offered by the root of version 2";
 
-export function cgroupV2(mount: string): CgroupDriver {
-  const cpuMs = (text: string) => keyedNumber(text, "usage_usec") / 1000;
-  // memory.peak came with Linux 5.19; before it the present figure is the best there is.
-  const peakFile = (directory: string) =>
-    ["memory.peak", "memory.current"].map((file) => join(directory, file)).find((file) => existsSync(file)) ?? null;
+/** The keys of io.max. */
+const IO_KEYS = { ioReadBps: "rbps", ioWriteBps: "wbps", ioReadIops: "riops", ioWriteIops: "wiops" } as const;
 
-  return {
-    version: 2,
-    createParent(path) {
-      const directory = join(mount, path);
-      if (path !== "." && dirname(path) !== path) this.createParent(dirname(path));
-      mkdirSync(directory, { recursive: true });
-      // A group may limit its children only by controllers that its own parent hands down.
-      writeAll(directory, { "cgroup.subtree_control": CONTROLLERS });
-    },
-    create(path, limits) {
-      const directory = join(mount, path);
-      mkdirSync(directory);
-      writeAll(directory, {
-        "memory.max": String(limits.memoryBytes),
-        "memory.oom.group": "1",
-        "cpu.max": `${cpuQuotaUs(limits.cpus)} ${CPU_PERIOD_US}`,
-        "pids.max": String(limits.pids),
-        ...(existsSync(join(directory, "memory.swap.max")) ? { "memory.swap.max": "0" } : {}),
-      });
-    },
-    joinFiles: (path) => [join(mount, path, "cgroup.procs")],
-    usage: (path) => ({
-      cpuMs: cpuMs(readIfThere(join(mount, path, "cpu.stat")) ?? ""),
-      peakMemoryBytes: Number(readIfThere(peakFile(join(mount, path)) ?? "") ?? 0),
-      oomKills: keyedNumber(readIfThere(join(mount, path, "memory.events")) ?? "", "oom_kill"),
-    }),
-    openMeter: (path) => fileMeter(join(mount, path, "cpu.stat"), peakFile(join(mount, path)), cpuMs),
-    members: (path) => pidsOf(join(mount, path)),
-    children: (path) => directoriesIn(join(mount, path)),
-    remove: (path) => removeDirectory(join(mount, path)),
-  };
+/** @param offered the controllers that the root of the hierarchy has */
+export function cgroupV2(mount: string, offered: readonly string[]): CgroupDriver {
+  return new CgroupV2(mount, offered.includes("io"));
+}
+
+class CgroupV2 implements CgroupDriver {
+  readonly version = 2;
+  readonly freezes = "cgroup.freeze";
+  readonly lacks: Partial<Record<OptionalLimit, string>>;
+  readonly #mount: string;
+
+  constructor(mount: string, hasIo: boolean) {
+    this.#mount = mount;
+    this.lacks = hasIo ? {} : { ioReadBps: NO_IO, ioWriteBps: NO_IO, ioReadIops: NO_IO, ioWriteIops: NO_IO };
+  }
+
+  createParent(path: string): void {
+    const directory = this.#at(path);
+    if (path !== ".") this.createParent(dirname(path));
+    mkdirSync(directory, { recursive: true });
+    // A group may limit its children only by controllers that its own parent hands down.
+    writeAll(directory, { "cgroup.subtree_control": CONTROLLERS });
+  }
+
+  create(path: string, limits: GroupLimits): void {
+    const directory = this.#at(path);
+    const io = ioLimits(limits);
+    if (io.length > 0) this.#handDownIo(dirname(path));
+    mkdirSync(directory);
+    writeAll(directory, {
+      "memory.max": String(limits.memoryBytes),
+      "memory.oom.group": "1",
+      "cpu.max": `${cpuQuotaUs(limits.cpus)} ${CPU_PERIOD_US}`,
+      "pids.max": String(limits.pids),
+      ...(existsSync(join(directory, "memory.swap.max")) ? { "memory.swap.max": "0" } : {}),
+      ...(limits.memoryHighBytes === undefined ? {} : { "memory.high": String(limits.memoryHighBytes) }),
+      ...(limits.cpuWeight === undefined ? {} : { "cpu.weight": String(limits.cpuWeight) }),
+    });
+    if (io.length === 0) return;
+    const rules = io.map(([name, value]) => `${IO_KEYS[name]}=${value}`).join(" ");
+    // A write(2) sets the limits of one disk.
+    for (const disk of limitedDisks(limits)) writeAll(directory, { "io.max": `${disk} ${rules}` });
+  }
+
+  joinFiles(path: string): string[] {
+    return [this.#at(path, "cgroup.procs")];
+  }
+
+  usage(path: string): SandboxUsage {
+    const cpu = readIfThere(this.#at(path, "cpu.stat")) ?? "";
+    return {
+      cpuMs: cpuMs(cpu),
+      throttledMs: keyedNumber(cpu, "throttled_usec") / 1000,
+      peakMemoryBytes: numberIn(this.#peakFile(path) ?? ""),
+      oomKills: keyedNumber(readIfThere(this.#at(path, "memory.events")) ?? "", "oom_kill"),
+      ...this.#ioUsage(path),
+    };
+  }
+
+  stats(path: string): SandboxStats {
+    return {
+      ...this.usage(path),
+      memoryBytes: numberIn(this.#at(path, "memory.current")),
+      tasks: numberIn(this.#at(path, "pids.current")),
+      pressure: readPressure(this.#at(path)),
+      frozen: FREEZER.stands(this.#at(path)),
+    };
+  }
+
+  openMeter(path: string) {
+    return fileMeter(this.#at(path, "cpu.stat"), this.#peakFile(path), cpuMs);
+  }
+
+  async freeze(path: string): Promise<void> {
+    beginFreeze(this.#at(path), FREEZER);
+    await untilFrozen(this.#at(path), FREEZER);
+  }
+
+  thaw(path: string): void {
+    thaw(this.#at(path), FREEZER);
+  }
+
+  kill(path: string): void {
+    const file = this.#at(path, "cgroup.kill");
+    // It came with Linux 5.14.
+    if (existsSync(file)) writeFileSync(file, "1");
+    else killMembers(this.#at(path, "pids.max"), () => this.members(path));
+  }
+
+  /** Frozen tasks of version 2 can be killed. */
+  releaseKilled(): void {}
+
+  members(path: string): number[] {
+    return pidsOf(this.#at(path));
+  }
+
+  children(path: string): string[] {
+    return directoriesIn(this.#at(path));
+  }
+
+  remove(path: string): void {
+    removeDirectory(this.#at(path));
+  }
+
+  #at(path: string, file = ""): string {
+    return join(this.#mount, path, file);
+  }
+
+  #ioUsage(path: string): { io?: IoUsage } {
+    const file = this.#at(path, "io.stat");
+    return existsSync(file) ? { io: parseIoStat(readIfThere(file) ?? "") } : {};
+  }
+
+  /** memory.peak came with Linux 5.19; before it the present figure is the best there is. */
+  #peakFile(path: string): string | null {
+    const files = ["memory.peak", "memory.current"].map((file) => this.#at(path, file));
+    return files.find((file) => existsSync(file)) ?? null;
+  }
+
+  /** Sandboxes without limits on disks shall not pay for the controller: it is handed down when the first has one. */
+  #handDownIo(path: string): void {
+    if (path !== ".") this.#handDownIo(dirname(path));
+    writeAll(this.#at(path), { "cgroup.subtree_control": "+io" });
+  }
+}
+
+function cpuMs(text: string): number {
+  return keyedNumber(text, "usage_usec") / 1000;
 }

@@ -9,13 +9,14 @@ import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../error.ts";
 import type { SandboxExit, SandboxLimits } from "../index.ts";
 import type { Connection, Program, Response, ZygoteOptions } from "./control.ts";
+import { SandboxGroup } from "./group.ts";
 import { ZygoteProcess } from "./process.ts";
 import type { Receiver } from "./receiver.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
 
 /** How long the connections of a sandbox that ended already may take to be accepted. */
 const LAST_ACCEPT_MS = 1_000;
-const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0 };
+const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
 
 export interface GenerationOptions {
   nodeFlags: readonly string[];
@@ -140,7 +141,7 @@ export class Generation {
     }
     this.#pending.clear();
     this.#onSelftest?.(false);
-    const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.usage() }));
+    const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
     this.#sandboxes.clear();
     await this.#removeGroups();
     for (const { sandbox, usage } of orphans) sandbox.end({ code: null, signal: null, usage, reason });
@@ -166,7 +167,9 @@ export class Generation {
     const sockets = await pending.sockets;
     if (!this.#pending.delete(id)) return;
     const kill = () => this.#process.send({ op: "kill", id });
-    const sandbox = new LaunchedSandbox({ id, pid, hostUid, sockets, meter: this.#meterFor(id), kill });
+    const path = `${this.#process.group}/${id}`;
+    const group = new SandboxGroup(this.#options.cgroups, path);
+    const sandbox = new LaunchedSandbox({ id, pid, hostUid, sockets, meter: this.#meterFor(path), group, kill });
     if (pending.exit) sandbox.end(pending.exit);
     else this.#sandboxes.set(id, sandbox);
     this.#haveMakeWay(sandbox);
@@ -175,9 +178,9 @@ export class Generation {
   }
 
   /** A sandbox that died before its figures could be opened has none. */
-  #meterFor(id: string) {
+  #meterFor(path: string) {
     try {
-      return this.#options.cgroups.openMeter(`${this.#process.group}/${id}`);
+      return this.#options.cgroups.openMeter(path);
     } catch {
       return { read: () => NO_USAGE, close: () => undefined };
     }

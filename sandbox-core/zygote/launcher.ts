@@ -7,7 +7,7 @@
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { detectCgroups } from "../cgroup/detect.ts";
+import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import { SandboxError } from "../error.ts";
 import type { Launcher, Sandbox, SandboxLimits } from "../index.ts";
 import type { Connection, Program } from "./control.ts";
@@ -104,6 +104,7 @@ export class ZygoteLauncher implements Launcher {
    * @throws SandboxError as `launch` does
    */
   async start(limits: SandboxLimits, connections: Connection[], program?: Program): Promise<LaunchedSandbox> {
+    assertSupported(this.#cgroups, limits);
     const generation = await this.#living();
     const started = generation.start(limits, connections, program);
     if (generation.forks >= this.#renewal.forks) this.#renew(generation);

@@ -1,7 +1,9 @@
 /** A launched sandbox as its holder sees it: the contract of index.ts over a zygote's messages. */
 import type { Socket } from "node:net";
 import type { Meter } from "../cgroup/driver.ts";
-import type { Sandbox, SandboxExit, SandboxUsage } from "../index.ts";
+import { SandboxError } from "../error.ts";
+import type { Sandbox, SandboxExit, SandboxReading, SandboxStats, SandboxUsage } from "../index.ts";
+import type { SandboxGroup } from "./group.ts";
 
 export interface SandboxParts {
   id: string;
@@ -9,6 +11,7 @@ export interface SandboxParts {
   hostUid: number;
   sockets: Map<string, Socket>;
   meter: Meter;
+  group: SandboxGroup;
   /** Asks the zygote to end it. */
   kill: () => void;
 }
@@ -20,6 +23,7 @@ export class LaunchedSandbox implements Sandbox {
   readonly exited: Promise<SandboxExit>;
   readonly #sockets: Map<string, Socket>;
   readonly #meter: Meter;
+  readonly #group: SandboxGroup;
   readonly #kill: () => void;
   readonly #settle: (exit: SandboxExit) => void;
   /** The figures at its end. */
@@ -27,12 +31,13 @@ export class LaunchedSandbox implements Sandbox {
   #reason: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
 
-  constructor({ id, pid, hostUid, sockets, meter, kill }: SandboxParts) {
+  constructor({ id, pid, hostUid, sockets, meter, group, kill }: SandboxParts) {
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
     this.#sockets = sockets;
     this.#meter = meter;
+    this.#group = group;
     this.#kill = kill;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
     this.exited = promise;
@@ -63,8 +68,21 @@ export class LaunchedSandbox implements Sandbox {
     this.#makeWayAtMs = Math.min(this.#makeWayAtMs, ms);
   }
 
-  usage(): SandboxUsage {
-    return this.#last ?? { ...this.#meter.read(), oomKills: 0 };
+  usage(): SandboxReading {
+    return this.#last ?? { ...this.#meter.read() };
+  }
+
+  stats(): SandboxStats | null {
+    return this.#last ? null : this.#group.stats();
+  }
+
+  async freeze(): Promise<void> {
+    if (this.#last || this.#reason !== undefined) throw new SandboxError(`sandbox ${this.id} has ended`);
+    await this.#group.freeze();
+  }
+
+  async thaw(): Promise<void> {
+    if (!this.#last) this.#group.thaw();
   }
 
   kill(reason: string): void {
@@ -79,7 +97,10 @@ export class LaunchedSandbox implements Sandbox {
     this.#last = exit.usage;
     this.#meter.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);
-    this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
+    const settle = () => this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
+    if (!this.#group.hasFrozen) settle();
+    // Its groups are gone then, or cannot be removed: the next sweep tries again, and its end is told all the same.
+    else void this.#group.close().then(settle, settle);
   }
 }
 

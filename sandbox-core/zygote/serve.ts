@@ -133,7 +133,7 @@ class Server {
         limits,
         token,
         connections,
-        cgroupFiles: house.cgroups.joinFiles(group),
+        cgroupFiles: house.cgroups.joinFiles(group, limits),
         workerAddress: unixAddress(house.socketPath),
         template: house.template,
         programRoot: house.programRoot,
@@ -182,7 +182,12 @@ class Server {
   #kill(id: string): void {
     const child = this.#byId.get(id);
     // It is this process's child and not waited for yet, so the pid is its own still.
-    if (child) sys.kill(child.pid, SIGKILL);
+    if (child) this.#end(child);
+  }
+
+  #end(child: Child): void {
+    sys.kill(child.pid, SIGKILL);
+    this.#house.cgroups.releaseKilled(child.group);
   }
 
   #readStatuses(): void {
@@ -223,7 +228,7 @@ class Server {
 
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
   #leave(): never {
-    for (const child of this.#byId.values()) sys.kill(child.pid, SIGKILL);
+    for (const child of this.#byId.values()) this.#end(child);
     for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
     for (let attempt = 0; this.#remains.waitMs >= 0 && attempt < MOST_LAST_ATTEMPTS; attempt++) {
       sys.poll(Buffer.alloc(0), 0, this.#remains.waitMs);

@@ -11,7 +11,7 @@ FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memor
 `;
 
 function exit(how: Partial<SandboxExit>, oomKills = 0): SandboxExit {
-  return { code: 0, signal: null, usage: { cpuMs: 1, peakMemoryBytes: 1, oomKills }, ...how };
+  return { code: 0, signal: null, usage: { cpuMs: 1, peakMemoryBytes: 1, throttledMs: 0, oomKills }, ...how };
 }
 
 function verdict(end: Partial<End>): string {

@@ -25,7 +25,7 @@ after(async () => {
 
 /** A process that joins the group by itself and then becomes `command`. */
 function inGroup(group: string, command: string) {
-  const join = driver.joinFiles(group).map((file) => `echo 0 > ${file}`);
+  const join = driver.joinFiles(group, LIMITS).map((file) => `echo 0 > ${file}`);
   return spawn("/bin/sh", ["-c", [...join, `exec ${command}`].join(" && ")], { stdio: ["ignore", "pipe", "inherit"] });
 }
 
