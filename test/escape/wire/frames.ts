@@ -1,0 +1,141 @@
+/** Frames that a hostile sandbox sends, as fast-check makes them: what may come while a call waits, and what may not. */
+import fc from "fast-check";
+import * as frames from "../../../sandbox-core/protocol/frames.ts";
+
+/** The call that a fresh instance serves first. */
+export const CALL = 1;
+
+/** How far a reply is forged before the worker is lied to. */
+export interface Prefix {
+  stage: "waiting" | "streaming" | "replied";
+  bytes: Buffer;
+}
+
+const NOT_THE_CALL = fc.constantFrom(2, 3, 77, 0x7fffffff, 0xffffffff);
+const FAILURE = { name: "Error", message: "forged", stack: "" };
+const text = fc.string({ unit: "binary", maxLength: 40 });
+const bytes = fc.uint8Array({ maxLength: 2_000 });
+
+const log = fc
+  .tuple(fc.constantFrom(null, CALL), text)
+  .map(([call, text]) => frames.encodeLog({ call, level: "info", source: "console", timeMs: 1, text }));
+const logs = fc.array(log, { maxLength: 4 }).map((all) => Buffer.concat(all));
+
+function head(parts: Partial<frames.Head>): Buffer {
+  const plain = { call: CALL, status: 200, headers: [], streaming: false, last: true, body: new Uint8Array(0) };
+  return frames.encodeHead({ ...plain, ...parts });
+}
+
+/** What a runtime may send in the course of a call, up to some point. */
+export const prefix: fc.Arbitrary<Prefix> = fc.oneof(
+  logs.map((bytes): Prefix => ({ stage: "waiting", bytes })),
+  fc.tuple(logs, fc.array(bytes, { maxLength: 3 })).map(
+    ([before, chunks]): Prefix => ({
+      stage: "streaming",
+      bytes: Buffer.concat([
+        before,
+        head({ streaming: true, last: false }),
+        ...chunks.map((chunk) => frames.encodeChunk(CALL, chunk)),
+      ]),
+    }),
+  ),
+  bytes.map((body): Prefix => ({ stage: "replied", bytes: head({ body }) })),
+);
+
+/** A frame with any type and payload. */
+export function rawFrame(type: number, payload: Uint8Array): Buffer {
+  const start = Buffer.alloc(5);
+  start.writeUInt32LE(payload.length + 1);
+  start[4] = type;
+  return Buffer.concat([start, payload]);
+}
+
+/** A length that is never allowed, and what may follow it. */
+const badLength = fc
+  .tuple(fc.oneof(fc.constant(0), fc.integer({ min: frames.MAX_FRAME_BYTES + 1, max: 0xffffffff })), bytes)
+  .map(([length, rest]) => {
+    const start = Buffer.alloc(4);
+    start.writeUInt32LE(length);
+    return Buffer.concat([start, rest]);
+  });
+
+const unknownType = fc
+  .tuple(fc.integer({ min: 0, max: 255 }), bytes)
+  .filter(([type]) => type < 0x81 || type > 0x89)
+  .map(([type, payload]) => rawFrame(type, payload));
+
+/** Payloads that no type takes for its own: too short for a call, or no JSON behind it. */
+const truncated = fc
+  .tuple(fc.constantFrom(0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89), fc.uint8Array({ maxLength: 3 }))
+  .map(([type, payload]) => rawFrame(type, payload));
+
+const ofAnotherCall = NOT_THE_CALL.chain((call) =>
+  fc.constantFrom(
+    head({ call }),
+    frames.encodeChunk(call, Buffer.from("x")),
+    frames.encodeEnd(call, null),
+    frames.encodeFailed(call, FAILURE),
+    frames.encodeIdle(call),
+    frames.encodeLog({ call, level: "info", source: "console", timeMs: 1, text: "x" }),
+  ),
+);
+
+const reflected = fc.constantFrom(
+  frames.encodeBody(CALL, Buffer.from("x")),
+  frames.encodeBodyEnd(CALL),
+  frames.encodeCancel(CALL),
+  rawFrame(0x04, Buffer.alloc(200)),
+  rawFrame(0x01, Buffer.from("{}")),
+);
+
+const ofTheStart = fc.constantFrom(frames.encodeReady(), frames.encodeLoaded(1), frames.encodeLoadFailed(FAILURE));
+
+/** What comes twice or too early, by the stage that the call is at. */
+const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {
+  waiting: [frames.encodeChunk(CALL, Buffer.from("x")), frames.encodeEnd(CALL, null), frames.encodeIdle(CALL)],
+  streaming: [
+    head({}),
+    head({ streaming: true, last: false }),
+    frames.encodeFailed(CALL, FAILURE),
+    frames.encodeIdle(CALL),
+  ],
+  replied: [
+    head({}),
+    frames.encodeChunk(CALL, Buffer.from("x")),
+    frames.encodeEnd(CALL, null),
+    frames.encodeFailed(CALL, FAILURE),
+  ],
+};
+
+/** A lie that the worker must not take at that stage, whatever comes after it. */
+export function lie(stage: Prefix["stage"]): fc.Arbitrary<Buffer> {
+  const outOfTurn = fc.constantFrom(...OUT_OF_TURN[stage]);
+  const one = fc.oneof(badLength, unknownType, truncated, ofAnotherCall, reflected, ofTheStart, outOfTurn);
+  return fc.tuple(one, bytes).map(([frame, rest]) => Buffer.concat([frame, rest]));
+}
+
+/** A stream changed here and there: bits turned, pieces left out, doubled or moved. */
+export function mutated(seeds: readonly Buffer[]): fc.Arbitrary<Buffer> {
+  const change = fc.record({
+    kind: fc.constantFrom("turn", "cut", "double", "insert"),
+    at: fc.double({ min: 0, max: 1, noNaN: true }),
+    length: fc.integer({ min: 1, max: 40 }),
+    value: fc.integer({ min: 0, max: 255 }),
+  });
+  return fc
+    .tuple(fc.array(fc.constantFrom(...seeds), { minLength: 1, maxLength: 4 }), fc.array(change, { maxLength: 6 }))
+    .map(([streams, changes]) =>
+      changes.reduce((stream, { kind, at, length, value }) => {
+        const from = Math.floor(at * stream.length);
+        const [before, piece, after] = [
+          stream.subarray(0, from),
+          stream.subarray(from, from + length),
+          stream.subarray(from + length),
+        ];
+        if (kind === "cut") return Buffer.concat([before, after]);
+        if (kind === "double") return Buffer.concat([before, piece, piece, after]);
+        if (kind === "insert") return Buffer.concat([before, Buffer.alloc(length, value), piece, after]);
+        return Buffer.concat([before, piece.map((byte) => byte ^ value), after]);
+      }, Buffer.concat(streams)),
+    );
+}
