@@ -96,12 +96,13 @@ function seccomp(): MachineCheck {
   );
 }
 
-/** A further wall where there is one: no sandbox depends on it, so that its absence is told and is no fault. */
+/** A second wall around files, put up as far as the kernel can: what is behind it is behind others as well. */
 async function landlock(): Promise<MachineCheck> {
   try {
     const { landlockAbi } = await import("./syscall/landlock.ts");
+    const { landlockWalls } = await import("./rootfs/access.ts");
     const abi = landlockAbi();
-    return good("landlock", abi === 0 ? "none; sandboxes do without" : `ABI ${abi}`);
+    return good("landlock", abi === 0 ? "none; sandboxes do without" : `ABI ${abi}: ${landlockWalls(abi).join(", ")}`);
   } catch (error) {
     return bad(
       "system calls",

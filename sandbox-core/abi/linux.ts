@@ -133,4 +133,5 @@ export const LANDLOCK_FS = {
   REFER: 1 << 13,
   TRUNCATE: 1 << 14,
   IOCTL_DEV: 1 << 15,
+  RESOLVE_UNIX: 1 << 16,
 } as const;

@@ -232,6 +232,26 @@ export const sys = {
     }
     return result;
   },
+  /** landlock_create_ruleset(2) and landlock_add_rule(2), with their numbers; the C library has no wrappers. */
+  createRuleset: checked(
+    "landlock_create_ruleset",
+    libc.func("syscall", "long", ["long", "void *", "size_t", "unsigned int"]) as (
+      number: number,
+      attributes: Buffer,
+      bytes: number,
+      flags: number,
+    ) => number,
+  ),
+  addRule: checked(
+    "landlock_add_rule",
+    libc.func("syscall", "long", ["long", "int", "int", "void *", "unsigned int"]) as (
+      number: number,
+      ruleset: number,
+      kind: number,
+      attributes: Buffer,
+      flags: number,
+    ) => number,
+  ),
   /** seccomp(2): installs a filter, an array of struct sock_filter, for this process and what it forks. */
   installFilter: checked("seccomp", (filter: Buffer) =>
     rawSeccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, 0, { length: filter.length / 8, filter }),

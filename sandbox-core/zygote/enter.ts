@@ -9,6 +9,7 @@
  *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
  *    ever undo one;
  *  - the user namespace after them: from there on the process is nobody;
+ *  - Landlock once every file that is opened here is open, and before the filter, which does not let it be changed;
  *  - the filter once there is nothing left to do that it refuses;
  *  - the descriptors next, all but the one through which the zygote hears of a failure. libuv's loop comes later still:
  *    it must find io_uring refused already;
@@ -18,6 +19,7 @@
 import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, F_DUPFD_CLOEXEC, O, PR } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
+import { confine } from "../rootfs/access.ts";
 import { buildProgramRoot, mountOwn, pivotInto } from "../rootfs/mounts.ts";
 import { INSIDE_ID } from "../rootfs/template.ts";
 import { dropCapabilities } from "../syscall/capabilities.ts";
@@ -39,6 +41,8 @@ export interface Entry {
   template: string;
   programRoot: string;
   program?: Program;
+  /** Version of the kernel's Landlock, 0 where it has none. */
+  landlockAbi: number;
   /** The seccomp program. */
   filter: Buffer;
   /** What libuv's lock for signals lives in. */
@@ -75,6 +79,7 @@ export function enter(entry: Entry): void {
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   assertPipe(entry.signalPipe);
   const kept = placeDescriptors(entry.connections, sockets);
+  confine(entry.landlockAbi, entry.program?.binds);
   sys.installFilter(entry.filter);
   closeAllBut([...kept, ...entry.signalPipe, entry.statusPipe]);
   greet(entry);

@@ -9,6 +9,7 @@ import { createOwnerGroup, ownerGroup, sweepDead } from "../cgroup/sweep.ts";
 import { buildTemplate } from "../rootfs/template.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { EXEC_POLICY, FORK_POLICY } from "../seccomp/policy.ts";
+import { landlockAbi } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
 import type { ZygoteOptions } from "./control.ts";
 import { claimIds, type IdBlock } from "./ids.ts";
@@ -21,6 +22,8 @@ export interface House {
   socketPath: string;
   template: string;
   programRoot: string;
+  /** Version of the kernel's Landlock, 0 where it has none. */
+  landlockAbi: number;
   filters: { fork: Buffer; exec: Buffer };
 }
 
@@ -50,6 +53,7 @@ export async function prepareHouse({ uidBase, uidCount, directory, socketPath }:
     socketPath,
     template,
     programRoot,
+    landlockAbi: landlockAbi(),
     filters: {
       fork: encode(assemble(FORK_POLICY, architecture)),
       exec: encode(assemble(EXEC_POLICY, architecture)),

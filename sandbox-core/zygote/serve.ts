@@ -137,6 +137,7 @@ class Server {
         workerAddress: unixAddress(house.socketPath),
         template: house.template,
         programRoot: house.programRoot,
+        landlockAbi: house.landlockAbi,
         filter: program ? house.filters.exec : house.filters.fork,
         signalPipe: this.#signalPipe,
         statusPipe: this.#statusWrite,
