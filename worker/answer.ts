@@ -9,7 +9,8 @@ import type {
   Reply,
 } from "../functions/invocation.ts";
 import type { Failure, Head } from "../sandbox-core/protocol/frames.ts";
-import { type Lease, type Start, WARM } from "./lease.ts";
+import type { Usage } from "./call.ts";
+import { type Start, WARM } from "./lease.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
 import type { Step } from "./trail.ts";
 
@@ -117,9 +118,8 @@ export class Answer {
   }
 
   /** What is recorded of the call, once it has ended. */
-  record(lease?: Lease, traceId?: string): InvocationRecord {
+  record(usage: Usage, traceId?: string): InvocationRecord {
     const { tenant, functionName, version, id } = this.#invocation;
-    const used = lease?.instance.usage() ?? { cpuMs: 0, peakMemoryBytes: 0 };
     return {
       ...{ tenant, functionName, version, id },
       outcome: this.#outcome ?? "platform_error",
@@ -127,7 +127,7 @@ export class Answer {
       status: this.#status,
       start: this.#start.kind,
       timing: this.#timing(),
-      ...used,
+      ...usage,
       startedAtMs: this.#takenAtMs,
       endedAtMs: Date.now(),
       ...(traceId !== undefined && { traceId }),

@@ -9,35 +9,31 @@ import type { Sandbox } from "../sandbox-core/index.ts";
 import {
   type CallNumber,
   decodeSandboxMessage,
-  encodeBody,
-  encodeBodyEnd,
   encodeLoad,
-  encodeRequest,
+  encodeWithdraw,
   type Failure,
   FrameReader,
-  type Head,
   type Log,
-  MAX_BODY_BYTES_PER_FRAME,
-  MAX_FRAME_BYTES,
+  MAX_CALLS_IN_LINE,
   ProtocolError,
-  type Request,
   type SandboxMessage,
 } from "../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "./bundles.ts";
+import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
 import { type CallLog, LOG_LIMITS } from "./call-log.ts";
 import { CallFailure, type Cause, judge } from "./outcome.ts";
 import { Output } from "./output.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
+/** When a call takes longer, those in line behind it are taken back: another instance may be free sooner. */
+const PATIENT_MS = 20;
 /** Longest time that evaluating a bundle may take. */
 export const LOAD_LIMIT_MS = 10_000;
 /** A sandbox that closed its wire is dying, and has so long for it. */
 const DYING_MS = 500;
 /** How long a death that was caused may take to tell its figures before the call is answered without them. */
 const DEATH_LIMIT_MS = 2_000;
-/** Room for a request's head in its first frame is the rest of a frame. */
-const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
 
 /** Where output goes that belongs to no call. */
 export interface InstanceLogs {
@@ -45,31 +41,6 @@ export interface InstanceLogs {
   start: CallLog;
   /** Between calls. */
   idle: CallLog;
-}
-
-/** What a call is given, and what hears of it. Nothing is heard after the call's promises have settled. */
-export interface CallInput {
-  request: Omit<Request, "type" | "call" | "bodyFollows" | "body" | "deadlineMs">;
-  body: Uint8Array;
-  log: CallLog;
-  onHead(head: Head): void;
-  onChunk(bytes: Uint8Array): void;
-}
-
-/** A call in course. Both promises reject with a CallFailure when the instance ends first. */
-export interface RunningCall {
-  /** The reply is complete, or the function failed to give one. */
-  readonly replied: Promise<Failure | null>;
-  /** The function left nothing running: the instance may have its next call. */
-  readonly idle: Promise<void>;
-}
-
-interface Call {
-  number: CallNumber;
-  input: CallInput;
-  stage: "waiting" | "streaming" | "replied";
-  replied: PromiseWithResolvers<Failure | null>;
-  idle: PromiseWithResolvers<void>;
 }
 
 type State = "blank" | "loading" | "idle" | "busy" | "ended";
@@ -82,13 +53,19 @@ export class Instance {
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<Failure | null>();
   #state: State = "blank";
-  #call: Call | null = null;
+  /** The call that runs, and behind it those that were sent ahead of their turn. */
+  readonly #line: Call[] = [];
+  /** Calls that ended since the meter was read. */
+  #ended: Call[] = [];
   #lastNumber = 0;
   #logRecords = 0;
   #cpuMsBefore = 0;
-  #cpuMsAfter = 0;
   #cause: Cause | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #patience: NodeJS.Timeout | null = null;
+  /** The call that runs takes long. */
+  #isHeldUp = false;
+  #isCorked = false;
 
   private constructor(sandbox: Sandbox, version: Version, logs: InstanceLogs) {
     this.sandbox = sandbox;
@@ -109,43 +86,43 @@ export class Instance {
     return instance;
   }
 
-  /** Whether it can take a call. */
+  /** Whether it can begin a call now. */
   get isIdle(): boolean {
+    return this.#state === "idle" && this.#isConnected;
+  }
+
+  /** Whether it can take a call, to begin it now or, before long, after those that it has. */
+  get hasPlace(): boolean {
+    if (this.#state !== "busy") return this.isIdle;
+    return !this.#isHeldUp && this.#line.length < MAX_CALLS_IN_LINE && this.#isConnected;
+  }
+
+  get #isConnected(): boolean {
     const { wire } = this.sandbox;
-    return this.#state === "idle" && !wire.readableEnded && !wire.destroyed;
+    return !wire.readableEnded && !wire.destroyed;
   }
 
   /**
-   * Begins a call. The function has its version's time limit from now on, work given to `waitUntil` included.
+   * Hands over a call, which begins when those before it have ended. From then on the function has its version's time
+   * limit, work given to `waitUntil` included.
    * @throws CallFailure when the request cannot be sent as it is.
    */
   call(input: CallInput): RunningCall {
-    if (this.#state !== "idle") throw new CallFailure("platform_error", "SANDBOX_LOST");
-    const number = this.#nextNumber();
-    const { timeoutMs } = this.#version.config;
-    const frames = requestFrames(number, input, Date.now() + timeoutMs);
-    const call: Call = {
-      number,
-      input,
-      stage: "waiting",
-      replied: Promise.withResolvers(),
-      idle: Promise.withResolvers(),
-    };
-    for (const { promise } of [call.replied, call.idle]) promise.catch(() => {});
-    this.#state = "busy";
-    this.#call = call;
-    this.#logRecords = 0;
-    this.#cpuMsBefore = this.#cpuMsAfter;
-    this.#limitTime("call", timeoutMs);
-    for (const frame of frames) this.sandbox.wire.write(frame);
-    return { replied: call.replied.promise, idle: call.idle.promise };
+    if (!this.hasPlace) throw new TurnLost();
+    const frames = requestFrames(this.#nextNumber(), input);
+    if (this.#line.length > 0 && frames.length > 1) throw new TurnLost();
+    const call = new Call(this.#lastNumber, input);
+    this.#line.push(call);
+    if (this.#line.length === 1) this.#begin(call);
+    else this.#patience ??= setTimeout(() => this.#withdrawLine(), PATIENT_MS);
+    this.#write(frames);
+    return call;
   }
 
-  /** What the call that was begun last has used so far, and the most memory that any has used. */
-  usage(): { cpuMs: number; peakMemoryBytes: number } {
+  /** What has been used since a call ended last, and the most memory that any has used. */
+  usage(): Usage {
     const { cpuMs, peakMemoryBytes } = this.sandbox.usage();
-    this.#cpuMsAfter = cpuMs;
-    return { cpuMs: Math.max(0, Math.round((cpuMs - this.#cpuMsBefore) * 1_000) / 1_000), peakMemoryBytes };
+    return { cpuMs: roundMs(cpuMs - this.#cpuMsBefore), peakMemoryBytes };
   }
 
   /** Ends it for that reason, unless it is ending already. */
@@ -157,7 +134,8 @@ export class Instance {
   }
 
   get #log(): CallLog {
-    if (this.#call !== null) return this.#call.input.log;
+    const [call] = this.#line;
+    if (call !== undefined) return call.input.log;
     return this.#state === "blank" || this.#state === "loading" ? this.#logs.start : this.#logs.idle;
   }
 
@@ -168,9 +146,9 @@ export class Instance {
     await this.#ready.promise;
     this.#state = "loading";
     const load = { tenant, functionName, version, entry, env, memoryMiB, timeoutMs, limits: LOG_LIMITS };
-    for (const frame of encodeLoad(load, code, sourceMap)) this.sandbox.wire.write(frame);
+    this.#write(encodeLoad(load, code, sourceMap));
     const failure = await this.#loaded.promise;
-    this.usage(); // What loading used belongs to no call.
+    this.#readMeter(); // What loading used belongs to no call.
     if (failure === null) return;
     this.#logs.start.add("error", "console", describe(failure));
     throw new CallFailure("function_error", "FUNCTION_LOAD_FAILED");
@@ -186,6 +164,7 @@ export class Instance {
       } catch (error) {
         this.end({ by: "violation", message: error instanceof Error ? error.message : String(error) });
       }
+      this.#settleEnded();
     });
     wire.on("error", () => {}); // "close" follows.
     wire.on("close", () => void this.#hungUp());
@@ -215,44 +194,123 @@ export class Instance {
   }
 
   #hearOfCall(message: Exclude<SandboxMessage, Log | { type: "ready" | "loaded" | "load_failed" }>): void {
-    const call = this.#call;
-    if (call === null || message.call !== call.number) throw new ProtocolError("A message about no call of now.");
+    if (message.type === "withdrawn") {
+      this.#hearWithdrawn(message.call);
+      return;
+    }
+    const [call] = this.#line;
+    if (call === undefined || message.call !== call.number) throw new ProtocolError("A message about no call of now.");
     switch (message.type) {
       case "head":
-        expectStage(call, "waiting");
-        call.stage = message.last ? "replied" : "streaming";
+        call.expect("waiting");
+        call.stage = "streaming";
         call.input.onHead(message);
-        if (message.last) call.replied.resolve(null);
+        if (message.last) call.reply(null);
         return;
       case "chunk":
-        expectStage(call, "streaming");
+        call.expect("streaming");
         call.input.onChunk(message.bytes);
         return;
       case "end":
-        expectStage(call, "streaming");
-        call.stage = "replied";
-        call.replied.resolve(message.error);
+        call.expect("streaming");
+        call.reply(message.error);
         return;
       case "failed":
-        expectStage(call, "waiting");
-        call.stage = "replied";
-        call.replied.resolve(message.error);
+        call.expect("waiting");
+        call.reply(message.error);
         return;
       default:
-        expectStage(call, "replied");
+        call.expect("replied");
         this.#finish(call);
     }
   }
 
+  #hearWithdrawn(number: CallNumber): void {
+    const index = this.#line.findIndex((call) => call.number === number);
+    const call = this.#line[index];
+    if (call === undefined) throw new ProtocolError("A message about no call of now.");
+    // Its turn may have come here while it was being withdrawn there.
+    if (!call.isAskedBack || (call.stage !== "in line" && call.stage !== "waiting")) {
+      throw new ProtocolError("A call that was not asked back, or had begun, was given back.");
+    }
+    this.#line.splice(index, 1);
+    call.isOver = true;
+    call.fail(new TurnLost());
+    if (index === 0) this.#goOn();
+  }
+
+  #begin(call: Call): void {
+    this.#state = "busy";
+    this.#logRecords = 0;
+    const { timeoutMs } = this.#version.config;
+    // All calls of a version have the same limit.
+    if (this.#timer === null) this.#limitTime("call", timeoutMs);
+    else this.#timer.refresh();
+    call.begin();
+  }
+
   #finish(call: Call): void {
+    call.end();
+    this.#ended.push(call);
+    this.#line.shift();
+    this.#goOn();
+  }
+
+  /** Begins the next call, if there is one. */
+  #goOn(): void {
+    this.#isHeldUp = false;
+    const [next] = this.#line;
+    if (this.#line.length > 1) this.#patience?.refresh();
+    else this.#stopPatience();
+    if (next !== undefined) {
+      this.#begin(next);
+      return;
+    }
     this.#stopTimer();
-    this.#call = null;
     this.#state = "idle";
-    call.idle.resolve();
+  }
+
+  /** Asks for the calls back whose turn does not come. The function may be too busy even to answer that. */
+  #withdrawLine(): void {
+    this.#patience = null;
+    this.#isHeldUp = true;
+    const waiting = this.#line.filter(({ stage, isAskedBack }) => stage === "in line" && !isAskedBack);
+    for (const call of waiting) call.isAskedBack = true;
+    this.#write(waiting.map(({ number }) => encodeWithdraw(number)));
+  }
+
+  /** Calls that ended in one moment share what was used since the last ones did. */
+  #settleEnded(): void {
+    if (this.#ended.length === 0) return;
+    const ended = this.#ended;
+    this.#ended = [];
+    const { cpuMs, peakMemoryBytes } = this.#readMeter();
+    const share = { cpuMs: roundMs(cpuMs / ended.length), peakMemoryBytes };
+    for (const call of ended) call.settle(share);
+  }
+
+  #readMeter(): Usage {
+    const usage = this.usage();
+    this.#cpuMsBefore += usage.cpuMs;
+    return usage;
+  }
+
+  /** Writes frames, and in the same system call what else comes in this turn. */
+  #write(frames: Uint8Array[]): void {
+    const { wire } = this.sandbox;
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      wire.cork();
+      process.nextTick(() => {
+        this.#isCorked = false;
+        wire.uncork();
+      });
+    }
+    for (const frame of frames) wire.write(frame);
   }
 
   #hearLog({ call, level, source, text, timeMs }: Log): void {
-    if (call !== null && call !== this.#call?.number) throw new ProtocolError("A log record of no call of now.");
+    if (call !== null && call !== this.#line[0]?.number) throw new ProtocolError("A log record of no call of now.");
     this.#logRecords += 1;
     // The runtime stops by itself. What does not stop is not the runtime, and would keep the worker busy for nothing.
     if (this.#logRecords > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
@@ -268,6 +326,11 @@ export class Instance {
     this.#timer = null;
   }
 
+  #stopPatience(): void {
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience = null;
+  }
+
   async #hungUp(): Promise<void> {
     if (this.#state === "ended" || (await settledWithin(DYING_MS, this.sandbox.exited)) !== null) return;
     this.end({ by: "hang_up" });
@@ -278,12 +341,14 @@ export class Instance {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#stopTimer();
+    this.#stopPatience();
+    const [call, ...behind] = this.#line.splice(0);
+    for (const other of behind) other.fail(new TurnLost());
     const failure = await this.#verdict();
     this.#logs.idle.flush();
     this.#ready.reject(failure);
     this.#loaded.reject(failure);
-    this.#call?.replied.reject(failure);
-    this.#call?.idle.reject(failure);
+    call?.fail(failure);
   }
 
   async #verdict(): Promise<CallFailure> {
@@ -302,35 +367,8 @@ export class Instance {
   }
 }
 
-/** A failure as a log shows it: the stack if there is one, by the tenant's own files and lines. */
-export function describe({ name, message, stack }: Failure): string {
-  return stack || `${name}: ${message}`;
-}
-
-function requestFrames(call: CallNumber, { request, body }: CallInput, deadlineMs: number): Uint8Array[] {
-  const whole = body.length <= MAX_BODY_BYTES_PER_FRAME;
-  try {
-    const first = whole ? body : new Uint8Array(0);
-    const frames: Uint8Array[] = [encodeRequest({ ...request, call, deadlineMs, bodyFollows: !whole, body: first })];
-    if (whole) return frames;
-    for (let at = 0; at < body.length; at += BODY_PIECE_BYTES) {
-      frames.push(encodeBody(call, body.subarray(at, at + BODY_PIECE_BYTES)));
-    }
-    frames.push(encodeBodyEnd(call));
-    return frames;
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : "";
-    throw new CallFailure(
-      "platform_error",
-      "HEADERS_TOO_LARGE",
-      `The request cannot be handed to the function. ${reason}`,
-      cause,
-    );
-  }
-}
-
-function expectStage(call: Call, stage: Call["stage"]): void {
-  if (call.stage !== stage) throw new ProtocolError(`A message for the stage ${stage} came in ${call.stage}.`);
+function roundMs(ms: number): number {
+  return Math.max(0, Math.round(ms * 1_000) / 1_000);
 }
 
 /** What a promise that never rejects settles to, or null when it takes longer than this. */

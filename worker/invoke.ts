@@ -1,10 +1,21 @@
 /** The path of one call through a worker. */
 import type { Invocation } from "../functions/invocation.ts";
 import { Answer } from "./answer.ts";
+import type { Usage } from "./call.ts";
 import { CallLog } from "./call-log.ts";
 import type { Lease } from "./lease.ts";
 import { CallFailure } from "./outcome.ts";
-import { acquire, findBundle, giveBack, handle, keepRecord, type Parts, refuseIfExpired, writeLog } from "./steps.ts";
+import {
+  acquire,
+  findBundle,
+  type Handled,
+  handle,
+  keepRecord,
+  type Parts,
+  refuseIfExpired,
+  usageOf,
+  writeLog,
+} from "./steps.ts";
 import { startTrail } from "./trail.ts";
 
 /** Runs a call and answers it. Never rejects; resolves when nothing of it runs any more and it is recorded. */
@@ -13,20 +24,26 @@ export async function invoke(parts: Parts, invocation: Invocation): Promise<void
   const answer = new Answer(invocation, parts);
   const log = new CallLog(invocation.id, (records) => writeLog(parts, invocation, records));
   let lease: Lease | undefined;
+  let usage: Usage | undefined;
   try {
     refuseIfExpired(invocation);
     const loadable = await trail.step("bundle", (step) => findBundle(parts, invocation, step));
-    const leased = await acquire(parts, invocation, loadable, log, trail);
-    lease = leased;
-    const running = await trail.step("handler", (step) => handle(parts, invocation, leased, { answer, log, step }));
-    await trail.step("respond", (step) => answer.finish(running.failure, step));
-    await running.idle;
+    let running: Handled | null = null;
+    for (let turnsLost = 0; running === null; turnsLost++) {
+      const leased = await acquire(parts, invocation, loadable, log, trail, turnsLost);
+      lease = leased;
+      running = await trail.step("handler", (step) => handle(parts, invocation, leased, { answer, log, step }));
+    }
+    const { failure } = running;
+    await trail.step("respond", (step) => answer.finish(failure, step));
+    usage = await running.idle;
   } catch (error) {
     const failure = CallFailure.from(error);
     if (answer.outcome === "ok") log.say("warn", `After its reply: ${failure.message}`);
     if (answer.outcome === null) await trail.step("respond", (step) => answer.fail(failure, step));
   }
-  giveBack(lease);
+  usage ??= usageOf(lease);
+  lease?.release();
   log.flush();
-  await keepRecord(parts, answer.record(lease, trail.traceId));
+  await keepRecord(parts, answer.record(usage, trail.traceId));
 }

@@ -1,6 +1,8 @@
 /** A loaded sandbox, and the exclusive use of it. */
 import type { StartKind } from "../functions/invocation.ts";
+import { MAX_CALLS_IN_LINE } from "../sandbox-core/protocol/frames.ts";
 import type { Box } from "./boxes.ts";
+import type { CallInput, RunningCall } from "./call.ts";
 import type { Instance } from "./instance.ts";
 
 /** How the instance of a lease was come by, and how long that took. */
@@ -14,14 +16,26 @@ export interface Start {
 
 export const WARM: Start = { kind: "warm", sandboxMs: 0, initMs: 0, loadedAtMs: 0 };
 
-/** Exclusive use of an instance for one call. It ends with the first `release` or `discard`; more of them do nothing. */
+/**
+ * The use of an instance for one call, after the calls of other leases of it. It ends with the first `release` or
+ * `discard`; more of them do nothing.
+ */
 export interface Lease {
   readonly instance: Instance;
   readonly start: Start;
-  /** Gives the instance back for the next call of its version. One that is not idle is ended instead. */
+  /** Hands the call over, once. @throws what `Instance.call` throws. */
+  call(input: CallInput): RunningCall;
+  /** Gives the instance back for the next call of its version. One that has the call still is ended instead. */
   release(): void;
   /** Ends the instance: whatever it still does, it does no more. */
   discard(reason: string): void;
+}
+
+export interface LeaseEnd {
+  /** Why the instance must end, or null. */
+  discardedFor: string | null;
+  /** How long the instance was busy with the call; null when that is not known. */
+  tookMs: number | null;
 }
 
 /** A box with a version in it. */
@@ -30,6 +44,10 @@ export class Loaded {
   readonly key: string;
   readonly box: Box;
   readonly instance: Instance;
+  /** How many calls have it. */
+  leases = 0;
+  /** A call has it that wants nobody behind itself. */
+  #closed = false;
   /** By `performance.now()`. */
   freeSinceMs = 0;
   #start: Start;
@@ -41,9 +59,14 @@ export class Loaded {
     this.#start = start;
   }
 
-  /** Whether another call may use it. */
+  /** Whether a call may begin in it now. */
   get usable(): boolean {
     return !this.box.ending && !this.box.sandbox.outdated && this.instance.isIdle;
+  }
+
+  /** Whether a call may wait in it for its turn. */
+  get hasPlace(): boolean {
+    return !this.#closed && !this.box.ending && this.instance.hasPlace && this.leases < MAX_CALLS_IN_LINE;
   }
 
   /** The same, about to be put among the free ones: the call that takes it from there has a warm start. */
@@ -53,16 +76,52 @@ export class Loaded {
     return this;
   }
 
-  /** @param onEnd told once: null when it was given back, else why it must end. */
-  lease(onEnd: (discardedFor: string | null) => void): Lease {
+  /**
+   * @param mayShare whether calls of other leases may stand in line behind this one's.
+   * @param onEnd told once.
+   */
+  lease(mayShare: boolean, onEnd: (end: LeaseEnd) => void): Lease {
     const start = this.#start;
     this.#start = WARM;
-    let over = false;
-    const end = (reason: string | null) => {
-      if (over) return;
-      over = true;
-      onEnd(reason ?? (this.instance.isIdle ? null : "its call had not finished"));
-    };
-    return { instance: this.instance, start, release: () => end(null), discard: end };
+    this.leases += 1;
+    this.#closed = !mayShare;
+    return new OneLease(this.instance, start, (end) => {
+      this.leases -= 1;
+      if (!mayShare) this.#closed = false;
+      onEnd(end);
+    });
+  }
+}
+
+class OneLease implements Lease {
+  readonly instance: Instance;
+  readonly start: Start;
+  readonly #onEnd: (end: LeaseEnd) => void;
+  #running: RunningCall | null = null;
+  #over = false;
+
+  constructor(instance: Instance, start: Start, onEnd: (end: LeaseEnd) => void) {
+    this.instance = instance;
+    this.start = start;
+    this.#onEnd = onEnd;
+  }
+
+  call(input: CallInput): RunningCall {
+    this.#running = this.instance.call(input);
+    return this.#running;
+  }
+
+  release(): void {
+    this.#end(this.#running === null || this.#running.isOver ? null : "its call had not finished");
+  }
+
+  discard(reason: string): void {
+    this.#end(reason);
+  }
+
+  #end(discardedFor: string | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#onEnd({ discardedFor, tookMs: this.#running?.tookMs ?? null });
   }
 }

@@ -16,8 +16,10 @@ const LONGEST_PATIENCE_MS = 1_000;
 /** The weight of the latest call in a version's mean. */
 const LATEST_WEIGHT = 0.2;
 
-/** The mean time of a lease of which nothing is known yet: long, so that no call waits on its account. */
-export const UNKNOWN_LEASE_MS = 1_000;
+/** The mean time of a call of which nothing is known yet: long, so that no call waits on its account. */
+export const UNKNOWN_CALL_MS = 1_000;
+/** A call goes to an instance ahead of its turn when that is near: sooner than an instance could be made. */
+const NEAR_TURN_MS = 25;
 
 export interface Queueing {
   /** Instances of the version, those on their way included. */
@@ -25,16 +27,33 @@ export interface Queueing {
   /** Calls of the version that wait for longer. */
   before: number;
   waitedMs: number;
-  meanLeaseMs: number;
+  meanCallMs: number;
 }
 
-export function shouldWait({ instances, before, waitedMs, meanLeaseMs }: Queueing): boolean {
+export function shouldWait({ instances, before, waitedMs, meanCallMs }: Queueing): boolean {
   if (instances < ENOUGH_INSTANCES) return false;
-  const turnInMs = ((before + 1) * meanLeaseMs) / instances;
+  const turnInMs = ((before + 1) * meanCallMs) / instances;
   return waitedMs < (turnInMs < PATIENCE_MS ? LONGEST_PATIENCE_MS : PATIENCE_MS);
 }
 
-/** The mean with one more lease in it. */
-export function nextMean(meanMs: number, leaseMs: number): number {
-  return meanMs + LATEST_WEIGHT * (leaseMs - meanMs);
+/**
+ * Whether a call should stand in line at an instance, rather than in the pool: a process that has its next call already
+ * need not sleep and be woken for it, which takes longer than a short call does.
+ * @param ahead how many calls the instance has.
+ */
+export function shouldLineUp({
+  instances,
+  ahead,
+  meanCallMs,
+}: {
+  instances: number;
+  ahead: number;
+  meanCallMs: number;
+}): boolean {
+  return instances >= ENOUGH_INSTANCES && ahead * meanCallMs < NEAR_TURN_MS;
+}
+
+/** The mean with one more call in it. */
+export function nextMean(meanMs: number, callMs: number): number {
+  return meanMs + LATEST_WEIGHT * (callMs - meanMs);
 }

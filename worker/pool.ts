@@ -13,9 +13,9 @@ import { type Box, Boxes } from "./boxes.ts";
 import { Capacity, type CapacityLimits } from "./capacity.ts";
 import { CALLS_PER_INSTANCE, type Instance } from "./instance.ts";
 import type { Launchers } from "./launchers.ts";
-import { type Lease, Loaded } from "./lease.ts";
+import { type Lease, type LeaseEnd, Loaded } from "./lease.ts";
 import { CallFailure } from "./outcome.ts";
-import { nextMean, PATIENCE_MS, shouldWait } from "./patience.ts";
+import { nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./patience.ts";
 import { type Shelf, Shelves } from "./shelves.ts";
 import { type Demand, Waiter } from "./waiter.ts";
 
@@ -98,14 +98,14 @@ export class Pool {
   }
 
   /**
-   * Exclusive use of an instance of that version; end it with `release` or `discard`.
+   * The use of an instance of that version for one call; end it with `release` or `discard`.
    * @throws CallFailure when the version cannot be loaded, no sandbox can be made, or the time is over.
    */
   async acquire(demand: Demand): Promise<Lease> {
     this.#checkAdmissible(demand.version);
     const shelf = this.#shelves.of(demand.version);
-    const free = this.#takeFree(shelf);
-    if (free !== undefined) return this.#lease(free);
+    const found = shelf.waiting.size === 0 ? this.#find(shelf, demand) : undefined;
+    if (found !== undefined) return this.#lease(shelf, found, demand);
     const waiter = new Waiter(demand, (over) => this.#forget(over));
     shelf.waiting.add(waiter);
     this.#waiting.set(waiter, shelf);
@@ -162,9 +162,9 @@ export class Pool {
     if (this.#closed) return;
     const seen = new Map<Shelf, number>();
     for (const [waiter, shelf] of this.#waiting) {
-      const free = this.#takeFree(shelf);
-      if (free !== undefined) {
-        waiter.serve(this.#lease(free));
+      const found = this.#find(shelf, waiter.demand);
+      if (found !== undefined) {
+        waiter.serve(this.#lease(shelf, found, waiter.demand));
         continue;
       }
       const before = seen.get(shelf) ?? 0;
@@ -182,7 +182,7 @@ export class Pool {
   #hasPatience(shelf: Shelf, waiter: Waiter, before: number): boolean {
     const instances = shelf.instances + shelf.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
-    if (!shouldWait({ instances, before, waitedMs, meanLeaseMs: shelf.meanLeaseMs })) return false;
+    if (!shouldWait({ instances, before, waitedMs, meanCallMs: shelf.meanCallMs })) return false;
     this.#patience ??= setTimeout(() => {
       this.#patience = null;
       this.#pump();
@@ -248,7 +248,7 @@ export class Pool {
     const shelf = this.#shelves.withKey(loaded.key);
     const [next] = shelf.waiting;
     if (!loaded.usable) this.#boxes.end(loaded.box, "it is no longer usable");
-    else if (next !== undefined && !this.#mustMakeWay(shelf)) next.serve(this.#lease(loaded));
+    else if (next !== undefined && !this.#mustMakeWay(shelf)) next.serve(this.#lease(shelf, loaded, next.demand));
     else shelf.free.push(loaded.shelved());
     this.#shelves.forgetIfEmpty(shelf);
     this.#pump();
@@ -270,20 +270,40 @@ export class Pool {
     return undefined;
   }
 
-  #lease(loaded: Loaded): Lease {
-    this.#busy += 1;
-    const leasedAtMs = performance.now();
-    return loaded.lease((reason) => {
-      this.#busy -= 1;
-      this.#learn(loaded, performance.now() - leasedAtMs);
-      if (reason !== null) this.#boxes.end(loaded.box, reason);
-      this.#offer(loaded);
-    });
+  /** An instance for a call: a free one, or one that will soon have done what it has. */
+  #find(shelf: Shelf, { mayShare }: Demand): Loaded | undefined {
+    const free = this.#takeFree(shelf);
+    if (free !== undefined || !mayShare || shelf.leased.size === 0) return free;
+    // An instance that never becomes free could not make way for a call that has no room.
+    if (this.#starved !== null) return undefined;
+    let found: Loaded | undefined;
+    for (const loaded of shelf.leased) {
+      if (loaded.hasPlace && loaded.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = loaded;
+    }
+    if (found === undefined) return undefined;
+    const [instances, ahead] = [shelf.instances + shelf.starting, found.leases];
+    return shouldLineUp({ instances, ahead, meanCallMs: shelf.meanCallMs }) ? found : undefined;
   }
 
-  #learn({ key }: Loaded, leaseMs: number): void {
-    const shelf = this.#shelves.withKey(key);
-    shelf.meanLeaseMs = nextMean(shelf.meanLeaseMs, leaseMs);
+  #lease(shelf: Shelf, loaded: Loaded, { mayShare }: Demand): Lease {
+    if (loaded.leases === 0) {
+      this.#busy += 1;
+      shelf.leased.add(loaded);
+    }
+    return loaded.lease(mayShare, (end) => this.#leaseEnded(loaded, end));
+  }
+
+  #leaseEnded(loaded: Loaded, { discardedFor, tookMs }: LeaseEnd): void {
+    const shelf = this.#shelves.withKey(loaded.key);
+    if (tookMs !== null) shelf.meanCallMs = nextMean(shelf.meanCallMs, tookMs);
+    if (discardedFor !== null) this.#boxes.end(loaded.box, discardedFor);
+    if (loaded.leases > 0) {
+      if (shelf.waiting.size > 0) this.#pump();
+      return;
+    }
+    this.#busy -= 1;
+    shelf.leased.delete(loaded);
+    this.#offer(loaded);
   }
 
   /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */

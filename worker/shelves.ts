@@ -2,7 +2,7 @@
 import type { VersionRef } from "../functions/invocation.ts";
 import type { Box } from "./boxes.ts";
 import type { Loaded } from "./lease.ts";
-import { UNKNOWN_LEASE_MS } from "./patience.ts";
+import { UNKNOWN_CALL_MS } from "./patience.ts";
 import type { Waiter } from "./waiter.ts";
 
 /** One version's part of the pool. */
@@ -10,13 +10,15 @@ export interface Shelf {
   readonly key: string;
   /** Most recently used last. */
   readonly free: Loaded[];
+  /** Instances that have calls. */
+  readonly leased: Set<Loaded>;
   /** Oldest first. */
   readonly waiting: Set<Waiter>;
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
-  /** How long a call has an instance, in milliseconds: a mean in which the latest calls weigh most. */
-  meanLeaseMs: number;
+  /** How long a call keeps an instance busy, in milliseconds: a mean in which the latest calls weigh most. */
+  meanCallMs: number;
 }
 
 /** Finds a version's shelf, and over all shelves what was idle longest. Empty shelves are forgotten. */
@@ -31,7 +33,8 @@ export class Shelves {
   withKey(key: string): Shelf {
     let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
-      shelf = { key, free: [], waiting: new Set(), starting: 0, instances: 0, meanLeaseMs: UNKNOWN_LEASE_MS };
+      const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
+      shelf = { key, free, leased, waiting, starting: 0, instances: 0, meanCallMs: UNKNOWN_CALL_MS };
       this.#shelves.set(key, shelf);
     }
     return shelf;
@@ -60,6 +63,7 @@ export class Shelves {
   remove(loaded: Loaded): void {
     const shelf = this.withKey(loaded.key);
     shelf.instances -= 1;
+    shelf.leased.delete(loaded);
     const index = shelf.free.indexOf(loaded);
     if (index >= 0) shelf.free.splice(index, 1);
     this.forgetIfEmpty(shelf);

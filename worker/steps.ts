@@ -7,8 +7,9 @@ import { appendLogs, recordInvocation } from "../functions/logs.ts";
 import type { Failure } from "../sandbox-core/protocol/frames.ts";
 import type { Answer, ReplyLimits } from "./answer.ts";
 import type { Bundles, Loadable } from "./bundles.ts";
+import { type CallInput, describe, TurnLost, type Usage } from "./call.ts";
 import type { CallLog } from "./call-log.ts";
-import { type CallInput, describe, type Instance } from "./instance.ts";
+import type { Instance } from "./instance.ts";
 import type { Lease } from "./lease.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
 import type { Pool } from "./pool.ts";
@@ -38,13 +39,16 @@ export function findBundle({ bundles }: Parts, invocation: Invocation, step: Ste
 /** Leases an instance: the steps acquire and, when one was started for this call, load. */
 export async function acquire(
   { pool }: Parts,
-  { expiresAtMs }: Invocation,
+  { expiresAtMs, request }: Invocation,
   loadable: Loadable,
   log: CallLog,
   trail: Trail,
+  turnsLost: number,
 ): Promise<Lease> {
+  // A body that is not here yet would keep others waiting; and a call is not put off for ever.
+  const mayShare = turnsLost < MOST_TURNS_LOST && (request.body === null || "inlineBase64" in request.body);
   const lease = await trail.step("acquire", async (step) => {
-    const acquired = await pool.acquire({ ...loadable, expiresAtMs, log });
+    const acquired = await pool.acquire({ ...loadable, expiresAtMs, mayShare, log });
     const { kind } = acquired.start;
     step.set({ "sandpiper.start": kind, "faas.coldstart": kind !== "warm" });
     return acquired;
@@ -57,16 +61,20 @@ export async function acquire(
 /** What the handler step leaves: how the reply ended, and when the function left nothing running. */
 export interface Handled {
   failure: Failure | null;
-  idle: Promise<void>;
+  idle: Promise<Usage>;
 }
 
-/** Sends the request and takes the reply, whose parts go to the answer as they come. */
+/**
+ * Sends the request and takes the reply, whose parts go to the answer as they come. Gives null, and the lease back, when
+ * the call's turn did not come.
+ */
 export async function handle(
   { redis }: Parts,
   invocation: Invocation,
-  { instance, start }: Lease,
+  lease: Lease,
   { answer, log, step }: { answer: Answer; log: CallLog; step: Step },
-): Promise<Handled> {
+): Promise<Handled | null> {
+  const { instance } = lease;
   const { id, request } = invocation;
   const body = request.body === null ? NO_BODY : await takeBody(redis, request.body);
   if (body === null) throw new CallFailure("platform_error", "BODY_LOST");
@@ -76,21 +84,32 @@ export async function handle(
     request: { invocationId: id, method, url, path, headers, remoteAddress, ...step.traceContext },
     body,
     log,
+    onBegin: () => answer.begin(lease.start),
     onHead: (head) => keepTo(answer.head(head)),
     onChunk: (bytes) => keepTo(answer.chunk(bytes)),
   };
-  answer.begin(start);
-  const { replied, idle } = instance.call(input);
-  const failure = await replied;
+  const running = await reply(lease, input);
+  if (running === null) return null;
+  const { failure, idle } = running;
   if (failure !== null) log.add("error", "console", describe(failure));
   if (step.isRecording) step.set({ ...usageAttributes(instance), "http.response.status_code": answer.status });
   return { failure, idle };
 }
 
-/** Ends a lease: an instance that is idle serves the next call, any other one is discarded. */
-export function giveBack(lease: Lease | undefined): void {
-  if (lease?.instance.isIdle) lease.release();
-  else lease?.discard("its call did not end well");
+async function reply(lease: Lease, input: CallInput): Promise<Handled | null> {
+  try {
+    const { replied, idle } = lease.call(input);
+    return { failure: await replied, idle };
+  } catch (error) {
+    if (!(error instanceof TurnLost)) throw error;
+    lease.release();
+    return null;
+  }
+}
+
+/** What the call of a lease has used that has not ended by itself. */
+export function usageOf(lease: Lease | undefined): Usage {
+  return lease?.instance.usage() ?? NOTHING_USED;
 }
 
 /** Writes what a function logged. The call does not wait for that, and does not fail by it. */
@@ -107,4 +126,7 @@ function usageAttributes(instance: Instance): Attributes {
   return { "sandpiper.cpu_ms": cpuMs, "sandpiper.peak_memory_bytes": peakMemoryBytes };
 }
 
+/** So often a call may lose its turn before it gets an instance to itself. */
+const MOST_TURNS_LOST = 2;
+export const NOTHING_USED: Usage = { cpuMs: 0, peakMemoryBytes: 0 };
 const NO_BODY = new Uint8Array(0);

@@ -2,7 +2,7 @@
 import type { Invocation } from "../functions/invocation.ts";
 import { Answer } from "./answer.ts";
 import { CallFailure } from "./outcome.ts";
-import { keepRecord, type Parts } from "./steps.ts";
+import { keepRecord, NOTHING_USED, type Parts } from "./steps.ts";
 
 /** Answers calls whose worker died. They may have run; one that was recorded before keeps its record. */
 export function answerLost(parts: Parts, calls: Invocation[]): Promise<void> {
@@ -18,7 +18,7 @@ async function answerAll(parts: Parts, calls: Invocation[], failure: CallFailure
   const records = calls.map((call) => {
     const answer = new Answer(call, parts);
     answer.fail(failure);
-    return keepRecord(parts, answer.record());
+    return keepRecord(parts, answer.record(NOTHING_USED));
   });
   await Promise.all(records);
 }

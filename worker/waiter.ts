@@ -11,6 +11,8 @@ export interface Demand {
   bundle: Bundle;
   /** Unix time in milliseconds after which the call is no longer worth serving. */
   expiresAtMs: number;
+  /** Whether it may stand in line behind other calls of its version, and they behind it. */
+  mayShare: boolean;
   /** Gets the output of an instance that is started for it. */
   log: CallLog;
 }

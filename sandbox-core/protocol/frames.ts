@@ -12,6 +12,7 @@
  *       0x05 body         a piece of the request's body  u32 LE call, bytes
  *       0x06 body_end     the request's body is complete u32 LE call
  *       0x07 cancel       nobody waits for the answer    u32 LE call
+ *       0x08 withdraw     forget the call, if not begun  u32 LE call
  *
  *     sandbox -> worker
  *       0x81 ready        blank, waits for `load`        nothing
@@ -23,11 +24,15 @@
  *       0x87 failed       instead of `head`              u32 LE call, JSON
  *       0x88 log          one record of output           u32 LE call (0: none), u8 level, u8 source, f64 LE time, UTF-8
  *       0x89 idle         the call left nothing running  u32 LE call
+ *       0x8a withdrawn    the call was not begun         u32 LE call
  *
  * The order, as a well-behaved runtime keeps it: `ready`; after `load` one of `loaded` and `load_failed`; after a
  * `request` either `failed`, or `head` and, unless it says `last`, any number of `chunk` and one `end`. Then `idle`,
- * which may come much later than the reply: work given to `ctx.waitUntil` outlives it, and the instance must not get
- * another request before. `log` may come at any time. The two directions share no type, so a reflected frame is refused.
+ * which may come much later than the reply: work given to `ctx.waitUntil` outlives it. One call runs at a time. A request
+ * that comes while one runs and whose body is complete waits in line, at most MAX_CALLS_IN_LINE of them with the one that
+ * runs, and is begun after that one's `idle`; a `withdraw` takes it out of the line, which `withdrawn` says, and has no
+ * effect on a call that was begun. `log` may come at any time. The two directions share no type, so a reflected frame is
+ * refused.
  *
  * Both ends read with the same state machine and the same checks. For the worker they are a wall: the sandbox is
  * hostile, so every length is checked before it is believed, every field by hand, and a decoded message has the fields
@@ -49,6 +54,8 @@ export const MAX_MAP_BYTES = 128 * 1024 * 1024;
 export const MAX_HEADERS = 128;
 export const MAX_HEADER_NAME_LENGTH = 256;
 export const MAX_HEADER_VALUE_LENGTH = 16 * 1024;
+/** Most calls that an instance is given: the one that runs, and those that are sent ahead of their turn. */
+export const MAX_CALLS_IN_LINE = 16;
 /** Most characters of all names and values of one message. */
 export const MAX_HEADERS_LENGTH = 64 * 1024;
 export const MAX_URL_LENGTH = 32 * 1024;
@@ -113,8 +120,6 @@ export interface Request {
   remoteAddress: string;
   traceparent: string | null;
   tracestate: string | null;
-  /** Unix time in milliseconds at which the worker ends the call. */
-  deadlineMs: number;
   /** true: the rest of the body comes as `body` frames and one `body_end`. */
   bodyFollows: boolean;
   /** The first bytes of the body, or all of them. A view into what was pushed. */
@@ -136,7 +141,8 @@ export type WorkerMessage =
   | Request
   | { type: "body"; call: CallNumber; bytes: Uint8Array }
   | { type: "body_end"; call: CallNumber }
-  | { type: "cancel"; call: CallNumber };
+  | { type: "cancel"; call: CallNumber }
+  | { type: "withdraw"; call: CallNumber };
 
 /** The start of a reply. */
 export interface Head {
@@ -178,7 +184,8 @@ export type SandboxMessage =
   | { type: "end"; call: CallNumber; error: Failure | null }
   | { type: "failed"; call: CallNumber; error: Failure }
   | Log
-  | { type: "idle"; call: CallNumber };
+  | { type: "idle"; call: CallNumber }
+  | { type: "withdrawn"; call: CallNumber };
 
 const TYPE = {
   load: 0x01,
@@ -188,6 +195,7 @@ const TYPE = {
   body: 0x05,
   body_end: 0x06,
   cancel: 0x07,
+  withdraw: 0x08,
   ready: 0x81,
   loaded: 0x82,
   load_failed: 0x83,
@@ -197,6 +205,7 @@ const TYPE = {
   failed: 0x87,
   log: 0x88,
   idle: 0x89,
+  withdrawn: 0x8a,
 } as const;
 
 // ---------------------------------------------------------------------------------------------------------- reading
@@ -299,6 +308,8 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
       return decodeLog(payload);
     case TYPE.idle:
       return exact(payload, 4, { type: "idle", call: callNumber(payload) });
+    case TYPE.withdrawn:
+      return exact(payload, 4, { type: "withdrawn", call: callNumber(payload) });
     default:
       throw new ProtocolError(`A frame of the unknown type ${type}.`);
   }
@@ -324,6 +335,8 @@ export function decodeWorkerMessage(type: number, payload: Buffer): WorkerMessag
       return exact(payload, 4, { type: "body_end", call: callNumber(payload) });
     case TYPE.cancel:
       return exact(payload, 4, { type: "cancel", call: callNumber(payload) });
+    case TYPE.withdraw:
+      return exact(payload, 4, { type: "withdraw", call: callNumber(payload) });
     default:
       throw new ProtocolError(`A frame of the unknown type ${type}.`);
   }
@@ -368,7 +381,6 @@ function decodeRequest(payload: Buffer): Request {
     remoteAddress: text(fields, "remoteAddress", 256),
     traceparent: optionalHeaderValue(fields, "traceparent"),
     tracestate: optionalHeaderValue(fields, "tracestate"),
-    deadlineMs: number(fields, "deadlineMs", 0, Number.MAX_SAFE_INTEGER),
     bodyFollows: flag(fields, "bodyFollows"),
     body: payload.subarray(bodyAt),
   };
@@ -588,6 +600,10 @@ export function encodeCancel(call: CallNumber): Buffer {
   return callFrame(TYPE.cancel, call, EMPTY);
 }
 
+export function encodeWithdraw(call: CallNumber): Buffer {
+  return callFrame(TYPE.withdraw, call, EMPTY);
+}
+
 export function encodeReady(): Buffer {
   return frame(TYPE.ready, 0);
 }
@@ -650,6 +666,10 @@ export function encodeLog(log: Omit<Log, "type">): Buffer {
 
 export function encodeIdle(call: CallNumber): Buffer {
   return callFrame(TYPE.idle, call, EMPTY);
+}
+
+export function encodeWithdrawn(call: CallNumber): Buffer {
+  return callFrame(TYPE.withdrawn, call, EMPTY);
 }
 
 /** A frame with its length and type set and `payloadBytes` to fill in, from offset 5. */

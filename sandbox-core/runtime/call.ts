@@ -15,6 +15,7 @@ import type { Outlet } from "./wire.ts";
 // Captured before tenant code.
 const OriginalAbortController = AbortController;
 const { concat } = Buffer;
+const { now } = Date;
 
 /** What a call needs of the runtime around it. */
 export interface CallHost {
@@ -31,6 +32,7 @@ export interface CallHost {
 export class Call implements HandlerCall {
   readonly number: CallNumber;
   readonly request: Request;
+  readonly deadlineMs: number;
   readonly body: IncomingBody;
   readonly #host: CallHost;
   readonly #sender: ReplySender;
@@ -38,8 +40,10 @@ export class Call implements HandlerCall {
   #pending = 0;
   #over = false;
 
-  constructor(host: CallHost, request: Request) {
+  /** @param limitMs how long the call may take from now on. */
+  constructor(host: CallHost, request: Request, limitMs: number) {
     this.#host = host;
+    this.deadlineMs = now() + limitMs;
     this.number = request.call;
     this.request = request;
     this.body = new IncomingBody(host.wire, request.body, request.bodyFollows);
@@ -111,7 +115,7 @@ export class Call implements HandlerCall {
     this.body.discard();
     const idle = encodeIdle(this.number);
     if (last !== null) this.#host.replied(this);
-    this.#host.idle(this);
     wire.send(last === null ? idle : concat([last, idle]));
+    this.#host.idle(this);
   }
 }

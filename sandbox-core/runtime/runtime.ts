@@ -4,14 +4,17 @@
  * It is blank until a `load` has arrived with all of its code; then it serves calls. main.ts connects it to a socket
  * and to the process's globals; warm.ts connects it to nothing.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type CallNumber,
   DEFAULT_RUNTIME_LIMITS,
   encodeLoaded,
   encodeLoadFailed,
   encodeReady,
+  encodeWithdrawn,
   type Failure,
   type Load,
+  MAX_CALLS_IN_LINE,
   ProtocolError,
   type Request,
   type WorkerMessage,
@@ -28,6 +31,11 @@ import type { Outlet } from "./wire.ts";
 
 const { concat } = Buffer;
 const now = performance.now.bind(performance);
+// Captured before tenant code.
+const { queueMicrotask, setImmediate } = globalThis;
+
+/** After a call that took longer, what the worker has said meanwhile comes before the next one. */
+const LONG_CALL_MS = 5;
 
 /** What the runtime asks of the process around it. */
 export interface RuntimeHost {
@@ -45,7 +53,11 @@ export class Runtime implements CallHost {
   readonly wire: Outlet;
   readonly log: LogWriter;
   readonly #host: RuntimeHost;
-  readonly #calls = new Map<CallNumber, Call>();
+  /** The call that runs: one at a time. */
+  #call: Call | null = null;
+  /** Calls that were sent ahead of their turn. */
+  #line: Request[] = [];
+  #callBeganMs = 0;
   #state: State = "blank";
   #load: Load | null = null;
   #code: Uint8Array[] = [];
@@ -53,6 +65,8 @@ export class Runtime implements CallHost {
   #missingBytes = 0;
   #mapper = new StackMapper(null);
   #handler: Handler | null = null;
+  /** Runs a function in the asynchronous context of now: that of no call. */
+  readonly #inCleanContext = AsyncLocalStorage.snapshot();
 
   constructor(wire: Outlet, host: RuntimeHost) {
     this.wire = wire;
@@ -69,16 +83,19 @@ export class Runtime implements CallHost {
   handle(message: WorkerMessage): void {
     switch (message.type) {
       case "request":
-        this.#startCall(message);
+        this.#takeCall(message);
         break;
       case "body":
-        this.#calls.get(message.call)?.body.push(message.bytes);
+        this.#running(message.call)?.body.push(message.bytes);
         break;
       case "body_end":
-        this.#calls.get(message.call)?.body.end();
+        this.#running(message.call)?.body.end();
         break;
       case "cancel":
-        this.#calls.get(message.call)?.cancel();
+        this.#running(message.call)?.cancel();
+        break;
+      case "withdraw":
+        this.#withdraw(message.call);
         break;
       case "load":
         this.#startLoad(message);
@@ -93,7 +110,7 @@ export class Runtime implements CallHost {
   }
 
   /**
-   * An exception nobody caught, or a rejection nobody handled. Every call in course fails with it, or the load; when
+   * An exception nobody caught, or a rejection nobody handled. The call in course fails with it, or the load; when
    * there is none it goes to the log. The state of the function is unknown since: the process ends.
    */
   uncaught(error: unknown): void {
@@ -103,7 +120,7 @@ export class Runtime implements CallHost {
       this.wire.send(encodeLoadFailed(this.describe(error)));
       told = true;
     }
-    for (const call of [...this.#calls.values()]) told = call.fail(error, { dying: true }) || told;
+    if (this.#call !== null) told = this.#call.fail(error, { dying: true }) || told;
     if (!told) {
       const { name, message, stack } = this.describe(error);
       this.log.write("error", "console", `Uncaught ${stack || `${name}: ${message}`}`);
@@ -128,18 +145,57 @@ export class Runtime implements CallHost {
     this.#host.flushOutput();
   }
 
-  idle(call: Call): void {
-    this.#calls.delete(call.number);
-    if (this.#calls.size === 0) this.log.end();
+  idle(_call: Call): void {
+    this.#call = null;
+    if (this.#line.length === 0) this.log.end();
+    else this.#takeTurn();
   }
 
-  #startCall(request: Request): void {
+  #running(call: CallNumber): Call | null {
+    return this.#call?.number === call ? this.#call : null;
+  }
+
+  #takeCall(request: Request): void {
     if (this.#handler === null) throw new ProtocolError("A request came before a function was loaded.");
-    if (this.#calls.has(request.call)) throw new ProtocolError(`A second request came for the call ${request.call}.`);
-    const call = new Call(this, request);
-    this.#calls.set(call.number, call);
-    this.log.begin(call.number);
-    void call.run(this.#handler);
+    if (this.#isKnown(request.call)) throw new ProtocolError(`A second request came for the call ${request.call}.`);
+    if (this.#call === null && this.#line.length === 0) this.#begin(request);
+    else this.#lineUp(request);
+  }
+
+  #lineUp(request: Request): void {
+    if (request.bodyFollows) throw new ProtocolError("A request without its body came before its turn.");
+    const calls = this.#line.push(request) + (this.#call === null ? 0 : 1);
+    if (calls > MAX_CALLS_IN_LINE) throw new ProtocolError("Too many requests came at once.");
+  }
+
+  #isKnown(call: CallNumber): boolean {
+    return this.#running(call) !== null || this.#line.some((request) => request.call === call);
+  }
+
+  #begin(request: Request): void {
+    this.#callBeganMs = now();
+    this.#call = new Call(this, request, this.#load?.timeoutMs ?? 0);
+    this.log.begin(request.call);
+    void this.#call.run(this.#handler as Handler);
+  }
+
+  /** Begins the next call in line, in a context in which nothing is left of the one before. */
+  #takeTurn(): void {
+    const next = () => {
+      const request = this.#line.shift();
+      if (request === undefined) this.log.end();
+      else if ((this.#state as State) !== "dead") this.#begin(request);
+    };
+    if (now() - this.#callBeganMs < LONG_CALL_MS) this.#inCleanContext(queueMicrotask, next);
+    // Whoever waits for so long may have been withdrawn: two turns of the loop, and what has come is read.
+    else this.#inCleanContext(setImmediate, () => setImmediate(next));
+  }
+
+  #withdraw(call: CallNumber): void {
+    const index = this.#line.findIndex((request) => request.call === call);
+    if (index < 0) return;
+    this.#line.splice(index, 1);
+    this.wire.send(encodeWithdrawn(call));
   }
 
   #startLoad(load: Load): void {

@@ -98,7 +98,6 @@ function requestFrames(call: number): Buffer[] {
     remoteAddress: "127.0.0.1",
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     tracestate: null,
-    deadlineMs: Date.now() + 10_000,
     bodyFollows: kind === 2,
     body: kind === 1 ? json : Buffer.alloc(0),
   });

@@ -4,6 +4,7 @@ import { functionConfigSchema } from "../../functions/manifest.ts";
 import type { Version } from "../../functions/version.ts";
 import { openLauncher } from "../../sandbox-core/launchers.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { RunningCall } from "../../worker/call.ts";
 import { CallLog } from "../../worker/call-log.ts";
 import { Instance } from "../../worker/instance.ts";
 import { Launchers } from "../../worker/launchers.ts";
@@ -27,6 +28,7 @@ export interface FunctionOptions {
   timeoutMs?: number;
   code?: string;
   expiresInMs?: number;
+  mayShare?: boolean;
 }
 
 export class TestPool {
@@ -63,12 +65,13 @@ export class TestPool {
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {
-    const { expiresInMs = 30_000, code = WHO } = options;
+    const { expiresInMs = 30_000, code = WHO, mayShare = false } = options;
     const bundle = { code: Buffer.from(code), sourceMap: new Uint8Array(0) };
     return this.pool.acquire({
       version: versionOf(options),
       bundle,
       expiresAtMs: Date.now() + expiresInMs,
+      mayShare,
       log: quiet(),
     });
   }
@@ -89,20 +92,26 @@ export class TestPool {
 /** The body of a call's reply; rejects with the failure of one that has none. */
 export async function callText(lease: Lease, path = "/"): Promise<string> {
   const body: Uint8Array[] = [];
-  const call = lease.instance.call({
+  const call = begin(lease, path, body);
+  const failure = await call.replied;
+  if (failure !== null) throw new Error(failure.message);
+  await call.idle;
+  return Buffer.concat(body).toString("utf8");
+}
+
+/** Hands a call over; what it answers is added to `body`. */
+export function begin(lease: Pick<Lease, "call">, path = "/", body: Uint8Array[] = []): RunningCall {
+  return lease.call({
     request: {
       ...{ invocationId: crypto.randomUUID(), method: "GET", url: `http://sandpiper.test${path}`, path },
       ...{ headers: [], remoteAddress: "127.0.0.1", traceparent: null, tracestate: null },
     },
     body: new Uint8Array(0),
     log: quiet(),
+    onBegin: () => {},
     onHead: (head) => void body.push(head.body),
     onChunk: (bytes) => void body.push(bytes),
   });
-  const failure = await call.replied;
-  if (failure !== null) throw new Error(failure.message);
-  await call.idle;
-  return Buffer.concat(body).toString("utf8");
 }
 
 /** Resolves when the condition holds; the test's own time limit ends it when it never does. */

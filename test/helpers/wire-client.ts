@@ -8,6 +8,7 @@ type MessageOf<Type extends Message["type"]> = Extract<Message, { type: Type }>;
 export interface LoadOptions {
   env?: Record<string, string>;
   limits?: Partial<frames.RuntimeLimits>;
+  timeoutMs?: number;
   sourceMap?: string;
 }
 
@@ -19,7 +20,6 @@ export interface CallOptions {
   body?: string | Uint8Array;
   bodyFollows?: boolean;
   traceparent?: string;
-  deadlineMs?: number;
 }
 
 /** A whole reply, as the frames gave it. */
@@ -65,7 +65,7 @@ export class WireClient {
       env: options.env ?? {},
       limits: { ...frames.DEFAULT_RUNTIME_LIMITS, ...options.limits },
       memoryMiB: 128,
-      timeoutMs: 10_000,
+      timeoutMs: options.timeoutMs ?? 10_000,
     };
     for (const piece of frames.encodeLoad(load, Buffer.from(code), Buffer.from(options.sourceMap ?? ""))) {
       this.wire.write(piece);
@@ -88,7 +88,6 @@ export class WireClient {
         remoteAddress: "192.0.2.1",
         traceparent: options.traceparent ?? null,
         tracestate: null,
-        deadlineMs: options.deadlineMs ?? Date.now() + 10_000,
         bodyFollows: options.bodyFollows ?? false,
         body: Buffer.from(options.body ?? ""),
       }),

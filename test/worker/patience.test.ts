@@ -2,24 +2,24 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { test } from "node:test";
-import { nextMean, shouldWait, UNKNOWN_LEASE_MS } from "../../worker/patience.ts";
+import { nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../worker/patience.ts";
 
 const instances = Math.max(2, availableParallelism());
 
 test("with few instances nobody waits", () => {
-  assert.equal(shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanLeaseMs: 1 }), false);
+  assert.equal(shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1 }), false);
 });
 
 test("behind short calls a call waits, up to a second", () => {
-  const short = { instances, before: 60, meanLeaseMs: 1 };
+  const short = { instances, before: 60, meanCallMs: 1 };
   assert.equal(shouldWait({ ...short, waitedMs: 999 }), true);
   assert.equal(shouldWait({ ...short, waitedMs: 1_000 }), false);
 });
 
 test("behind long calls, or many, it waits a moment only", () => {
   for (const long of [
-    { instances, before: 0, meanLeaseMs: UNKNOWN_LEASE_MS },
-    { instances, before: 1_000 * instances, meanLeaseMs: 1 },
+    { instances, before: 0, meanCallMs: UNKNOWN_CALL_MS },
+    { instances, before: 1_000 * instances, meanCallMs: 1 },
   ]) {
     assert.equal(shouldWait({ ...long, waitedMs: 99 }), true);
     assert.equal(shouldWait({ ...long, waitedMs: 100 }), false);
@@ -27,7 +27,7 @@ test("behind long calls, or many, it waits a moment only", () => {
 });
 
 test("the mean follows the latest calls", () => {
-  let meanMs = UNKNOWN_LEASE_MS;
+  let meanMs = UNKNOWN_CALL_MS;
   for (let call = 0; call < 50; call++) meanMs = nextMean(meanMs, 2);
   assert.ok(meanMs < 3);
 });

@@ -6,6 +6,8 @@ import type { IncomingBody } from "../body.ts";
 export interface HandlerCall {
   readonly request: WireRequest;
   readonly body: IncomingBody;
+  /** Unix time in milliseconds at which the worker ends the call, to within what its messages take. */
+  readonly deadlineMs: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Keeps the instance for this call until the promise settles. */

@@ -43,7 +43,7 @@ function callFunction(handler: LambdaFunction, event: object, context: LambdaCon
   });
 }
 
-function lambdaContext({ request }: HandlerCall, facts: FunctionFacts): LambdaContext {
+function lambdaContext({ request, deadlineMs }: HandlerCall, facts: FunctionFacts): LambdaContext {
   return {
     functionName: facts.functionName,
     functionVersion: facts.version,
@@ -53,6 +53,6 @@ function lambdaContext({ request }: HandlerCall, facts: FunctionFacts): LambdaCo
     logGroupName: `/sandpiper/${facts.functionName}`,
     logStreamName: facts.version,
     callbackWaitsForEmptyEventLoop: true,
-    getRemainingTimeInMillis: () => Math.max(0, Math.floor(request.deadlineMs - now())),
+    getRemainingTimeInMillis: () => Math.max(0, Math.floor(deadlineMs - now())),
   };
 }

@@ -48,6 +48,7 @@ const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
   sent(fc.tuple(call, failure), ([call, error]) => [{ type: "failed", call, error }, frames.encodeFailed(call, error)]),
   sent(log, (log) => [{ type: "log", ...log }, frames.encodeLog(log)]),
   sent(call, (call) => [{ type: "idle", call }, frames.encodeIdle(call)]),
+  sent(call, (call) => [{ type: "withdrawn", call }, frames.encodeWithdrawn(call)]),
 );
 
 const request = record({
@@ -60,7 +61,6 @@ const request = record({
   remoteAddress: fc.ipV6(),
   traceparent: fc.option(headerValue),
   tracestate: fc.option(headerValue),
-  deadlineMs: fc.integer({ min: 0, max: 8.64e15 }),
   bodyFollows: fc.boolean(),
   body: bytes,
 });
@@ -91,6 +91,7 @@ const workerMessages: fc.Arbitrary<Given> = fc.oneof(
   given(fc.tuple(call, bytes), ([call, bytes]) => [[{ type: "body", call, bytes }], [frames.encodeBody(call, bytes)]]),
   given(call, (call) => [[{ type: "body_end", call }], [frames.encodeBodyEnd(call)]]),
   given(call, (call) => [[{ type: "cancel", call }], [frames.encodeCancel(call)]]),
+  given(call, (call) => [[{ type: "withdraw", call }], [frames.encodeWithdraw(call)]]),
 );
 
 /** `map`, typed: what a sandbox sends. */

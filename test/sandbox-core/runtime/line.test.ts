@@ -1,0 +1,95 @@
+/** Requests that reach a runtime ahead of their turn. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodeWithdraw, MAX_CALLS_IN_LINE } from "../../../sandbox-core/protocol/frames.ts";
+import { RuntimeClient } from "../../helpers/runtime-client.ts";
+
+/** Says how many calls run at once, and how many ran before; "/wait" takes until the next call's request was there for long. */
+const ONE_AT_A_TIME = `
+  let running = 0, before = 0;
+  export default async (request) => {
+    running++;
+    if (request.url.endsWith("/wait")) await new Promise((resolve) => setTimeout(resolve, 50));
+    const seen = { running, before: before++ };
+    running--;
+    return Response.json(seen);
+  };`;
+
+test("calls run one after the other, in the order in which they came", async () => {
+  await using runtime = await RuntimeClient.with(ONE_AT_A_TIME);
+  const numbers = ["/wait", "/", "/wait", "/", "/"].map((path) => runtime.request({ path }));
+  for (const [before, number] of numbers.entries()) {
+    const { head, body } = await runtime.reply(number);
+    assert.equal(head?.call, number);
+    assert.deepEqual(JSON.parse(body.toString()), { running: 1, before });
+    assert.equal((await runtime.next("idle")).call, number);
+  }
+});
+
+test("a call that waits in line can be taken back, one that began cannot", async () => {
+  await using runtime = await RuntimeClient.with(ONE_AT_A_TIME);
+  const [first, second, third] = [runtime.request({ path: "/wait" }), runtime.request(), runtime.request()];
+  for (const number of [first, second]) runtime.wire.write(encodeWithdraw(number));
+  assert.equal((await runtime.next("withdrawn")).call, second);
+  await runtime.reply(first);
+  const { body } = await runtime.reply(third);
+  assert.equal(JSON.parse(body.toString()).before, 1);
+  assert.deepEqual(
+    runtime.messages.filter(({ type }) => type === "withdrawn"),
+    [],
+  );
+});
+
+test("behind a call that blocked the process, what was taken back meanwhile does not begin", async () => {
+  await using runtime = await RuntimeClient.with(`
+    let before = 0;
+    export default () => {
+      const end = Date.now() + (before === 0 ? 300 : 0);
+      while (Date.now() < end);
+      return Response.json(before++);
+    };`);
+  const [first, second, third] = [runtime.request(), runtime.request(), runtime.request()];
+  // The first call blocks by the time that this is sent, as the runtime reads what was written at once in one piece.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  runtime.wire.write(encodeWithdraw(second));
+  await runtime.reply(first);
+  assert.equal((await runtime.next("withdrawn")).call, second);
+  assert.equal((await runtime.reply(third)).body.toString(), "1");
+});
+
+test("nothing of a call's asynchronous context reaches the one behind it", async () => {
+  await using runtime = await RuntimeClient.with(`
+    import { AsyncLocalStorage } from "node:async_hooks";
+    const storage = new AsyncLocalStorage();
+    export default () => {
+      const found = storage.getStore() ?? "nothing";
+      storage.enterWith("left by another call");
+      return new Response(found);
+    };`);
+  for (const number of [runtime.request(), runtime.request(), runtime.request()]) {
+    assert.equal((await runtime.reply(number)).body.toString(), "nothing");
+  }
+});
+
+test("what each call logs is its own", async () => {
+  await using runtime = await RuntimeClient.with(
+    `export default (request) => { console.log(new URL(request.url).pathname); return new Response("ok"); };`,
+  );
+  const numbers = ["/a", "/b", "/c"].map((path) => runtime.request({ path }));
+  for (const number of numbers) await runtime.reply(number);
+  assert.deepEqual(
+    runtime.logs.map(({ call, text }) => [call, text]),
+    numbers.map((number, index) => [number, `/fn/main/hello/${"abc"[index]}`]),
+  );
+});
+
+test("a line is as long as the protocol says, and takes no request without its body", async () => {
+  const never = "export default () => new Promise(() => {});";
+  await using full = await RuntimeClient.with(never);
+  for (let count = 0; count <= MAX_CALLS_IN_LINE; count++) full.request();
+  await full.exited;
+  await using bodiless = await RuntimeClient.with(never);
+  bodiless.request();
+  bodiless.request({ method: "POST", bodyFollows: true });
+  await bodiless.exited;
+});

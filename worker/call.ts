@@ -1,0 +1,151 @@
+/** One call on its way through an instance. */
+import {
+  type CallNumber,
+  encodeBody,
+  encodeBodyEnd,
+  encodeRequest,
+  type Failure,
+  type Head,
+  MAX_BODY_BYTES_PER_FRAME,
+  MAX_FRAME_BYTES,
+  ProtocolError,
+  type Request,
+} from "../sandbox-core/protocol/frames.ts";
+import type { CallLog } from "./call-log.ts";
+import { CallFailure } from "./outcome.ts";
+
+/** Room for a request's head in its first frame is the rest of a frame. */
+const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
+
+/** What a call is given, and what hears of it. Nothing is heard after the call's promises have settled. */
+export interface CallInput {
+  request: Omit<Request, "type" | "call" | "bodyFollows" | "body">;
+  body: Uint8Array;
+  log: CallLog;
+  /** Its turn has come. */
+  onBegin(): void;
+  onHead(head: Head): void;
+  onChunk(bytes: Uint8Array): void;
+}
+
+/** What a call used. */
+export interface Usage {
+  cpuMs: number;
+  /** Most memory that the instance has used so far. */
+  peakMemoryBytes: number;
+}
+
+/**
+ * A call that was handed to an instance. When the instance ends first, both promises reject: with a CallFailure, or with
+ * `TurnLost` when the call had not begun.
+ */
+export interface RunningCall {
+  /** The reply is complete, or the function failed to give one. */
+  readonly replied: Promise<Failure | null>;
+  /** The function left nothing running: the instance goes on with its next call. */
+  readonly idle: Promise<Usage>;
+  /** Whether the instance has nothing to do with it any more. */
+  readonly isOver: boolean;
+  /** How long the instance was busy with it; null while that is not over, or when it was not begun. */
+  readonly tookMs: number | null;
+}
+
+/** The call was in line behind another one, and will not be begun there: the function knows nothing of it. */
+export class TurnLost extends Error {
+  override readonly name = "TurnLost";
+}
+
+/** What an instance knows of a call. */
+export class Call implements RunningCall {
+  readonly number: CallNumber;
+  readonly input: CallInput;
+  readonly #replied = Promise.withResolvers<Failure | null>();
+  readonly #idle = Promise.withResolvers<Usage>();
+  /** How far it is. What the sandbox says of it is believed at its own stage only. */
+  stage: "in line" | "waiting" | "streaming" | "replied" = "in line";
+  /** Whether it shall be given back if it has not begun. */
+  isAskedBack = false;
+  isOver = false;
+  tookMs: number | null = null;
+  #begunAtMs: number | null = null;
+
+  constructor(number: CallNumber, input: CallInput) {
+    this.number = number;
+    this.input = input;
+    for (const promise of [this.replied, this.idle]) promise.catch(() => {});
+  }
+
+  get replied(): Promise<Failure | null> {
+    return this.#replied.promise;
+  }
+
+  get idle(): Promise<Usage> {
+    return this.#idle.promise;
+  }
+
+  /** @throws ProtocolError when it is at another stage. */
+  expect(stage: Call["stage"]): void {
+    if (this.stage !== stage) throw new ProtocolError(`A message for the stage ${stage} came in ${this.stage}.`);
+  }
+
+  begin(): void {
+    this.stage = "waiting";
+    this.#begunAtMs = performance.now();
+    this.input.onBegin();
+  }
+
+  reply(failure: Failure | null): void {
+    this.stage = "replied";
+    this.#replied.resolve(failure);
+  }
+
+  end(): void {
+    this.isOver = true;
+    this.#stopClock();
+  }
+
+  settle(usage: Usage): void {
+    this.#idle.resolve(usage);
+  }
+
+  fail(error: CallFailure | TurnLost): void {
+    this.#stopClock();
+    this.#replied.reject(error);
+    this.#idle.reject(error);
+  }
+
+  #stopClock(): void {
+    if (this.#begunAtMs !== null) this.tookMs = performance.now() - this.#begunAtMs;
+  }
+}
+
+/**
+ * A request as frames. One frame is all of it.
+ * @throws CallFailure HEADERS_TOO_LARGE when it does not fit the protocol
+ */
+export function requestFrames(call: CallNumber, { request, body }: CallInput): Uint8Array[] {
+  const whole = body.length <= MAX_BODY_BYTES_PER_FRAME;
+  try {
+    const first = whole ? body : new Uint8Array(0);
+    const frames: Uint8Array[] = [encodeRequest({ ...request, call, bodyFollows: !whole, body: first })];
+    if (whole) return frames;
+    for (let at = 0; at < body.length; at += BODY_PIECE_BYTES) {
+      frames.push(encodeBody(call, body.subarray(at, at + BODY_PIECE_BYTES)));
+    }
+    frames.push(encodeBodyEnd(call));
+    return frames;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : "";
+    throw new CallFailure(
+      "platform_error",
+      "HEADERS_TOO_LARGE",
+      `The request cannot be handed to the function. ${reason}`,
+      cause,
+    );
+  }
+}
+
+/** A failure as a log shows it: the stack if there is one, by the tenant's own files and lines. */
+export function describe({ name, message, stack }: Failure): string {
+  return stack || `${name}: ${message}`;
+}
