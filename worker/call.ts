@@ -108,6 +108,16 @@ export class Call implements RunningCall {
     this.#idle.resolve(usage);
   }
 
+  /** The sandbox says that it will not begin it. @throws ProtocolError when it may not say so */
+  giveBack(): void {
+    // Its turn may have come here while it was being withdrawn there.
+    if (!this.isAskedBack || (this.stage !== "in line" && this.stage !== "waiting")) {
+      throw new ProtocolError("A call that was not asked back, or had begun, was given back.");
+    }
+    this.isOver = true;
+    this.fail(new TurnLost());
+  }
+
   fail(error: CallFailure | TurnLost): void {
     this.#stopClock();
     this.#replied.reject(error);

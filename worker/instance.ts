@@ -14,20 +14,18 @@ import {
   type Failure,
   FrameReader,
   type Log,
-  MAX_CALLS_IN_LINE,
   ProtocolError,
   type SandboxMessage,
 } from "../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "./bundles.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
 import { type CallLog, LOG_LIMITS } from "./call-log.ts";
+import { Line } from "./line.ts";
 import { CallFailure, type Cause, judge } from "./outcome.ts";
 import { Output } from "./output.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
-/** When a call takes longer, those in line behind it are taken back: another instance may be free sooner. */
-const PATIENT_MS = 20;
 /** Longest time that evaluating a bundle may take. */
 export const LOAD_LIMIT_MS = 10_000;
 /** A sandbox that closed its wire is dying, and has so long for it. */
@@ -53,8 +51,7 @@ export class Instance {
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<Failure | null>();
   #state: State = "blank";
-  /** The call that runs, and behind it those that were sent ahead of their turn. */
-  readonly #line: Call[] = [];
+  readonly #line = new Line((behind) => this.#askBack(behind));
   /** Calls that ended since the meter was read. */
   #ended: Call[] = [];
   #lastNumber = 0;
@@ -62,9 +59,6 @@ export class Instance {
   #cpuMsBefore = 0;
   #cause: Cause | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #patience: NodeJS.Timeout | null = null;
-  /** The call that runs takes long. */
-  #isHeldUp = false;
   #isCorked = false;
 
   private constructor(sandbox: Sandbox, version: Version, logs: InstanceLogs) {
@@ -93,8 +87,7 @@ export class Instance {
 
   /** Whether it can take a call, to begin it now or, before long, after those that it has. */
   get hasPlace(): boolean {
-    if (this.#state !== "busy") return this.isIdle;
-    return !this.#isHeldUp && this.#line.length < MAX_CALLS_IN_LINE && this.#isConnected;
+    return this.#state === "busy" ? this.#line.hasPlace && this.#isConnected : this.isIdle;
   }
 
   get #isConnected(): boolean {
@@ -110,11 +103,10 @@ export class Instance {
   call(input: CallInput): RunningCall {
     if (!this.hasPlace) throw new TurnLost();
     const frames = requestFrames(this.#nextNumber(), input);
-    if (this.#line.length > 0 && frames.length > 1) throw new TurnLost();
+    if (!this.#line.isEmpty && frames.length > 1) throw new TurnLost();
     const call = new Call(this.#lastNumber, input);
-    this.#line.push(call);
-    if (this.#line.length === 1) this.#begin(call);
-    else this.#patience ??= setTimeout(() => this.#withdrawLine(), PATIENT_MS);
+    this.#line.add(call);
+    if (this.#line.first === call) this.#begin(call);
     this.#write(frames);
     return call;
   }
@@ -134,8 +126,7 @@ export class Instance {
   }
 
   get #log(): CallLog {
-    const [call] = this.#line;
-    if (call !== undefined) return call.input.log;
+    if (this.#line.first !== undefined) return this.#line.first.input.log;
     return this.#state === "blank" || this.#state === "loading" ? this.#logs.start : this.#logs.idle;
   }
 
@@ -198,7 +189,7 @@ export class Instance {
       this.#hearWithdrawn(message.call);
       return;
     }
-    const [call] = this.#line;
+    const call = this.#line.first;
     if (call === undefined || message.call !== call.number) throw new ProtocolError("A message about no call of now.");
     switch (message.type) {
       case "head":
@@ -226,17 +217,11 @@ export class Instance {
   }
 
   #hearWithdrawn(number: CallNumber): void {
-    const index = this.#line.findIndex((call) => call.number === number);
-    const call = this.#line[index];
+    const call = this.#line.find(number);
     if (call === undefined) throw new ProtocolError("A message about no call of now.");
-    // Its turn may have come here while it was being withdrawn there.
-    if (!call.isAskedBack || (call.stage !== "in line" && call.stage !== "waiting")) {
-      throw new ProtocolError("A call that was not asked back, or had begun, was given back.");
-    }
-    this.#line.splice(index, 1);
-    call.isOver = true;
-    call.fail(new TurnLost());
-    if (index === 0) this.#goOn();
+    call.giveBack();
+    this.#line.remove(call);
+    if (call.stage === "waiting") this.#goOn();
   }
 
   #begin(call: Call): void {
@@ -252,16 +237,13 @@ export class Instance {
   #finish(call: Call): void {
     call.end();
     this.#ended.push(call);
-    this.#line.shift();
+    this.#line.remove(call);
     this.#goOn();
   }
 
   /** Begins the next call, if there is one. */
   #goOn(): void {
-    this.#isHeldUp = false;
-    const [next] = this.#line;
-    if (this.#line.length > 1) this.#patience?.refresh();
-    else this.#stopPatience();
+    const next = this.#line.first;
     if (next !== undefined) {
       this.#begin(next);
       return;
@@ -271,12 +253,9 @@ export class Instance {
   }
 
   /** Asks for the calls back whose turn does not come. The function may be too busy even to answer that. */
-  #withdrawLine(): void {
-    this.#patience = null;
-    this.#isHeldUp = true;
-    const waiting = this.#line.filter(({ stage, isAskedBack }) => stage === "in line" && !isAskedBack);
-    for (const call of waiting) call.isAskedBack = true;
-    this.#write(waiting.map(({ number }) => encodeWithdraw(number)));
+  #askBack(behind: Call[]): void {
+    for (const call of behind) call.isAskedBack = true;
+    this.#write(behind.map(({ number }) => encodeWithdraw(number)));
   }
 
   /** Calls that ended in one moment share what was used since the last ones did. */
@@ -310,7 +289,7 @@ export class Instance {
   }
 
   #hearLog({ call, level, source, text, timeMs }: Log): void {
-    if (call !== null && call !== this.#line[0]?.number) throw new ProtocolError("A log record of no call of now.");
+    if (call !== null && call !== this.#line.first?.number) throw new ProtocolError("A log record of no call of now.");
     this.#logRecords += 1;
     // The runtime stops by itself. What does not stop is not the runtime, and would keep the worker busy for nothing.
     if (this.#logRecords > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
@@ -326,11 +305,6 @@ export class Instance {
     this.#timer = null;
   }
 
-  #stopPatience(): void {
-    if (this.#patience !== null) clearTimeout(this.#patience);
-    this.#patience = null;
-  }
-
   async #hungUp(): Promise<void> {
     if (this.#state === "ended" || (await settledWithin(DYING_MS, this.sandbox.exited)) !== null) return;
     this.end({ by: "hang_up" });
@@ -341,8 +315,7 @@ export class Instance {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#stopTimer();
-    this.#stopPatience();
-    const [call, ...behind] = this.#line.splice(0);
+    const [call, ...behind] = this.#line.clear();
     for (const other of behind) other.fail(new TurnLost());
     const failure = await this.#verdict();
     this.#logs.idle.flush();

@@ -16,7 +16,7 @@ import type { Launchers } from "./launchers.ts";
 import { type Lease, type LeaseEnd, Loaded } from "./lease.ts";
 import { CallFailure } from "./outcome.ts";
 import { nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./patience.ts";
-import { type Shelf, Shelves } from "./shelves.ts";
+import { type Shelf, Shelves, shortestLine } from "./shelves.ts";
 import { type Demand, Waiter } from "./waiter.ts";
 
 export interface PoolOptions {
@@ -276,10 +276,7 @@ export class Pool {
     if (free !== undefined || !mayShare || shelf.leased.size === 0) return free;
     // An instance that never becomes free could not make way for a call that has no room.
     if (this.#starved !== null) return undefined;
-    let found: Loaded | undefined;
-    for (const loaded of shelf.leased) {
-      if (loaded.hasPlace && loaded.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = loaded;
-    }
+    const found = shortestLine(shelf);
     if (found === undefined) return undefined;
     const [instances, ahead] = [shelf.instances + shelf.starting, found.leases];
     return shouldLineUp({ instances, ahead, meanCallMs: shelf.meanCallMs }) ? found : undefined;

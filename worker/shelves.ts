@@ -80,6 +80,15 @@ export class Shelves {
   }
 }
 
+/** The instance with calls, and with place for more, that has the fewest. */
+export function shortestLine({ leased }: Shelf): Loaded | undefined {
+  let found: Loaded | undefined;
+  for (const loaded of leased) {
+    if (loaded.hasPlace && loaded.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = loaded;
+  }
+  return found;
+}
+
 function idleSince(shelf: Shelf | undefined): number {
   return shelf?.free[0]?.freeSinceMs ?? Number.POSITIVE_INFINITY;
 }
