@@ -14,8 +14,8 @@ export interface MachineCheck {
 
 const MIB = 1024 * 1024;
 const NODE_MAJOR = 24;
-/** Seven walls: each must differ between host and sandbox. */
-const NAMESPACES = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] as const;
+/** Eight walls: each must differ between host and sandbox. */
+const NAMESPACES = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"] as const;
 const SECCOMP_ACTIONS = ["kill_process", "errno", "allow"];
 const MIN_MEMORY_BYTES = 512 * MIB;
 /** Host uids for the sandbox that is tried, away from those that a worker uses by default. */

@@ -1,4 +1,4 @@
-/** A fork of this process that V8 survives, as the first process of a pid namespace of its own. */
+/** A fork of this process that V8 survives, as the first process of a pid namespace of its own, in a time namespace. */
 import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, O } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
@@ -12,13 +12,17 @@ const EXIT_UNFIT = 71;
 let ownPidNamespace: number | undefined;
 
 /**
- * fork(2): 0 in the child, its pid in the caller. The namespace is made for children before the fork and put back after
- * it (unshare(2), setns(2)), which saves the second fork that a namespace made by the child would take.
+ * fork(2): 0 in the child, its pid in the caller. The namespaces are made for children before the fork (unshare(2)),
+ * which saves the second fork that a pid namespace made by the child would take. That one is put back after the fork
+ * (setns(2)); of time namespaces each fork makes the next, and only forks enter them (time_namespaces(7)).
+ *
+ * The clocks in it are the host's, not set to begin anew: a fork inherits times of the monotonic clock in V8's and libuv's
+ * state, which that clock must not run behind; and an offset would hide nothing, as /proc/self/timens_offsets tells it.
  * @throws SyscallError, and then there is no child; the caller's children go where they went before in any case
  */
 export function forkAsInit(): number {
   ownPidNamespace ??= sys.open("/proc/self/ns/pid", O.RDONLY | O.CLOEXEC);
-  sys.unshare(CLONE.NEWPID);
+  sys.unshare(CLONE.NEWPID | CLONE.NEWTIME);
   let pid = -1;
   try {
     pid = forkWithHeap();

@@ -56,6 +56,19 @@ const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
     [1000, 1000, "function"],
   ],
   ["it cannot become root", `process.setuid(0)`, { error: "EPERM" }],
+  [
+    "clocks go forward, and agree",
+    `(async () => { const before = process.hrtime.bigint(); const since = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return [process.hrtime.bigint() > before, performance.now() > since,
+        Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 60_000, process.uptime() > 0]; })()`,
+    [true, true, true, true],
+  ],
+  [
+    "its clocks are not its own to set",
+    `fs.writeFileSync("/proc/self/timens_offsets", "monotonic 1 0")`,
+    { error: "EROFS" },
+  ],
   ["the host's name is unknown", `os.hostname()`, "sandpiper"],
   ["only loopback is there", `once(net.connect(80, "198.51.100.1"), "connect")`, { error: "ENETUNREACH" }],
   ["link-local is unreachable", `once(net.connect(80, "169.254.169.254"), "connect")`, { error: "ENETUNREACH" }],

@@ -6,6 +6,8 @@ import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
+const NAMESPACES = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"];
+
 let launcher: ZygoteLauncher;
 let client: SandboxClient;
 let proc: string;
@@ -24,16 +26,22 @@ const status = () =>
       .map((line) => [line.split(":")[0] ?? "", line.slice(line.indexOf(":") + 1).trim()]),
   );
 
-test("seven namespaces are its own", () => {
-  for (const kind of ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"]) {
+test("eight namespaces are its own", () => {
+  for (const kind of NAMESPACES) {
     const [inside, outside] = [readlinkSync(`${proc}/ns/${kind}`), readlinkSync(`/proc/self/ns/${kind}`)];
     assert.notEqual(inside, outside, kind);
   }
 });
 
+test("its clocks are the host's, and its zygote is in the host's time namespace", async () => {
+  const offsets = readFileSync(`${proc}/timens_offsets`, "utf8").match(/-?\d+/g);
+  assert.deepEqual(offsets, ["0", "0", "0", "0"]);
+  assert.equal(readlinkSync(`/proc/${await launcher.zygotePid()}/ns/time`), readlinkSync("/proc/self/ns/time"));
+});
+
 test("no two sandboxes share a namespace or a user", async () => {
   await using other = await SandboxClient.blank(launcher);
-  for (const kind of ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"])
+  for (const kind of NAMESPACES)
     assert.notEqual(readlinkSync(`${proc}/ns/${kind}`), readlinkSync(`/proc/${other.sandbox.pid}/ns/${kind}`), kind);
   assert.notEqual(other.sandbox.hostUid, client.sandbox.hostUid);
 });
