@@ -7,7 +7,7 @@ export interface WorkerInfo {
   host: string;
   pid: number;
   startedAtMs: number;
-  /** How it isolates: the launcher's kind and what is missing, fit for people to read. */
+  /** How it isolates: the launcher's kind, and the walls that its sandboxes do without, by name, as it is allowed to. */
   posture: { launcher: string; degraded: string[] };
   /** Calls that it runs now, and how many more it would take. */
   running: number;
@@ -15,6 +15,9 @@ export interface WorkerInfo {
   /** Its sandboxes, counted by what they do. */
   pool?: Readonly<Record<string, number>>;
 }
+
+/** On every span while sandboxes of a worker do without walls: their names. */
+export const DEGRADED_ATTRIBUTE = "sandpiper.degraded";
 
 /** How long a worker counts as alive after its last beat. */
 export const WORKER_TTL_MS = 5_000;
@@ -37,6 +40,11 @@ export async function beat(redis: Redis, info: WorkerInfo): Promise<void> {
 /** Says that a worker is leaving. */
 export async function leave(redis: Redis, id: string): Promise<void> {
   await redis.multi().del(workerKey(id)).zrem(WORKERS, id).exec();
+}
+
+/** The walls that sandboxes of any of these workers do without. */
+export function degradedWalls(workers: readonly WorkerInfo[]): string[] {
+  return [...new Set(workers.flatMap(({ posture }) => posture.degraded))].sort();
 }
 
 /** The workers that are alive: those whose key has not expired, so that Redis's clock alone decides. */

@@ -1,11 +1,13 @@
 /** The gateway's process. */
 import { randomUUID } from "node:crypto";
 import { storeSpans } from "../functions/traces.ts";
+import { DEGRADED_ATTRIBUTE } from "../functions/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { runService } from "../infra/service.ts";
 import { startTelemetry } from "../infra/telemetry.ts";
+import { Fleet } from "./fleet.ts";
 import { startGateway } from "./gateway.ts";
 
 const log = createLogger({ service: "gateway" });
@@ -20,8 +22,13 @@ await runService(log, async () => {
   });
   const gateway = await startGateway(config, redis, log);
   log.info("listening", { url: gateway.url });
+  const fleet = new Fleet(redis, (walls) =>
+    telemetry.describe(walls.length > 0 ? { [DEGRADED_ATTRIBUTE]: walls } : {}),
+  );
+  await fleet.start();
   const end = async (ended: Promise<void>): Promise<void> => {
     await ended;
+    fleet.stop();
     await telemetry.shutdown();
     redis.disconnect();
   };

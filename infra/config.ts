@@ -27,6 +27,8 @@ export interface WorkerConfig {
   uidCount: number;
   /** `auto` takes `fork` where its self-test passes, else `exec`. */
   launcher: "auto" | "fork" | "exec";
+  /** Walls of sandboxes that may be missing, by name, where this machine cannot put them up. */
+  allowDegraded: readonly string[];
   /** A zygote is replaced by a new one after so many forks, and after so long. */
   zygoteRenewal: { forks: number; ageMs: number };
 }
@@ -92,6 +94,7 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     uidBase: read.integer("SANDPIPER_UID_BASE", { fallback: 700_000, min: 1_000, max: HIGHEST_UID }),
     uidCount: read.integer("SANDPIPER_UID_COUNT", { fallback: 65_536, min: 1, max: HIGHEST_UID }),
     launcher: read.choice("SANDPIPER_LAUNCHER", ["auto", "fork", "exec"], "auto"),
+    allowDegraded: read.names("SANDPIPER_ALLOW_DEGRADED"),
     zygoteRenewal: {
       forks: read.integer("SANDPIPER_ZYGOTE_FORKS", { fallback: 5_000, min: 1, max: 1_000_000_000 }),
       ageMs: read.integer("SANDPIPER_ZYGOTE_AGE_MS", { fallback: 1_800_000, min: 1_000, max: LONGEST_TIMER_MS }),

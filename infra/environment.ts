@@ -45,6 +45,15 @@ export class EnvironmentReader {
     return fallback;
   }
 
+  /** Names of lower-case letters, digits and "-", separated by commas; none when it is unset. */
+  names(name: string): string[] {
+    const names = (this.text(name) ?? "").split(",").map((part) => part.trim());
+    const given = names.filter((part) => part !== "");
+    if (given.every((part) => /^[a-z][a-z0-9-]*$/.test(part))) return given;
+    this.problem(name, 'must be names of lower-case letters, digits and "-", separated by commas');
+    return [];
+  }
+
   /** An absolute http or https URL without query and fragment, and without a slash at its end; null when unset. */
   httpUrl(name: string): string | null {
     const text = this.text(name);

@@ -8,7 +8,7 @@
 import { ConfigError } from "./environment.ts";
 import type { Logger } from "./log.ts";
 
-/** Exit code of a process whose configuration is wrong: starting it again cannot help (EX_CONFIG of sysexits.h). */
+/** Exit code of a process that starting again cannot help: its configuration or its machine is wrong (EX_CONFIG of sysexits.h). */
 export const EXIT_CONFIG = 78;
 /** Exit code of a process that was told to stop at once. */
 const EXIT_STOPPED = 143;
@@ -17,6 +17,14 @@ const EXIT_STOPPED = 143;
 export type ServiceMessage =
   | { type: "ready"; facts: Record<string, unknown> }
   | { type: "failed"; message: string; code: string | null };
+
+/** This machine is not fit for the service; the message says why, and what to do. */
+export class UnfitError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "UnfitError";
+  }
+}
 
 export interface RunningService {
   /** Told to the supervisor: the gateway says its `url`. */
@@ -44,7 +52,7 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
     service = await start();
   } catch (error) {
     reportFailedStart(log, error);
-    process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1);
+    process.exit(isForPeople(error) ? EXIT_CONFIG : 1);
   }
   tellSupervisor({ type: "ready", facts: service.facts ?? {} });
   await ending.first;
@@ -80,8 +88,13 @@ class EndRequests {
 
 function reportFailedStart(log: Logger, error: unknown): void {
   const { message, code } = error as NodeJS.ErrnoException;
-  log.error("could not start", error instanceof ConfigError ? { reason: message } : { error });
+  log.error("could not start", isForPeople(error) ? { reason: message } : { error });
   tellSupervisor({ type: "failed", message: String(message ?? error), code: code ?? null });
+}
+
+/** An error whose message says all, and which does not go away by itself. */
+function isForPeople(error: unknown): boolean {
+  return error instanceof ConfigError || error instanceof UnfitError;
 }
 
 function tellSupervisor(message: ServiceMessage): void {

@@ -4,11 +4,11 @@
  * There is no context manager: contexts are passed along explicitly (`tracer.startSpan(name, options, context)`), as
  * AsyncLocalStorage would cost every await of the hot path. `context.active()` is therefore always empty.
  */
-import { propagation, trace } from "@opentelemetry/api";
+import { type Attributes, propagation, trace } from "@opentelemetry/api";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
-import { BatchSpanProcessor, type SpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { BatchSpanProcessor, type Span, type SpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { Environment } from "./environment.ts";
 import { createSampler } from "./sampler.ts";
 import { type SpanData, spanCollector } from "./spans.ts";
@@ -29,6 +29,8 @@ export interface TelemetryOptions {
 }
 
 export interface Telemetry {
+  /** Puts these on every span that is started from now on, instead of what was put there before. */
+  describe(attributes: Attributes): void;
   /** Hands over every span that has ended so far. */
   flush(): Promise<void>;
   /** Flushes and stops. Never rejects, takes at most five seconds. Idempotent. */
@@ -42,20 +44,37 @@ export interface Telemetry {
  */
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const env = options.env ?? process.env;
-  if (env.OTEL_SDK_DISABLED?.toLowerCase() === "true") return { flush: nothing, shutdown: nothing };
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === "true") return { describe() {}, flush: nothing, shutdown: nothing };
+  const common = new CommonAttributes();
   const provider = new TracerProvider({
     sampler: createSampler(env),
     resource: describeProcess(options),
     spanLimits: { attributeValueLengthLimit: ATTRIBUTE_LENGTH_LIMIT },
-    spanProcessors: spanProcessors(options, env),
+    spanProcessors: [common, ...spanProcessors(options, env)],
   });
   trace.setGlobalTracerProvider(provider);
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   let stopped: Promise<void> | undefined;
   return {
+    describe: (attributes) => {
+      common.attributes = attributes;
+    },
     flush: () => provider.forceFlush({ timeoutMillis: 5_000 }).catch(nothing),
     shutdown: () => (stopped ??= stop(provider)),
   };
+}
+
+/** Marks every span as it starts. */
+class CommonAttributes implements SpanProcessor {
+  attributes: Attributes = {};
+
+  onStart(span: Span): void {
+    span.setAttributes(this.attributes);
+  }
+
+  onEnd(): void {}
+  async forceFlush(): Promise<void> {}
+  async shutdown(): Promise<void> {}
 }
 
 function spanProcessors(options: TelemetryOptions, env: Environment): SpanProcessor[] {

@@ -1,8 +1,7 @@
 /** What this machine offers for isolation, fact by fact, and what to do about what is missing. */
-import { once } from "node:events";
 import { readFileSync, readlinkSync } from "node:fs";
 import { release, totalmem } from "node:os";
-import type { Sandbox } from "./index.ts";
+import type { WallReport } from "./attest/report.ts";
 
 export interface MachineCheck {
   name: string;
@@ -18,12 +17,12 @@ const NODE_MAJOR = 24;
 const NAMESPACES = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"] as const;
 const SECCOMP_ACTIONS = ["kill_process", "errno", "allow"];
 const MIN_MEMORY_BYTES = 512 * MIB;
-/** Host uids for the sandbox that is tried, away from those that a worker uses by default. */
-const TRIAL_UIDS = { uidBase: 900_000, uidCount: 65_536 };
-const TRIAL_LIMITS = { memoryBytes: 128 * MIB, cpus: 1, pids: 64, tmpBytes: 8 * MIB, tmpInodes: 100 };
 
-/** Looks at everything that a sandbox needs, and at last makes one. Never throws. */
-export async function inspectMachine(): Promise<MachineCheck[]> {
+/**
+ * Looks at everything that a sandbox needs, and at last makes one. Never throws.
+ * @param allowed walls that may be missing
+ */
+export async function inspectMachine(allowed: readonly string[] = []): Promise<MachineCheck[]> {
   if (process.platform !== "linux") {
     return [
       bad("system", `${process.platform} is not Linux`, "Sandboxes are made by the Linux kernel: use a Linux machine."),
@@ -34,12 +33,12 @@ export async function inspectMachine(): Promise<MachineCheck[]> {
     root(),
     node(),
     memory(),
-    ...NAMESPACES.map(namespace),
+    ...NAMESPACES.map((kind) => namespace(kind, allowed)),
     await cgroups(),
     seccomp(),
-    await landlock(),
+    await landlock(allowed),
   ];
-  return [...facts, ...(await trial())];
+  return [...facts, ...(await trial(allowed))];
 }
 
 function root(): MachineCheck {
@@ -65,9 +64,11 @@ function memory(): MachineCheck {
   return bad("memory", detail, `Give the machine at least ${MIN_MEMORY_BYTES / MIB} MiB.`);
 }
 
-function namespace(kind: (typeof NAMESPACES)[number]): MachineCheck {
+function namespace(kind: (typeof NAMESPACES)[number], allowed: readonly string[]): MachineCheck {
   const name = `namespace ${kind}`;
   const link = attempt(() => readlinkSync(`/proc/self/ns/${kind}`));
+  if (link === null && allowed.includes(`${kind}-namespace`))
+    return good(name, "the kernel has none; sandboxes do without, as is allowed");
   if (link === null)
     return bad(name, "the kernel has none", "Use a kernel that is built with namespaces (CONFIG_NAMESPACES).");
   const setting = `/proc/sys/user/max_${kind}_namespaces`;
@@ -97,12 +98,15 @@ function seccomp(): MachineCheck {
 }
 
 /** A second wall around files, put up as far as the kernel can: what is behind it is behind others as well. */
-async function landlock(): Promise<MachineCheck> {
+async function landlock(allowed: readonly string[]): Promise<MachineCheck> {
   try {
     const { landlockAbi } = await import("./syscall/landlock.ts");
     const { landlockWalls } = await import("./rootfs/access.ts");
     const abi = landlockAbi();
-    return good("landlock", abi === 0 ? "none; sandboxes do without" : `ABI ${abi}: ${landlockWalls(abi).join(", ")}`);
+    if (abi > 0) return good("landlock", `ABI ${abi}: ${landlockWalls(abi).join(", ")}`);
+    if (allowed.includes("landlock")) return good("landlock", "none; sandboxes do without, as is allowed");
+    const fix = "Use Linux 5.13 or newer, with landlock among the modules of the boot option lsm=.";
+    return bad("landlock", "the kernel has none, or it is not enabled", fix);
   } catch (error) {
     return bad(
       "system calls",
@@ -112,30 +116,20 @@ async function landlock(): Promise<MachineCheck> {
   }
 }
 
-/** Makes a sandbox in each way there is, and looks at it from outside. */
-async function trial(): Promise<MachineCheck[]> {
+/** Makes a sandbox as a worker would, and looks at every wall of it. */
+async function trial(allowed: readonly string[]): Promise<MachineCheck[]> {
   if (process.getuid?.() !== 0)
     return [bad("sandbox", "not tried without root", "Run it as root: sudo sandpiper doctor")];
   try {
-    const { openLauncher } = await import("./launchers.ts");
-    const launcher = await openLauncher({ memoryMiB: 128, ...TRIAL_UIDS, kind: "fork" });
-    try {
-      const lives = await launcher.selftest();
-      if (!lives)
-        return [
-          bad(
-            "fork",
-            "a fork of Node does not live",
-            "Nothing need be done: workers start a fresh process for each sandbox, which is slower.",
-          ),
-        ];
-      return [
-        good("fork", "a fork of Node allocates, collects and compiles"),
-        await look(await launcher.launch(TRIAL_LIMITS)),
-      ];
-    } finally {
-      await launcher.close();
-    }
+    const { tryIsolation } = await import("./attest/trial.ts");
+    const { walls } = await import("./attest/report.ts");
+    const { attestation, fallback } = await tryIsolation();
+    return [
+      fallback === null
+        ? good("fork", "a fork of Node allocates, collects and compiles")
+        : bad("fork", fallback, "Nothing need be done: it works, and starts of sandboxes are slower."),
+      ...judged(walls(attestation, allowed)),
+    ];
   } catch (error) {
     return [
       bad("sandbox", messageOf(error), "The message names what the kernel refused; the lines above may say why."),
@@ -143,27 +137,15 @@ async function trial(): Promise<MachineCheck[]> {
   }
 }
 
-/** Compares a sandbox with ourselves, through /proc: proc_pid_status(5), namespaces(7). */
-async function look(sandbox: Sandbox): Promise<MachineCheck> {
-  // The runtime's first word says that it is locked in. One that dies instead closes its wire.
-  await Promise.race([once(sandbox.wire, "data"), once(sandbox.wire, "close")]);
-  const status = readFileSync(`/proc/${sandbox.pid}/status`, "utf8");
-  const field = (name: string) => new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status)?.[1] ?? "";
-  const walls: [string, boolean][] = [
-    ...NAMESPACES.map((kind): [string, boolean] => [
-      `its own ${kind} namespace`,
-      readlinkSync(`/proc/${sandbox.pid}/ns/${kind}`) !== readlinkSync(`/proc/self/ns/${kind}`),
-    ]),
-    ["no capability", ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].every((set) => /^0+$/.test(field(set)))],
-    ["a system-call filter", field("Seccomp") === "2"],
-    ["no new privileges", field("NoNewPrivs") === "1"],
-    ["a user of its own", field("Uid") === String(sandbox.hostUid) && sandbox.hostUid !== 0],
-  ];
-  sandbox.kill("looked at");
-  await sandbox.exited;
-  const missing = walls.filter(([, stands]) => !stands).map(([wall]) => wall);
-  if (missing.length === 0) return good("sandbox", walls.map(([wall]) => wall).join(", "));
-  return bad("sandbox", `without ${missing.join(", ")}`, "Do not run code of strangers on this machine; report it.");
+/** One line for all walls that stand, and one for each that does not. */
+function judged(walls: readonly WallReport[]): MachineCheck[] {
+  const standing = walls.filter(({ flaw }) => flaw === null).map(({ name }) => name);
+  const missing = walls.flatMap(({ name, flaw, allowed, fix }): MachineCheck[] => {
+    if (flaw === null) return [];
+    if (allowed) return [good(`wall ${name}`, `degraded, as is allowed: ${flaw}`)];
+    return [bad(`wall ${name}`, flaw, fix)];
+  });
+  return [...missing, good("sandbox", `these walls stand: ${standing.join(", ")}`)];
 }
 
 function good(name: string, detail: string): MachineCheck {

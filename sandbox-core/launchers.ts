@@ -1,9 +1,12 @@
 /** Opening a launcher: forks where they can be trusted, fresh processes where they cannot. */
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Attestation, assertWalls, attest } from "./attest/attest.ts";
+import { SandboxError } from "./error.ts";
 import type { Bind } from "./rootfs/mounts.ts";
 import { RUNTIME_NODE_FLAGS } from "./runtime/flags.ts";
 import type { Program } from "./zygote/control.ts";
+import type { Generation } from "./zygote/generation.ts";
 import { type Renewal, ZygoteLauncher } from "./zygote/launcher.ts";
 
 export interface LauncherOptions {
@@ -16,6 +19,10 @@ export interface LauncherOptions {
   kind?: "fork" | "exec" | "auto";
   /** When a zygote is replaced by a new one; see `DEFAULT_RENEWAL`. */
   renewal?: Renewal;
+  /** Walls, by their names in attest/walls.ts, that may be missing where this machine cannot put them up; else none may. */
+  allowDegraded?: readonly string[];
+  /** Told what was found of the walls of each zygote's sandboxes, before it is refused for one that is missing. */
+  onAttested?: (attestation: Attestation) => void;
   /** More flags for the zygote's Node: tests have it load a module first (--import) that makes system calls fail. */
   zygoteFlags?: readonly string[];
   /** Told when `auto` had to fall back, and why. */
@@ -32,21 +39,53 @@ export interface LauncherOptions {
 const ZYGOTE_FLAGS = ["--single-threaded", "--no-lazy", "--no-flush-bytecode", "--use-largepages=silent"];
 
 /**
- * A launcher whose zygote is warm, ready for `launch`.
- * @throws SandboxError that says what this machine lacks
+ * A launcher whose zygote is warm, ready for `launch`. Every zygote of it is attested before it serves: a sandbox of its is
+ * looked at, and when a wall is missing that nobody allowed to be missing, the zygote never serves.
+ * @throws MissingWallsError naming the walls; SandboxError that says what else this machine lacks
  */
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
-  const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onFallback, onTrouble } = options;
+  const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
   const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }) };
   const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, ...told };
-  if (kind !== "exec") {
-    const launcher = await ZygoteLauncher.open(common);
-    if (kind === "fork" || (await launcher.selftest())) return launcher;
-    await launcher.close();
-    onFallback?.(`a fork of Node ${process.version} does not live: each sandbox starts a process of its own`);
+  const openFork = async () => {
+    const approve = async (zygote: Generation) => {
+      if (kind === "auto" && !(await zygote.selftest())) throw new ForksDieError();
+      await approveWalls(options, "fork", zygote);
+    };
+    return ZygoteLauncher.open({ ...common, approve });
+  };
+  const openExec = async () => {
+    const runtime = runtimeProgram(nodeFlags);
+    const approve = (zygote: Generation) => approveWalls(options, "exec", zygote, runtime);
+    return ZygoteLauncher.open({ ...common, runtime, approve });
+  };
+  if (kind === "exec") return openExec();
+  try {
+    return await openFork();
+  } catch (error) {
+    if (!(error instanceof ForksDieError)) throw error;
+    options.onFallback?.(error.message);
+    return openExec();
   }
-  return ZygoteLauncher.open({ ...common, runtime: runtimeProgram(nodeFlags) });
+}
+
+class ForksDieError extends SandboxError {
+  constructor() {
+    super(`a fork of Node ${process.version} does not live: each sandbox starts a process of its own`);
+  }
+}
+
+async function approveWalls(
+  { allowDegraded = [], onAttested }: LauncherOptions,
+  kind: "fork" | "exec",
+  zygote: Generation,
+  runtime?: Program,
+): Promise<void> {
+  const { facts } = zygote;
+  const attestation = await attest({ kind, facts, probe: (limits) => zygote.probe(limits, runtime) });
+  onAttested?.(attestation);
+  assertWalls(attestation, allowDegraded);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The worker process: takes calls from the queue and runs them in sandboxes. This file composes and shuts down. */
 import { storeSpans } from "../functions/traces.ts";
+import { DEGRADED_ATTRIBUTE } from "../functions/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
@@ -18,7 +19,7 @@ async function start(): Promise<RunningService> {
     instanceId: workerId,
     onSpans: (spans) => storeSpans(redis, spans),
   });
-  const worker = new Worker(config, redis, log);
+  const worker = new Worker(config, redis, log, (walls) => telemetry.describe({ [DEGRADED_ATTRIBUTE]: [...walls] }));
   await worker.start();
   log.info("ready to take calls", worker.facts());
   const release = async (end: Promise<void>) => {

@@ -7,7 +7,10 @@ import { BuildWorker, InvocationWorker } from "../functions/queue.ts";
 import { Registry } from "../functions/registry.ts";
 import { ReplySender } from "../functions/reply.ts";
 import type { Config } from "../infra/config.ts";
+import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
+import { UnfitError } from "../infra/service.ts";
+import { type Attestation, badAllowances, MissingWallsError } from "../sandbox-core/attest/attest.ts";
 import { openLauncher } from "../sandbox-core/launchers.ts";
 import { runProgram } from "../sandbox-core/program.ts";
 import type { ZygoteLauncher } from "../sandbox-core/zygote/launcher.ts";
@@ -35,6 +38,9 @@ type Trouble = (message: string, error?: unknown) => void;
 
 export class Worker {
   readonly #launchers: Launchers<ZygoteLauncher>;
+  readonly #allowDegraded: readonly string[];
+  readonly #onDegraded: (walls: readonly string[]) => void;
+  /** Walls that the sandboxes of some zygote lack. */
   readonly #degraded = new Set<string>();
   readonly #pool: Pool;
   readonly #replies: ReplySender;
@@ -46,8 +52,14 @@ export class Worker {
   #launcherKind = "none";
   #running = 0;
 
-  /** @param redis must be patient: it waits for Redis when that is away. */
-  constructor(config: Config, redis: Redis, log: Logger) {
+  /**
+   * @param redis must be patient: it waits for Redis when that is away.
+   * @param onDegraded told of the walls that sandboxes do without from now on, as the configuration allows.
+   * @throws ConfigError when it allows what cannot be allowed
+   */
+  constructor(config: Config, redis: Redis, log: Logger, onDegraded: (walls: readonly string[]) => void = () => {}) {
+    this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
+    this.#onDegraded = onDegraded;
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#launchers = this.#makeLaunchers(config);
     this.#pool = this.#makePool(config);
@@ -67,10 +79,11 @@ export class Worker {
     this.#heart = new Heart(redis, config.worker.workerId, () => this.facts());
   }
 
-  /** Takes calls and builds from now on. @throws SandboxError when this machine cannot isolate. */
+  /** Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for what else fails. */
   async start(): Promise<void> {
     // Found out now, and not by the first call.
-    this.#launcherKind = (await this.#launchers.open(DEFAULT_MEMORY_MIB)).kind;
+    const opened = this.#launchers.open(DEFAULT_MEMORY_MIB);
+    this.#launcherKind = (await opened.catch(refuseToServe)).kind;
     await this.#pool.prewarm();
     this.#calls.start();
     this.#builds.start();
@@ -115,16 +128,24 @@ export class Worker {
 
   #makeLaunchers({ worker }: Config): Launchers<ZygoteLauncher> {
     const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal } = worker;
-    const onFallback = (reason: string) => {
-      this.#degraded.add(reason);
-      this.#onTrouble(reason);
-    };
+    const onAttested = (attestation: Attestation) => this.#noteWalls(attestation);
+    const told = { onFallback: this.#onTrouble, onTrouble: this.#onTrouble, onAttested };
+    const allowDegraded = this.#allowDegraded;
     return new Launchers({
-      open: (memoryMiB) =>
-        openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, onFallback, onTrouble: this.#onTrouble }),
+      open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, allowDegraded, ...told }),
       giveUpMs: LAUNCH_PATIENCE_MS,
       onFailure: this.#onTrouble,
     });
+  }
+
+  #noteWalls({ missing }: Attestation): void {
+    const before = this.#degraded.size;
+    for (const { name, flaw } of missing) {
+      if (!this.#allowDegraded.includes(name) || this.#degraded.has(name)) continue;
+      this.#degraded.add(name);
+      this.#onTrouble(`sandboxes do without a wall, as SANDPIPER_ALLOW_DEGRADED allows: ${name}: ${flaw}`);
+    }
+    if (this.#degraded.size > before) this.#onDegraded([...this.#degraded]);
   }
 
   #makePool({ worker }: Config): Pool {
@@ -162,4 +183,15 @@ export class Worker {
     const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
     return new BuildWorker(redis, (request) => builder.build(request), onError);
   }
+}
+
+/** @throws ConfigError naming every wall that may not be missing */
+function checkAllowances(names: readonly string[]): readonly string[] {
+  const problems = badAllowances(names).map((problem) => `SANDPIPER_ALLOW_DEGRADED: ${problem}`);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return names;
+}
+
+function refuseToServe(error: unknown): never {
+  throw error instanceof MissingWallsError ? new UnfitError(error.message, { cause: error }) : error;
 }

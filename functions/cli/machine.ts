@@ -27,35 +27,62 @@ const checkSchema = z.object({
   detail: z.string().default(""),
   fix: z.string().nullish(),
 });
+/** A gateway that is older than its CLI may not say it. */
+const readySchema = z.object({ degraded: z.array(z.string()).default([]) });
+/** What is read of an attestation; all of it is passed on as it is. */
+const attestedSchema = z.looseObject({
+  ok: z.boolean(),
+  walls: z.array(
+    z.object({
+      name: z.string(),
+      flaw: z.string().nullable(),
+      allowed: z.boolean(),
+      without: z.string(),
+      fix: z.string(),
+    }),
+  ),
+  posture: z.record(z.string(), z.unknown()),
+});
+export type Attested = z.infer<typeof attestedSchema>;
 const reportSchema = z.object({ checks: z.array(checkSchema) });
 
 /** What the kernel offers for isolation, line by line, as the worker's script finds it. Never throws. */
 export async function isolationChecks(io: Io): Promise<Check[]> {
+  try {
+    const { checks } = reportSchema.parse(await runWorkersDoctor(io, ["--json"]));
+    return checks.map(({ fix, ...check }) => ({ ...check, fix: fix ?? undefined }));
+  } catch (error) {
+    const fix = error instanceof CliError ? error.hint : undefined;
+    return [{ name: "isolation", ok: false, detail: `cannot be looked at: ${messageOf(error)}`, fix }];
+  }
+}
+
+/** A sandbox of this machine, wall by wall. @throws CliError when none can be made */
+export async function attestation(io: Io): Promise<Attested> {
+  return attestedSchema.parse(await runWorkersDoctor(io, ["--attest", "--json"]));
+}
+
+async function runWorkersDoctor(io: Io, args: string[]): Promise<unknown> {
   const script = packageModule("worker/doctor");
   if (script === null) {
-    return [
-      {
-        name: "isolation",
-        ok: false,
-        detail: "cannot be looked at: this installation has no worker",
-        fix: "run doctor from an installation of Sandpiper with its worker",
-      },
-    ];
+    const hint = "run doctor from an installation of Sandpiper with its worker";
+    throw new CliError("internal", "this installation has no worker", { code: "NO_WORKER", hint });
   }
   const run = promisify(execFile);
   const options = { cwd: io.cwd, timeout: SCRIPT_TIMEOUT_MS, maxBuffer: SCRIPT_OUTPUT_BYTES, signal: io.interrupted };
-  try {
-    const { stdout } = await run(process.execPath, [script, "--json"], options).catch((error: { stdout?: string }) => {
+  const { stdout } = await run(process.execPath, [script, ...args], options).catch(
+    (error: { stdout?: string; stderr?: string }) => {
       // A machine with something missing: the report is there, and the exit code is not 0.
       if (error.stdout) return { stdout: error.stdout };
-      throw error;
-    });
-    return reportSchema
-      .parse(JSON.parse(stdout))
-      .checks.map(({ fix, ...check }) => ({ ...check, fix: fix ?? undefined }));
-  } catch (error) {
-    return [{ name: "isolation", ok: false, detail: `cannot be looked at: ${messageOf(error)}` }];
-  }
+      const message = lastLineOf(error.stderr) ?? messageOf(error);
+      throw new CliError("internal", message, { code: "DOCTOR_FAILED", cause: error });
+    },
+  );
+  return JSON.parse(stdout);
+}
+
+function lastLineOf(text: string | undefined): string | undefined {
+  return text?.trim().split("\n").at(-1) || undefined;
 }
 
 /** Whether what Sandpiper is made of is there: the user, Node, Redis. */
@@ -120,7 +147,7 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   try {
     const answer = await exchange({ method: "GET", url: `${url}/readyz`, headers: [], signal });
     const text = await textOf(answer);
-    if (answer.status === 200) return { name: "gateway", ok: true, detail: `${url} is ready` };
+    if (answer.status === 200) return { name: "gateway", ok: true, detail: `${url} is ready${degradation(text)}` };
     return {
       name: "gateway",
       ok: false,
@@ -129,6 +156,12 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   } catch (error) {
     return failedCheck("gateway", error);
   }
+}
+
+/** What a ready gateway says of walls that its workers do without. */
+function degradation(text: string): string {
+  const { degraded } = readySchema.parse(JSON.parse(text));
+  return degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";
 }
 
 /** A check that failed by an error, with its hint as the fix. */

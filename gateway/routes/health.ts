@@ -1,11 +1,22 @@
 /** Whether this process lives, and whether calls can be answered. Neither needs a key. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { listWorkers, type WorkerInfo } from "../../functions/workers.ts";
+import { degradedWalls, listWorkers, type WorkerInfo } from "../../functions/workers.ts";
 import type { ControlParts, Environment } from "../environment.ts";
 import { jsonBody } from "../schemas.ts";
 
 const aliveSchema = z.object({ alive: z.literal(true) }).openapi("Alive");
-const readySchema = z.object({ ready: z.boolean(), workers: z.int(), reason: z.string().optional() }).openapi("Ready");
+const readySchema = z
+  .object({
+    ready: z.boolean(),
+    workers: z.int(),
+    degraded: z.array(z.string()).openapi({
+      description:
+        "Walls that sandboxes of some worker do without, as its configuration allows (SANDPIPER_ALLOW_DEGRADED).",
+      example: ["swap-limit"],
+    }),
+    reason: z.string().optional(),
+  })
+  .openapi("Ready");
 
 const healthRoute = createRoute({
   method: "get",
@@ -31,7 +42,12 @@ export function healthRoutes(app: OpenAPIHono<Environment>, { redis, accepting }
   app.openapi(readyRoute, async (c) => {
     const workers = accepting() ? await listWorkers(redis).catch(() => null) : null;
     const reason = whyNot(workers);
-    const answer = { ready: reason === null, workers: workers?.length ?? 0, ...(reason !== null && { reason }) };
+    const answer = {
+      ready: reason === null,
+      workers: workers?.length ?? 0,
+      degraded: degradedWalls(workers ?? []),
+      ...(reason !== null && { reason }),
+    };
     return c.json(answer, reason === null ? 200 : 503);
   });
 }

@@ -13,6 +13,8 @@ export interface UpArgs {
   port: number;
   /** Absolute. */
   dataDir: string;
+  /** Walls that sandboxes may do without, separated by commas; null: as SANDPIPER_ALLOW_DEGRADED says. */
+  allowDegraded: string | null;
 }
 
 /** What holds for options that are not given. */
@@ -27,6 +29,8 @@ Usage: npm start -- [options]
   --port N       port of the gateway (default SANDPIPER_PORT or 8787; 0 takes any free one)
   --host ADDRESS address that the gateway listens on (default SANDPIPER_HOST or 127.0.0.1)
   --data DIR     where keys, bundles and Redis's file are kept (default SANDPIPER_DATA_DIR, or .sandpiper in the checkout)
+  --allow-degraded WALL,...
+                 walls that sandboxes may do without where this machine lacks them: swap-limit, ... (docs/SECURITY-MODEL.md)
   --help         show this
 
 With REDIS_URL set, that Redis is used and none is started.
@@ -51,6 +55,7 @@ export function parseUpArgs(argv: readonly string[], base: string, defaults: UpD
     host: values.host ?? defaults.host,
     port: wholeNumber("--port", values.port ?? String(defaults.port), 0, 65_535),
     dataDir: values.data === undefined ? defaults.dataDir : resolve(base, values.data),
+    allowDegraded: values["allow-degraded"] ?? null,
   };
 }
 
@@ -66,6 +71,7 @@ function parseOptions(argv: readonly string[]) {
         port: { type: "string" },
         host: { type: "string" },
         data: { type: "string" },
+        "allow-degraded": { type: "string" },
       },
     }).values;
   } catch (error) {

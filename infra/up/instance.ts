@@ -126,9 +126,10 @@ export class Instance {
   }
 
   #commonEnvironment(redisUrl: string): Environment {
-    const { env, dir } = this.#options;
+    const { args, env, dir } = this.#options;
     return {
       ...env,
+      ...(args.allowDegraded !== null && { SANDPIPER_ALLOW_DEGRADED: args.allowDegraded }),
       REDIS_URL: redisUrl,
       SANDPIPER_DATA_DIR: dir.path,
       SANDPIPER_LOG_LEVEL: env.SANDPIPER_LOG_LEVEL ?? "warn",

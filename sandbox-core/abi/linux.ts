@@ -49,7 +49,15 @@ export const PR = {
 export const CAPABILITY_VERSION_3 = 0x20080522;
 
 /** include/uapi/asm-generic/fcntl.h */
-export const O = { RDONLY: 0, WRONLY: 1, RDWR: 2, NONBLOCK: 0x800, CLOEXEC: 0x80000, PATH: 0x200000 } as const;
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0x40,
+  NONBLOCK: 0x800,
+  CLOEXEC: 0x80000,
+  PATH: 0x200000,
+} as const;
 export const F_SETFD = 2;
 export const F_DUPFD_CLOEXEC = 1030;
 
@@ -57,7 +65,7 @@ export const F_DUPFD_CLOEXEC = 1030;
 export const S_IFCHR = 0x2000;
 
 /** include/linux/socket.h */
-export const AF = { UNIX: 1, INET: 2, INET6: 10 } as const;
+export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, TYPE_MASK: 0xf, CLOEXEC: 0x80000, NONBLOCK: 0x800 } as const;
 
 /** include/uapi/linux/sockios.h, include/uapi/linux/if.h */

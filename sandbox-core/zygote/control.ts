@@ -42,12 +42,22 @@ export type Request =
       limits: SandboxLimits;
       connections: Connection[];
       program?: Program;
+      /** Locked in as asked, it runs attest/probe.ts and neither runtime nor program. */
+      probe?: true;
     }
   | { op: "kill"; id: string }
   | { op: "selftest" };
 
+/** What only the zygote knows about the walls of its sandboxes. */
+export interface ZygoteFacts {
+  /** Digests of the seccomp program of forks, and of that of programs. */
+  filterSha256: { fork: string; exec: string };
+  /** Version of the kernel's Landlock, 0 where it has none. */
+  landlockAbi: number;
+}
+
 export type Response =
-  | { is: "ready"; group: string }
+  | { is: "ready"; group: string; facts: ZygoteFacts }
   | { is: "launched"; id: string; pid: number; hostUid: number }
   /** A wall could not be put up; nothing of the sandbox is left. */
   | { is: "refused"; id: string; message: string }

@@ -1,4 +1,5 @@
 /** A fork of this process that V8 survives, as the first process of a pid namespace of its own, in a time namespace. */
+import { existsSync } from "node:fs";
 import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, O } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
@@ -8,6 +9,9 @@ const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
 
 /** Exit code of a zygote that must not go on. */
 const EXIT_UNFIT = 71;
+
+/** A kernel before Linux 5.6, or without CONFIG_TIME_NS, has no time namespaces: the attestation says so. */
+const NAMESPACES = CLONE.NEWPID | (existsSync("/proc/self/ns/time") ? CLONE.NEWTIME : 0);
 
 let ownPidNamespace: number | undefined;
 
@@ -22,7 +26,7 @@ let ownPidNamespace: number | undefined;
  */
 export function forkAsInit(): number {
   ownPidNamespace ??= sys.open("/proc/self/ns/pid", O.RDONLY | O.CLOEXEC);
-  sys.unshare(CLONE.NEWPID | CLONE.NEWTIME);
+  sys.unshare(NAMESPACES);
   let pid = -1;
   try {
     pid = forkWithHeap();

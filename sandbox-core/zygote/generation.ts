@@ -8,7 +8,7 @@ import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../error.ts";
 import type { SandboxExit, SandboxLimits } from "../index.ts";
-import type { Connection, Program, Response, ZygoteOptions } from "./control.ts";
+import type { Connection, Program, Request, Response, ZygoteFacts, ZygoteOptions } from "./control.ts";
 import { SandboxGroup } from "./group.ts";
 import { ZygoteProcess } from "./process.ts";
 import type { Receiver } from "./receiver.ts";
@@ -24,6 +24,10 @@ export interface GenerationOptions {
   receiver: Receiver;
   cgroups: CgroupDriver;
 }
+
+type LaunchRequest = Extract<Request, { op: "launch" }>;
+
+const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
 
 /** A launch on its way: asked of the zygote, not yet a sandbox. */
 interface Pending {
@@ -83,12 +87,26 @@ export class Generation {
    */
   start(limits: SandboxLimits, connections: Connection[], program?: Program): Promise<LaunchedSandbox> {
     this.#forks += 1;
+    return this.#launch({ limits, connections, ...(program ? { program } : {}) });
+  }
+
+  /** A sandbox like those of `start` in which attest/probe.ts runs and nothing else. */
+  probe(limits: SandboxLimits, program?: Program): Promise<LaunchedSandbox> {
+    return this.#launch({ limits, connections: WIRE_ONLY, probe: true, ...(program ? { program } : {}) });
+  }
+
+  /** What it knows about the walls of its sandboxes. */
+  get facts(): ZygoteFacts {
+    return this.#process.facts;
+  }
+
+  #launch(what: Pick<LaunchRequest, "limits" | "connections" | "program" | "probe">): Promise<LaunchedSandbox> {
     const id = randomBytes(8).toString("hex");
     const token = randomBytes(16).toString("hex");
-    const names = connections.map(({ name }) => name);
+    const names = what.connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
     this.#pending.set(id, { token, sockets: this.#options.receiver.expect(token, names), resolve, reject });
-    this.#process.send({ op: "launch", id, token, limits, connections, ...(program ? { program } : {}) });
+    this.#process.send({ op: "launch", id, token, ...what });
     return promise;
   }
 

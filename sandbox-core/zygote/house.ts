@@ -1,4 +1,5 @@
 /** What a zygote prepares once and every launch uses. */
+import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { currentArchitecture } from "../abi/arch.ts";
@@ -25,6 +26,7 @@ export interface House {
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
   filters: { fork: Buffer; exec: Buffer };
+  filterSha256: { fork: string; exec: string };
 }
 
 /**
@@ -46,6 +48,10 @@ export async function prepareHouse({ uidBase, uidCount, directory, socketPath }:
   buildTemplate(template);
 
   const architecture = currentArchitecture();
+  const filters = {
+    fork: encode(assemble(FORK_POLICY, architecture)),
+    exec: encode(assemble(EXEC_POLICY, architecture)),
+  };
   return {
     cgroups,
     group,
@@ -54,9 +60,11 @@ export async function prepareHouse({ uidBase, uidCount, directory, socketPath }:
     template,
     programRoot,
     landlockAbi: landlockAbi(),
-    filters: {
-      fork: encode(assemble(FORK_POLICY, architecture)),
-      exec: encode(assemble(EXEC_POLICY, architecture)),
-    },
+    filters,
+    filterSha256: { fork: sha256(filters.fork), exec: sha256(filters.exec) },
   };
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

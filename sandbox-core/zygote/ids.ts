@@ -9,9 +9,12 @@ import { sys, unixAddress } from "../syscall/libc.ts";
 const BLOCK = 1024;
 
 export class IdBlock {
+  /** The abstract socket by which the block is claimed. */
+  readonly socketName: string;
   readonly #free: number[];
 
-  constructor(first: number, count: number) {
+  constructor(first: number, count: number, socketName: string) {
+    this.socketName = socketName;
     this.#free = Array.from({ length: count }, (_, index) => first + index);
   }
 
@@ -33,8 +36,10 @@ export class IdBlock {
  * @throws Error when every block is claimed
  */
 export function claimIds(uidBase: number, uidCount: number): IdBlock {
-  for (let first = uidBase; first + BLOCK <= uidBase + uidCount; first += BLOCK)
-    if (claim(`\0sandpiper-ids-${first}`)) return new IdBlock(first, BLOCK);
+  for (let first = uidBase; first + BLOCK <= uidBase + uidCount; first += BLOCK) {
+    const name = `\0sandpiper-ids-${first}`;
+    if (claim(name)) return new IdBlock(first, BLOCK, name);
+  }
   throw new Error(`no free block of ${BLOCK} uids from ${uidBase} to ${uidBase + uidCount}: give a larger range`);
 }
 

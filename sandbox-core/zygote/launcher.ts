@@ -49,6 +49,8 @@ export interface ZygoteLauncherOptions {
   runtime?: Program;
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
+  /** Looks at each zygote before it serves. @throws when it must not */
+  approve?: (zygote: Generation) => Promise<void>;
   /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
   onTrouble?: (message: string, cause: unknown) => void;
 }
@@ -111,11 +113,6 @@ export class ZygoteLauncher implements Launcher {
     return started;
   }
 
-  /** Whether JavaScript lives on in a fork of this zygote. */
-  async selftest(): Promise<boolean> {
-    return (await this.#living()).selftest();
-  }
-
   async close(): Promise<void> {
     this.#closing.abort();
     clearTimeout(this.#age);
@@ -140,15 +137,23 @@ export class ZygoteLauncher implements Launcher {
     }
   }
 
-  #start(): Promise<Generation> {
-    const { nodeFlags, uidBase, uidCount } = this.#options;
+  /** A zygote that may serve. */
+  async #start(): Promise<Generation> {
+    const { nodeFlags, uidBase, uidCount, approve } = this.#options;
     const directory = this.#directory;
-    return Generation.start({
+    const generation = await Generation.start({
       nodeFlags,
       zygote: { uidBase, uidCount, directory, socketPath: join(directory, "worker.sock") },
       receiver: this.#receiver,
       cgroups: this.#cgroups,
     });
+    try {
+      await approve?.(generation);
+    } catch (error) {
+      await generation.stop();
+      throw error;
+    }
+    return generation;
   }
 
   async #begin(): Promise<Generation> {

@@ -14,6 +14,7 @@
  */
 import { randomFillSync } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
+import { probe } from "../attest/probe.ts";
 import { startRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
@@ -53,10 +54,11 @@ async function warmWire(): Promise<void> {
 /** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
 function goOn(born: Born): void {
   try {
-    if (born.program) start(born.program);
+    if (born.is === "program") start(born.program);
+    else if (born.is === "probe") look(born.zygotesSocket);
     else live();
   } catch (error) {
-    if (born.program) born.fail(error as Error);
+    if (born.is === "program") born.fail(error as Error);
     console.error(error);
     exitNow(FAILED_START);
   }
@@ -70,6 +72,12 @@ function live(): void {
   // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
   Object.assign(process, { reallyExit: exitNow });
   startRuntime(3);
+}
+
+/** As a runtime would be, up to its first tenant's byte. */
+function look(zygotesSocket: string): never {
+  renewEventLoop();
+  return probe(zygotesSocket);
 }
 
 function start({ argv, env, workingDirectory }: Program): never {

@@ -4,7 +4,14 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { SandboxError } from "../error.ts";
-import { CONTROL_FD, LineReader, type Request, type Response, type ZygoteOptions } from "./control.ts";
+import {
+  CONTROL_FD,
+  LineReader,
+  type Request,
+  type Response,
+  type ZygoteFacts,
+  type ZygoteOptions,
+} from "./control.ts";
 
 const START_TIMEOUT_MS = 30_000;
 const LAST_WORDS_BYTES = 4_096;
@@ -20,8 +27,9 @@ export class ZygoteProcess {
   readonly #control: Socket;
   #dead = false;
   #lastWords = "";
-  /** The cgroup of its sandboxes, known once it is ready. */
+  /** The cgroup of its sandboxes, and what it knows about their walls, once it is ready. */
   group = "";
+  facts: ZygoteFacts = { filterSha256: { fork: "", exec: "" }, landlockAbi: 0 };
 
   private constructor(child: ChildProcess) {
     this.#child = child;
@@ -76,6 +84,7 @@ export class ZygoteProcess {
         if (response.is !== "ready") onResponse(response);
         else {
           this.group = response.group;
+          this.facts = response.facts;
           resolve();
         }
       }

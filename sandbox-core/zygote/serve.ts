@@ -35,7 +35,11 @@ interface Child {
 }
 
 /** What a fork goes on as: the runtime that it holds already, or a program, which may still fail to start. */
-export type Born = { program: Program; fail: (error: Error) => never } | { program?: undefined };
+export type Born =
+  | { is: "runtime" }
+  | { is: "program"; program: Program; fail: (error: Error) => never }
+  /** An attestation's look from inside. The socket is one of the zygote's, which it must not reach. */
+  | { is: "probe"; zygotesSocket: string };
 
 type Launch = Extract<Request, { op: "launch" }>;
 
@@ -71,7 +75,8 @@ class Server {
   }
 
   run(): Born {
-    this.#say({ is: "ready", group: this.#house.group });
+    const { group, filterSha256, landlockAbi } = this.#house;
+    this.#say({ is: "ready", group, facts: { filterSha256, landlockAbi } });
     for (;;) {
       for (const fd of this.#poller.wait(this.#remains.waitMs)) {
         const born = this.#attend(fd);
@@ -144,7 +149,9 @@ class Server {
         zygotePidfd: this.#ownPidfd,
         ...(program ? { program } : {}),
       });
-      return program ? { program, fail: (error) => this.#fail(request.id, error) } : {};
+      if (request.probe) return { is: "probe", zygotesSocket: house.ids.socketName };
+      if (program) return { is: "program", program, fail: (error) => this.#fail(request.id, error) };
+      return { is: "runtime" };
     } catch (error) {
       return this.#fail(request.id, error as Error);
     }

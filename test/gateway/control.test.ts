@@ -357,12 +357,12 @@ it("tells whether calls can be answered", async () => {
   assert.deepEqual(await (await fetch(`${test.url}/healthz`)).json(), { alive: true });
   const without = await fetch(`${test.url}/readyz`);
   assert.equal(without.status, 503);
-  assert.deepEqual(await without.json(), { ready: false, workers: 0, reason: "No worker is alive." });
-  const posture = { launcher: "fork", degraded: [] };
+  assert.deepEqual(await without.json(), { ready: false, workers: 0, degraded: [], reason: "No worker is alive." });
+  const posture = { launcher: "fork", degraded: ["swap-limit"] };
   await beat(test.connection, { id: "w", host: "h", pid: 1, startedAtMs: 1, posture, running: 0, room: 1 });
   const ready = await fetch(`${test.url}/readyz`);
   assert.equal(ready.status, 200);
-  assert.deepEqual(await ready.json(), { ready: true, workers: 1 });
+  assert.deepEqual(await ready.json(), { ready: true, workers: 1, degraded: ["swap-limit"] });
 });
 
 it("tells addresses that do not exist from methods that they do not know", async () => {

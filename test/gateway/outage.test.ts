@@ -57,6 +57,7 @@ describe("when Redis is killed", { timeout: 10_000 }, () => {
     assert.deepEqual(await (await fetch(`${test.url}/readyz`)).json(), {
       ready: false,
       workers: 0,
+      degraded: [],
       reason: "Redis is not reachable.",
     });
 

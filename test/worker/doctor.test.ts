@@ -35,7 +35,7 @@ describe("the worker's doctor", () => {
     for (const name of ["root", "node", "namespace user", "cgroups", "seccomp", "landlock", "fork", "sandbox"]) {
       assert.ok(names.includes(name), name);
     }
-    assert.match(checks.at(-1)?.detail ?? "", /own user namespace.*own cgroup namespace.*no capability/);
+    assert.match(checks.at(-1)?.detail ?? "", /walls stand: user-namespace, .*capabilities, .*seccomp, .*memory-limit/);
   });
 
   it("says without root what to do, and fails", async () => {

@@ -6,7 +6,7 @@ import { escapeLine } from "../escape.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { Gateway } from "../gateway.ts";
 import { type Io, isUtf8, printJson, styled } from "../io.ts";
-import { type Check, failedCheck, gatewayCheck, installationChecks, isolationChecks } from "../machine.ts";
+import { attestation, type Check, failedCheck, gatewayCheck, installationChecks, isolationChecks } from "../machine.ts";
 import type { AddCommand, SetExitCode } from "../program.ts";
 
 const GATEWAY_WAIT_MS = 5_000;
@@ -15,7 +15,32 @@ export function addDoctor(add: AddCommand, io: Io, setExitCode: SetExitCode): vo
   add("doctor", "show what this machine offers for isolation, and what is missing", [
     "sudo sandpiper doctor",
     "sandpiper doctor --json | jq '.sections[].checks[] | select(.ok | not)'",
-  ]).action((_options, command: Command) => doctor(io, command, setExitCode));
+    "sudo sandpiper doctor --attest --json | jq .posture",
+  ])
+    .option("--attest", "make a sandbox, check every wall of it from outside and inside, and show what it is")
+    .action((options: { attest?: boolean }, command: Command) =>
+      options.attest ? attest(io, command, setExitCode) : doctor(io, command, setExitCode),
+    );
+}
+
+/** Shows each wall of a sandbox that is made for it, and then the sandbox's posture. */
+async function attest(io: Io, command: Command, setExitCode: SetExitCode): Promise<void> {
+  const found = await attestation(io);
+  if (!found.ok) setExitCode(EXIT_CODES.internal.code);
+  if (optionsOf(command).json) return printJson(io, found);
+  const walls = found.walls.map(
+    ({ name, flaw, allowed, without, fix }): Check => ({
+      name,
+      ok: flaw === null || allowed,
+      detail: flaw === null ? "stands" : allowed ? `degraded, as is allowed: ${flaw}` : `${flaw}: ${without}`,
+      fix,
+    }),
+  );
+  const posture = Object.entries(found.posture).map(
+    ([name, value]): Check => ({ name, ok: true, detail: JSON.stringify(value) }),
+  );
+  io.stdout.write(describe(io, { title: "walls", checks: walls }));
+  io.stdout.write(describe(io, { title: "posture", checks: posture }));
 }
 
 interface Section {

@@ -13,18 +13,33 @@ test("defaults", () => {
     host: "127.0.0.1",
     port: 8787,
     dataDir: "/default",
+    allowDegraded: null,
   });
 });
 
 test("every option", () => {
-  assert.deepEqual(parse("--once", "--workers", "2", "--port=0", "--host", "::1", "--data", "x/y"), {
-    help: false,
-    once: true,
-    workers: 2,
-    host: "::1",
-    port: 0,
-    dataDir: "/here/x/y",
-  });
+  assert.deepEqual(
+    parse(
+      "--once",
+      "--workers",
+      "2",
+      "--port=0",
+      "--host",
+      "::1",
+      "--data",
+      "x/y",
+      "--allow-degraded=landlock,swap-limit",
+    ),
+    {
+      help: false,
+      once: true,
+      workers: 2,
+      host: "::1",
+      port: 0,
+      dataDir: "/here/x/y",
+      allowDegraded: "landlock,swap-limit",
+    },
+  );
 });
 
 test("what is wrong is named, with the way to help", () => {

@@ -1,0 +1,120 @@
+/** The attestation: makes a sandbox, looks at every wall from outside and from inside, and says which are missing. */
+import type { Socket } from "node:net";
+import { SandboxError } from "../error.ts";
+import type { SandboxLimits } from "../index.ts";
+import type { ZygoteFacts } from "../zygote/control.ts";
+import { type Posture, readPosture } from "./posture.ts";
+import { DEGRADABLE, WALLS, type Wall } from "./walls.ts";
+
+const MIB = 1024 * 1024;
+/** Of the sandbox that is looked at; no tenant's code is ever in it. */
+export const ATTESTED_LIMITS: SandboxLimits = {
+  memoryBytes: 128 * MIB,
+  cpus: 1,
+  pids: 64,
+  tmpBytes: 8 * MIB,
+  tmpInodes: 100,
+};
+const TIMEOUT_MS = 10_000;
+const MOST_REPORT_BYTES = 64 * 1024;
+
+export interface MissingWall {
+  name: string;
+  /** How it shows. */
+  flaw: string;
+}
+
+export interface Attestation {
+  posture: Posture;
+  missing: MissingWall[];
+}
+
+/** A sandbox that runs probe.ts instead of anything else. */
+interface Probed {
+  pid: number;
+  hostUid: number;
+  wire: Socket;
+  kill(reason: string): void;
+  exited: Promise<unknown>;
+}
+
+export interface Attestable {
+  kind: "fork" | "exec";
+  facts: ZygoteFacts;
+  probe(limits: SandboxLimits): Promise<Probed>;
+}
+
+/**
+ * Looks at a new sandbox of this zygote and ends it.
+ * @throws SandboxError when none can be made, or it tells nothing within ten seconds
+ */
+export async function attest({ kind, facts, probe }: Attestable): Promise<Attestation> {
+  const sandbox = await probe(ATTESTED_LIMITS);
+  const { pid, hostUid } = sandbox;
+  const timer = setTimeout(() => sandbox.kill("it told nothing"), TIMEOUT_MS);
+  try {
+    const attempts = await readReport(sandbox.wire);
+    const posture = readPosture({ pid, hostUid, facts, launcher: kind, limits: ATTESTED_LIMITS, attempts });
+    return { posture, missing: judge(posture) };
+  } finally {
+    clearTimeout(timer);
+    sandbox.kill("attested");
+    await sandbox.exited;
+  }
+}
+
+/** Every wall that does not stand in this posture. */
+export function judge(posture: Posture): MissingWall[] {
+  return WALLS.flatMap((wall) => {
+    const flaw = wall.flaw(posture);
+    return flaw === null ? [] : [{ name: wall.name, flaw }];
+  });
+}
+
+/** Names among these that are no walls, or walls that no worker may do without: each with the reason. */
+export function badAllowances(names: readonly string[]): string[] {
+  return names.flatMap((name) => {
+    const wall = WALLS.find((candidate) => candidate.name === name);
+    if (!wall)
+      return [`there is no wall named ${JSON.stringify(name)}; those that may be missing: ${DEGRADABLE.join(", ")}`];
+    return wall.degradable ? [] : [`the wall ${name} may never be missing: ${wall.without}`];
+  });
+}
+
+/** Sandboxes of this machine lack walls that nobody allowed them to lack. */
+export class MissingWallsError extends SandboxError {
+  readonly walls: readonly string[];
+
+  constructor(missing: readonly MissingWall[]) {
+    super(
+      `sandboxes here would be without ${missing.length === 1 ? "a wall" : "walls"}:\n${missing.map(explain).join("\n")}`,
+    );
+    this.name = "MissingWallsError";
+    this.walls = missing.map(({ name }) => name);
+  }
+}
+
+/** @throws MissingWallsError for walls that are missing and are not in `allowed`, or may never be missing */
+export function assertWalls({ missing }: Attestation, allowed: readonly string[]): void {
+  const refused = missing.filter(({ name }) => !(allowed.includes(name) && DEGRADABLE.includes(name)));
+  if (refused.length > 0) throw new MissingWallsError(refused);
+}
+
+function explain({ name, flaw }: MissingWall): string {
+  const { without, fix, degradable } = WALLS.find((wall) => wall.name === name) as Wall;
+  const way = degradable
+    ? `Or accept it with --allow-degraded=${name} (SANDPIPER_ALLOW_DEGRADED): ${degradable}.`
+    : "It cannot be done without.";
+  return `  ${name}: ${flaw}. Without it, ${without}. ${fix} ${way}`;
+}
+
+/** The one line that the probe writes. @throws SandboxError when it is none, or none comes */
+async function readReport(wire: Socket): Promise<Record<string, string>> {
+  let text = "";
+  for await (const chunk of wire as AsyncIterable<Buffer>) {
+    text += chunk.toString("utf8");
+    if (text.includes("\n")) return JSON.parse(text.slice(0, text.indexOf("\n"))) as Record<string, string>;
+    if (text.length > MOST_REPORT_BYTES) break;
+  }
+  throw new SandboxError("a sandbox that was to be attested told nothing about its inside");
+}
