@@ -21,10 +21,17 @@ export class Up {
   #output = "";
   #over = false;
 
-  constructor(dataDir: string, args: readonly string[], env: Record<string, string> = {}) {
+  /** @param lacks system calls that its kernel shall not have. */
+  constructor(
+    dataDir: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    { lacks = [] }: { lacks?: readonly string[] } = {},
+  ) {
     this.dataDir = dataDir;
-    const argv = [join(ROOT, "infra/start.mjs"), join(ROOT, "infra/up.ts"), "--data", dataDir, ...args];
-    this.#child = spawn(process.execPath, argv, {
+    const start = [join(ROOT, "infra/start.mjs"), join(ROOT, "infra/up.ts"), "--data", dataDir, ...args];
+    const lesser = [join(import.meta.dirname, "lesser-kernel.ts"), lacks.join(","), process.execPath, ...start];
+    this.#child = spawn(process.execPath, lacks.length > 0 ? lesser : start, {
       cwd: ROOT,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
