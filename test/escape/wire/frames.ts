@@ -11,7 +11,6 @@ export interface Prefix {
   bytes: Buffer;
 }
 
-const NOT_THE_CALL = fc.constantFrom(2, 3, 77, 0x7fffffff, 0xffffffff);
 const FAILURE = { name: "Error", message: "forged", stack: "" };
 const text = fc.string({ unit: "binary", maxLength: 40 });
 const bytes = fc.uint8Array({ maxLength: 2_000 });
@@ -69,26 +68,24 @@ const truncated = fc
   .tuple(fc.constantFrom(0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89), fc.uint8Array({ maxLength: 3 }))
   .map(([type, payload]) => rawFrame(type, payload));
 
-const ofAnotherCall = NOT_THE_CALL.chain((call) =>
-  fc.constantFrom(
-    head({ call }),
-    frames.encodeChunk(call, Buffer.from("x")),
-    frames.encodeEnd(call, null),
-    frames.encodeFailed(call, FAILURE),
-    frames.encodeIdle(call),
-    frames.encodeLog({ call, level: "info", source: "console", timeMs: 1, text: "x" }),
-  ),
-);
+const ANOTHER_CALL = [2, 0xffffffff].flatMap((call) => [
+  head({ call }),
+  frames.encodeChunk(call, Buffer.from("x")),
+  frames.encodeEnd(call, null),
+  frames.encodeFailed(call, FAILURE),
+  frames.encodeIdle(call),
+  frames.encodeLog({ call, level: "info", source: "console", timeMs: 1, text: "x" }),
+]);
 
-const reflected = fc.constantFrom(
+const REFLECTED = [
   frames.encodeBody(CALL, Buffer.from("x")),
   frames.encodeBodyEnd(CALL),
   frames.encodeCancel(CALL),
   rawFrame(0x04, Buffer.alloc(200)),
   rawFrame(0x01, Buffer.from("{}")),
-);
+];
 
-const ofTheStart = fc.constantFrom(frames.encodeReady(), frames.encodeLoaded(1), frames.encodeLoadFailed(FAILURE));
+const OF_THE_START = [frames.encodeReady(), frames.encodeLoaded(1), frames.encodeLoadFailed(FAILURE)];
 
 /** What comes twice or too early, by the stage that the call is at. */
 const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {
@@ -107,12 +104,23 @@ const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {
   ],
 };
 
+/** Well-formed frames that the worker must not take at that stage. */
+export function wellFormedLies(stage: Prefix["stage"]): Buffer[] {
+  return [...OUT_OF_TURN[stage], ...ANOTHER_CALL, ...REFLECTED, ...OF_THE_START];
+}
+
 /** A lie that the worker must not take at that stage, whatever comes after it. */
 export function lie(stage: Prefix["stage"]): fc.Arbitrary<Buffer> {
-  const outOfTurn = fc.constantFrom(...OUT_OF_TURN[stage]);
-  const one = fc.oneof(badLength, unknownType, truncated, ofAnotherCall, reflected, ofTheStart, outOfTurn);
-  return fc.tuple(one, bytes).map(([frame, rest]) => Buffer.concat([frame, rest]));
+  const one = fc.oneof(badLength, unknownType, truncated, fc.constantFrom(...wellFormedLies(stage)));
+  return fc.tuple(one, fc.oneof(fc.constant(new Uint8Array(0)), bytes)).map((parts) => Buffer.concat(parts));
 }
+
+/** A stage of a call without anything around it. */
+export const BARE: readonly Prefix[] = [
+  { stage: "waiting", bytes: Buffer.alloc(0) },
+  { stage: "streaming", bytes: head({ streaming: true, last: false }) },
+  { stage: "replied", bytes: head({}) },
+];
 
 /** A stream changed here and there: bits turned, pieces left out, doubled or moved. */
 export function mutated(seeds: readonly Buffer[]): fc.Arbitrary<Buffer> {
