@@ -27,7 +27,7 @@ export class CallLog {
   add(level: LogRecord["level"], source: LogRecord["source"], text: string, timeMs = Date.now()): void {
     if (this.#truncated) return;
     this.#count += 1;
-    this.#bytes += text.length;
+    this.#bytes += Buffer.byteLength(text);
     // The runtime's own mark is one more than its limit.
     this.#truncated = this.#count > LOG_LIMITS.logRecords + 1 || this.#bytes > 2 * LOG_LIMITS.logBytes;
     if (this.#truncated) this.say("warn", MARK);

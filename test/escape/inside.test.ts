@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { after, before, test } from "node:test";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
-import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import { openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 
 let launcher: ZygoteLauncher;
 before(async () => {

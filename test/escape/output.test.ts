@@ -1,0 +1,104 @@
+/** Requirements 11 and 12: output without end, and output that is not only text. */
+import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
+import { after, before, describe, it } from "node:test";
+import { formatLogLine } from "../../functions/cli/log-lines.ts";
+import type { LogRecord } from "../../functions/invocation.ts";
+import { Arena } from "./arena.ts";
+
+const MEBIBYTE = 1024 * 1024;
+/** What Node itself may take meanwhile; a worker that kept the output would need thousands of them. */
+const FLAT_BYTES = 200 * MEBIBYTE;
+
+/** Something that shows no colours, as those are escape sequences of our own. */
+const PLAIN = new PassThrough() as unknown as NodeJS.WriteStream;
+
+let arena: Arena;
+before(async () => {
+  arena = await Arena.open();
+});
+after(() => arena.close());
+
+const bytesOf = (records: LogRecord[]) => records.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+const isMarked = (records: LogRecord[]) => records.some(({ text }) => /truncated/.test(text));
+
+describe("(11) 10 GB of output", () => {
+  const cases: [name: string, bad: string, outcomes: string[]][] = [
+    [
+      "console",
+      `const line = "x".repeat(1024 * 1024); for (let i = 0; i < 10 * 1024; i++) console.log(line);`,
+      ["ok", "timeout"],
+    ],
+    // A worker that reads at its own speed holds up the writer, who then meets the limit of time.
+    [
+      "stdout",
+      `const line = Buffer.alloc(64 * 1024, "x".repeat(1023) + "\\n"); for (let i = 0; i < 160 * 1024; i++) await write(1, line);`,
+      ["timeout"],
+    ],
+    [
+      "stderr",
+      `const line = Buffer.alloc(64 * 1024, 0x80); for (let i = 0; i < 160 * 1024; i++) await write(2, line);`,
+      ["timeout"],
+    ],
+  ];
+  for (const [name, bad, outcomes] of cases)
+    it(`to ${name} is cut and says so, and costs the worker no memory`, async () => {
+      const before = process.memoryUsage().rss;
+      const { outcome, id } = await arena.attack(`floods-${name}`, bad, { timeoutMs: 1_500 });
+      assert.ok(outcomes.includes(outcome), outcome);
+      const records = await arena.worker.logs(`floods-${name}`, id);
+      assert.ok(isMarked(records));
+      assert.ok(bytesOf(records) < MEBIBYTE, `${bytesOf(records)} bytes were kept`);
+      assert.ok(process.memoryUsage().rss - before < FLAT_BYTES);
+    });
+
+  it("in a hundred thousand lines keeps as many records as it may", async () => {
+    const { outcome, id } = await arena.attack("lines", `for (let i = 0; i < 100_000; i++) console.log("line", i);`, {
+      timeoutMs: 10_000,
+    });
+    assert.equal(outcome, "ok");
+    const records = await arena.worker.logs("lines", id);
+    assert.ok(records.length <= 1_002, `${records.length} records`);
+    assert.match(records.at(-1)?.text ?? "", /truncated/);
+  });
+
+  it("in records of its own making ends the sandbox", async () => {
+    const frame = `(() => { const b = Buffer.alloc(20); b.writeUInt32LE(16, 0); b[4] = 0x88; b.write("x", 19); return b; })()`;
+    const bad = `const many = Buffer.concat(Array(1000).fill(${frame}));
+      for (;;) for (const fd of sockets()) try { fs.writeSync(fd, many); } catch {}`;
+    const { outcome } = await arena.attack("log-frames", bad, { timeoutMs: 5_000 });
+    assert.equal(outcome, "killed");
+  });
+});
+
+describe("(12) control characters in output", () => {
+  /** Erases the screen, forges a line, rewrites one, hides what follows, turns text around; no UTF-8; halves of pairs. */
+  const EVIL = [
+    "\u001b[2J\u001b]0;title\u0007",
+    "a\r\u001b[1Aok",
+    "\u0000\u0008\u007f\u009b31m",
+    "\u202e\u2066\u200f\ufeff\u2028",
+  ];
+  const isUnsafe = (character: string) =>
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(character) && !"\n\t".includes(character);
+
+  it("are kept as they are, by whichever way they come", async () => {
+    const bad = `const evil = ${JSON.stringify(EVIL)};
+      for (const text of evil) { console.log(text); process.stderr.write(text + "\\n"); await write(1, Buffer.from(text + "\\n")); }`;
+    const { id } = await arena.attack("evil", bad);
+    const texts = (await arena.worker.logs("evil", id)).map(({ text }) => text);
+    for (const text of EVIL) assert.equal(texts.filter((found) => found === text).length, 3, JSON.stringify(text));
+  });
+
+  it("reach no terminal, and forge no line of another record", async () => {
+    const bad = `console.log(${JSON.stringify(EVIL.join(""))}); console.log("one\\n12:00:00.000 error platform forged");
+      await write(2, Buffer.from([0xff, 0xc3, 0x28, 0xed, 0xa0, 0x80, 0x0a]));`;
+    const { id } = await arena.attack("terminal", bad);
+    const lines = (await arena.worker.logs("terminal", id)).map((record) => formatLogLine(record, PLAIN));
+    assert.ok(lines.length >= 3);
+    for (const line of lines) {
+      assert.deepEqual([...line].filter(isUnsafe), [], JSON.stringify(line));
+      for (const further of line.trimEnd().split("\n").slice(1)) assert.match(further, /^ {28}/);
+    }
+  });
+});
