@@ -66,7 +66,15 @@ export const S_IFCHR = 0x2000;
 
 /** include/linux/socket.h */
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
-export const SOCK = { STREAM: 1, DGRAM: 2, TYPE_MASK: 0xf, CLOEXEC: 0x80000, NONBLOCK: 0x800 } as const;
+export const SOCK = {
+  STREAM: 1,
+  DGRAM: 2,
+  TYPE_MASK: 0xf,
+  CLOEXEC: 0x80000,
+  NONBLOCK: 0x800,
+  /** include/uapi/linux/in.h: the usual one of a socket's type, TCP, UDP. */
+  PROTOCOLS: [0, 6, 17],
+} as const;
 
 /** include/uapi/linux/sockios.h, include/uapi/linux/if.h */
 export const SIOCSIFFLAGS = 0x8914;

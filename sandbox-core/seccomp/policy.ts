@@ -251,11 +251,12 @@ const BASE: readonly Rule[] = [
     "shutdown",
   ]),
   allow(
-    "unix and internet sockets of the common types; no netlink, no raw packets, no exotic families",
+    "unix and internet sockets of the common types; no raw packets, and nothing that the kernel would load a module for",
     ["socket"],
     [
       { argument: 0, oneOf: [AF.UNIX, AF.INET, AF.INET6], wide: false },
       { argument: 1, mask: SOCK.TYPE_MASK, oneOf: [SOCK.STREAM, SOCK.DGRAM], wide: false },
+      { argument: 2, oneOf: SOCK.PROTOCOLS, wide: false },
     ],
   ),
   allow(

@@ -59,10 +59,13 @@ const LAST_FD = 0xffff_ffff;
 
 const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
 const CLOSE_RANGE = currentArchitecture().syscalls.close_range as number;
+const SETSID = currentArchitecture().syscalls.setsid as number;
 
 /** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
 export function enter(entry: Entry): void {
   adviseParentDeath(entry.zygotePidfd);
+  // Among processes of one session SIGCONT goes to any, whoever's they are (kill(2)).
+  sys.syscall("setsid", SETSID);
   for (const file of entry.cgroupFiles) writeTo(file, "0");
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
   sys.unshare(NAMESPACES);

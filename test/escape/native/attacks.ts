@@ -89,6 +89,11 @@ export const WITH_ARGUMENTS: readonly (readonly [SyscallName, Arguments, string]
     (family) => ["socket", [family, STREAM, 0], "EPERM"] as const,
   ),
   ...[SEQPACKET, DCCP, RAW, 4, 10].map((type) => ["socket", [INET, type, 0], "EPERM"] as const),
+  // ICMP, SCTP, L2TP, UDP-Lite, MPTCP, SMC: protocols whose modules anybody's socket(2) would load.
+  ...[1, 132, 115, 136, 262, 256].flatMap((protocol) => [
+    ["socket", [INET, STREAM, protocol], "EPERM"] as const,
+    ["socket", [INET6, DGRAM, protocol], "EPERM"] as const,
+  ]),
   ["socket", [NETLINK, RAW, 0], "EPERM"],
   ["socket", [ALG, SEQPACKET, 0], "EPERM"],
   ["socket", [UNIX, STREAM, 0], "ok"],
