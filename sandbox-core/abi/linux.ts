@@ -1,9 +1,19 @@
 /** The kernel's numbers by name, the same on x86-64 and arm64. Each group names the header that it comes from. */
 
-/** include/uapi/linux/sched.h: namespaces to leave, and flags of clone(2). */
+/** include/uapi/linux/sched.h: namespaces to leave, and flags of clone(2), whose lowest byte is a signal. */
 export const CLONE = {
   VM: 0x100,
+  FS: 0x200,
+  FILES: 0x400,
+  SIGHAND: 0x800,
+  VFORK: 0x4000,
   THREAD: 0x10000,
+  SYSVSEM: 0x40000,
+  SETTLS: 0x80000,
+  PARENT_SETTID: 0x100000,
+  CHILD_CLEARTID: 0x200000,
+  DETACHED: 0x400000,
+  CHILD_SETTID: 0x1000000,
   NEWTIME: 0x80,
   NEWNS: 0x20000,
   NEWCGROUP: 0x2000000,
@@ -43,7 +53,11 @@ export const PR = {
   CAP_AMBIENT: 47,
   CAP_AMBIENT_CLEAR_ALL: 4,
   SET_VMA: 0x53564d41,
+  SET_VMA_ANON_NAME: 0,
 } as const;
+
+/** arch/x86/include/uapi/asm/prctl.h: what arch_prctl(2) may set and tell; other architectures have no such call. */
+export const ARCH_FS = { SET: 0x1002, GET: 0x1003 } as const;
 
 /** include/uapi/linux/capability.h */
 export const CAPABILITY_VERSION_3 = 0x20080522;
@@ -60,21 +74,30 @@ export const O = {
 } as const;
 export const F_SETFD = 2;
 export const F_DUPFD_CLOEXEC = 1030;
+/** Commands of fcntl(2) about descriptors, status flags and record locks. */
+export const FCNTL = {
+  DUPFD: 0,
+  GETFD: 1,
+  SETFD: F_SETFD,
+  GETFL: 3,
+  SETFL: 4,
+  GETLK: 5,
+  SETLK: 6,
+  SETLKW: 7,
+  OFD_GETLK: 36,
+  OFD_SETLK: 37,
+  OFD_SETLKW: 38,
+  DUPFD_CLOEXEC: F_DUPFD_CLOEXEC,
+} as const;
 
 /** include/uapi/linux/stat.h */
 export const S_IFCHR = 0x2000;
 
 /** include/linux/socket.h */
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
-export const SOCK = {
-  STREAM: 1,
-  DGRAM: 2,
-  TYPE_MASK: 0xf,
-  CLOEXEC: 0x80000,
-  NONBLOCK: 0x800,
-  /** include/uapi/linux/in.h: the usual one of a socket's type, TCP, UDP. */
-  PROTOCOLS: [0, 6, 17],
-} as const;
+export const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
+/** include/uapi/linux/in.h; 0 is the one that a type of socket has by default. */
+export const IPPROTO = { DEFAULT: 0, TCP: 6, UDP: 17 } as const;
 
 /** include/uapi/linux/sockios.h, include/uapi/linux/if.h */
 export const SIOCSIFFLAGS = 0x8914;
@@ -123,6 +146,7 @@ export const POLLIN = 1;
 
 /** include/uapi/asm-generic/signal.h */
 export const SIGKILL = 9;
+export const SIGCHLD = 17;
 
 /** include/uapi/linux/landlock.h: rights over files and directories, and what else a ruleset may close. */
 export const LANDLOCK = {

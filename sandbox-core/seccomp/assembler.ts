@@ -4,7 +4,7 @@
  */
 import type { Architecture } from "../abi/arch.ts";
 import { BPF, SECCOMP_RET } from "../abi/linux.ts";
-import type { Condition, Policy, Rule } from "./policy.ts";
+import type { Condition, Policy, Rule } from "./rule.ts";
 
 /** struct sock_filter: 8 bytes, see include/uapi/linux/filter.h. */
 export interface Instruction {
@@ -118,20 +118,21 @@ function compileCondition(condition: Condition): Instruction[] {
   const values = "oneOf" in condition ? condition.oneOf : [condition.equals];
   const masked = "mask" in condition && condition.mask !== undefined;
   const code: Instruction[] = [];
-  // The kernel reads a 32-bit argument's low half alone, so `wide: false` leaves the high half out.
-  const highTest = condition.wide === false ? [] : [load(low + 4), jumpIfEqual(0, 0, 0)];
-  code.push(...highTest, load(low));
+  code.push(load(low + 4), jumpIfEqual(0, 0, 0), load(low));
   if (masked) code.push({ code: BPF.ALU_AND_K, jt: 0, jf: 0, k: condition.mask as number });
   for (const value of values) code.push(jumpIfEqual(value, 0, 0));
-  return resolve(code, highTest.length > 0);
+  return resolve(code);
 }
 
+/** Where the jump of the upper half stands in the code of a condition. */
+const HIGH_TEST = 1;
+
 /** Fills in the offsets: a value that matches jumps over the failure jump, the high half that does not fails. */
-function resolve(code: Instruction[], testsHigh: boolean): Instruction[] {
+function resolve(code: Instruction[]): Instruction[] {
   const end = code.length;
   return code.map((instruction, index) => {
     if (instruction.code !== BPF.JMP_JEQ_K) return instruction;
-    if (testsHigh && index === 1) return { ...instruction, jt: 0, jf: end - index - 1 };
+    if (index === HIGH_TEST) return { ...instruction, jt: 0, jf: end - index - 1 };
     return { ...instruction, jt: end - index, jf: 0 };
   });
 }

@@ -5,17 +5,23 @@ import { test } from "node:test";
 import { ARCHITECTURES, type SyscallName } from "../../../sandbox-core/abi/arch.ts";
 import { SECCOMP_RET } from "../../../sandbox-core/abi/linux.ts";
 import { assemble } from "../../../sandbox-core/seccomp/assembler.ts";
-import { EXEC_POLICY, FORK_POLICY, type Policy, ZYGOTE_POLICY } from "../../../sandbox-core/seccomp/policy.ts";
-import { interpret } from "../../helpers/bpf.ts";
+import { EXEC_POLICY, FORK_POLICY, ZYGOTE_POLICY } from "../../../sandbox-core/seccomp/policy.ts";
+import type { Policy } from "../../../sandbox-core/seccomp/rule.ts";
+import { describeAction, disassemble, interpret, type SystemCall } from "../../helpers/bpf.ts";
+import { casesOf, decide } from "../../helpers/policy.ts";
 
 const POLICIES = { FORK_POLICY, EXEC_POLICY, ZYGOTE_POLICY };
 const { EPERM, ENOSYS } = constants.errno;
+/** Above 600, which is far above what kernels have. */
 const HIGHEST_NUMBER = 1_024;
 const FOREIGN_ARCH = 0x40000003;
 const HIGH_BIT = 1n << 40n;
 
 const architectures = Object.values(ARCHITECTURES);
-const NAMES = { [SECCOMP_RET.ALLOW]: "allow", [SECCOMP_RET.KILL_PROCESS]: "kill" } as Record<number, string>;
+const X32 = 0x40000000;
+
+const showCall = ({ number, args = [] }: SystemCall) =>
+  `${number}(${args.map((value) => `0x${BigInt.asUintN(64, value).toString(16)}`).join(", ")})`;
 
 function verdictOf(policy: Policy, machine: string, call: SyscallName, args: (number | bigint)[] = []): string {
   const architecture = ARCHITECTURES[machine];
@@ -28,44 +34,62 @@ function verdictOf(policy: Policy, machine: string, call: SyscallName, args: (nu
     arch: architecture.auditArch,
     args: args.map(BigInt),
   });
-  return NAMES[verdict] ?? `errno ${verdict & 0xffff}`;
+  return describeAction(verdict);
 }
+
+/** Every number that there is or will be soon, those of x32, and the ends of what a number can be. */
+const NUMBERS = [
+  ...Array.from({ length: HIGHEST_NUMBER }, (_, number) => number),
+  ...Array.from({ length: HIGHEST_NUMBER }, (_, number) => X32 + number),
+  ...[X32 - 1, 0x7fffffff, -1, -2, -0x80000000, -0x40000000],
+];
 
 for (const [name, policy] of Object.entries(POLICIES))
   for (const architecture of architectures) {
     const program = assemble(policy, architecture);
-    const named = new Set(policy.rules.flatMap(({ calls }) => calls.map((call) => architecture.syscalls[call])));
+    const judge = (call: SystemCall, visited?: Set<number>) => {
+      const verdict = interpret(program, call, visited);
+      const meant = decide(policy, architecture, call);
+      if (verdict !== meant) assert.equal(describeAction(verdict), describeAction(meant), showCall(call));
+    };
+    const calls = [...new Set(policy.rules.flatMap((rule) => rule.calls))];
 
-    test(`${name} on ${architecture.name} gives what it does not name its default`, () => {
-      for (let number = 0; number < HIGHEST_NUMBER; number++)
-        if (!named.has(number))
-          assert.equal(interpret(program, { number, arch: architecture.auditArch }), policy.otherwise >>> 0);
+    test(`${name} on ${architecture.name} says of every number what its rules say`, () => {
+      for (const number of NUMBERS)
+        for (const args of [[], [~0n, ~0n, ~0n, ~0n, ~0n, ~0n]]) judge({ number, arch: architecture.auditArch, args });
+    });
+
+    test(`${name} on ${architecture.name} says of all telling arguments what its rules say, and uses every instruction`, () => {
+      const visited = new Set<number>();
+      for (const number of NUMBERS) judge({ number, arch: architecture.auditArch }, visited);
+      judge({ number: 0, arch: FOREIGN_ARCH }, visited);
+      for (const call of calls) for (const one of casesOf(policy, architecture, call)) judge(one, visited);
+      assert.deepEqual(
+        disassemble(program).filter((_, at) => !visited.has(at)),
+        [],
+      );
     });
 
     test(`${name} on ${architecture.name} kills a call of another architecture`, () => {
-      for (const number of [0, 1, 59, 425])
+      for (const number of NUMBERS)
         assert.equal(interpret(program, { number, arch: FOREIGN_ARCH }), SECCOMP_RET.KILL_PROCESS);
     });
 
     test(`${name} on ${architecture.name} fits what the kernel takes`, () => assert.ok(program.length <= 4_096));
   }
 
-test("x32 calls are killed on x86-64", () => {
-  const x64 = ARCHITECTURES.x64;
-  assert.ok(x64);
-  for (const number of [0x40000000, 0x4000003b, -1])
-    assert.equal(interpret(assemble(FORK_POLICY, x64), { number, arch: x64.auditArch }), SECCOMP_RET.KILL_PROCESS);
-});
-
-test("every rule decides something: none is shadowed by one before it", () => {
-  for (const policy of Object.values(POLICIES)) {
-    const unconditional = new Set<SyscallName>();
-    for (const { calls, when } of policy.rules)
-      for (const call of calls) {
-        assert.ok(!unconditional.has(call), `${call} is decided by an earlier rule already`);
-        if (!when) unconditional.add(call);
+test("x32 calls are killed on x86-64, and high numbers refused on arm64", () => {
+  for (const [machine, expected] of [
+    ["x64", "kill"],
+    ["arm64", `errno ${EPERM}`],
+  ] as const)
+    for (const policy of [FORK_POLICY, EXEC_POLICY])
+      for (const number of [X32, X32 + 59, X32 + 600, -1]) {
+        const architecture = ARCHITECTURES[machine];
+        assert.ok(architecture);
+        const verdict = interpret(assemble(policy, architecture), { number, arch: architecture.auditArch });
+        assert.equal(describeAction(verdict), expected);
       }
-  }
 });
 
 test("every call that a rule names exists on some architecture", () => {
@@ -79,7 +103,8 @@ test("every call that a rule names exists on some architecture", () => {
 
 const CLONE_THREAD = 0x3d0f00;
 /** Policy, call, arguments, answer: on x64. */
-const CASES: [Policy, SyscallName, (number | bigint)[], string][] = [
+type Case = [Policy, SyscallName, (number | bigint)[], string];
+const CASES: Case[] = [
   [FORK_POLICY, "read", [], "allow"],
   [FORK_POLICY, "execve", [], `errno ${EPERM}`],
   [FORK_POLICY, "execveat", [], `errno ${EPERM}`],
@@ -90,6 +115,12 @@ const CASES: [Policy, SyscallName, (number | bigint)[], string][] = [
   [FORK_POLICY, "clone3", [], `errno ${ENOSYS}`],
   [FORK_POLICY, "clone", [CLONE_THREAD], "allow"],
   [FORK_POLICY, "clone", [0x11], "allow"],
+  [FORK_POLICY, "clone", [0x1200011], "allow"],
+  [FORK_POLICY, "clone", [0x4111], "allow"],
+  // CLONE_PIDFD, CLONE_PTRACE, CLONE_UNTRACED, CLONE_PARENT, CLONE_IO, SIGKILL at its end.
+  ...[0x1011, 0x2011, 0x800011, 0x8011, 0x80000011, 9].map(
+    (flags): Case => [FORK_POLICY, "clone", [flags], `errno ${EPERM}`],
+  ),
   [FORK_POLICY, "clone", [0x10000011], `errno ${EPERM}`],
   [FORK_POLICY, "clone", [0x20000], `errno ${EPERM}`],
   [FORK_POLICY, "clone", [0x80], `errno ${EPERM}`],
@@ -103,21 +134,37 @@ const CASES: [Policy, SyscallName, (number | bigint)[], string][] = [
   [FORK_POLICY, "socket", [16, 3], `errno ${EPERM}`],
   [FORK_POLICY, "socket", [17, 2], `errno ${EPERM}`],
   [FORK_POLICY, "socket", [40, 1], `errno ${EPERM}`],
+  [FORK_POLICY, "socket", [2, 1, 6], "allow"],
+  [FORK_POLICY, "socket", [10, 2, 17], "allow"],
+  [FORK_POLICY, "socket", [1, 5], `errno ${EPERM}`],
+  // Ping, SMC, MPTCP, UDP-Lite, SCTP.
+  ...[1, 256, 262, 136, 132].map((protocol): Case => [FORK_POLICY, "socket", [2, 1, protocol], `errno ${EPERM}`]),
+  [FORK_POLICY, "socket", [1n | HIGH_BIT, 1], `errno ${EPERM}`],
+  [FORK_POLICY, "socket", [1, 1n | HIGH_BIT], `errno ${EPERM}`],
+  [FORK_POLICY, "socket", [1, 0x101], `errno ${EPERM}`],
+  [FORK_POLICY, "socketpair", [1, 0x80801], "allow"],
+  [FORK_POLICY, "socketpair", [30, 1], `errno ${EPERM}`],
   [FORK_POLICY, "mmap", [0, 4096, 3, 2], "allow"],
   [FORK_POLICY, "mmap", [0, 4096, 7, 0x22], "allow"],
   [FORK_POLICY, "mmap", [0, 4096, 5, 2], `errno ${EPERM}`],
+  [FORK_POLICY, "mmap", [0, 4096, 5, 0x22n | HIGH_BIT], `errno ${EPERM}`],
   [EXEC_POLICY, "mmap", [0, 4096, 5, 2], "allow"],
   [FORK_POLICY, "prlimit64", [0, 7, 0], "allow"],
   [FORK_POLICY, "prlimit64", [0, 7, 4096], `errno ${EPERM}`],
   [FORK_POLICY, "prlimit64", [0, 7, HIGH_BIT], `errno ${EPERM}`],
   [FORK_POLICY, "prlimit64", [1, 7, 0], `errno ${EPERM}`],
   [FORK_POLICY, "prctl", [15], "allow"],
+  [FORK_POLICY, "prctl", [15n | HIGH_BIT], `errno ${EPERM}`],
+  [FORK_POLICY, "prctl", [0x53564d41, 0], "allow"],
+  [FORK_POLICY, "prctl", [0x53564d41, 1], `errno ${EPERM}`],
   [FORK_POLICY, "prctl", [4], `errno ${EPERM}`],
   [FORK_POLICY, "prctl", [22], `errno ${EPERM}`],
   [FORK_POLICY, "ioctl", [0, 0x5421], "allow"],
   [FORK_POLICY, "ioctl", [0, 0x5412], `errno ${EPERM}`],
   [FORK_POLICY, "ioctl", [0, 0x541c], `errno ${EPERM}`],
   [FORK_POLICY, "fcntl", [0, 1030], "allow"],
+  [FORK_POLICY, "ioctl", [0, 0x5421n | HIGH_BIT], `errno ${EPERM}`],
+  [FORK_POLICY, "fcntl", [0, 1030n | HIGH_BIT], `errno ${EPERM}`],
   [FORK_POLICY, "fcntl", [0, 1024], `errno ${EPERM}`],
   [FORK_POLICY, "ptrace", [], `errno ${EPERM}`],
   [FORK_POLICY, "mount", [], `errno ${EPERM}`],
@@ -125,7 +172,14 @@ const CASES: [Policy, SyscallName, (number | bigint)[], string][] = [
   [FORK_POLICY, "setns", [], `errno ${EPERM}`],
   [FORK_POLICY, "bpf", [], `errno ${EPERM}`],
   [FORK_POLICY, "keyctl", [], `errno ${EPERM}`],
-  [FORK_POLICY, "personality", [0x0400000], `errno ${EPERM}`],
+  // ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC, PER_LINUX32, and asking.
+  ...[0x40000, 0x400000, 8, 0xffffffff, 0].flatMap((persona): Case[] => [
+    [FORK_POLICY, "personality", [persona], `errno ${EPERM}`],
+    [EXEC_POLICY, "personality", [persona], `errno ${EPERM}`],
+  ]),
+  [EXEC_POLICY, "memfd_create", [], `errno ${EPERM}`],
+  [EXEC_POLICY, "execveat", [], `errno ${EPERM}`],
+  [EXEC_POLICY, "io_uring_setup", [], `errno ${EPERM}`],
   [FORK_POLICY, "process_vm_readv", [], `errno ${EPERM}`],
   [FORK_POLICY, "pidfd_getfd", [], `errno ${EPERM}`],
   [FORK_POLICY, "userfaultfd", [], `errno ${EPERM}`],
