@@ -111,8 +111,15 @@ export class TestWorker {
 
   /** Has the worker make a bundle. */
   async build(files: Files, entry = "index.ts"): Promise<BuildResult> {
-    const tree = Object.entries(files).map(([path, bytes]) => ({ path, bytes: Buffer.from(bytes) }));
-    const sourceDigest = await this.artifacts.put(packSources(tree));
+    return this.buildPacked(
+      packSources(Object.entries(files).map(([path, bytes]) => ({ path, bytes: Buffer.from(bytes) }))),
+      entry,
+    );
+  }
+
+  /** The same of bytes that claim to be a packed source tree. */
+  async buildPacked(packed: Uint8Array, entry = "index.ts"): Promise<BuildResult> {
+    const sourceDigest = await this.artifacts.put(packed);
     const config = functionConfigSchema.parse({ name: "built" });
     return this.#builds.build({ tenant: "main", functionName: "built", sourceDigest, entry, config });
   }
