@@ -147,6 +147,8 @@ export const POLLIN = 1;
 /** include/uapi/asm-generic/signal.h */
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
+export const SIGCONT = 18;
+export const SIG_IGN = 1;
 
 /** include/uapi/linux/landlock.h: rights over files and directories, and what else a ruleset may close. */
 export const LANDLOCK = {

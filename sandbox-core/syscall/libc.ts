@@ -187,6 +187,14 @@ export const sys = {
     firstTwo,
   ),
   kill: checked("kill", libc.func("int kill(int pid, int signal)") as (pid: number, signal: number) => number, first),
+  /** alarm(2): has SIGALRM end this process after so many seconds; 0 takes that back. */
+  alarm: libc.func("unsigned int alarm(unsigned int seconds)") as (seconds: number) => number,
+  /** signal(2), with SIG_IGN or SIG_DFL for a handler. */
+  signal: checked(
+    "signal",
+    libc.func("intptr_t signal(int signal, intptr_t handler)") as (signal: number, handler: number) => number,
+    first,
+  ),
   waitpid: checked(
     "waitpid",
     libc.func("int waitpid(int pid, void *status, int options)") as (

@@ -46,7 +46,9 @@ export type Request =
       probe?: true;
     }
   | { op: "kill"; id: string }
-  | { op: "selftest" };
+  | { op: "selftest" }
+  /** Are you there? */
+  | { op: "ping" };
 
 /** What only the zygote knows about the walls of its sandboxes. */
 export interface ZygoteFacts {
@@ -62,7 +64,8 @@ export type Response =
   /** A wall could not be put up; nothing of the sandbox is left. */
   | { is: "refused"; id: string; message: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
-  | { is: "selftested"; ok: boolean };
+  | { is: "selftested"; ok: boolean }
+  | { is: "there" };
 
 /** The first bytes of a connection: token, space, name, padded to a fixed length so that nothing after it is read. */
 export const HELLO_BYTES = 48;

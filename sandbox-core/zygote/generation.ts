@@ -16,6 +16,11 @@ import { LaunchedSandbox } from "./sandbox.ts";
 
 /** How long the connections of a sandbox that ended already may take to be accepted. */
 const LAST_ACCEPT_MS = 1_000;
+/**
+ * How long a launch may take that takes milliseconds. Longer than a zygote may hang, so that it is the zygote that is
+ * given up then.
+ */
+const LAUNCH_LIMIT_MS = 12_000;
 const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
 
 export interface GenerationOptions {
@@ -35,6 +40,8 @@ interface Pending {
   sockets: Promise<Map<string, Socket>>;
   resolve: (sandbox: LaunchedSandbox) => void;
   reject: (error: SandboxError) => void;
+  /** Ends what takes too long. */
+  deadline: NodeJS.Timeout;
   /** The exit, when it came before the connections did. */
   exit?: SandboxExit;
 }
@@ -105,7 +112,8 @@ export class Generation {
     const token = randomBytes(16).toString("hex");
     const names = what.connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
-    this.#pending.set(id, { token, sockets: this.#options.receiver.expect(token, names), resolve, reject });
+    const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
+    this.#pending.set(id, { token, sockets: this.#options.receiver.expect(token, names), resolve, reject, deadline });
     this.#process.send({ op: "launch", id, token, ...what });
     return promise;
   }
@@ -153,11 +161,10 @@ export class Generation {
 
   /** After the zygote's death: refuses what was being made, and ends what was made. */
   async #bury(reason: string): Promise<string> {
-    for (const { token, reject } of this.#pending.values()) {
-      this.#options.receiver.forget(token);
-      reject(new SandboxError(reason));
+    for (const id of [...this.#pending.keys()]) {
+      const pending = this.#take(id);
+      if (pending) this.#fail(pending, reason);
     }
-    this.#pending.clear();
     this.#onSelftest?.(false);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
     this.#sandboxes.clear();
@@ -183,7 +190,7 @@ export class Generation {
     const pending = this.#pending.get(id);
     if (!pending) return;
     const sockets = await pending.sockets;
-    if (!this.#pending.delete(id)) return;
+    if (!this.#take(id)) return;
     const kill = () => this.#process.send({ op: "kill", id });
     const path = `${this.#process.group}/${id}`;
     const group = new SandboxGroup(this.#options.cgroups, path);
@@ -205,16 +212,37 @@ export class Generation {
   }
 
   #refuse(id: string, message: string): void {
-    const pending = this.#pending.get(id);
+    const pending = this.#take(id);
     if (!pending) {
       // Its connections were made before it failed.
       this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: message });
       return;
     }
-    this.#pending.delete(id);
-    this.#options.receiver.forget(pending.token);
-    pending.reject(new SandboxError(`a sandbox could not be made: ${message}`));
+    this.#fail(pending, `a sandbox could not be made: ${message}`);
     this.#leaveIfEmpty();
+  }
+
+  /** The launch of that id, which is on its way no more. */
+  #take(id: string): Pending | undefined {
+    const pending = this.#pending.get(id);
+    clearTimeout(pending?.deadline);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  /** Tells who waits for it, and cuts its connections: those that are to come, and those that are there already. */
+  #fail({ token, sockets, reject }: Pending, message: string): void {
+    this.#options.receiver.forget(token);
+    void sockets.then((connected) => {
+      for (const socket of connected.values()) socket.destroy();
+    });
+    reject(new SandboxError(message));
+  }
+
+  /** A fork hangs before it is locked in: nothing of it is worth waiting for. */
+  #expire(id: string): void {
+    this.#process.send({ op: "kill", id });
+    this.#refuse(id, `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`);
   }
 
   #giveUp(id: string): void {

@@ -14,6 +14,7 @@
  */
 import { randomFillSync } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
+import { SIG_IGN, SIGCHLD } from "../abi/linux.ts";
 import { probe } from "../attest/probe.ts";
 import { startRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
@@ -66,6 +67,8 @@ function goOn(born: Born): void {
 
 /** Goes on as the tenant's runtime. */
 function live(): void {
+  // It is the first process of its namespace, to which orphans fall: the kernel is to collect them by itself (wait(2)).
+  sys.signal(SIGCHLD, SIG_IGN);
   renewEventLoop();
   seedOpenssl(readEntropy());
   renewRandomness(randomFillSync(Buffer.alloc(ENTROPY_BYTES)));

@@ -12,6 +12,7 @@ import {
   type ZygoteFacts,
   type ZygoteOptions,
 } from "./control.ts";
+import { Heartbeat } from "./heartbeat.ts";
 
 const START_TIMEOUT_MS = 30_000;
 const LAST_WORDS_BYTES = 4_096;
@@ -27,6 +28,9 @@ export class ZygoteProcess {
   readonly #control: Socket;
   #dead = false;
   #lastWords = "";
+  #heartbeat: Heartbeat | undefined;
+  /** Why it was given up, when it was. */
+  #givenUp: string | undefined;
   /** The cgroup of its sandboxes, and what it knows about their walls, once it is ready. */
   group = "";
   facts: ZygoteFacts = { filterSha256: { fork: "", exec: "" }, landlockAbi: 0 };
@@ -61,14 +65,15 @@ export class ZygoteProcess {
     });
     const zygote = new ZygoteProcess(child);
     await zygote.#begin(events);
+    zygote.#watch();
     return zygote;
   }
 
   send(request: Request): void {
-    if (!this.#dead) this.#control.write(`${JSON.stringify(request)}\n`);
+    if (!this.#dead && this.#control.writable) this.#control.write(`${JSON.stringify(request)}\n`);
   }
 
-  /** Has it end its sandboxes and itself by hanging up; resolves when it is gone. */
+  /** Has it end its sandboxes and itself by hanging up; resolves when it is gone, by force if need be. */
   async stop(): Promise<void> {
     if (this.#dead) return;
     const gone = once(this.#child, "exit");
@@ -80,6 +85,7 @@ export class ZygoteProcess {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     const reader = new LineReader<Response>();
     this.#control.on("data", (chunk: Buffer) => {
+      this.#heartbeat?.heard();
       for (const response of reader.push(chunk)) {
         if (response.is !== "ready") onResponse(response);
         else {
@@ -96,11 +102,28 @@ export class ZygoteProcess {
     );
     this.#child.on("close", (code, signal) => {
       this.#dead = true;
+      this.#heartbeat?.stop();
       const reason = `the zygote died (${signal ?? `exit code ${code}`})`;
       reject(new SandboxError(`${reason}: ${this.#lastWords.trim()}`));
-      onDeath(reason);
+      const why = this.#givenUp ?? errorIn(this.#lastWords);
+      onDeath(why ? `${reason}: ${why}` : reason);
     });
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), START_TIMEOUT_MS);
     await ready.finally(() => clearTimeout(timer));
   }
+
+  /** Ends it when it does not answer any more: its sandboxes end with it, and what was asked of it fails. */
+  #watch(): void {
+    if (this.#dead) return;
+    const giveUp = (why: string) => {
+      this.#givenUp = why;
+      this.#child.kill("SIGKILL");
+    };
+    this.#heartbeat = new Heartbeat(this.pid, () => this.send({ op: "ping" }), giveUp);
+  }
+}
+
+/** The line of a process's last words that names the error that ended it, or "". */
+function errorIn(lastWords: string): string {
+  return /^\w*Error: .*/m.exec(lastWords)?.[0] ?? "";
 }

@@ -5,6 +5,8 @@ import { SandboxError } from "../error.ts";
 import type { Sandbox, SandboxExit, SandboxReading, SandboxStats, SandboxUsage } from "../index.ts";
 import type { SandboxGroup } from "./group.ts";
 
+const LAST_READING_MS = 10_000;
+
 export interface SandboxParts {
   id: string;
   pid: number;
@@ -104,8 +106,13 @@ export class LaunchedSandbox implements Sandbox {
   }
 }
 
-/** What the sandbox wrote before its death may still be read; then the socket ends by itself, as its peer is gone. */
+/**
+ * What the sandbox wrote before its death may still be read; then the socket ends by itself, as its peer is gone. What
+ * nobody reads, such as the first word of a blank sandbox, is given up after a while.
+ */
 function endAfterReading(socket: Socket): void {
-  if (socket.readableEnded || socket.destroyed) socket.destroy();
-  else socket.once("end", () => socket.destroy());
+  if (socket.readableEnded || socket.destroyed) return void socket.destroy();
+  const timer = setTimeout(() => socket.destroy(), LAST_READING_MS).unref();
+  socket.once("end", () => socket.destroy());
+  socket.once("close", () => clearTimeout(timer));
 }

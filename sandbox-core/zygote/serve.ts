@@ -18,6 +18,8 @@ import { Remains } from "./remains.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
 
+/** Longer than anything that is done between two waits; a self-test may take five seconds. */
+const LONGEST_TURN_S = 10;
 /** Keeps a line of the status pipe well below PIPE_BUF. */
 const MOST_MESSAGE = 500;
 const READ_BYTES = 65_536;
@@ -78,11 +80,15 @@ class Server {
     const { group, filterSha256, landlockAbi } = this.#house;
     this.#say({ is: "ready", group, facts: { filterSha256, landlockAbi } });
     for (;;) {
-      for (const fd of this.#poller.wait(this.#remains.waitMs)) {
+      const ready = this.#poller.wait(this.#remains.waitMs);
+      // If this hangs the kernel ends it (alarm(2)), even when there is no worker any more; forks inherit no alarm.
+      sys.alarm(LONGEST_TURN_S);
+      for (const fd of ready) {
         const born = this.#attend(fd);
         if (born) return born;
       }
       this.#remains.clear();
+      sys.alarm(0);
     }
   }
 
@@ -106,6 +112,7 @@ class Server {
   #answer(request: Request): Born | undefined {
     if (request.op === "launch") return this.#launch(request);
     if (request.op === "kill") this.#kill(request.id);
+    else if (request.op === "ping") this.#say({ is: "there" });
     else this.#say({ is: "selftested", ok: provesFork() });
     return undefined;
   }
@@ -126,7 +133,9 @@ class Server {
       return undefined;
     }
     // A fork must never come upon what is done about an error of its parent's.
-    return pid === 0 ? this.#becomeSandbox(request, hostId, group) : undefined;
+    if (pid === 0) return this.#becomeSandbox(request, hostId, group);
+    this.#say({ is: "launched", id: request.id, pid, hostUid: hostId });
+    return undefined;
   }
 
   #becomeSandbox(request: Launch, hostId: number, group: string): Born {
@@ -170,7 +179,7 @@ class Server {
 
   /** Watches over a fork from now on. @throws SyscallError when that cannot be done, and then the fork is gone. */
   #watch(fork: Omit<Child, "pidfd">): void {
-    const { id, pid, hostId } = fork;
+    const { id, pid } = fork;
     let pidfd: number | undefined;
     try {
       pidfd = openPidfd(pid);
@@ -184,7 +193,6 @@ class Server {
     const child: Child = { ...fork, pidfd };
     this.#byPidfd.set(pidfd, child);
     this.#byId.set(id, child);
-    this.#say({ is: "launched", id, pid, hostUid: hostId });
   }
 
   #kill(id: string): void {

@@ -7,7 +7,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
-import { F_SETFD } from "../abi/linux.ts";
+import { F_SETFD, PR, SIGCONT } from "../abi/linux.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
 import { sys } from "../syscall/libc.ts";
@@ -19,6 +19,8 @@ const [, , ...argumentsOfNode] = process.argv;
 const main = fileURLToPath(import.meta.resolve("./main.ts"));
 const options = argumentsOfNode.pop() as string;
 
+// When its worker dies the control socket ends, and the zygote with it: one that somebody stopped has to be woken for that.
+sys.prctl(PR.SET_PDEATHSIG, SIGCONT, 0, 0, 0);
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
 for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);

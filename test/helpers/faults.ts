@@ -20,6 +20,8 @@ export interface Fault {
   /** Counted from 1, on each side from the moment that the zygote has seen the plan. */
   at: number;
   code: string;
+  /** Every call after it fails as well. */
+  lasting?: true;
 }
 
 export interface Plan {
@@ -89,7 +91,7 @@ export class FaultyLauncher {
     };
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.launcher.close();
     rmSync(this.#directory, { recursive: true });
   }

@@ -3,8 +3,12 @@
  * which call it was, nothing is left behind, and the zygote makes the next sandbox.
  */
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
+import { ROOT_GROUP } from "../../../sandbox-core/cgroup/driver.ts";
+import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { SandboxError } from "../../../sandbox-core/error.ts";
 import type { Launcher } from "../../../sandbox-core/index.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
@@ -12,10 +16,12 @@ import { FaultyLauncher, type Recorded, type Side } from "../../helpers/faults.t
 import { LIMITS, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { WireClient } from "../../helpers/wire-client.ts";
 
+const LONG = { timeout: 240_000 };
 /** Room enough for a Node that starts by itself. */
 const ROOMY = { memoryBytes: 256 << 20 };
 /** Readings of libuv's pipe: what they give is what is judged. */
 const SILENT = new Set(["readlink"]);
+const cgroups = detectCgroups();
 const LOOK_AGAIN_MS = 5;
 const MOST_LOOKS = 1_000;
 
@@ -47,6 +53,18 @@ async function refusal(launcher: Launcher): Promise<string> {
   return `${reason ?? ""}${lastWords}`;
 }
 
+/** Launches and ends what was launched; what is refused says so by an error of ours. */
+async function livesOrIsRefused(launcher: Launcher): Promise<void> {
+  try {
+    const sandbox = await launcher.launch(LIMITS);
+    for (const socket of [sandbox.wire, sandbox.stdio]) socket.resume();
+    sandbox.kill("the test is over");
+    await sandbox.exited;
+  } catch (error) {
+    assert.ok(error instanceof SandboxError, (error as Error).stack);
+  }
+}
+
 /** Waits until nothing is there that was not before: the ends of sockets come a moment later. */
 async function nothingLeft(faulty: FaultyLauncher, before: unknown): Promise<void> {
   for (let look = 1; look < MOST_LOOKS; look++) {
@@ -56,11 +74,9 @@ async function nothingLeft(faulty: FaultyLauncher, before: unknown): Promise<voi
   assert.deepEqual(await faulty.leftovers(), before);
 }
 
-for (const kind of ["fork", "exec"] as const)
-  test(`${kind}: a call of the lock-in that fails makes no sandbox and leaves nothing`, {
-    timeout: 240_000,
-  }, async () => {
-    const faulty = await FaultyLauncher.open({ kind });
+for (const kind of ["fork", "exec"] as const) {
+  test(`${kind}: a call of the lock-in that fails makes no sandbox and leaves nothing`, LONG, async () => {
+    await using faulty = await FaultyLauncher.open({ kind });
     const { launcher } = faulty;
     await bornAndKilled(launcher);
     const calls = await record(faulty, "child");
@@ -78,5 +94,79 @@ for (const kind of ["fork", "exec"] as const)
     await bornAndKilled(launcher);
     await nothingLeft(faulty, before);
     assert.equal(await launcher.zygotePid(), zygote);
-    await faulty.close();
   });
+
+  test(
+    `${kind}: a lock-in of which nothing works any more, its last words included, ends all the same`,
+    LONG,
+    async () => {
+      await using faulty = await FaultyLauncher.open({ kind });
+      await bornAndKilled(faulty.launcher);
+      const zygote = await faulty.launcher.zygotePid();
+      const before = await faulty.leftovers();
+      for (const at of [1, 4, 20, 60, 100]) {
+        faulty.plan({ fault: { side: "child", at, code: "EIO", lasting: true } });
+        await refusal(faulty.launcher);
+        faulty.plan();
+        await nothingLeft(faulty, before);
+      }
+      await bornAndKilled(faulty.launcher);
+      assert.equal(await faulty.launcher.zygotePid(), zygote);
+    },
+  );
+}
+
+/** What the kernel may answer when it is short of something, or in a hurry. */
+const SHORTAGES: Record<string, string> = {
+  fork: "EAGAIN",
+  pidfd_open: "EMFILE",
+  mkdir: "ENOSPC",
+  rmdir: "EBUSY",
+  epoll_ctl: "ENOSPC",
+  open: "ENFILE",
+  write: "EIO",
+};
+
+test("a failing call of the zygote's own is a refusal, or the end of it, and another serves", LONG, async () => {
+  await using faulty = await FaultyLauncher.open();
+  const { launcher } = faulty;
+  await bornAndKilled(launcher);
+  const before = await faulty.leftovers();
+  const seen = new Set<string>();
+  for (const { side, name, at } of await record(faulty, "zygote")) {
+    const zygote = await launcher.zygotePid();
+    const group = basename(ownerGroup(zygote));
+    seen.add(name);
+    faulty.plan({ fault: { side, at, code: SHORTAGES[name] ?? "EPERM" } });
+    await livesOrIsRefused(launcher);
+    faulty.plan();
+    // This one may still meet a zygote that is about to die.
+    await livesOrIsRefused(launcher);
+    await bornAndKilled(launcher);
+    await nothingLeft(faulty, before);
+    if ((await launcher.zygotePid()) !== zygote) assert.ok(!cgroups.children(ROOT_GROUP).includes(group), name);
+  }
+  for (const name of ["mkdir", "open", "unshare", "fork", "setns", "pidfd_open", "waitpid", "kill", "rmdir"])
+    assert.ok(seen.has(name), name);
+});
+
+test("whatever hangs is ended: a lock-in that does not get on, and a zygote", LONG, async () => {
+  await using slow = await FaultyLauncher.open();
+  await using stuck = await FaultyLauncher.open();
+  for (const { launcher } of [slow, stuck]) await bornAndKilled(launcher);
+  const zygote = await stuck.launcher.zygotePid();
+  const before = await slow.leftovers();
+  // Nobody reads its first word.
+  (await slow.launcher.launch(LIMITS)).kill("the test is over");
+  slow.plan({ fault: { side: "child", at: 30, code: "HANG" } });
+  stuck.plan({ fault: { side: "zygote", at: 3, code: "HANG" } });
+  await Promise.all([
+    assert.rejects(slow.launcher.launch(LIMITS), /not locked in within/),
+    assert.rejects(stuck.launcher.launch(LIMITS), /the zygote died \(SIG/),
+  ]);
+  for (const faulty of [slow, stuck]) faulty.plan();
+  await bornAndKilled(stuck.launcher);
+  assert.notEqual(await stuck.launcher.zygotePid(), zygote);
+  await nothingLeft(slow, before);
+  await bornAndKilled(slow.launcher);
+});

@@ -1,0 +1,62 @@
+/**
+ * Whether a zygote still answers. It is asked once a second; whatever it says is a sign of life. One that somebody
+ * stopped is given up at once, one that says nothing is given time, as a machine may be slow.
+ *
+ * Beats are counted and not milliseconds, so that a worker that stood still itself does not blame its zygote.
+ */
+import { readFileSync } from "node:fs";
+
+const BEAT_MS = 1_000;
+/** More than anything takes that a zygote does before it answers again; its self-test may take five seconds. */
+const MOST_BEATS_UNANSWERED = 10;
+
+export class Heartbeat {
+  readonly #pid: number;
+  readonly #timer: NodeJS.Timeout;
+  #unanswered = 0;
+
+  /**
+   * Begins at once. `ask` has the zygote answer; `onSilence` is called once, with what is wrong with it.
+   */
+  constructor(pid: number, ask: () => void, onSilence: (why: string) => void) {
+    this.#pid = pid;
+    this.#timer = setInterval(() => this.#beat(ask, onSilence), BEAT_MS).unref();
+  }
+
+  /** It said something. */
+  heard(): void {
+    this.#unanswered = 0;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #beat(ask: () => void, onSilence: (why: string) => void): void {
+    const why = this.#wrong();
+    if (why !== null) {
+      this.stop();
+      onSilence(why);
+      return;
+    }
+    this.#unanswered += 1;
+    ask();
+  }
+
+  #wrong(): string | null {
+    if (this.#unanswered === 0) return null;
+    if (isStopped(this.#pid)) return "it was stopped";
+    if (this.#unanswered < MOST_BEATS_UNANSWERED) return null;
+    return `it has not answered for ${(MOST_BEATS_UNANSWERED * BEAT_MS) / 1_000} s`;
+  }
+}
+
+/** By a signal (proc_pid_stat(5), state T); a debugger that looks at it is another state. */
+function isStopped(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) T /s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    // It is gone, and that is told otherwise.
+    return false;
+  }
+}
