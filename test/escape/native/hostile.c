@@ -31,6 +31,9 @@ static i64 foreign_call(u64 nr, const u64 *a) {
   return result;
 }
 
+/* Waits for children whatever signal tells of their end (waitpid(2)): the kernel collects those that tell by SIGCHLD. */
+#define WALL 0x40000000UL
+
 /* clone(2) of a child that shares memory, runs on a stack of its own and holds up its parent, as vfork(2) does. */
 static i64 spawn(void (*run)(void *), void *argument, void *stack_top) {
   i64 result;
@@ -45,7 +48,7 @@ static i64 spawn(void (*run)(void *), void *argument, void *stack_top) {
                    "hlt\n"
                    "1:"
                    : "=a"(result)
-                   : "a"((u64)CLONE), "D"(0x4111UL), "S"(stack_top), "d"(0UL), "r"(r10), "r"(r8), [run] "r"(run),
+                   : "a"((u64)CLONE), "D"(0x4100UL), "S"(stack_top), "d"(0UL), "r"(r10), "r"(r8), [run] "r"(run),
                      [argument] "r"(argument)
                    : "rcx", "r11", "memory");
   return result;
@@ -71,7 +74,7 @@ static i64 foreign_call(u64 nr, const u64 *a) { return native_call(nr, a); }
 
 static i64 spawn(void (*run)(void *), void *argument, void *stack_top) {
   register u64 x8 __asm__("x8") = CLONE;
-  register u64 x0 __asm__("x0") = 0x4111UL;
+  register u64 x0 __asm__("x0") = 0x4100UL;
   register void *x1 __asm__("x1") = stack_top;
   register u64 x2 __asm__("x2") = 0;
   register u64 x3 __asm__("x3") = 0;
@@ -138,7 +141,7 @@ static void try_all(const struct attempt *attempts, u64 count) {
     struct trial trial = {attempts + at, 0, 0};
     int status = 0;
     i64 pid = spawn(try_it, &trial, stack + sizeof stack);
-    if (pid > 0) call(WAIT4, (u64)pid, (u64)&status, 0, 0);
+    if (pid > 0) call(WAIT4, (u64)pid, (u64)&status, WALL, 0);
     put_number(pid > 0 ? (i64)trial.returned : pid, ' ');
     put_number(*(volatile i64 *)&trial.result, ' ');
     put_number(status, '\n');
