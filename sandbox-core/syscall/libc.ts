@@ -10,7 +10,6 @@ import { AF, SECCOMP_SET_MODE_FILTER, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
 
 const libc = koffi.load("libc.so.6");
-const self = koffi.load(null);
 
 /** koffi's errno has to be read before anything else runs: any call of Node in between overwrites it. */
 function checked<Arguments extends unknown[]>(
@@ -36,9 +35,6 @@ const rawMadvise: (address: bigint, length: bigint, advice: number) => number = 
 );
 const rawExit: (code: number) => never = libc.func("void _exit(int code)") as never;
 const rawExecve = libc.func("int execve(const char *path, const char **argv, const char **envp)");
-const uvDefaultLoop: () => unknown = self.func("void *uv_default_loop()");
-const uvLoopFork: (loop: unknown) => number = self.func("int uv_loop_fork(void *loop)");
-const randSeed: (bytes: Buffer, length: number) => void = self.func("void RAND_seed(const void *bytes, int length)");
 
 const rawSocketpair = checked(
   "socketpair",
@@ -312,20 +308,6 @@ const rawSeccomp: (
 export function exitNow(code: number): never {
   rawExit(code);
   throw new Error("unreachable: _exit returned");
-}
-
-/**
- * Gives libuv's loop a life of its own in a forked child: uv_loop_fork of libuv's API documentation.
- * @throws Error with libuv's number
- */
-export function renewEventLoop(): void {
-  const result = uvLoopFork(uvDefaultLoop());
-  if (result !== 0) throw new Error(`uv_loop_fork failed: ${result}`);
-}
-
-/** Mixes fresh entropy into OpenSSL's generator, which a fork shares with its parent (RAND_add(3)). */
-export function seedOpenssl(entropy: Buffer): void {
-  randSeed(entropy, entropy.length);
 }
 
 /** A sockaddr_un for a path, or for an abstract name that starts with "\0" (unix(7)). Throws RangeError over 107 bytes. */
