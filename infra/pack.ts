@@ -3,20 +3,15 @@
  * types below node_modules. Nothing of it is committed.
  */
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { stripTypeScriptTypes } from "node:module";
 import { dirname, join } from "node:path";
+import { toJavaScript } from "./javascript.ts";
 import { ROOT } from "./up/paths.ts";
 
 const DIST = join(ROOT, "dist");
 const SOURCES = ["gateway/**/*.ts", "worker/**/*.ts", "sandbox-core/**/*.ts", "functions/**/*.ts", "infra/**/*.ts"];
 /** What tenants write, and what only a checkout has a use for. */
-const LEFT_OUT = /^(functions\/(examples|templates)\/|infra\/(up|pack)(\/|\.ts$))/;
+const LEFT_OUT = /^(functions\/(examples|templates)\/|infra\/(up|pack|javascript)(\/|\.ts$))/;
 const COPIED = ["functions/cli/sandpiper.mjs", "functions/templates", "infra/deploy"];
-
-/** Types become blanks, so that lines and columns stay those of the source. */
-function toJavaScript(source: string): string {
-  return stripTypeScriptTypes(source).replace(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
-}
 
 rmSync(DIST, { recursive: true, force: true });
 const sources = globSync(SOURCES, { cwd: ROOT }).filter((path) => !LEFT_OUT.test(path));

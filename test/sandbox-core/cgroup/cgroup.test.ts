@@ -1,8 +1,9 @@
 /** The driver of this machine on its real control groups, and which one is chosen from a mount table. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import {
@@ -12,6 +13,7 @@ import {
   removeTree,
   sweepDead,
 } from "../../../sandbox-core/cgroup/sweep.ts";
+import { inGroup, SPIN } from "../../helpers/cgroup.ts";
 
 const driver = detectCgroups();
 const own = ownerGroup(process.pid);
@@ -23,25 +25,10 @@ after(async () => {
   removeRootGroup(driver);
 });
 
-/** A process that joins the group by itself and then becomes `command`. */
-function inGroup(group: string, command: string) {
-  const join = driver.joinFiles(group, LIMITS).map((file) => `echo 0 > ${file}`);
-  return spawn("/bin/sh", ["-c", [...join, `exec ${command}`].join(" && ")], { stdio: ["ignore", "pipe", "inherit"] });
-}
-
-test("limits are what the kernel has afterwards", () => {
-  driver.create(`${own}/limits`, LIMITS);
-  const files = { 1: "/sys/fs/cgroup/memory/{}/memory.limit_in_bytes", 2: "/sys/fs/cgroup/{}/memory.max" };
-  const text = readFileSync(files[driver.version].replace("{}", `${own}/limits`), "utf8");
-  assert.equal(Number(text), LIMITS.memoryBytes);
-  driver.remove(`${own}/limits`);
-  assert.deepEqual(driver.children(own), []);
-});
-
 test("a process joins, is seen, is metered, and is ended with its group", async () => {
   const group = `${own}/member`;
   driver.create(group, LIMITS);
-  const child = inGroup(group, "sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; exec sleep 1000'");
+  const child = inGroup(driver, group, LIMITS, ["sh", "-c", `${SPIN}; echo done; exec sleep 1000`]);
   await once(child.stdout, "data");
   assert.deepEqual(driver.members(group), [child.pid]);
   const meter = driver.openMeter(group);
@@ -57,7 +44,7 @@ test("a process joins, is seen, is metered, and is ended with its group", async 
 test("an out-of-memory kill is counted", async () => {
   const group = `${own}/bomb`;
   driver.create(group, LIMITS);
-  const child = inGroup(group, "tail /dev/zero");
+  const child = inGroup(driver, group, LIMITS, ["tail", "/dev/zero"]);
   await once(child, "exit");
   const { oomKills, peakMemoryBytes } = driver.usage(group);
   assert.ok(oomKills >= 1);
@@ -83,6 +70,29 @@ test("a machine without controllers is told which are missing", () => {
   const partly =
     "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\ncgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n";
   assert.throws(() => detectCgroups(partly), /controller pids:/);
+});
+
+test("controllers on both versions at once are refused, and it is said which is where", (context) => {
+  const directory = mkdtempSync(join(tmpdir(), "sandpiper-cgroup2-"));
+  context.after(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, "cgroup.controllers"), "memory io\n");
+  const table = `cgroup2 ${directory} cgroup2 rw 0 0\ncpu /x cgroup rw,cpu,cpuacct 0 0\npids /y cgroup rw,pids 0 0\n`;
+  assert.throws(
+    () => detectCgroups(table),
+    /on both versions of control groups: memory on version 2, others on version 1/,
+  );
+});
+
+test("a machine without a controller that only some limits need has the others", (context) => {
+  if (driver.version === 2) return context.skip("all controllers of version 2 come together");
+  const table = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .filter((line) => !/blkio|cgroup2/.test(line));
+  const poorer = detectCgroups(table.join("\n"));
+  assert.match(poorer.lacks.ioReadBps ?? "", /no controller blkio/);
+  assert.deepEqual([poorer.lacks.cpuWeight, poorer.freezes], [undefined, "freezer"]);
+  const lost = table.filter((line) => !/freezer/.test(line)).join("\n");
+  assert.equal(detectCgroups(lost).freezes, null);
 });
 
 test("version 1 is chosen where version 2 has no controllers", () => {

@@ -1,0 +1,10 @@
+/** Our sources as plain JavaScript, for where Node strips no types, or takes too long to. */
+import { stripTypeScriptTypes } from "node:module";
+
+/**
+ * The module without its types and with its relative imports renamed. Types become blanks, so that lines and columns
+ * stay those of the source.
+ */
+export function toJavaScript(source: string): string {
+  return stripTypeScriptTypes(source).replace(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
+}

@@ -1,0 +1,67 @@
+/** Which tests run in the emulated machine, and the steps from nothing to their result. */
+import { mkdirSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Environment } from "../../infra/environment.ts";
+import { ensureProgram, type Wanted } from "../../infra/up/apt-install.ts";
+import { UpError } from "../../infra/up/failure.ts";
+import type { Steps } from "../../infra/up/steps.ts";
+import { buildImage } from "./image.ts";
+import { boot } from "./machine.ts";
+import { fetchParts } from "./packages.ts";
+
+/** Outside git, beside what `npm start` keeps. */
+const CACHE = resolve(import.meta.dirname, "../../.sandpiper/vm");
+/** A quiet machine needs two minutes. */
+const TIMEOUT_MS = 900_000;
+
+const QEMU: Wanted = {
+  program: "qemu-system-x86_64",
+  packages: ["qemu-system-x86"],
+  otherwise: "install qemu's system emulation for x86 by your system's means",
+};
+
+/** Where the machine differs from a real one: its control groups, and its older kernel. Each is a file of test/. */
+const TESTS = [
+  "sandbox-core/cgroup/cgroup.test.js",
+  "sandbox-core/cgroup/limits.test.js",
+  "sandbox-core/cgroup/freeze.test.js",
+  "sandbox-core/zygote/posture.test.js",
+  "sandbox-core/zygote/inside.test.js",
+  "sandbox-core/zygote/launcher.test.js",
+];
+
+/** Tests of these files that only compute, or start a zygote for what no version changes: emulated, each takes ten seconds. */
+const SKIPPED = [
+  "a full JavaScript heap ends",
+  "its memory has nothing of the worker",
+  "what a killed worker left",
+  "the exec launcher runs",
+];
+
+/**
+ * Boots the machine and gives the exit code of its tests.
+ * @throws UpError when qemu or a kernel cannot be had here, with the reason
+ */
+export async function testInMachine(env: Environment, steps: Steps): Promise<number> {
+  if (process.arch !== "x64")
+    throw new UpError(`the machine is an x86-64 one, and this is ${process.arch}`, "use x86-64");
+  const qemu = await ensureProgram(QEMU, env, steps);
+  mkdirSync(CACHE, { recursive: true });
+  const parts = await steps.run("Fetch a kernel and busybox", async () => fetchParts(CACHE));
+  const initramfs = join(CACHE, `initramfs-${process.pid}.cpio`);
+  try {
+    await steps.run("Build the machine's file system", async () => buildImage(initramfs, { parts, script: script() }));
+    steps.note("Run the sandbox tests in an emulated machine with control groups of version 2:");
+    const show = (line: string) => process.stdout.write(`    ${line}\n`);
+    return await boot({ qemu, kernel: parts.kernel, initramfs, timeoutMs: TIMEOUT_MS, show });
+  } finally {
+    rmSync(initramfs, { force: true });
+  }
+}
+
+/** What the machine's first process runs. */
+function script(): string {
+  const skip = SKIPPED.map((name) => `--test-skip-pattern='^${name}'`).join(" ");
+  const files = TESTS.map((file) => `test/${file}`).join(" ");
+  return `NO_COLOR=1 NODE_NO_WARNINGS=1 node --test --test-concurrency=1 --test-reporter=spec ${skip} ${files}\n`;
+}
