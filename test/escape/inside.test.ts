@@ -34,12 +34,6 @@ const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
   ["a full device is full", `fs.writeFileSync("/dev/full", "x")`, { error: "ENOSPC" }],
   ["what is written to /dev/null is gone", `fs.writeFileSync("/dev/null", "x")`, null],
   ["/tmp can be written", `(fs.writeFileSync("/tmp/x", "yes"), fs.readFileSync("/tmp/x", "utf8"))`, "yes"],
-  ["/tmp is full by bytes in time", `fs.writeFileSync("/tmp/x", Buffer.alloc(32 << 20))`, { error: "ENOSPC" }],
-  [
-    "/tmp is full by files in time",
-    `(() => { for (let i = 0; i < 5000; i++) fs.writeFileSync("/tmp/" + i, ""); })()`,
-    { error: "ENOSPC" },
-  ],
   ["it sees itself alone", `fs.readdirSync("/proc").filter((name) => /^\\d+$/.test(name))`, ["1"]],
   ["proc shows nothing of the kernel", `fs.readdirSync("/proc").sort()`, ["1", "self", "thread-self"]],
   ["the kernel's log and memory are absent", `fs.openSync("/proc/kcore")`, { error: "ENOENT" }],
@@ -69,20 +63,11 @@ const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
     { error: "EROFS" },
   ],
   ["the host's name is unknown", `os.hostname()`, "sandpiper"],
-  ["only loopback is there", `once(net.connect(80, "198.51.100.1"), "connect")`, { error: "ENETUNREACH" }],
-  ["link-local is unreachable", `once(net.connect(80, "169.254.169.254"), "connect")`, { error: "ENETUNREACH" }],
-  ["the host's services are unreachable", `once(net.connect(6379, "127.0.0.1"), "connect")`, { error: "ECONNREFUSED" }],
-  ["names cannot be looked up", `fetch("http://example.com").catch((e) => e.cause.code)`, "ENOTFOUND"],
   [
     "loopback works within",
     `(async () => { const server = net.createServer((c) => c.end("hi")).listen(0, "127.0.0.1"); await once(server, "listening");
       const [data] = await once(net.connect(server.address().port, "127.0.0.1"), "data"); server.close(); return data.toString(); })()`,
     "hi",
-  ],
-  [
-    "abstract sockets of the host are not there",
-    `once(net.connect("\\0sandpiper-ids-1700000"), "connect")`,
-    { error: "ECONNREFUSED" },
   ],
   ["process 1 is itself, and init of the host is out of reach", `process.kill(2, 0)`, { error: "ESRCH" }],
 ];

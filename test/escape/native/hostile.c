@@ -10,7 +10,7 @@ typedef long i64;
 
 #if defined(__x86_64__)
 enum { READ = 0, WRITE = 1, CLOSE = 3, PIPE2 = 293, SENDMSG = 46, RECVMSG = 47, EXIT = 60, EXIT_GROUP = 231, WAIT4 = 61,
-       CLONE = 56, OPENAT = 257, PPOLL = 271, SETSID = 112 };
+       CLONE = 56, OPENAT = 257, PPOLL = 271, SETSID = 112, FLOCK = 73, FCNTL = 72 };
 
 static i64 native_call(u64 nr, const u64 *a) {
   i64 result;
@@ -55,7 +55,7 @@ static i64 spawn(void (*run)(void *), void *argument, void *stack_top) {
 }
 #elif defined(__aarch64__)
 enum { READ = 63, WRITE = 64, CLOSE = 57, PIPE2 = 59, SENDMSG = 211, RECVMSG = 212, EXIT = 93, EXIT_GROUP = 94,
-       WAIT4 = 260, CLONE = 220, OPENAT = 56, PPOLL = 73, SETSID = 157 };
+       WAIT4 = 260, CLONE = 220, OPENAT = 56, PPOLL = 73, SETSID = 157, FLOCK = 32, FCNTL = 25 };
 
 static i64 native_call(u64 nr, const u64 *a) {
   register u64 x8 __asm__("x8") = nr;
@@ -174,6 +174,29 @@ static void send_descriptor(char *frame, u64 length) {
   put_number(call(READ, (u64)ends[0], (u64)&byte, 1, 0), '\n');
 }
 
+/* ----------------------------------------------------------- mode 3: locks on files that another sandbox may lock, too */
+
+struct lock { short type, whence; u64 start, length; int pid; };
+
+/*
+ * For each path, and they end with NUL: what opening it gave, flock(2) of all of it, the lock that stands against writing
+ * it (2: none), and a lock of fcntl(2) for reading. Then it keeps them until it is ended.
+ */
+static void take_locks(const char *paths, u64 length) {
+  for (const char *path = paths; path < paths + length; path++) {
+    i64 fd = call(OPENAT, (u64)-100, (u64)path, 04000, 0);
+    struct lock standing = {1, 0, 0, 0, 0}, wanted = {0, 0, 0, 0, 0};
+    put_number(fd < 0 ? fd : 0, ' ');
+    put_number(call(FLOCK, (u64)fd, 6, 0, 0), ' ');
+    i64 asked = call(FCNTL, (u64)fd, 5, (u64)&standing, 0);
+    put_number(asked < 0 ? asked : *(volatile short *)&standing.type, ' ');
+    put_number(call(FCNTL, (u64)fd, 6, (u64)&wanted, 0), '\n');
+    while (*path != 0) path++;
+  }
+  put("end\n", 4);
+  for (;;) call(PPOLL, 0, 0, 0, 0);
+}
+
 /* --------------------------------------------------------- mode 2: a fork bomb, of processes that try to get away first */
 
 static void run_bomb(void) {
@@ -199,6 +222,7 @@ __attribute__((section(".entry"), noreturn, used)) void entry(void) {
   }
   if (plan[0] == 0) try_all((const struct attempt *)(plan + 2), plan[1]);
   else if (plan[0] == 1) send_descriptor((char *)(plan + 2), plan[1]);
+  else if (plan[0] == 3) take_locks((char *)(plan + 2), plan[1]);
   else run_bomb();
   put("end\n", 4);
   leave(0);

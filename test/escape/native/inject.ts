@@ -73,14 +73,12 @@ function mappingOf(pid: number, path: RegExp, rights: string): { start: number; 
   throw new Error(`process ${pid} has no ${path} mapped ${rights}`);
 }
 
+const MODES = ["calls", "descriptor", "fork bomb", "locks"] as const;
+
 /** A plan of hostile.c: its mode and count, and what follows them. */
-export function plan(
-  mode: "calls" | "descriptor" | "fork bomb",
-  count: number,
-  rest: Buffer = Buffer.alloc(0),
-): Buffer {
+export function plan(mode: (typeof MODES)[number], count: number, rest: Buffer = Buffer.alloc(0)): Buffer {
   const words = Buffer.alloc(16);
-  words.writeBigUInt64LE(BigInt(["calls", "descriptor", "fork bomb"].indexOf(mode)), 0);
+  words.writeBigUInt64LE(BigInt(MODES.indexOf(mode)), 0);
   words.writeBigUInt64LE(BigInt(count), 8);
   return Buffer.concat([words, rest]);
 }
