@@ -12,7 +12,10 @@ import type { Lease } from "../../worker/lease.ts";
 import { MIB, sandboxLimits } from "../../worker/limits.ts";
 import { Pool, type PoolOptions } from "../../worker/pool.ts";
 
-type Settings = Partial<Pick<PoolOptions, "prewarmed" | "idleMs"> & PoolOptions["limits"] & { renewal: Renewal }>;
+type Settings = Partial<
+  Pick<PoolOptions, "prewarmed" | "idleMs"> &
+    PoolOptions["limits"] & { renewal: Renewal; zygoteFlags: readonly string[] }
+>;
 
 /** Answers with what identifies the instance, and how many calls it has served. */
 const WHO = `
@@ -40,10 +43,10 @@ export class TestPool {
     const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
     // Far from the uids of a platform that may run beside the tests.
     const uids = { uidBase: 2_000_000, uidCount: 65_536 };
-    const { renewal = DEFAULT_RENEWAL } = settings;
+    const { renewal = DEFAULT_RENEWAL, zygoteFlags = [] } = settings;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#launchers = new Launchers({
-      open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, kind: "fork" }),
+      open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, zygoteFlags, kind: "fork" }),
       giveUpMs: 5_000,
       onFailure: onTrouble,
     });
@@ -90,9 +93,9 @@ export class TestPool {
 }
 
 /** The body of a call's reply; rejects with the failure of one that has none. */
-export async function callText(lease: Lease, path = "/"): Promise<string> {
+export async function callText(lease: Lease, path = "/", sent = new Uint8Array(0)): Promise<string> {
   const body: Uint8Array[] = [];
-  const call = begin(lease, path, body);
+  const call = begin(lease, path, body, sent);
   const failure = await call.replied;
   if (failure !== null) throw new Error(failure.message);
   await call.idle;
@@ -100,13 +103,18 @@ export async function callText(lease: Lease, path = "/"): Promise<string> {
 }
 
 /** Hands a call over; what it answers is added to `body`. */
-export function begin(lease: Pick<Lease, "call">, path = "/", body: Uint8Array[] = []): RunningCall {
+export function begin(
+  lease: Pick<Lease, "call">,
+  path = "/",
+  body: Uint8Array[] = [],
+  sent = new Uint8Array(0),
+): RunningCall {
   return lease.call({
     request: {
       ...{ invocationId: crypto.randomUUID(), method: "GET", url: `http://sandpiper.test${path}`, path },
       ...{ headers: [], remoteAddress: "127.0.0.1", traceparent: null, tracestate: null },
     },
-    body: new Uint8Array(0),
+    body: sent,
     log: quiet(),
     onBegin: () => {},
     onHead: (head) => void body.push(head.body),
