@@ -29,6 +29,10 @@ export interface WorkerConfig {
   launcher: "auto" | "fork" | "exec";
   /** Walls of sandboxes that may be missing, by name, where this machine cannot put them up. */
   allowDegraded: readonly string[];
+  /** `shared`: one zygote for each memory class. `tenant`: one for each memory class of each tenant. */
+  zygotes: "shared" | "tenant";
+  /** Most zygotes that serve at once. */
+  maxZygotes: number;
   /** A zygote is replaced by a new one after so many forks, and after so long. */
   zygoteRenewal: { forks: number; ageMs: number };
 }
@@ -95,6 +99,8 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     uidCount: read.integer("SANDPIPER_UID_COUNT", { fallback: 65_536, min: 1, max: HIGHEST_UID }),
     launcher: read.choice("SANDPIPER_LAUNCHER", ["auto", "fork", "exec"], "auto"),
     allowDegraded: read.names("SANDPIPER_ALLOW_DEGRADED"),
+    zygotes: read.choice("SANDPIPER_ZYGOTES", ["shared", "tenant"], "shared"),
+    maxZygotes: read.integer("SANDPIPER_MAX_ZYGOTES", { fallback: 16, min: 2, max: 1_000 }),
     zygoteRenewal: {
       forks: read.integer("SANDPIPER_ZYGOTE_FORKS", { fallback: 5_000, min: 1, max: 1_000_000_000 }),
       ageMs: read.integer("SANDPIPER_ZYGOTE_AGE_MS", { fallback: 1_800_000, min: 1_000, max: LONGEST_TIMER_MS }),

@@ -129,6 +129,10 @@ export interface Launcher {
    * @throws SandboxError when the kernel refuses a wall (nothing of it is left then) or the launcher is closed.
    */
   launch(limits: SandboxLimits): Promise<Sandbox>;
+  /** How many sandboxes it has, and is making. */
+  readonly count: number;
+  /** Has all of its sandboxes make way now: they are `outdated`. Resolves when it has none. */
+  retire(): Promise<void>;
   /** Ends every sandbox and the launcher's own processes; resolves when all of it is gone. */
   close(): Promise<void>;
 }

@@ -1,10 +1,11 @@
 /** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
 import type { Box, Boxes } from "./boxes.ts";
+import type { Origin } from "./origin.ts";
 
 export interface BlanksOptions {
   boxes: Boxes;
-  /** How many to keep of a memory class. */
-  wanted(memoryMiB: number): number;
+  /** How many to keep of an origin. */
+  wanted(origin: Origin): number;
   /** Nothing runs or waits: a good moment. */
   isCalm(): boolean;
   /** A call waits for a sandbox: a bad moment. */
@@ -19,10 +20,19 @@ const PATIENCE_MS = 25;
 /** After a failure, before the next attempt. */
 const RETRY_MS = 1_000;
 
-/** Keeps a number of blank sandboxes of every memory class in use. One is made at a time. */
+/** The blanks of one origin. */
+interface Stock {
+  origin: Origin;
+  boxes: Box[];
+  /** When one was last wanted, by `performance.now()`. */
+  usedAtMs: number;
+}
+
+/** Keeps a number of blank sandboxes of every origin in use. One is made at a time. */
 export class Blanks {
   readonly #options: BlanksOptions;
-  readonly #byClass = new Map<number, Box[]>();
+  /** By the key of their origin. */
+  readonly #stocks = new Map<string, Stock>();
   #making: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
@@ -31,41 +41,58 @@ export class Blanks {
     this.#options = options;
   }
 
-  /** Keeps sandboxes of this class from now on. */
-  use(memoryMiB: number): void {
-    if (!this.#byClass.has(memoryMiB)) this.#byClass.set(memoryMiB, []);
+  /** Keeps sandboxes of this origin from now on. */
+  use(origin: Origin): void {
+    const { boxes } = this.#stocks.get(origin.key) ?? { boxes: [] };
+    this.#stocks.set(origin.key, { origin, boxes, usedAtMs: performance.now() });
+  }
+
+  /** Keeps none of this origin any more, and gives those that there are. */
+  forget(key: string): Box[] {
+    const { boxes } = this.#stocks.get(key) ?? { boxes: [] };
+    this.#stocks.delete(key);
+    return boxes;
+  }
+
+  /** The origins that nobody has wanted one of since that time (`performance.now()`). */
+  unusedSince(timeMs: number): Origin[] {
+    return [...this.#stocks.values()].filter(({ usedAtMs }) => usedAtMs <= timeMs).map(({ origin }) => origin);
   }
 
   /** The one that was made last, or undefined. */
-  take(memoryMiB: number): Box | undefined {
-    return this.#byClass.get(memoryMiB)?.pop();
+  take(origin: Origin): Box | undefined {
+    return this.#stocks.get(origin.key)?.boxes.pop();
   }
 
-  /** One of any class, to make room: of the class that has most. */
+  /** One of any origin, to make room: of the one that has most. */
   takeAny(): Box | undefined {
-    const [most] = [...this.#byClass.values()].sort((a, b) => b.length - a.length);
-    return most?.pop();
+    const [most] = [...this.#stocks.values()].sort((a, b) => b.boxes.length - a.boxes.length);
+    return most?.boxes.pop();
   }
 
   /** Those that should make way for forks of a newer zygote. */
   takeOutdated(): Box[] {
-    return [...this.#byClass.values()].flatMap((boxes) => {
+    return [...this.#stocks.values()].flatMap(({ boxes }) => {
       const outdated = boxes.filter(({ sandbox }) => sandbox.outdated);
       for (const box of outdated) boxes.splice(boxes.indexOf(box), 1);
       return outdated;
     });
   }
 
+  has(box: Box): boolean {
+    return this.#stocks.get(box.origin.key)?.boxes.includes(box) ?? false;
+  }
+
   /** Forgets one that ended by itself. */
   drop(box: Box): void {
-    const boxes = this.#byClass.get(box.memoryMiB);
+    const boxes = this.#stocks.get(box.origin.key)?.boxes;
     const index = boxes?.indexOf(box) ?? -1;
     if (index >= 0) boxes?.splice(index, 1);
   }
 
   get count(): number {
     let count = 0;
-    for (const boxes of this.#byClass.values()) count += boxes.length;
+    for (const { boxes } of this.#stocks.values()) count += boxes.length;
     return count;
   }
 
@@ -92,16 +119,18 @@ export class Blanks {
   #fill(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const memoryMiB = this.#missing();
-    if (this.#closed || this.#making !== null || memoryMiB === undefined || this.#options.isShort()) return;
-    if (!this.#options.boxes.reserve(memoryMiB)) return;
-    this.#making = this.#make(memoryMiB);
+    const origin = this.#missing();
+    if (this.#closed || this.#making !== null || origin === undefined || this.#options.isShort()) return;
+    if (!this.#options.boxes.reserve(origin.memoryMiB)) return;
+    this.#making = this.#make(origin);
   }
 
-  async #make(memoryMiB: number): Promise<void> {
+  async #make(origin: Origin): Promise<void> {
     try {
-      const box = await this.#options.boxes.open(memoryMiB);
-      if (!box.ending) this.#byClass.get(memoryMiB)?.push(box);
+      const box = await this.#options.boxes.open(origin);
+      const stock = this.#stocks.get(origin.key);
+      if (stock === undefined) this.#options.boxes.end(box, "nobody wants blanks of its kind any more");
+      else if (!box.ending) stock.boxes.push(box);
       this.#making = null;
       this.#options.onReady();
     } catch (error) {
@@ -112,9 +141,9 @@ export class Blanks {
     }
   }
 
-  #missing(): number | undefined {
-    for (const [memoryMiB, boxes] of this.#byClass)
-      if (boxes.length < this.#options.wanted(memoryMiB)) return memoryMiB;
+  #missing(): Origin | undefined {
+    for (const { origin, boxes } of this.#stocks.values())
+      if (boxes.length < this.#options.wanted(origin)) return origin;
     return undefined;
   }
 

@@ -2,6 +2,7 @@
 import type { Sandbox, SandboxExit, SandboxLimits } from "../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Launchers } from "./launchers.ts";
+import type { Origin } from "./origin.ts";
 
 const MIB = 1024 * 1024;
 /** A killed sandbox is gone within milliseconds; after this long its place is given back whatever the kernel says. */
@@ -10,7 +11,7 @@ const LONGEST_END_MS = 10_000;
 /** A sandbox in its place. */
 export interface Box {
   readonly sandbox: Sandbox;
-  readonly memoryMiB: number;
+  readonly origin: Origin;
   /** True from the moment that it was told to end, or ended by itself. */
   ending: boolean;
 }
@@ -44,11 +45,12 @@ export class Boxes {
   }
 
   /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
-  async open(memoryMiB: number): Promise<Box> {
+  async open(origin: Origin): Promise<Box> {
+    const { memoryMiB } = origin;
     try {
       const limits = this.#options.limitsOf(memoryMiB);
-      const sandbox = await this.#options.launchers.use(memoryMiB, (launcher) => launcher.launch(limits));
-      const box: Box = { sandbox, memoryMiB, ending: false };
+      const sandbox = await this.#options.launchers.use(origin, (launcher) => launcher.launch(limits));
+      const box: Box = { sandbox, origin, ending: false };
       this.#all.add(box);
       void box.sandbox.exited.then((exit) => this.#gone(box, exit));
       return box;
@@ -62,7 +64,7 @@ export class Boxes {
   end(box: Box, reason: string): void {
     if (box.ending || !this.#all.has(box)) return;
     box.ending = true;
-    this.#options.capacity.leaving(box.memoryMiB * MIB);
+    this.#options.capacity.leaving(box.origin.memoryMiB * MIB);
     box.sandbox.kill(reason);
     const timer = setTimeout(() => this.#stuck(box), LONGEST_END_MS);
     void box.sandbox.exited.then(() => clearTimeout(timer));
@@ -74,6 +76,12 @@ export class Boxes {
     await Promise.all(Array.from(this.#all, (box) => box.sandbox.exited));
   }
 
+  /** Whether there is one of this origin of which that holds. */
+  some(origin: Origin, holds: (box: Box) => boolean): boolean {
+    for (const box of this.#all) if (box.origin.key === origin.key && holds(box)) return true;
+    return false;
+  }
+
   #stuck(box: Box): void {
     this.#options.onStuck(`sandbox ${box.sandbox.id} was killed ${LONGEST_END_MS} ms ago and has not ended`);
     this.#gone(box, null);
@@ -81,7 +89,7 @@ export class Boxes {
 
   #gone(box: Box, exit: SandboxExit | null): void {
     if (!this.#all.delete(box)) return;
-    this.#options.capacity.give(box.memoryMiB * MIB, box.ending);
+    this.#options.capacity.give(box.origin.memoryMiB * MIB, box.ending);
     box.ending = true;
     this.#options.onGone(box, exit);
   }

@@ -313,23 +313,25 @@ export class Instance {
   /** Fails whoever waits, as soon as it is known why it ended. */
   async #bury(): Promise<void> {
     if (this.#state === "ended") return;
-    const blank = this.#state === "blank";
     this.#state = "ended";
     this.#stopTimer();
     const [call, ...behind] = this.#line.clear();
     for (const other of behind) other.fail(new TurnLost());
-    const failure = await this.#verdict(blank);
+    const failure = await this.#verdict();
     this.#logs.idle.flush();
     this.#ready.reject(failure);
     this.#loaded.reject(failure);
     call?.fail(failure);
   }
 
-  async #verdict(blank: boolean): Promise<CallFailure> {
+  async #verdict(): Promise<CallFailure> {
     const { memoryMiB } = this.#version.config;
+    const cause = this.#cause;
+    // A deadline needs no explanation, and the caller has waited long enough.
+    if (cause?.by === "deadline") return judge({ cause, exit: null, outputTail: "", memoryMiB });
     const exit = await settledWithin(DEATH_LIMIT_MS, this.sandbox.exited);
     await settledWithin(DYING_MS, this.#output.ended);
-    return judge({ cause: this.#cause, exit, outputTail: this.#output.tail, blank, memoryMiB });
+    return judge({ cause, exit, outputTail: this.#output.tail, memoryMiB });
   }
 
   #nextNumber(): CallNumber {

@@ -66,7 +66,13 @@ export class Loaded {
 
   /** Whether a call may wait in it for its turn. */
   get hasPlace(): boolean {
-    return !this.#closed && !this.box.ending && this.instance.hasPlace && this.leases < MAX_CALLS_IN_LINE;
+    return (
+      !this.#closed &&
+      !this.box.ending &&
+      !this.box.sandbox.outdated &&
+      this.instance.hasPlace &&
+      this.leases < MAX_CALLS_IN_LINE
+    );
   }
 
   /** The same, about to be put among the free ones: the call that takes it from there has a warm start. */

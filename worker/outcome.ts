@@ -50,8 +50,6 @@ export interface End {
   exit: SandboxExit | null;
   /** The last of what was written straight to descriptors 1 and 2. */
   outputTail: string;
-  /** Whether nothing of the tenant's was in it yet: then it is not the function that failed. */
-  blank: boolean;
   /** What the version may use, for messages. */
   memoryMiB: number;
 }
@@ -65,12 +63,11 @@ const V8_OUT_OF_MEMORY =
 
 /**
  * What a call ends with when its sandbox ends. Memory comes first: the kernel's counter and V8's last words are surer
- * than an exit code, and a sandbox whose processes are killed one after another does strange things meanwhile. They are
- * surer than a deadline, too: one that is reached while the kernel's kill is still being told is not why it ended.
+ * than an exit code, and a sandbox whose processes are killed one after another does strange things meanwhile.
  */
 export function judge(end: End): CallFailure {
   const { cause, exit } = end;
-  if (end.blank && cause === null) return lost(exit);
+  if (cause?.by === "deadline") return ofCause(cause);
   if (isOutOfMemory(end)) return outOfMemory(end);
   if (cause !== null) return ofCause(cause);
   if (exit === null || exit.reason !== undefined) return lost(exit);

@@ -7,33 +7,18 @@
  * the instance that was idle longest makes some, and the call that waited longest gets it.
  */
 import type { Version } from "../functions/version.ts";
-import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
 import { Blanks } from "./blanks.ts";
 import { type Box, Boxes } from "./boxes.ts";
-import { Capacity, type CapacityLimits } from "./capacity.ts";
-import { CALLS_PER_INSTANCE, type Instance } from "./instance.ts";
-import type { Launchers } from "./launchers.ts";
+import { Capacity } from "./capacity.ts";
+import { CALLS_PER_INSTANCE } from "./instance.ts";
 import { type Lease, type LeaseEnd, Loaded } from "./lease.ts";
+import { type Origin, originOf, sharedOrigin } from "./origin.ts";
 import { CallFailure } from "./outcome.ts";
 import { nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./patience.ts";
+import type { PoolOptions } from "./pool-options.ts";
 import { type Shelf, Shelves, shortestLine } from "./shelves.ts";
+import { Upkeep } from "./upkeep.ts";
 import { type Demand, Waiter } from "./waiter.ts";
-
-export interface PoolOptions {
-  launchers: Launchers;
-  limits: CapacityLimits;
-  /** What one sandbox of a class may use. */
-  limitsOf(memoryMiB: number): SandboxLimits;
-  /** Blank sandboxes kept ready of the class that most functions use; one is kept of every other class in use. */
-  prewarmed: number;
-  prewarmedMemoryMiB: number;
-  /** How long an instance may stay loaded without a call. */
-  idleMs: number;
-  /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
-  load(sandbox: Sandbox, demand: Demand): Promise<Instance>;
-  /** Told of whatever no call hears about. */
-  onTrouble(message: string, cause?: unknown): void;
-}
 
 /** What the pool holds right now. */
 export interface PoolSnapshot {
@@ -57,11 +42,13 @@ export class Pool {
   readonly #capacity: Capacity;
   readonly #boxes: Boxes;
   readonly #blanks: Blanks;
+  /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
+  readonly #prewarmed: Origin | null;
   readonly #shelves = new Shelves();
   readonly #loadedIn = new Map<Box, Loaded>();
   /** Oldest first, over all versions. */
   readonly #waiting = new Map<Waiter, Shelf>();
-  readonly #sweep: NodeJS.Timeout;
+  readonly #upkeep: Upkeep;
   /** The oldest call that cannot be served for want of room. */
   #starved: Waiter | null = null;
   #patience: NodeJS.Timeout | null = null;
@@ -81,15 +68,17 @@ export class Pool {
     });
     this.#blanks = new Blanks({
       boxes: this.#boxes,
-      wanted: (memoryMiB) => Math.min(options.prewarmed, memoryMiB === options.prewarmedMemoryMiB ? Infinity : 1),
+      wanted: ({ key }) => Math.min(options.prewarmed, key === this.#prewarmed?.key ? Infinity : 1),
       isCalm: () => this.#busy + this.#starting + this.#waiting.size === 0,
       isShort: () => this.#waiting.size > 0,
       onReady: () => this.#pump(),
       onTrouble: options.onTrouble,
     });
-    this.#blanks.use(options.prewarmedMemoryMiB);
-    const sweepMs = Math.min(Math.max(options.idleMs / 4, 50), 5_000);
-    this.#sweep = setInterval(() => this.#tidy(), sweepMs).unref();
+    this.#prewarmed = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
+    if (this.#prewarmed) this.#blanks.use(this.#prewarmed);
+    const { launchers, idleMs } = options;
+    const [shelves, blanks, boxes, kept] = [this.#shelves, this.#blanks, this.#boxes, this.#prewarmed?.key];
+    this.#upkeep = new Upkeep({ shelves, blanks, boxes, launchers, idleMs, kept });
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -132,10 +121,15 @@ export class Pool {
     };
   }
 
+  /** Keeps nothing of an origin whose zygote leaves but what serves a call; that ends with its call. */
+  leave(key: string): void {
+    this.#upkeep.leave(key);
+  }
+
   /** Ends every sandbox and fails every call that waits; resolves when all of it is gone. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#sweep);
+    this.#upkeep.stop();
     if (this.#patience !== null) clearTimeout(this.#patience);
     for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
     this.#options.launchers.stop();
@@ -193,7 +187,7 @@ export class Pool {
   /** Begins to start an instance for a call; false when there is no room for it, and then room is being made. */
   #begin(shelf: Shelf, waiter: Waiter): boolean {
     const { memoryMiB } = waiter.demand.version.config;
-    const blank = this.#blanks.take(memoryMiB);
+    const blank = this.#blanks.take(this.#originOf(waiter.demand.version));
     if (blank === undefined && !this.#boxes.reserve(memoryMiB)) {
       this.#makeRoom(memoryMiB);
       return false;
@@ -208,10 +202,10 @@ export class Pool {
   }
 
   async #start(shelf: Shelf, { demand }: Waiter, blank: Box | undefined): Promise<Loaded> {
-    const { memoryMiB } = demand.version.config;
+    const origin = this.#originOf(demand.version);
     const beganAtMs = performance.now();
-    const box = blank ?? (await this.#boxes.open(memoryMiB));
-    this.#blanks.use(memoryMiB);
+    const box = blank ?? (await this.#boxes.open(origin));
+    this.#blanks.use(origin);
     const launchedAtMs = performance.now();
     try {
       const instance = await this.#options.load(box.sandbox, demand);
@@ -312,13 +306,8 @@ export class Pool {
     }
   }
 
-  /** Ends what was idle for long, and what should make way for forks of a newer zygote. */
-  #tidy(): void {
-    const longAgoMs = performance.now() - this.#options.idleMs;
-    for (const box of this.#shelves.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
-      this.#boxes.end(box, "it was idle");
-    const outdated = [...this.#shelves.takeFree(({ box }) => box.sandbox.outdated), ...this.#blanks.takeOutdated()];
-    for (const box of outdated) this.#boxes.end(box, "its zygote was renewed");
+  #originOf({ tenant, config }: Version): Origin {
+    return originOf(this.#options.zygotes, tenant, config.memoryMiB);
   }
 
   #gone(box: Box): void {

@@ -22,6 +22,7 @@ import { Instance } from "./instance.ts";
 import { invoke } from "./invoke.ts";
 import { Launchers } from "./launchers.ts";
 import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./limits.ts";
+import { sharedOrigin } from "./origin.ts";
 import { Pool } from "./pool.ts";
 import { type Parts, writeLog } from "./steps.ts";
 import { answerExpired, answerLost } from "./unrun.ts";
@@ -82,7 +83,7 @@ export class Worker {
   /** Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for what else fails. */
   async start(): Promise<void> {
     // Found out now, and not by the first call.
-    const opened = this.#launchers.open(DEFAULT_MEMORY_MIB);
+    const opened = this.#launchers.open(sharedOrigin(DEFAULT_MEMORY_MIB));
     this.#launcherKind = (await opened.catch(refuseToServe)).kind;
     await this.#pool.prewarm();
     this.#calls.start();
@@ -133,7 +134,11 @@ export class Worker {
     const allowDegraded = this.#allowDegraded;
     return new Launchers({
       open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, allowDegraded, ...told }),
+      most: worker.maxZygotes,
+      idleMs: worker.idleMs,
+      kept: sharedOrigin(DEFAULT_MEMORY_MIB),
       giveUpMs: LAUNCH_PATIENCE_MS,
+      onLeaving: (key) => this.#pool.leave(key),
       onFailure: this.#onTrouble,
     });
   }
@@ -153,6 +158,7 @@ export class Worker {
       launchers: this.#launchers,
       limits: worker,
       limitsOf: sandboxLimits,
+      zygotes: worker.zygotes,
       prewarmed: worker.prewarmed,
       prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
       idleMs: worker.idleMs,
@@ -178,7 +184,8 @@ export class Worker {
     const builder = new Builder({
       redis,
       artifacts,
-      run: (program) => this.#launchers.use(DEFAULT_MEMORY_MIB, (launcher) => runProgram(launcher, program)),
+      run: (program) =>
+        this.#launchers.use(sharedOrigin(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
     });
     const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
     return new BuildWorker(redis, (request) => builder.build(request), onError);

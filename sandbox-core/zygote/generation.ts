@@ -57,7 +57,9 @@ export class Generation {
   #onSelftest: ((ok: boolean) => void) | undefined;
   #forks = 0;
   /** Over which time its sandboxes make way, by `performance.now()`; undefined while it serves. */
-  #retirement: { fromMs: number; untilMs: number } | undefined;
+  #makingWay: { fromMs: number; untilMs: number } | undefined;
+  #isRetired = false;
+  readonly #onEmptied: (() => void)[] = [];
 
   private constructor(options: GenerationOptions) {
     this.#options = options;
@@ -126,16 +128,33 @@ export class Generation {
     return promise;
   }
 
+  /** How many sandboxes it has, and is making. */
+  get count(): number {
+    return this.#pending.size + this.#sandboxes.size;
+  }
+
+  /** Resolves when it has no sandbox and makes none. */
+  get emptied(): Promise<void> {
+    if (this.count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onEmptied.push(resolve));
+  }
+
   /**
    * Serves no more: each sandbox is to make way at a moment of its own within `withinMs`, and the zygote leaves with the
    * last of them. Called again, it can only shorten that.
    */
   retire(withinMs: number): void {
+    this.outdate(withinMs);
+    this.#isRetired = true;
+    this.#noteIfEmpty();
+  }
+
+  /** Has each sandbox, those to come too, make way at a moment of its own within `withinMs`. */
+  outdate(withinMs: number): void {
     const fromMs = performance.now();
-    const untilMs = Math.min(fromMs + withinMs, this.#retirement?.untilMs ?? Number.POSITIVE_INFINITY);
-    this.#retirement = { fromMs, untilMs };
+    const untilMs = Math.min(fromMs + withinMs, this.#makingWay?.untilMs ?? Number.POSITIVE_INFINITY);
+    this.#makingWay = { fromMs, untilMs };
     for (const sandbox of this.#sandboxes.values()) this.#haveMakeWay(sandbox);
-    this.#leaveIfEmpty();
   }
 
   /** Ends its sandboxes and its zygote; resolves when all of it is gone. */
@@ -149,14 +168,16 @@ export class Generation {
   }
 
   #haveMakeWay(sandbox: LaunchedSandbox): void {
-    if (!this.#retirement) return;
-    const { fromMs, untilMs } = this.#retirement;
+    if (!this.#makingWay) return;
+    const { fromMs, untilMs } = this.#makingWay;
     // Spread out, so that the calls of a busy worker do not all need a new instance in one moment.
     sandbox.makeWayAt(fromMs + Math.random() * (untilMs - fromMs));
   }
 
-  #leaveIfEmpty(): void {
-    if (this.#retirement && this.#pending.size + this.#sandboxes.size === 0) void this.#process.stop();
+  #noteIfEmpty(): void {
+    if (this.count > 0) return;
+    for (const resolve of this.#onEmptied.splice(0)) resolve();
+    if (this.#isRetired) void this.#process.stop();
   }
 
   /** After the zygote's death: refuses what was being made, and ends what was made. */
@@ -168,6 +189,7 @@ export class Generation {
     this.#onSelftest?.(false);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
     this.#sandboxes.clear();
+    this.#noteIfEmpty();
     await this.#removeGroups();
     for (const { sandbox, usage } of orphans) sandbox.end({ code: null, signal: null, usage, reason });
     return reason;
@@ -199,7 +221,7 @@ export class Generation {
     else this.#sandboxes.set(id, sandbox);
     this.#haveMakeWay(sandbox);
     pending.resolve(sandbox);
-    this.#leaveIfEmpty();
+    this.#noteIfEmpty();
   }
 
   /** A sandbox that died before its figures could be opened has none. */
@@ -219,7 +241,7 @@ export class Generation {
       return;
     }
     this.#fail(pending, `a sandbox could not be made: ${message}`);
-    this.#leaveIfEmpty();
+    this.#noteIfEmpty();
   }
 
   /** The launch of that id, which is on its way no more. */
@@ -259,6 +281,6 @@ export class Generation {
     }
     this.#sandboxes.get(id)?.end(exit);
     this.#sandboxes.delete(id);
-    this.#leaveIfEmpty();
+    this.#noteIfEmpty();
   }
 }

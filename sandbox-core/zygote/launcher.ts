@@ -66,6 +66,8 @@ export class ZygoteLauncher implements Launcher {
   /** Oldest first. */
   readonly #retired = new Set<Generation>();
   #serving: Promise<Generation>;
+  /** The one that serves, once it does. */
+  #now: Generation[] = [];
   #renewing: Promise<void> | undefined;
   #age: NodeJS.Timeout | undefined;
 
@@ -111,6 +113,16 @@ export class ZygoteLauncher implements Launcher {
     const started = generation.start(limits, connections, program);
     if (generation.forks >= this.#renewal.forks) this.#renew(generation);
     return started;
+  }
+
+  get count(): number {
+    return [...this.#retired, ...this.#now].reduce((sum, generation) => sum + generation.count, 0);
+  }
+
+  async retire(): Promise<void> {
+    const generations = [...this.#retired, ...this.#now];
+    for (const generation of generations) generation.outdate(0);
+    await Promise.all(generations.map(({ emptied }) => emptied));
   }
 
   async close(): Promise<void> {
@@ -164,6 +176,7 @@ export class ZygoteLauncher implements Launcher {
 
   /** Has a generation that serves from now on replaced when it dies, and renewed when it is old. */
   #watch(generation: Generation): void {
+    this.#now = [generation];
     void generation.died.then(() => this.#recover(generation));
     clearTimeout(this.#age);
     this.#age = setInterval(() => {

@@ -62,7 +62,7 @@ export class LaunchedSandbox implements Sandbox {
   }
 
   get outdated(): boolean {
-    return performance.now() >= this.#makeWayAtMs;
+    return this.#makeWayAtMs !== Number.POSITIVE_INFINITY && performance.now() >= this.#makeWayAtMs;
   }
 
   /** From when on it is outdated, by `performance.now()`; an earlier moment stands. */

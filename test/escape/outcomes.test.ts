@@ -28,14 +28,12 @@ const CASES: Case[] = [
     outcome: "out_of_memory",
     code: "OUT_OF_MEMORY",
     message: /128 MiB.*memoryMiB in sandpiper.jsonc/,
-    config: { timeoutMs: 30_000 },
   },
   {
     name: "(6) a memory bomb of WebAssembly",
     bad: `const kept = []; for (;;) { const memory = new WebAssembly.Memory({ initial: 256 }); new Uint8Array(memory.buffer).fill(1); kept.push(memory); }`,
     outcome: "out_of_memory",
     code: "OUT_OF_MEMORY",
-    config: { timeoutMs: 30_000 },
   },
   {
     name: "(7) a memory bomb of text",

@@ -10,11 +10,13 @@ import { Instance } from "../../worker/instance.ts";
 import { Launchers } from "../../worker/launchers.ts";
 import type { Lease } from "../../worker/lease.ts";
 import { MIB, sandboxLimits } from "../../worker/limits.ts";
-import { Pool, type PoolOptions } from "../../worker/pool.ts";
+import { sharedOrigin } from "../../worker/origin.ts";
+import { Pool } from "../../worker/pool.ts";
+import type { PoolOptions } from "../../worker/pool-options.ts";
 
 type Settings = Partial<
-  Pick<PoolOptions, "prewarmed" | "idleMs"> &
-    PoolOptions["limits"] & { renewal: Renewal; zygoteFlags: readonly string[] }
+  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygotes"> &
+    PoolOptions["limits"] & { renewal: Renewal; maxZygotes: number; giveUpMs: number; zygoteFlags: readonly string[] }
 >;
 
 /** Answers with what identifies the instance, and how many calls it has served. */
@@ -43,17 +45,25 @@ export class TestPool {
     const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
     // Far from the uids of a platform that may run beside the tests.
     const uids = { uidBase: 2_000_000, uidCount: 65_536 };
-    const { renewal = DEFAULT_RENEWAL, zygoteFlags = [] } = settings;
+    const {
+      zygoteFlags = [],
+      renewal = DEFAULT_RENEWAL,
+      zygotes = "shared",
+      maxZygotes = 16,
+      giveUpMs = 5_000,
+    } = settings;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#launchers = new Launchers({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, zygoteFlags, kind: "fork" }),
-      giveUpMs: 5_000,
+      ...{ most: maxZygotes, idleMs, kept: sharedOrigin(128), giveUpMs },
+      onLeaving: (key) => this.pool.leave(key),
       onFailure: onTrouble,
     });
     this.pool = new Pool({
       launchers: this.#launchers,
       limits: { maxSandboxes, memoryBudgetBytes },
       limitsOf: sandboxLimits,
+      zygotes,
       prewarmed,
       prewarmedMemoryMiB: 128,
       idleMs,
@@ -64,7 +74,7 @@ export class TestPool {
 
   /** Pid of the zygote of a class. */
   async zygotePid(memoryMiB = 128): Promise<number> {
-    return (await this.#launchers.open(memoryMiB)).zygotePid();
+    return (await this.#launchers.open(sharedOrigin(memoryMiB))).zygotePid();
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {

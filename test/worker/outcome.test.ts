@@ -15,7 +15,7 @@ function exit(how: Partial<SandboxExit>, oomKills = 0): SandboxExit {
 }
 
 function verdict(end: Partial<End>): string {
-  const { outcome, code } = judge({ cause: null, exit: null, outputTail: "", blank: false, memoryMiB: 128, ...end });
+  const { outcome, code } = judge({ cause: null, exit: null, outputTail: "", memoryMiB: 128, ...end });
   return `${outcome} ${code}`;
 }
 
@@ -41,21 +41,6 @@ describe("judging the end of a sandbox", () => {
     ["a zygote that died", { exit: exit({ code: null, reason: "the zygote died" }) }, "platform_error SANDBOX_LOST"],
     ["an end that nobody saw", { exit: null }, "platform_error SANDBOX_LOST"],
     ["a deadline", { cause: { by: "deadline", during: "call", limitMs: 5 } }, "timeout TIMEOUT"],
-    [
-      "a deadline that the kernel's kill for want of memory came before",
-      { cause: { by: "deadline", during: "call", limitMs: 5 }, exit: exit({ code: null, signal: 9 }, 1) },
-      "out_of_memory OUT_OF_MEMORY",
-    ],
-    [
-      "a deadline that ended it",
-      { cause: { by: "deadline", during: "call", limitMs: 5 }, exit: exit({ code: null, signal: 9 }) },
-      "timeout TIMEOUT",
-    ],
-    [
-      "an end before anything of the tenant's was there",
-      { blank: true, exit: exit({ code: 70 }) },
-      "platform_error SANDBOX_LOST",
-    ],
     ["a slow load", { cause: { by: "deadline", during: "load", limitMs: 5 } }, "timeout TIMEOUT"],
     ["a broken protocol", { cause: { by: "violation", message: "x" }, exit: exit({}) }, "killed KILLED"],
     [
@@ -74,7 +59,7 @@ describe("judging the end of a sandbox", () => {
 
   it("says the limit and what to change", () => {
     const message = (end: Partial<End>) =>
-      judge({ cause: null, exit: null, outputTail: "", blank: false, memoryMiB: 256, ...end }).message;
+      judge({ cause: null, exit: null, outputTail: "", memoryMiB: 256, ...end }).message;
     const deadline: Cause = { by: "deadline", during: "call", limitMs: 1234 };
     assert.match(message({ cause: deadline }), /1234 ms.*timeoutMs in sandpiper\.jsonc/);
     assert.match(message({ exit: exit({}, 1) }), /256 MiB.*memoryMiB in sandpiper\.jsonc/);

@@ -1,12 +1,13 @@
 /** Zygotes are renewed while their launcher goes on serving, and none stays longer than a sandbox needs it. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import type { Renewal, ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { parentOf, zygotesHere } from "../../helpers/zygotes.ts";
 
 const cgroups = detectCgroups();
 const NEVER_MS = 3_600_000;
@@ -14,24 +15,6 @@ const NEVER_MS = 3_600_000;
 async function openRenewed(renewal: Renewal, more: Parameters<typeof openTestLauncher>[0] = {}) {
   const launcher = await openTestLauncher({ renewal, ...more });
   return Object.assign(launcher, { [Symbol.asyncDispose]: () => launcher.close() });
-}
-
-/** The process that a process is a child of. */
-function parentOf(pid: number): number {
-  return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-}
-
-/** Children of this process that are zygotes: they lead a session of their own and have our launcher's socket. */
-function zygotes(): number[] {
-  return readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return parentOf(pid) === process.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("worker.sock");
-      } catch {
-        return false;
-      }
-    });
 }
 
 /** Launches and ends sandboxes until another zygote serves; gives the zygotes that made them. */
@@ -89,14 +72,14 @@ test("at most two old zygotes stay; the sandboxes of the oldest make way at once
   const third = await launcher.zygotePid();
   clients.push(await SandboxClient.blank(launcher));
   await eventually(() => clients[0]?.sandbox.outdated === true);
-  assert.equal(zygotes().length, 3);
+  assert.equal(zygotesHere().length, 3);
   assert.equal(clients[2]?.sandbox.outdated, false);
   // The launcher goes on serving from the one it has.
   clients.push(await SandboxClient.blank(launcher));
   assert.equal(await launcher.zygotePid(), third);
   await clients[0]?.[Symbol.asyncDispose]();
   await eventually(async () => (await launcher.zygotePid()) !== third);
-  assert.equal(zygotes().length, 3);
+  assert.equal(zygotesHere().length, 3);
 });
 
 test("a renewal that fails is told, and the old zygote serves on", async () => {
@@ -141,5 +124,5 @@ test("closed in the midst of a renewal, nothing is left", async () => {
   const launcher = await openTestLauncher({ renewal: { forks: 1, ageMs: NEVER_MS } });
   await launcher.launch(LIMITS);
   await launcher.close();
-  assert.deepEqual(zygotes(), []);
+  assert.deepEqual(zygotesHere(), []);
 });

@@ -1,0 +1,28 @@
+/** What a pool is made with. */
+import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
+import type { CapacityLimits } from "./capacity.ts";
+import type { Instance } from "./instance.ts";
+import type { Launchers } from "./launchers.ts";
+import type { ZygoteSharing } from "./origin.ts";
+import type { Demand } from "./waiter.ts";
+
+export interface PoolOptions {
+  launchers: Launchers;
+  limits: CapacityLimits;
+  /** What one sandbox of a class may use. */
+  limitsOf(memoryMiB: number): SandboxLimits;
+  /** Whether tenants share zygotes. */
+  zygotes: ZygoteSharing;
+  /**
+   * Blank sandboxes kept ready of the class that most functions use; one is kept of every other class in use. Where
+   * tenants share no zygotes, one is kept of every class and tenant in use.
+   */
+  prewarmed: number;
+  prewarmedMemoryMiB: number;
+  /** How long an instance may stay loaded without a call. */
+  idleMs: number;
+  /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
+  load(sandbox: Sandbox, demand: Demand): Promise<Instance>;
+  /** Told of whatever no call hears about. */
+  onTrouble(message: string, cause?: unknown): void;
+}
