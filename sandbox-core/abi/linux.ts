@@ -74,21 +74,19 @@ export const O = {
 } as const;
 export const F_SETFD = 2;
 export const F_DUPFD_CLOEXEC = 1030;
-/** Commands of fcntl(2) about descriptors, status flags and record locks. */
+/** Commands of fcntl(2) about descriptors and status flags. */
 export const FCNTL = {
   DUPFD: 0,
   GETFD: 1,
   SETFD: F_SETFD,
   GETFL: 3,
   SETFL: 4,
-  GETLK: 5,
-  SETLK: 6,
-  SETLKW: 7,
-  OFD_GETLK: 36,
-  OFD_SETLK: 37,
-  OFD_SETLKW: 38,
   DUPFD_CLOEXEC: F_DUPFD_CLOEXEC,
 } as const;
+/** Its commands about record locks of a process. */
+export const FCNTL_LOCK = { GETLK: 5, SETLK: 6, SETLKW: 7 } as const;
+/** And about those of an open file description. */
+export const FCNTL_OFD_LOCK = { GETLK: 36, SETLK: 37, SETLKW: 38 } as const;
 
 /** include/uapi/linux/stat.h */
 export const S_IFCHR = 0x2000;

@@ -51,7 +51,6 @@ export const BASE: readonly Rule[] = [
     "ftruncate",
     "fallocate",
     "fadvise64",
-    "flock",
     "sendfile",
     "copy_file_range",
   ]),
@@ -268,5 +267,5 @@ export const BASE: readonly Rule[] = [
     ["ioctl"],
     [{ argument: 1, oneOf: Object.values(IOCTL) }],
   ),
-  allow("descriptor flags and record locks", ["fcntl"], [{ argument: 1, oneOf: Object.values(FCNTL) }]),
+  allow("descriptor flags", ["fcntl"], [{ argument: 1, oneOf: Object.values(FCNTL) }]),
 ];

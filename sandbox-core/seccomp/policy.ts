@@ -4,17 +4,41 @@
  * program; `EXEC_POLICY` adds what starting a program takes.
  */
 import { constants } from "node:os";
-import { ARCH_FS, MAP_ANONYMOUS, PROT_EXEC, SECCOMP_RET } from "../abi/linux.ts";
+import { ARCH_FS, FCNTL_LOCK, FCNTL_OFD_LOCK, MAP_ANONYMOUS, PROT_EXEC, SECCOMP_RET } from "../abi/linux.ts";
 import { BASE } from "./base.ts";
-import { allow, errno, type Policy, refuse } from "./rule.ts";
+import { allow, errno, type Policy, pretend, type Rule, refuse } from "./rule.ts";
 
 const { EPERM, ENOSYS } = constants.errno;
+
+const { GETLK, SETLK, SETLKW } = FCNTL_LOCK;
+
+/**
+ * A fork is alone with its files, so a lock of them keeps nobody out: SQLite asks for some, and goes on with the answer.
+ * A real one would be memory of the kernel's that no cgroup is charged for and no limit bounds (RLIMIT_LOCKS has not been
+ * looked at since Linux 2.4), and where sandboxes share an inode, one would learn of another's.
+ */
+const NO_LOCKS: readonly Rule[] = [
+  pretend("there is nobody to keep out", ["flock"]),
+  pretend("there is nobody to keep out", ["fcntl"], [{ argument: 1, oneOf: [SETLK, SETLKW] }]),
+  allow("asking who is in the way: nobody is", ["fcntl"], [{ argument: 1, equals: GETLK }]),
+];
+
+/** Programs may start others, and share files with them. */
+const LOCKS: readonly Rule[] = [
+  allow("locks between the processes of a program", ["flock"]),
+  allow(
+    "locks between the processes of a program",
+    ["fcntl"],
+    [{ argument: 1, oneOf: [...Object.values(FCNTL_LOCK), ...Object.values(FCNTL_OFD_LOCK)] }],
+  ),
+];
 
 /** For JavaScript that runs in a fork of the zygote: it starts no program and maps no file as code. */
 export const FORK_POLICY: Policy = {
   otherwise: errno(EPERM),
   rules: [
     ...BASE,
+    ...NO_LOCKS,
     allow("memory that is not code", ["mmap"], [{ argument: 2, mask: PROT_EXEC, equals: 0 }]),
     allow(
       "code that the compiler makes, never out of a file",
@@ -29,6 +53,7 @@ export const EXEC_POLICY: Policy = {
   otherwise: errno(EPERM),
   rules: [
     ...BASE,
+    ...LOCKS,
     allow("starting the program, and mapping it and its libraries", ["execve", "mmap"]),
     allow("what the C library does first", ["set_tid_address"]),
     allow("where a thread's own variables are", ["arch_prctl"], [{ argument: 0, oneOf: Object.values(ARCH_FS) }]),

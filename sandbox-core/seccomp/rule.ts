@@ -41,3 +41,10 @@ export const refuse = (reason: string, number: number, calls: readonly SyscallNa
   reason,
   action: errno(number),
 });
+/** A rule by which calls do nothing and say that they did. */
+export const pretend = (reason: string, calls: readonly SyscallName[], when?: readonly Condition[]): Rule => ({
+  calls,
+  reason,
+  action: errno(0),
+  ...(when ? { when } : {}),
+});

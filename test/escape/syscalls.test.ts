@@ -40,7 +40,9 @@ function verdict(attempt: Attempt): string | null {
     args: args.map(BigInt),
   });
   if (action === SECCOMP_RET.ALLOW) return null;
-  return action === SECCOMP_RET.KILL_PROCESS ? "SIGSYS" : errorName(action & 0xffff);
+  if (action === SECCOMP_RET.KILL_PROCESS) return "SIGSYS";
+  const number = action & 0xffff;
+  return number === 0 ? "ok" : errorName(number);
 }
 
 /** The kernel takes the lower half of the register. */

@@ -106,6 +106,10 @@ export const WITH_ARGUMENTS: readonly (readonly [SyscallName, Arguments, string]
   ...[0x8914, 0x8b1a, 0x890b, 2, 0x40086602, 0x40049409].map((command) => ["ioctl", [0, command, 0], "EPERM"] as const),
   // PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_MM, PR_SET_PTRACER, PR_SET_NO_NEW_PRIVS.
   ...[4, 22, 24, 28, 35, 0x59616d61, 38, 47, 1].map((option) => ["prctl", [option, 1], "EPERM"] as const),
+  // Locks are pretended, or not to be had: F_SETLK, F_SETLKW; F_OFD_GETLK, F_OFD_SETLK.
+  ...[6, 7].map((command) => ["fcntl", [900, command, 0], "ok"] as const),
+  ...[36, 37, 38].map((command) => ["fcntl", [0, command, 0], "EPERM"] as const),
+  ["flock", [900, 2], "ok"],
   // F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY, F_SETPIPE_SZ, F_ADD_SEALS.
   ...[8, 10, 1024, 1026, 1031, 1033].map((command) => ["fcntl", [0, command, 0], "EPERM"] as const),
   ["prlimit64", [0, 7, 4096, 0], "EPERM"],
