@@ -24,7 +24,7 @@ const CONTROLLERS = "Boot with the controller enabled, and mount cgroup2 on /sys
 const DESCRIPTORS = ["/dev/null", "socket", "pipe", "eventpoll", "eventfd"];
 const FILE_SYSTEMS = ["tmpfs", "proc", "devtmpfs"];
 /** Hard limits that hold for every sandbox, by their names in /proc/PID/limits. */
-const MOST = { "core file size": 0, "open files": 65_536, "locked memory": 0, "realtime priority": 0 };
+const MOST = { "core file size": 1, "open files": 65_536, "locked memory": 0, "realtime priority": 0 };
 
 const namespace = (kind: NamespaceKind, name: string, without: string, degradable?: string): Wall => ({
   name,

@@ -59,7 +59,6 @@ export function setLoopbackUp(): void {
 
 /** Resources and their limits, for what no cgroup bounds. */
 const LIMITS: [resource: number, limit: Buffer][] = [
-  [RLIMIT.CORE, rlimit(0)],
   [RLIMIT.NOFILE, rlimit(1024)],
   [RLIMIT.FSIZE, rlimit(1024 * MEBIBYTE)],
   [RLIMIT.STACK, rlimit(8 * MEBIBYTE)],
@@ -71,10 +70,19 @@ const LIMITS: [resource: number, limit: Buffer][] = [
 ];
 
 /**
+ * A fork cannot be dumped, whatever its limit (PR_SET_DUMPABLE). A program can be again, execve(2) sees to that, and where
+ * core_pattern names a program, the kernel runs that as the host's root with what a sandbox left in its memory, and does not
+ * look at the limit. One byte is the exception: it is too little for a file, and for the kernel the sign of a handler that
+ * crashed itself, so that none is started (core(5); do_coredump, fs/coredump.c).
+ */
+const CORE = { fork: rlimit(0), program: rlimit(1) };
+
+/**
  * setrlimit(2). The number of processes is bounded by the pids controller; the limit of `pids` here is for the kernel's
  * count by user, which is the sandbox's own.
  */
-export function setResourceLimits(pids: number): void {
+export function setResourceLimits(pids: number, kind: keyof typeof CORE): void {
+  sys.setrlimit(RLIMIT.CORE, CORE[kind]);
   for (const [resource, limit] of LIMITS) sys.setrlimit(resource, limit);
   sys.setrlimit(RLIMIT.NPROC, rlimit(pids));
 }

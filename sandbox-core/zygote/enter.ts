@@ -77,7 +77,7 @@ export function enter(entry: Entry): void {
   becomeNobody(entry.hostId, self);
   // The change of user cleared it.
   adviseParentDeath(entry.zygotePidfd);
-  setResourceLimits(entry.limits.pids);
+  setResourceLimits(entry.limits.pids, entry.program ? "program" : "fork");
   dropCapabilities();
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   assertPipe(entry.signalPipe);
