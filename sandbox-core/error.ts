@@ -24,3 +24,15 @@ export class UnsupportedLimitError extends SandboxError {
     this.limit = limit;
   }
 }
+
+/** Every wall stood, and the program could not be started. */
+export class StartFailure extends SandboxError {
+  /** What the kernel said: "ENOENT", "EACCES", "ENOEXEC". */
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.name = "StartFailure";
+    this.code = code;
+  }
+}

@@ -33,7 +33,7 @@ export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Pro
     { name: "stdout", fds: [1] },
     { name: "stderr", fds: [2] },
   ];
-  const sandbox = await launcher.start(run.limits, connections, run.program);
+  const sandbox = await launcher.start({ limits: run.limits, connections, program: run.program });
   let ended: ProgramResult["ended"];
   const end = (why: NonNullable<ProgramResult["ended"]>) => {
     ended ??= why;

@@ -24,6 +24,10 @@ export const CLONE = {
   NEWNET: 0x40000000,
 } as const;
 
+/** include/uapi/linux/stat.h: the kind of a file, in its mode. */
+export const S_IFMT = 0o170000;
+export const S_IFIFO = 0o010000;
+
 /** include/uapi/linux/mount.h: flags of mount(2) and umount2(2). */
 export const MS = {
   RDONLY: 0x1,
@@ -55,6 +59,19 @@ export const PR = {
   SET_VMA: 0x53564d41,
   SET_VMA_ANON_NAME: 0,
 } as const;
+/** Options that only read, or that bind the caller itself. */
+export const PR_OF_COMMANDS = {
+  SET_PDEATHSIG: 1,
+  GET_PDEATHSIG: 2,
+  GET_DUMPABLE: 3,
+  GET_NAME: 16,
+  GET_SECCOMP: 21,
+  CAPBSET_READ: 23,
+  SET_CHILD_SUBREAPER: 36,
+  GET_CHILD_SUBREAPER: 37,
+  SET_NO_NEW_PRIVS: 38,
+  GET_NO_NEW_PRIVS: 39,
+} as const;
 
 /** arch/x86/include/uapi/asm/prctl.h: what arch_prctl(2) may set and tell; other architectures have no such call. */
 export const ARCH_FS = { SET: 0x1002, GET: 0x1003 } as const;
@@ -68,6 +85,7 @@ export const O = {
   WRONLY: 1,
   RDWR: 2,
   CREAT: 0x40,
+  NOCTTY: 0x100,
   NONBLOCK: 0x800,
   CLOEXEC: 0x80000,
   PATH: 0x200000,
@@ -109,6 +127,27 @@ export const IOCTL = {
   FIONBIO: 0x5421,
   FIOCLEX: 0x5451,
 } as const;
+/** What shells, editors and whatever else is interactive ask of their terminal, but for putting words into its mouth. */
+export const TERMINAL_IOCTL = {
+  TCSETS: 0x5402,
+  TCSETSW: 0x5403,
+  TCSETSF: 0x5404,
+  TCSBRK: 0x5409,
+  TCXONC: 0x540a,
+  TCFLSH: 0x540b,
+  TIOCSCTTY: 0x540e,
+  TIOCGPGRP: 0x540f,
+  TIOCSPGRP: 0x5410,
+  TIOCOUTQ: 0x5411,
+  TIOCSWINSZ: 0x5414,
+  TIOCNOTTY: 0x5422,
+  TIOCGSID: 0x5429,
+  TCSBRKP: 0x5425,
+  FIONCLEX: 0x5450,
+  TIOCGPTN: 0x80045430,
+  TIOCSPTLCK: 0x40045431,
+  TIOCGPTPEER: 0x5441,
+} as const;
 
 /** include/uapi/asm-generic/resource.h */
 export const RLIMIT = {
@@ -142,11 +181,18 @@ export const BPF = {
 export const EPOLL = { CTL_ADD: 1, CTL_DEL: 2, IN: 1 } as const;
 export const POLLIN = 1;
 
-/** include/uapi/asm-generic/signal.h */
+/** include/uapi/asm-generic/signal.h, include/uapi/asm-generic/signal-defs.h */
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
 export const SIGCONT = 18;
 export const SIG_IGN = 1;
+export const SIG_BLOCK = 0;
+
+/** include/uapi/linux/openat2.h */
+export const RESOLVE_IN_ROOT = 0x10;
+
+/** <spawn.h> of the C library */
+export const POSIX_SPAWN = { SETSIGDEF: 0x4, SETSIGMASK: 0x8, SETSID: 0x80 } as const;
 
 /** include/uapi/linux/landlock.h: rights over files and directories, and what else a ruleset may close. */
 export const LANDLOCK = {

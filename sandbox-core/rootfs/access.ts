@@ -9,7 +9,9 @@
 import { LANDLOCK_FS as FS, LANDLOCK, O } from "../abi/linux.ts";
 import { allowBeneath, createRuleset, restrictSelf } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
+import type { Program } from "../zygote/control.ts";
 import type { Bind } from "./mounts.ts";
+import { usrBinds } from "./program.ts";
 
 /** What each version of Landlock added; a sandbox gives up all that its kernel knows. */
 const ADDED: readonly { abi: number; what: string; rights?: number; scopes?: number; flags?: number }[] = [
@@ -56,6 +58,9 @@ const GRANTS: readonly Grant[] = [
   { path: "/tmp", rights: WRITE },
 ];
 
+/** Terminals are nothing without their ioctls. */
+const TERMINAL_GRANTS: readonly Grant[] = ["/dev/pts", "/dev/tty"].map((path) => ({ path, rights: FS.IOCTL_DEV }));
+
 /** What Landlock of that version takes from a sandbox, for people. */
 export function landlockWalls(abi: number): string[] {
   return ADDED.filter((step) => step.abi <= abi).map(({ what }) => what);
@@ -66,11 +71,11 @@ export function landlockWalls(abi: number): string[] {
  * be in place.
  * @throws SyscallError
  */
-export function confine(abi: number, binds: readonly Bind[] = []): void {
+export function confine(abi: number, program?: Program): void {
   if (abi === 0) return;
   const { rights, scopes, flags } = handledBy(abi);
   const ruleset = createRuleset(rights, scopes);
-  for (const grant of [...GRANTS, ...binds.flatMap(grantOf)]) {
+  for (const grant of [...GRANTS, ...(program ? grantsTo(program) : [])]) {
     const file = sys.open(grant.path, O.PATH | O.CLOEXEC);
     allowBeneath(ruleset, file, grant.rights & rights);
     sys.close(file);
@@ -79,9 +84,20 @@ export function confine(abi: number, binds: readonly Bind[] = []): void {
   sys.close(ruleset);
 }
 
+function grantsTo({ binds, root = "bare", terminal }: Program): Grant[] {
+  return [
+    ...(root === "usr" ? usrBinds().map(grantTo) : []),
+    ...(typeof root === "object" ? [{ path: "/", rights: FS.EXECUTE }] : []),
+    ...(terminal ? TERMINAL_GRANTS : []),
+    ...binds.map(grantTo).filter(({ rights }) => rights !== 0),
+  ];
+}
+
 /** All bind mounts can be read, by the rule for the root. */
-function grantOf({ target, executable }: Bind): Grant[] {
-  return executable ? [{ path: target, rights: FS.EXECUTE }] : [];
+function grantTo({ target, kind, executable, writable = false }: Bind): Grant {
+  const write = kind === "file" ? FS.WRITE_FILE | FS.TRUNCATE : WRITE;
+  const written = writable ? write : 0;
+  return { path: target, rights: executable ? FS.EXECUTE | written : written };
 }
 
 function handledBy(abi: number): { rights: number; scopes: number; flags: number } {

@@ -1,6 +1,5 @@
 /** What a sandbox mounts for itself, as data, and the step into its root. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { MNT_DETACH, MS } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
 import { sys } from "../syscall/libc.ts";
@@ -13,6 +12,8 @@ export interface Bind {
   kind: "file" | "directory";
   /** Whether programs in it may be started. */
   executable: boolean;
+  /** Whether it can be written, as far as its owner and mode allow it to the sandbox's host user. */
+  writable?: boolean;
 }
 
 interface Mount {
@@ -48,29 +49,6 @@ const tmp = ({ tmpBytes, tmpInodes }: SandboxLimits): Mount => ({
 export function mountOwn(root: string, limits: SandboxLimits): void {
   for (const { source, target, type, flags, data } of [proc, tmp(limits)])
     sys.mount(source, join(root, target), type, flags, data);
-}
-
-/**
- * A root for a program: a tmpfs on `root` with what `template` has of /etc and /dev, and the binds, each read-only.
- * @throws SyscallError, or Error of the file system when a bind's source is not there
- */
-export function buildProgramRoot(root: string, template: string, binds: readonly Bind[]): void {
-  const flags = MS.NOSUID | MS.NODEV;
-  sys.mount("sandpiper", root, "tmpfs", flags, "mode=0755,size=1m,nr_inodes=4096");
-  for (const point of ["proc", "tmp", "dev", "etc"]) mkdirSync(join(root, point));
-  sys.mount(join(template, "etc"), join(root, "etc"), null, MS.BIND, null);
-  sys.mount(join(template, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
-  for (const bind of binds) bindInto(root, bind);
-  sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOEXEC | flags, null);
-}
-
-function bindInto(root: string, { source, target, kind, executable }: Bind): void {
-  const point = join(root, target);
-  mkdirSync(kind === "directory" ? point : dirname(point), { recursive: true });
-  if (kind === "file") writeFileSync(point, "");
-  sys.mount(source, point, null, MS.BIND, null);
-  const noexec = executable ? 0 : MS.NOEXEC;
-  sys.mount(null, point, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOSUID | MS.NODEV | noexec, null);
 }
 
 /**

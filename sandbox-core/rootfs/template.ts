@@ -33,14 +33,18 @@ const MOUNT_POINTS = ["proc", "tmp", "dev"];
 export function buildTemplate(directory: string): void {
   sys.mount("sandpiper", directory, "tmpfs", MS.NOSUID | MS.NODEV | MS.NOEXEC, "mode=0755,size=4m,nr_inodes=256");
   for (const point of MOUNT_POINTS) mkdirSync(join(directory, point));
-  for (const [path, content] of Object.entries(FILES)) writeFile(join(directory, path), content);
-  if (existsSync(CERTIFICATES)) {
-    mkdirSync(join(directory, dirname(CERTIFICATES)), { recursive: true });
-    copyFileSync(CERTIFICATES, join(directory, CERTIFICATES));
-    symlinkSync("certs/ca-certificates.crt", join(directory, "etc/ssl/cert.pem"));
-  }
+  writeEtc(directory);
   buildDevices(join(directory, "dev"));
   sys.mount(null, directory, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC, null);
+}
+
+/** Writes /etc of a sandbox below `directory`, with `more` files or others of the same names. */
+export function writeEtc(directory: string, more: Record<string, string> = {}): void {
+  for (const [path, content] of Object.entries({ ...FILES, ...more })) writeFile(join(directory, path), content);
+  if (!existsSync(CERTIFICATES)) return;
+  mkdirSync(join(directory, dirname(CERTIFICATES)), { recursive: true });
+  copyFileSync(CERTIFICATES, join(directory, CERTIFICATES));
+  symlinkSync("certs/ca-certificates.crt", join(directory, "etc/ssl/cert.pem"));
 }
 
 function writeFile(path: string, content: string): void {

@@ -8,6 +8,8 @@ import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
 import { AF, SECCOMP_SET_MODE_FILTER, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
+import { openInRoot } from "./openat2.ts";
+import { blockSignals, spawnProgram } from "./spawn.ts";
 
 const libc = koffi.load("libc.so.6");
 
@@ -275,6 +277,11 @@ export const sys = {
     const errno = koffi.errno();
     if (errno !== constants.errno.ENOMEM) throw new SyscallError("madvise", errno, `0x${from.toString(16)}`);
   },
+  /** Opens a path inside a directory as if that were the root (openat2(2)). */
+  openInRoot,
+  /** Starts a program without copying the caller's memory (posix_spawn(3)), and gives its pid. */
+  posixSpawn: spawnProgram,
+  blockSignals,
   /** capset(2) with the header and data as the kernel lays them out. */
   capset: checked(
     "capset",

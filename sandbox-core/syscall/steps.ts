@@ -1,5 +1,6 @@
 /** Small things that take several system calls. */
-import { AF, IFF_UP, O, POLLIN, PR, RLIMIT, SIGKILL, SIOCSIFFLAGS, SOCK } from "../abi/linux.ts";
+import { currentArchitecture } from "../abi/arch.ts";
+import { AF, IFF_UP, O, POLLIN, PR, RLIMIT, SIGKILL, SIOCSIFFLAGS, SOCK, TERMINAL_IOCTL } from "../abi/linux.ts";
 import { sys } from "./libc.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -34,6 +35,39 @@ export function isReadable(fd: number, timeoutMs: number): boolean {
   pollFd.writeInt32LE(fd, 0);
   pollFd.writeInt16LE(POLLIN, 4);
   return sys.poll(pollFd, 1, timeoutMs) > 0;
+}
+
+const CLOSE_RANGE = currentArchitecture().syscalls.close_range as number;
+const PIDFD_GETFD = currentArchitecture().syscalls.pidfd_getfd as number;
+const LAST_FD = 0xffff_ffff;
+
+/** close_range(2) over the gaps between the descriptors that stay. */
+export function closeAllBut(kept: readonly number[]): void {
+  const edges = [-1, ...[...kept].sort((a, b) => a - b), LAST_FD + 1];
+  edges.slice(1).forEach((to, index) => {
+    const from = (edges[index] as number) + 1;
+    if (from < to) sys.syscall("close_range", CLOSE_RANGE, from, to - 1, 0);
+  });
+}
+
+/** A copy of a descriptor of another process, close-on-exec (pidfd_getfd(2)); root may. @throws SyscallError */
+export function takeDescriptor(pidfd: number, fd: number): number {
+  return sys.syscall("pidfd_getfd", PIDFD_GETFD, pidfd, fd, 0);
+}
+
+/** A pipe, both ends close-on-exec. @throws SyscallError */
+export function makePipe(): { read: number; write: number } {
+  const ends = Buffer.alloc(8);
+  sys.pipe2(ends, O.CLOEXEC);
+  return { read: ends.readInt32LE(0), write: ends.readInt32LE(4) };
+}
+
+/** Tells a terminal its size (TIOCSWINSZ(2const)), and so whoever is in its foreground. @throws SyscallError */
+export function setWindowSize(fd: number, { columns, rows }: { columns: number; rows: number }): void {
+  const size = Buffer.alloc(8);
+  size.writeUInt16LE(rows, 0);
+  size.writeUInt16LE(columns, 2);
+  sys.ioctl(fd, TERMINAL_IOCTL.TIOCSWINSZ, size);
 }
 
 /** A stream socket connected to `address`. @throws SyscallError */

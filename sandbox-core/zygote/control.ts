@@ -17,6 +17,8 @@ export interface ZygoteOptions {
   directory: string;
   /** The worker's socket, to which every sandbox is connected before it is locked in. */
   socketPath: string;
+  /** Whether it holds the runtime; without, it starts programs alone. */
+  runtime: boolean;
 }
 
 /** A connection of a sandbox to its worker, and the descriptors that it becomes inside. */
@@ -25,27 +27,65 @@ export interface Connection {
   fds: number[];
 }
 
+/** One end of a pipe that the worker made, which the sandbox gets. */
+export interface PipeEnd {
+  /** The descriptor in the worker, which keeps it open until the launch is answered. */
+  from: number;
+  /** What it becomes inside. */
+  fd: number;
+}
+
+export interface WindowSize {
+  columns: number;
+  rows: number;
+}
+
+/** What is to be made. */
+export interface LaunchRequest {
+  limits: SandboxLimits;
+  connections?: Connection[];
+  pipes?: PipeEnd[];
+  /** Else it goes on as the runtime that the zygote holds. */
+  program?: Program;
+  /** Locked in as asked, it runs attest/probe.ts and neither runtime nor program. */
+  probe?: true;
+}
+
 /** A program to start instead of the runtime that the fork holds already. */
 export interface Program {
+  /** The program first: a path, or a name without a slash, which is looked for in `env.PATH`. */
   argv: string[];
   env: Record<string, string>;
   binds: Bind[];
   workingDirectory: string;
+  /**
+   * What it sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the default; the programs and libraries of
+   * the host, which are in /usr; or a directory that is a root of its own.
+   */
+  root?: "bare" | "usr" | { directory: string };
+  /** What it may ask of the kernel: `program`, the default, is for one that is known; `command` for any. */
+  policy?: "program" | "command";
+  /** Who it is inside; whoever it is, on the host it is a user of the sandbox's own. */
+  user?: { uid: number; gid: number };
+  /** `host` leaves it in the host's network. */
+  network?: "none" | "host";
+  /** A terminal of the sandbox's own as its standard input, output and error. */
+  terminal?: WindowSize;
 }
 
 export type Request =
-  | {
+  | (LaunchRequest & {
       op: "launch";
       id: string;
       /** Proves to the worker which sandbox a connection is: 32 hex digits. */
       token: string;
-      limits: SandboxLimits;
       connections: Connection[];
-      program?: Program;
-      /** Locked in as asked, it runs attest/probe.ts and neither runtime nor program. */
-      probe?: true;
-    }
+    })
   | { op: "kill"; id: string }
+  /** To the program, not to what it started, nor to the sandbox's first process. */
+  | { op: "signal"; id: string; signal: number }
+  /** The worker has its own descriptor of the terminal. */
+  | { op: "took_terminal"; id: string }
   | { op: "selftest" }
   /** Are you there? */
   | { op: "ping" };
@@ -60,12 +100,30 @@ export interface ZygoteFacts {
 
 export type Response =
   | { is: "ready"; group: string; facts: ZygoteFacts }
-  | { is: "launched"; id: string; pid: number; hostUid: number }
-  /** A wall could not be put up; nothing of the sandbox is left. */
-  | { is: "refused"; id: string; message: string }
+  /** A program has been started by then. `terminal` is the zygote's descriptor of the terminal's other side. */
+  | { is: "launched"; id: string; pid: number; hostUid: number; terminal?: number }
+  /** A wall could not be put up, or, with the name of an error as `start`, the program not be started. Nothing is left. */
+  | { is: "refused"; id: string; message: string; start?: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
   | { is: "selftested"; ok: boolean }
   | { is: "there" };
+
+/** What a fork has to say to the zygote, in a line of less than PIPE_BUF bytes. */
+export type Status =
+  | { id: string; is: "failed"; message: string; start?: string }
+  | { id: string; is: "started" }
+  | { id: string; is: "ended"; end: ProgramEnd };
+
+export interface ProgramEnd {
+  code: number | null;
+  signal: number | null;
+}
+
+/** How a process ended, out of the word that waitpid(2) gives. */
+export function endOf(status: number): ProgramEnd {
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
+}
 
 /** The first bytes of a connection: token, space, name, padded to a fixed length so that nothing after it is read. */
 export const HELLO_BYTES = 48;

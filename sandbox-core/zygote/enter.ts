@@ -20,11 +20,19 @@ import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, F_DUPFD_CLOEXEC, O, PR } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
 import { confine } from "../rootfs/access.ts";
-import { buildProgramRoot, mountOwn, pivotInto } from "../rootfs/mounts.ts";
+import { mountOwn, pivotInto } from "../rootfs/mounts.ts";
+import { bindTerminal, provideRoot } from "../rootfs/program.ts";
 import { INSIDE_ID } from "../rootfs/template.ts";
 import { dropCapabilities } from "../syscall/capabilities.ts";
 import { sys } from "../syscall/libc.ts";
-import { adviseParentDeath, connectTo, setLoopbackUp, setResourceLimits, writeTo } from "../syscall/steps.ts";
+import {
+  adviseParentDeath,
+  closeAllBut,
+  connectTo,
+  setLoopbackUp,
+  setResourceLimits,
+  writeTo,
+} from "../syscall/steps.ts";
 import { type Connection, hello, type Program } from "./control.ts";
 import { assertPipe, type Pipe } from "./signal-pipe.ts";
 
@@ -35,11 +43,17 @@ export interface Entry {
   cgroupFiles: string[];
   token: string;
   connections: Connection[];
+  /** Ends of pipes that the zygote has already, and what they become. */
+  pipes: readonly { fd: number; target: number }[];
   /** The worker's socket as an address. */
   workerAddress: Buffer;
   /** The prepared root; for a program, where its own root is to be built as well. */
   template: string;
   programRoot: string;
+  /** The prepared root of a program whose root is /usr's, where there is one. */
+  usrRoot?: string | undefined;
+  /** Where the zygote mounted the program's terminal. */
+  terminalMount: string;
   program?: Program;
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
@@ -55,11 +69,10 @@ export interface Entry {
 
 /** Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place. */
 const FIRST_HIGH_FD = 64;
-const LAST_FD = 0xffff_ffff;
 
 const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
-const CLOSE_RANGE = currentArchitecture().syscalls.close_range as number;
 const SETSID = currentArchitecture().syscalls.setsid as number;
+const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
 
 /** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
 export function enter(entry: Entry): void {
@@ -68,21 +81,25 @@ export function enter(entry: Entry): void {
   sys.syscall("setsid", SETSID);
   for (const file of entry.cgroupFiles) writeTo(file, "0");
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
-  sys.unshare(NAMESPACES);
-  setLoopbackUp();
+  const shareNetwork = entry.program?.network === "host";
+  sys.unshare(shareNetwork ? NAMESPACES & ~CLONE.NEWNET : NAMESPACES);
+  if (!shareNetwork) setLoopbackUp();
   // The sandbox's own proc is read-only, and the maps of its users are written there.
   const self = `/proc/self/fd/${sys.open("/proc/self", O.RDONLY | O.CLOEXEC)}`;
   sys.sethostname("sandpiper", "sandpiper".length);
   enterRoot(entry);
-  becomeNobody(entry.hostId, self);
+  becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
   // The change of user cleared it.
   adviseParentDeath(entry.zygotePidfd);
   setResourceLimits(entry.limits.pids, entry.program ? "program" : "fork");
   dropCapabilities();
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   assertPipe(entry.signalPipe);
-  const kept = placeDescriptors(entry.connections, sockets);
-  confine(entry.landlockAbi, entry.program?.binds);
+  const kept = placeDescriptors([
+    ...entry.connections.map(({ fds }, index) => ({ fd: sockets[index] as number, targets: fds })),
+    ...entry.pipes.map(({ fd, target }) => ({ fd, targets: [target] })),
+  ]);
+  confine(entry.landlockAbi, entry.program);
   sys.installFilter(entry.filter);
   closeAllBut([...kept, ...entry.signalPipe, entry.statusPipe]);
   greet(entry);
@@ -98,15 +115,15 @@ function greet({ connections, token }: Entry): void {
   }
 }
 
-function enterRoot({ template, programRoot, program, limits }: Entry): void {
-  if (program) buildProgramRoot(programRoot, template, program.binds);
-  const root = program ? programRoot : template;
+function enterRoot({ template, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
+  const root = program ? provideRoot(program, { template, programRoot, usrRoot }) : template;
   mountOwn(root, limits);
+  if (program?.terminal) bindTerminal(terminalMount, root);
   pivotInto(root);
 }
 
 /** A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)). */
-function becomeNobody(hostId: number, self: string): void {
+function becomeNobody(hostId: number, { uid, gid }: { uid: number; gid: number }, self: string): void {
   sys.setgroups(0, null);
   sys.setresgid(hostId, hostId, hostId);
   sys.setresuid(hostId, hostId, hostId);
@@ -114,26 +131,17 @@ function becomeNobody(hostId: number, self: string): void {
   sys.prctl(PR.SET_DUMPABLE, 1, 0, 0, 0);
   sys.unshare(CLONE.NEWUSER);
   writeTo(`${self}/setgroups`, "deny");
-  writeTo(`${self}/uid_map`, `${INSIDE_ID} ${hostId} 1`);
-  writeTo(`${self}/gid_map`, `${INSIDE_ID} ${hostId} 1`);
+  writeTo(`${self}/uid_map`, `${uid} ${hostId} 1`);
+  writeTo(`${self}/gid_map`, `${gid} ${hostId} 1`);
   sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/** Puts /dev/null on 0 and each connection where it belongs, and gives the descriptors that are in use now. */
-function placeDescriptors(connections: readonly Connection[], sockets: readonly number[]): number[] {
-  const high = sockets.map((fd) => sys.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH_FD));
+/** Puts /dev/null on 0 and everything else where it belongs, and gives the descriptors that are in use now. */
+function placeDescriptors(given: readonly { fd: number; targets: readonly number[] }[]): number[] {
+  const high = given.map(({ fd }) => sys.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH_FD));
   sys.dup2(sys.open("/dev/null", O.RDWR), 0);
-  connections.forEach(({ fds }, index) => {
-    for (const fd of fds) sys.dup2(high[index] as number, fd);
+  given.forEach(({ targets }, index) => {
+    for (const target of targets) sys.dup2(high[index] as number, target);
   });
-  return [0, ...connections.flatMap(({ fds }) => fds)];
-}
-
-/** close_range(2) over the gaps between the descriptors that stay. */
-function closeAllBut(kept: readonly number[]): void {
-  const edges = [-1, ...[...kept].sort((a, b) => a - b), LAST_FD + 1];
-  edges.slice(1).forEach((to, index) => {
-    const from = (edges[index] as number) + 1;
-    if (from < to) sys.syscall("close_range", CLOSE_RANGE, from, to - 1, 0);
-  });
+  return [0, ...given.flatMap(({ targets }) => targets)];
 }

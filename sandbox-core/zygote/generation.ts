@@ -6,9 +6,9 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeTree } from "../cgroup/sweep.ts";
-import { SandboxError } from "../error.ts";
+import { SandboxError, StartFailure } from "../error.ts";
 import type { SandboxExit, SandboxLimits } from "../index.ts";
-import type { Connection, Program, Request, Response, ZygoteFacts, ZygoteOptions } from "./control.ts";
+import type { Connection, LaunchRequest, Program, Response, ZygoteFacts, ZygoteOptions } from "./control.ts";
 import { SandboxGroup } from "./group.ts";
 import { ZygoteProcess } from "./process.ts";
 import type { Receiver } from "./receiver.ts";
@@ -29,8 +29,6 @@ export interface GenerationOptions {
   receiver: Receiver;
   cgroups: CgroupDriver;
 }
-
-type LaunchRequest = Extract<Request, { op: "launch" }>;
 
 const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
 
@@ -91,12 +89,12 @@ export class Generation {
   }
 
   /**
-   * A new sandbox with these connections, running `program`, or else the runtime that the zygote holds.
-   * @throws SandboxError when the kernel refuses a wall, or the zygote dies
+   * A new sandbox. One with a program is there when the program has been started.
+   * @throws StartFailure when the program cannot be started, SandboxError when the kernel refuses a wall, or the zygote dies
    */
-  start(limits: SandboxLimits, connections: Connection[], program?: Program): Promise<LaunchedSandbox> {
+  start(request: LaunchRequest): Promise<LaunchedSandbox> {
     this.#forks += 1;
-    return this.#launch({ limits, connections, ...(program ? { program } : {}) });
+    return this.#launch(request);
   }
 
   /** A sandbox like those of `start` in which attest/probe.ts runs and nothing else. */
@@ -109,14 +107,14 @@ export class Generation {
     return this.#process.facts;
   }
 
-  #launch(what: Pick<LaunchRequest, "limits" | "connections" | "program" | "probe">): Promise<LaunchedSandbox> {
+  #launch({ connections = [], ...what }: LaunchRequest): Promise<LaunchedSandbox> {
     const id = randomBytes(8).toString("hex");
     const token = randomBytes(16).toString("hex");
-    const names = what.connections.map(({ name }) => name);
+    const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
     const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
     this.#pending.set(id, { token, sockets: this.#options.receiver.expect(token, names), resolve, reject, deadline });
-    this.#process.send({ op: "launch", id, token, ...what });
+    this.#process.send({ op: "launch", id, token, connections, ...what });
     return promise;
   }
 
@@ -184,7 +182,7 @@ export class Generation {
   async #bury(reason: string): Promise<string> {
     for (const id of [...this.#pending.keys()]) {
       const pending = this.#take(id);
-      if (pending) this.#fail(pending, reason);
+      if (pending) this.#fail(pending, new SandboxError(reason));
     }
     this.#onSelftest?.(false);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
@@ -203,20 +201,27 @@ export class Generation {
 
   #hear(response: Response): void {
     if (response.is === "launched") void this.#complete(response);
-    else if (response.is === "refused") this.#refuse(response.id, response.message);
+    else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
     else if (response.is === "exited") this.#end(response.id, { ...response });
     else if (response.is === "selftested") this.#onSelftest?.(response.ok);
   }
 
-  async #complete({ id, pid, hostUid }: Extract<Response, { is: "launched" }>): Promise<void> {
+  async #complete({ id, pid, hostUid, terminal }: Extract<Response, { is: "launched" }>): Promise<void> {
     const pending = this.#pending.get(id);
     if (!pending) return;
     const sockets = await pending.sockets;
     if (!this.#take(id)) return;
-    const kill = () => this.#process.send({ op: "kill", id });
     const path = `${this.#process.group}/${id}`;
-    const group = new SandboxGroup(this.#options.cgroups, path);
-    const sandbox = new LaunchedSandbox({ id, pid, hostUid, sockets, meter: this.#meterFor(path), group, kill });
+    const sandbox = new LaunchedSandbox({
+      id,
+      pid,
+      hostUid,
+      sockets,
+      meter: this.#meterFor(path),
+      group: new SandboxGroup(this.#options.cgroups, path),
+      send: (request) => this.#process.send({ ...request, id }),
+      ...(terminal !== undefined && { terminal: { zygotePid: this.pid, fd: terminal } }),
+    });
     if (pending.exit) sandbox.end(pending.exit);
     else this.#sandboxes.set(id, sandbox);
     this.#haveMakeWay(sandbox);
@@ -233,14 +238,18 @@ export class Generation {
     }
   }
 
-  #refuse(id: string, message: string): void {
+  #refuse(id: string, message: string, start?: string): void {
     const pending = this.#take(id);
     if (!pending) {
       // Its connections were made before it failed.
       this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: message });
       return;
     }
-    this.#fail(pending, `a sandbox could not be made: ${message}`);
+    const error =
+      start === undefined
+        ? new SandboxError(`a sandbox could not be made: ${message}`)
+        : new StartFailure(`the program could not be started: ${message}`, start);
+    this.#fail(pending, error);
     this.#noteIfEmpty();
   }
 
@@ -253,12 +262,12 @@ export class Generation {
   }
 
   /** Tells who waits for it, and cuts its connections: those that are to come, and those that are there already. */
-  #fail({ token, sockets, reject }: Pending, message: string): void {
+  #fail({ token, sockets, reject }: Pending, error: SandboxError): void {
     this.#options.receiver.forget(token);
     void sockets.then((connected) => {
       for (const socket of connected.values()) socket.destroy();
     });
-    reject(new SandboxError(message));
+    reject(error);
   }
 
   /** A fork hangs before it is locked in: nothing of it is worth waiting for. */

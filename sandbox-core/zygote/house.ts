@@ -7,12 +7,15 @@ import { CLONE, MS } from "../abi/linux.ts";
 import { detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { createOwnerGroup, ownerGroup, sweepDead } from "../cgroup/sweep.ts";
+import { buildUsrRoot } from "../rootfs/program.ts";
 import { buildTemplate } from "../rootfs/template.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
+import { COMMAND_POLICY } from "../seccomp/commands.ts";
 import { EXEC_POLICY, FORK_POLICY } from "../seccomp/policy.ts";
+import type { Policy } from "../seccomp/rule.ts";
 import { landlockAbi } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
-import type { ZygoteOptions } from "./control.ts";
+import type { ZygoteFacts, ZygoteOptions } from "./control.ts";
 import { claimIds, type IdBlock } from "./ids.ts";
 
 export interface House {
@@ -25,15 +28,23 @@ export interface House {
   programRoot: string;
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
-  filters: { fork: Buffer; exec: Buffer };
-  filterSha256: { fork: string; exec: string };
+  /** The root with the host's programs, once `needUsrRoot` has made it. */
+  usrRoot?: string;
+  /** @throws SyscallError */
+  needUsrRoot(): void;
+  hasRuntime: boolean;
+  /** Where mount points are made. */
+  directory: string;
+  filters: Record<"fork" | "program" | "command", Buffer>;
+  filterSha256: ZygoteFacts["filterSha256"];
 }
 
 /**
  * Gets a mount namespace of its own, the shared root, a group and a block of users; removes what dead zygotes left.
  * @throws Error or SyscallError that says what this machine lacks
  */
-export async function prepareHouse({ uidBase, uidCount, directory, socketPath }: ZygoteOptions): Promise<House> {
+export async function prepareHouse(options: ZygoteOptions): Promise<House> {
+  const { uidBase, uidCount, directory, socketPath, runtime } = options;
   const cgroups = detectCgroups();
   await sweepDead(cgroups);
   const group = ownerGroup(process.pid);
@@ -47,12 +58,8 @@ export async function prepareHouse({ uidBase, uidCount, directory, socketPath }:
   for (const point of [template, programRoot]) mkdirSync(point, { recursive: true });
   buildTemplate(template);
 
-  const architecture = currentArchitecture();
-  const filters = {
-    fork: encode(assemble(FORK_POLICY, architecture)),
-    exec: encode(assemble(EXEC_POLICY, architecture)),
-  };
-  return {
+  const filters = { fork: filterOf(FORK_POLICY), program: filterOf(EXEC_POLICY), command: filterOf(COMMAND_POLICY) };
+  const house: House = {
     cgroups,
     group,
     ids: claimIds(uidBase, uidCount),
@@ -61,8 +68,22 @@ export async function prepareHouse({ uidBase, uidCount, directory, socketPath }:
     programRoot,
     landlockAbi: landlockAbi(),
     filters,
-    filterSha256: { fork: sha256(filters.fork), exec: sha256(filters.exec) },
+    filterSha256: { fork: sha256(filters.fork), exec: sha256(filters.program) },
+    hasRuntime: runtime,
+    directory,
+    needUsrRoot() {
+      if (house.usrRoot !== undefined) return;
+      const root = join(directory, "usr");
+      mkdirSync(root, { recursive: true });
+      buildUsrRoot(root);
+      house.usrRoot = root;
+    },
   };
+  return house;
+}
+
+function filterOf(policy: Policy): Buffer {
+  return encode(assemble(policy, currentArchitecture()));
 }
 
 function sha256(bytes: Buffer): string {

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import { SandboxError } from "../error.ts";
 import type { Launcher, Sandbox, SandboxLimits } from "../index.ts";
-import type { Connection, Program } from "./control.ts";
+import type { Connection, LaunchRequest, Program } from "./control.ts";
 import { makeRunDirectory, removeRunDirectory } from "./directory.ts";
 import { Generation } from "./generation.ts";
 import { Receiver } from "./receiver.ts";
@@ -47,6 +47,8 @@ export interface ZygoteLauncherOptions {
   uidCount: number;
   /** Starts this in each sandbox instead of the runtime that the zygote holds. */
   runtime?: Program;
+  /** Its zygote holds no runtime and starts programs alone: it is ready sooner, and `launch` fails. */
+  programsOnly?: boolean;
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
   /** Looks at each zygote before it serves. @throws when it must not */
@@ -100,17 +102,18 @@ export class ZygoteLauncher implements Launcher {
   }
 
   launch(limits: SandboxLimits): Promise<Sandbox> {
-    return this.start(limits, RUNTIME_CONNECTIONS, this.#options.runtime);
+    const { runtime } = this.#options;
+    return this.start({ limits, connections: RUNTIME_CONNECTIONS, ...(runtime && { program: runtime }) });
   }
 
   /**
-   * A new sandbox with these connections, running `program`, or else the runtime that the zygote holds.
-   * @throws SandboxError as `launch` does
+   * A new sandbox. One with a program is there when the program has been started.
+   * @throws StartFailure when the program cannot be started, else SandboxError as `launch` does
    */
-  async start(limits: SandboxLimits, connections: Connection[], program?: Program): Promise<LaunchedSandbox> {
-    assertSupported(this.#cgroups, limits);
+  async start(request: LaunchRequest): Promise<LaunchedSandbox> {
+    assertSupported(this.#cgroups, request.limits);
     const generation = await this.#living();
-    const started = generation.start(limits, connections, program);
+    const started = generation.start(request);
     if (generation.forks >= this.#renewal.forks) this.#renew(generation);
     return started;
   }
@@ -151,11 +154,17 @@ export class ZygoteLauncher implements Launcher {
 
   /** A zygote that may serve. */
   async #start(): Promise<Generation> {
-    const { nodeFlags, uidBase, uidCount, approve } = this.#options;
+    const { nodeFlags, uidBase, uidCount, approve, runtime, programsOnly = false } = this.#options;
     const directory = this.#directory;
     const generation = await Generation.start({
       nodeFlags,
-      zygote: { uidBase, uidCount, directory, socketPath: join(directory, "worker.sock") },
+      zygote: {
+        uidBase,
+        uidCount,
+        directory,
+        socketPath: join(directory, "worker.sock"),
+        runtime: !(runtime || programsOnly),
+      },
       receiver: this.#receiver,
       cgroups: this.#cgroups,
     });

@@ -14,9 +14,13 @@ export interface SandboxParts {
   sockets: Map<string, Socket>;
   meter: Meter;
   group: SandboxGroup;
-  /** Asks the zygote to end it. */
-  kill: () => void;
+  /** The zygote's descriptor of the other side of its terminal. */
+  terminal?: { zygotePid: number; fd: number };
+  /** Asks something of the zygote about it. */
+  send: (request: Order) => void;
 }
+
+type Order = { op: "kill" } | { op: "signal"; signal: number } | { op: "took_terminal" };
 
 export class LaunchedSandbox implements Sandbox {
   readonly id: string;
@@ -26,21 +30,23 @@ export class LaunchedSandbox implements Sandbox {
   readonly #sockets: Map<string, Socket>;
   readonly #meter: Meter;
   readonly #group: SandboxGroup;
-  readonly #kill: () => void;
+  readonly #send: (request: Order) => void;
+  readonly #terminal: SandboxParts["terminal"];
   readonly #settle: (exit: SandboxExit) => void;
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
   #reason: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
 
-  constructor({ id, pid, hostUid, sockets, meter, group, kill }: SandboxParts) {
+  constructor({ id, pid, hostUid, sockets, meter, group, terminal, send }: SandboxParts) {
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
     this.#sockets = sockets;
     this.#meter = meter;
     this.#group = group;
-    this.#kill = kill;
+    this.#terminal = terminal;
+    this.#send = send;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
     this.exited = promise;
     this.#settle = resolve;
@@ -90,7 +96,25 @@ export class LaunchedSandbox implements Sandbox {
   kill(reason: string): void {
     if (this.#last) return;
     this.#reason ??= reason;
-    this.#kill();
+    this.#send({ op: "kill" });
+  }
+
+  /** Sends a signal to its program, and to nothing else in it. */
+  signal(signal: number): void {
+    if (!this.#last) this.#send({ op: "signal", signal });
+  }
+
+  /**
+   * The other side of its terminal, which `take` gets out of the zygote as a descriptor of this process's.
+   * @throws Error when it has no terminal
+   */
+  takeTerminal(take: (zygotePid: number, fd: number) => number): number {
+    if (!this.#terminal) throw new Error(`sandbox ${this.id} has no terminal`);
+    try {
+      return take(this.#terminal.zygotePid, this.#terminal.fd);
+    } finally {
+      this.#send({ op: "took_terminal" });
+    }
   }
 
   /** What the launcher calls once everything of the sandbox is gone. */

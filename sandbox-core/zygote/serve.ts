@@ -4,19 +4,33 @@
  * Each sandbox is watched through a pidfd. What a fork has to say before it is locked in goes through one pipe that all
  * forks share: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
  */
-import { O, SIGKILL } from "../abi/linux.ts";
+import { SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
-import { isReadable } from "../syscall/steps.ts";
-import { CONTROL_FD, LineReader, type Program, type Request, type Response } from "./control.ts";
+import { isReadable, makePipe } from "../syscall/steps.ts";
+import {
+  CONTROL_FD,
+  endOf,
+  LineReader,
+  type Program,
+  type ProgramEnd,
+  type Request,
+  type Response,
+  type Status,
+} from "./control.ts";
 import { enter } from "./enter.ts";
 import { forkAsInit, openPidfd } from "./fork.ts";
 import type { House } from "./house.ts";
+import { type InitStatus, StartError } from "./init.ts";
+import { signalProgram } from "./members.ts";
 import { Poller } from "./poller.ts";
+import { Provision } from "./provision.ts";
 import { Remains } from "./remains.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
+import { neverStarted, reportTo } from "./status.ts";
+import { terminalMount } from "./terminal.ts";
 
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;
@@ -32,14 +46,25 @@ interface Child {
   pidfd: number;
   hostId: number;
   group: string;
-  /** What stopped it before it was locked in. */
-  refusal?: string;
+  /** Whether a program is to be started, of which the worker hears when it is there. */
+  isProgram: boolean;
+  isStarted?: boolean;
+  /** What stopped it before it was locked in, or the program before it was started. */
+  refusal?: { message: string; start?: string };
+  /** How its program ended, which its first process tells before it ends as well. */
+  end?: ProgramEnd;
 }
 
-/** What a fork goes on as: the runtime that it holds already, or a program, which may still fail to start. */
+/** What a fork goes on as: the runtime that it holds already, or a program's init, which may still fail to start it. */
 export type Born =
   | { is: "runtime" }
-  | { is: "program"; program: Program; fail: (error: Error) => never }
+  | {
+      is: "program";
+      program: Program;
+      statusPipe: number;
+      report: (descriptor: number, status: InitStatus) => void;
+      fail: (error: Error) => never;
+    }
   /** An attestation's look from inside. The socket is one of the zygote's, which it must not reach. */
   | { is: "probe"; zygotesSocket: string };
 
@@ -55,11 +80,14 @@ class Server {
   readonly #poller = new Poller();
   readonly #remains: Remains;
   readonly #requests = new LineReader<Request>();
-  readonly #statuses = new LineReader<{ id: string; message: string }>();
+  readonly #statuses = new LineReader<Status>();
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #byPidfd = new Map<number, Child>();
   readonly #byId = new Map<string, Child>();
+  /** The master's sides of terminals that their worker has not taken yet. */
+  readonly #terminals = new Map<string, number>();
   readonly #ownPidfd = openPidfd(process.pid);
+  readonly #workerPidfd = openPidfd(process.ppid);
   // Found before this class makes a pipe of its own.
   readonly #signalPipe = findSignalPipe();
   readonly #statusRead: number;
@@ -68,10 +96,9 @@ class Server {
   constructor(house: House) {
     this.#house = house;
     this.#remains = new Remains(house.cgroups, house.ids, (response) => this.#say(response));
-    const ends = Buffer.alloc(8);
-    sys.pipe2(ends, O.CLOEXEC);
-    this.#statusRead = ends.readInt32LE(0);
-    this.#statusWrite = ends.readInt32LE(4);
+    const { read, write } = makePipe();
+    this.#statusRead = read;
+    this.#statusWrite = write;
     this.#poller.add(CONTROL_FD);
     this.#poller.add(this.#statusRead);
   }
@@ -111,9 +138,9 @@ class Server {
 
   #answer(request: Request): Born | undefined {
     if (request.op === "launch") return this.#launch(request);
-    if (request.op === "kill") this.#kill(request.id);
+    if (request.op === "selftest") this.#say({ is: "selftested", ok: provesFork() });
     else if (request.op === "ping") this.#say({ is: "there" });
-    else this.#say({ is: "selftested", ok: provesFork() });
+    else this.#attendChild(request);
     return undefined;
   }
 
@@ -121,24 +148,34 @@ class Server {
   #launch(request: Launch): Born | undefined {
     const group = `${this.#house.group}/${request.id}`;
     let hostId: number | undefined;
+    let provision: Provision | undefined;
     let pid: number;
     try {
+      if (!request.program && !this.#house.hasRuntime) throw new Error("this zygote starts programs alone");
+      if (request.program?.root && request.program.root !== "bare") this.#house.needUsrRoot();
       hostId = this.#house.ids.take();
       this.#house.cgroups.create(group, request.limits);
+      provision = new Provision(request, { hostId, directory: this.#house.directory, workerPidfd: this.#workerPidfd });
       pid = forkAsInit();
-      if (pid !== 0) this.#watch({ id: request.id, pid, hostId, group });
+      if (pid !== 0) {
+        const { terminal } = provision;
+        provision.release();
+        this.#watch({ id: request.id, pid, hostId, group, isProgram: startsProgram(request) });
+        if (terminal !== undefined) this.#terminals.set(request.id, terminal);
+      }
     } catch (error) {
+      provision?.discard();
       const response: Response = { is: "refused", id: request.id, message: (error as Error).message };
       this.#remains.add({ group, hostId, response });
       return undefined;
     }
     // A fork must never come upon what is done about an error of its parent's.
-    if (pid === 0) return this.#becomeSandbox(request, hostId, group);
-    this.#say({ is: "launched", id: request.id, pid, hostUid: hostId });
+    if (pid === 0) return this.#becomeSandbox(request, hostId, group, provision);
+    if (!startsProgram(request)) this.#say({ is: "launched", id: request.id, pid, hostUid: hostId });
     return undefined;
   }
 
-  #becomeSandbox(request: Launch, hostId: number, group: string): Born {
+  #becomeSandbox(request: Launch, hostId: number, group: string, { pipes }: Provision): Born {
     const { program, token, connections, limits } = request;
     const house = this.#house;
     try {
@@ -152,25 +189,35 @@ class Server {
         template: house.template,
         programRoot: house.programRoot,
         landlockAbi: house.landlockAbi,
-        filter: program ? house.filters.exec : house.filters.fork,
+        usrRoot: house.usrRoot,
+        terminalMount: terminalMount(house.directory),
+        pipes,
+        filter: house.filters[program ? (program.policy ?? "program") : "fork"],
         signalPipe: this.#signalPipe,
         statusPipe: this.#statusWrite,
         zygotePidfd: this.#ownPidfd,
         ...(program ? { program } : {}),
       });
       if (request.probe) return { is: "probe", zygotesSocket: house.ids.socketName };
-      if (program) return { is: "program", program, fail: (error) => this.#fail(request.id, error) };
-      return { is: "runtime" };
+      if (!program) return { is: "runtime" };
+      const report = (fd: number, status: InitStatus) => reportTo(fd, { id: request.id, ...status });
+      const fail = (error: Error) => this.#fail(request.id, error);
+      return { is: "program", program, statusPipe: this.#statusWrite, report, fail };
     } catch (error) {
       return this.#fail(request.id, error as Error);
     }
   }
 
   /** Ends a fork that could not become what it should, and says why. */
-  #fail(id: string, { message }: Error): never {
+  #fail(id: string, error: Error): never {
     try {
-      const line = Buffer.from(`${JSON.stringify({ id, message: message.slice(0, MOST_MESSAGE) })}\n`);
-      sys.write(this.#statusWrite, line, line.length);
+      const message = error.message.slice(0, MOST_MESSAGE);
+      reportTo(this.#statusWrite, {
+        id,
+        is: "failed",
+        message,
+        ...(error instanceof StartError ? { start: error.code } : {}),
+      });
     } finally {
       // Whatever happens: what would go on here is a second zygote.
       exitNow(1);
@@ -195,10 +242,13 @@ class Server {
     this.#byId.set(id, child);
   }
 
-  #kill(id: string): void {
-    const child = this.#byId.get(id);
+  #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" }>): void {
+    if (request.op === "took_terminal") return void this.#dropTerminal(request.id);
+    const child = this.#byId.get(request.id);
+    if (!child) return;
     // It is this process's child and not waited for yet, so the pid is its own still.
-    if (child) this.#end(child);
+    if (request.op === "kill") this.#end(child);
+    else signalProgram(this.#house.cgroups.members(child.group), child.pid, request.signal);
   }
 
   #end(child: Child): void {
@@ -206,13 +256,33 @@ class Server {
     this.#house.cgroups.releaseKilled(child.group);
   }
 
+  /** The worker has its own descriptor by now, or wants none. */
+  #dropTerminal(id: string): void {
+    const terminal = this.#terminals.get(id);
+    if (terminal !== undefined) sys.close(terminal);
+    this.#terminals.delete(id);
+  }
+
   #readStatuses(): void {
     // A burial may have read what the poller told of.
     if (!isReadable(this.#statusRead, 0)) return;
     const count = sys.read(this.#statusRead, this.#buffer, READ_BYTES);
-    for (const { id, message } of this.#statuses.push(this.#buffer.subarray(0, count))) {
-      const child = this.#byId.get(id);
-      if (child) child.refusal = message;
+    for (const status of this.#statuses.push(this.#buffer.subarray(0, count))) {
+      const child = this.#byId.get(status.id);
+      if (child) this.#note(child, status);
+    }
+  }
+
+  #note(child: Child, status: Status): void {
+    const { id, pid, hostId } = child;
+    if (status.is === "ended") child.end = status.end;
+    else if (status.is === "failed") {
+      const { message, start } = status;
+      child.refusal = start === undefined ? { message } : { message, start };
+    } else {
+      const terminal = this.#terminals.get(id);
+      child.isStarted = true;
+      this.#say({ is: "launched", id, pid, hostUid: hostId, ...(terminal === undefined ? {} : { terminal }) });
     }
   }
 
@@ -222,24 +292,25 @@ class Server {
     if (!child) return;
     // What it said before it ended is there by now.
     this.#readStatuses();
-    const { code, signal } = this.#reap(child);
-    const { id, group, hostId, refusal } = child;
+    const end = this.#reap(child);
+    const { id, group, hostId, isProgram, isStarted } = child;
     const usage = this.#house.cgroups.usage(group);
-    const response: Response =
-      refusal === undefined ? { is: "exited", id, code, signal, usage } : { is: "refused", id, message: refusal };
+    const refusal = child.refusal ?? (isProgram && !isStarted ? neverStarted(end, usage) : undefined);
+    if (!isStarted) this.#dropTerminal(id);
+    const response: Response = refusal
+      ? { is: "refused", id, ...refusal }
+      : { is: "exited", id, ...(child.end ?? end), usage };
     this.#remains.add({ group, hostId, response });
   }
 
-  #reap(child: Child): { code: number | null; signal: number | null } {
+  #reap(child: Child): ProgramEnd {
     const word = Buffer.alloc(4);
     sys.waitpid(child.pid, word, 0);
     this.#poller.remove(child.pidfd);
     sys.close(child.pidfd);
     this.#byPidfd.delete(child.pidfd);
     this.#byId.delete(child.id);
-    const status = word.readInt32LE(0);
-    const signal = status & 0x7f;
-    return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
+    return endOf(word.readInt32LE(0));
   }
 
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
@@ -264,4 +335,9 @@ class Server {
       if (!(error instanceof SyscallError && ["EPIPE", "ECONNRESET"].includes(error.code))) throw error;
     }
   }
+}
+
+/** Whether the worker is to hear of it when its program has been started, and not before. */
+function startsProgram({ program, probe }: Launch): boolean {
+  return program !== undefined && !probe;
 }

@@ -64,11 +64,15 @@ async function execStages(launcher: ZygoteLauncher): Promise<Postures> {
 /** `cat`: what comes back says that it runs, and then it waits for more. */
 async function programStages(launcher: ZygoteLauncher): Promise<Postures> {
   const binary = "/usr/bin/cat";
-  const sandbox = await launcher.start(LIMITS, [{ name: "terminal", fds: [0, 1, 2] }], {
-    argv: [programPath(binary)],
-    env: { NAME: "value" },
-    binds: programBinds(binary, loaderAndLibrary()),
-    workingDirectory: "/tmp",
+  const sandbox = await launcher.start({
+    limits: LIMITS,
+    connections: [{ name: "terminal", fds: [0, 1, 2] }],
+    program: {
+      argv: [programPath(binary)],
+      env: { NAME: "value" },
+      binds: programBinds(binary, loaderAndLibrary()),
+      workingDirectory: "/tmp",
+    },
   });
   sandbox.socket("terminal").write("x");
   await once(sandbox.socket("terminal"), "data");
@@ -86,7 +90,7 @@ export function loaderAndLibrary(): string[] {
 
 /** What /proc shows of all tasks in a sandbox's pid namespace; tasks that look alike are told once. */
 function readSandbox(sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">, zygotePid: number): Record<string, TaskPosture> {
-  const owner = { id: sandbox.id, hostUid: sandbox.hostUid, zygotePid };
+  const owner = { id: sandbox.id, hostUid: sandbox.hostUid, pid: sandbox.pid, zygotePid };
   const tasks = processesBeside(sandbox.pid).flatMap((pid) =>
     readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`),
   );

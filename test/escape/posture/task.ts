@@ -11,6 +11,8 @@ export type TaskPosture = Record<string, Section>;
 export interface Owner {
   hostUid: number;
   zygotePid: number;
+  /** Its first process. */
+  pid: number;
   /** Name of its cgroup. */
   id: string;
 }
@@ -98,10 +100,10 @@ function status(text: string, owner: Owner): Record<string, string> {
   );
 }
 
-function statusValue(field: string, value: string, { hostUid, zygotePid }: Owner): string {
+function statusValue(field: string, value: string, { hostUid, zygotePid, pid }: Owner): string {
   if (field === "State") return /^[RSD]/.test(value) ? "alive" : value;
   if (field === "Uid" || field === "Gid") return value.replaceAll(`${hostUid}`, "own");
-  if (field === "PPid") return value === `${zygotePid}` ? "the zygote" : value;
+  if (field === "PPid") return { [zygotePid]: "the zygote", [pid]: "process 1" }[value] ?? value;
   if (field === "SigQ") return value.replace(/^\d+/, "n");
   if (!/^NS(tgid|pid|pgid|sid)$/.test(field)) return value;
   // The first is how the host sees it, the last the sandbox.

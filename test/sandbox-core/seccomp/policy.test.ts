@@ -5,12 +5,13 @@ import { test } from "node:test";
 import { ARCHITECTURES, type SyscallName } from "../../../sandbox-core/abi/arch.ts";
 import { SECCOMP_RET } from "../../../sandbox-core/abi/linux.ts";
 import { assemble } from "../../../sandbox-core/seccomp/assembler.ts";
+import { COMMAND_POLICY } from "../../../sandbox-core/seccomp/commands.ts";
 import { EXEC_POLICY, FORK_POLICY, ZYGOTE_POLICY } from "../../../sandbox-core/seccomp/policy.ts";
 import type { Policy } from "../../../sandbox-core/seccomp/rule.ts";
 import { describeAction, disassemble, interpret, type SystemCall } from "../../helpers/bpf.ts";
 import { casesOf, decide } from "../../helpers/policy.ts";
 
-const POLICIES = { FORK_POLICY, EXEC_POLICY, ZYGOTE_POLICY };
+const POLICIES = { FORK_POLICY, EXEC_POLICY, COMMAND_POLICY, ZYGOTE_POLICY };
 const { EPERM, ENOSYS } = constants.errno;
 /** Above 600, which is far above what kernels have. */
 const HIGHEST_NUMBER = 1_024;

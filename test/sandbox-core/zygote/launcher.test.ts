@@ -145,7 +145,7 @@ test("the exec launcher runs the same runtime in a process of its own, behind th
   await using client = await SandboxClient.with(exec, evaluating(`[process.pid, fs.existsSync("/etc/shadow")]`), {
     limits,
   });
-  assert.deepEqual(JSON.parse(await client.text()), [1, false]);
+  assert.deepEqual(JSON.parse(await client.text()), [2, false]);
   const status = readFileSync(`/proc/${client.sandbox.pid}/status`, "utf8");
   assert.match(status, /CapBnd:\t0{16}\n/);
   assert.match(status, /Seccomp:\t2\n/);
@@ -170,7 +170,7 @@ test("a program runs with what it binds and nothing else", async () => {
 test("a program that cannot be started is refused, not a result", async () => {
   const program = { argv: ["/none"], env: {}, binds: [], workingDirectory: "/" };
   const run = { program, limits: LIMITS, timeoutMs: 5_000, maxOutputBytes: 1_000 };
-  await assert.rejects(runProgram(launcher, run), /did not run to its end: execve\(\/none\) failed: ENOENT/);
+  await assert.rejects(runProgram(launcher, run), /the program could not be started: execve\(\/none\) failed: ENOENT/);
 });
 
 test("a program that does not end, or does not stop writing, is ended", async () => {

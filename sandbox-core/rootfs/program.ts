@@ -1,0 +1,125 @@
+/** Roots for programs: what they may see of the host, and where. */
+import { cpSync, existsSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { MS } from "../abi/linux.ts";
+import { sys } from "../syscall/libc.ts";
+import type { Program } from "../zygote/control.ts";
+import { buildDevices } from "./devices.ts";
+import type { Bind } from "./mounts.ts";
+import { withPlace } from "./place.ts";
+import { writeEtc } from "./template.ts";
+
+/** Directories that are links into /usr where /usr is merged, and directories of their own where it is not. */
+const BESIDE_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+/** What the host's programs look up in /etc besides what every sandbox has. */
+const ETC_OF_HOST = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"];
+const ETC_FILES = {
+  "etc/passwd": "root:x:0:0::/tmp:/bin/sh\nbox:x:1000:1000::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/false\n",
+  "etc/group": "root:x:0:\nbox:x:1000:\nnogroup:x:65534:\n",
+  "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+};
+
+const FLAGS = MS.NOSUID | MS.NODEV;
+const MOUNT_POINTS = ["proc", "tmp", "dev", "etc"];
+
+/** What the zygote has ready for roots. */
+export interface Prepared {
+  /** The root that forks share. */
+  template: string;
+  /** An empty directory to mount on. */
+  programRoot: string;
+  /** What `buildUsrRoot` made, for every program that wants more than a bare root. */
+  usrRoot?: string | undefined;
+}
+
+/**
+ * Gives the root of a program, as a mount point that is ready for pivot_root(2), in the caller's own mount namespace.
+ * @throws SyscallError, or Error that says which path is wrong
+ */
+export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
+  const { template, programRoot, usrRoot = template } = prepared;
+  // With nothing to add, the root that is there already will do.
+  if (root === "usr" && binds.length === 0) return usrRoot;
+  if (root === "bare") buildRoot(programRoot, template);
+  else if (root === "usr") buildRoot(programRoot, usrRoot, usrBinds());
+  else bindDirectory(programRoot, root.directory, usrRoot);
+  for (const bind of binds) bindInto(programRoot, bind);
+  if (typeof root !== "object") seal(programRoot);
+  return programRoot;
+}
+
+/** The host's programs on `directory`: /usr and what leads to it, read-only, beside an /etc and a /dev of the sandbox's. */
+export function buildUsrRoot(directory: string): void {
+  sys.mount("sandpiper", directory, "tmpfs", FLAGS, "mode=0755,size=8m,nr_inodes=4096");
+  for (const point of MOUNT_POINTS) mkdirSync(join(directory, point));
+  writeEtc(directory, ETC_FILES);
+  for (const path of ETC_OF_HOST)
+    if (existsSync(path)) cpSync(path, join(directory, path), { recursive: true, verbatimSymlinks: true });
+  buildDevices(join(directory, "dev"), { terminals: true });
+  addUsrLinks(directory);
+  for (const bind of usrBinds()) bindInto(directory, bind);
+  seal(directory);
+}
+
+/** Everything at the top that is not a link into /usr. */
+export function usrBinds(): Bind[] {
+  return ["usr", ...BESIDE_USR]
+    .map((name) => `/${name}`)
+    .filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
+    .map((path) => ({ source: path, target: path, kind: "directory", executable: true }));
+}
+
+function addUsrLinks(directory: string): void {
+  for (const name of BESIDE_USR)
+    if (lstatSync(`/${name}`, { throwIfNoEntry: false })?.isSymbolicLink())
+      symlinkSync(readlinkSync(`/${name}`), join(directory, name));
+}
+
+/** A tmpfs with /etc and /dev of another root, and these binds. */
+function buildRoot(root: string, model: string, binds?: readonly Bind[]): void {
+  sys.mount("sandpiper", root, "tmpfs", FLAGS, "mode=0755,size=1m,nr_inodes=4096");
+  for (const point of MOUNT_POINTS) mkdirSync(join(root, point));
+  sys.mount(join(model, "etc"), join(root, "etc"), null, MS.BIND, null);
+  sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
+  if (binds) addUsrLinks(root);
+  for (const bind of binds ?? []) bindInto(root, bind);
+}
+
+/** Makes a root that was built here read-only. */
+function seal(root: string): void {
+  sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOEXEC | FLAGS, null);
+}
+
+/** A directory of the host as the root, read-only, with the sandbox's own /dev; it needs places for that, /proc and /tmp. */
+function bindDirectory(root: string, directory: string, model: string): void {
+  sys.mount(directory, root, null, MS.BIND, null);
+  sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | FLAGS, null);
+  for (const name of ["proc", "tmp", "dev"])
+    if (!lstatSync(join(root, name), { throwIfNoEntry: false })?.isDirectory())
+      throw new Error(`the root ${directory} has no directory ${name}, which is needed for the sandbox's own: make it`);
+  sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
+}
+
+function bindInto(root: string, { source, target, kind, executable, writable = false }: Bind): void {
+  if (!existsSync(source)) throw new Error(`${source}, which is to be bound to ${target}, is not there`);
+  const readOnly = writable ? 0 : MS.RDONLY;
+  const noexec = executable ? 0 : MS.NOEXEC;
+  withPlace(root, target, kind, (place) => sys.mount(source, place, null, MS.BIND, null));
+  // Found anew: the place is below what was mounted by now.
+  withPlace(root, target, kind, (place) =>
+    sys.mount(null, place, null, MS.REMOUNT | MS.BIND | readOnly | FLAGS | noexec, null),
+  );
+}
+
+/** The sandbox's terminal, in its /dev. */
+export function bindTerminal(mount: string, root: string): void {
+  sys.mount(mount, join(root, "dev/pts"), null, MS.BIND, null);
+}
+
+/** Whether a path of the host is a file or a directory. @throws Error when it is neither, or not there */
+export function kindOf(path: string): Bind["kind"] {
+  const stat = statSync(path);
+  if (stat.isDirectory()) return "directory";
+  if (stat.isFile() || stat.isSocket() || stat.isFIFO()) return "file";
+  throw new Error(`${path} is neither a file nor a directory`);
+}

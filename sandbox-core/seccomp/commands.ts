@@ -1,0 +1,51 @@
+/**
+ * What any command may ask of the kernel, besides what one known program may: what makes a shell a shell and an editor
+ * an editor. It stays in its sandbox: nothing here reaches past its own processes, files and terminal.
+ */
+import { PR_OF_COMMANDS, S_IFIFO, S_IFMT, SECCOMP_SET_MODE_FILTER, TERMINAL_IOCTL } from "../abi/linux.ts";
+import { EXEC_POLICY } from "./policy.ts";
+import { allow, type Policy } from "./rule.ts";
+
+export const COMMAND_POLICY: Policy = {
+  otherwise: EXEC_POLICY.otherwise,
+  rules: [
+    ...EXEC_POLICY.rules,
+    allow("job control: sessions and groups of its own processes", ["setsid", "setpgid"]),
+    allow(
+      "its own terminal; never TIOCSTI, which types into it",
+      ["ioctl"],
+      [{ argument: 1, oneOf: Object.values(TERMINAL_IOCTL) }],
+    ),
+    allow("attributes of files, which listings and copies look at", [
+      "getxattr",
+      "lgetxattr",
+      "fgetxattr",
+      "listxattr",
+      "llistxattr",
+      "flistxattr",
+    ]),
+    allow("giving a file to its owner again, as archivers do; anything else takes a capability", [
+      "chown",
+      "fchown",
+      "lchown",
+      "fchownat",
+    ]),
+    allow("a lower priority, and fewer processors, for itself", ["setpriority", "sched_setaffinity"]),
+    allow("watching its own files", ["inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch"]),
+    allow("named pipes", ["mknodat"], [{ argument: 2, mask: S_IFMT, equals: S_IFIFO }]),
+    allow("named pipes", ["mknod"], [{ argument: 1, mask: S_IFMT, equals: S_IFIFO }]),
+    allow(
+      "asking what holds it, and binding its children to itself",
+      ["prctl"],
+      [{ argument: 0, oneOf: Object.values(PR_OF_COMMANDS) }],
+    ),
+    allow(
+      "filters of its own on top of this one; never one that hands calls to a listener",
+      ["seccomp"],
+      [
+        { argument: 0, equals: SECCOMP_SET_MODE_FILTER },
+        { argument: 1, equals: 0 },
+      ],
+    ),
+  ],
+};

@@ -1,0 +1,40 @@
+/** The runtime in a zygote: warmed before the first fork, and gone on with in each. */
+import { randomFillSync } from "node:crypto";
+import { SIG_IGN, SIGCHLD } from "../abi/linux.ts";
+import { startRuntime } from "../runtime/main.ts";
+import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
+import { warm } from "../runtime/warm.ts";
+import { SocketWire } from "../runtime/wire.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
+import { renewEventLoop, seedOpenssl } from "../syscall/node.ts";
+import { readEntropy } from "./entropy.ts";
+
+/** Runs what forks will run, so that they find it loaded and compiled. */
+export async function warmUp(): Promise<void> {
+  await warm();
+  await warmWire();
+  // Drawn for the same reason, and used for nothing.
+  randomFillSync(readEntropy());
+}
+
+/** Opens and closes a wire, so that forks find that part of Node compiled. */
+async function warmWire(): Promise<void> {
+  const [here, there] = sys.socketpair();
+  const wire = new SocketWire(here);
+  await new Promise<unknown>((closed) => {
+    wire.start(() => {}, closed);
+    sys.close(there);
+  });
+}
+
+/** Goes on as the tenant's runtime, in a fork that is locked in. */
+export function live(): void {
+  // It is the first process of its namespace, to which orphans fall: the kernel is to collect them by itself (wait(2)).
+  sys.signal(SIGCHLD, SIG_IGN);
+  renewEventLoop();
+  seedOpenssl(readEntropy());
+  renewRandomness(randomFillSync(Buffer.alloc(ENTROPY_BYTES)));
+  // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
+  Object.assign(process, { reallyExit: exitNow });
+  startRuntime(3);
+}

@@ -1,0 +1,18 @@
+/** What a fork tells the zygote, and what its end tells when it said nothing. */
+import type { SandboxUsage } from "../index.ts";
+import { sys } from "../syscall/libc.ts";
+import type { ProgramEnd, Status } from "./control.ts";
+
+/** A fork's word to the zygote. */
+export function reportTo(descriptor: number, status: Status): void {
+  const line = Buffer.from(`${JSON.stringify(status)}\n`);
+  sys.write(descriptor, line, line.length);
+}
+
+/** Why a program was never started, out of how its first process ended. */
+export function neverStarted({ code, signal }: ProgramEnd, { oomKills }: SandboxUsage): { message: string } {
+  if (oomKills > 0) return { message: "its memory limit is too small for it to begin" };
+  return {
+    message: `it ended (${signal === null ? `code ${code}` : `signal ${signal}`}) before its program was started`,
+  };
+}
