@@ -16,12 +16,19 @@ const COMPILER: Wanted = {
   otherwise: "install a C compiler by your system's means",
 };
 
+/** Has real system calls of a zygote fail. */
+const STRACE: Wanted = {
+  program: "strace",
+  packages: ["strace"],
+  otherwise: "install strace by your system's means",
+};
+
 async function main(): Promise<number> {
   checkMachine(process.platform, process.getuid?.());
   // The tests start servers of their own, also when REDIS_URL names one.
   const steps = createSteps(process.stdout, !process.env.NO_COLOR);
   await ensureRedisServer(process.env, steps);
-  await ensureProgram(COMPILER, process.env, steps);
+  for (const wanted of [COMPILER, STRACE]) await ensureProgram(wanted, process.env, steps);
   const child = spawn("npm", ["run", "ok"], { cwd: resolve(import.meta.dirname, ".."), stdio: "inherit" });
   const [code] = (await once(child, "exit")) as [number | null];
   return code === 0 ? testOnVersion2(steps) : (code ?? 1);

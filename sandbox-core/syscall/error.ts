@@ -1,7 +1,12 @@
 /** The one error of every system call that failed. */
 import { constants } from "node:os";
 
-const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+/** Of two names for one number the first counts: EAGAIN, not EWOULDBLOCK. */
+const NAMES = new Map(
+  Object.entries(constants.errno)
+    .map(([name, number]): [number, string] => [number, name])
+    .reverse(),
+);
 
 export class SyscallError extends Error {
   /** Name of the call: "mount". */
