@@ -1,5 +1,5 @@
 /** What the kernel says about the limits of a process, read past the code that set them. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readIfThere } from "../cgroup/files.ts";
 
@@ -44,7 +44,7 @@ function limitsOfV1(memory: Read, cpu: Read, pids: Read) {
   const withSwapBytes = numberOf(memory("memory.memsw.limit_in_bytes"));
   return {
     memoryBytes,
-    swapBytes: memoryBytes !== null && withSwapBytes !== null ? withSwapBytes - memoryBytes : null,
+    swapBytes: withoutSwap(memoryBytes !== null && withSwapBytes !== null ? withSwapBytes - memoryBytes : null),
     cpus: shareOf(cpu("cpu.cfs_quota_us"), cpu("cpu.cfs_period_us")),
     tasks: numberOf(pids("pids.max")),
   };
@@ -54,10 +54,15 @@ function limitsOfV2(read: Read) {
   const [quota = null, period = null] = read("cpu.max")?.trim().split(" ") ?? [];
   return {
     memoryBytes: numberOf(read("memory.max")),
-    swapBytes: numberOf(read("memory.swap.max")),
+    swapBytes: withoutSwap(numberOf(read("memory.swap.max"))),
     cpus: shareOf(quota, period),
     tasks: numberOf(read("pids.max")),
   };
+}
+
+/** A kernel that is built without swap has no file for its limit. */
+function withoutSwap(limitBytes: number | null): number | null {
+  return limitBytes ?? (existsSync("/proc/swaps") ? null : 0);
 }
 
 function numberOf(text: string | null): number | null {

@@ -282,4 +282,14 @@ describe("sandpiper doctor", () => {
     );
     assert.ok(checks("isolation").length > 5);
   });
+
+  it("attests a sandbox, for people and for programs", async () => {
+    const { code, stdout } = await platform.cli(["doctor", "--attest"]);
+    assert.equal(code, 0);
+    for (const line of [/^walls$/m, /seccomp +stands$/m, /^posture$/m, /capabilities +\{"CapInh":"0{16}"/])
+      assert.match(stdout, line);
+    const { ok, walls, posture } = JSON.parse((await platform.cli(["doctor", "--attest", "--json"])).stdout);
+    assert.equal(ok, true);
+    assert.ok(walls.length > 15 && posture.mounts.length > 0);
+  });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
-import { beat, leave, listWorkers, WORKER_TTL_MS, type WorkerInfo } from "../../functions/workers.ts";
+import { beat, degradedWalls, leave, listWorkers, WORKER_TTL_MS, type WorkerInfo } from "../../functions/workers.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
 let server: TestRedis;
@@ -28,6 +28,15 @@ it("lists the workers that beat, and none that left", async () => {
   );
   await leave(redis, "a");
   assert.deepEqual(await listWorkers(redis), [worker("b")]);
+});
+
+it("says which walls sandboxes of some worker do without", () => {
+  const lacking = (...degraded: string[]) => ({ ...worker("a"), posture: { launcher: "fork", degraded } });
+  assert.deepEqual(degradedWalls([]), []);
+  assert.deepEqual(degradedWalls([lacking("swap-limit"), lacking(), lacking("landlock", "swap-limit")]), [
+    "landlock",
+    "swap-limit",
+  ]);
 });
 
 it("takes a worker for dead when its beat expires", async () => {

@@ -39,6 +39,14 @@ test("a public URL loses the slash at its end", () => {
   assert.equal(loadConfig({ SANDPIPER_PUBLIC_URL: "https://fn.example/base/" }).publicUrl, "https://fn.example/base");
 });
 
+test("walls that may be missing are names, separated by commas", () => {
+  const allowed = (text: string) => loadConfig({ SANDPIPER_ALLOW_DEGRADED: text }).worker.allowDegraded;
+  assert.deepEqual(allowed(""), []);
+  assert.deepEqual(allowed("landlock, swap-limit,"), ["landlock", "swap-limit"]);
+  for (const text of ["Landlock", "landlock;x", "-a"])
+    assert.throws(() => allowed(text), /SANDPIPER_ALLOW_DEGRADED must be names/);
+});
+
 test("numbers are whole, in range and decimal", () => {
   for (const text of ["-1", "65536", "1e3", "0x10", " 1", "1.5"]) {
     assert.throws(() => loadConfig({ SANDPIPER_PORT: text }), /SANDPIPER_PORT must be a whole number from 0 to 65535/);

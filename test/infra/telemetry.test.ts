@@ -56,6 +56,26 @@ test("a finished sampled span is handed over as a plain object", async () => {
   );
 });
 
+test("what describes the process is on every span from then on, until something else does", async () => {
+  const spans: SpanData[] = [];
+  start({ onSpans: (ended) => void spans.push(...ended) });
+  span("before", SAMPLED);
+  running?.describe({ walls: ["landlock"] });
+  span("below", span("described", SAMPLED));
+  running?.describe({});
+  span("after", SAMPLED);
+  await running?.flush();
+  assert.deepEqual(
+    spans.map(({ name, attributes }) => [name, attributes.walls]),
+    [
+      ["before", undefined],
+      ["described", ["landlock"]],
+      ["below", ["landlock"]],
+      ["after", undefined],
+    ],
+  );
+});
+
 test("a span continues in another process", async () => {
   const spans: SpanData[] = [];
   start({ onSpans: (batch) => void spans.push(...batch) });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { describe, it } from "node:test";
+import { WALLS } from "../../sandbox-core/attest/walls.ts";
 import type { MachineCheck } from "../../sandbox-core/doctor.ts";
 
 const DOCTOR = resolve(import.meta.dirname, "../../worker/doctor.ts");
@@ -36,6 +37,27 @@ describe("the worker's doctor", () => {
       assert.ok(names.includes(name), name);
     }
     assert.match(checks.at(-1)?.detail ?? "", /walls stand: user-namespace, .*capabilities, .*seccomp, .*memory-limit/);
+  });
+
+  it("attests a sandbox on demand: every wall, and its posture", async () => {
+    const report = await doctor(["--attest", "--json"]);
+    const { ok, degraded, walls, posture, fallback } = JSON.parse(report.stdout);
+    assert.deepEqual([ok, degraded, fallback, report.code], [true, [], null, 0]);
+    assert.deepEqual(
+      walls.map(({ name, flaw }: { name: string; flaw: unknown }) => [name, flaw]),
+      WALLS.map(({ name }) => [name, null]),
+    );
+    for (const part of [
+      "namespaces",
+      "capabilities",
+      "seccomp",
+      "landlock",
+      "mounts",
+      "cgroup",
+      "descriptors",
+      "attempts",
+    ])
+      assert.ok(part in posture, part);
   });
 
   it("says without root what to do, and fails", async () => {
