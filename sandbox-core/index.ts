@@ -23,7 +23,7 @@ export interface SandboxLimits {
   /** Most files and directories in /tmp. */
   tmpInodes: number;
   /**
-   * Most bytes (`Bps`) and operations (`Iops`) a second from and to each disk. On version 1 what the kernel writes back
+   * Most bytes (`Bps`) and operations (`Iops`) a second from and to each disk, 2 at least. On version 1 what the kernel writes back
    * later, from its page cache, escapes the limits on writing: direct, synchronous and synced writes do not.
    */
   ioReadBps?: number;

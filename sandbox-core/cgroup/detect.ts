@@ -17,32 +17,33 @@ interface Mount {
 /**
  * The driver for this machine: version 2 where its root offers the controllers, else version 1. A hybrid machine, with
  * its controllers on version 1, uses an empty version 2 beside them for what that does better.
- * @throws CgroupsError that names the controllers that are missing, and says where the others are
+ * @throws CgroupsError that names the controllers that are missing and says where the others are, or that says why this
+ * process may not use them
  */
 export function detectCgroups(mountTable = readFileSync("/proc/self/mounts", "utf8")): CgroupDriver {
   const mounts = parseMounts(mountTable);
   const unified = mounts.find(({ type }) => type === "cgroup2")?.directory;
   const offered = unified === undefined ? [] : offeredBy(unified);
   if (unified !== undefined && REQUIRED_V2.every((name) => offered.includes(name))) {
-    assertWritable(unified);
+    assertOurs(unified);
     return cgroupV2(unified, offered);
   }
   const found = findV1(mounts);
   const missing = REQUIRED_V1.filter((controller) => !found[controller]);
   if (missing.length > 0) throw new CgroupsError(whatIsMissing(missing, offered));
-  assertWritable(found.memory as string);
+  assertOurs(found.memory as string);
   const writable = mounts.some(({ directory, options }) => directory === unified && options.includes("rw"));
   return cgroupV1({ ...(found as ControllerMounts), ...(unified !== undefined && writable ? { unified } : {}) });
 }
 
-/** The values that an optional limit may have; the kernel clamps some others in silence. */
+/** The values that an optional limit may have: the kernel clamps some others in silence, and io.max takes no 1. */
 const RANGES: Record<OptionalLimit, [least: number, most: number]> = {
   memoryHighBytes: [1, Number.MAX_SAFE_INTEGER],
   cpuWeight: [1, 10_000],
-  ioReadBps: [1, Number.MAX_SAFE_INTEGER],
-  ioWriteBps: [1, Number.MAX_SAFE_INTEGER],
-  ioReadIops: [1, 4_294_967_294],
-  ioWriteIops: [1, 4_294_967_294],
+  ioReadBps: [2, Number.MAX_SAFE_INTEGER],
+  ioWriteBps: [2, Number.MAX_SAFE_INTEGER],
+  ioReadIops: [2, 4_294_967_294],
+  ioWriteIops: [2, 4_294_967_294],
 };
 
 /**
@@ -82,21 +83,21 @@ function whatIsMissing(missing: readonly string[], offered: readonly string[]): 
 }
 
 /**
- * A subtree that was delegated to a user would do for the groups. It is refused nevertheless: users of their own for
- * sandboxes, and mounts that no sandbox owns, are made by the host's root alone.
+ * Whether this process may make groups. A subtree that was delegated to a user (systemd's user slice) would do for the
+ * groups, and is refused nevertheless: users of their own for sandboxes, and mounts that no sandbox owns, are the host's
+ * root's alone to make.
  */
-function assertWritable(directory: string): void {
+function assertOurs(directory: string): void {
+  const user = process.getuid?.();
+  if (user !== 0)
+    throw new CgroupsError(
+      `this process is user ${user}, and only root can make sandboxes: run it as root. A subtree of control groups that ` +
+        "is delegated to a user is not enough, as sandboxes get users and mounts of their own",
+    );
   try {
     accessSync(directory, constants.W_OK);
   } catch (cause) {
-    const user = process.getuid?.();
-    throw new CgroupsError(
-      user === 0
-        ? `control groups cannot be made in ${directory}: it is mounted read-only. Mount it writable`
-        : `control groups cannot be made in ${directory} by user ${user}, and a subtree that is delegated to a user is not ` +
-            "enough: only root can give sandboxes users and mounts of their own. Run it as root",
-      { cause },
-    );
+    throw new CgroupsError(`control groups cannot be made in ${directory}: mount it writable`, { cause });
   }
 }
 

@@ -40,7 +40,10 @@ export interface CgroupDriver {
   thaw(path: string): void;
   /** Sends SIGKILL to everything in the group, so that nothing new is born meanwhile. Its tasks end soon after. */
   kill(path: string): void;
-  /** Lets tasks that were killed while they were frozen end, where the freezer holds them. */
+  /**
+   * Lets tasks that were killed end: thaws those that version 1's freezer holds, and lifts the limits on disks, which
+   * hold a task that waits for its turn at one, whatever signal it has.
+   */
   releaseKilled(path: string): void;
   /** Process ids of everything in the group. */
   members(path: string): number[];

@@ -21,6 +21,15 @@ export function keyedNumber(text: string, key: string): number {
   return 0;
 }
 
+/** Writes to a file of a group, which may be gone by now (ENOENT, and ENODEV of a file that was open then). */
+export function writeIfThere(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    if (!["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
+}
+
 /** The file's text, or null when it is not there (a controller without it, or a group that is gone). */
 export function readIfThere(file: string): string | null {
   try {

@@ -7,7 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CgroupsError } from "../error.ts";
-import { keyedNumber, pidsOf, readIfThere } from "./files.ts";
+import { keyedNumber, pidsOf, readIfThere, writeIfThere } from "./files.ts";
 
 const RETRY_MS = 5;
 const LONGEST_MS = 2_000;
@@ -55,11 +55,7 @@ export async function untilFrozen(directory: string, kind: Kind): Promise<void> 
 
 /** Lets a group go on; does nothing when it is not there. */
 export function thaw(directory: string, kind: Kind): void {
-  try {
-    writeFileSync(join(directory, kind.file), kind.thawed);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
+  writeIfThere(join(directory, kind.file), kind.thawed);
 }
 
 /**
@@ -82,11 +78,6 @@ function move(pid: number, file: string): void {
     writeFileSync(file, String(pid));
   } catch (error) {
     // It ended meanwhile.
-    if (!isGone(error)) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
-}
-
-/** ESRCH for a process, ENOENT and ENODEV for a group. */
-function isGone(error: unknown): boolean {
-  return ["ESRCH", "ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "");
 }

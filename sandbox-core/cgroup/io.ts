@@ -25,6 +25,11 @@ export function limitedDisks({ ioPaths }: GroupLimits): string[] {
   return ioPaths ? [...new Set(ioPaths.map(diskOfPath))] : allDisks();
 }
 
+/** The disks that a file of limits names: "8:0 ..." on each line. */
+export function disksIn(text: string): string[] {
+  return text.split("\n").flatMap((line) => /^\d+:\d+(?= )/.exec(line)?.[0] ?? []);
+}
+
 /** Every disk that has a size: a loop device without a file has none. */
 function allDisks(): string[] {
   return readdirSync("/sys/block")

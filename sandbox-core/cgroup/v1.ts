@@ -16,9 +16,10 @@ import {
   readIfThere,
   removeDirectory,
   writeAll,
+  writeIfThere,
 } from "./files.ts";
 import { beginFreeze, FREEZERS, moveInto, thaw, untilFrozen } from "./freezer.ts";
-import { ioLimits, limitedDisks, parseBlkio } from "./io.ts";
+import { disksIn, ioLimits, limitedDisks, parseBlkio } from "./io.ts";
 
 export const REQUIRED_V1 = ["memory", "cpu", "cpuacct", "pids"] as const;
 export const OPTIONAL_V1 = ["blkio", "freezer"] as const;
@@ -144,6 +145,10 @@ class CgroupV1 implements CgroupDriver {
 
   releaseKilled(path: string): void {
     if (this.freezes === "freezer") this.thaw(path);
+    const { blkio } = this.#mounts;
+    if (!blkio || !existsSync(join(blkio, path))) return;
+    for (const file of Object.values(IO_FILES).map((name) => join(blkio, path, name)))
+      for (const disk of disksIn(readIfThere(file) ?? "")) writeIfThere(file, `${disk} 0`);
   }
 
   members(path: string): number[] {

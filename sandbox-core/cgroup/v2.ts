@@ -15,9 +15,10 @@ import {
   readIfThere,
   removeDirectory,
   writeAll,
+  writeIfThere,
 } from "./files.ts";
 import { beginFreeze, FREEZERS, thaw, untilFrozen } from "./freezer.ts";
-import { ioLimits, limitedDisks, parseIoStat } from "./io.ts";
+import { disksIn, ioLimits, limitedDisks, parseIoStat } from "./io.ts";
 import { readPressure } from "./pressure.ts";
 
 const CONTROLLERS = "+memory +cpu +pids";
@@ -114,10 +115,16 @@ class CgroupV2 implements CgroupDriver {
     // It came with Linux 5.14.
     if (existsSync(file)) writeFileSync(file, "1");
     else killMembers(this.#at(path, "pids.max"), () => this.members(path));
+    this.releaseKilled(path);
   }
 
-  /** Frozen tasks of version 2 can be killed. */
-  releaseKilled(): void {}
+  /** Frozen tasks of version 2 end by themselves. */
+  releaseKilled(path: string): void {
+    const file = this.#at(path, "io.max");
+    if (!existsSync(file)) return;
+    const free = Object.values(IO_KEYS).map((key) => `${key}=max`);
+    for (const disk of disksIn(readIfThere(file) ?? "")) writeIfThere(file, `${disk} ${free.join(" ")}`);
+  }
 
   members(path: string): number[] {
     return pidsOf(this.#at(path));

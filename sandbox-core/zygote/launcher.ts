@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
+import type { CgroupDriver } from "../cgroup/driver.ts";
 import { SandboxError } from "../error.ts";
 import type { Launcher, Sandbox, SandboxLimits } from "../index.ts";
 import type { Connection, LaunchRequest, Program } from "./control.ts";
@@ -63,7 +64,7 @@ export class ZygoteLauncher implements Launcher {
   readonly #renewal: Renewal;
   readonly #directory: string;
   readonly #receiver: Receiver;
-  readonly #cgroups = detectCgroups();
+  readonly #cgroups: CgroupDriver;
   readonly #closing = new AbortController();
   /** Oldest first. */
   readonly #retired = new Set<Generation>();
@@ -73,7 +74,8 @@ export class ZygoteLauncher implements Launcher {
   #renewing: Promise<void> | undefined;
   #age: NodeJS.Timeout | undefined;
 
-  private constructor(options: ZygoteLauncherOptions, directory: string, receiver: Receiver) {
+  private constructor(options: ZygoteLauncherOptions, cgroups: CgroupDriver, directory: string, receiver: Receiver) {
+    this.#cgroups = cgroups;
     this.kind = options.runtime ? "exec" : "fork";
     this.#options = options;
     this.#renewal = options.renewal ?? DEFAULT_RENEWAL;
@@ -84,9 +86,11 @@ export class ZygoteLauncher implements Launcher {
 
   /** A launcher whose zygote is warm. @throws SandboxError that says what this machine lacks */
   static async open(options: ZygoteLauncherOptions): Promise<ZygoteLauncher> {
+    // First, as it says best what an ordinary user lacks.
+    const cgroups = detectCgroups();
     const directory = await makeRunDirectory();
     const receiver = await Receiver.listen(join(directory, "worker.sock"));
-    const launcher = new ZygoteLauncher(options, directory, receiver);
+    const launcher = new ZygoteLauncher(options, cgroups, directory, receiver);
     try {
       await launcher.#serving;
     } catch (error) {

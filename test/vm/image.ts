@@ -13,9 +13,9 @@ const ROOT = resolve(import.meta.dirname, "../..");
 /** Where the project lies in that machine. */
 const GUEST_ROOT = "/sandpiper";
 
-/** What the tests call; everything else that the machine's first process calls is busybox. */
-const PROGRAMS = ["cat", "dd", "env", "setpriv", "sh", "sleep", "tail", "yes"];
-const OF_BUSYBOX = ["chmod", "chroot", "insmod", "ip", "mkdir", "mkfs.ext2", "mount", "sync"];
+/** What the tests call, and what makes a file system; everything else that the first process calls is busybox. */
+const PROGRAMS = ["cat", "dd", "env", "mkfs.ext4", "sh", "sleep", "tail", "true", "yes"];
+const OF_BUSYBOX = ["chmod", "chroot", "insmod", "ip", "mkdir", "mount", "sync"];
 /** Debian has these in one tree, and the others as links into it (hier(7)). */
 const MERGED = ["bin", "sbin", "lib", "lib64"];
 const DIRECTORIES = ["dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp", "usr/local/bin", "var/tmp"];

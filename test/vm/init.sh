@@ -26,7 +26,7 @@ ip link set lo up
 
 # A disk, for limits on disks.
 insmod /brd.ko rd_nr=1 rd_size=65536
-mkfs.ext2 /dev/ram0 >/dev/null 2>&1
+mkfs.ext4 -q -O ^has_journal /dev/ram0
 mount -t ext4 /dev/ram0 /var/tmp
 chmod 1777 /tmp /var/tmp
 

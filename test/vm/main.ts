@@ -8,6 +8,7 @@ import { testInMachine } from "./run.ts";
 
 // infra/start.mjs was killed, or a signal came: the machine is this process's, and ends with it.
 process.once("disconnect", () => process.exit(1));
+process.channel?.unref();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 try {

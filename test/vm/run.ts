@@ -1,16 +1,19 @@
 /** Which tests run in the emulated machine, and the steps from nothing to their result. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Environment } from "../../infra/environment.ts";
 import { ensureProgram, type Wanted } from "../../infra/up/apt-install.ts";
 import { UpError } from "../../infra/up/failure.ts";
 import type { Steps } from "../../infra/up/steps.ts";
+import { isOwnerAlive, ownerName } from "../../sandbox-core/owner.ts";
 import { buildImage } from "./image.ts";
 import { boot } from "./machine.ts";
 import { fetchParts } from "./packages.ts";
 
 /** Outside git, beside what `npm start` keeps. */
 const CACHE = resolve(import.meta.dirname, "../../.sandpiper/vm");
+/** Of an archive's name; what follows says whose it is, so that what a killed run left can be told. */
+const PREFIX = "initramfs-";
 /** A quiet machine needs two minutes. */
 const TIMEOUT_MS = 900_000;
 
@@ -25,9 +28,11 @@ const TESTS = [
   "sandbox-core/cgroup/cgroup.test.js",
   "sandbox-core/cgroup/limits.test.js",
   "sandbox-core/cgroup/freeze.test.js",
+  "sandbox-core/cgroup/delegated.test.js",
   "sandbox-core/zygote/posture.test.js",
   "sandbox-core/zygote/inside.test.js",
   "sandbox-core/zygote/launcher.test.js",
+  "sandbox-core/zygote/groups.test.js",
 ];
 
 /** Tests of these files that only compute, or start a zygote for what no version changes: emulated, each takes ten seconds. */
@@ -47,8 +52,10 @@ export async function testInMachine(env: Environment, steps: Steps): Promise<num
     throw new UpError(`the machine is an x86-64 one, and this is ${process.arch}`, "use x86-64");
   const qemu = await ensureProgram(QEMU, env, steps);
   mkdirSync(CACHE, { recursive: true });
+  for (const name of readdirSync(CACHE))
+    if (name.startsWith(PREFIX) && !isOwnerAlive(name.slice(PREFIX.length))) rmSync(join(CACHE, name));
   const parts = await steps.run("Fetch a kernel and busybox", async () => fetchParts(CACHE));
-  const initramfs = join(CACHE, `initramfs-${process.pid}.cpio`);
+  const initramfs = join(CACHE, `${PREFIX}${ownerName(process.pid)}`);
   try {
     await steps.run("Build the machine's file system", async () => buildImage(initramfs, { parts, script: script() }));
     steps.note("Run the sandbox tests in an emulated machine with control groups of version 2:");

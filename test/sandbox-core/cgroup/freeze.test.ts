@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import type { CgroupDriver, GroupLimits } from "../../../sandbox-core/cgroup/driver.ts";
 import { createOwnerGroup, ownerGroup, removeRootGroup, removeTree } from "../../../sandbox-core/cgroup/sweep.ts";
 import { CgroupsError } from "../../../sandbox-core/error.ts";
-import { inGroup, SPIN } from "../../helpers/cgroup.ts";
+import { forkBomb, inGroup, SPIN } from "../../helpers/cgroup.ts";
 
 const LIMITS: GroupLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 32 };
 /** A worker of which one can hear that it goes on. */
@@ -71,8 +72,8 @@ for (const driver of drivers()) {
 
   test(`a fork bomb stands still as a whole (${name})`, async () => {
     driver.create(group, LIMITS);
-    inGroup(driver, group, LIMITS, ["sh", "-c", "bomb() { bomb | bomb & }; while :; do bomb; done"]);
-    while (driver.stats(group).tasks < 8) await new Promise((resolve) => setImmediate(resolve));
+    inGroup(driver, group, LIMITS, ["sh", ...forkBomb()]);
+    while (driver.stats(group).tasks < 8) await turn();
     await driver.freeze(group);
     const { cpuMs } = driver.usage(group);
     const members = driver.members(group);
