@@ -8,7 +8,7 @@ export interface ArtifactStore {
   put(bytes: Uint8Array): Promise<string>;
   /**
    * The bytes with that digest, or null when the store has none.
-   * @throws Error when what is stored does not have that digest.
+   * @throws Error when what is stored does not have that digest; from then on the store has none.
    */
   get(digest: string): Promise<Buffer | null>;
   /** Whether the store has bytes with that digest. */
@@ -39,13 +39,14 @@ export class FileArtifactStore implements ArtifactStore {
   }
 
   async get(digest: string): Promise<Buffer | null> {
-    const bytes = await readFile(this.#path(digest)).catch(nullWhenMissing);
-    if (bytes !== null && sha256(bytes) !== digest) {
-      throw new Error(
-        `The artefact ${digest} is damaged: its bytes have another digest. Remove the file and deploy again.`,
-      );
-    }
-    return bytes;
+    const path = this.#path(digest);
+    const bytes = await readFile(path).catch(nullWhenMissing);
+    if (bytes === null || sha256(bytes) === digest) return bytes;
+    // Out of the way, so that the next deployment makes it anew, and not gone, so that somebody can look at it.
+    await rename(path, `${path}.damaged`).catch(nullWhenMissing);
+    throw new Error(
+      `The artefact ${digest} was damaged: its bytes had another digest. It is set aside as ${path}.damaged; deploy again.`,
+    );
   }
 
   async has(digest: string): Promise<boolean> {

@@ -46,7 +46,7 @@ export class Bundles {
 
   /**
    * A version and its code.
-   * @throws CallFailure platform_error when there is no such version, or the store has lost its code.
+   * @throws CallFailure platform_error when there is no such version, or the store has lost or damaged its code.
    */
   async get(ref: VersionRef): Promise<Loadable> {
     const key = keyOf(ref);
@@ -74,9 +74,13 @@ export class Bundles {
   }
 
   async #artifact(digest: string): Promise<Uint8Array> {
-    const bytes = await this.#options.artifacts.get(digest);
-    if (bytes === null) throw new CallFailure("platform_error", "BUNDLE_LOST");
-    return bytes;
+    try {
+      const bytes = await this.#options.artifacts.get(digest);
+      if (bytes !== null) return bytes;
+    } catch (cause) {
+      throw new CallFailure("platform_error", "BUNDLE_LOST", undefined, cause);
+    }
+    throw new CallFailure("platform_error", "BUNDLE_LOST");
   }
 
   #keep(key: string, loadable: Loadable): void {

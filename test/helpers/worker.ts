@@ -1,6 +1,6 @@
 /** A whole worker with real Redis, queue, artefact store and sandboxes, and in the gateway's place a plain caller. */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ArtifactStore, FileArtifactStore } from "../../functions/artifacts.ts";
@@ -199,7 +199,16 @@ export class TestWorker {
 
   /** Removes an artefact from the store behind everybody's back. */
   async forget(digest: string): Promise<void> {
-    await rm(join(this.#directory, "artifacts", digest.slice(0, 2), digest));
+    await rm(this.#pathOf(digest));
+  }
+
+  /** Writes other bytes over an artefact. */
+  async damage(digest: string): Promise<void> {
+    await writeFile(this.#pathOf(digest), "damaged");
+  }
+
+  #pathOf(digest: string): string {
+    return join(this.#directory, "artifacts", digest.slice(0, 2), digest);
   }
 
   /** Ends everything. */

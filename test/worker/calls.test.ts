@@ -165,6 +165,13 @@ describe("calls that do not run", () => {
     const { error, status } = await test.call("lost");
     assert.deepEqual([error?.code, status], ["BUNDLE_LOST", 503]);
   });
+
+  it("are answered when their code is damaged in the artefact store", async () => {
+    const version = await test.deploy("damaged", `export default () => new Response("${Math.random()}");`);
+    await test.damage(version.bundle);
+    const { error, status } = await test.call("damaged");
+    assert.deepEqual([error?.code, status], ["BUNDLE_LOST", 503]);
+  });
 });
 
 describe("a worker that drains", () => {
