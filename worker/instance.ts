@@ -45,6 +45,7 @@ type State = "blank" | "loading" | "idle" | "busy" | "ended";
 
 export class Instance {
   readonly sandbox: Sandbox;
+  readonly #wire: Sandbox["wire"];
   readonly #version: Version;
   readonly #output: Output;
   readonly #logs: InstanceLogs;
@@ -63,6 +64,7 @@ export class Instance {
 
   private constructor(sandbox: Sandbox, version: Version, logs: InstanceLogs) {
     this.sandbox = sandbox;
+    this.#wire = sandbox.wire;
     this.#version = version;
     this.#logs = logs;
     for (const { promise } of [this.#ready, this.#loaded]) promise.catch(() => {});
@@ -91,8 +93,7 @@ export class Instance {
   }
 
   get #isConnected(): boolean {
-    const { wire } = this.sandbox;
-    return !wire.readableEnded && !wire.destroyed;
+    return !this.#wire.readableEnded && !this.#wire.destroyed;
   }
 
   /**
@@ -276,7 +277,7 @@ export class Instance {
 
   /** Writes frames, and in the same system call what else comes in this turn. */
   #write(frames: Uint8Array[]): void {
-    const { wire } = this.sandbox;
+    const wire = this.#wire;
     if (!this.#isCorked) {
       this.#isCorked = true;
       wire.cork();
