@@ -36,7 +36,6 @@ export function hideHost(): void {
   for (const [name, value] of Object.entries(shown)) {
     Object.defineProperty(process, name, { value, configurable: true, writable: true, enumerable: true });
   }
-  process.title = "node";
   // Node reads the pid once at its start: a fork would show its zygote's.
   const { pid } = process;
   Object.defineProperty(process, "pid", { configurable: true, enumerable: true, get: () => currentPid() ?? pid });

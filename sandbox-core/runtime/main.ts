@@ -1,7 +1,8 @@
 /**
  * What runs inside a sandbox: connects the runtime to its socket and to the globals of its process.
  *
- * Everything here is imported before a zygote forks: a sandbox has no file system to import from.
+ * Everything here is imported, and as much as can be is done, before a zygote forks: a sandbox has no file system to
+ * import from, and what is done once need not be done in each.
  */
 
 import { requireBuiltin } from "./builtins.ts";
@@ -20,18 +21,22 @@ const LAST_WORDS_MS = 1_000;
 /** The longest time that a timer of Node can wait. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
+/** What a process list shows, in which a zygote goes by its own name. */
+const TITLE = "node";
+
 type Exit = (code: number) => void;
 
 /**
- * Takes over this process: speaks protocol/frames.ts over the stream socket `wireFd`, and ends the process when that
- * closes. Replaces the console, process.stdout, process.stderr, process.env and process.exit, and defines `require`.
+ * Takes over this process: replaces the console, process.stdout, process.stderr and process.env, defines `require`, and
+ * hides the host. What it gives, called with the descriptor of an open stream socket, takes over process.exit and what
+ * nobody catches, speaks protocol/frames.ts over the socket, and ends the process when that closes.
  *
- * The way out is `process.reallyExit` as it is when this is called. A fork of a zygote must have put _exit(2) there:
- * Node's own waits for threads that exist in the parent only.
+ * A zygote does this before it forks, and each fork begins alone. The way out is `process.reallyExit` as it is when this
+ * is called. A zygote must have put _exit(2) there: Node's own waits for threads that a fork does not have.
  */
-export function startRuntime(wireFd: number): void {
+export function prepareRuntime(): (wireFd: number) => void {
   const exit = currentExit();
-  const wire = new SocketWire(wireFd);
+  const wire = new SocketWire();
   const runtime: Runtime = new Runtime(wire, {
     setEnvironment: replaceProcessEnv,
     flushOutput: () => {
@@ -43,16 +48,20 @@ export function startRuntime(wireFd: number): void {
   const stdout = new LineStream(runtime.log, "stdout");
   const stderr = new LineStream(runtime.log, "stderr");
   takeOverGlobals(runtime, stdout, stderr);
-  takeOverExits(runtime, exit);
   hideHost();
   replaceProcessEnv({});
-  // A wire that is paused does not keep a process alive, and the process must end by nothing but its exit.
-  setInterval(() => {}, LONGEST_INTERVAL_MS);
-  wire.start(
-    (message) => runtime.handle(message),
-    (error) => exit(error === null ? EXIT_WIRE_CLOSED : EXIT_PROTOCOL),
-  );
-  runtime.ready();
+  return (wireFd) => {
+    process.title = TITLE;
+    takeOverExits(runtime, exit);
+    // A wire that is paused does not keep a process alive, and the process must end by nothing but its exit.
+    setInterval(() => {}, LONGEST_INTERVAL_MS);
+    wire.start(
+      wireFd,
+      (message) => runtime.handle(message),
+      (error) => exit(error === null ? EXIT_WIRE_CLOSED : EXIT_PROTOCOL),
+    );
+    runtime.ready();
+  };
 }
 
 function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStream): void {

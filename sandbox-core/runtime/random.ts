@@ -26,47 +26,62 @@ const { imul } = Math;
 /** Bytes of entropy that `renewRandomness` takes. */
 export const ENTROPY_BYTES = 32;
 
+let isReplaced = false;
+
 /**
- * Gives this process a Math.random of its own, and contexts made later a seed of their own.
+ * Gives this process a Math.random of its own, and contexts made later a seed of their own. Done once before a fork, it
+ * costs less after it: only the numbers are new then.
  * `entropy` is at least ENTROPY_BYTES from the kernel (getrandom(2)), drawn after the fork, and used for nothing else.
  * @throws RangeError when it is shorter.
  */
 export function renewRandomness(entropy: Buffer): void {
   if (entropy.length < ENTROPY_BYTES) throw new RangeError(`renewRandomness needs ${ENTROPY_BYTES} bytes of entropy.`);
+  if (!isReplaced) replaceRandom();
+  seed(entropy);
+  // 0 means "not set", and V8 takes the flag as a signed 32-bit number.
+  const contextSeed = entropy.readUInt32LE(16) & 0x7fffffff || 1;
+  setFlagsFromString(`--random-seed=${contextSeed}`);
+}
+
+function replaceRandom(): void {
+  isReplaced = true;
   Object.defineProperty(Math, "random", {
-    value: nativeLooking(xoshiro128(entropy.subarray(0, 16))),
+    value: nativeLooking(next),
     configurable: true,
     writable: true,
     enumerable: false,
   });
-  // 0 means "not set", and V8 takes the flag as a signed 32-bit number.
-  const seed = entropy.readUInt32LE(16) & 0x7fffffff || 1;
-  setFlagsFromString(`--random-seed=${seed}`);
 }
 
 /**
  * xoshiro128** by Blackman and Vigna (https://prng.di.unimi.it/xoshiro128starstar.c): 128 bits of state in four
  * 32-bit words, which V8 computes without allocating. Two steps give the 53 bits of a double from 0 up to 1.
  */
-function xoshiro128(seed: Buffer): () => number {
-  let a = seed.readInt32LE(0);
-  let b = seed.readInt32LE(4);
-  let c = seed.readInt32LE(8);
+let [a, b, c, d] = [0, 0, 0, 1];
+
+function seed(entropy: Buffer): void {
+  a = entropy.readInt32LE(0);
+  b = entropy.readInt32LE(4);
+  c = entropy.readInt32LE(8);
   // The state must not be all zeros; so unlikely that losing one bit of the seed costs nothing.
-  let d = seed.readInt32LE(12) | 1;
-  const step = (): number => {
-    const five = imul(b, 5);
-    const result = imul((five << 7) | (five >>> 25), 9);
-    const shifted = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= shifted;
-    d = (d << 11) | (d >>> 21);
-    return result >>> 0;
-  };
-  return () => ((step() >>> 5) * 0x4000000 + (step() >>> 6)) / 0x20000000000000;
+  d = entropy.readInt32LE(12) | 1;
+}
+
+function step(): number {
+  const five = imul(b, 5);
+  const result = imul((five << 7) | (five >>> 25), 9);
+  const shifted = b << 9;
+  c ^= a;
+  d ^= b;
+  b ^= c;
+  a ^= d;
+  c ^= shifted;
+  d = (d << 11) | (d >>> 21);
+  return result >>> 0;
+}
+
+function next(): number {
+  return ((step() >>> 5) * 0x4000000 + (step() >>> 6)) / 0x20000000000000;
 }
 
 /** The same function, to the eye "function random() { [native code] }": a bound function prints its body as that. */

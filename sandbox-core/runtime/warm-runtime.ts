@@ -55,7 +55,7 @@ export async function warmRuntime(): Promise<void> {
   }
 }
 
-/** What `startRuntime` does to the console and the standard streams, done to others that nobody sees. */
+/** What `prepareRuntime` does to the console and the standard streams, done to others that nobody sees. */
 function warmOutput(runtime: Runtime): void {
   const stranger = {} as Console;
   captureConsole(stranger, runtime.log, (text) => runtime.mapPositions(text));

@@ -15,17 +15,17 @@ export interface Outlet {
   resume(): void;
 }
 
-/** A wire over an open stream socket. */
+/** A wire over a stream socket. Before `start` nothing may be sent. */
 export class SocketWire implements Outlet {
-  readonly #socket: Socket;
+  #socket!: Socket;
   #drained: Promise<void> | null = null;
 
-  constructor(fd: number) {
+  /**
+   * Starts to read from an open socket. `onClosed` gets the error that ended the wire, a ProtocolError or one of the
+   * socket, or null.
+   */
+  start(fd: number, onMessage: (message: WorkerMessage) => void, onClosed: (error: Error | null) => void): void {
     this.#socket = new Socket({ fd, readable: true, writable: true });
-  }
-
-  /** Starts to read. `onClosed` gets the error that ended the wire, a ProtocolError or one of the socket, or null. */
-  start(onMessage: (message: WorkerMessage) => void, onClosed: (error: Error | null) => void): void {
     const reader = new FrameReader(decodeWorkerMessage, onMessage);
     let failed: Error | null = null;
     this.#socket.on("data", (chunk: Buffer) => {

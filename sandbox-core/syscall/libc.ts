@@ -53,6 +53,14 @@ const rawSocketpair = checked(
  * load a module first can put its own in place, to record calls and to have them fail (test/helpers/fault-module.ts).
  */
 export const sys = {
+  getrandom: checked(
+    "getrandom",
+    libc.func("long getrandom(void *buffer, size_t size, unsigned int flags)") as (
+      buffer: Buffer,
+      size: number,
+      flags: number,
+    ) => number,
+  ),
   fork: checked("fork", libc.func("int fork()") as () => number),
   unshare: checked(
     "unshare",

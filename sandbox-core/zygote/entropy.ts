@@ -1,19 +1,13 @@
 /** Fresh randomness of the kernel's, which no fork shares. */
-import { closeSync, openSync, readSync } from "node:fs";
-
-const SEED_BYTES = 64;
+import { sys } from "../syscall/libc.ts";
 
 /**
- * 64 bytes out of /dev/urandom. Not out of node:crypto, whose generator a fork shares with its parent.
- * @throws Error when the device gives less
+ * Bytes of getrandom(2), at most 256: so many come whole. Not out of node:crypto, whose generator a fork shares with its
+ * parent.
+ * @throws SyscallError
  */
-export function readEntropy(): Buffer {
-  const seed = Buffer.alloc(SEED_BYTES);
-  const device = openSync("/dev/urandom", "r");
-  try {
-    if (readSync(device, seed, 0, SEED_BYTES, null) !== SEED_BYTES) throw new Error("/dev/urandom gave too little");
-  } finally {
-    closeSync(device);
-  }
-  return seed;
+export function readEntropy(bytes: number): Buffer {
+  const entropy = Buffer.alloc(bytes);
+  sys.getrandom(entropy, bytes, 0);
+  return entropy;
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, O } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
+import { complain } from "./complain.ts";
 import { shareHeapWithForks } from "./heap.ts";
 
 const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
@@ -44,7 +45,7 @@ function returnTo(pidNamespace: number): void {
   try {
     sys.setns(pidNamespace, CLONE.NEWPID);
   } catch (error) {
-    console.error(error);
+    complain(error);
     exitNow(EXIT_UNFIT);
   }
 }

@@ -1,7 +1,7 @@
 /** The runtime in a zygote: warmed before the first fork, and gone on with in each. */
 import { randomFillSync } from "node:crypto";
 import { SIG_IGN, SIGCHLD } from "../abi/linux.ts";
-import { startRuntime } from "../runtime/main.ts";
+import { prepareRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
 import { SocketWire } from "../runtime/wire.ts";
@@ -9,20 +9,32 @@ import { exitNow, sys } from "../syscall/libc.ts";
 import { renewEventLoop, seedOpenssl } from "../syscall/node.ts";
 import { readEntropy } from "./entropy.ts";
 
+const OPENSSL_SEED_BYTES = 64;
+
+let begin: ((wireFd: number) => void) | undefined;
+
 /** Runs what forks will run, so that they find it loaded and compiled. */
 export async function warmUp(): Promise<void> {
   await warm();
   await warmWire();
   // Drawn for the same reason, and used for nothing.
-  randomFillSync(readEntropy());
+  randomFillSync(readEntropy(OPENSSL_SEED_BYTES));
+  renewRandomness(readEntropy(ENTROPY_BYTES));
+}
+
+/** Does once what each fork would do, as far as that is the same in all. The console is the tenant's from then on. */
+export function prepare(): void {
+  // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
+  Object.assign(process, { reallyExit: exitNow });
+  begin = prepareRuntime();
 }
 
 /** Opens and closes a wire, so that forks find that part of Node compiled. */
 async function warmWire(): Promise<void> {
   const [here, there] = sys.socketpair();
-  const wire = new SocketWire(here);
+  const wire = new SocketWire();
   await new Promise<unknown>((closed) => {
-    wire.start(() => {}, closed);
+    wire.start(here, () => {}, closed);
     sys.close(there);
   });
 }
@@ -32,9 +44,8 @@ export function live(): void {
   // It is the first process of its namespace, to which orphans fall: the kernel is to collect them by itself (wait(2)).
   sys.signal(SIGCHLD, SIG_IGN);
   renewEventLoop();
-  seedOpenssl(readEntropy());
-  renewRandomness(randomFillSync(Buffer.alloc(ENTROPY_BYTES)));
-  // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
-  Object.assign(process, { reallyExit: exitNow });
-  startRuntime(3);
+  const entropy = readEntropy(OPENSSL_SEED_BYTES + ENTROPY_BYTES);
+  seedOpenssl(entropy.subarray(0, OPENSSL_SEED_BYTES));
+  renewRandomness(entropy.subarray(OPENSSL_SEED_BYTES));
+  begin?.(3);
 }

@@ -16,6 +16,7 @@ import { setFlagsFromString } from "node:v8";
 import { probe } from "../attest/probe.ts";
 import { exitNow } from "../syscall/libc.ts";
 import { renewEventLoop } from "../syscall/node.ts";
+import { complain } from "./complain.ts";
 import type { ZygoteOptions } from "./control.ts";
 import { prepareHouse } from "./house.ts";
 import { runAsInit } from "./init.ts";
@@ -32,6 +33,7 @@ process.argv.length = 1;
 const runtime = options.runtime ? await import("./live.ts") : undefined;
 await runtime?.warmUp();
 const house = await prepareHouse(options);
+runtime?.prepare();
 collectGarbage();
 setFlagsFromString("--lazy");
 goOn(serve(house));
@@ -44,7 +46,7 @@ function goOn(born: Born): void {
     else runtime?.live();
   } catch (error) {
     if (born.is === "program") born.fail(error as Error);
-    console.error(error);
+    complain(error);
     exitNow(FAILED_START);
   }
 }

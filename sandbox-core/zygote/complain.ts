@@ -1,0 +1,14 @@
+/** The last words of a zygote or a fork: its console is the tenant's already. */
+import { sys } from "../syscall/libc.ts";
+
+const STDERR = 2;
+
+/** Writes what was thrown to descriptor 2, as far as that takes it. Never throws. */
+export function complain(error: unknown): void {
+  const text = Buffer.from(`${error instanceof Error ? error.stack : error}\n`);
+  try {
+    sys.write(STDERR, text, text.length);
+  } catch {
+    // There is nobody left to tell.
+  }
+}
