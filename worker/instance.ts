@@ -60,7 +60,6 @@ export class Instance {
   #cpuMsBefore = 0;
   #cause: Cause | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #isCorked = false;
 
   private constructor(sandbox: Sandbox, version: Version, logs: InstanceLogs) {
     this.sandbox = sandbox;
@@ -277,16 +276,11 @@ export class Instance {
 
   /** Writes frames, and in the same system call what else comes in this turn. */
   #write(frames: Uint8Array[]): void {
-    const wire = this.#wire;
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      wire.cork();
-      process.nextTick(() => {
-        this.#isCorked = false;
-        wire.uncork();
-      });
+    if (this.#wire.writableCorked === 0) {
+      this.#wire.cork();
+      process.nextTick(() => this.#wire.uncork());
     }
-    for (const frame of frames) wire.write(frame);
+    for (const frame of frames) this.#wire.write(frame);
   }
 
   #hearLog({ call, level, source, text, timeMs }: Log): void {

@@ -29,6 +29,10 @@ function checked<Arguments extends unknown[]>(
   };
 }
 
+/** read(2), write(2) and their kind. */
+type BytesCall = (fd: number, bytes: Buffer, count: number) => number;
+type GetRandom = (to: Buffer, size: number, flags: number) => number;
+
 const first = (value: unknown) => String(value);
 const firstTwo = (a: unknown, b: unknown) => `${a}, ${b}`;
 
@@ -53,14 +57,7 @@ const rawSocketpair = checked(
  * load a module first can put its own in place, to record calls and to have them fail (test/helpers/fault-module.ts).
  */
 export const sys = {
-  getrandom: checked(
-    "getrandom",
-    libc.func("long getrandom(void *buffer, size_t size, unsigned int flags)") as (
-      buffer: Buffer,
-      size: number,
-      flags: number,
-    ) => number,
-  ),
+  getrandom: checked("getrandom", libc.func("long getrandom(void *to, size_t size, unsigned int flags)") as GetRandom),
   fork: checked("fork", libc.func("int fork()") as () => number),
   unshare: checked(
     "unshare",
@@ -136,20 +133,8 @@ export const sys = {
     first,
   ),
   close: checked("close", libc.func("int close(int fd)") as (fd: number) => number, first),
-  read: checked(
-    "read",
-    libc.func("long read(int fd, void *buffer, size_t count)") as (fd: number, into: Buffer, count: number) => number,
-    first,
-  ),
-  write: checked(
-    "write",
-    libc.func("long write(int fd, const void *buffer, size_t count)") as (
-      fd: number,
-      from: Buffer,
-      count: number,
-    ) => number,
-    first,
-  ),
+  read: checked("read", libc.func("long read(int fd, void *buffer, size_t count)") as BytesCall, first),
+  write: checked("write", libc.func("long write(int fd, const void *buffer, size_t count)") as BytesCall, first),
   dup2: checked("dup2", libc.func("int dup2(int from, int to)") as (from: number, to: number) => number, firstTwo),
   fcntl: checked(
     "fcntl",
