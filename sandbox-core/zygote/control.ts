@@ -73,9 +73,13 @@ export interface Program {
   terminal?: WindowSize;
 }
 
+/** What a zygote has to know of a program. The rest is secret from it, see secrets.ts. */
+export type ProgramOutline = Omit<Program, "argv" | "env" | "binds" | "workingDirectory">;
+
 export type Request =
-  | (LaunchRequest & {
+  | (Omit<LaunchRequest, "program"> & {
       op: "launch";
+      program?: ProgramOutline;
       id: string;
       /** Proves to the worker which sandbox a connection is: 32 hex digits. */
       token: string;

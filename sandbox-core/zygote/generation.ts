@@ -13,6 +13,7 @@ import { SandboxGroup } from "./group.ts";
 import { ZygoteProcess } from "./process.ts";
 import type { Receiver } from "./receiver.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
+import { dropSecrets, hideSecrets } from "./secrets.ts";
 
 /** How long the connections of a sandbox that ended already may take to be accepted. */
 const LAST_ACCEPT_MS = 1_000;
@@ -40,6 +41,8 @@ interface Pending {
   reject: (error: SandboxError) => void;
   /** Ends what takes too long. */
   deadline: NodeJS.Timeout;
+  /** Whether there is a file of a program's secrets. */
+  hasSecrets: boolean;
   /** The exit, when it came before the connections did. */
   exit?: SandboxExit;
 }
@@ -107,14 +110,17 @@ export class Generation {
     return this.#process.facts;
   }
 
-  #launch({ connections = [], ...what }: LaunchRequest): Promise<LaunchedSandbox> {
+  #launch({ connections = [], program, ...what }: LaunchRequest): Promise<LaunchedSandbox> {
     const id = randomBytes(8).toString("hex");
+    const outline = program && hideSecrets(this.#options.zygote.directory, id, program);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
     const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
-    this.#pending.set(id, { token, sockets: this.#options.receiver.expect(token, names), resolve, reject, deadline });
-    this.#process.send({ op: "launch", id, token, connections, ...what });
+    const sockets = this.#options.receiver.expect(token, names);
+    const hasSecrets = program !== undefined;
+    this.#pending.set(id, { token, sockets, resolve, reject, deadline, hasSecrets });
+    this.#process.send({ op: "launch", id, token, connections, ...what, ...(outline && { program: outline }) });
     return promise;
   }
 
@@ -257,6 +263,7 @@ export class Generation {
   #take(id: string): Pending | undefined {
     const pending = this.#pending.get(id);
     clearTimeout(pending?.deadline);
+    if (pending?.hasSecrets) dropSecrets(this.#options.zygote.directory, id);
     this.#pending.delete(id);
     return pending;
   }

@@ -2,7 +2,7 @@
 import { fchownSync } from "node:fs";
 import { sys } from "../syscall/libc.ts";
 import { takeDescriptor } from "../syscall/steps.ts";
-import type { PipeEnd, Program } from "./control.ts";
+import type { PipeEnd, ProgramOutline } from "./control.ts";
 import { dropTerminalMount, makeTerminal } from "./terminal.ts";
 
 export class Provision {
@@ -14,7 +14,7 @@ export class Provision {
   #mounted = false;
 
   /** @throws SyscallError, and keeps nothing then */
-  constructor(request: { pipes?: readonly PipeEnd[]; program?: Program }, parts: ProvisionParts) {
+  constructor(request: { pipes?: readonly PipeEnd[]; program?: ProgramOutline }, parts: ProvisionParts) {
     this.#directory = parts.directory;
     try {
       for (const { from, fd } of request.pipes ?? []) {

@@ -27,6 +27,7 @@ import { signalProgram } from "./members.ts";
 import { Poller } from "./poller.ts";
 import { Provision } from "./provision.ts";
 import { Remains } from "./remains.ts";
+import { takeSecrets } from "./secrets.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
 import { neverStarted, reportTo } from "./status.ts";
@@ -176,9 +177,10 @@ class Server {
   }
 
   #becomeSandbox(request: Launch, hostId: number, group: string, { pipes }: Provision): Born {
-    const { program, token, connections, limits } = request;
+    const { token, connections, limits } = request;
     const house = this.#house;
     try {
+      const program = request.program && takeSecrets(house.directory, request.id, request.program);
       enter({
         hostId,
         limits,

@@ -39,7 +39,7 @@ test("nothing of the worker's: arguments, environment, heap, buffers", () => {
   for (const pid of [facts.pid, facts.zygote]) assert.deepEqual(findInMemory(pid, secrets), []);
 });
 
-test("nothing of a sandbox that was made before: its bundle and its environment", () => {
-  const others = ["bundle", "other-env"].map(canary);
+test("nothing of a sandbox that was made before: its bundle, its environment, a program's arguments and environment", () => {
+  const others = ["bundle", "other-env", "program-argv", "program-env"].map(canary);
   assert.deepEqual(findInMemory(facts.pid, others), []);
 });
