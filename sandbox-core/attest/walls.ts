@@ -22,7 +22,10 @@ const CONTROLLERS = "Boot with the controller enabled, and mount cgroup2 on /sys
 
 /** Between these, everything that a sandbox of JavaScript may hold open. */
 const DESCRIPTORS = ["/dev/null", "socket", "pipe", "eventpoll", "eventfd"];
-const FILE_SYSTEMS = ["tmpfs", "proc", "devtmpfs"];
+/** What a sandbox may have mounted, as "type source"; a program has binds of the host's as well. */
+const OWN_MOUNTS = ["overlay sandpiper", "tmpfs sandpiper", "tmpfs tmp", "proc proc"];
+/** An overlay for JavaScript, a tmpfs with what is bound for a program. */
+const ROOTS = ["overlay sandpiper", "tmpfs sandpiper"];
 /** Hard limits that hold for every sandbox, by their names in /proc/PID/limits. */
 const MOST = { "core file size": 1, "open files": 65_536, "locked memory": 0, "realtime priority": 0 };
 
@@ -200,11 +203,13 @@ function flawOfLandlock({ landlock, attempts }: Posture): string | null {
 
 function flawOfMounts(mounts: readonly MountPosture[], launcher: Posture["launcher"]): string | null {
   const root = mounts.find(({ point }) => point === "/");
-  if (root?.type !== "tmpfs" || !root.options.includes("ro")) return "its root is not a read-only tmpfs";
-  for (const { point, type, options } of mounts) {
+  if (!root || !ROOTS.includes(`${root.type} ${root.source}`) || !root.options.includes("ro"))
+    return "its root is not one that was made for it, read-only";
+  for (const { point, type, source, options } of mounts) {
     const lacking = neededOptions(point, launcher).filter((option) => !options.includes(option));
     if (lacking.length > 0) return `${point} is mounted without ${lacking.join(", ")}`;
-    if (launcher === "fork" && !FILE_SYSTEMS.includes(type)) return `${point} is of the type ${type}`;
+    if (launcher === "fork" && !OWN_MOUNTS.includes(`${type} ${source}`))
+      return `${point} is ${source} of the type ${type}`;
   }
   return null;
 }

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { MS } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
 import type { Program } from "../zygote/control.ts";
-import { buildDevices } from "./devices.ts";
+import { mountTerminalDevices } from "./devices.ts";
 import type { Bind } from "./mounts.ts";
 import { withPlace } from "./place.ts";
-import { writeEtc } from "./template.ts";
+import { mountTemplate, writeEtc } from "./template.ts";
 
 /** Directories that are links into /usr where /usr is merged, and directories of their own where it is not. */
 const BESIDE_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -24,8 +24,8 @@ const MOUNT_POINTS = ["proc", "tmp", "dev", "etc"];
 
 /** What the zygote has ready for roots. */
 export interface Prepared {
-  /** The root that forks share. */
-  template: string;
+  /** Where `buildTemplate` made the files of bare roots. */
+  directory: string;
   /** An empty directory to mount on. */
   programRoot: string;
   /** What `buildUsrRoot` made, for every program that wants more than a bare root. */
@@ -37,10 +37,11 @@ export interface Prepared {
  * @throws SyscallError, or Error that says which path is wrong
  */
 export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
-  const { template, programRoot, usrRoot = template } = prepared;
+  const { directory, programRoot, usrRoot } = prepared;
+  if (root === "bare") buildRoot(programRoot, mountTemplate(directory));
+  else if (usrRoot === undefined) throw new Error("the root with the host's programs was not made");
   // With nothing to add, the root that is there already will do.
-  if (root === "usr" && binds.length === 0) return usrRoot;
-  if (root === "bare") buildRoot(programRoot, template);
+  else if (root === "usr" && binds.length === 0) return usrRoot;
   else if (root === "usr") buildRoot(programRoot, usrRoot, usrBinds());
   else bindDirectory(programRoot, root.directory, usrRoot);
   for (const bind of binds) bindInto(programRoot, bind);
@@ -55,7 +56,7 @@ export function buildUsrRoot(directory: string): void {
   writeEtc(directory, ETC_FILES);
   for (const path of ETC_OF_HOST)
     if (existsSync(path)) cpSync(path, join(directory, path), { recursive: true, verbatimSymlinks: true });
-  buildDevices(join(directory, "dev"), { terminals: true });
+  mountTerminalDevices(join(directory, "dev"));
   addUsrLinks(directory);
   for (const bind of usrBinds()) bindInto(directory, bind);
   seal(directory);

@@ -1,12 +1,14 @@
 /**
- * The read-only root that forked sandboxes share: a tmpfs made once by the zygote, in the zygote's own mount namespace,
- * so that the host's mount table never shows it and it is gone with the last of them.
+ * The root that forked sandboxes begin with. Its files are on a tmpfs that the zygote makes once, in its own mount
+ * namespace, so that the host's mount table never shows it and it is gone with the last of them. Each sandbox has them
+ * through an overlay of its own: a lock, a lease or a time is a matter of inodes, and no two sandboxes share one.
  */
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { MS } from "../abi/linux.ts";
+import { MNT_DETACH, MS } from "../abi/linux.ts";
+import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
-import { buildDevices } from "./devices.ts";
+import { DEVICES_FLAGS, makeDevices } from "./devices.ts";
 
 /** The sandboxed user as the inside sees it; the host sees the sandbox's own uid. */
 export const INSIDE_ID = 1000;
@@ -22,20 +24,57 @@ const FILES: Record<string, string> = {
   "etc/group": `function:x:${INSIDE_ID}:\n`,
 };
 
+/** Below a launcher's directory: the files, where each sandbox mounts its overlay of them, and nothing at all. */
+const [LOWER, ROOT, EMPTY] = ["files", "root", "empty"];
+
+/** Paths are relative, so that the table of mounts does not tell where they are; without a writable layer there must be two. */
+const LAYERS = `lowerdir=${LOWER}:${EMPTY},redirect_dir=nofollow`;
+
+const CLOSED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
 /** Where each sandbox mounts something of its own. */
 const MOUNT_POINTS = ["proc", "tmp", "dev"];
 
 /**
- * Builds the template on `directory` (an empty one), which becomes a read-only mount point, ready for pivot_root(2).
- * The caller must be in a mount namespace of its own.
- * @throws SyscallError
+ * Makes the files below `directory`. The caller must be in a mount namespace of its own.
+ * @throws SyscallError, or Error when this kernel has no overlayfs
  */
 export function buildTemplate(directory: string): void {
-  sys.mount("sandpiper", directory, "tmpfs", MS.NOSUID | MS.NODEV | MS.NOEXEC, "mode=0755,size=4m,nr_inodes=256");
-  for (const point of MOUNT_POINTS) mkdirSync(join(directory, point));
-  writeEtc(directory);
-  buildDevices(join(directory, "dev"));
-  sys.mount(null, directory, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC, null);
+  const lower = join(directory, LOWER);
+  for (const name of [LOWER, ROOT, EMPTY]) mkdirSync(join(directory, name), { recursive: true });
+  sys.mount("sandpiper", lower, "tmpfs", CLOSED, "mode=0755,size=4m,nr_inodes=256");
+  for (const point of MOUNT_POINTS) mkdirSync(join(lower, point));
+  writeEtc(lower);
+  makeDevices(join(lower, "dev"));
+  sys.mount(null, lower, null, MS.REMOUNT | MS.BIND | MS.RDONLY | CLOSED, null);
+  tryOverlay(directory);
+}
+
+/** Has the kernel load what overlays need, or says now what each sandbox would say. */
+function tryOverlay(directory: string): void {
+  try {
+    sys.umount2(mountTemplate(directory), MNT_DETACH);
+    sys.chdir("/");
+  } catch (cause) {
+    if (!(cause instanceof SyscallError && cause.code === "ENODEV")) throw cause;
+    throw new Error("the kernel has no overlay file system, which sandboxes have their root in: modprobe overlay", {
+      cause,
+    });
+  }
+}
+
+/**
+ * Mounts the caller's own view of the files, in its mount namespace, and gives its path: a read-only mount point that is
+ * ready for pivot_root(2).
+ * @throws SyscallError, ENODEV on a kernel without overlayfs
+ */
+export function mountTemplate(directory: string): string {
+  sys.chdir(directory);
+  sys.mount("sandpiper", ROOT, "overlay", MS.RDONLY | CLOSED, LAYERS);
+  const devices = join(ROOT, "dev");
+  sys.mount(devices, devices, null, MS.BIND, null);
+  sys.mount(null, devices, null, MS.REMOUNT | MS.BIND | MS.RDONLY | DEVICES_FLAGS, null);
+  return join(directory, ROOT);
 }
 
 /** Writes /etc of a sandbox below `directory`, with `more` files or others of the same names. */

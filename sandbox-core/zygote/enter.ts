@@ -22,7 +22,7 @@ import type { SandboxLimits } from "../index.ts";
 import { confine } from "../rootfs/access.ts";
 import { mountOwn, pivotInto } from "../rootfs/mounts.ts";
 import { bindTerminal, provideRoot } from "../rootfs/program.ts";
-import { INSIDE_ID } from "../rootfs/template.ts";
+import { INSIDE_ID, mountTemplate } from "../rootfs/template.ts";
 import { dropCapabilities } from "../syscall/capabilities.ts";
 import { sys } from "../syscall/libc.ts";
 import {
@@ -47,8 +47,8 @@ export interface Entry {
   pipes: readonly { fd: number; target: number }[];
   /** The worker's socket as an address. */
   workerAddress: Buffer;
-  /** The prepared root; for a program, where its own root is to be built as well. */
-  template: string;
+  /** Where the files of roots are; for a program, where its own root is to be built as well. */
+  directory: string;
   programRoot: string;
   /** The prepared root of a program whose root is /usr's, where there is one. */
   usrRoot?: string | undefined;
@@ -115,8 +115,8 @@ function greet({ connections, token }: Entry): void {
   }
 }
 
-function enterRoot({ template, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
-  const root = program ? provideRoot(program, { template, programRoot, usrRoot }) : template;
+function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
+  const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountTemplate(directory);
   mountOwn(root, limits);
   if (program?.terminal) bindTerminal(terminalMount, root);
   pivotInto(root);

@@ -24,7 +24,6 @@ export interface House {
   group: string;
   ids: IdBlock;
   socketPath: string;
-  template: string;
   programRoot: string;
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
@@ -33,7 +32,7 @@ export interface House {
   /** @throws SyscallError */
   needUsrRoot(): void;
   hasRuntime: boolean;
-  /** Where mount points are made. */
+  /** Where the files of roots are, and mount points are made. */
   directory: string;
   filters: Record<"fork" | "program" | "command", Buffer>;
   filterSha256: ZygoteFacts["filterSha256"];
@@ -53,10 +52,9 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
   sys.unshare(CLONE.NEWNS);
   // Nothing that is mounted from here on shows up on the host.
   sys.mount(null, "/", null, MS.REC | MS.PRIVATE, null);
-  const template = join(directory, "root");
   const programRoot = join(directory, "program");
-  for (const point of [template, programRoot]) mkdirSync(point, { recursive: true });
-  buildTemplate(template);
+  mkdirSync(programRoot, { recursive: true });
+  buildTemplate(directory);
 
   const filters = { fork: filterOf(FORK_POLICY), program: filterOf(EXEC_POLICY), command: filterOf(COMMAND_POLICY) };
   const house: House = {
@@ -64,7 +62,6 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
     group,
     ids: claimIds(uidBase, uidCount),
     socketPath,
-    template,
     programRoot,
     landlockAbi: landlockAbi(),
     filters,

@@ -188,7 +188,7 @@ class Server {
         connections,
         cgroupFiles: house.cgroups.joinFiles(group, limits),
         workerAddress: unixAddress(house.socketPath),
-        template: house.template,
+        directory: house.directory,
         programRoot: house.programRoot,
         landlockAbi: house.landlockAbi,
         usrRoot: house.usrRoot,

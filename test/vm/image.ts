@@ -46,6 +46,7 @@ export function buildImage(file: string, { parts, script }: ImageOptions): void 
   image.add("usr/bin/busybox", { kind: "copy", of: parts.busybox, mode: 0o755 });
   for (const name of OF_BUSYBOX) image.add(`usr/bin/${name}`, { kind: "link", to: "busybox" });
   image.add("brd.ko", { kind: "copy", of: parts.diskModule, mode: 0o644 });
+  image.add("overlay.ko", { kind: "copy", of: parts.overlayModule, mode: 0o644 });
   for (const name of PROGRAMS) image.program(name);
   const node = `${GUEST_ROOT}/node_modules/.bin/node`.slice(1);
   image.file(process.execPath, node);

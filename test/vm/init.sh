@@ -24,6 +24,9 @@ mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
 
+# The machine has no modprobe that the kernel could ask for it.
+insmod /overlay.ko
+
 # A disk, for limits on disks.
 insmod /brd.ko rd_nr=1 rd_size=65536
 mkfs.ext4 -q -O ^has_journal /dev/ram0

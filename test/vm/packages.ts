@@ -11,6 +11,8 @@ export interface Parts {
   kernel: string;
   /** A disk in memory, for limits on disks. */
   diskModule: string;
+  /** The file system that sandboxes have their root in. */
+  overlayModule: string;
   busybox: string;
 }
 
@@ -29,8 +31,9 @@ function findParts(cache: string): Parts | null {
   const only = (pattern: string) => globSync(join(cache, "parts", pattern))[0];
   const kernel = only("boot/vmlinuz-*");
   const diskModule = only("lib/modules/*/kernel/drivers/block/brd.ko");
+  const overlayModule = only("lib/modules/*/kernel/fs/overlayfs/overlay.ko");
   const busybox = only("bin/busybox");
-  return kernel && diskModule && busybox ? { kernel, diskModule, busybox } : null;
+  return kernel && diskModule && overlayModule && busybox ? { kernel, diskModule, overlayModule, busybox } : null;
 }
 
 function download(cache: string): Parts {
@@ -54,7 +57,7 @@ function download(cache: string): Parts {
   if (parts) return parts;
   rmSync(join(cache, "parts"), { recursive: true, force: true });
   throw new UpError(
-    "the packages of kernel and busybox hold no vmlinuz, brd.ko or busybox",
+    "the packages of kernel and busybox hold no vmlinuz, brd.ko, overlay.ko or busybox",
     `look into ${dirname(cache)}`,
   );
 }

@@ -124,14 +124,16 @@ function namespaces(directory: string): Record<string, string> {
 }
 
 /** Types of file systems that a sandbox has of its own; any other is the host's, and differs from machine to machine. */
-const OWN_TYPES = new Set(["tmpfs", "proc", "devtmpfs"]);
+const OWN_TYPES = new Set(["tmpfs", "proc"]);
+/** The host may have overlays, too; this is the name of ours. */
+const OWN_OVERLAY = "overlay sandpiper";
 
 /** "root point options optional... - type source superoptions" (proc_pid_mountinfo(5)), without ids and sizes. */
 function mount(line: string): string {
   const [mounted = [], [type = "", ...source] = []] = line.split(" - ").map((half) => half.split(" "));
   const [, , , root = "", point = "", ...options] = mounted;
   const here = `${programFile(point)} ${options.join(" ")}`;
-  if (!OWN_TYPES.has(type)) return `${here} - out of the host's files`;
+  if (!OWN_TYPES.has(type) && `${type} ${source[0]}` !== OWN_OVERLAY) return `${here} - out of the host's files`;
   const sizeless = source.join(" ").replace(/\b(size|nr_inodes)=\d+k?/g, "$1=n");
   return `${here} - ${root} of ${type} ${sizeless}`;
 }

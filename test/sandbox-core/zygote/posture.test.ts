@@ -97,10 +97,11 @@ test("its mounts are the root, dev, proc and tmp, and nothing of the host's", ()
       const [type, source, ofSuperblock] = rest.split(" ");
       return [root, point, options, type, source, ofSuperblock];
     });
+  const layers = "ro,lowerdir=files:empty,redirect_dir=nofollow";
   const closed = "nosuid,nodev,noexec,relatime";
   assert.deepEqual(mounts, [
-    ["/", "/", `ro,${closed}`, "tmpfs", "sandpiper", "rw,size=4096k,nr_inodes=256,mode=755"],
-    ["/", "/dev", "ro,nosuid,noexec,relatime", "tmpfs", "dev", "rw,size=4k,nr_inodes=32,mode=755"],
+    ["/", "/", `ro,${closed}`, "overlay", "sandpiper", layers],
+    ["/dev", "/dev", "ro,nosuid,noexec,relatime", "overlay", "sandpiper", layers],
     ["/", "/proc", `ro,${closed}`, "proc", "proc", "ro,hidepid=invisible,subset=pid"],
     ["/", "/tmp", `rw,${closed}`, "tmpfs", "tmp", "rw,size=16384k,nr_inodes=1000"],
   ]);
