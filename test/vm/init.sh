@@ -29,7 +29,7 @@ insmod /overlay.ko
 
 # A disk, for limits on disks.
 insmod /brd.ko rd_nr=1 rd_size=65536
-mkfs.ext4 -q -O ^has_journal /dev/ram0
+mkfs.ext4 -q -O ^has_journal /dev/ram0 >/dev/null 2>&1
 mount -t ext4 /dev/ram0 /var/tmp
 chmod 1777 /tmp /var/tmp
 

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 const MEMORY_MIB = 3072;
 /** What the machine's first process says around the tests (init.sh). */
 const BEGIN = "sandpiper-vm: begin";
-const END = /^sandpiper-vm: exit (\d+)$/;
+const END = /sandpiper-vm: exit (\d+)$/;
 /** Escape sequences of the firmware, and of programs that take the serial line for a terminal. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what terminals are told by.
 const ESCAPES = /\x1b\[[0-9;?]*[A-Za-z]|\r/g;
@@ -41,7 +41,8 @@ export async function boot({ qemu, kernel, initramfs, timeoutMs, show }: BootOpt
     if (exit) code = Number(exit[1]);
     else if (begun) show(line);
     else lastWords = [...lastWords.slice(-40), line];
-    begun ||= line === BEGIN;
+    // A program may have left its line unfinished before.
+    begun ||= line.endsWith(BEGIN);
   }
   clearTimeout(timer);
   process.off("exit", end);
