@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { eventually, TestPool } from "../helpers/pool.ts";
+import { TestWorker } from "../helpers/worker.ts";
 import { childrenOf, zygotesHere } from "../helpers/zygotes.ts";
 
 const opened: TestPool[] = [];
@@ -72,5 +73,19 @@ describe("zygotes of a worker", () => {
     await eventually(() => zygotesHere().length === 1);
     assert.deepEqual(zygotesHere(), [kept]);
     assert.equal(test.pool.snapshot().blank, 1);
+  });
+
+  it("build and serve for every tenant in a whole worker where tenants share none", async () => {
+    const test = await TestWorker.start({ SANDPIPER_ZYGOTES: "tenant" });
+    try {
+      for (const tenant of ["main", "other"])
+        await test.deploy("whose", `export default () => new Response("ok")`, { tenant });
+      assert.equal((await test.call("main/whose")).text, "ok");
+      assert.equal((await test.call("other/whose")).text, "ok");
+      // That of builds, and one for each tenant.
+      assert.equal(zygotesHere().length, 3);
+    } finally {
+      await test.stop();
+    }
   });
 });
