@@ -46,7 +46,7 @@ export class Arena {
         if (new URL(request.url).pathname.endsWith("/bad")) { ${bad} }
         return new Response("fine");
       } };`,
-      { timeoutMs: 500, ...config },
+      { timeoutMs: 30_000, ...config },
     );
     const neighbour = worker.call("neighbour");
     const answered = await worker.call(name, { path: "/bad", ...options });

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { eventually } from "../helpers/pool.ts";
 import { Arena } from "./arena.ts";
 
 let arena: Arena;
@@ -37,7 +36,9 @@ describe("(14) an end that a function gives itself", () => {
     });
 
   it("by SIGSTOP is a timeout", async () => {
-    const { outcome } = await arena.attack("stops", `process.kill(process.pid, "SIGSTOP"); for (;;);`);
+    const { outcome } = await arena.attack("stops", `process.kill(process.pid, "SIGSTOP"); for (;;);`, {
+      timeoutMs: 300,
+    });
     assert.equal(outcome, "timeout");
   });
 });
@@ -48,6 +49,7 @@ describe("(4) a function that ignores every signal", () => {
       "ignores",
       `for (const s of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM"]) process.on(s, () => {});
        process.on("uncaughtException", () => {}); for (;;) { try { for (;;); } catch {} }`,
+      { timeoutMs: 300 },
     );
     assert.equal(outcome, "timeout");
   });
@@ -69,23 +71,33 @@ describe("(10) a function that takes every descriptor it can get", () => {
     const bad = `const pairs = []; try { for (;;) pairs.push(net.connect("/tmp/none").on("error", () => {})); } catch {}
       for (;;) try { fs.openSync("/dev/null"); } catch { break; }
       process.exit(1);`;
-    await arena.attack("descriptors-lost", bad);
     const before = open();
     await arena.attack("descriptors-lost", bad);
-    await eventually(() => open() <= before);
+    // A few belong to instances that wait for their next call.
+    assert.ok(open() < before + 50, `${before} before, ${open()} after`);
   });
 });
 
 describe("(13) what outlives its call", () => {
-  it("is no program, no thread and no other process: none can be started", async () => {
-    const { outcome } = await arena.attack(
-      "forks",
-      `for (let i = 0; i < 200; i++) {
-         try { spawn(process.execPath, ["-e", "for(;;);"], { detached: true }).on("error", () => {}).unref(); } catch {}
-         try { new Worker("for(;;);", { eval: true }).on("error", () => {}).unref(); } catch {}
-       }`,
+  it("is no program: none can be started", async () => {
+    const { text } = await arena.attack(
+      "programs",
+      `const codes = new Set<string>();
+       for (let i = 0; i < 50; i++)
+         try { spawn(process.execPath, ["-e", "for(;;);"], { detached: true }); codes.add("started"); } catch (error) { codes.add(error.code); }
+       return Response.json([...codes]);`,
     );
-    assert.ok(["ok", "function_error", "killed", "timeout"].includes(outcome), outcome);
+    assert.deepEqual(JSON.parse(text), ["EPERM"]);
+  });
+
+  it("is no thread: they end with their sandbox, by whichever limit they meet first", async () => {
+    const { outcome } = await arena.attack(
+      "threads",
+      `for (let i = 0; i < 200; i++) try { new Worker("for(;;);", { eval: true }).on("error", () => {}).unref(); } catch {}
+       for (;;);`,
+      { timeoutMs: 1_000 },
+    );
+    assert.ok(["out_of_memory", "function_error", "killed", "timeout"].includes(outcome), outcome);
   });
 
   it("is ended with the limit of time, when it was given to waitUntil", async () => {
@@ -105,7 +117,6 @@ describe("a connection that a function closes", () => {
     const { outcome, error } = await arena.attack(
       "hangs-up",
       `for (const fd of sockets()) fs.closeSync(fd); for (;;);`,
-      { timeoutMs: 20_000 },
     );
     assert.deepEqual([outcome, error?.code], ["killed", "KILLED"]);
   });
