@@ -135,7 +135,6 @@ const CASES: Case[] = [
   [FORK_POLICY, "socket", [16, 3], `errno ${EPERM}`],
   [FORK_POLICY, "socket", [17, 2], `errno ${EPERM}`],
   [FORK_POLICY, "socket", [40, 1], `errno ${EPERM}`],
-  [FORK_POLICY, "socket", [2, 1, 6], "allow"],
   [FORK_POLICY, "socket", [10, 2, 17], "allow"],
   [FORK_POLICY, "socket", [1, 5], `errno ${EPERM}`],
   // Ping, SMC, MPTCP, UDP-Lite, SCTP.
