@@ -13,13 +13,10 @@ import { Runtime } from "./runtime.ts";
 import { SocketWire } from "./wire.ts";
 
 // Captured before tenant code.
-const { setTimeout, setInterval } = globalThis;
+const { setTimeout } = globalThis;
 
 /** How long the last words of a dying function may take to leave, when the worker does not read. */
 const LAST_WORDS_MS = 1_000;
-
-/** The longest time that a timer of Node can wait. */
-const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 /** What a process list shows, in which a zygote goes by its own name. */
 const TITLE = "node";
@@ -53,8 +50,6 @@ export function prepareRuntime(): (wireFd: number) => void {
   return (wireFd) => {
     process.title = TITLE;
     takeOverExits(runtime, exit);
-    // A wire that is paused does not keep a process alive, and the process must end by nothing but its exit.
-    setInterval(() => {}, LONGEST_INTERVAL_MS);
     wire.start(
       wireFd,
       (message) => runtime.handle(message),

@@ -2,6 +2,12 @@
 import { Socket } from "node:net";
 import { decodeWorkerMessage, FrameReader, type WorkerMessage } from "../protocol/frames.ts";
 
+// Captured before tenant code.
+const { setInterval, clearInterval } = globalThis;
+
+/** The longest time that a timer of Node can wait. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
+
 /** Where frames go. */
 export interface Outlet {
   /** Hands over a frame. It is written at once if the worker keeps up, and kept if not. */
@@ -19,6 +25,7 @@ export interface Outlet {
 export class SocketWire implements Outlet {
   #socket!: Socket;
   #drained: Promise<void> | null = null;
+  #keptAlive: NodeJS.Timeout | undefined;
 
   /**
    * Starts to read from an open socket. `onClosed` gets the error that ended the wire, a ProtocolError or one of the
@@ -72,10 +79,14 @@ export class SocketWire implements Outlet {
 
   pause(): void {
     this.#socket.pause();
+    // A wire that is paused does not keep a process alive, and the process must end by nothing but its exit.
+    this.#keptAlive ??= setInterval(() => {}, LONGEST_INTERVAL_MS);
   }
 
   resume(): void {
     this.#socket.resume();
+    clearInterval(this.#keptAlive);
+    this.#keptAlive = undefined;
   }
 }
 

@@ -71,14 +71,15 @@ export interface Entry {
 const FIRST_HIGH_FD = 64;
 
 const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
-const SETSID = currentArchitecture().syscalls.setsid as number;
+const SETPGID = currentArchitecture().syscalls.setpgid as number;
 const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
 
 /** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
 export function enter(entry: Entry): void {
   adviseParentDeath(entry.zygotePidfd);
-  // Among processes of one session SIGCONT goes to any, whoever's they are (kill(2)).
-  sys.syscall("setsid", SETSID);
+  // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go to any process of the
+  // session (kill(2)). A session of its own would do as well, and costs a scheduling group (sched(7), autogroup).
+  sys.syscall("setpgid", SETPGID, 0, 0);
   for (const file of entry.cgroupFiles) writeTo(file, "0");
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
   const shareNetwork = entry.program?.network === "host";
