@@ -5,6 +5,7 @@ import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
 const RETRY_MS = 10;
 const MOST_RETRIES = 500;
+const MOST_SWEEP_RETRIES = 50;
 const MOST_ATTEMPTS = 10;
 
 /** The group that holds the sandboxes of a process. */
@@ -14,26 +15,30 @@ export function ownerGroup(pid: number): string {
 
 /**
  * Kills everything in the group and the groups below, and removes them.
- * @throws Error when something in it cannot be killed within five seconds.
+ * @throws Error when something in it cannot be killed within five seconds, or as many tries of ten milliseconds.
  */
-export async function removeTree(driver: CgroupDriver, path: string): Promise<void> {
-  for (const child of driver.children(path)) await removeTree(driver, `${path}/${child}`);
+export async function removeTree(driver: CgroupDriver, path: string, mostRetries = MOST_RETRIES): Promise<void> {
+  for (const child of driver.children(path)) await removeTree(driver, `${path}/${child}`, mostRetries);
   for (let retry = 0; ; retry++) {
     if (driver.members(path).length > 0) driver.kill(path);
     try {
       return driver.remove(path);
     } catch (error) {
       // A killed process leaves its group a moment after the signal.
-      if ((error as NodeJS.ErrnoException).code !== "EBUSY" || retry >= MOST_RETRIES) throw error;
+      if ((error as NodeJS.ErrnoException).code !== "EBUSY" || retry >= mostRetries) throw error;
     }
     await delay(RETRY_MS);
   }
 }
 
-/** Removes the groups of owners that are gone. */
+/**
+ * Removes the groups of owners that are gone, as far as that can be done within half a second: what is stuck is left for
+ * later, as nobody else may be kept from beginning by it.
+ */
 export async function sweepDead(driver: CgroupDriver): Promise<void> {
-  for (const name of driver.children(ROOT_GROUP))
-    if (!isOwnerAlive(name)) await removeTree(driver, `${ROOT_GROUP}/${name}`);
+  const dead = driver.children(ROOT_GROUP).filter((name) => !isOwnerAlive(name));
+  const removals = dead.map((name) => removeTree(driver, `${ROOT_GROUP}/${name}`, MOST_SWEEP_RETRIES));
+  await Promise.allSettled(removals);
 }
 
 /** Removes the group that all of ours are below, unless somebody else has sandboxes in it. */

@@ -59,9 +59,12 @@ export function runAsInit(
 function startProgram({ argv, env, workingDirectory, terminal, policy }: Program): number {
   sys.blockSignals();
   try {
-    process.chdir(workingDirectory);
+    sys.chdir(workingDirectory);
   } catch (error) {
-    throw new StartError(`the working directory ${workingDirectory} cannot be entered`, codeOf(error));
+    throw new StartError(
+      `the working directory ${workingDirectory} cannot be entered: ${(error as Error).message}`,
+      codeOf(error),
+    );
   }
   const options = {
     argv,

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
+import { ROOT_GROUP } from "../../../sandbox-core/cgroup/driver.ts";
 import {
   createOwnerGroup,
   ownerGroup,
@@ -61,6 +62,24 @@ test("the groups of an owner that is gone are swept, those of a living one stay"
   assert.deepEqual(driver.children("sandpiper").includes("999999-1"), false);
   assert.deepEqual(driver.children(own), ["mine"]);
   driver.remove(`${own}/mine`);
+});
+
+test("what a dead process left and cannot be removed keeps nobody from the rest, nor from beginning", async (t) => {
+  const [stuck, gone] = [`${ROOT_GROUP}/999999-1`, `${ROOT_GROUP}/999999-2`];
+  for (const group of [stuck, gone]) driver.createParent(group);
+  const remove = driver.remove.bind(driver);
+  const busy = t.mock.method(driver, "remove", (path: string) => {
+    if (path === stuck) throw Object.assign(new Error("EBUSY: injected, rmdir"), { code: "EBUSY" });
+    remove(path);
+  });
+  await sweepDead(driver);
+  assert.equal(driver.children(ROOT_GROUP).includes("999999-2"), false);
+  busy.mock.restore();
+  await sweepDead(driver);
+  assert.deepEqual(
+    driver.children(ROOT_GROUP).filter((name) => name.startsWith("999999-")),
+    [],
+  );
 });
 
 test("removing what is not there does nothing", () => driver.remove(`${own}/never`));
