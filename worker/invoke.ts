@@ -26,10 +26,10 @@ export async function invoke(parts: Parts, invocation: Invocation): Promise<void
   let lease: Lease | undefined;
   let usage: Usage | undefined;
   try {
-    refuseIfExpired(invocation);
     const loadable = await trail.step("bundle", (step) => findBundle(parts, invocation, step));
     let running: Handled | null = null;
     for (let turnsLost = 0; running === null; turnsLost++) {
+      refuseIfExpired(invocation);
       const leased = await acquire(parts, invocation, loadable, log, trail, turnsLost);
       lease = leased;
       running = await trail.step("handler", (step) => handle(parts, invocation, leased, { answer, log, step }));
