@@ -25,9 +25,9 @@ const MAX_RECORDS = 1_000;
 const KEEP_MS = 7 * 24 * 3_600_000;
 /** How long a forgotten record still keeps its invocation from being recorded again. */
 const FORGOTTEN_KEEP_MS = 60_000;
-const GATHER_MS = 3;
+const GATHER_MS = 10;
 /** Most entries that one run of the script writes: Redis does nothing else meanwhile. */
-const MAX_ENTRIES_PER_RUN = 128;
+const MAX_ENTRIES_PER_RUN = 64;
 
 /**
  * KEYS: stream, list of ids. ARGV: key prefix of records, keep ms, entries, records, ms that a forgotten one is kept,

@@ -5,7 +5,7 @@
  * worker takes only what it has room for and puts the rest back at the head. A job is never tried twice: when its worker
  * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
  */
-import { setTimeout } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
@@ -196,7 +196,11 @@ export class InvocationWorker {
     if (this.#stalled > 0) this.#stalled--;
     if (job) this.#begin(job, token);
     const backend = this.#worker.getBackend();
-    if (job && (await jobsWait(this.#redis, backend.keys))) return;
+    if (job) {
+      // The job's own requests leave first.
+      await nextTurn();
+      if (await jobsWait(this.#redis, backend.keys)) return;
+    }
     if (!this.#closing) await backend.waitForJob(BLOCK_SECONDS);
   }
 
@@ -248,6 +252,7 @@ export class InvocationWorker {
     const token = this.#owned.get(id) ?? "";
     this.#owned.delete(id);
     try {
+      sendTogether(this.#redis);
       await job.moveToCompleted(null, token, false);
     } catch (error) {
       if (this.#unsaid.size < MAX_UNSAID) this.#unsaid.add(id);
@@ -264,6 +269,13 @@ export class InvocationWorker {
   #report(error: unknown): void {
     if (!this.#closing && error instanceof Error) this.#handlers.onError?.(error);
   }
+}
+
+/** Has a connection write at the end of this turn of the event loop, in one system call, what it is given until then. */
+function sendTogether({ stream }: Redis): void {
+  if (stream === undefined || stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
 }
 
 /** The gateway's end of builds. */
