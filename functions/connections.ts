@@ -48,3 +48,10 @@ const AWAY_MESSAGE =
 function codeOf(error: Error): string {
   return "syscall" in error && error.syscall === "connect" && "code" in error ? String(error.code) : "";
 }
+
+/** Has a connection write at the end of this turn of the event loop, in one system call, what it is given until then. */
+export function sendTogether({ stream }: Redis): void {
+  if (stream === undefined || stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
+}

@@ -11,7 +11,7 @@ import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
 import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "./build.ts";
 import { Coalescer } from "./coalescer.ts";
-import { atMost, connectionLike, FAIL_FAST, PATIENT } from "./connections.ts";
+import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "./connections.ts";
 import { SandpiperError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import type { InvocationHandlers } from "./invocation-handlers.ts";
@@ -269,13 +269,6 @@ export class InvocationWorker {
   #report(error: unknown): void {
     if (!this.#closing && error instanceof Error) this.#handlers.onError?.(error);
   }
-}
-
-/** Has a connection write at the end of this turn of the event loop, in one system call, what it is given until then. */
-function sendTogether({ stream }: Redis): void {
-  if (stream === undefined || stream.writableCorked > 0) return;
-  stream.cork();
-  setImmediate(() => stream.uncork());
 }
 
 /** The gateway's end of builds. */

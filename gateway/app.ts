@@ -31,6 +31,9 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   return app;
 }
 
+/** A client's own names are in a message, and may be many and long. */
+const MAX_MESSAGE_LENGTH = 1_000;
+
 /** One sentence about everything that is wrong, each with the path of its field. */
 function invalid(target: string, issues: readonly { path: PropertyKey[]; message: string }[]): SandpiperError {
   const problems = issues.slice(0, 5).map(({ path, message }) => {
@@ -38,7 +41,9 @@ function invalid(target: string, issues: readonly { path: PropertyKey[]; message
     return field === "" ? message : `${field}: ${message}`;
   });
   const more = issues.length > problems.length ? ` (and ${issues.length - problems.length} more)` : "";
-  return new SandpiperError(codeFor(target, issues), { message: `${problems.join("; ")}${more}.` });
+  return new SandpiperError(codeFor(target, issues), {
+    message: `${problems.join("; ").slice(0, MAX_MESSAGE_LENGTH)}${more}.`,
+  });
 }
 
 function codeFor(

@@ -2,13 +2,18 @@
 import { createMiddleware } from "hono/factory";
 import type { Budget } from "../budget.ts";
 import type { Environment } from "../environment.ts";
+import { checkJsonShape } from "../json-shape.ts";
 import { readBody } from "../request-body.ts";
 
-/** @throws SandpiperError BODY_TOO_LARGE, OVERLOADED */
+/** Far more than a deployment of as many files as are allowed needs. */
+const JSON_LIMITS = { maxDepth: 16, maxValues: 50_000 };
+
+/** @throws SandpiperError BODY_TOO_LARGE, OVERLOADED, INVALID_REQUEST for JSON that would keep the gateway busy */
 export function bodyLimit(maxBytes: number, budget: Budget) {
   return createMiddleware<Environment>(async (c, next) => {
     const { incoming, outgoing } = c.env;
     const body = await readBody(incoming, outgoing, { maxBytes, budget });
+    if (body) checkJsonShape(body, JSON_LIMITS);
     // Where @hono/node-server looks for a body that was read already.
     if (body) Object.assign(incoming, { rawBody: body });
     await next();

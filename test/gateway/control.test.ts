@@ -148,6 +148,13 @@ describe("a deployment", () => {
     assert.deepEqual(await (await test.api("/v1/functions/broken")).json(), before);
   });
 
+  it("may hold whatever JSON's strings may", async () => {
+    const contentBase64 = Buffer.from("export default () => new Response('[[[[');").toString("base64");
+    const odd = { path: `${"[".repeat(20)}{,\\"`, contentBase64 };
+    const answer = await failure(await put("a", { ...deployment("a"), files: [odd] }));
+    assert.deepEqual([answer.status, answer.code], [400, "INVALID_SOURCE"], answer.message);
+  });
+
   it("is refused with the field that is wrong", async () => {
     const file = { path: "index.ts", contentBase64: "" };
     for (const [name, body, status, code, pattern] of [
@@ -173,6 +180,9 @@ describe("a deployment", () => {
       ["a", "{", 400, "INVALID_REQUEST", /JSON/],
       ["a", "null", 400, "INVALID_REQUEST", /./],
       ["a", "[]", 400, "INVALID_REQUEST", /./],
+      ["a", "[".repeat(1_000_000), 400, "INVALID_REQUEST", /nested more than 16 deep/],
+      ["a", `["\\\\",${"0,".repeat(1_000_000)}0]`, 400, "INVALID_REQUEST", /more than 50000 values/],
+      ["a", deployment("a", { ["x".repeat(100_000)]: 1 }), 400, "INVALID_CONFIG", /^.{900,1100}$/s],
     ] as const) {
       const answer = await failure(await put(name, body));
       assert.deepEqual([answer.status, answer.code], [status, code], answer.message);
