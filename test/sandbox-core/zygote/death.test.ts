@@ -90,11 +90,11 @@ describe("no sandbox outlives its supervisors", () => {
       if (tidy) await eventually(() => left().length === 0);
       // Whoever comes next removes the rest: this one, if no other did.
       const next = await openTestLauncher();
+      t.after(() => next.close());
       assert.deepEqual(left(), []);
       assert.deepEqual(
         readdirSync("/run").filter((entry) => entry.startsWith(directory)),
         [],
       );
-      await next.close();
     });
 });
