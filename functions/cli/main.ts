@@ -1,7 +1,12 @@
 /** The CLI as a process: gives it this process's streams, environment and signals, and turns its result into an exit code. */
+import { becomeBox } from "./box.ts";
 import type { Io } from "./io.ts";
-import { runCli } from "./program.ts";
 
+const words = process.argv.slice(2);
+// Before anything else is loaded, as a box is to start soon.
+if (words[0] === "box") becomeBox(words.slice(1), process.env);
+
+const { runCli } = await import("./program.ts");
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   // Once: a second Ctrl-C ends a command that does not listen.
@@ -18,6 +23,6 @@ const io: Io = {
   stderr: process.stderr,
   interrupted: interruption.signal,
 };
-process.exitCode = await runCli(process.argv.slice(2), io);
+process.exitCode = await runCli(words, io);
 // An unread standard input would keep the process alive.
 process.stdin.destroy();

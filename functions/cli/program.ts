@@ -1,5 +1,6 @@
 /** The command line: which commands there are, and what happens when one fails. */
 import { Command, CommanderError } from "commander";
+import { addBox } from "./commands/box.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDeploy } from "./commands/deploy.ts";
 import { addDoctor } from "./commands/doctor.ts";
@@ -69,6 +70,7 @@ function buildProgram(io: Io, json: boolean, setExitCode: SetExitCode): Command 
   addLogs(add, io);
   addDelete(add, io);
   addDoctor(add, io, setExitCode);
+  addBox(add, io);
   addSchema(add, io);
   return program;
 }

@@ -49,9 +49,11 @@ function findPinnedNode() {
   }
 }
 
-/** Runs the CLI as a child that shares our terminal, passes signals on, and ends as it ends. */
+/** Becomes the CLI; where Node cannot, runs it as a child that shares our terminal, passes signals on, and ends as it ends. */
 function runWith(node) {
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: "inherit" });
+  const words = [main, ...process.argv.slice(2)];
+  if (process.execve) process.execve(node, [node, ...words], process.env);
+  const child = spawn(node, words, { stdio: "inherit" });
   const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => fail(`cannot run ${node}: ${error.message}`));

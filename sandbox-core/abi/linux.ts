@@ -127,6 +127,8 @@ export const IOCTL = {
   FIONBIO: 0x5421,
   FIOCLEX: 0x5451,
 } as const;
+/** include/uapi/asm-generic/termbits.h: struct termios, with room to spare. */
+export const TERMIOS = { bytes: 64, outputFlags: 4, OPOST: 1 } as const;
 /** What shells, editors and whatever else is interactive ask of their terminal, but for putting words into its mouth. */
 export const TERMINAL_IOCTL = {
   TCSETS: 0x5402,

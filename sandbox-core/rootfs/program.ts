@@ -19,6 +19,8 @@ const ETC_FILES = {
   "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 };
 
+/** Of the mode of a directory. */
+const OTHERS_MAY_ENTER = 0o001;
 const FLAGS = MS.NOSUID | MS.NODEV;
 const MOUNT_POINTS = ["proc", "tmp", "dev", "etc"];
 
@@ -95,6 +97,8 @@ function seal(root: string): void {
 function bindDirectory(root: string, directory: string, model: string): void {
   sys.mount(directory, root, null, MS.BIND, null);
   sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | FLAGS, null);
+  if ((lstatSync(root).mode & OTHERS_MAY_ENTER) === 0)
+    throw new Error(`the root ${directory} cannot be entered by the sandbox's user: chmod o+x`);
   for (const name of ["proc", "tmp", "dev"])
     if (!lstatSync(join(root, name), { throwIfNoEntry: false })?.isDirectory())
       throw new Error(`the root ${directory} has no directory ${name}, which is needed for the sandbox's own: make it`);

@@ -1,6 +1,20 @@
 /** Small things that take several system calls. */
 import { currentArchitecture } from "../abi/arch.ts";
-import { AF, IFF_UP, O, POLLIN, PR, RLIMIT, SIGKILL, SIOCSIFFLAGS, SOCK, TERMINAL_IOCTL } from "../abi/linux.ts";
+import {
+  AF,
+  F_DUPFD_CLOEXEC,
+  IFF_UP,
+  IOCTL,
+  O,
+  POLLIN,
+  PR,
+  RLIMIT,
+  SIGKILL,
+  SIOCSIFFLAGS,
+  SOCK,
+  TERMINAL_IOCTL,
+  TERMIOS,
+} from "../abi/linux.ts";
 import { sys } from "./libc.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -55,6 +69,11 @@ export function takeDescriptor(pidfd: number, fd: number): number {
   return sys.syscall("pidfd_getfd", PIDFD_GETFD, pidfd, fd, 0);
 }
 
+/** Another descriptor of the same file, close-on-exec. @throws SyscallError */
+export function duplicate(fd: number): number {
+  return sys.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /** A pipe, both ends close-on-exec. @throws SyscallError */
 export function makePipe(): { read: number; write: number } {
   const ends = Buffer.alloc(8);
@@ -68,6 +87,17 @@ export function setWindowSize(fd: number, { columns, rows }: { columns: number; 
   size.writeUInt16LE(rows, 0);
   size.writeUInt16LE(columns, 2);
   sys.ioctl(fd, TERMINAL_IOCTL.TIOCSWINSZ, size);
+}
+
+/**
+ * Has a terminal show bytes as they come, without making CR and LF out of LF (termios(3), OPOST), which Node's raw mode
+ * leaves on. @throws SyscallError
+ */
+export function showAsIs(fd: number): void {
+  const termios = Buffer.alloc(TERMIOS.bytes);
+  sys.ioctl(fd, IOCTL.TCGETS, termios);
+  termios.writeUInt32LE((termios.readUInt32LE(TERMIOS.outputFlags) & ~TERMIOS.OPOST) >>> 0, TERMIOS.outputFlags);
+  sys.ioctl(fd, TERMINAL_IOCTL.TCSETS, termios);
 }
 
 /** A stream socket connected to `address`. @throws SyscallError */

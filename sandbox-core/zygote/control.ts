@@ -104,8 +104,8 @@ export interface ZygoteFacts {
 
 export type Response =
   | { is: "ready"; group: string; facts: ZygoteFacts }
-  /** A program has been started by then. `terminal` is the zygote's descriptor of the terminal's other side. */
-  | { is: "launched"; id: string; pid: number; hostUid: number; terminal?: number }
+  /** A program has been started by then: `program` is its pid inside. `terminal` is the zygote's descriptor of the terminal's other side. */
+  | { is: "launched"; id: string; pid: number; hostUid: number; program?: number; terminal?: number }
   /** A wall could not be put up, or, with the name of an error as `start`, the program not be started. Nothing is left. */
   | { is: "refused"; id: string; message: string; start?: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
@@ -115,7 +115,8 @@ export type Response =
 /** What a fork has to say to the zygote, in a line of less than PIPE_BUF bytes. */
 export type Status =
   | { id: string; is: "failed"; message: string; start?: string }
-  | { id: string; is: "started" }
+  /** `program` is the pid of the program as the sandbox knows it. */
+  | { id: string; is: "started"; program: number }
   | { id: string; is: "ended"; end: ProgramEnd };
 
 export interface ProgramEnd {

@@ -53,7 +53,7 @@ export interface Entry {
   /** The prepared root of a program whose root is /usr's, where there is one. */
   usrRoot?: string | undefined;
   /** Where the zygote mounted the program's terminal. */
-  terminalMount: string;
+  terminalMount: string | undefined;
   program?: Program;
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
@@ -119,7 +119,7 @@ function greet({ connections, token }: Entry): void {
 function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
   const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountTemplate(directory);
   mountOwn(root, limits);
-  if (program?.terminal) bindTerminal(terminalMount, root);
+  if (terminalMount !== undefined) bindTerminal(terminalMount, root);
   pivotInto(root);
 }
 

@@ -212,7 +212,7 @@ export class Generation {
     else if (response.is === "selftested") this.#onSelftest?.(response.ok);
   }
 
-  async #complete({ id, pid, hostUid, terminal }: Extract<Response, { is: "launched" }>): Promise<void> {
+  async #complete({ id, pid, hostUid, program, terminal }: Extract<Response, { is: "launched" }>): Promise<void> {
     const pending = this.#pending.get(id);
     if (!pending) return;
     const sockets = await pending.sockets;
@@ -226,6 +226,7 @@ export class Generation {
       meter: this.#meterFor(path),
       group: new SandboxGroup(this.#options.cgroups, path),
       send: (request) => this.#process.send({ ...request, id }),
+      ...(program !== undefined && { program }),
       ...(terminal !== undefined && { terminal: { zygotePid: this.pid, fd: terminal } }),
     });
     if (pending.exit) sandbox.end(pending.exit);

@@ -6,22 +6,23 @@ import type { SandboxStats } from "../index.ts";
 
 export class SandboxGroup {
   readonly #driver: CgroupDriver;
-  readonly #path: string;
+  /** Its name, as the driver takes it. */
+  readonly path: string;
   /** The last freeze: what it makes has to be removed, and may be made after the zygote removed the rest. */
   #freezing: Promise<void> | undefined;
 
   constructor(driver: CgroupDriver, path: string) {
     this.#driver = driver;
-    this.#path = path;
+    this.path = path;
   }
 
   stats(): SandboxStats {
-    return this.#driver.stats(this.#path);
+    return this.#driver.stats(this.path);
   }
 
   /** Stops everything in it. @throws SandboxError as Sandbox.freeze does */
   freeze(): Promise<void> {
-    this.#freezing = this.#driver.freeze(this.#path).catch((cause: Error) => {
+    this.#freezing = this.#driver.freeze(this.path).catch((cause: Error) => {
       throw cause instanceof SandboxError
         ? cause
         : new SandboxError(`it cannot be frozen: ${cause.message}`, { cause });
@@ -30,7 +31,7 @@ export class SandboxGroup {
   }
 
   thaw(): void {
-    this.#driver.thaw(this.#path);
+    this.#driver.thaw(this.path);
   }
 
   /** Whether there is something for `close` to remove. */
@@ -41,6 +42,6 @@ export class SandboxGroup {
   /** After the sandbox's end: removes what freezing made. */
   async close(): Promise<void> {
     await this.#freezing?.catch(() => undefined);
-    await removeTree(this.#driver, this.#path);
+    await removeTree(this.#driver, this.path);
   }
 }

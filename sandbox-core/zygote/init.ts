@@ -7,6 +7,7 @@
  * It needs no file in the sandbox's root, holds no descriptor but the one it reports through, forwards nothing and
  * takes no signal. The sandbox cannot see it: it is not dumpable, and /proc hides such processes.
  */
+import { accessSync, constants } from "node:fs";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { closeAllBut } from "../syscall/steps.ts";
 import { endOf, type Program, type ProgramEnd, type Status } from "./control.ts";
@@ -41,7 +42,7 @@ export function runAsInit(
   report: (descriptor: number, status: InitStatus) => void,
 ): never {
   const pid = startProgram(program);
-  report(statusPipe, { is: "started" });
+  report(statusPipe, { is: "started", program: pid });
   // What the program reads and writes must end when the program closes it.
   sys.dup2(statusPipe, REPORT_FD);
   closeAllBut([REPORT_FD]);
@@ -75,6 +76,8 @@ function startProgram({ argv, env, workingDirectory, terminal, policy }: Program
   let refusal: unknown;
   for (const path of candidates(argv[0] as string, env.PATH ?? DEFAULT_PATH)) {
     try {
+      // Cheaper than a process that finds nothing to become.
+      accessSync(path, constants.X_OK);
       return sys.posixSpawn(path, options);
     } catch (error) {
       // As execvp(3): what is there and may not be started is the better reason.
@@ -82,7 +85,7 @@ function startProgram({ argv, env, workingDirectory, terminal, policy }: Program
       if (!["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error))) break;
     }
   }
-  throw new StartError(`${(refusal as Error).message}`, codeOf(refusal));
+  throw new StartError(`execve(${argv[0]}) failed: ${codeOf(refusal)}`, codeOf(refusal));
 }
 
 function candidates(name: string, path: string): string[] {

@@ -6,21 +6,23 @@ import { sys } from "../syscall/libc.ts";
 import { openPidfd } from "./fork.ts";
 
 const PIDFD_SEND_SIGNAL = currentArchitecture().syscalls.pidfd_send_signal as number;
-/** The first process of the namespace starts the program before anything else. */
-const PROGRAM = 2;
+/** A program, by its parent's pid on the host and its own inside. */
+export interface ProgramPlace {
+  init: number;
+  program: number;
+}
 
 /**
- * Sends a signal to the program that `init`, the first process of a sandbox, started; `members` are the processes of its
- * group. Does nothing when the program has ended. @throws SyscallError for a number that is no signal
+ * Sends a signal to the program of a sandbox; `members` are the processes of its group. Does nothing when the program has ended. @throws SyscallError for a number that is no signal
  */
-export function signalProgram(members: readonly number[], init: number, signal: number): void {
-  const pid = members.find((member) => isProgram(member, init));
+export function signalProgram(members: readonly number[], place: ProgramPlace, signal: number): void {
+  const pid = members.find((member) => isProgram(member, place));
   if (pid === undefined) return;
   let pidfd: number | undefined;
   try {
     pidfd = openPidfd(pid);
     // The number may have become another process's meanwhile; the descriptor's process it cannot become.
-    if (isProgram(pid, init)) sys.syscall("pidfd_send_signal", PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0);
+    if (isProgram(pid, place)) sys.syscall("pidfd_send_signal", PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0);
   } catch (error) {
     if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
   } finally {
@@ -29,10 +31,10 @@ export function signalProgram(members: readonly number[], init: number, signal: 
 }
 
 /** As proc_pid_status(5) tells it: the pid in each namespace, the innermost last. */
-function isProgram(pid: number, init: number): boolean {
+function isProgram(pid: number, { init, program }: ProgramPlace): boolean {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return new RegExp(`^PPid:\\t${init}$`, "m").test(status) && new RegExp(`^NSpid:.*\\t${PROGRAM}$`, "m").test(status);
+    return new RegExp(`^PPid:\\t${init}$`, "m").test(status) && new RegExp(`^NSpid:.*\\t${program}$`, "m").test(status);
   } catch {
     return false;
   }

@@ -14,6 +14,8 @@ export interface SandboxParts {
   sockets: Map<string, Socket>;
   meter: Meter;
   group: SandboxGroup;
+  /** The pid of its program inside. */
+  program?: number;
   /** The zygote's descriptor of the other side of its terminal. */
   terminal?: { zygotePid: number; fd: number };
   /** Asks something of the zygote about it. */
@@ -26,6 +28,8 @@ export class LaunchedSandbox implements Sandbox {
   readonly id: string;
   readonly pid: number;
   readonly hostUid: number;
+  /** The pid of its program as the sandbox knows it; undefined when it runs none. */
+  readonly program: number | undefined;
   readonly exited: Promise<SandboxExit>;
   readonly #sockets: Map<string, Socket>;
   readonly #meter: Meter;
@@ -38,18 +42,24 @@ export class LaunchedSandbox implements Sandbox {
   #reason: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
 
-  constructor({ id, pid, hostUid, sockets, meter, group, terminal, send }: SandboxParts) {
+  constructor({ id, pid, hostUid, sockets, meter, group, program, terminal, send }: SandboxParts) {
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
     this.#sockets = sockets;
     this.#meter = meter;
     this.#group = group;
+    this.program = program;
     this.#terminal = terminal;
     this.#send = send;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
     this.exited = promise;
     this.#settle = resolve;
+  }
+
+  /** Its control group, by the name that the driver takes. */
+  get group(): string {
+    return this.#group.path;
   }
 
   get wire(): Socket {

@@ -22,7 +22,7 @@ import {
 import { enter } from "./enter.ts";
 import { forkAsInit, openPidfd } from "./fork.ts";
 import type { House } from "./house.ts";
-import { type InitStatus, StartError } from "./init.ts";
+import type { InitStatus } from "./init.ts";
 import { signalProgram } from "./members.ts";
 import { Poller } from "./poller.ts";
 import { Provision } from "./provision.ts";
@@ -30,13 +30,11 @@ import { Remains } from "./remains.ts";
 import { takeSecrets } from "./secrets.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
-import { neverStarted, reportTo } from "./status.ts";
-import { terminalMount } from "./terminal.ts";
+import { failureOf, neverStarted, reportTo } from "./status.ts";
+import type { TerminalPair } from "./terminal.ts";
 
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;
-/** Keeps a line of the status pipe well below PIPE_BUF. */
-const MOST_MESSAGE = 500;
 const READ_BYTES = 65_536;
 /** A zygote that leaves waits for what is left up to two seconds; the next one removes it then. */
 const MOST_LAST_ATTEMPTS = 65;
@@ -49,7 +47,8 @@ interface Child {
   group: string;
   /** Whether a program is to be started, of which the worker hears when it is there. */
   isProgram: boolean;
-  isStarted?: boolean;
+  /** The pid of its program inside, once that has been started. */
+  program?: number;
   /** What stopped it before it was locked in, or the program before it was started. */
   refusal?: { message: string; start?: string };
   /** How its program ended, which its first process tells before it ends as well. */
@@ -85,8 +84,8 @@ class Server {
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #byPidfd = new Map<number, Child>();
   readonly #byId = new Map<string, Child>();
-  /** The master's sides of terminals that their worker has not taken yet. */
-  readonly #terminals = new Map<string, number>();
+  /** Terminals that their worker has not taken yet. */
+  readonly #terminals = new Map<string, TerminalPair>();
   readonly #ownPidfd = openPidfd(process.pid);
   readonly #workerPidfd = openPidfd(process.ppid);
   // Found before this class makes a pipe of its own.
@@ -160,7 +159,7 @@ class Server {
       pid = forkAsInit();
       if (pid !== 0) {
         const { terminal } = provision;
-        provision.release();
+        provision.closePipes();
         this.#watch({ id: request.id, pid, hostId, group, isProgram: startsProgram(request) });
         if (terminal !== undefined) this.#terminals.set(request.id, terminal);
       }
@@ -176,7 +175,7 @@ class Server {
     return undefined;
   }
 
-  #becomeSandbox(request: Launch, hostId: number, group: string, { pipes }: Provision): Born {
+  #becomeSandbox(request: Launch, hostId: number, group: string, { pipes, terminal }: Provision): Born {
     const { token, connections, limits } = request;
     const house = this.#house;
     try {
@@ -192,7 +191,7 @@ class Server {
         programRoot: house.programRoot,
         landlockAbi: house.landlockAbi,
         usrRoot: house.usrRoot,
-        terminalMount: terminalMount(house.directory),
+        terminalMount: terminal?.mount,
         pipes,
         filter: house.filters[program ? (program.policy ?? "program") : "fork"],
         signalPipe: this.#signalPipe,
@@ -213,13 +212,7 @@ class Server {
   /** Ends a fork that could not become what it should, and says why. */
   #fail(id: string, error: Error): never {
     try {
-      const message = error.message.slice(0, MOST_MESSAGE);
-      reportTo(this.#statusWrite, {
-        id,
-        is: "failed",
-        message,
-        ...(error instanceof StartError ? { start: error.code } : {}),
-      });
+      reportTo(this.#statusWrite, failureOf(id, error));
     } finally {
       // Whatever happens: what would go on here is a second zygote.
       exitNow(1);
@@ -250,7 +243,12 @@ class Server {
     if (!child) return;
     // It is this process's child and not waited for yet, so the pid is its own still.
     if (request.op === "kill") this.#end(child);
-    else signalProgram(this.#house.cgroups.members(child.group), child.pid, request.signal);
+    else if (child.program !== undefined)
+      signalProgram(
+        this.#house.cgroups.members(child.group),
+        { init: child.pid, program: child.program },
+        request.signal,
+      );
   }
 
   #end(child: Child): void {
@@ -260,8 +258,7 @@ class Server {
 
   /** The worker has its own descriptor by now, or wants none. */
   #dropTerminal(id: string): void {
-    const terminal = this.#terminals.get(id);
-    if (terminal !== undefined) sys.close(terminal);
+    this.#terminals.get(id)?.discard();
     this.#terminals.delete(id);
   }
 
@@ -282,9 +279,11 @@ class Server {
       const { message, start } = status;
       child.refusal = start === undefined ? { message } : { message, start };
     } else {
-      const terminal = this.#terminals.get(id);
-      child.isStarted = true;
-      this.#say({ is: "launched", id, pid, hostUid: hostId, ...(terminal === undefined ? {} : { terminal }) });
+      this.#terminals.get(id)?.unmount();
+      const terminal = this.#terminals.get(id)?.master;
+      child.program = status.program;
+      const { program } = status;
+      this.#say({ is: "launched", id, pid, hostUid: hostId, program, ...(terminal === undefined ? {} : { terminal }) });
     }
   }
 
@@ -295,10 +294,10 @@ class Server {
     // What it said before it ended is there by now.
     this.#readStatuses();
     const end = this.#reap(child);
-    const { id, group, hostId, isProgram, isStarted } = child;
+    const { id, group, hostId, isProgram, program } = child;
     const usage = this.#house.cgroups.usage(group);
-    const refusal = child.refusal ?? (isProgram && !isStarted ? neverStarted(end, usage) : undefined);
-    if (!isStarted) this.#dropTerminal(id);
+    const refusal = child.refusal ?? (isProgram && program === undefined ? neverStarted(end, usage) : undefined);
+    if (program === undefined) this.#dropTerminal(id);
     const response: Response = refusal
       ? { is: "refused", id, ...refusal }
       : { is: "exited", id, ...(child.end ?? end), usage };

@@ -2,6 +2,10 @@
 import type { SandboxUsage } from "../index.ts";
 import { sys } from "../syscall/libc.ts";
 import type { ProgramEnd, Status } from "./control.ts";
+import { StartError } from "./init.ts";
+
+/** Keeps a line of the status pipe well below PIPE_BUF. */
+const MOST_MESSAGE = 500;
 
 /** A fork's word to the zygote. */
 export function reportTo(descriptor: number, status: Status): void {
@@ -15,4 +19,10 @@ export function neverStarted({ code, signal }: ProgramEnd, { oomKills }: Sandbox
   return {
     message: `it ended (${signal === null ? `code ${code}` : `signal ${signal}`}) before its program was started`,
   };
+}
+
+/** What stopped a fork. */
+export function failureOf(id: string, error: Error): Status {
+  const message = error.message.slice(0, MOST_MESSAGE);
+  return { id, is: "failed", message, ...(error instanceof StartError ? { start: error.code } : {}) };
 }

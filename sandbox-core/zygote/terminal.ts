@@ -2,7 +2,7 @@
  * A terminal of a sandbox's own: an instance of devpts(5) that holds this one pair and shows nothing of the host's. The
  * zygote keeps the master's side for the worker; the sandbox gets the file system, and in it the slave's side.
  */
-import { mkdirSync, openSync } from "node:fs";
+import { mkdirSync, openSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { MNT_DETACH, MS, O, TERMINAL_IOCTL } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
@@ -13,31 +13,50 @@ import type { WindowSize } from "./control.ts";
 export const TERMINAL = "/dev/pts/0";
 const MOST_TERMINALS = 16;
 
-/** Where the zygote mounts a terminal's file system for the fork to take. */
-export function terminalMount(directory: string): string {
-  return join(directory, "pts");
-}
+export class TerminalPair {
+  /** Where the file system is mounted, in the zygote's mount namespace, for the fork to take along. */
+  readonly mount: string;
+  #master: number | undefined;
+  #mounted = false;
 
-/**
- * Makes the instance, owned by `hostId`, and the pair, and gives the master's descriptor. `dropTerminalMount` after the
- * fork. @throws SyscallError
- */
-export function makeTerminal(directory: string, hostId: number, size: WindowSize): number {
-  const point = terminalMount(directory);
-  mkdirSync(point, { recursive: true });
-  const data = `newinstance,ptmxmode=0666,mode=0620,uid=${hostId},gid=${hostId},max=${MOST_TERMINALS}`;
-  sys.mount("devpts", point, "devpts", MS.NOSUID | MS.NOEXEC, data);
-  try {
-    const master = openSync(join(point, "ptmx"), O.RDWR | O.NOCTTY | O.CLOEXEC);
-    sys.ioctl(master, TERMINAL_IOCTL.TIOCSPTLCK, Buffer.alloc(4));
-    setWindowSize(master, size);
-    return master;
-  } catch (error) {
-    dropTerminalMount(directory);
-    throw error;
+  /** Makes the instance, owned by `hostId`, and the pair. @throws SyscallError, and keeps nothing then */
+  constructor(mount: string, hostId: number, size: WindowSize) {
+    this.mount = mount;
+    const data = `newinstance,ptmxmode=0666,mode=0620,uid=${hostId},gid=${hostId},max=${MOST_TERMINALS}`;
+    try {
+      mkdirSync(mount);
+      sys.mount("devpts", mount, "devpts", MS.NOSUID | MS.NOEXEC, data);
+      this.#mounted = true;
+      this.#master = openSync(join(mount, "ptmx"), O.RDWR | O.NOCTTY | O.CLOEXEC);
+      sys.ioctl(this.#master, TERMINAL_IOCTL.TIOCSPTLCK, Buffer.alloc(4));
+      setWindowSize(this.#master, size);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
   }
-}
 
-export function dropTerminalMount(directory: string): void {
-  sys.umount2(terminalMount(directory), MNT_DETACH);
+  /** The master's side, until it is given away. */
+  get master(): number | undefined {
+    return this.#master;
+  }
+
+  /** The worker has its own descriptor by now. */
+  giveAway(): void {
+    if (this.#master !== undefined) sys.close(this.#master);
+    this.#master = undefined;
+  }
+
+  /** The fork has a mount namespace of its own by now. */
+  unmount(): void {
+    if (!this.#mounted) return;
+    sys.umount2(this.mount, MNT_DETACH);
+    this.#mounted = false;
+    rmdirSync(this.mount);
+  }
+
+  discard(): void {
+    this.unmount();
+    this.giveAway();
+  }
 }

@@ -2,7 +2,8 @@
 import type { Source } from "./source.ts";
 
 /** Files that may read the environment: the rest takes settings as arguments. */
-const MAY_READ_ENVIRONMENT = /^(infra\/|test\/|functions\/cli\/main\.ts$|functions\/(examples|templates)\/|.*\.mjs$)/;
+const MAY_READ_ENVIRONMENT =
+  /^(infra\/|test\/|functions\/cli\/main\.ts$|sandbox-core\/box\/main\.ts$|functions\/(examples|templates)\/|.*\.mjs$)/;
 /** Inside a sandbox `process.env` is the tenant's, and the runtime fills it. */
 const FILLS_ENVIRONMENT = /^sandbox-core\/runtime\//;
 

@@ -1,0 +1,46 @@
+/** The other side of a box's terminal: what is typed goes in, what is shown comes out. */
+import { closeSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
+import { ReadStream, WriteStream } from "node:tty";
+import { duplicate, setWindowSize, takeDescriptor } from "../syscall/steps.ts";
+import type { WindowSize } from "../zygote/control.ts";
+import { openPidfd } from "../zygote/fork.ts";
+import type { LaunchedSandbox } from "../zygote/sandbox.ts";
+
+export class Terminal {
+  /** What the box shows. Hostile: escape sequences are not escaped. Ends when nothing in the box has the terminal open. */
+  readonly output: Readable;
+  /** What is typed. Control characters act as on a keyboard: Ctrl-C is "\x03". */
+  readonly input: Writable;
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+    const output = new ReadStream(fd);
+    this.output = output;
+    this.input = new WriteStream(duplicate(fd));
+    // EIO is how a terminal says that nobody has the other side open any more.
+    this.input.on("error", () => undefined);
+    output.on("error", () => output.destroy());
+    output.once("close", () => this.input.destroy());
+  }
+
+  /** Takes the terminal of a sandbox out of its zygote. @throws SyscallError */
+  static of(sandbox: LaunchedSandbox): Terminal {
+    return new Terminal(
+      sandbox.takeTerminal((zygotePid, fd) => {
+        const pidfd = openPidfd(zygotePid);
+        try {
+          return takeDescriptor(pidfd, fd);
+        } finally {
+          closeSync(pidfd);
+        }
+      }),
+    );
+  }
+
+  /** Tells the box that its window has another size. Does nothing once it is gone. */
+  resize(size: WindowSize): void {
+    if (!this.output.destroyed) setWindowSize(this.#fd, size);
+  }
+}

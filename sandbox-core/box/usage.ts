@@ -1,0 +1,11 @@
+/** A command line that is wrong. */
+export class UsageError extends Error {
+  /** What to write instead. */
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.name = "UsageError";
+    this.hint = hint;
+  }
+}

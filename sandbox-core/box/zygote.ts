@@ -1,0 +1,83 @@
+/** The process that boxes and JavaScript sandboxes come from, for whoever uses this folder as a library. */
+import { SandboxError } from "../error.ts";
+import type { Sandbox, SandboxLimits } from "../index.ts";
+import { openLauncher } from "../launchers.ts";
+import type { LaunchRequest } from "../zygote/control.ts";
+import { ZygoteLauncher } from "../zygote/launcher.ts";
+import type { LaunchedSandbox } from "../zygote/sandbox.ts";
+
+export interface ZygoteSettings {
+  /**
+   * Has it hold the JavaScript runtime too, so that `launch` forks sandboxes of at most so much memory. Without, it
+   * starts programs alone and is ready sooner.
+   */
+  javascript?: { memoryMiB: number };
+  /** Host users that sandboxes may take; a zygote claims 1,024 of them. Any that no account of the host has will do. */
+  uidBase?: number;
+  uidCount?: number;
+}
+
+/** Beyond the range of accounts and away from what workers take by default. */
+const UID_BASE = 1_100_000_000;
+const UID_COUNT = 4_194_304;
+
+/**
+ * One thread, which is all that a fork has, and every function compiled before the first fork, which would compile it
+ * anew. Nothing needs renewing: what a program zygote starts has an address layout of its own.
+ */
+const PROGRAM_FLAGS = ["--single-threaded", "--no-lazy", "--no-flush-bytecode"];
+const NEVER = { forks: Number.POSITIVE_INFINITY, ageMs: 2 ** 31 - 1 };
+
+/**
+ * A zygote, ready for `Box.run`, `Box.start` and, if it holds the runtime, `launch`. It takes root. Everything that came
+ * out of it ends with it, and it ends with this process.
+ */
+export class Zygote implements AsyncDisposable {
+  readonly #launcher: ZygoteLauncher;
+  readonly #hasJavascript: boolean;
+
+  private constructor(launcher: ZygoteLauncher, hasJavascript: boolean) {
+    this.#launcher = launcher;
+    this.#hasJavascript = hasJavascript;
+  }
+
+  /** Starts one. @throws SandboxError that says what this machine lacks */
+  static async open(settings: ZygoteSettings = {}): Promise<Zygote> {
+    if (process.getuid?.() !== 0)
+      throw new SandboxError("sandboxes are made by root, and this process is not: run it as root, with sudo");
+    const { javascript, uidBase = UID_BASE, uidCount = UID_COUNT } = settings;
+    const launcher = javascript
+      ? await openLauncher({ ...javascript, uidBase, uidCount })
+      : await ZygoteLauncher.open({
+          nodeFlags: PROGRAM_FLAGS,
+          uidBase,
+          uidCount,
+          programsOnly: true,
+          renewal: NEVER,
+        });
+    return new Zygote(launcher, javascript !== undefined);
+  }
+
+  /**
+   * A JavaScript sandbox: locked in, its runtime waiting on `wire` for a `load` frame of protocol/frames.ts.
+   * @throws SandboxError when the kernel refuses a wall, or the zygote holds no runtime
+   */
+  launch(limits: SandboxLimits): Promise<Sandbox> {
+    if (this.#hasJavascript) return this.#launcher.launch(limits);
+    return Promise.reject(new SandboxError("this zygote holds no runtime: open it with the setting javascript"));
+  }
+
+  /** What a Box is made with. @throws StartFailure, SandboxError */
+  start(request: LaunchRequest): Promise<LaunchedSandbox> {
+    return this.#launcher.start(request);
+  }
+
+  /** Ends everything that came out of it, and itself; resolves when all of it is gone. */
+  close(): Promise<void> {
+    return this.#launcher.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
