@@ -1,6 +1,8 @@
 /** Boxes as a library: what a command sees, what it may, how it ends, and what its first process does. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
@@ -198,6 +200,21 @@ describe("roots and binds", () => {
     const { stdout } = await Box.run(zygote, { argv: ["/usr/bin/ls", "/"], root: "bare", binds });
     assert.deepEqual(stdout.toString().trim().split("\n"), ["dev", "etc", "lib", "lib64", "proc", "tmp", "usr"]);
   });
+});
+
+test("the network is loopback of its own, or the host's when that is asked for", async () => {
+  const server = createServer((socket) => socket.end("host"));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const run = async (network: "none" | "host") => {
+    const argv = ["bash", "-c", `cat < /dev/tcp/127.0.0.1/${port}`];
+    const { stdout, stderr } = await Box.run(zygote, { argv, network });
+    return stdout.toString() + stderr.toString();
+  };
+  assert.match(await run("none"), /Connection refused/);
+  assert.equal(await run("host"), "host");
+  server.close();
 });
 
 describe("what cannot be", () => {
