@@ -12,6 +12,7 @@
  *
  * It dies with its worker (the control socket ends), and every sandbox dies with it (PR_SET_PDEATHSIG).
  */
+import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { probe } from "../attest/probe.ts";
 import { exitNow } from "../syscall/libc.ts";
@@ -34,6 +35,8 @@ const runtime = options.runtime ? await import("./live.ts") : undefined;
 await runtime?.warmUp();
 const house = await prepareHouse(options);
 runtime?.prepare();
+// For the next zygote.
+flushCompileCache();
 collectGarbage();
 setFlagsFromString("--lazy");
 goOn(serve(house));

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { SandboxError } from "../error.ts";
+import { compileCacheFlags } from "./compile-cache.ts";
 import {
   CONTROL_FD,
   LineReader,
@@ -57,7 +58,7 @@ export class ZygoteProcess {
     events: ZygoteEvents,
   ): Promise<ZygoteProcess> {
     const start = fileURLToPath(import.meta.resolve("./start.ts"));
-    const child = spawn(process.execPath, [start, ...nodeFlags, JSON.stringify(options)], {
+    const child = spawn(process.execPath, [...compileCacheFlags(), start, ...nodeFlags, JSON.stringify(options)], {
       env: {},
       cwd: "/",
       detached: true,

@@ -11,6 +11,7 @@ import { F_SETFD, PR, SIGCONT } from "../abi/linux.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
 import { sys } from "../syscall/libc.ts";
+import { compileCacheFlags } from "./compile-cache.ts";
 import { CONTROL_FD } from "./control.ts";
 
 const STDERR_FD = 2;
@@ -24,4 +25,4 @@ sys.prctl(PR.SET_PDEATHSIG, SIGCONT, 0, 0, 0);
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
 for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);
-sys.execve(process.execPath, ["node", ...argumentsOfNode, main, options], []);
+sys.execve(process.execPath, ["node", ...compileCacheFlags(), ...argumentsOfNode, main, options], []);
