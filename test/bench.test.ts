@@ -19,6 +19,8 @@ const TINY: Plan = {
   warmupRounds: 1,
   sandboxesPerRound: 2,
   sustainedPerRound: 2,
+  boxesPerRound: 1,
+  sustainedMs: 100,
   coldCallsPerRound: 1,
   warmBlockMs: 40,
 };

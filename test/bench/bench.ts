@@ -2,17 +2,19 @@
 import { describeMachine, type Machine } from "./machine.ts";
 import type { Plan } from "./plan.ts";
 import type { OpenSuite, Results, Suite } from "./suite.ts";
+import { openBoxSuite } from "./suites/box.ts";
 import { openColdSuite } from "./suites/cold.ts";
 import { openSandboxSuite } from "./suites/sandbox.ts";
 import { openWarmSuite } from "./suites/warm.ts";
 
 export const SUITES: Readonly<Record<string, OpenSuite>> = {
   sandbox: openSandboxSuite,
+  box: openBoxSuite,
   cold: openColdSuite,
   warm: openWarmSuite,
 };
 
-export interface Report extends Results {
+export interface Report extends Required<Results> {
   machine: Machine;
   plan: Plan;
   suites: string[];
@@ -48,6 +50,11 @@ export async function runBench(options: BenchOptions): Promise<Report> {
         signal?.throwIfAborted();
       }
     }
+    for (const [index, suite] of suites.entries()) {
+      onProgress(`finishing ${names[index]}`);
+      await suite.finish?.();
+      signal?.throwIfAborted();
+    }
     const results = suites.map((suite) => suite.results());
     return {
       machine,
@@ -56,6 +63,7 @@ export async function runBench(options: BenchOptions): Promise<Report> {
       rows: results.flatMap(({ rows }) => rows),
       ratios: results.flatMap(({ ratios }) => ratios),
       costs: results.flatMap(({ costs }) => costs),
+      notes: results.flatMap(({ notes = [] }) => notes),
     };
   } finally {
     onProgress("closing");

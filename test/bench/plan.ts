@@ -9,6 +9,10 @@ export interface Plan {
   sandboxesPerRound: number;
   /** Sandboxes, and processes of the floor, that are made in a round by two lanes. */
   sustainedPerRound: number;
+  /** Boxes, JavaScript sandboxes, and commands under each other program that isolates, in a round. */
+  boxesPerRound: number;
+  /** How long boxes are made by two lanes without a pause. */
+  sustainedMs: number;
   /** Cold calls, and processes of the floor, in a round. */
   coldCallsPerRound: number;
   /** Length of one block of warm calls. */
@@ -21,6 +25,8 @@ export const FULL: Plan = {
   warmupRounds: 3,
   sandboxesPerRound: 10,
   sustainedPerRound: 20,
+  boxesPerRound: 5,
+  sustainedMs: 60_000,
   coldCallsPerRound: 5,
   warmBlockMs: 500,
 };
@@ -31,6 +37,8 @@ export const QUICK: Plan = {
   warmupRounds: 1,
   sandboxesPerRound: 8,
   sustainedPerRound: 10,
+  boxesPerRound: 3,
+  sustainedMs: 5_000,
   coldCallsPerRound: 4,
   warmBlockMs: 300,
 };

@@ -2,7 +2,7 @@
 import type { Plan } from "./plan.ts";
 import type { RatioSummary, Summary } from "./stats.ts";
 
-export type Unit = "ms" | "per s";
+export type Unit = "ms" | "per s" | "MiB" | "objects";
 
 /** One measured quantity of one contender. */
 export interface Row extends Summary {
@@ -35,12 +35,16 @@ export interface Results {
   rows: Row[];
   ratios: Ratio[];
   costs: Cost[];
+  /** What was not measured, and why. */
+  notes?: string[];
 }
 
 /** Contenders and floors, set up and ready. `close` leaves nothing behind. */
 export interface Suite {
   /** One short block of every contender. Only rounds with `counts` enter the results. */
   round(counts: boolean): Promise<void>;
+  /** What comes once, after all rounds. */
+  finish?(): Promise<void>;
   results(): Results;
   close(): Promise<void>;
 }

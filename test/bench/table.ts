@@ -17,6 +17,7 @@ export function formatReport(report: Report): string {
       table(["suite", "for one call", "Redis commands", "processor time in ms"], report.costs.map(costCells)),
     );
   }
+  if (report.notes.length > 0) blocks.push(report.notes.join("\n"));
   return `${blocks.join("\n\n")}\n`;
 }
 

@@ -10,12 +10,20 @@ export interface BoxCliResult {
   stderr: string;
 }
 
+/** A test that fails leaves nothing running. */
+const started = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of started) child.kill("SIGKILL");
+});
+
 /** Starts it; standard input is a pipe. */
 export function startBoxCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-  return spawn(process.execPath, [SANDPIPER, "box", ...args], {
+  const child = spawn(process.execPath, [SANDPIPER, "box", ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: "pipe",
   });
+  started.add(child);
+  return child;
 }
 
 /** Runs it to its end. */

@@ -98,10 +98,10 @@ describe("run", () => {
   });
 
   test("leaves no directory, and no record, when it is killed", async () => {
-    const child = startBoxCli(["run", "--", "sh", "-c", "echo up; sleep 1000"]);
+    const child = startBoxCli(["run", "--", "sh", "-c", `echo up; sleep 1000 ${process.pid % 1000}`]);
     await says(child, "up");
     const [box] = JSON.parse((await boxCli(["ps", "--json"])).stdout).filter(({ argv }: { argv: string[] }) =>
-      argv.includes("echo up; sleep 1000"),
+      argv.includes(`echo up; sleep 1000 ${process.pid % 1000}`),
     );
     child.kill("SIGKILL");
     // Its output ends when the last process of the box is gone.
@@ -122,7 +122,7 @@ test("ps, stats and kill know a box that another process runs", async () => {
     "--",
     "sh",
     "-c",
-    "trap 'echo usr' USR1; echo up; while :; do sleep 0.05; done",
+    `trap 'echo usr' USR1; echo up; : ${process.pid}; while :; do sleep 0.05; done`,
   ]);
   await says(child, "up");
   const boxes = JSON.parse((await boxCli(["ps", "--json"])).stdout) as {
@@ -130,7 +130,7 @@ test("ps, stats and kill know a box that another process runs", async () => {
     memoryBytes: number;
     argv: string[];
   }[];
-  const box = boxes.find(({ argv }) => argv.join(" ").includes("echo usr"));
+  const box = boxes.find(({ argv }) => argv.join(" ").includes(`: ${process.pid};`));
   assert.ok(box);
   assert.match((await boxCli(["ps"])).stdout, new RegExp(`${box.id.slice(0, 12)}.*sh -c trap`));
   const [stats] = JSON.parse((await boxCli(["stats", box.id, "--json"])).stdout);
