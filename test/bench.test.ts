@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import { type Report, runBench, SUITES } from "./bench/bench.ts";
+import { ENGINE_NAMES } from "./bench/engines.ts";
 import type { Plan } from "./bench/plan.ts";
 import { descendantsOf } from "./bench/processes.ts";
 import { quantile, ratioOf, Samples } from "./bench/stats.ts";
@@ -24,6 +25,16 @@ const TINY: Plan = {
   coldCallsPerRound: 1,
   warmBlockMs: 40,
 };
+
+/** What must not grow while boxes are made without a pause. */
+const GROWTH = [
+  "time of a box",
+  "memory of the zygote",
+  "slab of the kernel",
+  "control groups",
+  "network namespaces",
+  "mounts of the zygote",
+];
 
 const MAIN = resolve(import.meta.dirname, "bench/main.ts");
 
@@ -57,12 +68,22 @@ test("every suite gives its rows, ratios and costs, and leaves no process", asyn
   checkShape(report);
   assert.deepEqual(descendantsOf(process.pid), []);
 
+  // Each engine is measured, or it is said why not.
+  const isMissing = (name: string) => report.notes.some((note) => note.startsWith(`${name} is not measured: `));
+  const engines = ENGINE_NAMES.filter((name) => !isMissing(name));
+  assert.equal(engines.length + report.notes.length, ENGINE_NAMES.length);
+
   assert.deepEqual(
     report.ratios
       .filter(({ target }) => target !== null)
       .map(({ name, target }) => [name, target?.bound, target?.value]),
     [
       ["creation / node -e 0", "at most", 0.2],
+      ...engines.flatMap((name): [string, string, number][] => [
+        ...(name === "bwrap" ? [["/bin/true in a box / under bwrap", "at most", 1] as [string, string, number]] : []),
+        [`node -e 0 under ${name} / JavaScript sandbox, created`, "at least", 6],
+      ]),
+      ...GROWTH.map((what) => [`${what}, second half / first half`, "at most", 1.2]),
       ["cold call / node -e 0", "at most", 0.5],
       ["latency / bare BullMQ, 1 in flight", "at most", 2],
       ["throughput / bare BullMQ, 64 in flight", "at least", 1.2],
@@ -96,6 +117,7 @@ test("every suite gives its rows, ratios and costs, and leaves no process", asyn
 
   const table = formatReport(report);
   for (const { name } of [...report.rows, ...report.ratios, ...report.costs]) assert.ok(table.includes(name), name);
+  for (const note of report.notes) assert.ok(table.includes(note));
 });
 
 test("a run that is stopped leaves no process", async () => {

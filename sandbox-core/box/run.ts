@@ -47,7 +47,7 @@ function failureCode(error: Error): number {
 async function runIn(options: RunOptions, argv: string[], here: Surroundings): Promise<number> {
   const terminal = windowOf(options, here);
   const asked = { ...boxOptionsOf(options, argv, here.env), ...(terminal && { terminal }) };
-  await using zygote = await Zygote.open();
+  await using zygote = await Zygote.open({ single: true });
   const box = await Box.start(zygote, asked);
   const unregister = register(box, argv);
   const detach = terminal ? attachTerminal(box, here) : attachPipes(box, here);
