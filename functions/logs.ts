@@ -3,6 +3,7 @@
  * invocation has at most one record, whoever tries to write it and however often.
  */
 import type { Redis } from "ioredis";
+import { connectionLike, PATIENT } from "./connections.ts";
 import type { InvocationRecord, LogRecord } from "./invocation.ts";
 import { type LogKeys, RECORD_PREFIX, writeEntry } from "./log-batch.ts";
 import type { FunctionRef } from "./registry.ts";
@@ -105,8 +106,8 @@ export async function* followLogs(
   ref: FunctionRef,
   filter: LogFilter & { after?: string | undefined; signal: AbortSignal },
 ): AsyncGenerator<PlacedEntry> {
-  const own = redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true, lazyConnect: false });
-  own.on("error", () => {});
+  // Its command waits for as long as nothing is written.
+  const own = connectionLike(redis, { ...PATIENT, commandTimeout: undefined, lazyConnect: false });
   const stop = (): void => own.disconnect();
   filter.signal.addEventListener("abort", stop, { once: true });
   try {
@@ -127,7 +128,8 @@ export async function* followLogs(
   }
 }
 
-async function newestPlace(redis: Redis, ref: FunctionRef): Promise<string> {
+/** The place of the latest entry there is, from behind which everything can be followed that is written from now on. */
+export async function newestPlace(redis: Redis, ref: FunctionRef): Promise<string> {
   const [newest] = await redis.xrevrange(streamKey(ref), "+", "-", "COUNT", 1);
   return newest?.[0] ?? "0-0";
 }

@@ -1,7 +1,7 @@
 /** What a function logged: NDJSON, oldest first, and on request what comes. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { SandpiperError } from "../../functions/errors.ts";
-import { followLogs, type LogFilter, type PlacedEntry, readLogs } from "../../functions/logs.ts";
+import { followLogs, type LogFilter, newestPlace, type PlacedEntry, readLogs } from "../../functions/logs.ts";
 import type { FunctionRef } from "../../functions/registry.ts";
 import type { ControlParts, Environment } from "../environment.ts";
 import { errorSchema, jsonBody, keyedRoute, logsQuery, nameParam } from "../schemas.ts";
@@ -39,6 +39,8 @@ export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
       ...(invocation !== undefined && { invocationId: invocation }),
       ...(since !== undefined && { sinceMs: since }),
     };
+    // Before the past is read: what is written in between is in either.
+    const start = await newestPlace(parts.redis, ref);
     const past = await readLogs(parts.redis, ref, { ...filter, limit });
     if (follow === "0") return ndjson(past.map(lineOf).join(""));
     const leave = new AbortController();
@@ -46,7 +48,8 @@ export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
     signal.throwIfAborted();
     followers++;
     signal.addEventListener("abort", () => followers--, { once: true });
-    return ndjson(followed(parts, ref, filter, past, { signal, leave: () => leave.abort() }));
+    const after = past.at(-1)?.place ?? start;
+    return ndjson(followed(parts, ref, { ...filter, after }, past, { signal, leave: () => leave.abort() }));
   });
 }
 
@@ -60,11 +63,11 @@ function ndjson(body: string | ReadableStream<Uint8Array>): never {
 function followed(
   parts: ControlParts,
   ref: FunctionRef,
-  filter: LogFilter,
+  filter: LogFilter & { after: string },
   past: PlacedEntry[],
   { signal, leave }: { signal: AbortSignal; leave: () => void },
 ): ReadableStream<Uint8Array> {
-  const entries = followLogs(parts.redis, ref, { ...filter, after: past.at(-1)?.place, signal });
+  const entries = followLogs(parts.redis, ref, { ...filter, signal });
   const encoder = new TextEncoder();
   let keepAlive: NodeJS.Timeout | undefined;
   const end = (): void => {

@@ -10,6 +10,7 @@ import {
   followLogs,
   type LogEntry,
   MAX_LOG_TEXT_LENGTH,
+  newestPlace,
   readLogs,
   recordInvocation,
 } from "../../functions/logs.ts";
@@ -168,6 +169,27 @@ describe("following a log", () => {
     stop.abort();
     assert.equal((await last).done, true);
     assert.ok(!(await redis.client("LIST"))?.toString().includes("cmd=xread"));
+  });
+
+  it("begins where the newest entry was, whatever is written meanwhile", async () => {
+    const start = await newestPlace(redis, ref("begun"));
+    await appendLogs(redis, ref("begun"), [line("meanwhile")]);
+    const stop = new AbortController();
+    const entries = followLogs(redis, ref("begun"), { after: start, signal: stop.signal });
+    assert.deepEqual((await entries.next()).value?.entry, line("meanwhile"));
+    stop.abort();
+  });
+
+  it("waits for longer than any other command of its connection may take", async () => {
+    const hasty = redis.duplicate({ commandTimeout: 20 });
+    const stop = new AbortController();
+    const entries = followLogs(hasty, ref("silent"), { after: "0-0", signal: stop.signal });
+    const next = entries.next();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await appendLogs(redis, ref("silent"), [line("at last")]);
+    assert.deepEqual((await next).value?.entry, line("at last"));
+    stop.abort();
+    hasty.disconnect();
   });
 
   it("without a place gives only what comes from now on", async () => {
