@@ -37,7 +37,7 @@ const house = await prepareHouse(options);
 runtime?.prepare();
 // For the next zygote.
 flushCompileCache();
-collectGarbage();
+collectGarbage("last-resort");
 setFlagsFromString("--lazy");
 goOn(serve(house));
 
