@@ -95,6 +95,16 @@ export class WireClient {
     return call;
   }
 
+  /** Has all that `send` writes reach the other end in one piece, so that none of it is read before the rest is there. */
+  together<Sent>(send: () => Sent): Sent {
+    this.wire.cork();
+    try {
+      return send();
+    } finally {
+      this.wire.uncork();
+    }
+  }
+
   /** Waits for a reply and all of its body. */
   async reply(call: number): Promise<CallResult> {
     const first = await this.next("head", "failed");

@@ -17,7 +17,7 @@ const ONE_AT_A_TIME = `
 
 test("calls run one after the other, in the order in which they came", async () => {
   await using runtime = await RuntimeClient.with(ONE_AT_A_TIME);
-  const numbers = ["/wait", "/", "/wait", "/", "/"].map((path) => runtime.request({ path }));
+  const numbers = runtime.together(() => ["/wait", "/", "/wait", "/", "/"].map((path) => runtime.request({ path })));
   for (const [before, number] of numbers.entries()) {
     const { head, body } = await runtime.reply(number);
     assert.equal(head?.call, number);
@@ -28,8 +28,11 @@ test("calls run one after the other, in the order in which they came", async () 
 
 test("a call that waits in line can be taken back, one that began cannot", async () => {
   await using runtime = await RuntimeClient.with(ONE_AT_A_TIME);
-  const [first, second, third] = [runtime.request({ path: "/wait" }), runtime.request(), runtime.request()];
-  for (const number of [first, second]) runtime.wire.write(encodeWithdraw(number));
+  const [first, second, third] = runtime.together(() => {
+    const numbers = [runtime.request({ path: "/wait" }), runtime.request(), runtime.request()] as const;
+    for (const number of numbers.slice(0, 2)) runtime.wire.write(encodeWithdraw(number));
+    return numbers;
+  });
   assert.equal((await runtime.next("withdrawn")).call, second);
   await runtime.reply(first);
   const { body } = await runtime.reply(third);
@@ -48,8 +51,11 @@ test("behind a call that blocked the process, what was taken back meanwhile does
       while (Date.now() < end);
       return Response.json(before++);
     };`);
-  const [first, second, third] = [runtime.request(), runtime.request(), runtime.request()];
-  // The first call blocks by the time that this is sent, as the runtime reads what was written at once in one piece.
+  // Read one by one, the first would have ended before the second came, and nothing would wait in line.
+  const [first, second, third] = runtime.together(
+    () => [runtime.request(), runtime.request(), runtime.request()] as const,
+  );
+  // The first call blocks by the time that this is sent, or it is read with what came before.
   await new Promise((resolve) => setTimeout(resolve, 100));
   runtime.wire.write(encodeWithdraw(second));
   await runtime.reply(first);
