@@ -36,7 +36,8 @@ export class Call implements HandlerCall {
   readonly body: IncomingBody;
   readonly #host: CallHost;
   readonly #sender: ReplySender;
-  readonly #abort = new OriginalAbortController();
+  /** Made when a function asks for its signal, or there is something to tell it. */
+  #abort: AbortController | null = null;
   #pending = 0;
   #over = false;
 
@@ -51,6 +52,7 @@ export class Call implements HandlerCall {
   }
 
   get signal(): AbortSignal {
+    this.#abort ??= new OriginalAbortController();
     return this.#abort.signal;
   }
 
@@ -80,6 +82,7 @@ export class Call implements HandlerCall {
   /** Nobody waits for the answer: tells the function so, by the signal and by its streams. */
   cancel(): void {
     const reason = new DOMException("Nobody waits for the answer of this call any more.", "AbortError");
+    this.#abort ??= new OriginalAbortController();
     this.#abort.abort(reason);
     this.body.fail(reason);
     this.#sender.cancel(reason);

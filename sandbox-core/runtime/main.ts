@@ -9,6 +9,7 @@ import { requireBuiltin } from "./builtins.ts";
 import { captureConsole, LineStream } from "./console.ts";
 import { hideHost, replaceProcessEnv } from "./environment.ts";
 import { EXIT_PROTOCOL, EXIT_UNCAUGHT, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
+import { installFetchObjects } from "./fetch/globals.ts";
 import { Runtime } from "./runtime.ts";
 import { SocketWire } from "./wire.ts";
 
@@ -60,6 +61,7 @@ export function prepareRuntime(): (wireFd: number) => void {
 }
 
 function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStream): void {
+  installFetchObjects();
   captureConsole(console, runtime.log, (text) => runtime.mapPositions(text));
   define(process, "stdout", stdout);
   define(process, "stderr", stderr);

@@ -12,6 +12,7 @@ import {
   type WorkerMessage,
 } from "../protocol/frames.ts";
 import { captureConsole, LineStream } from "./console.ts";
+import { installFetchObjects } from "./fetch/globals.ts";
 import { Runtime } from "./runtime.ts";
 import type { Outlet } from "./wire.ts";
 
@@ -34,8 +35,9 @@ const LAMBDA_FUNCTION = `
     ? { statusCode: 200, cookies: ["a=b"], body: event.rawPath }
     : { remaining: context.getRemainingTimeInMillis(), given: JSON.parse(event.body) };`;
 
-/** Touches no global state: the functions that it loads log nothing and their environment goes nowhere. */
+/** Of global state it touches the classes that functions make; those it loads log nothing, their environment goes nowhere. */
 export async function warmRuntime(): Promise<void> {
+  installFetchObjects();
   for (const code of [FETCH_FUNCTION, LAMBDA_FUNCTION]) {
     const outlet = new Nobody();
     const runtime = new Runtime(outlet, {

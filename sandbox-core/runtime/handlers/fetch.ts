@@ -1,6 +1,8 @@
 /** Handlers that take a Request and return a Response. */
 import type { HeaderPairs } from "../../protocol/frames.ts";
 import { describeValue } from "../describe.ts";
+import { requestOf } from "../fetch/request.ts";
+import { takePlainParts } from "../fetch/response.ts";
 import type { FunctionFacts, Handler, HandlerCall, HandlerReply } from "./handler.ts";
 
 type FetchFunction = (request: Request, env: Record<string, string>, ctx: FetchContext) => unknown;
@@ -10,9 +12,8 @@ interface FetchContext {
   waitUntil: (promise: unknown) => void;
 }
 
-// A function that replaces these globals gets what it wants, and we keep what we need.
-const OriginalRequest = Request;
-const OriginalResponse = Response;
+// A function that replaces this global gets what it wants, and we keep what we need.
+const NodeResponse = Response;
 
 /** A handler around `export default { fetch }` (bound to its object) or `export default (request, env, ctx) => ...`. */
 export function fetchHandler(fetchFunction: FetchFunction, facts: FunctionFacts): Handler {
@@ -23,20 +24,23 @@ export function fetchHandler(fetchFunction: FetchFunction, facts: FunctionFacts)
   };
 }
 
-function makeRequest({ request, body, signal }: HandlerCall): Request {
+function makeRequest(call: HandlerCall): Request {
+  const { request, body } = call;
   const { method, url } = request;
-  const init: RequestInit = { method, headers: requestHeaders(request.headers, request.traceparent), signal };
-  if (method !== "GET" && method !== "HEAD") {
-    // A body that is here already needs no stream.
-    if (request.bodyFollows) Object.assign(init, { body: body.stream(), duplex: "half" });
-    else if (request.body.length > 0) init.body = request.body as Uint8Array<ArrayBuffer>;
-  }
+  const headers = requestHeaders(request.headers, request.traceparent);
   try {
-    return new OriginalRequest(url, init);
+    return requestOf({ method, url, headers, signal: () => call.signal, body: bodyOf(request, body) });
   } catch (error) {
     const reason = error instanceof Error ? error.message : "";
     throw new TypeError(`No Request can stand for this call (${method} ${url}): ${reason}`, { cause: error });
   }
+}
+
+function bodyOf({ method, bodyFollows, body }: HandlerCall["request"], incoming: HandlerCall["body"]) {
+  if (method === "GET" || method === "HEAD") return null;
+  if (bodyFollows) return { body: incoming.stream(), duplex: "half" as const };
+  // A body that is here already needs no stream.
+  return body.length > 0 ? { body: body as Uint8Array<ArrayBuffer> } : null;
 }
 
 /** The client's headers; the trace context is that of the platform's own span, which has the client's for parent. */
@@ -52,6 +56,8 @@ function requestHeaders(headers: HeaderPairs, traceparent: string | null): Heade
 }
 
 function readResponse(result: unknown): HandlerReply {
+  const plain = typeof result === "object" && result !== null ? takePlainParts(result) : null;
+  if (plain !== null) return plain;
   if (!isResponse(result)) {
     throw new TypeError(`The handler must return a Response, and returned ${describeValue(result)}.`);
   }
@@ -67,7 +73,7 @@ function readResponse(result: unknown): HandlerReply {
 
 /** A Response, be it Node's or of a package that the function brought along. */
 function isResponse(result: unknown): result is Response {
-  if (result instanceof OriginalResponse) return true;
+  if (result instanceof NodeResponse) return true;
   if (typeof result !== "object" || result === null) return false;
   const { status, headers, body } = result as Partial<Response>;
   return (
