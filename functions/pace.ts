@@ -27,7 +27,10 @@ export class Pace {
   /** Say so after each addition to the batch, with how many are in it now. */
   added(count: number): void {
     if (this.#going) return;
-    if (count >= target(this.#inCourse())) this.soon();
+    const inCourse = this.#inCourse();
+    // Nothing that could come along is anywhere.
+    if (inCourse === 1) this.now();
+    else if (count >= target(inCourse)) this.soon();
     else this.#timer ??= setTimeout(() => this.now(), LONGEST_WAIT_MS);
   }
 

@@ -5,7 +5,7 @@
  * worker takes only what it has room for and puts the rest back at the head. A job is never tried twice: when its worker
  * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
  */
-import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
@@ -192,15 +192,16 @@ export class InvocationWorker {
 
   async #takeOne(): Promise<void> {
     const token = `${this.#worker.id}:${this.#nextToken++}`;
-    const job = await this.#worker.getNextJob(token, { block: false });
+    const backend = this.#worker.getBackend();
+    sendTogether(this.#redis);
+    const taken = this.#worker.getNextJob(token, { block: false });
+    // Asked behind that, and not after its answer: each wakes Redis and this process.
+    const more = nextTick().then(() => jobsWait(this.#redis, backend.keys));
+    more.catch(() => {});
+    const job = await taken;
     if (this.#stalled > 0) this.#stalled--;
     if (job) this.#begin(job, token);
-    const backend = this.#worker.getBackend();
-    if (job) {
-      // The job's own requests leave first.
-      await nextTurn();
-      if (await jobsWait(this.#redis, backend.keys)) return;
-    }
+    if (job && (await more)) return;
     if (!this.#closing) await backend.waitForJob(BLOCK_SECONDS);
   }
 
@@ -269,6 +270,11 @@ export class InvocationWorker {
   #report(error: unknown): void {
     if (!this.#closing && error instanceof Error) this.#handlers.onError?.(error);
   }
+}
+
+/** Resolves when all that this turn of the event loop has begun has gone on as far as it could. */
+function nextTick(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 /** The gateway's end of builds. */

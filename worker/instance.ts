@@ -155,7 +155,6 @@ export class Instance {
       } catch (error) {
         this.end({ by: "violation", message: error instanceof Error ? error.message : String(error) });
       }
-      this.#settleEnded();
     });
     wire.on("error", () => {}); // "close" follows.
     wire.on("close", () => void this.#hungUp());
@@ -236,7 +235,8 @@ export class Instance {
 
   #finish(call: Call): void {
     call.end();
-    this.#ended.push(call);
+    // After this turn: the replies that came in it leave first.
+    if (this.#ended.push(call) === 1) setImmediate(() => this.#settleEnded());
     this.#line.remove(call);
     this.#goOn();
   }
@@ -260,7 +260,6 @@ export class Instance {
 
   /** Calls that ended in one moment share what was used since the last ones did. */
   #settleEnded(): void {
-    if (this.#ended.length === 0) return;
     const ended = this.#ended;
     this.#ended = [];
     const { cpuMs, peakMemoryBytes } = this.#readMeter();
