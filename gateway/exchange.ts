@@ -1,5 +1,6 @@
 /** One call's answer: what workers reply becomes an HTTP response, whatever a function put into it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { asBuffer } from "../functions/bodies.ts";
 import { SandpiperError } from "../functions/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invocation.ts";
 import type { Budget } from "./budget.ts";
@@ -40,6 +41,8 @@ const CODE_OF_OUTCOME: Record<Exclude<Outcome, "ok">, string> = {
 const BODYLESS = new Set([204, 205, 304]);
 
 const NOTHING = new Uint8Array(0);
+/** Up to here it is cheaper to copy a body than to send one more piece. */
+const SHORT_BYTES = 16 * 1024;
 
 export class Exchange implements WaitingCall {
   readonly id: string;
@@ -143,6 +146,8 @@ export class Exchange implements WaitingCall {
 
   #finish(bytes: Uint8Array): void {
     if (bytes.byteLength === 0 || this.#bodyless) this.#response.end();
+    // Node sends a text in one piece with the header fields, bytes in a piece of their own.
+    else if (bytes.byteLength <= SHORT_BYTES) this.#response.end(asBuffer(bytes).toString("latin1"), "latin1");
     else this.#response.end(bytes);
     this.#end(null);
     this.#holdUnsent();
