@@ -56,10 +56,16 @@ export interface Gateway {
 /**
  * Starts a gateway; resolves when it answers.
  * @param redis says where Redis is; the gateway has connections of its own.
+ * @param recordsRoots whether a trace may be recorded that no client began.
  * @throws Error when Redis does not answer in time, or the address cannot be listened on.
  */
-export async function startGateway(config: GatewayConfig, redis: Redis, log: Logger): Promise<Gateway> {
-  const held = new Held(config, redis, log);
+export async function startGateway(
+  config: GatewayConfig,
+  redis: Redis,
+  log: Logger,
+  { recordsRoots = true }: { recordsRoots?: boolean } = {},
+): Promise<Gateway> {
+  const held = new Held(config, redis, log, recordsRoots);
   try {
     await held.connected();
     if (config.bootstrapKeyFile !== null) await registerBootstrapKey(held.redis, config.bootstrapKeyFile);
@@ -85,7 +91,7 @@ class Held {
   readonly #versions: CurrentVersions;
   readonly #closing = new AbortController();
 
-  constructor(config: GatewayConfig, redis: Redis, log: Logger) {
+  constructor(config: GatewayConfig, redis: Redis, log: Logger, recordsRoots: boolean) {
     const gatewayId = randomUUID();
     this.redis = connectionLike(redis, FAIL_FAST);
     const registry = new Registry(this.redis);
@@ -121,6 +127,7 @@ class Held {
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,
       downloads: new Budget(DOWNLOADS_BYTES),
+      recordsRoots,
     };
     this.server = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,

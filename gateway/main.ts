@@ -20,7 +20,7 @@ await runService(log, async () => {
     instanceId: randomUUID(),
     onSpans: (spans) => storeSpans(redis, spans),
   });
-  const gateway = await startGateway(config, redis, log);
+  const gateway = await startGateway(config, redis, log, telemetry);
   log.info("listening", { url: gateway.url });
   const fleet = new Fleet(redis, (walls) =>
     telemetry.describe(walls.length > 0 ? { [DEGRADED_ATTRIBUTE]: walls } : {}),

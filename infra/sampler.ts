@@ -19,11 +19,12 @@ const SAMPLERS = [
 
 /**
  * The sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG name. Without them: what the caller's traceparent
- * says, and for a call without one everything if spans are exported, else nothing.
+ * says, and for a call without one everything if spans are exported, else nothing. `recordsRoots` is whether it records any
+ * trace that nobody outside began.
  * @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration
  * @throws ConfigError naming the variable that is wrong.
  */
-export function createSampler(env: Environment): Sampler {
+export function createSampler(env: Environment): { sampler: Sampler; recordsRoots: boolean } {
   const read = new EnvironmentReader(env);
   const exporting = env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
   const fallback = exporting ? "parentbased_always_on" : "parentbased_always_off";
@@ -35,7 +36,8 @@ export function createSampler(env: Environment): Sampler {
     : name.endsWith("always_off")
       ? new AlwaysOffSampler()
       : new TraceIdRatioBasedSampler(ratio);
-  return name.startsWith("parentbased_") ? new ParentBasedSampler({ root }) : root;
+  const sampler = name.startsWith("parentbased_") ? new ParentBasedSampler({ root }) : root;
+  return { sampler, recordsRoots: !name.endsWith("always_off") };
 }
 
 function ratioOf(read: EnvironmentReader): number {

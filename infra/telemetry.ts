@@ -29,6 +29,8 @@ export interface TelemetryOptions {
 }
 
 export interface Telemetry {
+  /** Whether a trace may be recorded that nobody outside began. */
+  readonly recordsRoots: boolean;
   /** Puts these on every span that is started from now on, instead of what was put there before. */
   describe(attributes: Attributes): void;
   /** Hands over every span that has ended so far. */
@@ -44,10 +46,11 @@ export interface Telemetry {
  */
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const env = options.env ?? process.env;
-  if (env.OTEL_SDK_DISABLED?.toLowerCase() === "true") return { describe() {}, flush: nothing, shutdown: nothing };
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === "true") return OFF;
   const common = new CommonAttributes();
+  const { sampler, recordsRoots } = createSampler(env);
   const provider = new TracerProvider({
-    sampler: createSampler(env),
+    sampler,
     resource: describeProcess(options),
     spanLimits: { attributeValueLengthLimit: ATTRIBUTE_LENGTH_LIMIT },
     spanProcessors: [common, ...spanProcessors(options, env)],
@@ -56,6 +59,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   let stopped: Promise<void> | undefined;
   return {
+    recordsRoots,
     describe: (attributes) => {
       common.attributes = attributes;
     },
@@ -63,6 +67,8 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     shutdown: () => (stopped ??= stop(provider)),
   };
 }
+
+const OFF: Telemetry = { recordsRoots: false, describe() {}, flush: nothing, shutdown: nothing };
 
 /** Marks every span as it starts. */
 class CommonAttributes implements SpanProcessor {

@@ -1,4 +1,4 @@
-/** The gateway's spans of a call. A call that is not sampled pays for one span that records nothing. */
+/** The gateway's spans of a call. */
 
 import type { IncomingHttpHeaders } from "node:http";
 import {
@@ -28,7 +28,32 @@ const outgoing: TextMapSetter<Invocation> = {
 };
 
 /** The spans of one call, from its first byte to its last. */
-export class CallTrace {
+export interface CallTrace {
+  /** Says which call it is. */
+  describe(invocation: Invocation): void;
+  /** Runs `send` under the enqueue span, whose context travels with the invocation. */
+  enqueue(invocation: Invocation, send: () => Promise<void>): Promise<void>;
+  /** Ends the gateway's span. */
+  end(ending: Ending): void;
+}
+
+/** @param recordsRoots whether a trace may be recorded that no client began: if not, nothing need be asked about it. */
+export function traceCall(headers: IncomingHttpHeaders, startMs: number, recordsRoots: boolean): CallTrace {
+  return recordsRoots || headers.traceparent ? new SpanTrace(headers, startMs) : UNRECORDED;
+}
+
+/** What the function gets to hand on is a context that nobody records (W3C Trace Context, section 3.2). */
+const UNRECORDED: CallTrace = {
+  describe() {},
+  enqueue(invocation, send) {
+    const traceId = invocation.id.replaceAll("-", "");
+    invocation.traceparent = `00-${traceId}-${traceId.slice(16)}-00`;
+    return send();
+  },
+  end() {},
+};
+
+class SpanTrace implements CallTrace {
   readonly #span: Span;
   readonly #context: Context;
 
@@ -39,7 +64,6 @@ export class CallTrace {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  /** Says which call it is. */
   describe(invocation: Invocation): void {
     if (!this.#span.isRecording()) return;
     const { method, url } = invocation.request;
@@ -58,7 +82,6 @@ export class CallTrace {
     });
   }
 
-  /** Runs `send` under the enqueue span, whose context travels with the invocation. */
   async enqueue(invocation: Invocation, send: () => Promise<void>): Promise<void> {
     if (!this.#span.isRecording()) {
       propagation.inject(this.#context, invocation, outgoing);
@@ -77,7 +100,6 @@ export class CallTrace {
     }
   }
 
-  /** Ends the gateway's span. */
   end({ status, outcome, error }: Ending): void {
     if (this.#span.isRecording()) {
       this.#span.setAttribute("http.response.status_code", status);

@@ -11,7 +11,7 @@ import type { Calls } from "../calls.ts";
 import { publicError, sendError } from "../error-reply.ts";
 import { Exchange } from "../exchange.ts";
 import { requestHeaders } from "../headers.ts";
-import { CallTrace } from "../middleware/trace.ts";
+import { type CallTrace, traceCall } from "../middleware/trace.ts";
 import { readBody } from "../request-body.ts";
 import { type FunctionTarget, parseFunctionTarget } from "../target.ts";
 import type { CurrentVersion, CurrentVersions } from "../versions.ts";
@@ -31,6 +31,8 @@ export interface InvokeParts {
   queueWaitMs: number;
   uploads: Budget;
   downloads: Budget;
+  /** Whether a trace may be recorded that no client began. */
+  recordsRoots: boolean;
   /** Where clients reach this gateway, as they see it. */
   baseUrl: (request: IncomingMessage) => string;
   /** Told of failures that are Sandpiper's own. */
@@ -45,7 +47,7 @@ export async function invoke(
   target: string,
 ): Promise<void> {
   const id = randomUUID();
-  const call = new CallTrace(request.headers, Date.now());
+  const call = traceCall(request.headers, Date.now(), parts.recordsRoots);
   try {
     const { calls } = parts;
     calls.check();

@@ -14,7 +14,7 @@ before(async () => {
     onSpans: (spans) => storeSpans(test.connection, spans),
     env: {},
   });
-  test = await startTestGateway();
+  test = await startTestGateway({}, telemetry);
 });
 after(async () => {
   await test.stop();
@@ -71,9 +71,24 @@ it("records nothing of a call that is not sampled, and tells the worker so", asy
   const invocation = await callWith({ traceparent: `00-${other}-${CLIENT_SPAN}-00` });
   assert.match(invocation.traceparent ?? "", new RegExp(`^00-${other}-[0-9a-f]{16}-00$`));
   const alone = await callWith({});
-  assert.match(alone.traceparent ?? "", /-00$/);
+  assert.match(alone.traceparent ?? "", /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-00$/);
+  assert.notEqual(alone.traceparent, (await callWith({})).traceparent);
   await telemetry.flush();
   assert.equal(await readTrace(test.connection, "main", other), null);
+});
+
+it("begins a trace of its own where those are recorded", async () => {
+  const recording = await startTestGateway({}, { recordsRoots: true });
+  const seen = Promise.withResolvers<Invocation>();
+  recording.answer = (invocation) => {
+    seen.resolve(invocation);
+    return {};
+  };
+  await (await fetch(`${recording.url}/fn/main/hello`)).text();
+  await recording.stop();
+  const { id, traceparent } = await seen.promise;
+  assert.match(traceparent ?? "", /^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/);
+  assert.ok(!traceparent?.includes(id.replaceAll("-", "")), "the tracer chose the trace's id");
 });
 
 it("shows what went wrong", async () => {

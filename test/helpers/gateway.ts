@@ -63,7 +63,10 @@ export function head(id: string, parts: Partial<Head> = {}): Head {
 }
 
 /** Starts all of it, with the function `hello` of the tenant `main` deployed. */
-export async function startTestGateway(overrides: Partial<GatewayConfig> = {}): Promise<TestGateway> {
+export async function startTestGateway(
+  overrides: Partial<GatewayConfig> = {},
+  tracing: { recordsRoots?: boolean } = {},
+): Promise<TestGateway> {
   const redis = await startRedis();
   const dir = await mkdtemp(join(tmpdir(), "sp-gateway-"));
   const connection = redis.connect();
@@ -80,7 +83,7 @@ export async function startTestGateway(overrides: Partial<GatewayConfig> = {}): 
     bootstrapKeyFile: null,
     ...overrides,
   };
-  const gateway = await startGateway(config, connection, log);
+  const gateway = await startGateway(config, connection, log, tracing);
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
   const worker = new InvocationWorker(connection, {

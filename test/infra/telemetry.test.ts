@@ -150,3 +150,19 @@ test("the lock file has exactly one @opentelemetry/api, as two in one tree drop 
     .map(([, { version }]) => version);
   assert.deepEqual(found, ["1.10.0"]);
 });
+
+test("it is known whether a trace may be recorded that nobody outside began", async () => {
+  const recordsRoots = async (env: Record<string, string>): Promise<boolean> => {
+    const telemetry = startTelemetry({ service: "gateway", instanceId: "g1", env });
+    await telemetry.shutdown();
+    return telemetry.recordsRoots;
+  };
+  assert.equal(await recordsRoots({}), false);
+  assert.equal(await recordsRoots({ OTEL_SDK_DISABLED: "true" }), false);
+  assert.equal(await recordsRoots({ OTEL_TRACES_SAMPLER: "always_off" }), false);
+  assert.equal(
+    await recordsRoots({ OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.01" }),
+    true,
+  );
+  assert.equal(await recordsRoots({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" }), true);
+});
