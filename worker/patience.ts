@@ -28,10 +28,13 @@ export interface Queueing {
   before: number;
   waitedMs: number;
   meanCallMs: number;
+  /** Whether the instances want more processor time than there is: see `Appetite`. */
+  isHungry: boolean;
 }
 
-export function shouldWait({ instances, before, waitedMs, meanCallMs }: Queueing): boolean {
+export function shouldWait({ instances, before, waitedMs, meanCallMs, isHungry }: Queueing): boolean {
   if (instances < ENOUGH_INSTANCES) return false;
+  if (isHungry) return true;
   const turnInMs = ((before + 1) * meanCallMs) / instances;
   return waitedMs < (turnInMs < PATIENCE_MS ? LONGEST_PATIENCE_MS : PATIENCE_MS);
 }

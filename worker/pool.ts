@@ -176,7 +176,8 @@ export class Pool {
   #hasPatience(shelf: Shelf, waiter: Waiter, before: number): boolean {
     const instances = shelf.instances + shelf.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
-    if (!shouldWait({ instances, before, waitedMs, meanCallMs: shelf.meanCallMs })) return false;
+    const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ box }) => box.sandbox.pid));
+    if (!shouldWait({ instances, before, waitedMs, meanCallMs: shelf.meanCallMs, isHungry })) return false;
     this.#patience ??= setTimeout(() => {
       this.#patience = null;
       this.#pump();

@@ -1,5 +1,6 @@
 /** The instances and the waiting calls of a worker, version by version. */
 import type { VersionRef } from "../functions/invocation.ts";
+import { Appetite } from "./appetite.ts";
 import type { Box } from "./boxes.ts";
 import type { Loaded } from "./lease.ts";
 import { UNKNOWN_CALL_MS } from "./patience.ts";
@@ -17,6 +18,7 @@ export interface Shelf {
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
+  readonly appetite: Appetite;
   /** How long a call keeps an instance busy, in milliseconds: a mean in which the latest calls weigh most. */
   meanCallMs: number;
 }
@@ -34,7 +36,8 @@ export class Shelves {
     let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
       const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
-      shelf = { key, free, leased, waiting, starting: 0, instances: 0, meanCallMs: UNKNOWN_CALL_MS };
+      const [appetite, meanCallMs] = [new Appetite(), UNKNOWN_CALL_MS];
+      shelf = { key, free, leased, waiting, starting: 0, instances: 0, appetite, meanCallMs };
       this.#shelves.set(key, shelf);
     }
     return shelf;

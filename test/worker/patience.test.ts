@@ -7,11 +7,11 @@ import { nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../worker/patience.ts"
 const instances = Math.max(2, availableParallelism());
 
 test("with few instances nobody waits", () => {
-  assert.equal(shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1 }), false);
+  assert.equal(shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1, isHungry: true }), false);
 });
 
 test("behind short calls a call waits, up to a second", () => {
-  const short = { instances, before: 60, meanCallMs: 1 };
+  const short = { instances, before: 60, meanCallMs: 1, isHungry: false };
   assert.equal(shouldWait({ ...short, waitedMs: 999 }), true);
   assert.equal(shouldWait({ ...short, waitedMs: 1_000 }), false);
 });
@@ -21,9 +21,13 @@ test("behind long calls, or many, it waits a moment only", () => {
     { instances, before: 0, meanCallMs: UNKNOWN_CALL_MS },
     { instances, before: 1_000 * instances, meanCallMs: 1 },
   ]) {
-    assert.equal(shouldWait({ ...long, waitedMs: 99 }), true);
-    assert.equal(shouldWait({ ...long, waitedMs: 100 }), false);
+    assert.equal(shouldWait({ ...long, waitedMs: 99, isHungry: false }), true);
+    assert.equal(shouldWait({ ...long, waitedMs: 100, isHungry: false }), false);
   }
+});
+
+test("behind calls that keep every processor busy it waits for as long as that lasts", () => {
+  assert.equal(shouldWait({ instances, before: 9, waitedMs: 60_000, meanCallMs: 500, isHungry: true }), true);
 });
 
 test("the mean follows the latest calls", () => {

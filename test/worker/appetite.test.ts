@@ -1,0 +1,66 @@
+/** Who wants processors, and who waits for something else: tried with real processes and real instances. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { after, test } from "node:test";
+import { Appetite } from "../../worker/appetite.ts";
+import { eventually, TestPool } from "../helpers/pool.ts";
+
+const children: ChildProcess[] = [];
+after(() => children.forEach((child) => void child.kill("SIGKILL")));
+
+/** Starts a script of Node's that has begun; gives its pid. */
+async function started(script: string): Promise<number> {
+  const child = spawn(process.execPath, ["-e", `process.stdout.write("begun"); ${script}`]);
+  children.push(child);
+  await once(child.stdout, "data");
+  return child.pid as number;
+}
+
+/** Looks again when a process has run, or was there, for a while longer. */
+async function secondLook(pids: number[], ran: (pid: number) => number): Promise<boolean> {
+  const appetite = new Appetite();
+  const begunMs = performance.now();
+  const before = pids.map(ran);
+  assert.equal(appetite.isHungry(pids), true, "nothing is known that speaks against it");
+  await eventually(
+    () => performance.now() - begunMs > 200 && pids.every((pid, index) => ran(pid) > (before[index] ?? 0)),
+  );
+  return appetite.isHungry(pids);
+}
+
+const ranNs = (pid: number) => Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[0]);
+
+test("more spinning processes than processors are hungry, however little each of them gets", async () => {
+  const spinning = Array.from({ length: 2 * availableParallelism() }, () => started("while (true);"));
+  const pids = await Promise.all(spinning);
+  assert.equal(await secondLook(pids, ranNs), true);
+  pids.forEach((pid) => void process.kill(pid, "SIGKILL"));
+});
+
+test("who waits for a timer is not", async () => {
+  const waiting = await started("setInterval(() => {}, 10)");
+  assert.equal(await secondLook([waiting], ranNs), false);
+  process.kill(waiting, "SIGKILL");
+});
+
+/** As many calls at once as that, and how many instances answered them. */
+async function instancesOf(code: string, calls: number): Promise<number> {
+  const test = new TestPool({ maxSandboxes: 16 });
+  const used = await Promise.all(Array.from({ length: calls }, () => test.use({ code, timeoutMs: 60_000 })));
+  await test.close();
+  return new Set(used.map(({ id }) => id)).size;
+}
+
+const WITH_ID = (work: string) => `
+  const id = crypto.randomUUID();
+  export default async () => { ${work}; return Response.json({ id, calls: 0 }); };`;
+
+test("calls that compute get few instances, as their number is no help; calls that wait get more", async () => {
+  const calls = 6 * Math.max(2, availableParallelism());
+  const computing = WITH_ID("const end = process.cpuUsage().user + 60_000; while (process.cpuUsage().user < end)");
+  assert.ok((await instancesOf(computing, calls)) <= calls / 2);
+  assert.ok((await instancesOf(WITH_ID("await new Promise((done) => setTimeout(done, 500))"), calls)) > calls / 3);
+});
