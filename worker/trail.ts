@@ -31,7 +31,7 @@ export interface TraceContext {
 export interface Trail {
   readonly traceId: string | undefined;
   /** Runs a step inside its span; a step that throws marks it. */
-  step<T>(name: string, run: (step: Step) => T | Promise<T>): Promise<T>;
+  step<T>(name: string, run: (step: Step) => T | Promise<T>): T | Promise<T>;
   /** A step that is over already. Times are Unix times in milliseconds. */
   past(name: string, startMs: number, endMs: number, attributes?: Attributes): void;
 }
@@ -53,7 +53,7 @@ function isSampled(traceparent: string | undefined): boolean {
 function unsampled({ traceparent, tracestate }: Invocation): Trail {
   const traceContext = { traceparent: traceparent ?? null, tracestate: tracestate ?? null };
   const step: Step = { isRecording: false, set: () => {}, traceContext };
-  return { traceId: undefined, step: async (_name, run) => run(step), past: () => {} };
+  return { traceId: undefined, step: (_name, run) => run(step), past: () => {} };
 }
 
 class SampledTrail implements Trail {
