@@ -195,8 +195,7 @@ export class InvocationWorker {
     const backend = this.#worker.getBackend();
     sendTogether(this.#redis);
     const taken = this.#worker.getNextJob(token, { block: false });
-    // Asked behind that, and not after its answer: each wakes Redis and this process.
-    const more = nextTick().then(() => jobsWait(this.#redis, backend.keys));
+    const more = jobsWait(this.#redis, backend.keys);
     more.catch(() => {});
     const job = await taken;
     if (this.#stalled > 0) this.#stalled--;
@@ -270,11 +269,6 @@ export class InvocationWorker {
   #report(error: unknown): void {
     if (!this.#closing && error instanceof Error) this.#handlers.onError?.(error);
   }
-}
-
-/** Resolves when all that this turn of the event loop has begun has gone on as far as it could. */
-function nextTick(): Promise<void> {
-  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 /** The gateway's end of builds. */
