@@ -4,6 +4,9 @@ import { z } from "zod";
 /** Memory classes: V8's heap limit is fixed when a process starts, so each class has a zygote of its own. */
 export const MEMORY_CLASSES_MIB = [64, 128, 256, 512, 1024, 2048] as const;
 
+/** Whether calls of one instance share its memory, or each has a copy of the instance as it was when it was loaded. */
+export const ISOLATIONS = ["instance", "invocation"] as const;
+
 /** A function's or tenant's name: it is part of URLs and of Redis keys, so nothing else may pass. */
 export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -40,6 +43,10 @@ export const functionConfigSchema = z.strictObject({
     .max(900_000)
     .default(10_000)
     .meta({ description: "Longest time of one call in milliseconds. A call that takes longer ends as timeout." }),
+  isolation: z.enum(ISOLATIONS).default("instance").meta({
+    description:
+      "What a call finds of those before it: what they left in their instance (instance), or nothing, as each has a fresh copy of the loaded module (invocation).",
+  }),
   env: z
     .record(
       z.string().regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'"),

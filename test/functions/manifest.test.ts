@@ -18,6 +18,7 @@ describe("the configuration's schema", () => {
       name: "a",
       entry: "index.ts",
       memoryMiB: 128,
+      isolation: "instance",
       timeoutMs: 10_000,
       env: {},
     });

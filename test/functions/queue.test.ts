@@ -331,7 +331,14 @@ describe("builds", () => {
     functionName: "hello",
     sourceDigest: "0".repeat(64),
     entry: "index.ts",
-    config: { name: "hello", entry: "index.ts", memoryMiB: 128, timeoutMs: 1000, env: {} },
+    config: {
+      name: "hello",
+      entry: "index.ts",
+      memoryMiB: 128,
+      isolation: "instance" as const,
+      timeoutMs: 1000,
+      env: {},
+    },
   };
 
   it("come back with what the worker made of them, each its own", async () => {
