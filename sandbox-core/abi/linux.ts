@@ -91,6 +91,7 @@ export const O = {
   PATH: 0x200000,
 } as const;
 export const F_SETFD = 2;
+export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
 /** Commands of fcntl(2) about descriptors and status flags. */
 export const FCNTL = {
@@ -98,7 +99,7 @@ export const FCNTL = {
   GETFD: 1,
   SETFD: F_SETFD,
   GETFL: 3,
-  SETFL: 4,
+  SETFL: F_SETFL,
   DUPFD_CLOEXEC: F_DUPFD_CLOEXEC,
 } as const;
 /** Its commands about record locks of a process. */
@@ -106,12 +107,20 @@ export const FCNTL_LOCK = { GETLK: 5, SETLK: 6, SETLKW: 7 } as const;
 /** And about those of an open file description. */
 export const FCNTL_OFD_LOCK = { GETLK: 36, SETLK: 37, SETLKW: 38 } as const;
 
+/** include/uapi/linux/fcntl.h, include/uapi/linux/magic.h */
+export const AT_REMOVEDIR = 0x200;
+export const TMPFS_MAGIC = 0x01021994;
+
 /** include/uapi/linux/stat.h */
 export const S_IFCHR = 0x2000;
 
 /** include/linux/socket.h */
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
+/** include/uapi/asm-generic/socket.h, include/linux/socket.h: passing descriptors (unix(7)), and who waits how for what. */
+export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
+export const MSG = { DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 } as const;
 /** include/uapi/linux/in.h; 0 is the one that a type of socket has by default. */
 export const IPPROTO = { DEFAULT: 0, TCP: 6, UDP: 17 } as const;
 
@@ -187,6 +196,7 @@ export const POLLIN = 1;
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
 export const SIGCONT = 18;
+export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SIG_BLOCK = 0;
 

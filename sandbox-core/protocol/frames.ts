@@ -13,6 +13,7 @@
  *       0x06 body_end     the request's body is complete u32 LE call
  *       0x07 cancel       nobody waits for the answer    u32 LE call
  *       0x08 withdraw     forget the call, if not begun  u32 LE call
+ *       0x09 fork         to a template: fork            nothing; with it go the fork's wire and its output (unix(7))
  *
  *     sandbox -> worker
  *       0x81 ready        blank, waits for `load`        nothing
@@ -25,6 +26,7 @@
  *       0x88 log          one record of output           u32 LE call (0: none), u8 level, u8 source, f64 LE time, UTF-8
  *       0x89 idle         the call left nothing running  u32 LE call
  *       0x8a withdrawn    the call was not begun         u32 LE call
+ *       0x8b ended        of a template: its fork ended  JSON
  *
  * The order, as a well-behaved runtime keeps it: `ready`; after `load` one of `loaded` and `load_failed`; after a
  * `request` either `failed`, or `head` and, unless it says `last`, any number of `chunk` and one `end`. Then `idle`,
@@ -33,6 +35,10 @@
  * runs, and is begun after that one's `idle`; a `withdraw` takes it out of the line, which `withdrawn` says, and has no
  * effect on a call that was begun. `log` may come at any time. The two directions share no type, so a reflected frame is
  * refused.
+ *
+ * With the isolation "invocation", `loaded` says whether the process can be forked. If so, it is a template from there on:
+ * it takes nothing but `fork`, one at a time, and answers each with `ended` when the fork and all that it started are
+ * gone. A fork begins on its own wire as a process that has said `loaded`, serves one call, and leaves after `idle`.
  *
  * Both ends read with the same state machine and the same checks. For the worker they are a wall: the sandbox is
  * hostile, so every length is checked before it is believed, every field by hand, and a decoded message has the fields
@@ -65,6 +71,8 @@ export const MAX_ENV_LENGTH = 256 * 1024;
 export const MAX_ERROR_NAME_LENGTH = 256;
 export const MAX_ERROR_MESSAGE_LENGTH = 16 * 1024;
 export const MAX_ERROR_STACK_LENGTH = 32 * 1024;
+/** Longest reason why a process cannot be a template. */
+export const MAX_OBSTACLE_LENGTH = 512;
 /** Most bytes of the text of one log record. */
 export const MAX_LOG_TEXT_BYTES = 16 * 1024;
 
@@ -89,6 +97,10 @@ export interface RuntimeLimits {
 
 export const DEFAULT_RUNTIME_LIMITS: RuntimeLimits = { logRecords: 1_000, logBytes: 256 * 1024 };
 
+/** What a call may find of those before it: what they left in their instance, or nothing at all. */
+export const ISOLATIONS = ["instance", "invocation"] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+
 /** The version that an instance is to load. */
 export interface Load {
   type: "load";
@@ -99,6 +111,7 @@ export interface Load {
   entry: string;
   env: Record<string, string>;
   limits: RuntimeLimits;
+  isolation: Isolation;
   memoryMiB: number;
   timeoutMs: number;
   codeBytes: number;
@@ -176,7 +189,8 @@ export interface Log {
 
 export type SandboxMessage =
   | { type: "ready" }
-  | { type: "loaded"; initMs: number }
+  /** `obstacle` is why it cannot be forked, when it was asked to be a template and is none. */
+  | { type: "loaded"; initMs: number; obstacle: string | null }
   | { type: "load_failed"; error: Failure }
   | Head
   | { type: "chunk"; call: CallNumber; bytes: Uint8Array }
@@ -185,7 +199,9 @@ export type SandboxMessage =
   | { type: "failed"; call: CallNumber; error: Failure }
   | Log
   | { type: "idle"; call: CallNumber }
-  | { type: "withdrawn"; call: CallNumber };
+  | { type: "withdrawn"; call: CallNumber }
+  /** How the process ended, as waitpid(2) tells it: one of the two is null. */
+  | { type: "ended"; code: number | null; signal: number | null };
 
 const TYPE = {
   load: 0x01,
@@ -196,6 +212,7 @@ const TYPE = {
   body_end: 0x06,
   cancel: 0x07,
   withdraw: 0x08,
+  fork: 0x09,
   ready: 0x81,
   loaded: 0x82,
   load_failed: 0x83,
@@ -206,6 +223,7 @@ const TYPE = {
   log: 0x88,
   idle: 0x89,
   withdrawn: 0x8a,
+  ended: 0x8b,
 } as const;
 
 // ---------------------------------------------------------------------------------------------------------- reading
@@ -293,7 +311,7 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
     case TYPE.ready:
       return exact(payload, 0, { type: "ready" });
     case TYPE.loaded:
-      return { type: "loaded", initMs: number(object(payload), "initMs", 0, Number.MAX_SAFE_INTEGER) };
+      return decodeLoaded(object(payload));
     case TYPE.load_failed:
       return { type: "load_failed", error: failure(object(payload)) };
     case TYPE.head:
@@ -310,6 +328,8 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
       return exact(payload, 4, { type: "idle", call: callNumber(payload) });
     case TYPE.withdrawn:
       return exact(payload, 4, { type: "withdrawn", call: callNumber(payload) });
+    case TYPE.ended:
+      return decodeEnded(object(payload));
     default:
       throw new ProtocolError(`A frame of the unknown type ${type}.`);
   }
@@ -355,6 +375,7 @@ function decodeLoad(fields: Fields): Load {
       logRecords: integer(limits, "logRecords", 0, 1_000_000),
       logBytes: integer(limits, "logBytes", 0, 1024 * 1024 * 1024),
     },
+    isolation: oneOf(fields, "isolation", ISOLATIONS),
     memoryMiB: integer(fields, "memoryMiB", 1, 1024 * 1024),
     timeoutMs: number(fields, "timeoutMs", 0, Number.MAX_SAFE_INTEGER),
     codeBytes: integer(fields, "codeBytes", 0, MAX_CODE_BYTES),
@@ -399,6 +420,22 @@ function decodeHead(payload: Buffer): Head {
     last: flag(fields, "last"),
     body: payload.subarray(bodyAt),
   };
+}
+
+function decodeLoaded(fields: Fields): SandboxMessage {
+  const { obstacle = null } = fields;
+  return {
+    type: "loaded",
+    initMs: number(fields, "initMs", 0, Number.MAX_SAFE_INTEGER),
+    obstacle: obstacle === null ? null : text(fields, "obstacle", MAX_OBSTACLE_LENGTH),
+  };
+}
+
+function decodeEnded(fields: Fields): SandboxMessage {
+  const code = fields.code === null ? null : integer(fields, "code", 0, 255);
+  const signal = fields.signal === null ? null : integer(fields, "signal", 1, 127);
+  if ((code === null) === (signal === null)) throw wrong("code", "given, or else the signal");
+  return { type: "ended", code, signal };
 }
 
 function decodeEnd(payload: Buffer): SandboxMessage {
@@ -511,6 +548,12 @@ function integer(fields: Fields, field: string, min: number, max: number): numbe
   return value;
 }
 
+function oneOf<Value extends string>(fields: Fields, field: string, values: readonly Value[]): Value {
+  const value = values.find((known) => known === fields[field]);
+  if (value === undefined) throw wrong(field, `one of ${values.join(", ")}`);
+  return value;
+}
+
 function optionalHeaderValue(fields: Fields, field: string): string | null {
   if (fields[field] === null) return null;
   const value = text(fields, field, 1024);
@@ -604,12 +647,25 @@ export function encodeWithdraw(call: CallNumber): Buffer {
   return callFrame(TYPE.withdraw, call, EMPTY);
 }
 
+/** What a template reads, with the two descriptors. It is always the same. */
+export function encodeFork(): Buffer {
+  return frame(TYPE.fork, 0);
+}
+
 export function encodeReady(): Buffer {
   return frame(TYPE.ready, 0);
 }
 
-export function encodeLoaded(initMs: number): Buffer {
-  return jsonFrame(TYPE.loaded, 0, { initMs });
+/** An obstacle beyond its limit is cut. */
+export function encodeLoaded(initMs: number, obstacle: string | null = null): Buffer {
+  return jsonFrame(TYPE.loaded, 0, {
+    initMs,
+    obstacle: obstacle === null ? null : cutText(obstacle, MAX_OBSTACLE_LENGTH),
+  });
+}
+
+export function encodeEnded(end: { code: number | null; signal: number | null }): Buffer {
+  return jsonFrame(TYPE.ended, 0, { code: end.code, signal: end.signal });
 }
 
 /** Text beyond the limits is cut. */

@@ -8,9 +8,10 @@
 import { requireBuiltin } from "./builtins.ts";
 import { captureConsole, LineStream } from "./console.ts";
 import { hideHost, replaceProcessEnv } from "./environment.ts";
-import { EXIT_PROTOCOL, EXIT_UNCAUGHT, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
+import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_UNCAUGHT, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
 import { installFetchObjects } from "./fetch/globals.ts";
 import { Runtime } from "./runtime.ts";
+import { expectTemplate, type Forks } from "./template.ts";
 import { SocketWire } from "./wire.ts";
 
 // Captured before tenant code.
@@ -31,15 +32,24 @@ type Exit = (code: number) => void;
  *
  * A zygote does this before it forks, and each fork begins alone. The way out is `process.reallyExit` as it is when this
  * is called. A zygote must have put _exit(2) there: Node's own waits for threads that a fork does not have.
+ * @param forks null when this process cannot be forked
  */
-export function prepareRuntime(): (wireFd: number) => void {
+export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
   const exit = currentExit();
   const wire = new SocketWire();
+  let servesOneCall = false;
   const runtime: Runtime = new Runtime(wire, {
     setEnvironment: replaceProcessEnv,
     flushOutput: () => {
       stdout.flush();
       stderr.flush();
+    },
+    expectTemplate: () =>
+      expectTemplate(wire, forks, () => {
+        servesOneCall = true;
+      }),
+    idle: () => {
+      if (servesOneCall) wire.flush(() => exit(EXIT_SERVED));
     },
     die: () => dieAfterLastWords(wire, exit),
   });

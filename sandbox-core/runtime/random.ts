@@ -19,9 +19,18 @@
  * process.hrtime and performance.now read the monotonic clock. They and performance.timeOrigin stay those of the
  * zygote: timeOrigin + now() is the present, and the timings of Node's own (PerformanceEntry) count from the same origin.
  */
+import { createHook } from "node:async_hooks";
+import { randomInt, randomUUID } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 
 const { imul } = Math;
+
+/** What draws from bytes that Node keeps (lib/internal/crypto/random.js), and how many values one filling gives. */
+const DRAWING_FROM_CACHES: readonly { draw: () => unknown; values: number }[] = [
+  { draw: () => randomUUID(), values: 128 },
+  { draw: () => randomInt(2), values: 1024 },
+];
+const FILLING = "RANDOMBYTESREQUEST";
 
 /** Bytes of entropy that `renewRandomness` takes. */
 export const ENTROPY_BYTES = 32;
@@ -41,6 +50,26 @@ export function renewRandomness(entropy: Buffer): void {
   // 0 means "not set", and V8 takes the flag as a signed 32-bit number.
   const contextSeed = entropy.readUInt32LE(16) & 0x7fffffff || 1;
   setFlagsFromString(`--random-seed=${contextSeed}`);
+}
+
+/**
+ * Uses up what node:crypto keeps for later, so that each fork that is made after this fills it anew: a function may have
+ * begun to draw from it while it was loaded. That a filling takes place is seen by the request that it makes.
+ * @throws Error when none does: this Node is not as it was when this was written
+ */
+export function spendRandomCaches(): void {
+  let fillings = 0;
+  const hook = createHook({ init: (_id, type) => void (type === FILLING && fillings++) }).enable();
+  try {
+    for (const { draw, values } of DRAWING_FROM_CACHES) {
+      const before = fillings;
+      for (let drawn = 0; fillings === before && drawn <= values; drawn++) draw();
+      if (fillings === before) throw new Error("random values are not drawn as they were expected to be");
+      for (let drawn = 1; drawn < values; drawn++) draw();
+    }
+  } finally {
+    hook.disable();
+  }
 }
 
 function replaceRandom(): void {

@@ -43,6 +43,10 @@ export interface RuntimeHost {
   setEnvironment(env: Record<string, string>): void;
   /** Called when a call's reply is complete, before it is sent: output that was held back must go now. */
   flushOutput(): void;
+  /** Called before the function's code runs when each call is to have a fork of this process: see template.ts. */
+  expectTemplate(): (tell: (obstacle: string | null) => void) => void;
+  /** A call left nothing running, and no other is in line. */
+  idle(): void;
   /** The function cannot go on: what was sent so far must reach the worker, then the process ends. */
   die(): void;
 }
@@ -147,8 +151,11 @@ export class Runtime implements CallHost {
 
   idle(_call: Call): void {
     this.#call = null;
-    if (this.#line.length === 0) this.log.end();
-    else this.#takeTurn();
+    if (this.#line.length > 0) this.#takeTurn();
+    else {
+      this.log.end();
+      this.#host.idle();
+    }
   }
 
   #running(call: CallNumber): Call | null {
@@ -224,7 +231,9 @@ export class Runtime implements CallHost {
     this.#mapper = new StackMapper(concat(this.#map));
     this.#code = [];
     this.#map = [];
+    let becomeTemplate: ReturnType<RuntimeHost["expectTemplate"]> | null = null;
     try {
+      if (load.isolation === "invocation") becomeTemplate = this.#host.expectTemplate();
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
       const facts = { functionName: load.functionName, version: load.version, memoryMiB: load.memoryMiB };
@@ -237,7 +246,10 @@ export class Runtime implements CallHost {
     if ((this.#state as State) === "dead") return;
     this.#state = "loaded";
     this.#host.flushOutput();
-    this.wire.send(encodeLoaded(now() - startedMs));
+    const initMs = now() - startedMs;
+    const tell = (obstacle: string | null) => this.wire.send(encodeLoaded(initMs, obstacle));
+    if (becomeTemplate === null) tell(null);
+    else becomeTemplate(tell);
   }
 
   #die(): void {

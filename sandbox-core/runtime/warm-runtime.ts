@@ -43,6 +43,8 @@ export async function warmRuntime(): Promise<void> {
     const runtime = new Runtime(outlet, {
       setEnvironment: () => {},
       flushOutput: () => {},
+      expectTemplate: () => (tell) => tell(null),
+      idle: () => {},
       die: () => {},
     });
     const reader = new FrameReader<WorkerMessage>(decodeWorkerMessage, (message) => runtime.handle(message));
@@ -76,9 +78,10 @@ const LOAD = {
   entry: "index.ts",
   env: {},
   limits: DEFAULT_RUNTIME_LIMITS,
+  isolation: "instance",
   memoryMiB: 128,
   timeoutMs: 10_000,
-};
+} as const;
 
 /** In turn: no body, a body in the request's own frame, a body in frames of its own, a reply as a stream. */
 function requestFrames(call: number): Buffer[] {

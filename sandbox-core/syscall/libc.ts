@@ -9,6 +9,7 @@ import { currentArchitecture } from "../abi/arch.ts";
 import { AF, SECCOMP_SET_MODE_FILTER, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
 import { openInRoot } from "./openat2.ts";
+import { receiveDescriptors, sendDescriptors } from "./rights.ts";
 import { blockSignals, spawnProgram } from "./spawn.ts";
 
 const libc = koffi.load("libc.so.6");
@@ -272,6 +273,9 @@ export const sys = {
   },
   /** Opens a path inside a directory as if that were the root (openat2(2)). */
   openInRoot,
+  /** Descriptors through a unix socket (unix(7), SCM_RIGHTS). */
+  sendDescriptors,
+  receiveDescriptors,
   /** Starts a program without copying the caller's memory (posix_spawn(3)), and gives its pid. */
   posixSpawn: spawnProgram,
   blockSignals,

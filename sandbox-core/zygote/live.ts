@@ -1,15 +1,13 @@
 /** The runtime in a zygote: warmed before the first fork, and gone on with in each. */
 import { randomFillSync } from "node:crypto";
-import { SIG_IGN, SIGCHLD } from "../abi/linux.ts";
 import { prepareRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
 import { SocketWire } from "../runtime/wire.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
-import { renewEventLoop, seedOpenssl } from "../syscall/node.ts";
 import { readEntropy } from "./entropy.ts";
-
-const OPENSSL_SEED_BYTES = 64;
+import { OPENSSL_SEED_BYTES, renewProcess } from "./renew.ts";
+import { serveAsTemplate } from "./template.ts";
 
 let begin: ((wireFd: number) => void) | undefined;
 
@@ -26,7 +24,7 @@ export async function warmUp(): Promise<void> {
 export function prepare(): void {
   // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
   Object.assign(process, { reallyExit: exitNow });
-  begin = prepareRuntime();
+  begin = prepareRuntime({ serve: serveAsTemplate });
 }
 
 /** Opens and closes a wire, so that forks find that part of Node compiled. */
@@ -41,11 +39,6 @@ async function warmWire(): Promise<void> {
 
 /** Goes on as the tenant's runtime, in a fork that is locked in. */
 export function live(): void {
-  // It is the first process of its namespace, to which orphans fall: the kernel is to collect them by itself (wait(2)).
-  sys.signal(SIGCHLD, SIG_IGN);
-  renewEventLoop();
-  const entropy = readEntropy(OPENSSL_SEED_BYTES + ENTROPY_BYTES);
-  seedOpenssl(entropy.subarray(0, OPENSSL_SEED_BYTES));
-  renewRandomness(entropy.subarray(OPENSSL_SEED_BYTES));
+  renewProcess();
   begin?.(3);
 }

@@ -10,6 +10,7 @@ export interface LoadOptions {
   limits?: Partial<frames.RuntimeLimits>;
   timeoutMs?: number;
   sourceMap?: string;
+  isolation?: frames.Isolation;
 }
 
 export interface CallOptions {
@@ -64,6 +65,7 @@ export class WireClient {
       entry: "index.ts",
       env: options.env ?? {},
       limits: { ...frames.DEFAULT_RUNTIME_LIMITS, ...options.limits },
+      isolation: options.isolation ?? ("instance" as const),
       memoryMiB: 128,
       timeoutMs: options.timeoutMs ?? 10_000,
     };

@@ -86,6 +86,8 @@ const REFLECTED = [
 ];
 
 const OF_THE_START = [frames.encodeReady(), frames.encodeLoaded(1), frames.encodeLoadFailed(FAILURE)];
+/** As if it were a template, whose fork ended. */
+const OF_A_TEMPLATE = [frames.encodeEnded({ code: 0, signal: null }), frames.encodeEnded({ code: null, signal: 9 })];
 
 /** What comes twice or too early, by the stage that the call is at. */
 const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {
@@ -106,7 +108,7 @@ const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {
 
 /** Well-formed frames that the worker must not take at that stage. */
 export function wellFormedLies(stage: Prefix["stage"]): Buffer[] {
-  return [...OUT_OF_TURN[stage], ...ANOTHER_CALL, ...REFLECTED, ...OF_THE_START];
+  return [...OUT_OF_TURN[stage], ...ANOTHER_CALL, ...REFLECTED, ...OF_THE_START, ...OF_A_TEMPLATE];
 }
 
 /** A lie that the worker must not take at that stage, whatever comes after it. */

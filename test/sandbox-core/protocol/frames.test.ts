@@ -37,7 +37,18 @@ type Given = [frames.WorkerMessage[], Uint8Array[]];
 /** Every message a sandbox can send, beside its encoding. */
 const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
   fc.constant<Sent>([{ type: "ready" }, frames.encodeReady()]),
-  sent(initMs, (initMs) => [{ type: "loaded", initMs }, frames.encodeLoaded(initMs)]),
+  sent(fc.tuple(initMs, fc.option(word(100))), ([initMs, obstacle]) => [
+    { type: "loaded", initMs, obstacle },
+    frames.encodeLoaded(initMs, obstacle),
+  ]),
+  sent(fc.integer({ min: 0, max: 255 }), (code) => [
+    { type: "ended", code, signal: null },
+    frames.encodeEnded({ code, signal: null }),
+  ]),
+  sent(fc.integer({ min: 1, max: 64 }), (signal) => [
+    { type: "ended", code: null, signal },
+    frames.encodeEnded({ code: null, signal }),
+  ]),
   sent(failure, (error) => [{ type: "load_failed", error }, frames.encodeLoadFailed(error)]),
   sent(head, (head) => [{ type: "head", ...head }, frames.encodeHead(head)]),
   sent(fc.tuple(call, bytes), ([call, bytes]) => [{ type: "chunk", call, bytes }, frames.encodeChunk(call, bytes)]),
@@ -73,6 +84,7 @@ const load = record({
     .array(fc.tuple(fc.constantFrom("A", "B_1", "__proto__", "constructor"), word(40).map(withoutNul)))
     .map((entries) => Object.fromEntries(entries)),
   limits: record({ logRecords: fc.nat(1000), logBytes: fc.nat(100000) }),
+  isolation: fc.constantFrom(...frames.ISOLATIONS),
   memoryMiB: fc.integer({ min: 1, max: 4096 }),
   timeoutMs: fc.integer({ min: 1, max: 900_000 }),
 });
@@ -249,6 +261,9 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
   ["ready with a payload", 0x81, Buffer.alloc(0), Buffer.alloc(1)],
   ["initMs below 0", 0x82, Buffer.from('{"initMs":0}'), Buffer.from('{"initMs":-1}')],
   ["initMs that is no number", 0x82, Buffer.from('{"initMs":1.5}'), Buffer.from('{"initMs":"1"}')],
+  ["an obstacle that is no text", 0x82, null, Buffer.from('{"initMs":1,"obstacle":1}')],
+  ["an end with code and signal", 0x8b, Buffer.from('{"code":0,"signal":null}'), Buffer.from('{"code":0,"signal":9}')],
+  ["an end with neither", 0x8b, Buffer.from('{"code":null,"signal":9}'), Buffer.from('{"code":null,"signal":null}')],
   ["JSON that is none", 0x82, null, Buffer.from('{"initMs":1')],
   ["JSON that is no object", 0x82, null, Buffer.from("[1]")],
   ["JSON null", 0x82, null, Buffer.from("null")],
@@ -371,7 +386,9 @@ test("any body of MAX_BODY_BYTES_PER_FRAME fits beside any head", () => {
 
 test("a bundle larger than a frame takes several", () => {
   const code = Buffer.alloc(2.5 * 1024 * 1024, "c");
-  const input = { tenant: "t", functionName: "f", version: "v", entry: "e", env: {}, memoryMiB: 64, timeoutMs: 1 };
+  const isolation = "instance";
+  const names = { tenant: "t", functionName: "f", version: "v", entry: "e" };
+  const input = { ...names, isolation, env: {}, memoryMiB: 64, timeoutMs: 1 } as const;
   const encoded = frames.encodeLoad({ ...input, limits: frames.DEFAULT_RUNTIME_LIMITS }, code, Buffer.alloc(0));
   const received: Buffer[] = [];
   const reader = new frames.FrameReader(frames.decodeWorkerMessage, (message) => {
@@ -383,7 +400,9 @@ test("a bundle larger than a frame takes several", () => {
 });
 
 test("an environment with names or values that a process cannot hold is refused", () => {
-  const input = { tenant: "t", functionName: "f", version: "v", entry: "e", memoryMiB: 64, timeoutMs: 1 };
+  const isolation = "instance";
+  const names = { tenant: "t", functionName: "f", version: "v", entry: "e" };
+  const input = { ...names, isolation, memoryMiB: 64, timeoutMs: 1 } as const;
   const encode = (env: Record<string, string>) =>
     frames.encodeLoad({ ...input, env, limits: frames.DEFAULT_RUNTIME_LIMITS }, Buffer.alloc(0), Buffer.alloc(0));
   encode({ A: "x".repeat(frames.MAX_ENV_LENGTH - 1) });
