@@ -87,6 +87,12 @@ export interface SandboxExit {
   reason?: string;
 }
 
+/** What a fork of a template has for its own, the holder's ends. Hostile, as those of a sandbox are. */
+export interface SandboxLanes {
+  wire: Duplex;
+  stdio: Readable;
+}
+
 export interface Sandbox {
   /** Unique among all sandboxes of this host's life. */
   readonly id: string;
@@ -117,6 +123,16 @@ export interface Sandbox {
   freeze(): Promise<void>;
   /** Lets a frozen sandbox go on; does nothing to another. */
   thaw(): Promise<void>;
+  /**
+   * Makes connections for a fork of its template and sends the other ends, with these bytes, over its wire.
+   * @throws SyscallError when it has ended, or does not read
+   */
+  sendLanes(bytes: Buffer): SandboxLanes;
+  /**
+   * Sees to it that its first process is the only one and that /tmp is empty, both from outside. Says what is left, or
+   * null. Never throws.
+   */
+  wipe(): string | null;
   /** Ends every process in it, now. Idempotent; await `exited` for the end. */
   kill(reason: string): void;
 }

@@ -36,6 +36,7 @@ const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
 /** A launch on its way: asked of the zygote, not yet a sandbox. */
 interface Pending {
   token: string;
+  limits: SandboxLimits;
   sockets: Promise<Map<string, Socket>>;
   resolve: (sandbox: LaunchedSandbox) => void;
   reject: (error: SandboxError) => void;
@@ -119,7 +120,8 @@ export class Generation {
     const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
     const sockets = this.#options.receiver.expect(token, names);
     const hasSecrets = program !== undefined;
-    this.#pending.set(id, { token, sockets, resolve, reject, deadline, hasSecrets });
+    const { limits } = what;
+    this.#pending.set(id, { token, limits, sockets, resolve, reject, deadline, hasSecrets });
     this.#process.send({ op: "launch", id, token, connections, ...what, ...(outline && { program: outline }) });
     return promise;
   }
@@ -225,6 +227,7 @@ export class Generation {
       sockets,
       meter: this.#meterFor(path),
       group: new SandboxGroup(this.#options.cgroups, path),
+      limits: pending.limits,
       send: (request) => this.#process.send({ ...request, id }),
       ...(program !== undefined && { program }),
       ...(terminal !== undefined && { terminal: { zygotePid: this.pid, fd: terminal } }),

@@ -20,6 +20,11 @@ export class SandboxGroup {
     return this.#driver.stats(this.path);
   }
 
+  /** Process ids of everything in it. */
+  members(): number[] {
+    return this.#driver.members(this.path);
+  }
+
   /** Stops everything in it. @throws SandboxError as Sandbox.freeze does */
   freeze(): Promise<void> {
     this.#freezing = this.#driver.freeze(this.path).catch((cause: Error) => {

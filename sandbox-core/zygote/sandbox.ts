@@ -2,8 +2,18 @@
 import type { Socket } from "node:net";
 import type { Meter } from "../cgroup/driver.ts";
 import { SandboxError } from "../error.ts";
-import type { Sandbox, SandboxExit, SandboxReading, SandboxStats, SandboxUsage } from "../index.ts";
+import type {
+  Sandbox,
+  SandboxExit,
+  SandboxLanes,
+  SandboxLimits,
+  SandboxReading,
+  SandboxStats,
+  SandboxUsage,
+} from "../index.ts";
 import type { SandboxGroup } from "./group.ts";
+import { sendLanes } from "./lanes.ts";
+import { Wipe } from "./wipe.ts";
 
 const LAST_READING_MS = 10_000;
 
@@ -14,6 +24,7 @@ export interface SandboxParts {
   sockets: Map<string, Socket>;
   meter: Meter;
   group: SandboxGroup;
+  limits: SandboxLimits;
   /** The pid of its program inside. */
   program?: number;
   /** The zygote's descriptor of the other side of its terminal. */
@@ -36,19 +47,21 @@ export class LaunchedSandbox implements Sandbox {
   readonly #group: SandboxGroup;
   readonly #send: (request: Order) => void;
   readonly #terminal: SandboxParts["terminal"];
+  readonly #wipe: Wipe;
   readonly #settle: (exit: SandboxExit) => void;
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
   #reason: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
 
-  constructor({ id, pid, hostUid, sockets, meter, group, program, terminal, send }: SandboxParts) {
+  constructor({ id, pid, hostUid, sockets, meter, group, limits, program, terminal, send }: SandboxParts) {
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
     this.#sockets = sockets;
     this.#meter = meter;
     this.#group = group;
+    this.#wipe = new Wipe({ pid, limits, members: () => group.members() });
     this.program = program;
     this.#terminal = terminal;
     this.#send = send;
@@ -103,6 +116,14 @@ export class LaunchedSandbox implements Sandbox {
     if (!this.#last) this.#group.thaw();
   }
 
+  sendLanes(bytes: Buffer): SandboxLanes {
+    return sendLanes(this.#sockets.get("wire") as Socket, bytes);
+  }
+
+  wipe(): string | null {
+    return this.#last ? "it has ended" : this.#wipe.run();
+  }
+
   kill(reason: string): void {
     if (this.#last) return;
     this.#reason ??= reason;
@@ -132,6 +153,7 @@ export class LaunchedSandbox implements Sandbox {
     if (this.#last) return;
     this.#last = exit.usage;
     this.#meter.close();
+    this.#wipe.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);
     const settle = () => this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
     if (!this.#group.hasFrozen) settle();

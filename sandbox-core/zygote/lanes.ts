@@ -1,0 +1,43 @@
+/** The worker's end of what a fork of a template has for its own: a wire and an output, made for it alone. */
+import { Socket } from "node:net";
+import { sys } from "../syscall/libc.ts";
+
+/** The worker's ends. */
+export interface Lanes {
+  wire: Socket;
+  stdio: Socket;
+}
+
+/**
+ * Makes both, and sends the other ends with these bytes over a connection of the template's.
+ * @throws SyscallError, and then nothing is left
+ */
+export function sendLanes(template: Socket, bytes: Buffer): Lanes {
+  const pairs: [ours: number, theirs: number][] = [];
+  try {
+    for (let made = 0; made < 2; made++) pairs.push(sys.socketpair());
+    sys.sendDescriptors(
+      descriptorOf(template),
+      bytes,
+      pairs.map(([, theirs]) => theirs),
+    );
+  } catch (error) {
+    for (const fd of pairs.flat()) sys.close(fd);
+    throw error;
+  }
+  for (const [, theirs] of pairs) sys.close(theirs);
+  const [wire, stdio] = pairs.map(([fd]) => socketOf(fd)) as [Socket, Socket];
+  return { wire, stdio };
+}
+
+function socketOf(fd: number): Socket {
+  const socket = new Socket({ fd, readable: true, writable: true });
+  // Whoever reads it may not be there yet, and a connection that breaks is no mistake of ours.
+  socket.on("error", () => socket.destroy());
+  return socket;
+}
+
+function descriptorOf(socket: Socket): number {
+  // Node has no public name for it; -1 is a socket that is closed, which the kernel refuses.
+  return (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
+}
