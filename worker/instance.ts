@@ -20,19 +20,17 @@ import {
 import type { Bundle } from "./bundles.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
 import { type CallLog, LOG_LIMITS } from "./call-log.ts";
+import { CallMeter } from "./call-meter.ts";
+import { DYING_MS, explain, settledWithin } from "./ending.ts";
+import type { ForkEnd } from "./fork.ts";
 import { Line } from "./line.ts";
-import { CallFailure, type Cause, judge } from "./outcome.ts";
+import { CallFailure, type Cause } from "./outcome.ts";
 import { Output } from "./output.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
 /** Longest time that evaluating a bundle may take. */
 export const LOAD_LIMIT_MS = 10_000;
-/** A sandbox that closed its wire is dying, and has so long for it. */
-const DYING_MS = 500;
-/** How long a death that was caused may take to tell its figures before the call is answered without them. */
-const DEATH_LIMIT_MS = 2_000;
-
 /** Where output goes that belongs to no call. */
 export interface InstanceLogs {
   /** While the version is loaded: the log of the call that wanted it. */
@@ -48,22 +46,33 @@ export class Instance {
   readonly #wire: Sandbox["wire"];
   readonly #version: Version;
   readonly #output: Output;
+  readonly #meter: CallMeter;
   readonly #logs: InstanceLogs;
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<Failure | null>();
+  /** Gives the instance for the call after this one's, when it is a fork of a template. */
+  readonly successor: (() => Promise<Instance>) | null;
+  /** Told of the end of each fork, when it is a template. */
+  onForkEnded: ((end: ForkEnd) => void) | null = null;
+  /** Why each call has to load the version anew, when it should have a fork; null otherwise. */
+  obstacle: string | null = null;
   #state: State = "blank";
   readonly #line = new Line((behind) => this.#askBack(behind));
-  /** Calls that ended since the meter was read. */
-  #ended: Call[] = [];
   #lastNumber = 0;
   #logRecords = 0;
-  #cpuMsBefore = 0;
   #cause: Cause | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  private constructor(sandbox: Sandbox, version: Version, logs: InstanceLogs) {
+  private constructor(
+    sandbox: Sandbox,
+    version: Version,
+    logs: InstanceLogs,
+    successor: (() => Promise<Instance>) | null = null,
+  ) {
+    this.successor = successor;
     this.sandbox = sandbox;
     this.#wire = sandbox.wire;
+    this.#meter = new CallMeter(sandbox);
     this.#version = version;
     this.#logs = logs;
     for (const { promise } of [this.#ready, this.#loaded]) promise.catch(() => {});
@@ -81,14 +90,40 @@ export class Instance {
     return instance;
   }
 
+  /** An instance like this one in a fork of its sandbox, for one call; `successor` gives the next. */
+  ofFork(fork: Sandbox, successor: () => Promise<Instance>): Instance {
+    const instance = new Instance(fork, this.#version, this.#logs, successor);
+    instance.#state = "idle";
+    instance.#meter.read(); // What was used before belongs to other calls.
+    return instance;
+  }
+
+  /** Whether it was loaded to be forked, and can be. */
+  get canBeForked(): boolean {
+    return this.#servesOnce && this.obstacle === null && this.successor === null;
+  }
+
+  /** Whether it was a fork that ended by itself, of which its template serves on. */
+  get leftItsTemplate(): boolean {
+    return this.successor !== null && this.#state === "ended" && this.#cause === null;
+  }
+
+  get #servesOnce(): boolean {
+    return this.#version.config.isolation === "invocation";
+  }
+
+  get #isSpent(): boolean {
+    return this.#servesOnce && this.#lastNumber > 0;
+  }
+
   /** Whether it can begin a call now. */
   get isIdle(): boolean {
-    return this.#state === "idle" && this.#isConnected;
+    return this.#state === "idle" && !this.#isSpent && this.#isConnected;
   }
 
   /** Whether it can take a call, to begin it now or, before long, after those that it has. */
   get hasPlace(): boolean {
-    return this.#state === "busy" ? this.#line.hasPlace && this.#isConnected : this.isIdle;
+    return this.#state === "busy" && !this.#servesOnce ? this.#line.hasPlace && this.#isConnected : this.isIdle;
   }
 
   get #isConnected(): boolean {
@@ -113,8 +148,7 @@ export class Instance {
 
   /** What has been used since a call ended last, and the most memory that any has used. */
   usage(): Usage {
-    const { cpuMs, peakMemoryBytes } = this.sandbox.usage();
-    return { cpuMs: roundMs(cpuMs - this.#cpuMsBefore), peakMemoryBytes };
+    return this.#meter.usage();
   }
 
   /** Ends it for that reason, unless it is ending already. */
@@ -132,14 +166,14 @@ export class Instance {
 
   async #load({ code, sourceMap }: Bundle): Promise<void> {
     const { tenant, functionName, version, entry, config } = this.#version;
-    const { env, memoryMiB, timeoutMs } = config;
+    const { env, isolation = "instance", memoryMiB, timeoutMs } = config;
     this.#limitTime("load", LOAD_LIMIT_MS);
     await this.#ready.promise;
     this.#state = "loading";
-    const load = { tenant, functionName, version, entry, env, memoryMiB, timeoutMs, limits: LOG_LIMITS };
+    const load = { tenant, functionName, version, entry, env, isolation, memoryMiB, timeoutMs, limits: LOG_LIMITS };
     this.#write(encodeLoad(load, code, sourceMap));
     const failure = await this.#loaded.promise;
-    this.#readMeter(); // What loading used belongs to no call.
+    this.#meter.read(); // What loading used belongs to no call.
     if (failure === null) return;
     this.#logs.start.add("error", "console", describe(failure));
     throw new CallFailure("function_error", "FUNCTION_LOAD_FAILED");
@@ -166,14 +200,21 @@ export class Instance {
     if (this.#state === "ended") return;
     if (message.type === "log") this.#hearLog(message);
     else if (message.type === "ready") this.#hearReady();
-    else if (message.type === "loaded") this.#hearLoaded(null);
+    else if (message.type === "loaded") this.#hearLoaded(null, message.obstacle);
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
+    else if (message.type === "ended") this.#hearEnded(message);
     else this.#hearOfCall(message);
   }
 
-  #hearLoaded(failure: Failure | null): void {
+  #hearEnded(end: ForkEnd): void {
+    if (this.onForkEnded === null) throw new ProtocolError("It is no template.");
+    this.onForkEnded(end);
+  }
+
+  #hearLoaded(failure: Failure | null, obstacle: string | null = null): void {
     if (this.#state !== "loading") throw new ProtocolError("Nothing was being loaded.");
     this.#state = "idle";
+    this.obstacle = this.#servesOnce ? obstacle : null;
     this.#stopTimer();
     this.#loaded.resolve(failure);
   }
@@ -183,7 +224,7 @@ export class Instance {
     this.#ready.resolve();
   }
 
-  #hearOfCall(message: Exclude<SandboxMessage, Log | { type: "ready" | "loaded" | "load_failed" }>): void {
+  #hearOfCall(message: Exclude<SandboxMessage, Log | { type: "ready" | "loaded" | "load_failed" | "ended" }>): void {
     if (message.type === "withdrawn") {
       this.#hearWithdrawn(message.call);
       return;
@@ -235,8 +276,7 @@ export class Instance {
 
   #finish(call: Call): void {
     call.end();
-    // After this turn: the replies that came in it leave first.
-    if (this.#ended.push(call) === 1) setImmediate(() => this.#settleEnded());
+    this.#meter.settleSoon(call);
     this.#line.remove(call);
     this.#goOn();
   }
@@ -256,21 +296,6 @@ export class Instance {
   #askBack(behind: Call[]): void {
     for (const call of behind) call.isAskedBack = true;
     this.#write(behind.map(({ number }) => encodeWithdraw(number)));
-  }
-
-  /** Calls that ended in one moment share what was used since the last ones did. */
-  #settleEnded(): void {
-    const ended = this.#ended;
-    this.#ended = [];
-    const { cpuMs, peakMemoryBytes } = this.#readMeter();
-    const share = { cpuMs: roundMs(cpuMs / ended.length), peakMemoryBytes };
-    for (const call of ended) call.settle(share);
-  }
-
-  #readMeter(): Usage {
-    const usage = this.usage();
-    this.#cpuMsBefore += usage.cpuMs;
-    return usage;
   }
 
   /** Writes frames, and in the same system call what else comes in this turn. */
@@ -300,6 +325,8 @@ export class Instance {
   }
 
   async #hungUp(): Promise<void> {
+    // A fork that has served its call leaves, and whoever forks next waits for its end.
+    if (this.successor !== null && this.#isSpent && this.#state === "idle") return;
     if (this.#state === "ended" || (await settledWithin(DYING_MS, this.sandbox.exited)) !== null) return;
     this.end({ by: "hang_up" });
   }
@@ -311,40 +338,16 @@ export class Instance {
     this.#stopTimer();
     const [call, ...behind] = this.#line.clear();
     for (const other of behind) other.fail(new TurnLost());
-    const failure = await this.#verdict();
+    const { memoryMiB } = this.#version.config;
+    const failure = await explain({ sandbox: this.sandbox, output: this.#output, cause: this.#cause, memoryMiB });
     this.#logs.idle.flush();
     this.#ready.reject(failure);
     this.#loaded.reject(failure);
     call?.fail(failure);
   }
 
-  async #verdict(): Promise<CallFailure> {
-    const { memoryMiB } = this.#version.config;
-    const cause = this.#cause;
-    // A deadline needs no explanation, and the caller has waited long enough.
-    if (cause?.by === "deadline") return judge({ cause, exit: null, outputTail: "", memoryMiB });
-    const exit = await settledWithin(DEATH_LIMIT_MS, this.sandbox.exited);
-    await settledWithin(DYING_MS, this.#output.ended);
-    return judge({ cause, exit, outputTail: this.#output.tail, memoryMiB });
-  }
-
   #nextNumber(): CallNumber {
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
     return this.#lastNumber;
   }
-}
-
-function roundMs(ms: number): number {
-  return Math.max(0, Math.round(ms * 1_000) / 1_000);
-}
-
-/** What a promise that never rejects settles to, or null when it takes longer than this. */
-async function settledWithin<T>(limitMs: number, promise: Promise<T>): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), limitMs);
-  });
-  const settled = await Promise.race([promise, late]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -43,7 +43,7 @@ export class Loaded {
   /** Which version of which tenant it serves, for ever. */
   readonly key: string;
   readonly box: Box;
-  readonly instance: Instance;
+  #instance: Instance;
   /** How many calls have it. */
   leases = 0;
   /** A call has it that wants nobody behind itself. */
@@ -55,8 +55,22 @@ export class Loaded {
   constructor(key: string, box: Box, instance: Instance, start: Start) {
     this.key = key;
     this.box = box;
-    this.instance = instance;
+    this.#instance = instance;
     this.#start = start;
+  }
+
+  get instance(): Instance {
+    return this.#instance;
+  }
+
+  /** Whether its instance served for the one call of a fork: the next call takes another fork. */
+  get isToBeRenewed(): boolean {
+    return !this.box.ending && this.#instance.successor !== null && !this.#instance.isIdle;
+  }
+
+  /** @throws Error when it can be used no more */
+  async renew(): Promise<void> {
+    if (this.#instance.successor !== null) this.#instance = await this.#instance.successor();
   }
 
   /** Whether a call may begin in it now. */
@@ -118,7 +132,8 @@ class OneLease implements Lease {
   }
 
   release(): void {
-    this.#end(this.#running === null || this.#running.isOver ? null : "its call had not finished");
+    const isOver = this.#running === null || this.#running.isOver || this.instance.leftItsTemplate;
+    this.#end(isOver ? null : "its call had not finished");
   }
 
   discard(reason: string): void {

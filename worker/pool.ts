@@ -163,7 +163,7 @@ export class Pool {
       }
       const before = seen.get(shelf) ?? 0;
       seen.set(shelf, before + 1);
-      if (before < shelf.starting || shelf.starting >= STARTS_PER_VERSION) continue;
+      if (before < shelf.starting + shelf.renewing || shelf.starting >= STARTS_PER_VERSION) continue;
       if (this.#hasPatience(shelf, waiter, before)) continue;
       if (this.#begin(shelf, waiter)) continue;
       this.#starved = waiter;
@@ -293,6 +293,19 @@ export class Pool {
       if (shelf.waiting.size > 0) this.#pump();
       return;
     }
+    if (loaded.isToBeRenewed) void this.#renew(shelf, loaded);
+    else this.#becameFree(shelf, loaded);
+  }
+
+  /** Has a template fork for the next call, as soon as nothing is left of the last. */
+  async #renew(shelf: Shelf, loaded: Loaded): Promise<void> {
+    shelf.renewing += 1;
+    await loaded.renew().catch((error: Error) => this.#boxes.end(loaded.box, error.message));
+    shelf.renewing -= 1;
+    this.#becameFree(shelf, loaded);
+  }
+
+  #becameFree(shelf: Shelf, loaded: Loaded): void {
     this.#busy -= 1;
     shelf.leased.delete(loaded);
     this.#offer(loaded);

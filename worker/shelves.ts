@@ -18,6 +18,8 @@ export interface Shelf {
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
+  /** Templates of those that fork for the next call as soon as the last one is cleared away. */
+  renewing: number;
   readonly appetite: Appetite;
   /** How long a call keeps an instance busy, in milliseconds: a mean in which the latest calls weigh most. */
   meanCallMs: number;
@@ -36,8 +38,9 @@ export class Shelves {
     let shelf = this.#shelves.get(key);
     if (shelf === undefined) {
       const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
+      const counts = { starting: 0, instances: 0, renewing: 0 };
       const [appetite, meanCallMs] = [new Appetite(), UNKNOWN_CALL_MS];
-      shelf = { key, free, leased, waiting, starting: 0, instances: 0, appetite, meanCallMs };
+      shelf = { key, free, leased, waiting, ...counts, appetite, meanCallMs };
       this.#shelves.set(key, shelf);
     }
     return shelf;

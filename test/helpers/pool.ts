@@ -13,6 +13,7 @@ import { MIB, sandboxLimits } from "../../worker/limits.ts";
 import { sharedOrigin } from "../../worker/origin.ts";
 import { Pool } from "../../worker/pool.ts";
 import type { PoolOptions } from "../../worker/pool-options.ts";
+import { firstOf } from "../../worker/template.ts";
 
 type Settings = Partial<
   Pick<PoolOptions, "prewarmed" | "idleMs" | "zygotes"> &
@@ -31,6 +32,7 @@ export interface FunctionOptions {
   version?: string;
   memoryMiB?: 64 | 128 | 256 | 512;
   timeoutMs?: number;
+  isolation?: "instance" | "invocation";
   code?: string;
   expiresInMs?: number;
   mayShare?: boolean;
@@ -67,7 +69,8 @@ export class TestPool {
       prewarmed,
       prewarmedMemoryMiB: 128,
       idleMs,
-      load: (sandbox, { version, bundle, log }) => Instance.load(sandbox, version, bundle, { start: log, idle: log }),
+      load: async (sandbox, { version, bundle, log }) =>
+        firstOf(await Instance.load(sandbox, version, bundle, { start: log, idle: log })),
       onTrouble,
     });
   }
@@ -138,8 +141,8 @@ export async function eventually(condition: () => boolean | Promise<boolean>): P
 }
 
 function versionOf(options: FunctionOptions): Version {
-  const { tenant = "main", name = "f", version = "v1", memoryMiB = 128, timeoutMs = 5_000 } = options;
-  const config = functionConfigSchema.parse({ name, memoryMiB, timeoutMs });
+  const { tenant = "main", name = "f", version = "v1", memoryMiB = 128, timeoutMs = 5_000, isolation } = options;
+  const config = functionConfigSchema.parse({ name, memoryMiB, timeoutMs, isolation });
   return {
     ...{ tenant, functionName: name, version, config, entry: "index.ts", files: [] },
     ...{ bundle: "", sourceMap: "", bundleBytes: 0, createdAtMs: 0 },
