@@ -10,6 +10,8 @@ export interface FunctionState {
   tenant: string;
   functionName: string;
   version: Version;
+  /** Why calls of the version have no forks of a template, as it asks for; null when they have, or none was called. */
+  obstacle: string | null;
   createdAtMs: number;
   updatedAtMs: number;
 }
@@ -22,8 +24,14 @@ export const REGISTRY_CHANGES = "sp:registry:changes";
 
 const functionsKey = (tenant: string): string => `sp:functions:${tenant}`;
 const functionKey = ({ tenant, functionName }: FunctionRef): string => `sp:function:${tenant}:${functionName}`;
-/** A hash of all versions of a function, so that they go together when the function goes. */
+/** A hash of all versions of a function, and of what was found out about them, so that all goes when the function goes. */
 const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
+
+const obstacleField = (version: string): string => `${version}:obstacle`;
+
+/** KEYS: versions. ARGV: version, field, obstacle. Notes nothing of a version that is gone. */
+const NOTE = `
+if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1], ARGV[2], ARGV[3]) end`;
 
 /**
  * KEYS: functions, function, versions. ARGV: name, version, now, changes channel, message.
@@ -85,6 +93,11 @@ export class Registry {
     return created === 1;
   }
 
+  /** Notes why a version cannot be a template. */
+  async noteObstacle(ref: VersionRef, obstacle: string): Promise<void> {
+    await this.#redis.eval(NOTE, 1, versionsKey(ref), ref.version, obstacleField(ref.version), obstacle);
+  }
+
   /** Digest of the version that a function runs, or null when there is no such function. One read of Redis. */
   async currentVersion(ref: FunctionRef): Promise<string | null> {
     return this.#redis.hget(functionKey(ref), "version");
@@ -95,12 +108,13 @@ export class Registry {
     const stored = await this.#redis.hgetall(functionKey(ref));
     const digest = stored.version;
     if (digest === undefined) return null;
-    const version = await this.getVersion({ ...ref, version: digest });
-    if (version === null) return null;
+    const [version, obstacle = null] = await this.#redis.hmget(versionsKey(ref), digest, obstacleField(digest));
+    if (!version) return null;
     return {
       tenant: ref.tenant,
       functionName: ref.functionName,
-      version,
+      version: JSON.parse(version) as Version,
+      obstacle,
       createdAtMs: Number(stored.createdAtMs),
       updatedAtMs: Number(stored.updatedAtMs),
     };

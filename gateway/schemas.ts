@@ -56,6 +56,10 @@ export const functionSchema = z
     url: z.url(),
     version: z.string(),
     config: functionConfigSchema,
+    obstacle: z.string().nullable().openapi({
+      description:
+        'With the isolation "invocation": why calls have no copy of the loaded module and load it anew; null when they have one, or none was made yet.',
+    }),
     entry: z.string(),
     bundleBytes: z.int(),
     files: z.array(z.object({ path: z.string(), bytes: z.int() })),

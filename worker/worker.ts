@@ -22,9 +22,11 @@ import { Instance } from "./instance.ts";
 import { invoke } from "./invoke.ts";
 import { Launchers } from "./launchers.ts";
 import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./limits.ts";
+import { Obstacles } from "./obstacles.ts";
 import { sharedOrigin } from "./origin.ts";
 import { Pool } from "./pool.ts";
 import { type Parts, writeLog } from "./steps.ts";
+import { firstOf } from "./template.ts";
 import { answerExpired, answerLost } from "./unrun.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
@@ -44,6 +46,7 @@ export class Worker {
   /** Walls that the sandboxes of some zygote lack. */
   readonly #degraded = new Set<string>();
   readonly #pool: Pool;
+  readonly #obstacles: Obstacles;
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
@@ -67,9 +70,11 @@ export class Worker {
     const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
     const artifacts = new FileArtifactStore(config.artifactsDir);
+    const registry = new Registry(redis);
+    this.#obstacles = this.#makeObstacles(registry);
     this.#parts = {
       redis,
-      bundles: new Bundles({ registry: new Registry(redis), artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
+      bundles: new Bundles({ registry, artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
       pool: this.#pool,
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
@@ -162,11 +167,22 @@ export class Worker {
       prewarmed: worker.prewarmed,
       prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
       idleMs: worker.idleMs,
-      load: (sandbox, { version, bundle, log }) => {
+      load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
-        return Instance.load(sandbox, version, bundle, { start: log, idle });
+        const loaded = await Instance.load(sandbox, version, bundle, { start: log, idle });
+        this.#obstacles.note(version, loaded, log);
+        return firstOf(loaded);
       },
       onTrouble: this.#onTrouble,
+    });
+  }
+
+  #makeObstacles(registry: Registry): Obstacles {
+    const onUnkept = (error: Error) =>
+      this.#onTrouble("what keeps a version from being a template was not kept", error);
+    return new Obstacles({
+      keep: (version, obstacle) => void registry.noteObstacle(version, obstacle).catch(onUnkept),
+      onFound: (message) => this.#onTrouble(message),
     });
   }
 

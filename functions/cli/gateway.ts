@@ -13,7 +13,9 @@ export interface FunctionInfo {
   tenant: string;
   url: string;
   version: string;
-  config: { memoryMiB: number; timeoutMs: number; env: Record<string, string> };
+  config: { memoryMiB: number; timeoutMs: number; isolation: string; env: Record<string, string> };
+  /** Why its calls have no forks of a template, when they should. */
+  obstacle: string | null;
   entry: string;
   bundleBytes: number;
   files: { path: string; bytes: number }[];

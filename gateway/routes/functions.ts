@@ -98,7 +98,7 @@ function urlOf({ baseUrl }: ControlParts, c: Context<Environment>, name: string)
   return `${baseUrl(c.env.incoming)}/fn/${c.var.principal.tenant}/${name}`;
 }
 
-function infoOf({ tenant, functionName, version, createdAtMs, updatedAtMs }: FunctionState, url: string) {
+function infoOf({ tenant, functionName, version, obstacle, createdAtMs, updatedAtMs }: FunctionState, url: string) {
   const { config, entry, bundleBytes, files } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
@@ -107,7 +107,9 @@ function infoOf({ tenant, functionName, version, createdAtMs, updatedAtMs }: Fun
     tenant,
     url,
     version: version.version,
-    config: { ...config, env },
+    // A version that was deployed before there was a choice has none.
+    config: { ...config, isolation: config.isolation ?? "instance", env },
+    obstacle,
     entry,
     bundleBytes,
     files: files.map(({ path, bytes }) => ({ path, bytes })),

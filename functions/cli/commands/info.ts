@@ -25,7 +25,8 @@ async function info(io: Io, name: string, command: Command): Promise<void> {
   else io.stdout.write(describe(io, found));
 }
 
-function describe(io: Io, { name, url, version, config, entry, bundleBytes, files, updatedAt }: FunctionInfo): string {
+function describe(io: Io, info: FunctionInfo): string {
+  const { name, url, version, config, entry, bundleBytes, files, updatedAt } = info;
   const env = Object.keys(config.env);
   const facts: [string, string][] = [
     ["name", name],
@@ -34,9 +35,14 @@ function describe(io: Io, { name, url, version, config, entry, bundleBytes, file
     ["entry", entry],
     ["memory", `${config.memoryMiB} MiB`],
     ["timeout", `${config.timeoutMs} ms`],
+    ["isolation", isolation(info)],
     ["env", env.length === 0 ? "none" : env.join(", ")],
     ["bundle", `${formatBytes(bundleBytes)} from ${files.length} files`],
     ["updated", updatedAt],
   ];
-  return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(8))} ${escapeLine(value)}\n`).join("");
+  return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(9))} ${escapeLine(value)}\n`).join("");
+}
+
+function isolation({ config, obstacle }: FunctionInfo): string {
+  return obstacle === null ? config.isolation : `${config.isolation}, by loading it for each call, because ${obstacle}`;
 }
