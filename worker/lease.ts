@@ -73,6 +73,11 @@ export class Loaded {
     if (this.#instance.successor !== null) this.#instance = await this.#instance.successor();
   }
 
+  /** How long loading it took; 0 once it has served. */
+  get initMs(): number {
+    return this.#start.initMs;
+  }
+
   /** Whether a call may begin in it now. */
   get usable(): boolean {
     return !this.box.ending && !this.box.sandbox.outdated && this.instance.isIdle;

@@ -21,6 +21,37 @@ export const UNKNOWN_CALL_MS = 1_000;
 /** A call goes to an instance ahead of its turn when that is near: sooner than an instance could be made. */
 const NEAR_TURN_MS = 25;
 
+/** A version that is slow to load must not take every place of the worker. */
+const MOST_STARTS = 4;
+
+/**
+ * How many instances of a version may be on their way at once. Of one that was never loaded here a single one: loading may
+ * take long and all of a processor, and what many calls wait for comes later when it is done many times at once. No more
+ * than there are processors for, either.
+ */
+export function mostStarts({ loading }: { loading: Loading | null }): number {
+  return loading === null ? 1 : Math.min(MOST_STARTS, ENOUGH_INSTANCES);
+}
+
+/** A loading that is over. */
+interface Loading {
+  endedAtMs: number;
+  tookMs: number;
+}
+
+/**
+ * Whether what a new instance is for may be done by those there are before it would be there: for as long as the last one
+ * took to load, while calls get their turns. Times are those of `performance.now()`.
+ */
+export function isSettling(
+  shelf: { loading: Loading | null; offeredAtMs: number },
+  nowMs: number = performance.now(),
+): boolean {
+  const { loading, offeredAtMs } = shelf;
+  if (loading === null || nowMs - offeredAtMs > PATIENCE_MS) return false;
+  return nowMs - loading.endedAtMs < Math.min(loading.tookMs, LONGEST_PATIENCE_MS);
+}
+
 export interface Queueing {
   /** Instances of the version, those on their way included. */
   instances: number;

@@ -14,7 +14,7 @@ import { CALLS_PER_INSTANCE } from "./instance.ts";
 import { type Lease, type LeaseEnd, Loaded } from "./lease.ts";
 import { type Origin, originOf, sharedOrigin } from "./origin.ts";
 import { CallFailure } from "./outcome.ts";
-import { nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./patience.ts";
+import { isSettling, mostStarts, nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./patience.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import { type Shelf, Shelves, shortestLine } from "./shelves.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -31,8 +31,6 @@ export interface PoolSnapshot {
   waiting: number;
 }
 
-/** A version that is slow to load must not take every place of the worker. */
-const STARTS_PER_VERSION = 4;
 /** How often an instance may serve its own version again while an older call of another version wants its place. */
 const MOST_TIMES_PASSED_OVER = 32;
 const MIB = 1024 * 1024;
@@ -163,7 +161,7 @@ export class Pool {
       }
       const before = seen.get(shelf) ?? 0;
       seen.set(shelf, before + 1);
-      if (before < shelf.starting + shelf.renewing || shelf.starting >= STARTS_PER_VERSION) continue;
+      if (before < shelf.starting + shelf.renewing || shelf.starting >= mostStarts(shelf)) continue;
       if (this.#hasPatience(shelf, waiter, before)) continue;
       if (this.#begin(shelf, waiter)) continue;
       this.#starved = waiter;
@@ -177,7 +175,8 @@ export class Pool {
     const instances = shelf.instances + shelf.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
     const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ box }) => box.sandbox.pid));
-    if (!shouldWait({ instances, before, waitedMs, meanCallMs: shelf.meanCallMs, isHungry })) return false;
+    const { meanCallMs } = shelf;
+    if (!isSettling(shelf) && !shouldWait({ instances, before, waitedMs, meanCallMs, isHungry })) return false;
     this.#patience ??= setTimeout(() => {
       this.#patience = null;
       this.#pump();
@@ -225,6 +224,7 @@ export class Pool {
     this.#starting -= 1;
     this.#loadedIn.set(loaded.box, loaded);
     shelf.instances += 1;
+    shelf.loading = { endedAtMs: performance.now(), tookMs: loaded.initMs };
     this.#offer(loaded);
   }
 
@@ -242,6 +242,7 @@ export class Pool {
   #offer(loaded: Loaded): void {
     const shelf = this.#shelves.withKey(loaded.key);
     const [next] = shelf.waiting;
+    shelf.offeredAtMs = performance.now();
     if (!loaded.usable) this.#boxes.end(loaded.box, "it is no longer usable");
     else if (next !== undefined && !this.#mustMakeWay(shelf)) next.serve(this.#lease(shelf, loaded, next.demand));
     else shelf.free.push(loaded.shelved());
@@ -293,8 +294,7 @@ export class Pool {
       if (shelf.waiting.size > 0) this.#pump();
       return;
     }
-    if (loaded.isToBeRenewed) void this.#renew(shelf, loaded);
-    else this.#becameFree(shelf, loaded);
+    void (loaded.isToBeRenewed ? this.#renew(shelf, loaded) : this.#becameFree(shelf, loaded));
   }
 
   /** Has a template fork for the next call, as soon as nothing is left of the last. */

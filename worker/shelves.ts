@@ -18,6 +18,10 @@ export interface Shelf {
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
+  /** The last loading that is over: when it ended, by `performance.now()`, and how long it took. */
+  loading: { endedAtMs: number; tookMs: number } | null;
+  /** When an instance was last there for a call, by `performance.now()`. */
+  offeredAtMs: number;
   /** Templates of those that fork for the next call as soon as the last one is cleared away. */
   renewing: number;
   readonly appetite: Appetite;
@@ -39,8 +43,8 @@ export class Shelves {
     if (shelf === undefined) {
       const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
       const counts = { starting: 0, instances: 0, renewing: 0 };
-      const [appetite, meanCallMs] = [new Appetite(), UNKNOWN_CALL_MS];
-      shelf = { key, free, leased, waiting, ...counts, appetite, meanCallMs };
+      const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
+      shelf = { key, free, leased, waiting, ...counts, ...times, appetite: new Appetite() };
       this.#shelves.set(key, shelf);
     }
     return shelf;

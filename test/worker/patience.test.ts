@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { test } from "node:test";
-import { nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../worker/patience.ts";
+import { isSettling, mostStarts, nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../worker/patience.ts";
 
 const instances = Math.max(2, availableParallelism());
 
@@ -28,6 +28,24 @@ test("behind long calls, or many, it waits a moment only", () => {
 
 test("behind calls that keep every processor busy it waits for as long as that lasts", () => {
   assert.equal(shouldWait({ instances, before: 9, waitedMs: 60_000, meanCallMs: 500, isHungry: true }), true);
+});
+
+test("a version that was never loaded is loaded once, and then not more often than there are processors for", () => {
+  assert.equal(mostStarts({ loading: null }), 1);
+  assert.equal(mostStarts({ loading: { endedAtMs: 0, tookMs: 1 } }), Math.min(4, instances));
+});
+
+test("after a loading that took long, calls have so long to get their turns before there is another", () => {
+  const loading = { endedAtMs: 5_000, tookMs: 500 };
+  assert.equal(isSettling({ loading, offeredAtMs: 5_450 }, 5_499), true);
+  assert.equal(isSettling({ loading, offeredAtMs: 5_450 }, 5_500), false);
+  assert.equal(isSettling({ loading, offeredAtMs: 5_000 }, 5_101), false, "no call gets its turn");
+  assert.equal(
+    isSettling({ loading: { ...loading, tookMs: 9_000 }, offeredAtMs: 6_000 }, 6_000),
+    false,
+    "a second is long",
+  );
+  assert.equal(isSettling({ loading: null, offeredAtMs: 5_450 }, 5_450), false);
 });
 
 test("the mean follows the latest calls", () => {

@@ -58,6 +58,17 @@ describe("the pool: which instance serves which call", () => {
     assert.equal(new Set(leases.map(({ instance }) => instance)).size, 12);
   });
 
+  it("loads a version that was never loaded once, however many calls come", async () => {
+    const test = open({ maxSandboxes: 20, prewarmed: 2 });
+    for (const isolation of ["instance", "invocation"] as const) {
+      const code = `await new Promise((done) => setTimeout(done, 300)); const id = crypto.randomUUID();
+        export default () => Response.json({ id, calls: 1 });`;
+      const calls = Array.from({ length: 20 }, () => test.use({ code, isolation, version: isolation, mayShare: true }));
+      assert.equal(test.pool.snapshot().starting, 1);
+      await Promise.all(calls);
+    }
+  });
+
   it("ends a discarded instance, and one whose call had not ended", async () => {
     const test = open();
     const [discarded, unfinished] = [await test.acquire(), await test.acquire({ code: hang, name: "hang" })];
