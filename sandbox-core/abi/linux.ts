@@ -43,7 +43,7 @@ export const MS = {
 export const MNT_DETACH = 0x2;
 
 /** include/uapi/asm-generic/mman-common.h */
-export const MADV_DOFORK = 11;
+export const MADV_DONTFORK = 10;
 export const PROT_EXEC = 0x4;
 export const MAP_ANONYMOUS = 0x20;
 

@@ -4,7 +4,15 @@
  * program; `EXEC_POLICY` adds what starting a program takes.
  */
 import { constants } from "node:os";
-import { ARCH_FS, FCNTL_LOCK, FCNTL_OFD_LOCK, MAP_ANONYMOUS, PROT_EXEC, SECCOMP_RET } from "../abi/linux.ts";
+import {
+  ARCH_FS,
+  FCNTL_LOCK,
+  FCNTL_OFD_LOCK,
+  MADV_DONTFORK,
+  MAP_ANONYMOUS,
+  PROT_EXEC,
+  SECCOMP_RET,
+} from "../abi/linux.ts";
 import { BASE } from "./base.ts";
 import { allow, errno, type Policy, pretend, type Rule, refuse } from "./rule.ts";
 
@@ -60,10 +68,18 @@ export const EXEC_POLICY: Policy = {
   ],
 };
 
-/** For the zygote, before it is one: it may do all that root may, except make a ring that its forks would share. */
+/**
+ * For the zygote, before it is one: it may do all that root may, except make a ring that its forks would share, and have
+ * memory that they would not.
+ */
 export const ZYGOTE_POLICY: Policy = {
   otherwise: SECCOMP_RET.ALLOW,
   rules: [
+    pretend(
+      "V8 has its heap kept from forks, which cannot live without it; taken back before a fork, what is mapped a moment later would lack",
+      ["madvise"],
+      [{ argument: 2, equals: MADV_DONTFORK }],
+    ),
     refuse("the kernel takes orders out of a ring's memory, past every filter", ENOSYS, [
       "io_uring_setup",
       "io_uring_enter",

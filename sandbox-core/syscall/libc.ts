@@ -3,7 +3,6 @@
  * SyscallError that names it. koffi accepts a wrong argument silently, so the full C prototypes below and the
  * TypeScript types of `sys` are the only guard: change both together.
  */
-import { constants } from "node:os";
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
 import { AF, SECCOMP_SET_MODE_FILTER, SOCK } from "../abi/linux.ts";
@@ -37,9 +36,6 @@ type GetRandom = (to: Buffer, size: number, flags: number) => number;
 const first = (value: unknown) => String(value);
 const firstTwo = (a: unknown, b: unknown) => `${a}, ${b}`;
 
-const rawMadvise: (address: bigint, length: bigint, advice: number) => number = libc.func(
-  "int madvise(uintptr_t address, size_t length, int advice)",
-);
 const rawExit: (code: number) => never = libc.func("void _exit(int code)") as never;
 const rawExecve = libc.func("int execve(const char *path, const char **argv, const char **envp)");
 
@@ -261,15 +257,6 @@ export const sys = {
     rawExecve(path, [...argv, null], [...env, null]);
     const errno = koffi.errno();
     throw new SyscallError("execve", errno, path);
-  },
-  /**
-   * madvise(2) over a range. ENOMEM for the holes in it is expected: the advice still applies to everything that is
-   * mapped. After any other failure part of the range has the advice.
-   */
-  madvise: (from: bigint, to: bigint, advice: number): void => {
-    if (rawMadvise(from, to - from, advice) !== -1) return;
-    const errno = koffi.errno();
-    if (errno !== constants.errno.ENOMEM) throw new SyscallError("madvise", errno, `0x${from.toString(16)}`);
   },
   /** Opens a path inside a directory as if that were the root (openat2(2)). */
   openInRoot,

@@ -4,7 +4,6 @@ import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, O } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { complain } from "./complain.ts";
-import { shareHeapWithForks } from "./heap.ts";
 
 const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
 
@@ -30,7 +29,7 @@ export function forkAsInit(): number {
   sys.unshare(NAMESPACES);
   let pid = -1;
   try {
-    pid = forkWithHeap();
+    pid = sys.fork();
   } finally {
     if (pid !== 0) returnTo(ownPidNamespace);
   }
@@ -48,12 +47,6 @@ function returnTo(pidNamespace: number): void {
     complain(error);
     exitNow(EXIT_UNFIT);
   }
-}
-
-/** fork(2) with V8's heap in the child. */
-export function forkWithHeap(): number {
-  shareHeapWithForks();
-  return sys.fork();
 }
 
 /** A descriptor that can be read once the process has ended (pidfd_open(2)). */

@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { SIGKILL } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable } from "../syscall/steps.ts";
-import { forkWithHeap, openPidfd } from "./fork.ts";
+import { openPidfd } from "./fork.ts";
 
 const DEADLINE_MS = 5_000;
 
@@ -25,7 +25,7 @@ export function collectGarbage(flavor: "regular" | "last-resort" = "regular"): v
 
 /** Forks once and says whether the child lived. Takes milliseconds, or five seconds when it did not. */
 export function provesFork(): boolean {
-  const pid = forkWithHeap();
+  const pid = sys.fork();
   if (pid === 0) exitNow(exercise());
   const pidfd = openPidfd(pid);
   const ended = isReadable(pidfd, DEADLINE_MS);

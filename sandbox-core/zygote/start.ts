@@ -3,7 +3,7 @@
  *
  * Node opens rings before the first line of a script runs, whatever its environment says. A ring is memory that the
  * kernel takes orders from, with the rights of the process that made it, and a fork would share it: so the filter has
- * to be there before Node is.
+ * to be there before Node is. The same filter has V8 keep no memory from forks.
  */
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";

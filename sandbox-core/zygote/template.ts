@@ -16,7 +16,6 @@ import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable } from "../syscall/steps.ts";
 import { complain } from "./complain.ts";
 import { endOf, type ProgramEnd } from "./control.ts";
-import { forkWithHeap } from "./fork.ts";
 import { renewProcess } from "./renew.ts";
 
 const WIRE_FD = 3;
@@ -72,7 +71,7 @@ function forkOrLeave(): number {
   return orLeave(() => {
     // It wants to hear how its fork ended; as a fork of the zygote's it let the kernel collect what ended.
     sys.signal(SIGCHLD, SIG_DFL);
-    return forkWithHeap();
+    return sys.fork();
   });
 }
 

@@ -113,6 +113,9 @@ const CASES: Case[] = [
   [FORK_POLICY, "memfd_create", [], `errno ${EPERM}`],
   [FORK_POLICY, "io_uring_setup", [], `errno ${EPERM}`],
   [ZYGOTE_POLICY, "io_uring_setup", [], `errno ${ENOSYS}`],
+  // MADV_DONTFORK is pretended; MADV_DOFORK is not.
+  [ZYGOTE_POLICY, "madvise", [0, 4096, 10], "errno 0"],
+  [ZYGOTE_POLICY, "madvise", [0, 4096, 11], "allow"],
   [FORK_POLICY, "clone3", [], `errno ${ENOSYS}`],
   [FORK_POLICY, "clone", [CLONE_THREAD], "allow"],
   [FORK_POLICY, "clone", [0x11], "allow"],
