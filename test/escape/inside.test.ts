@@ -1,4 +1,4 @@
-/** The same walls tried from inside, by JavaScript in a sandbox. */
+/** The same walls tried from inside, by JavaScript in a sandbox, and in a fork of a template. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
@@ -69,12 +69,20 @@ const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
       const [data] = await once(net.connect(server.address().port, "127.0.0.1"), "data"); server.close(); return data.toString(); })()`,
     "hi",
   ],
-  ["process 1 is itself, and init of the host is out of reach", `process.kill(2, 0)`, { error: "ESRCH" }],
+  ["process 1 is itself, and init of the host is out of reach", `process.kill(99, 0)`, { error: "ESRCH" }],
 ];
 
 for (const [what, expression, expected] of ATTEMPTS)
   test(what, async () => {
     assert.deepEqual(await SandboxClient.evaluate(launcher, expression), expected);
+  });
+
+/** A fork is no process 1, and still sees itself alone: its template is hidden from it. */
+const inFork = (expected: unknown) => JSON.parse(JSON.stringify(expected ?? null).replaceAll('"1"', '"2"'));
+
+for (const [what, expression, expected] of ATTEMPTS)
+  test(`in a fork of a template: ${what}`, async () => {
+    assert.deepEqual(await SandboxClient.evaluateInFork(launcher, expression), inFork(expected));
   });
 
 test("its environment has nothing of the host's", async () => {

@@ -1,6 +1,8 @@
 /** A real sandbox out of a real zygote, and the worker's end of its wire. */
+import { once } from "node:events";
 import type { Sandbox, SandboxLimits } from "../../sandbox-core/index.ts";
 import { type LauncherOptions, openLauncher } from "../../sandbox-core/launchers.ts";
+import { encodeFork } from "../../sandbox-core/protocol/frames.ts";
 import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
 import { type LoadOptions, WireClient } from "./wire-client.ts";
 
@@ -49,10 +51,23 @@ export class SandboxClient extends WireClient {
     return client;
   }
 
+  /** The wire of a new fork of this sandbox, which is a template. */
+  fork(): WireClient {
+    const { wire, stdio } = this.sandbox.sendLanes(encodeFork());
+    stdio.resume();
+    return new WireClient(wire, once(wire, "close"));
+  }
+
   /** What the expression gives inside a sandbox of its own, which ends after it. May use `await` and `node:` imports by name. */
   static async evaluate(launcher: ZygoteLauncher, expression: string): Promise<unknown> {
     await using client = await SandboxClient.with(launcher, evaluating(expression));
     return JSON.parse(await client.text());
+  }
+
+  /** The same in a fork of a template. */
+  static async evaluateInFork(launcher: ZygoteLauncher, expression: string): Promise<unknown> {
+    await using client = await SandboxClient.with(launcher, evaluating(expression), { isolation: "invocation" });
+    return JSON.parse(await client.fork().text());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

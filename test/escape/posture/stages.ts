@@ -32,12 +32,20 @@ const BUSY = `
     return new Response("done");
   };`;
 
-/** Every stage of a forked sandbox, a blank one of the exec launcher, and a program. */
+/** Begins its answer when it has done all that, and never ends it. */
+const BUSY_FOR_EVER = BUSY.replace('new Response("done")', "new Response(new ReadableStream())");
+
+/** Every stage of a forked sandbox, a template with a fork, a blank one of the exec launcher, and a program. */
 export async function readAllStages(): Promise<Postures> {
   const fork = await openTestLauncher();
   const exec = await openTestLauncher({ kind: "exec" });
   try {
-    return factored({ ...(await forkStages(fork)), ...(await execStages(exec)), ...(await programStages(fork)) });
+    return factored({
+      ...(await forkStages(fork)),
+      ...(await templateStages(fork)),
+      ...(await execStages(exec)),
+      ...(await programStages(fork)),
+    });
   } finally {
     await Promise.all([fork.close(), exec.close()]);
   }
@@ -54,6 +62,15 @@ async function forkStages(launcher: ZygoteLauncher): Promise<Postures> {
     if (text !== "done") throw new Error(`invocation ${call} answered ${text}`);
   }
   return { "fork, blank": blank, "fork, loaded": loaded, "fork, used": readSandbox(client.sandbox, zygotePid) };
+}
+
+/** A template, and a fork of it in the middle of a call: both are tasks of one sandbox. */
+async function templateStages(launcher: ZygoteLauncher): Promise<Postures> {
+  await using client = await SandboxClient.with(launcher, BUSY_FOR_EVER, { isolation: "invocation" });
+  const fork = client.fork();
+  fork.request();
+  await fork.next("head");
+  return { "fork, template": readSandbox(client.sandbox, await launcher.zygotePid()) };
 }
 
 async function execStages(launcher: ZygoteLauncher): Promise<Postures> {
