@@ -175,8 +175,8 @@ export class Pool {
     const instances = shelf.instances + shelf.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
     const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ box }) => box.sandbox.pid));
-    const { meanCallMs } = shelf;
-    if (!isSettling(shelf) && !shouldWait({ instances, before, waitedMs, meanCallMs, isHungry })) return false;
+    const queueing = { instances, before, waitedMs, meanCallMs: shelf.meanCallMs, isHungry };
+    if (!isSettling(shelf) && !shouldWait(queueing)) return false;
     this.#patience ??= setTimeout(() => {
       this.#patience = null;
       this.#pump();
