@@ -18,7 +18,7 @@ import { isSettling, mostStarts, nextMean, PATIENCE_MS, shouldLineUp, shouldWait
 import type { PoolOptions } from "./pool-options.ts";
 import { type Shelf, Shelves, shortestLine } from "./shelves.ts";
 import { Upkeep } from "./upkeep.ts";
-import { type Demand, Waiter } from "./waiter.ts";
+import { type Demand, shuttingDown, Waiter } from "./waiter.ts";
 
 /** What the pool holds right now. */
 export interface PoolSnapshot {
@@ -340,12 +340,4 @@ export class Pool {
     // Whoever comes next may fit where this one did not.
     if (this.#starved === waiter) queueMicrotask(() => this.#pump());
   }
-}
-
-function shuttingDown(): CallFailure {
-  return new CallFailure(
-    "platform_error",
-    "WORKER_LOST",
-    "The worker is shutting down; the function did not run. Try again.",
-  );
 }

@@ -64,3 +64,12 @@ function expired(): CallFailure {
     "No sandbox was free before the call's time was over. Try again.",
   );
 }
+
+/** What becomes of a call that waits while its worker ends. */
+export function shuttingDown(): CallFailure {
+  return new CallFailure(
+    "platform_error",
+    "WORKER_LOST",
+    "The worker is shutting down; the function did not run. Try again.",
+  );
+}

@@ -209,9 +209,21 @@ describe("sandpiper list, info, logs and delete", () => {
     assert.match(list.stdout, /^kept +[0-9a-f]{12} +128 MiB +10000 ms .* http:\S+$/m);
     const info = await platform.cli(["info", "kept"]);
     assert.match(info.stdout, /^env +TOKEN$/m);
+    assert.match(info.stdout, /^isolation +instance$/m);
     const json = await platform.cli(["info", "kept", "--json"]);
     assert.equal(JSON.parse(json.stdout).name, "kept");
     for (const { stdout } of [list, info, json]) assert.doesNotMatch(stdout, /secret-value/);
+  });
+
+  it("say why calls of a function have no copy of its module", async () => {
+    const config = { isolation: "invocation" } as const;
+    await platform.deployFiles("copied", PROBE, config);
+    await platform.deployFiles("open", `setInterval(() => {}, 1000);\n${PROBE}`, config);
+    for (const name of ["copied", "open"]) await platform.cli(["invoke", name]);
+    assert.match((await platform.cli(["info", "copied"])).stdout, /^isolation +invocation$/m);
+    const why =
+      /^isolation +invocation, by loading it for each call, because the module keeps something open: Timeout$/m;
+    assert.match((await platform.cli(["info", "open"])).stdout, why);
   });
 
   it("follow the log until Ctrl-C, which is no failure", async () => {
