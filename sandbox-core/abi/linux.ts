@@ -44,8 +44,12 @@ export const MNT_DETACH = 0x2;
 
 /** include/uapi/asm-generic/mman-common.h */
 export const MADV_DONTFORK = 10;
+export const PROT_NONE = 0;
 export const PROT_EXEC = 0x4;
+export const MAP_PRIVATE = 0x2;
 export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
+export const MAP_FIXED_NOREPLACE = 0x100000;
 
 /** include/uapi/linux/prctl.h */
 export const PR = {

@@ -17,11 +17,11 @@ import { setFlagsFromString } from "node:v8";
 import { probe } from "../attest/probe.ts";
 import { exitNow } from "../syscall/libc.ts";
 import { renewEventLoop } from "../syscall/node.ts";
+import { compactMemory } from "./compact.ts";
 import { complain } from "./complain.ts";
 import type { ZygoteOptions } from "./control.ts";
 import { prepareHouse } from "./house.ts";
 import { runAsInit } from "./init.ts";
-import { collectGarbage } from "./selftest.ts";
 import { type Born, serve } from "./serve.ts";
 
 /** Exit code of a fork that was locked in and could not begin. */
@@ -37,7 +37,7 @@ const house = await prepareHouse(options);
 runtime?.prepare();
 // For the next zygote.
 flushCompileCache();
-collectGarbage("last-resort");
+compactMemory();
 setFlagsFromString("--lazy");
 goOn(serve(house));
 

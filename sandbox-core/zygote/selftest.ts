@@ -2,26 +2,13 @@
  * Whether a fork of this process can be lived in: a child that allocates, collects and compiles within a deadline.
  * Under a V8 that hands work to threads, which do not exist in a child, it hangs instead.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { SIGKILL } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable } from "../syscall/steps.ts";
+import { collectGarbage } from "./compact.ts";
 import { openPidfd } from "./fork.ts";
 
 const DEADLINE_MS = 5_000;
-
-type Collect = (options: { type: "major"; execution: "sync"; flavor: "regular" | "last-resort" }) => void;
-
-/**
- * Collects garbage. The last resort of V8 also moves what is left together and gives pages back: each 256 KiB of its heap
- * lie by themselves, at an address of their own, and cost every fork a mapping and three pages of page tables.
- */
-export function collectGarbage(flavor: "regular" | "last-resort" = "regular"): void {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as Collect)({ type: "major", execution: "sync", flavor });
-  setFlagsFromString("--no-expose-gc");
-}
 
 /** Forks once and says whether the child lived. Takes milliseconds, or five seconds when it did not. */
 export function provesFork(): boolean {

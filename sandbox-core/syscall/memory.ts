@@ -1,0 +1,39 @@
+/**
+ * Arranging this process's memory. What the kernel refuses here is only slower without: nothing throws, and none of it is
+ * part of a launch.
+ */
+import koffi from "koffi";
+import { MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from "../abi/linux.ts";
+
+const libc = koffi.load("libc.so.6");
+const mmap: (
+  address: bigint,
+  length: bigint,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => number | bigint = libc.func(
+  "intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, long offset)",
+);
+const munmap: (address: bigint, length: bigint) => number = libc.func("int munmap(uintptr_t address, size_t length)");
+const mallocTrim: (keptBytes: number) => number = libc.func("int malloc_trim(size_t kept)");
+
+const RESERVATION = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+
+export type Range = readonly [from: bigint, to: bigint];
+
+/** Takes a free range of addresses, without memory behind it (mmap(2)). @returns whether it was free */
+export function reserve([from, to]: Range): boolean {
+  return mmap(from, to - from, PROT_NONE, RESERVATION, -1, 0) !== -1;
+}
+
+/** Gives a range up that `reserve` took (munmap(2)). */
+export function release([from, to]: Range): void {
+  munmap(from, to - from);
+}
+
+/** Gives the kernel back what the C library keeps of memory that was freed (malloc_trim(3)). */
+export function trimMalloc(): void {
+  mallocTrim(0);
+}
