@@ -25,6 +25,8 @@ export interface LauncherOptions {
   onAttested?: (attestation: Attestation) => void;
   /** More flags for the zygote's Node: tests have it load a module first (--import) that makes system calls fail. */
   zygoteFlags?: readonly string[];
+  /** False: every launch makes its own fork, as some tests want to see it; else the zygote makes the next one ahead. */
+  forksAhead?: boolean;
   /** Told when `auto` had to fall back, and why. */
   onFallback?: (reason: string) => void;
   /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
@@ -36,7 +38,13 @@ export interface LauncherOptions {
  * zygote has not compiled, each fork would compile anew (for tenants' code it goes back to compiling what is called).
  * Its own code lies in large pages, whose few entries a fork copies; the small pages of a file each fork faults in.
  */
-const ZYGOTE_FLAGS = ["--single-threaded", "--no-lazy", "--no-flush-bytecode", "--use-largepages=silent"];
+const ZYGOTE_FLAGS = [
+  "--single-threaded",
+  "--no-lazy",
+  "--no-flush-bytecode",
+  "--use-largepages=silent",
+  "--v8-pool-size=1",
+];
 
 /**
  * A launcher whose zygote is warm, ready for `launch`. Every zygote of it is attested before it serves: a sandbox of its is
@@ -44,10 +52,10 @@ const ZYGOTE_FLAGS = ["--single-threaded", "--no-lazy", "--no-flush-bytecode", "
  * @throws MissingWallsError naming the walls; SandboxError that says what else this machine lacks
  */
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
-  const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble } = options;
+  const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble, forksAhead = true } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
   const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }) };
-  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, ...told };
+  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...told };
   const openFork = async () => {
     const approve = async (zygote: Generation) => {
       if (kind === "auto" && !(await zygote.selftest())) throw new ForksDieError();

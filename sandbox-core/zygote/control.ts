@@ -19,6 +19,8 @@ export interface ZygoteOptions {
   socketPath: string;
   /** Whether it holds the runtime; without, it starts programs alone. */
   runtime: boolean;
+  /** Whether it makes the fork of its next launch ahead, when it has nothing else to do. */
+  forksAhead: boolean;
 }
 
 /** A connection of a sandbox to its worker, and the descriptors that it becomes inside. */
@@ -112,12 +114,12 @@ export type Response =
   | { is: "selftested"; ok: boolean }
   | { is: "there" };
 
-/** What a fork has to say to the zygote, in a line of less than PIPE_BUF bytes. */
+/** What a fork has to say to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
 export type Status =
-  | { id: string; is: "failed"; message: string; start?: string }
+  | { fork: number; is: "failed"; message: string; start?: string }
   /** `program` is the pid of the program as the sandbox knows it. */
-  | { id: string; is: "started"; program: number }
-  | { id: string; is: "ended"; end: ProgramEnd };
+  | { fork: number; is: "started"; program: number }
+  | { fork: number; is: "ended"; end: ProgramEnd };
 
 export interface ProgramEnd {
   code: number | null;

@@ -2,7 +2,8 @@
  * The checklist that locks a fork in. It runs in the forked child, as root, before any tenant's byte is there; whatever
  * throws here ends the child, so a wall that the kernel refuses is a sandbox that does not exist.
  *
- * The child has one thread and is the first process of a pid namespace already. The order is the design:
+ * The child has one thread and is the first process of a pid namespace already. It may have waited for its launch
+ * (spare.ts); all of this comes after that, and in this order, which is the design:
  *  - die with the zygote first, so that nothing below can leave an orphan;
  *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
  *  - the wire while the worker's socket can still be reached;

@@ -32,6 +32,7 @@ export interface House {
   /** @throws SyscallError */
   needUsrRoot(): void;
   hasRuntime: boolean;
+  forksAhead: boolean;
   /** Where the files of roots are, and mount points are made. */
   directory: string;
   filters: Record<"fork" | "program" | "command", Buffer>;
@@ -43,7 +44,7 @@ export interface House {
  * @throws Error or SyscallError that says what this machine lacks
  */
 export async function prepareHouse(options: ZygoteOptions): Promise<House> {
-  const { uidBase, uidCount, directory, socketPath, runtime } = options;
+  const { uidBase, uidCount, directory, socketPath, runtime, forksAhead } = options;
   const cgroups = detectCgroups();
   await sweepDead(cgroups);
   const group = ownerGroup(process.pid);
@@ -67,6 +68,7 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
     filters,
     filterSha256: { fork: sha256(filters.fork), exec: sha256(filters.program) },
     hasRuntime: runtime,
+    forksAhead,
     directory,
     needUsrRoot() {
       if (house.usrRoot !== undefined) return;

@@ -31,9 +31,9 @@ export class StartError extends Error {
   }
 }
 
-type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+type WithoutNumber<T> = T extends unknown ? Omit<T, "fork"> : never;
 /** What it tells the zygote. */
-export type InitStatus = WithoutId<Status>;
+export type InitStatus = WithoutNumber<Status>;
 
 /** Starts the program and stays until it ends. @throws StartError when it cannot be started */
 export function runAsInit(

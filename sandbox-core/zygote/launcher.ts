@@ -50,6 +50,8 @@ export interface ZygoteLauncherOptions {
   runtime?: Program;
   /** Its zygote holds no runtime and starts programs alone: it is ready sooner, and `launch` fails. */
   programsOnly?: boolean;
+  /** Its zygote makes the fork of its next launch ahead, from the second launch on, unless this is false. */
+  forksAhead?: boolean;
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
   /** Looks at each zygote before it serves. @throws when it must not */
@@ -158,7 +160,7 @@ export class ZygoteLauncher implements Launcher {
 
   /** A zygote that may serve. */
   async #start(): Promise<Generation> {
-    const { nodeFlags, uidBase, uidCount, approve, runtime, programsOnly = false } = this.#options;
+    const { nodeFlags, uidBase, uidCount, approve, runtime, programsOnly = false, forksAhead = true } = this.#options;
     const directory = this.#directory;
     const generation = await Generation.start({
       nodeFlags,
@@ -168,6 +170,7 @@ export class ZygoteLauncher implements Launcher {
         directory,
         socketPath: join(directory, "worker.sock"),
         runtime: !(runtime || programsOnly),
+        forksAhead,
       },
       receiver: this.#receiver,
       cgroups: this.#cgroups,

@@ -17,12 +17,13 @@ import { setFlagsFromString } from "node:v8";
 import { probe } from "../attest/probe.ts";
 import { exitNow } from "../syscall/libc.ts";
 import { renewEventLoop } from "../syscall/node.ts";
+import type { Born } from "./become.ts";
 import { compactMemory } from "./compact.ts";
 import { complain } from "./complain.ts";
 import type { ZygoteOptions } from "./control.ts";
 import { prepareHouse } from "./house.ts";
 import { runAsInit } from "./init.ts";
-import { type Born, serve } from "./serve.ts";
+import { serve } from "./serve.ts";
 
 /** Exit code of a fork that was locked in and could not begin. */
 const FAILED_START = 70;

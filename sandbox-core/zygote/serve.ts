@@ -4,34 +4,24 @@
  * Each sandbox is watched through a pidfd. What a fork has to say before it is locked in goes through one pipe that all
  * forks share: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
  */
+import { join } from "node:path";
 import { SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
 import { SyscallError } from "../syscall/error.ts";
-import { exitNow, sys, unixAddress } from "../syscall/libc.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable, makePipe } from "../syscall/steps.ts";
-import {
-  CONTROL_FD,
-  endOf,
-  LineReader,
-  type Program,
-  type ProgramEnd,
-  type Request,
-  type Response,
-  type Status,
-} from "./control.ts";
-import { enter } from "./enter.ts";
-import { forkAsInit, openPidfd } from "./fork.ts";
+import { type Born, becomeSandbox, type Heirloom } from "./become.ts";
+import { CONTROL_FD, endOf, LineReader, type ProgramEnd, type Request, type Response, type Status } from "./control.ts";
+import { openPidfd } from "./fork.ts";
 import type { House } from "./house.ts";
-import type { InitStatus } from "./init.ts";
 import { signalProgram } from "./members.ts";
 import { Poller } from "./poller.ts";
-import { Provision } from "./provision.ts";
 import { Remains } from "./remains.ts";
-import { takeSecrets } from "./secrets.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
-import { failureOf, neverStarted, reportTo } from "./status.ts";
-import type { TerminalPair } from "./terminal.ts";
+import { discard, forkSpare, type Launch, type Spare, startsProgram, tell } from "./spare.ts";
+import { neverStarted } from "./status.ts";
+import { TerminalPair } from "./terminal.ts";
 
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;
@@ -41,6 +31,8 @@ const MOST_LAST_ATTEMPTS = 65;
 
 interface Child {
   id: string;
+  /** Its number among the forks of this zygote. */
+  number: number;
   pid: number;
   pidfd: number;
   hostId: number;
@@ -55,20 +47,13 @@ interface Child {
   end?: ProgramEnd;
 }
 
-/** What a fork goes on as: the runtime that it holds already, or a program's init, which may still fail to start it. */
-export type Born =
-  | { is: "runtime" }
-  | {
-      is: "program";
-      program: Program;
-      statusPipe: number;
-      report: (descriptor: number, status: InitStatus) => void;
-      fail: (error: Error) => never;
-    }
-  /** An attestation's look from inside. The socket is one of the zygote's, which it must not reach. */
-  | { is: "probe"; zygotesSocket: string };
-
-type Launch = Extract<Request, { op: "launch" }>;
+/** A launch, and what was made for it. */
+interface Wanted {
+  launch: Launch;
+  group: string;
+  hostId?: number;
+  terminal?: TerminalPair;
+}
 
 /** Serves until the worker hangs up, and never returns then; returns in each fork, locked in. */
 export function serve(house: House): Born {
@@ -84,21 +69,27 @@ class Server {
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #byPidfd = new Map<number, Child>();
   readonly #byId = new Map<string, Child>();
+  readonly #byNumber = new Map<number, Child>();
   /** Terminals that their worker has not taken yet. */
   readonly #terminals = new Map<string, TerminalPair>();
-  readonly #ownPidfd = openPidfd(process.pid);
-  readonly #workerPidfd = openPidfd(process.ppid);
-  // Found before this class makes a pipe of its own.
-  readonly #signalPipe = findSignalPipe();
   readonly #statusRead: number;
-  readonly #statusWrite: number;
+  readonly #heirloom: Heirloom;
+  /** The fork that waits for the next launch, if there is one. */
+  #spare: Spare | undefined;
+  #forks = 0;
+  #launches = 0;
+  /** Whether the next fork is to be made as soon as there is nothing else to do. */
+  #forkAhead = false;
 
   constructor(house: House) {
     this.#house = house;
     this.#remains = new Remains(house.cgroups, house.ids, (response) => this.#say(response));
+    // Found before there is a pipe of our own.
+    const signalPipe = findSignalPipe();
     const { read, write } = makePipe();
     this.#statusRead = read;
-    this.#statusWrite = write;
+    const [zygotePidfd, workerPidfd] = [openPidfd(process.pid), openPidfd(process.ppid)];
+    this.#heirloom = { house, signalPipe, statusPipe: write, zygotePidfd, workerPidfd };
     this.#poller.add(CONTROL_FD);
     this.#poller.add(this.#statusRead);
   }
@@ -107,23 +98,22 @@ class Server {
     const { group, filterSha256, landlockAbi } = this.#house;
     this.#say({ is: "ready", group, facts: { filterSha256, landlockAbi } });
     for (;;) {
-      const ready = this.#poller.wait(this.#remains.waitMs);
+      const ready = this.#poller.wait(this.#forkAhead ? 0 : this.#remains.waitMs);
       // If this hangs the kernel ends it (alarm(2)), even when there is no worker any more; forks inherit no alarm.
       sys.alarm(LONGEST_TURN_S);
-      for (const fd of ready) {
-        const born = this.#attend(fd);
-        if (born) return born;
-      }
+      const born = ready.length === 0 && this.#forkAhead ? this.#makeSpare() : this.#attendAll(ready);
+      if (born) return born;
       this.#remains.clear();
       sys.alarm(0);
     }
   }
 
-  #attend(fd: number): Born | undefined {
-    if (fd === CONTROL_FD) return this.#readRequests();
-    if (fd === this.#statusRead) this.#readStatuses();
-    else this.#bury(fd);
-    return undefined;
+  /** Requests last: what they make has descriptors by numbers that may have been those of the dead. */
+  #attendAll(ready: readonly number[]): Born | undefined {
+    for (const fd of ready)
+      if (fd === this.#statusRead) this.#readStatuses();
+      else if (fd !== CONTROL_FD) this.#bury(fd);
+    return ready.includes(CONTROL_FD) ? this.#readRequests() : undefined;
   }
 
   #readRequests(): Born | undefined {
@@ -144,97 +134,107 @@ class Server {
     return undefined;
   }
 
-  /** Returns in the fork alone. */
-  #launch(request: Launch): Born | undefined {
-    const group = `${this.#house.group}/${request.id}`;
-    let hostId: number | undefined;
-    let provision: Provision | undefined;
-    let pid: number;
+  /** Makes the fork of the next launch, if that can be done now: else that launch makes its own, and hears why not. */
+  #makeSpare(): Born | undefined {
+    this.#forkAhead = false;
+    let spare: Spare;
     try {
-      if (!request.program && !this.#house.hasRuntime) throw new Error("this zygote starts programs alone");
-      if (request.program?.root && request.program.root !== "bare") this.#house.needUsrRoot();
-      hostId = this.#house.ids.take();
-      this.#house.cgroups.create(group, request.limits);
-      provision = new Provision(request, { hostId, directory: this.#house.directory, workerPidfd: this.#workerPidfd });
-      pid = forkAsInit();
-      if (pid !== 0) {
-        const { terminal } = provision;
-        provision.closePipes();
-        this.#watch({ id: request.id, pid, hostId, group, isProgram: startsProgram(request) });
-        if (terminal !== undefined) this.#terminals.set(request.id, terminal);
-      }
+      spare = this.#fork();
+    } catch {
+      return undefined;
+    }
+    return spare.pid === 0 ? becomeSandbox(spare, this.#heirloom) : undefined;
+  }
+
+  /** Returns in the fork alone. */
+  #launch(launch: Launch): Born | undefined {
+    const wanted = this.#prepare(launch);
+    if (!wanted) return undefined;
+    if (this.#spare && this.#handOver(this.#spare, wanted, true)) return undefined;
+    let spare: Spare;
+    try {
+      spare = this.#fork();
     } catch (error) {
-      provision?.discard();
-      const response: Response = { is: "refused", id: request.id, message: (error as Error).message };
-      this.#remains.add({ group, hostId, response });
+      this.#abandon(wanted, error as Error);
       return undefined;
     }
     // A fork must never come upon what is done about an error of its parent's.
-    if (pid === 0) return this.#becomeSandbox(request, hostId, group, provision);
-    if (!startsProgram(request)) this.#say({ is: "launched", id: request.id, pid, hostUid: hostId });
+    if (spare.pid === 0) return becomeSandbox(spare, this.#heirloom);
+    this.#handOver(spare, wanted, false);
     return undefined;
   }
 
-  #becomeSandbox(request: Launch, hostId: number, group: string, { pipes, terminal }: Provision): Born {
-    const { token, connections, limits } = request;
+  /** What a launch needs besides a fork; undefined when it was refused. */
+  #prepare(launch: Launch): Wanted | undefined {
+    const { id, program, limits } = launch;
     const house = this.#house;
+    const wanted: Wanted = { launch, group: `${house.group}/${id}` };
     try {
-      const program = request.program && takeSecrets(house.directory, request.id, request.program);
-      enter({
-        hostId,
-        limits,
-        token,
-        connections,
-        cgroupFiles: house.cgroups.joinFiles(group, limits),
-        workerAddress: unixAddress(house.socketPath),
-        directory: house.directory,
-        programRoot: house.programRoot,
-        landlockAbi: house.landlockAbi,
-        usrRoot: house.usrRoot,
-        terminalMount: terminal?.mount,
-        pipes,
-        filter: house.filters[program ? (program.policy ?? "program") : "fork"],
-        signalPipe: this.#signalPipe,
-        statusPipe: this.#statusWrite,
-        zygotePidfd: this.#ownPidfd,
-        ...(program ? { program } : {}),
-      });
-      if (request.probe) return { is: "probe", zygotesSocket: house.ids.socketName };
-      if (!program) return { is: "runtime" };
-      const report = (fd: number, status: InitStatus) => reportTo(fd, { id: request.id, ...status });
-      const fail = (error: Error) => this.#fail(request.id, error);
-      return { is: "program", program, statusPipe: this.#statusWrite, report, fail };
+      if (!program && !house.hasRuntime) throw new Error("this zygote starts programs alone");
+      if (program?.root && program.root !== "bare") house.needUsrRoot();
+      wanted.hostId = house.ids.take();
+      house.cgroups.create(wanted.group, limits);
+      const size = program?.terminal;
+      if (size) wanted.terminal = new TerminalPair(join(house.directory, `terminal-${id}`), wanted.hostId, size);
+      return wanted;
     } catch (error) {
-      return this.#fail(request.id, error as Error);
+      this.#abandon(wanted, error as Error);
+      return undefined;
     }
   }
 
-  /** Ends a fork that could not become what it should, and says why. */
-  #fail(id: string, error: Error): never {
+  /** Has a fork become what is wanted; false when it is dead, and `mayBeDead`. */
+  #handOver(spare: Spare, wanted: Wanted, mayBeDead: boolean): boolean {
+    const { launch, group, terminal } = wanted;
+    const { number, pid, pidfd } = spare;
+    const hostId = wanted.hostId as number;
     try {
-      reportTo(this.#statusWrite, failureOf(id, error));
-    } finally {
-      // Whatever happens: what would go on here is a second zygote.
-      exitNow(1);
+      tell(spare, { launch, hostId, group, usrRoot: this.#house.usrRoot, terminalMount: terminal?.mount });
+    } catch (error) {
+      this.#dropSpare();
+      if (mayBeDead && error instanceof SyscallError && error.code === "EPIPE") return false;
+      this.#abandon(wanted, error as Error);
+      return true;
     }
+    this.#spare = undefined;
+    if (terminal !== undefined) this.#terminals.set(launch.id, terminal);
+    const child: Child = { id: launch.id, number, pid, pidfd, hostId, group, isProgram: startsProgram(launch) };
+    this.#byPidfd.set(pidfd, child);
+    this.#byId.set(child.id, child);
+    this.#byNumber.set(number, child);
+    if (!child.isProgram) this.#say({ is: "launched", id: child.id, pid, hostUid: hostId });
+    // Nobody knows of a first launch whether there will be another.
+    this.#forkAhead = this.#house.forksAhead && ++this.#launches > 1;
+    return true;
   }
 
-  /** Watches over a fork from now on. @throws SyscallError when that cannot be done, and then the fork is gone. */
-  #watch(fork: Omit<Child, "pidfd">): void {
-    const { id, pid } = fork;
-    let pidfd: number | undefined;
+  /** Nothing of it is left, and its worker hears why. */
+  #abandon({ launch, group, hostId, terminal }: Wanted, { message }: Error): void {
+    terminal?.discard();
+    this.#remains.add({ group, hostId, response: { is: "refused", id: launch.id, message } });
+  }
+
+  /** A fork, which is the spare one until it has its order; it is watched from now on. @throws SyscallError, and then there is none */
+  #fork(): Spare {
+    this.#forks += 1;
+    const spare = forkSpare(this.#forks);
+    if (spare.pid === 0) return spare;
     try {
-      pidfd = openPidfd(pid);
-      this.#poller.add(pidfd);
+      this.#poller.add(spare.pidfd);
     } catch (error) {
-      sys.kill(pid, SIGKILL);
-      sys.waitpid(pid, Buffer.alloc(4), 0);
-      if (pidfd !== undefined) sys.close(pidfd);
+      discard(spare);
       throw error;
     }
-    const child: Child = { ...fork, pidfd };
-    this.#byPidfd.set(pidfd, child);
-    this.#byId.set(id, child);
+    this.#spare = spare;
+    return spare;
+  }
+
+  #dropSpare(): void {
+    const spare = this.#spare;
+    if (!spare) return;
+    this.#spare = undefined;
+    this.#poller.remove(spare.pidfd);
+    discard(spare);
   }
 
   #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" }>): void {
@@ -267,7 +267,7 @@ class Server {
     if (!isReadable(this.#statusRead, 0)) return;
     const count = sys.read(this.#statusRead, this.#buffer, READ_BYTES);
     for (const status of this.#statuses.push(this.#buffer.subarray(0, count))) {
-      const child = this.#byId.get(status.id);
+      const child = this.#byNumber.get(status.fork);
       if (child) this.#note(child, status);
     }
   }
@@ -289,6 +289,7 @@ class Server {
 
   /** The first process of the sandbox ended, and with it all others: the kernel ends a pid namespace with its init. */
   #bury(pidfd: number): void {
+    if (pidfd === this.#spare?.pidfd) this.#dropSpare();
     const child = this.#byPidfd.get(pidfd);
     if (!child) return;
     // What it said before it ended is there by now.
@@ -311,11 +312,13 @@ class Server {
     sys.close(child.pidfd);
     this.#byPidfd.delete(child.pidfd);
     this.#byId.delete(child.id);
+    this.#byNumber.delete(child.number);
     return endOf(word.readInt32LE(0));
   }
 
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
   #leave(): never {
+    this.#dropSpare();
     for (const child of this.#byId.values()) this.#end(child);
     for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
     for (let attempt = 0; this.#remains.waitMs >= 0 && attempt < MOST_LAST_ATTEMPTS; attempt++) {
@@ -336,9 +339,4 @@ class Server {
       if (!(error instanceof SyscallError && ["EPIPE", "ECONNRESET"].includes(error.code))) throw error;
     }
   }
-}
-
-/** Whether the worker is to hear of it when its program has been started, and not before. */
-function startsProgram({ program, probe }: Launch): boolean {
-  return program !== undefined && !probe;
 }

@@ -22,7 +22,7 @@ export function neverStarted({ code, signal }: ProgramEnd, { oomKills }: Sandbox
 }
 
 /** What stopped a fork. */
-export function failureOf(id: string, error: Error): Status {
+export function failureOf(fork: number, error: Error): Status {
   const message = error.message.slice(0, MOST_MESSAGE);
-  return { id, is: "failed", message, ...(error instanceof StartError ? { start: error.code } : {}) };
+  return { fork, is: "failed", message, ...(error instanceof StartError ? { start: error.code } : {}) };
 }

@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import { eventually } from "../helpers/pool.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
+import { childrenOf } from "../helpers/zygotes.ts";
 import { readBaseline, readObjects } from "./posture/baseline.ts";
 import { differences, readGolden } from "./posture/golden.ts";
 import { INVOCATIONS, type Postures, readAllStages } from "./posture/stages.ts";
@@ -70,7 +72,9 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
     await using client = await SandboxClient.with(launcher, evaluating("(fs.writeFileSync('/tmp/a', 'x'), 1)"));
     assert.equal(await client.text(), "1");
   };
+  const spareIsThere = () => eventually(() => childrenOf(zygotePid).length === 1);
   await once();
+  await spareIsThere();
   const baseline = readBaseline(zygotePid, UID_BASE, UID_COUNT);
   assert.deepEqual([baseline.cgroups, baseline.processesOfHostUsers], [[], []]);
   let left = SANDBOXES;
@@ -79,6 +83,7 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
       while (left-- > 0) await once();
     }),
   );
+  await spareIsThere();
   assert.deepEqual(readBaseline(zygotePid, UID_BASE, UID_COUNT), baseline);
 });
 

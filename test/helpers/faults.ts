@@ -56,7 +56,8 @@ export class FaultyLauncher {
     const module = new URL("./fault-module.ts", import.meta.url);
     module.searchParams.set("directory", directory);
     const zygoteFlags = ["--import", module.href];
-    return new FaultyLauncher(await openTestLauncher({ ...options, zygoteFlags }), directory);
+    // A fork that is there already would follow the plan before.
+    return new FaultyLauncher(await openTestLauncher({ ...options, zygoteFlags, forksAhead: false }), directory);
   }
 
   /** What the zygote does from its next wake-up on, until there is another plan. */

@@ -18,6 +18,17 @@ export function childrenOf(parent: number): number[] {
     });
 }
 
+/** The children of a zygote that are sandboxes: a fork that waits for its launch is root's still. */
+export function sandboxesOf(zygote: number): number[] {
+  return childrenOf(zygote).filter((pid) => {
+    try {
+      return !/^Uid:\t0\t/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Children of this process that are zygotes, which have the socket of their launcher among their arguments. */
 export function zygotesHere(): number[] {
   return childrenOf(process.pid).filter((pid) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { eventually, TestPool } from "../helpers/pool.ts";
 import { TestWorker } from "../helpers/worker.ts";
-import { childrenOf, zygotesHere } from "../helpers/zygotes.ts";
+import { sandboxesOf, zygotesHere } from "../helpers/zygotes.ts";
 
 const opened: TestPool[] = [];
 function open(...settings: ConstructorParameters<typeof TestPool>): TestPool {
@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const failure = (code: string) => (error: unknown) => (error as { code: string }).code === code;
 /** How many sandboxes each zygote has. */
-const families = () => zygotesHere().map((zygote) => childrenOf(zygote).length);
+const families = () => zygotesHere().map((zygote) => sandboxesOf(zygote).length);
 
 describe("zygotes of a worker", () => {
   it("are one for each memory class, which tenants share", async () => {

@@ -34,6 +34,8 @@ before(async () => {
   plan("");
   launcher = await ZygoteLauncher.open({
     nodeFlags: [...RUNTIME_NODE_FLAGS, "--single-threaded", ...zygoteFlags],
+    // One that is there already would have the walls of before.
+    forksAhead: false,
     ...{ uidBase: 1_700_000, uidCount: 65_536 },
     approve: async (generation) => {
       zygote = generation;

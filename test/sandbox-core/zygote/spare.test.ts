@@ -1,0 +1,97 @@
+/** The fork that a zygote makes ahead of its next launch. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Box, Zygote } from "../../../sandbox-core/index.ts";
+import { eventually } from "../../helpers/pool.ts";
+import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { childrenOf } from "../../helpers/zygotes.ts";
+
+/** Waits until this and nothing else is a child of the zygote's. */
+async function spareOf(zygote: number): Promise<number> {
+  await eventually(() => childrenOf(zygote).length === 1);
+  return childrenOf(zygote)[0] as number;
+}
+
+async function isGone(pid: number): Promise<void> {
+  await eventually(() => {
+    try {
+      return /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    } catch {
+      return true;
+    }
+  });
+}
+
+async function bornAndKilled(launcher: Parameters<typeof SandboxClient.blank>[0]): Promise<number> {
+  await using client = await SandboxClient.blank(launcher);
+  return client.sandbox.pid;
+}
+
+test("the next sandbox is the fork that was made ahead, and there is another one then", async () => {
+  const launcher = await openTestLauncher();
+  try {
+    const zygote = await launcher.zygotePid();
+    for (let launch = 0; launch < 3; launch++) {
+      await bornAndKilled(launcher);
+      const spare = await spareOf(zygote);
+      assert.equal(await bornAndKilled(launcher), spare);
+    }
+  } finally {
+    await launcher.close();
+  }
+});
+
+test("a fork made ahead that died is replaced, and the zygote is the same", async () => {
+  const launcher = await openTestLauncher();
+  try {
+    const zygote = await launcher.zygotePid();
+    await bornAndKilled(launcher);
+    const spare = await spareOf(zygote);
+    process.kill(spare, "SIGKILL");
+    await isGone(spare);
+    const pids = await Promise.all([bornAndKilled(launcher), bornAndKilled(launcher)]);
+    assert.ok(!pids.includes(spare));
+    assert.equal(await launcher.zygotePid(), zygote);
+    assert.notEqual(await spareOf(zygote), spare);
+  } finally {
+    await launcher.close();
+  }
+});
+
+test("a fork made ahead ends with its zygote, however that ends", async () => {
+  const closed = await openTestLauncher();
+  await bornAndKilled(closed);
+  const first = await spareOf(await closed.zygotePid());
+  await closed.close();
+  await isGone(first);
+  const killed = await openTestLauncher();
+  try {
+    await bornAndKilled(killed);
+    const zygote = await killed.zygotePid();
+    const second = await spareOf(zygote);
+    process.kill(zygote, "SIGKILL");
+    await isGone(second);
+  } finally {
+    await killed.close();
+  }
+});
+
+test("nothing is made ahead when nobody wants it, or for a first box", async () => {
+  const launcher = await openTestLauncher({ forksAhead: false });
+  try {
+    await bornAndKilled(launcher);
+    await bornAndKilled(launcher);
+    assert.deepEqual(childrenOf(await launcher.zygotePid()), []);
+  } finally {
+    await launcher.close();
+  }
+});
+
+test("a box made of it has the pipes of its own launch", async () => {
+  await using zygote = await Zygote.open();
+  for (const word of ["one", "two", "three"]) {
+    const { stdout } = await Box.run(zygote, { argv: ["/bin/cat"], input: word });
+    assert.equal(stdout.toString(), word);
+  }
+});
