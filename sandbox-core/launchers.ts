@@ -36,7 +36,8 @@ export interface LauncherOptions {
 /**
  * Node runs without threads of V8's, which would not exist in a fork. It compiles every function at once: what the
  * zygote has not compiled, each fork would compile anew (for tenants' code it goes back to compiling what is called).
- * Its own code lies in large pages, whose few entries a fork copies; the small pages of a file each fork faults in.
+ * Its own code lies in large pages, whose few entries a fork copies; the small pages of a file each fork faults in. Threads
+ * that V8 does not use cost a fork all the same, mappings and a page each: there is the one that Node insists on.
  */
 const ZYGOTE_FLAGS = [
   "--single-threaded",

@@ -24,7 +24,7 @@ const UID_BASE = 1_100_000_000;
 const UID_COUNT = 4_194_304;
 
 /** One thread, which is all that a fork has. */
-const ONE_BOX = ["--single-threaded"];
+const ONE_BOX = ["--single-threaded", "--v8-pool-size=1"];
 /**
  * For many: every function is compiled before the first fork, as each fork would compile it anew, and Node's own code
  * lies in large pages, of which a fork copies a few entries: 40 MB once, and a tenth off each box.
