@@ -5,38 +5,46 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
-import { describe, test } from "node:test";
-import { type Report, runBench, SUITES } from "./bench/bench.ts";
+import { before, describe, test } from "node:test";
+import { type Report, runBench, SUITE_NAMES } from "./bench/bench.ts";
 import { ENGINE_NAMES } from "./bench/engines.ts";
-import type { Plan } from "./bench/plan.ts";
+import { formatHtml } from "./bench/html.ts";
+import { PEER_NAMES } from "./bench/peers.ts";
+import { FULL, type Plan, QUICK } from "./bench/plan.ts";
 import { descendantsOf } from "./bench/processes.ts";
-import { quantile, ratioOf, Samples } from "./bench/stats.ts";
-import { judged } from "./bench/suite.ts";
+import { DOCUMENTS, withFigures } from "./bench/readme.ts";
+import { differenceOf, quantile, ratioOf, Samples } from "./bench/stats.ts";
 import { formatReport } from "./bench/table.ts";
+import { judge, judged, TARGETS } from "./bench/targets.ts";
 import { tempDir } from "./helpers/temp-dir.ts";
 
 const TINY: Plan = {
-  rounds: 2,
-  warmupRounds: 1,
+  rounds: 1,
+  leastRounds: 1,
+  warmupRounds: 0,
+  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
+  limitMs: 60_000,
   sandboxesPerRound: 2,
   sustainedPerRound: 2,
+  live: { counts: [2], rounds: 1 },
   boxesPerRound: 1,
   sustainedMs: 100,
+  sustainedWindows: 2,
   coldCallsPerRound: 1,
-  warmBlockMs: 40,
+  serverStartsEvery: 1,
+  inFlight: [1, 64],
+  warmBlockMs: 30,
+  payloadBlockMs: 1,
+  blockMs: 30,
+  warmUpCalls: 1,
+  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10 },
+  fleets: [2],
+  populations: [{ functions: 4, tenants: 2 }],
+  waitingJobs: [0, 10],
 };
 
-/** What must not grow while boxes are made without a pause. */
-const GROWTH = [
-  "time of a box",
-  "memory of the zygote",
-  "slab of the kernel",
-  "control groups",
-  "network namespaces",
-  "mounts of the zygote",
-];
-
-const MAIN = resolve(import.meta.dirname, "bench/main.ts");
+const ROOT = resolve(import.meta.dirname, "..");
+const MAIN = join(import.meta.dirname, "bench/main.ts");
 
 async function runMain(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -44,104 +52,150 @@ async function runMain(...args: string[]): Promise<{ code: number | null; stdout
   return { code, stdout, stderr };
 }
 
-const positive = (values: readonly number[], what: string): void => {
-  for (const value of values) assert.ok(Number.isFinite(value) && value > 0, `${what}: ${value}`);
+const finite = (values: readonly number[], what: string): void => {
+  for (const value of values) assert.ok(Number.isFinite(value), `${what}: ${value}`);
 };
 
-function checkShape({ rows, ratios, machine }: Report): void {
-  for (const { name, samples, median, p25, p75, p99, byRound } of rows) {
-    positive([samples, median, p25, p75, p99, ...byRound], name);
-    assert.ok(p25 <= median && median <= p75 && p75 <= p99, name);
-    assert.equal(byRound.length, TINY.rounds, name);
-  }
-  for (const { name, value, p25, p75, target, met } of ratios) {
-    positive([value, p25, p75], name);
-    assert.equal(met === null, target === null, name);
-  }
-  assert.ok(Math.abs(Date.now() - Date.parse(machine.date)) < 600_000);
-  assert.equal(machine.node, process.version);
-  positive([machine.cores, machine.memoryBytes], "the machine");
-}
+describe("a run of every suite without peers", () => {
+  let report: Report;
+  before(async () => {
+    report = await runBench({ suites: SUITE_NAMES, plan: TINY });
+  });
 
-test("every suite gives its rows, ratios and costs, and leaves no process", async () => {
-  const report = await runBench({ suites: Object.keys(SUITES), plan: TINY });
-  checkShape(report);
-  assert.deepEqual(descendantsOf(process.pid), []);
+  test("leaves no process", () => assert.deepEqual(descendantsOf(process.pid), []));
 
-  // Each engine is measured, or it is said why not.
-  const isMissing = (name: string) => report.notes.some((note) => note.startsWith(`${name} is not measured: `));
-  const engines = ENGINE_NAMES.filter((name) => !isMissing(name));
-  assert.equal(engines.length + report.notes.length, ENGINE_NAMES.length);
+  test("tells when, where and how long", () => {
+    const { machine, elapsedMs, suites } = report;
+    assert.ok(Math.abs(Date.now() - Date.parse(machine.date)) < 600_000);
+    assert.equal(machine.node, process.version);
+    finite([machine.cores, machine.memoryBytes], "the machine");
+    assert.deepEqual(suites, SUITE_NAMES);
+    assert.deepEqual(Object.keys(elapsedMs), SUITE_NAMES);
+  });
 
-  assert.deepEqual(
-    report.ratios
-      .filter(({ target }) => target !== null)
-      .map(({ name, target }) => [name, target?.bound, target?.value]),
-    [
-      ["creation / node -e 0", "at most", 0.2],
-      ...engines.flatMap((name): [string, string, number][] => [
-        ...(name === "bwrap" ? [["/bin/true in a box / under bwrap", "at most", 1] as [string, string, number]] : []),
-        [`node -e 0 under ${name} / JavaScript sandbox, created`, "at least", 6],
-      ]),
-      ...GROWTH.map((what) => [`${what}, second half / first half`, "at most", 1.2]),
-      ["cold call / node -e 0", "at most", 0.5],
-      ["latency / bare BullMQ, 1 in flight", "at most", 2],
-      ["throughput / bare BullMQ, 64 in flight", "at least", 1.2],
-    ],
-  );
-  const samples = (suite: string, name: string) =>
-    report.rows.find((row) => row.suite === suite && row.name === name)?.samples;
-  assert.equal(samples("sandbox", "creation, one after the other"), TINY.rounds * TINY.sandboxesPerRound);
-  assert.equal(samples("cold", "cold call over HTTP"), TINY.rounds * TINY.coldCallsPerRound);
+  test("has rows and ratios of every suite, each with its spread", () => {
+    for (const { name, samples, median, p25, p75, p99, byRound } of report.rows) {
+      finite([samples, median, p25, p75, p99, ...byRound], name);
+      assert.ok(p25 <= median && median <= p75 && p75 <= p99, name);
+      assert.ok(samples > 0 && byRound.length > 0, name);
+    }
+    for (const { name, value, p25, p75, contender, floor } of report.ratios) {
+      finite([value, p25, p75, contender, floor], name);
+      assert.equal(value, contender / floor, name);
+    }
+    const names = report.rows.map(({ suite, name, unit }) => `${suite}: ${name}, ${unit}`);
+    assert.equal(new Set(names).size, names.length, "two rows have one name");
+    for (const suite of SUITE_NAMES)
+      assert.ok(
+        report.rows.some((row) => row.suite === suite && row.ours),
+        suite,
+      );
+    const samples = (suite: string, name: string) =>
+      report.rows.find((row) => row.suite === suite && row.name === name)?.samples;
+    assert.equal(samples("sandbox", "creation, one after the other"), TINY.sandboxesPerRound);
+    assert.equal(samples("cold", "cold call over HTTP, pool empty"), TINY.coldCallsPerRound);
+    assert.equal(samples("sandbox", "creation, 2 live"), TINY.sandboxesPerRound);
+  });
 
-  const levels = [1, 16, 64].flatMap((count) =>
-    ["hello", "bare BullMQ", "bare hono"].map((who) => `${who}, ${count} in flight`),
-  );
-  assert.deepEqual(
-    report.costs.map(({ name }) => name),
-    levels,
-  );
-  for (const { name, calls, cpuMsPerCall, redisCommandsPerCall } of report.costs) {
-    positive([calls], name);
-    if (!name.includes("hono")) positive([redisCommandsPerCall ?? Number.NaN], name);
-    for (const value of Object.values(cpuMsPerCall)) assert.ok(value >= 0, name);
-  }
-  const hello = report.costs.find(({ name }) => name === "hello, 64 in flight");
-  assert.deepEqual(Object.keys(hello?.cpuMsPerCall ?? {}), [
-    "gateway",
-    "worker",
-    "zygote and sandboxes",
-    "redis",
-    "load generator",
-  ]);
+  test("has what calls cost, by process", () => {
+    for (const { name, calls, cpuMsPerCall, redisCommandsPerCall } of report.costs) {
+      assert.ok(calls > 0, name);
+      for (const value of Object.values(cpuMsPerCall)) assert.ok(value >= 0, name);
+      if ("redis" in cpuMsPerCall) assert.ok((redisCommandsPerCall ?? 0) > 0, name);
+    }
+    const ours = report.costs.find(({ name }) => name === "hello, 64 in flight");
+    const processes = ["gateway", "worker", "zygote and sandboxes", "redis", "load generator"];
+    assert.deepEqual(Object.keys(ours?.cpuMsPerCall ?? {}), processes);
+    const isOf = (suite: string) => report.costs.some((cost) => cost.suite === suite);
+    assert.deepEqual(SUITE_NAMES.filter(isOf), ["warm", "fresh", "scale", "trace"]);
+  });
 
-  const table = formatReport(report);
-  for (const { name } of [...report.rows, ...report.ratios, ...report.costs]) assert.ok(table.includes(name), name);
-  for (const note of report.notes) assert.ok(table.includes(note));
+  test("measures each target that needs no peer, or says why not", () => {
+    const unmeasured = report.verdicts.filter(({ met }) => met === null).map(({ figure }) => figure);
+    const needsMore = /miniflare|functions-framework|workerd|1,000 tenants/;
+    const said = (name: string) => report.notes.some((note) => note.includes(`: ${name} is not measured: `));
+    const rest = unmeasured
+      .filter((figure) => !needsMore.test(figure))
+      .filter((figure) => !(said("fresh") && figure.startsWith("a fresh process")))
+      .filter((figure) => !ENGINE_NAMES.some((name) => said(name) && figure.includes(name)))
+      .filter((figure) => !(said("bwrap node") && figure.includes("bwrap")));
+    assert.deepEqual(rest, []);
+    assert.equal(report.verdicts.length, TARGETS.length);
+  });
+
+  test("says of each peer that it is missing", () => {
+    for (const name of PEER_NAMES)
+      assert.ok(
+        report.notes.some((note) => note.includes(name)),
+        name,
+      );
+  });
+
+  test("is shown as text and as a page with every figure in it", () => {
+    const [table, page] = [formatReport(report), formatHtml(report)];
+    for (const { name } of [...report.rows, ...report.ratios, ...report.costs]) {
+      assert.ok(table.includes(name) && page.includes(name.replaceAll('"', "&quot;")), name);
+    }
+    for (const note of report.notes) assert.ok(table.includes(note));
+    assert.equal(/<script|https?:\/\/|NaN|Infinity|undefined/.exec(page), null);
+    assert.equal(page.split("<svg").length, page.split("</svg>").length);
+  });
+
+  test("is written into the documents between their markers, and again without a change", () => {
+    for (const [path, figuresOf] of Object.entries(DOCUMENTS)) {
+      const document = readFileSync(join(ROOT, path), "utf8");
+      const once = withFigures(document, figuresOf(report));
+      assert.equal(withFigures(once, figuresOf(report)), once, path);
+      assert.ok(once.includes(report.machine.date.slice(0, 10)), path);
+      // What is committed has the shape that the generator gives it.
+      const committed = /<!-- figures[^>]*-->\n\n([\s\S]*?)\n\n<!-- end of figures -->/.exec(document)?.[1] ?? "";
+      assert.equal(withFigures(document, committed), document, path);
+    }
+    assert.throws(() => withFigures("no markers", "x"), /lacks the markers/);
+  });
 });
 
 test("a run that is stopped leaves no process", async () => {
   const stop = new AbortController();
   const running = runBench({
-    suites: ["sandbox", "warm"],
+    suites: ["fresh"],
     plan: TINY,
     signal: stop.signal,
-    onProgress: (what) => what === "warming up" && stop.abort(new Error("stopped")),
+    onProgress: (what) => what === "fresh: round 1" && stop.abort(new Error("stopped")),
   });
   await assert.rejects(running, /stopped/);
   assert.deepEqual(descendantsOf(process.pid), []);
 });
 
+test("the plans measure what the targets and the promises name", () => {
+  for (const plan of [FULL, QUICK]) {
+    assert.deepEqual(plan.populations[0], { functions: 1, tenants: 1 });
+    assert.deepEqual(plan.populations.at(-1), { functions: 10_000, tenants: 1_000 });
+    assert.ok(plan.inFlight.includes(1) && plan.inFlight.includes(64));
+    for (const counts of [plan.fleets, plan.inFlight, plan.live.counts, plan.waitingJobs]) {
+      assert.deepEqual(
+        counts,
+        [...counts].sort((a, b) => a - b),
+      );
+    }
+  }
+  assert.deepEqual([FULL.limitMs < 20 * 60_000, QUICK.limitMs < 3 * 60_000], [true, true]);
+});
+
 describe("the command", () => {
-  test("writes JSON, prints a table and tells its progress beside it", async () => {
-    const file = join(tempDir(), "bench.json");
-    const { code, stdout, stderr } = await runMain("--quick", "--json", file, "sandbox");
+  test("writes JSON and a page, prints a table and tells its progress beside it", async () => {
+    const [json, html] = [join(tempDir(), "bench.json"), join(tempDir(), "bench.html")];
+    const { code, stdout, stderr } = await runMain(
+      ...["--quick", "--no-peers", "--json", json, "--html", html],
+      "density",
+    );
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /creation \/ node -e 0/);
-    assert.match(stderr, /round 1 of/);
-    const report = JSON.parse(readFileSync(file, "utf8")) as Report;
-    assert.deepEqual(report.suites, ["sandbox"]);
-    assert.ok(report.ratios.length > 0);
+    assert.match(stdout, /idle sandbox, unique/);
+    assert.match(stderr, /density: finishing/);
+    const report = JSON.parse(readFileSync(json, "utf8")) as Report;
+    assert.deepEqual(report.suites, ["density"]);
+    assert.ok(report.rows.length > 0);
+    assert.match(readFileSync(html, "utf8"), /idle sandbox, unique/);
   });
 
   test("refuses what it does not know", async () => {
@@ -174,14 +228,30 @@ describe("what is said of samples", () => {
       [5, 5, 5],
     ])
       floor.addRound(values);
-    assert.deepEqual(ratioOf(contender, floor), { value: 3 / 4, p25: 0.5, p75: 4 });
+    assert.deepEqual(ratioOf(contender, floor), { value: 3 / 4, p25: 0.5, p75: 4, contender: 3, floor: 4 });
+    assert.deepEqual(ratioOf(contender, floor, 0.99), { value: 6, p25: 0.75, p75: 6, contender: 30, floor: 5 });
   });
 
-  test("a ratio meets its target on the right side of it", () => {
-    const ratio = { suite: "s", name: "n", value: 2, p25: 1, p75: 3 };
-    assert.equal(judged({ ...ratio, target: { bound: "at most", value: 2 } }).met, true);
-    assert.equal(judged({ ...ratio, target: { bound: "at most", value: 1.9 } }).met, false);
-    assert.equal(judged({ ...ratio, target: { bound: "at least", value: 2.1 } }).met, false);
-    assert.equal(judged({ ...ratio, target: null }).met, null);
+  test("rounds that only one of the two sat through are not compared", () => {
+    const [contender, floor] = [new Samples(), new Samples()];
+    for (const values of [[8], [10], [12]]) contender.addRound(values);
+    for (const values of [[2], [], [3]]) floor.addRound(values);
+    assert.deepEqual(differenceOf(contender, floor).summary().byRound, [6, 9]);
+    assert.deepEqual(floor.summary().byRound, [2, 3]);
+    assert.equal(ratioOf(contender, floor).p75, 4);
+  });
+
+  test("a value meets its target on the right side of it", () => {
+    assert.equal(judged({ bound: "at most", value: 2 }, 2).met, true);
+    assert.equal(judged({ bound: "at most", value: 1.9 }, 2).met, false);
+    assert.equal(judged({ bound: "at least", value: 2.1 }, 2).met, false);
+  });
+
+  test("a target that was not measured is shown as such", () => {
+    const verdicts = judge(["trace"], { rows: [], ratios: [] });
+    assert.deepEqual(
+      verdicts.map(({ suite, measured, met }) => ({ suite, measured, met })),
+      [{ suite: "trace", measured: null, met: null }],
+    );
   });
 });

@@ -1,72 +1,102 @@
-/** One run: suites are set up, take turns round by round, and are closed whatever happens. */
+/** One run: suite by suite, each is set up, measures round by round, and is closed whatever happens. */
 import { describeMachine, type Machine } from "./machine.ts";
+import { noPeers, type Peers } from "./peers.ts";
 import type { Plan } from "./plan.ts";
 import type { OpenSuite, Results, Suite } from "./suite.ts";
 import { openBoxSuite } from "./suites/box.ts";
 import { openColdSuite } from "./suites/cold.ts";
+import { openDensitySuite } from "./suites/density.ts";
+import { openFreshSuite } from "./suites/fresh.ts";
 import { openSandboxSuite } from "./suites/sandbox.ts";
+import { openScaleSuite } from "./suites/scale.ts";
+import { openTraceSuite } from "./suites/trace.ts";
 import { openWarmSuite } from "./suites/warm.ts";
+import { judge, type Verdict } from "./targets.ts";
 
-export const SUITES: Readonly<Record<string, OpenSuite>> = {
+export const SUITES = {
   sandbox: openSandboxSuite,
   box: openBoxSuite,
   cold: openColdSuite,
   warm: openWarmSuite,
-};
+  fresh: openFreshSuite,
+  density: openDensitySuite,
+  scale: openScaleSuite,
+  trace: openTraceSuite,
+} satisfies Record<string, OpenSuite>;
 
-export interface Report extends Required<Results> {
+export type SuiteName = keyof typeof SUITES;
+export const SUITE_NAMES = Object.keys(SUITES) as SuiteName[];
+
+export interface Report extends Results {
   machine: Machine;
   plan: Plan;
-  suites: string[];
+  suites: SuiteName[];
+  /** How long each took, from its set-up until it was closed. */
+  elapsedMs: Partial<Record<SuiteName, number>>;
+  verdicts: Verdict[];
 }
 
 export interface BenchOptions {
-  /** Names out of `SUITES`. */
-  suites: readonly string[];
+  suites: readonly SuiteName[];
   plan: Plan;
+  /** None, unless they are given. */
+  peers?: Peers;
   /** Told what it does now. */
   onProgress?: (text: string) => void;
   /** Ends the run between two rounds. */
   signal?: AbortSignal;
 }
 
+/** What a suite takes in all, for each second of its rounds: it is set up, warmed up, finished and closed, too. */
+const WHOLE_OF_ROUNDS = 1.5;
+
 /** Measures. Nothing is left behind, also when it fails. @throws what a suite throws, or the signal's reason */
 export async function runBench(options: BenchOptions): Promise<Report> {
-  const { suites: names, plan, onProgress = () => {}, signal } = options;
+  const { suites, plan } = options;
   const machine = describeMachine();
-  const suites: Suite[] = [];
+  const elapsedMs: Report["elapsedMs"] = {};
+  const deadlineMs = performance.now() + plan.limitMs;
+  const all: Results = { rows: [], ratios: [], costs: [], notes: [] };
+  for (const [index, name] of suites.entries()) {
+    const startMs = performance.now();
+    const comingMs = suites.slice(index).reduce((sum, next) => sum + plan.roundsMs[next] * WHOLE_OF_ROUNDS, 0);
+    const part = Math.min(1, Math.max(0, (deadlineMs - startMs) / comingMs));
+    const results = await runSuite(name, plan.roundsMs[name] * part, options);
+    elapsedMs[name] = performance.now() - startMs;
+    all.rows.push(...results.rows);
+    all.ratios.push(...results.ratios);
+    all.costs.push(...results.costs);
+    all.notes.push(...results.notes);
+  }
+  return { machine, plan, suites: [...suites], elapsedMs, verdicts: judge(suites, all), ...all };
+}
+
+async function runSuite(
+  name: SuiteName,
+  roundsMs: number,
+  { plan, peers, onProgress, signal }: BenchOptions,
+): Promise<Results> {
+  const tell = (text: string): void => {
+    onProgress?.(`${name}: ${text}`);
+    signal?.throwIfAborted();
+  };
+  tell("setting up");
+  const suite: Suite = await SUITES[name](plan, peers ?? noPeers("this run takes no peers"));
   try {
-    for (const name of names) {
-      onProgress(`setting up ${name}`);
-      const open = Object.hasOwn(SUITES, name) ? SUITES[name] : undefined;
-      if (open === undefined) throw new Error(`there is no suite ${name}`);
-      suites.push(await open(plan));
-      signal?.throwIfAborted();
+    for (let round = 0; round < plan.warmupRounds; round++) {
+      tell("warming up");
+      await suite.round(false);
     }
-    for (let round = -plan.warmupRounds; round < plan.rounds; round++) {
-      onProgress(round < 0 ? "warming up" : `round ${round + 1} of ${plan.rounds}`);
-      for (const suite of suites) {
-        await suite.round(round >= 0);
-        signal?.throwIfAborted();
-      }
+    const endMs = performance.now() + roundsMs;
+    for (let round = 0; round < plan.rounds && (round < plan.leastRounds || performance.now() < endMs); round++) {
+      tell(`round ${round + 1}`);
+      await suite.round(true);
     }
-    for (const [index, suite] of suites.entries()) {
-      onProgress(`finishing ${names[index]}`);
-      await suite.finish?.();
-      signal?.throwIfAborted();
-    }
-    const results = suites.map((suite) => suite.results());
-    return {
-      machine,
-      plan,
-      suites: [...names],
-      rows: results.flatMap(({ rows }) => rows),
-      ratios: results.flatMap(({ ratios }) => ratios),
-      costs: results.flatMap(({ costs }) => costs),
-      notes: results.flatMap(({ notes = [] }) => notes),
-    };
+    tell("finishing");
+    await suite.finish?.();
+    return suite.results();
   } finally {
-    onProgress("closing");
-    await Promise.all(suites.map((suite) => suite.close()));
+    onProgress?.(`${name}: closing`);
+    await suite.close();
   }
 }

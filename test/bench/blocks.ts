@@ -22,3 +22,14 @@ export async function perSecond(count: number, lanes: number, act: () => Promise
 export async function inTurn(round: number, actions: readonly (() => Promise<void>)[]): Promise<void> {
   for (let index = 0; index < actions.length; index++) await actions[(index + round) % actions.length]?.();
 }
+
+/**
+ * Like `Promise.all`, but settles when all have: whoever closes what they started misses none of it.
+ * @throws what the first of them in the list threw
+ */
+export async function allOf<T extends readonly unknown[] | []>(
+  starting: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(starting);
+  return Promise.all(starting);
+}

@@ -87,13 +87,23 @@ async function answerOf(child: ChildProcess, limitMs: number): Promise<Answer> {
 /** The child's end: says that it is ready, runs blocks with `call`, and leaves through `close` when its parent does. */
 export function serveBlocks(parts: {
   facts?: unknown;
+  /** Opens so many lanes to the target, before the time of a block begins. What it gives closes them again. */
+  open?: (target: string, lanes: number) => Promise<() => void>;
   /** One call to the target in one of the lanes, which are numbered from 0. */
   call?: (target: string, lane: number) => Promise<void>;
   close: () => Promise<void>;
 }): void {
-  const { facts = null, call = () => Promise.reject(new Error("it takes no calls")), close } = parts;
+  const { facts = null, open, call = () => Promise.reject(new Error("it takes no calls")), close } = parts;
+  const run = async (request: BlockRequest): Promise<Block> => {
+    const closeLanes = await open?.(request.target, request.inFlight);
+    try {
+      return await runBlock(request, call);
+    } finally {
+      closeLanes?.();
+    }
+  };
   process.on("message", (request: BlockRequest) => {
-    runBlock(request, call).then(
+    run(request).then(
       (block) => process.send?.({ block }),
       (error: Error) => process.send?.({ error: error.message }),
     );

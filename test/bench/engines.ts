@@ -1,11 +1,10 @@
 /** Other programs that isolate a command, each made to do as much as it can of what a box does. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ensureProgram } from "../../infra/up/apt-install.ts";
 import { createSteps } from "../../infra/up/steps.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
+import { runMs } from "./programs.ts";
 
 /** A command that they all run. */
 export interface Command {
@@ -47,10 +46,10 @@ const KINDS: readonly Kind[] = [
 
 export const ENGINE_NAMES = KINDS.map(({ name }) => name);
 
-/** Those that this machine has or can install, and why it has not the others. */
-export async function findEngines(): Promise<{ engines: Engine[]; missing: string[] }> {
+/** Those that this machine has or can install, and why it has not the others, by name. */
+export async function findEngines(): Promise<{ engines: Engine[]; missing: Map<string, string> }> {
   const engines: Engine[] = [];
-  const missing: string[] = [];
+  const missing = new Map<string, string>();
   const steps = createSteps(process.stderr, false);
   for (const kind of KINDS) {
     const { name, packageName } = kind;
@@ -60,7 +59,7 @@ export async function findEngines(): Promise<{ engines: Engine[]; missing: strin
       await engine.run(TRUE);
       engines.push(engine);
     } catch (error) {
-      missing.push(`${name} is not measured: ${(error as Error).message}`);
+      missing.set(name, (error as Error).message);
     }
   }
   return { engines, missing };
@@ -74,22 +73,9 @@ function engineOf({ name, prepare }: Kind, program: string): Engine {
     async run(command) {
       const argumentsOf = prepared.get(command) ?? prepare(command);
       prepared.set(command, argumentsOf);
-      return timed(program, argumentsOf(runs++));
+      return runMs(program, argumentsOf(runs++));
     },
   };
-}
-
-async function timed(program: string, args: readonly string[]): Promise<number> {
-  const startMs = performance.now();
-  const child = spawn(program, args, { env: {}, stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (text: Buffer) => {
-    said = (said + text).slice(-500);
-  });
-  const [code] = await once(child, "close");
-  const endMs = performance.now();
-  if (code !== 0) throw new Error(`${program} ended with ${code}: ${said.trim()}`);
-  return endMs - startMs;
 }
 
 function bubblewrap({ argv, directory }: Command): string[] {

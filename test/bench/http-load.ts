@@ -1,5 +1,6 @@
 /**
- * The load generator: HTTP calls over kept connections, one for each lane. It writes the same bytes again and reads no
+ * The load generator: HTTP calls over kept connections, one for each lane. A target is a URL, or several with spaces between
+ * them, which the lanes share out among them. It writes the same bytes again and reads no
  * more of an answer than it must, as its processor time is taken from whoever is measured on the same machine.
  */
 import { once } from "node:events";
@@ -7,21 +8,20 @@ import { connect, type Socket } from "node:net";
 import { serveBlocks } from "./child.ts";
 
 const HEAD_END = "\r\n\r\n";
+const LAST_CHUNK = `0${HEAD_END}`;
 
 /** One kept connection with one call at a time. */
 class Lane {
   readonly #socket: Socket;
   readonly #request: Buffer;
-  #received = "";
+  #answer = new Answer();
   #pending: PromiseWithResolvers<void> | null = null;
 
   private constructor(socket: Socket, url: URL) {
     this.#socket = socket;
     this.#request = Buffer.from(`GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}${HEAD_END}`);
     socket.setNoDelay(true);
-    // One character a byte, so that lengths agree.
-    socket.setEncoding("latin1");
-    socket.on("data", (text: string) => this.#read(text));
+    socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("the server closed the connection")));
   }
@@ -40,23 +40,16 @@ class Lane {
     return this.#pending.promise;
   }
 
-  /** Whether the server has left the connection open. */
-  get usable(): boolean {
-    return this.#socket.writable;
-  }
-
   close(): void {
     this.#socket.destroy();
   }
 
-  #read(text: string): void {
-    this.#received += text;
-    const headEnd = this.#received.indexOf(HEAD_END);
-    if (headEnd < 0 || !isWhole(this.#received, headEnd)) return;
-    const answer = this.#received;
-    this.#received = "";
-    if (answer.startsWith("HTTP/1.1 200 ")) this.#pending?.resolve();
-    else this.#fail(new Error(`an answer that is not 200: ${answer.slice(0, 1_000)}`));
+  #read(bytes: Buffer): void {
+    if (!this.#answer.add(bytes)) return;
+    const { head } = this.#answer;
+    this.#answer = new Answer();
+    if (head.startsWith("HTTP/1.1 200 ")) this.#pending?.resolve();
+    else this.#fail(new Error(`an answer that is not 200: ${head} ${bytes.toString("latin1").slice(-500)}`));
   }
 
   #fail(error: Error): void {
@@ -64,30 +57,57 @@ class Lane {
   }
 }
 
-/** Whether the body is complete: RFC 9112, section 6, as far as the servers here use it. */
-function isWhole(answer: string, headEnd: number): boolean {
-  const head = answer.slice(0, headEnd);
-  const bodyStart = headEnd + HEAD_END.length;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (length !== undefined) return answer.length >= bodyStart + Number(length);
-  return answer.endsWith(`0${HEAD_END}`);
-}
+/** One answer as its bytes come: RFC 9112, section 6, as far as the servers here use it. */
+class Answer {
+  head = "";
+  /** The last bytes of a body whose length nobody said, or of a head that is not whole yet. */
+  #tail = "";
+  /** How many bytes of the body lack; null before the head is whole, and where the body comes in chunks. */
+  #lacking: number | null = null;
 
-const lanes = new Map<string, Lane>();
-
-async function call(target: string, number: number): Promise<void> {
-  const key = `${number} ${target}`;
-  let lane = lanes.get(key);
-  if (!lane?.usable) {
-    lane = await Lane.open(target);
-    lanes.set(key, lane);
+  /** Whether these bytes make it whole. */
+  add(bytes: Buffer): boolean {
+    if (this.#lacking !== null) {
+      this.#lacking -= bytes.length;
+      return this.#lacking <= 0;
+    }
+    if (this.head === "") return this.#addToHead(bytes);
+    this.#tail = (this.#tail + bytes.toString("latin1", Math.max(0, bytes.length - LAST_CHUNK.length))).slice(
+      -LAST_CHUNK.length,
+    );
+    return this.#tail === LAST_CHUNK;
   }
-  await lane.call();
+
+  #addToHead(bytes: Buffer): boolean {
+    // One character a byte, so that lengths agree.
+    const text = this.#tail + bytes.toString("latin1");
+    const headEnd = text.indexOf(HEAD_END);
+    this.#tail = text;
+    if (headEnd < 0) return false;
+    this.head = text.slice(0, headEnd);
+    const length = /\r\ncontent-length: *(\d+)/i.exec(this.head)?.[1];
+    this.#tail = text.slice(-LAST_CHUNK.length);
+    if (length === undefined) return this.#tail === LAST_CHUNK;
+    this.#lacking = Number(length) - (text.length - headEnd - HEAD_END.length);
+    return this.#lacking <= 0;
+  }
 }
+
+let lanes: Lane[] = [];
 
 serveBlocks({
-  call,
+  // New connections for each block: a server may close what rests between two of them in the middle of the next.
+  open: async (target, count) => {
+    const urls = target.split(" ");
+    lanes = await Promise.all(
+      Array.from({ length: count }, (_, lane) => Lane.open(urls[lane % urls.length] as string)),
+    );
+    return () => {
+      for (const lane of lanes) lane.close();
+    };
+  },
+  call: async (_target, number) => lanes[number]?.call(),
   close: async () => {
-    for (const lane of lanes.values()) lane.close();
+    for (const lane of lanes) lane.close();
   },
 });

@@ -37,6 +37,11 @@ export class Ledger {
     this.#calls += calls;
   }
 
+  /** How many calls it has counted. */
+  get calls(): number {
+    return this.#calls;
+  }
+
   costs(): Omit<Cost, "suite" | "name"> {
     const perCall = (amount: number): number => amount / this.#calls;
     return {

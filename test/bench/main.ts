@@ -1,47 +1,81 @@
-/** `npm run bench -- [--quick] [--json FILE] [SUITE...]`: measures, and prints a table. docs/BENCHMARKS.md explains it. */
-import { writeFileSync } from "node:fs";
+/**
+ * `npm run bench -- [--quick] [--no-peers] [--json FILE] [--html FILE] [SUITE...]`: measures, and prints tables. `npm run bench --
+ * --readme FILE`: writes the figures of such a JSON file into the documents. docs/BENCHMARKS.md explains it.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { runBench, SUITES } from "./bench.ts";
+import { type Report, runBench, SUITE_NAMES, type SuiteName } from "./bench.ts";
+import { formatHtml } from "./html.ts";
+import { noPeers, npmPeers } from "./peers.ts";
 import { FULL, QUICK } from "./plan.ts";
+import { DOCUMENTS, withFigures } from "./readme.ts";
 import { formatReport } from "./table.ts";
 
-const USAGE = `Usage: npm run bench -- [--quick] [--json FILE] [SUITE...]
-Suites: ${Object.keys(SUITES).join(", ")} (all of them unless some are named)
+const USAGE = `Usage: npm run bench -- [--quick] [--no-peers] [--json FILE] [--html FILE] [SUITE...]
+       npm run bench -- --readme FILE
+Suites: ${SUITE_NAMES.join(", ")} (all of them unless some are named)
 `;
+const ROOT = resolve(import.meta.dirname, "../..");
+/** Out of git's sight, and of npm's. */
+const PEERS = join(ROOT, ".sandpiper/bench");
 
 function readArguments() {
   const { values, positionals } = parseArgs({
-    options: { quick: { type: "boolean" }, json: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      quick: { type: "boolean" },
+      json: { type: "string" },
+      html: { type: "string" },
+      "no-peers": { type: "boolean" },
+      readme: { type: "string" },
+      help: { type: "boolean" },
+    },
     allowPositionals: true,
   });
-  const unknown = positionals.find((name) => !Object.hasOwn(SUITES, name));
+  const isSuite = (name: string): name is SuiteName => SUITE_NAMES.includes(name as SuiteName);
+  const unknown = positionals.find((name) => !isSuite(name));
   if (unknown !== undefined) throw new Error(`there is no suite ${unknown}`);
-  const suites = positionals.length > 0 ? [...new Set(positionals)] : Object.keys(SUITES);
-  return { ...values, suites };
+  const named = SUITE_NAMES.filter((name) => positionals.includes(name));
+  return { ...values, suites: named.length > 0 ? named : SUITE_NAMES };
 }
 
-/** What is measured must not depend on what npm, a terminal or a user's profile exports. */
-function emptyEnvironment(): void {
+/** What is measured must not depend on what npm, a terminal or a user's profile exports. @returns what it was */
+function emptyEnvironment(): NodeJS.ProcessEnv {
+  const before = { ...process.env };
   for (const name of Object.keys(process.env)) if (name !== "PATH") delete process.env[name];
+  return before;
 }
 
-async function main(): Promise<void> {
-  const { suites, quick, json, help } = readArguments();
-  if (help) return void process.stdout.write(USAGE);
+function writeDocuments(file: string): void {
+  const report = JSON.parse(readFileSync(file, "utf8")) as Report;
+  for (const [path, figuresOf] of Object.entries(DOCUMENTS)) {
+    const document = join(ROOT, path);
+    writeFileSync(document, withFigures(readFileSync(document, "utf8"), figuresOf(report)));
+    process.stderr.write(`wrote ${path}\n`);
+  }
+}
+
+async function measure(options: ReturnType<typeof readArguments>): Promise<void> {
+  const { suites, quick, json, html, "no-peers": alone } = options;
   if (process.getuid?.() !== 0) throw new Error("making sandboxes takes root: sudo npm run bench");
-  emptyEnvironment();
+  const environment = emptyEnvironment();
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => stop.abort(new Error(`ended by ${signal}`)));
   }
-  const report = await runBench({
-    suites,
-    plan: quick ? QUICK : FULL,
-    onProgress: (text) => void process.stderr.write(`${text}\n`),
-    signal: stop.signal,
-  });
+  const onProgress = (text: string): void => void process.stderr.write(`${text}\n`);
+  const peers = alone ? noPeers("it was left out, as --no-peers says") : npmPeers(PEERS, environment, onProgress);
+  const report = await runBench({ suites, plan: quick ? QUICK : FULL, peers, onProgress, signal: stop.signal });
   process.stdout.write(formatReport(report));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  if (html !== undefined) writeFileSync(html, formatHtml(report));
+}
+
+async function main(): Promise<void> {
+  const options = readArguments();
+  if (options.help) process.stdout.write(USAGE);
+  else if (options.readme !== undefined) writeDocuments(options.readme);
+  else await measure(options);
   // The IPC channel from infra/start.mjs would keep the process.
   process.disconnect?.();
 }

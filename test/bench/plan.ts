@@ -1,44 +1,125 @@
 /** How much a run measures. */
+import type { SuiteName } from "./bench.ts";
 
 export interface Plan {
-  /** Rounds that count. In each, every suite runs a short block of every contender. */
+  /** Rounds that count, at most. In each, a suite runs a short block of every contender. */
   rounds: number;
+  /** Rounds that are measured however long they take. */
+  leastRounds: number;
   /** Rounds before them that do not count, so that compilers and caches are warm. */
   warmupRounds: number;
-  /** Sandboxes, and processes of the floor, that one after the other are made in a round. */
+  /** After this time no round of a suite begins, or sooner when the run is late. */
+  roundsMs: Record<SuiteName, number>;
+  /** What all of it should take at most. */
+  limitMs: number;
+  /** Sandboxes, and processes of each floor, that one after the other are made in a round. */
   sandboxesPerRound: number;
   /** Sandboxes, and processes of the floor, that are made in a round by two lanes. */
   sustainedPerRound: number;
+  /** With how many live sandboxes beside them sandboxes are made, ascending, and in how many rounds each. */
+  live: { counts: readonly number[]; rounds: number };
   /** Boxes, JavaScript sandboxes, and commands under each other program that isolates, in a round. */
   boxesPerRound: number;
-  /** How long boxes are made by two lanes without a pause. */
+  /** How long boxes are made by two lanes without a pause, and into how many windows that is cut. */
   sustainedMs: number;
-  /** Cold calls, and processes of the floor, in a round. */
+  sustainedWindows: number;
+  /** Cold calls of each kind, and starts of node:http, in a round. */
   coldCallsPerRound: number;
-  /** Length of one block of warm calls. */
+  /** Starts of the other servers: in one round of so many. */
+  serverStartsEvery: number;
+  /** How many calls are in flight at once, ascending. */
+  inFlight: readonly number[];
+  /** Length of one block of warm calls, and of one of large replies. */
   warmBlockMs: number;
+  payloadBlockMs: number;
+  /** Length of one block of `fresh`, `trace` and `scale`. */
+  blockMs: number;
+  /** Calls that warm a contender up: so many, as what is compiled is what was called often, whatever time that takes. */
+  warmUpCalls: number;
+  /** Of how many live at once the memory is taken, for sandboxes and for processes of peers; and after how many calls. */
+  density: { sandboxes: number; processes: number; isolates: number; calls: number };
+  /** How many workers, and as many gateways, are compared. */
+  fleets: readonly number[];
+  /** How many functions of how many tenants are deployed beside the one that is called; the first is the floor. */
+  populations: readonly { functions: number; tenants: number }[];
+  /** How many jobs wait in the queue before those that are measured. */
+  waitingJobs: readonly number[];
 }
 
-/** What docs/BENCHMARKS.md shows. */
+/** What docs/BENCHMARKS.md shows: below 20 minutes on two cores. */
 export const FULL: Plan = {
   rounds: 20,
-  warmupRounds: 3,
-  sandboxesPerRound: 10,
-  sustainedPerRound: 20,
-  boxesPerRound: 5,
-  sustainedMs: 60_000,
-  coldCallsPerRound: 5,
-  warmBlockMs: 500,
+  leastRounds: 3,
+  warmupRounds: 1,
+  roundsMs: {
+    sandbox: 70_000,
+    box: 50_000,
+    cold: 150_000,
+    warm: 240_000,
+    fresh: 40_000,
+    density: 0,
+    scale: 100_000,
+    trace: 50_000,
+  },
+  limitMs: 18 * 60_000,
+  sandboxesPerRound: 8,
+  sustainedPerRound: 40,
+  live: { counts: [100, 1_000], rounds: 6 },
+  boxesPerRound: 4,
+  sustainedMs: 30_000,
+  sustainedWindows: 20,
+  coldCallsPerRound: 3,
+  serverStartsEvery: 2,
+  inFlight: [1, 16, 64, 256],
+  warmBlockMs: 400,
+  payloadBlockMs: 200,
+  blockMs: 500,
+  warmUpCalls: 3_000,
+  density: { sandboxes: 300, processes: 20, isolates: 100, calls: 200_000 },
+  fleets: [1, 2, 4],
+  populations: [
+    { functions: 1, tenants: 1 },
+    { functions: 100, tenants: 10 },
+    { functions: 10_000, tenants: 1 },
+    { functions: 10_000, tenants: 1_000 },
+  ],
+  waitingJobs: [0, 1_000, 10_000, 100_000],
 };
 
-/** A look at the order of magnitude. */
+/** A look at the order of magnitude: below three minutes. */
 export const QUICK: Plan = {
+  ...FULL,
   rounds: 5,
-  warmupRounds: 1,
-  sandboxesPerRound: 8,
+  leastRounds: 1,
+  roundsMs: {
+    sandbox: 9_000,
+    box: 6_000,
+    cold: 14_000,
+    warm: 24_000,
+    fresh: 4_000,
+    density: 0,
+    scale: 8_000,
+    trace: 5_000,
+  },
+  limitMs: 160_000,
+  sandboxesPerRound: 4,
   sustainedPerRound: 10,
-  boxesPerRound: 3,
-  sustainedMs: 5_000,
-  coldCallsPerRound: 4,
-  warmBlockMs: 300,
+  live: { counts: [100, 300], rounds: 1 },
+  boxesPerRound: 2,
+  sustainedMs: 3_000,
+  sustainedWindows: 6,
+  coldCallsPerRound: 2,
+  serverStartsEvery: 3,
+  inFlight: [1, 64],
+  warmBlockMs: 150,
+  payloadBlockMs: 80,
+  blockMs: 200,
+  warmUpCalls: 600,
+  density: { sandboxes: 50, processes: 4, isolates: 100, calls: 2_000 },
+  fleets: [1, 2],
+  populations: [
+    { functions: 1, tenants: 1 },
+    { functions: 10_000, tenants: 1_000 },
+  ],
+  waitingJobs: [0, 10_000],
 };

@@ -1,23 +1,27 @@
 /** What a suite is, and what it gives. */
+import type { Peers } from "./peers.ts";
 import type { Plan } from "./plan.ts";
 import type { RatioSummary, Summary } from "./stats.ts";
 
-export type Unit = "ms" | "per s" | "MiB" | "objects";
+export type Unit = "ms" | "per s" | "MiB" | "objects" | "per GiB";
 
 /** One measured quantity of one contender. */
 export interface Row extends Summary {
   suite: string;
   name: string;
   unit: Unit;
+  /** The chart that the row belongs to, and its label there: rows of one chart are compared with each other. */
+  chart: string;
+  label: string;
+  /** Whether Sandpiper is measured here, and not something that it is compared with. */
+  ours: boolean;
 }
 
 /** One contender against a floor of the same run. */
 export interface Ratio extends RatioSummary {
   suite: string;
   name: string;
-  /** What is aimed at; null where nothing is. */
-  target: { bound: "at most" | "at least"; value: number } | null;
-  met: boolean | null;
+  unit: Unit;
 }
 
 /** Where the time of calls goes: processor time of each process, and Redis commands, for one call. */
@@ -36,7 +40,7 @@ export interface Results {
   ratios: Ratio[];
   costs: Cost[];
   /** What was not measured, and why. */
-  notes?: string[];
+  notes: string[];
 }
 
 /** Contenders and floors, set up and ready. `close` leaves nothing behind. */
@@ -49,11 +53,4 @@ export interface Suite {
   close(): Promise<void>;
 }
 
-export type OpenSuite = (plan: Plan) => Promise<Suite>;
-
-/** Whether a ratio is what is aimed at. */
-export function judged(ratio: Omit<Ratio, "met">): Ratio {
-  const { target, value } = ratio;
-  if (target === null) return { ...ratio, met: null };
-  return { ...ratio, met: target.bound === "at most" ? value <= target.value : value >= target.value };
-}
+export type OpenSuite = (plan: Plan, peers: Peers) => Promise<Suite>;

@@ -1,16 +1,17 @@
 /** A report as text for people. */
 import type { Report } from "./bench.ts";
 import type { Cost, Ratio, Row } from "./suite.ts";
+import type { Verdict } from "./targets.ts";
+import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
 
 /** The whole report; a table for each kind of result. */
 export function formatReport(report: Report): string {
-  const { machine } = report;
-  const gib = (machine.memoryBytes / 2 ** 30).toFixed(1);
+  const seconds = Object.entries(report.elapsedMs).map(([name, ms]) => `${name} ${Math.round(ms / 1_000)} s`);
   const blocks = [
-    `${machine.date}, ${machine.processor}, ${machine.cores} cores, ${gib} GiB, Linux ${machine.kernel}, ` +
-      `Node ${machine.node}, load before ${machine.loadBefore.toFixed(2)}`,
+    `${describe(report.machine)}\nTime taken: ${seconds.join(", ")}`,
+    table(["suite", "what is aimed at", "target", "measured", "p25 to p75", ""], report.verdicts.map(verdictCells)),
     table(["suite", "what", "n", "median", "p25 to p75", "p99", "unit"], report.rows.map(rowCells)),
-    table(["suite", "ratio of medians", "value", "p25 to p75 of rounds", "target", ""], report.ratios.map(ratioCells)),
+    table(["suite", "ratio of medians", "value", "p25 to p75 of rounds"], report.ratios.map(ratioCells)),
   ];
   if (report.costs.length > 0) {
     blocks.push(
@@ -21,20 +22,19 @@ export function formatReport(report: Report): string {
   return `${blocks.join("\n\n")}\n`;
 }
 
+function verdictCells(verdict: Verdict): string[] {
+  const { suite, figure, measured, p25, p75, met, unit } = verdict;
+  const value = measured === null ? "" : unit === null ? number(measured) : withUnit(measured, unit);
+  const spread = p25 === null || p75 === null ? "" : `${number(p25)} to ${number(p75)}`;
+  return [suite, figure, aimOf(verdict), value, spread, wordFor(met)];
+}
+
 function rowCells({ suite, name, samples, median, p25, p75, p99, unit }: Row): string[] {
   return [suite, name, String(samples), number(median), `${number(p25)} to ${number(p75)}`, number(p99), unit];
 }
 
-function ratioCells({ suite, name, value, p25, p75, target, met }: Ratio): string[] {
-  const aim = target === null ? "" : `${target.bound} ${target.value}`;
-  return [
-    suite,
-    name,
-    number(value),
-    `${number(p25)} to ${number(p75)}`,
-    aim,
-    met === null ? "" : met ? "met" : "MISSED",
-  ];
+function ratioCells({ suite, name, value, p25, p75 }: Ratio): string[] {
+  return [suite, name, number(value), `${number(p25)} to ${number(p75)}`];
 }
 
 function costCells({ suite, name, cpuMsPerCall, redisCommandsPerCall }: Cost): string[] {
@@ -49,16 +49,10 @@ function costCells({ suite, name, cpuMsPerCall, redisCommandsPerCall }: Cost): s
   ];
 }
 
-/** Three digits that mean something. */
-function number(value: number): string {
-  if (value >= 100) return value.toFixed(0);
-  return value >= 10 ? value.toFixed(1) : value.toFixed(value >= 1 ? 2 : 3);
-}
-
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...lines.map((cells) => (cells[column] ?? "").length)));
-  const isNumber = (cell: string): boolean => /^[\d.]+$/.test(cell);
+  const isNumber = (cell: string): boolean => /^-?[\d.]+$/.test(cell);
   const format = (cells: readonly string[]): string =>
     cells
       .map((cell, column) => (isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))

@@ -13,6 +13,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 
 export interface PlatformOptions {
   workers?: number;
+  gateways?: number;
   /** Environment variables of gateway and workers. */
   env?: Record<string, string>;
 }
@@ -39,7 +40,7 @@ export class Platform {
   readonly apiKeyFile: string;
   readonly #env: Record<string, string>;
   readonly #workers: Service[] = [];
-  #gateway: Service | null = null;
+  readonly #gateways: Service[] = [];
   #projects = 0;
 
   private constructor(redis: TestRedis, dataDir: string, env: Record<string, string>) {
@@ -56,12 +57,14 @@ export class Platform {
   }
 
   /** Starts everything; resolves when calls can be made. End it with `stop`. */
-  static async start({ workers = 1, env = {} }: PlatformOptions = {}): Promise<Platform> {
+  static async start({ workers = 1, gateways = 1, env = {} }: PlatformOptions = {}): Promise<Platform> {
     const dataDir = mkdtempSync(join(tmpdir(), "sp-"));
     const platform = new Platform(await startRedis(), dataDir, env);
     ensureApiKey(platform.apiKeyFile);
     try {
-      platform.#gateway = await platform.#start("gateway", {});
+      for (let index = 0; index < gateways; index++) {
+        platform.#gateways.push(await platform.#start("gateway", {}));
+      }
       for (let index = 0; index < workers; index++) await platform.startWorker();
     } catch (error) {
       await platform.stop();
@@ -70,13 +73,18 @@ export class Platform {
     return platform;
   }
 
-  /** The gateway's address, without a slash at its end. */
+  /** The first gateway's address, without a slash at its end. */
   get url(): string {
-    return String(this.#gateway?.facts.url);
+    return String(this.#gateways[0]?.facts.url);
   }
 
-  get gatewayPid(): number {
-    return this.#gateway?.child.pid as number;
+  /** The addresses of all of them, without a slash at their end. */
+  get urls(): string[] {
+    return this.#gateways.map(({ facts }) => String(facts.url));
+  }
+
+  get gatewayPids(): number[] {
+    return this.#gateways.map(({ child }) => child.pid as number);
   }
 
   get apiKey(): string {
@@ -148,8 +156,7 @@ export class Platform {
 
   /** Ends everything as Ctrl-C does: drains gateway and workers, then Redis; removes the data directory. */
   async stop(): Promise<void> {
-    const services = [...(this.#gateway ? [this.#gateway] : []), ...this.#workers];
-    for (const { child } of services) await end(child, "SIGTERM");
+    for (const { child } of [...this.#gateways, ...this.#workers]) await end(child, "SIGTERM");
     await this.redis.stop();
     rmSync(this.dataDir, { recursive: true, force: true });
   }

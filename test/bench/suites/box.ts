@@ -6,8 +6,9 @@ import { inTurn, sequence } from "../blocks.ts";
 import { type Engine, findEngines, NODE, TRUE } from "../engines.ts";
 import { countKernelObjects, type KernelObjects } from "../kernel-objects.ts";
 import type { Plan } from "../plan.ts";
-import { ratioOf, Samples } from "../stats.ts";
-import { judged, type Ratio, type Row, type Suite, type Unit } from "../suite.ts";
+import { Sheet } from "../sheet.ts";
+import { Samples } from "../stats.ts";
+import type { Suite, Unit } from "../suite.ts";
 
 const LANES = 2;
 const suite = "box";
@@ -47,15 +48,22 @@ export async function openBoxSuite(plan: Plan): Promise<Suite> {
       );
     },
     finish: () => sustained.run(),
-    results: () => ({
-      rows: [
-        ...[...samples].map(([name, of]): Row => ({ suite, name, unit: "ms", ...of.summary() })),
-        ...sustained.rows(),
-      ],
-      ratios: [...engines.flatMap((engine) => ratiosTo(engine, samples)), ...sustained.ratios()],
-      costs: [],
-      notes: missing,
-    }),
+    results() {
+      const sheet = new Sheet(suite);
+      for (const [name, reason] of missing) sheet.missing(name, reason);
+      for (const [name, values] of samples) {
+        const chart = name.startsWith("/bin/true") ? "/bin/true, isolated" : "Node, isolated";
+        sheet.row(name, "ms", values, { chart, peer: name !== BOX && name !== FORK });
+      }
+      for (const engine of engines) {
+        const of = (name: string) => samplesOf(samples, name);
+        sheet.ratio(`${BOX} / under ${engine.name}`, "ms", [of(BOX), of(rowName(engine, TRUE))]);
+        const nodeName = rowName(engine, NODE);
+        sheet.ratio(`${nodeName} / ${FORK}`, "ms", [of(nodeName), of(FORK)]);
+      }
+      sustained.write(sheet);
+      return sheet.results;
+    },
     async close() {
       await zygote.close();
       await launcher.close();
@@ -84,24 +92,6 @@ function samplesOf(all: Map<string, Samples>, name: string): Samples {
   return samples;
 }
 
-function ratiosTo(engine: Engine, samples: Map<string, Samples>): Ratio[] {
-  const of = (name: string) => samplesOf(samples, name);
-  return [
-    judged({
-      suite,
-      name: `${BOX} / under ${engine.name}`,
-      ...ratioOf(of(BOX), of(rowName(engine, TRUE))),
-      target: engine.name === "bwrap" ? { bound: "at most", value: 1 } : null,
-    }),
-    judged({
-      suite,
-      name: `node -e 0 under ${engine.name} / ${FORK}`,
-      ...ratioOf(of(rowName(engine, NODE)), of(FORK)),
-      target: { bound: "at least", value: 6 },
-    }),
-  ];
-}
-
 const COUNTED: Record<keyof KernelObjects, { name: string; unit: Unit }> = {
   zygoteMiB: { name: "memory of the zygote", unit: "MiB" },
   slabMiB: { name: "slab of the kernel", unit: "MiB" },
@@ -109,16 +99,13 @@ const COUNTED: Record<keyof KernelObjects, { name: string; unit: Unit }> = {
   networkNamespaces: { name: "network namespaces", unit: "objects" },
   mounts: { name: "mounts of the zygote", unit: "objects" },
 };
-/** Growth that is none: what the rest of the machine does moves the counts too. */
-const NO_GROWTH = { bound: "at most", value: 1.2 } as const;
-
 interface Window {
   latenciesMs: number[];
   perSecond: number;
   objects: KernelObjects;
 }
 
-/** One after the other in two lanes, for long, cut into as many windows as there are rounds. */
+/** One after the other in two lanes, for long, cut into windows. */
 class Sustained {
   readonly #plan: Plan;
   readonly #zygotePid: number;
@@ -132,8 +119,8 @@ class Sustained {
   }
 
   async run(): Promise<void> {
-    const windowMs = this.#plan.sustainedMs / this.#plan.rounds;
-    for (let window = 0; window < this.#plan.rounds; window++) {
+    const windowMs = this.#plan.sustainedMs / this.#plan.sustainedWindows;
+    for (let window = 0; window < this.#plan.sustainedWindows; window++) {
       const latenciesMs: number[] = [];
       const startMs = performance.now();
       const lane = async () => {
@@ -146,35 +133,34 @@ class Sustained {
     }
   }
 
-  rows(): Row[] {
-    const row = (name: string, unit: Unit, values: (window: Window) => number[]): Row => {
-      const samples = new Samples();
-      for (const window of this.#windows) samples.addRound(values(window));
-      return { suite, name: `sustained, ${LANES} lanes: ${name}`, unit, ...samples.summary() };
-    };
-    return [
-      row("boxes", "per s", ({ perSecond }) => [perSecond]),
-      row("time of a box", "ms", ({ latenciesMs }) => latenciesMs),
-      ...Object.entries(COUNTED).map(([key, { name, unit }]) =>
-        row(name, unit, ({ objects }) => [objects[key as keyof KernelObjects]]),
-      ),
+  write(sheet: Sheet): void {
+    const kinds: [name: string, unit: Unit, values: (window: Window) => number[]][] = [
+      ["time of a box", "ms", ({ latenciesMs }) => latenciesMs],
+      ...Object.entries(COUNTED).map(([key, { name, unit }]): (typeof kinds)[number] => [
+        name,
+        unit,
+        ({ objects }) => [objects[key as keyof KernelObjects]],
+      ]),
     ];
-  }
-
-  /** The second half of the time over the first. */
-  ratios(): Ratio[] {
-    const ratio = (name: string, values: (window: Window) => number[]): Ratio => {
-      const [first, second] = [new Samples(), new Samples()];
+    const chart = `sustained, ${LANES} lanes`;
+    sheet.row(
+      `${chart}: boxes`,
+      "per s",
+      samplesIn(this.#windows, ({ perSecond }) => [perSecond]),
+      { chart },
+    );
+    for (const [name, unit, values] of kinds) {
+      sheet.row(`${chart}: ${name}`, unit, samplesIn(this.#windows, values), { chart });
       const half = this.#windows.length >> 1;
-      for (const window of this.#windows.slice(0, half)) first.addRound(values(window));
-      for (const window of this.#windows.slice(-half)) second.addRound(values(window));
-      return judged({ suite, name: `${name}, second half / first half`, ...ratioOf(second, first), target: NO_GROWTH });
-    };
-    return [
-      ratio("time of a box", ({ latenciesMs }) => latenciesMs),
-      ...Object.entries(COUNTED).map(([key, { name }]) =>
-        ratio(name, ({ objects }) => [objects[key as keyof KernelObjects]]),
-      ),
-    ];
+      const [first, second] = [this.#windows.slice(0, half), this.#windows.slice(-half)];
+      const halves = [samplesIn(second, values), samplesIn(first, values)] as const;
+      sheet.ratio(`${name}, second half / first half`, unit, halves);
+    }
   }
+}
+
+function samplesIn(windows: readonly Window[], values: (window: Window) => number[]): Samples {
+  const samples = new Samples();
+  for (const window of windows) samples.addRound(values(window));
+  return samples;
 }

@@ -1,14 +1,24 @@
-/** Cold calls: the version was never run by this worker, its bundle is in the store, and the pool is full. */
+/**
+ * Cold calls: the version was never run by this worker, and its bundle is in the store. With a full pool, with an empty one,
+ * and of a version that takes long to import; against the time from the start of other servers to their first answer.
+ */
 import { setTimeout as delay } from "node:timers/promises";
-import { Platform } from "../../helpers/platform.ts";
-import { inTurn, sequence } from "../blocks.ts";
+import type { Version } from "../../../functions/version.ts";
+import type { Platform } from "../../helpers/platform.ts";
+import { allOf, inTurn, sequence } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
-import { deployHello } from "../deployment.ts";
-import { nodeStartMs } from "../node-floor.ts";
+import { deployFiles, deployHello } from "../deployment.ts";
+import { startOurs } from "../ours.ts";
+import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
+import { Planter } from "../planted.ts";
 import { descendantsOf, isFirstInNamespace } from "../processes.ts";
-import { ratioOf, Samples } from "../stats.ts";
-import { judged, type Suite } from "../suite.ts";
+import { nodeStartMs } from "../programs.ts";
+import { ServerHome } from "../server.ts";
+import { DENO_SERVE, FUNCTION_SERVERS, HONO, NODE_HTTP } from "../servers.ts";
+import { Sheet } from "../sheet.ts";
+import { Samples } from "../stats.ts";
+import type { Suite } from "../suite.ts";
 
 const PREWARMED = 4;
 const MEMORY_BYTES = 128 * 1024 * 1024;
@@ -18,82 +28,209 @@ const SPARE = PREWARMED + 8;
 const POLL_MS = 5;
 const POOL_MS = 30_000;
 const suite = "cold";
+const FLOORS = ["node -e 0", "node:http"];
 
-export async function openColdSuite(plan: Plan): Promise<Suite> {
-  const versions = (plan.rounds + plan.warmupRounds) * plan.coldCallsPerRound;
-  const platform = await startPlatform(versions + SPARE);
-  const load = await BenchChild.start("http-load.ts").catch(async (error) => {
-    await platform.stop();
-    throw error;
-  });
-  const close = async (): Promise<void> => {
-    await load.close();
-    await platform.stop();
-  };
-  const urls = await deployAll(platform, versions).catch(async (error) => {
-    await close();
-    throw error;
-  });
-  const cold = new Samples();
-  const nodeStart = new Samples();
-  let loaded = 0;
+/** Takes 500 ms of a processor to import, and `?holdMs=N` to answer. */
+const SLOW = `
+for (const endMs = Date.now() + 500; Date.now() < endMs; );
+export default async (request) => {
+  await new Promise((resolve) => setTimeout(resolve, Number(new URL(request.url).searchParams.get("holdMs"))));
+  return new Response("Hello, world!\\n");
+};
+`;
+/** Longer than the next call of the version may take to come by an instance of its own. */
+const HOLD_MS = 1_500;
+/** After this time a call has surely begun. */
+const HELD_MS = 100;
+const SLOW_FIRST = "500 ms import, first on the worker";
+const SLOW_LATER = "500 ms import, initialised before";
+
+export async function openColdSuite(plan: Plan, peers: Peers): Promise<Suite> {
+  await using started = new AsyncDisposableStack();
+  const sheet = new Sheet(suite);
+  const load = await BenchChild.start("http-load.ts");
+  started.defer(() => load.close());
+  const calls = (plan.rounds + plan.warmupRounds) * plan.coldCallsPerRound;
+  const [full, empty, slow] = await allOf([
+    Cold.start(started, load, calls, PREWARMED),
+    Cold.start(started, load, calls, 0),
+    SlowImport.start(started, load, plan.rounds + plan.warmupRounds),
+  ]);
+  const servers = await openServers(peers, sheet, started);
+  const samples = new Map<string, Samples>();
+  const opened = started.move();
+  const [quick, slowServers] = [servers.filter(isFloor), servers.filter((server) => !isFloor(server))];
   let rounds = 0;
-
-  const callNext = async (): Promise<number> => {
-    const target = urls.pop();
-    if (target === undefined) throw new Error("every version has been called");
-    await poolHolds(platform, loaded++ + PREWARMED);
-    return (await load.run({ target, inFlight: 1, calls: 1 })).latenciesMs[0] as number;
-  };
+  let counted = 0;
   return {
     async round(counts) {
-      const coldMs: number[] = [];
-      const nodeMs: number[] = [];
-      // One and one: the pool fills up while the floor is measured, and has done so before the next call.
+      const round = rounds++;
+      const add = (name: string, values: readonly number[]): void => {
+        const of = samples.get(name) ?? new Samples();
+        samples.set(name, of);
+        if (counts) of.addRound(values);
+      };
+      const measured: Record<string, number[]> = {};
+      const measure = (name: string, one: () => Promise<number>) => async () => {
+        measured[name] = [...(measured[name] ?? []), await one()];
+      };
+      // One and one: the pool fills up while the floors are measured, and has done so before the next call.
       for (let index = 0; index < plan.coldCallsPerRound; index++) {
-        await inTurn(rounds++, [
-          async () => void coldMs.push(await callNext()),
-          async () => void nodeMs.push(...(await sequence(1, nodeStartMs))),
+        await inTurn(round + index, [
+          measure("cold call over HTTP", () => full.callNext()),
+          measure("cold call over HTTP, pool empty", () => empty.callNext()),
+          measure("node -e 0", async () => (await sequence(1, nodeStartMs))[0] as number),
+          ...quick.map(({ name, firstAnswersMs }) => measure(name, async () => (await firstAnswersMs())[0] as number)),
         ]);
       }
-      if (!counts) return;
-      cold.addRound(coldMs);
-      nodeStart.addRound(nodeMs);
+      const { firstMs, laterMs } = await slow.both();
+      measured[SLOW_FIRST] = [firstMs];
+      measured[SLOW_LATER] = [laterMs];
+      const isTurn = counts && counted++ % plan.serverStartsEvery === 0;
+      for (const { name, firstAnswersMs } of slowServers) measured[name] = isTurn ? await firstAnswersMs() : [];
+      for (const [name, values] of Object.entries(measured)) add(name, values);
     },
-    results: () => ({
-      rows: [
-        { suite, name: "cold call over HTTP", unit: "ms", ...cold.summary() },
-        { suite, name: "node -e 0", unit: "ms", ...nodeStart.summary() },
-      ],
-      ratios: [
-        judged({
-          suite,
-          name: "cold call / node -e 0",
-          ...ratioOf(cold, nodeStart),
-          target: { bound: "at most", value: 0.5 },
-        }),
-      ],
-      costs: [],
-    }),
-    close,
+    results() {
+      for (const [name, values] of samples) {
+        const peer = isFloor({ name }) || servers.some((server) => server.name === name);
+        const chart = name.startsWith("500 ms") ? "a version with an import of 500 ms" : "first answer";
+        sheet.row(name, "ms", values, { chart, peer });
+      }
+      const of = (name: string) => samples.get(name) ?? new Samples();
+      const [cold, coldEmpty] = [of("cold call over HTTP"), of("cold call over HTTP, pool empty")];
+      for (const name of ["node -e 0", ...servers.map((server) => server.name)]) {
+        sheet.ratio(`cold call / ${name}`, "ms", [cold, of(name)]);
+        if (isFloor({ name })) sheet.ratio(`cold call, pool empty / ${name}`, "ms", [coldEmpty, of(name)]);
+      }
+      return sheet.results;
+    },
+    close: () => opened.disposeAsync(),
   };
+}
+
+type Started = AsyncDisposableStack;
+
+/** Functions that were never called, and a pool that is as it should be before each is. */
+class Cold {
+  readonly #platform: Platform;
+  readonly #load: BenchChild;
+  readonly #planter: Planter;
+  readonly #original: Version;
+  readonly #prewarmed: number;
+  #loaded = 0;
+
+  private constructor(platform: Platform, load: BenchChild, original: Version, prewarmed: number) {
+    this.#platform = platform;
+    this.#load = load;
+    this.#planter = new Planter(platform);
+    this.#original = original;
+    this.#prewarmed = prewarmed;
+  }
+
+  static async start(started: Started, load: BenchChild, calls: number, prewarmed: number): Promise<Cold> {
+    const platform = await startOurs(started, { env: roomFor(calls, prewarmed) });
+    await deployHello(platform);
+    return new Cold(platform, load, await new Planter(platform).versionOf("hello"), prewarmed);
+  }
+
+  async callNext(): Promise<number> {
+    const name = `cold-${this.#loaded}`;
+    const target = await this.#planter.plantOwn(this.#original, { tenant: "main", name });
+    await poolHolds(this.#platform, this.#loaded++ + this.#prewarmed);
+    return (await this.#load.run({ target, inFlight: 1, calls: 1 })).latenciesMs[0] as number;
+  }
+}
+
+/** Versions that take long to import: the first call of one, and another that finds its instance busy. */
+class SlowImport {
+  readonly #load: BenchChild;
+  readonly #planter: Planter;
+  readonly #original: Version;
+  #count = 0;
+
+  private constructor(load: BenchChild, planter: Planter, original: Version) {
+    this.#load = load;
+    this.#planter = planter;
+    this.#original = original;
+  }
+
+  static async start(started: Started, load: BenchChild, versions: number): Promise<SlowImport> {
+    const platform = await startOurs(started, { env: roomFor(versions * 2, PREWARMED) });
+    await deployFiles(platform, "slow", SLOW);
+    const planter = new Planter(platform);
+    return new SlowImport(load, planter, await planter.versionOf("slow"));
+  }
+
+  async both(): Promise<{ firstMs: number; laterMs: number }> {
+    const target = await this.#planter.plantOwn(this.#original, { tenant: "main", name: `slow-${this.#count++}` });
+    const firstMs = await this.#callMs(target);
+    // Its instance is busy with this call, so that the one after it gets another.
+    const held = fetch(`${target}?holdMs=${HOLD_MS}`);
+    await delay(HELD_MS);
+    const laterMs = await this.#callMs(target);
+    await (await held).text();
+    return { firstMs, laterMs };
+  }
+
+  async #callMs(target: string): Promise<number> {
+    return (await this.#load.run({ target, inFlight: 1, calls: 1 })).latenciesMs[0] as number;
+  }
 }
 
 /** Room for every version at once, so that no call waits for another version's end. */
-function startPlatform(sandboxes: number): Promise<Platform> {
-  return Platform.start({
-    env: {
-      SANDPIPER_PREWARMED: String(PREWARMED),
-      SANDPIPER_MAX_SANDBOXES: String(sandboxes),
-      SANDPIPER_MEMORY_BUDGET_BYTES: String(sandboxes * MEMORY_BYTES),
-    },
-  });
+function roomFor(versions: number, prewarmed: number): Record<string, string> {
+  const sandboxes = versions + SPARE;
+  return {
+    SANDPIPER_PREWARMED: String(prewarmed),
+    SANDPIPER_MAX_SANDBOXES: String(sandboxes),
+    SANDPIPER_MEMORY_BUDGET_BYTES: String(sandboxes * MEMORY_BYTES),
+  };
 }
 
-async function deployAll(platform: Platform, count: number): Promise<string[]> {
-  const urls: string[] = [];
-  for (let index = 0; index < count; index++) urls.push(await deployHello(platform, `cold-${index}`));
-  return urls;
+/** Something that is started, asked, and ended. */
+interface Starter {
+  name: string;
+  /** From its start to its first answer; nothing when it never gave one, which is noted. */
+  firstAnswersMs(): Promise<number[]>;
+}
+
+async function openServers(peers: Peers, sheet: Sheet, started: Started): Promise<Starter[]> {
+  const starters: Starter[] = [];
+  for (const kind of [NODE_HTTP, HONO, DENO_SERVE, ...FUNCTION_SERVERS]) {
+    try {
+      const home = await ServerHome.open(kind, peers);
+      started.defer(() => home.close());
+      starters.push(starterOf(home, sheet));
+    } catch (error) {
+      sheet.missing(kind.name, (error as Error).message);
+    }
+  }
+  return starters;
+}
+
+function starterOf(home: ServerHome, sheet: Sheet): Starter {
+  let usable = true;
+  return {
+    name: home.name,
+    async firstAnswersMs() {
+      if (!usable) return [];
+      try {
+        const server = await home.start();
+        await server.stop();
+        return [server.firstAnswerMs];
+      } catch (error) {
+        // A floor that fails fails the run: there is nothing to compare with.
+        if (isFloor(home)) throw error;
+        usable = false;
+        sheet.missing(home.name, (error as Error).message);
+        return [];
+      }
+    },
+  };
+}
+
+function isFloor({ name }: { name: string }): boolean {
+  return FLOORS.includes(name);
 }
 
 /** Resolves when the worker has at least so many sandboxes for functions. */

@@ -1,71 +1,210 @@
-/** Making sandboxes: from the wish for one until its runtime says `ready`, against starting a bare Node. */
+/**
+ * Making sandboxes: from the wish for one until its runtime says `ready`, against starting other things that isolate, and
+ * against what nothing that isolates can do without. Then the same among many sandboxes that live.
+ */
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
 import { inTurn, perSecond, sequence } from "../blocks.ts";
-import { nodeStartMs } from "../node-floor.ts";
+import { BenchChild } from "../child.ts";
+import { compileCloneFloor } from "../clone-floor.ts";
+import { findEngines, NODE, TRUE } from "../engines.ts";
+import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
-import { ratioOf, Samples } from "../stats.ts";
-import { judged, type Suite } from "../suite.ts";
+import { nodeStartMs, runMs } from "../programs.ts";
+import { DENO } from "../servers.ts";
+import { Sheet } from "../sheet.ts";
+import { Samples } from "../stats.ts";
+import type { Suite } from "../suite.ts";
 
 const LANES = 2;
 const suite = "sandbox";
+const FLOOR = "node -e 0";
+const RUNS_NODE = ["bwrap", "crun", "runc"];
 
-export async function openSandboxSuite(plan: Plan): Promise<Suite> {
+/** Something that is made, or started and ended, so many times one after the other. */
+interface Maker {
+  name: string;
+  make(count: number): Promise<number[]>;
+}
+
+export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite> {
+  await using started = new AsyncDisposableStack();
+  const sheet = new Sheet(suite);
   const launcher = await openTestLauncher();
-  const creation = new Samples();
-  const teardown = new Samples();
-  const nodeStart = new Samples();
-  const creationRate = new Samples();
-  const nodeRate = new Samples();
+  started.defer(() => launcher.close());
+  const makers = await findMakers(peers, sheet, started);
+  const ours = new Ours(launcher);
+  const floor = { one: new Samples(), rate: new Samples() };
+  const others = new Map(makers.map(({ name }) => [name, new Samples()]));
+  const live = new Live(launcher, plan);
+  const opened = started.move();
   let rounds = 0;
+  return {
+    async round(counts) {
+      const { sandboxesPerRound, sustainedPerRound } = plan;
+      const add = (samples: Samples | undefined, values: readonly number[]): void => {
+        if (counts) samples?.addRound(values);
+      };
+      await inTurn(rounds++, [
+        () => ours.block(sandboxesPerRound, counts),
+        async () => add(floor.one, await sequence(sandboxesPerRound, nodeStartMs)),
+        async () => add(ours.rate, [await perSecond(sustainedPerRound, LANES, () => ours.one())]),
+        async () => add(floor.rate, [await perSecond(sustainedPerRound, LANES, nodeStartMs)]),
+        ...makers.map(
+          ({ name, make }) =>
+            async () =>
+              add(others.get(name), await make(sandboxesPerRound)),
+        ),
+      ]);
+    },
+    finish: () => live.run(),
+    results() {
+      const style = { chart: "making one" };
+      sheet
+        .row("creation, one after the other", "ms", ours.creation, style)
+        .row("teardown", "ms", ours.teardown, { chart: "teardown" })
+        .row(FLOOR, "ms", floor.one, { ...style, peer: true });
+      for (const [name, samples] of others) sheet.row(name, "ms", samples, { ...style, peer: true });
+      sheet
+        .row("creation and teardown, 2 lanes", "per s", ours.rate, { chart: "2 lanes" })
+        .row("node -e 0, 2 lanes", "per s", floor.rate, { chart: "2 lanes", peer: true })
+        .ratio("creation / node -e 0", "ms", [ours.creation, floor.one])
+        .ratio("rate in 2 lanes / node -e 0", "per s", [ours.rate, floor.rate]);
+      for (const [name, samples] of others) sheet.ratio(`creation / ${name}`, "ms", [ours.creation, samples]);
+      live.write(sheet);
+      return sheet.results;
+    },
+    close: () => opened.disposeAsync(),
+  };
+}
 
-  const makeOne = async (): Promise<{ createdMs: number; endedMs: number }> => {
+/** Sandboxes of one launcher, made and ended. */
+class Ours {
+  readonly creation = new Samples();
+  readonly teardown = new Samples();
+  readonly rate = new Samples();
+  readonly #launcher: ZygoteLauncher;
+
+  constructor(launcher: ZygoteLauncher) {
+    this.#launcher = launcher;
+  }
+
+  async one(): Promise<{ createdMs: number; endedMs: number }> {
     const startMs = performance.now();
-    const client = await SandboxClient.blank(launcher);
+    const client = await SandboxClient.blank(this.#launcher);
     const readyMs = performance.now();
     await client[Symbol.asyncDispose]();
     return { createdMs: readyMs - startMs, endedMs: performance.now() - readyMs };
-  };
+  }
 
-  return {
-    async round(counts) {
-      const add = (samples: Samples, values: readonly number[]): void => {
-        if (counts) samples.addRound(values);
-      };
-      await inTurn(rounds++, [
-        async () => {
-          const endedMs: number[] = [];
-          const createdMs = await sequence(plan.sandboxesPerRound, async () => {
-            const made = await makeOne();
-            endedMs.push(made.endedMs);
-            return made.createdMs;
-          });
-          add(creation, createdMs);
-          add(teardown, endedMs);
-        },
-        async () => add(nodeStart, await sequence(plan.sandboxesPerRound, nodeStartMs)),
-        async () => add(creationRate, [await perSecond(plan.sustainedPerRound, LANES, makeOne)]),
-        async () => add(nodeRate, [await perSecond(plan.sustainedPerRound, LANES, nodeStartMs)]),
+  async block(count: number, counts: boolean): Promise<void> {
+    const endedMs: number[] = [];
+    const createdMs = await sequence(count, async () => {
+      const made = await this.one();
+      endedMs.push(made.endedMs);
+      return made.createdMs;
+    });
+    if (!counts) return;
+    this.creation.addRound(createdMs);
+    this.teardown.addRound(endedMs);
+  }
+}
+
+/** The same while many others live, with the floor beside it. */
+class Live {
+  readonly #launcher: ZygoteLauncher;
+  readonly #plan: Plan;
+  readonly #levels: { count: number; ours: Ours; floor: Samples }[] = [];
+
+  constructor(launcher: ZygoteLauncher, plan: Plan) {
+    this.#launcher = launcher;
+    this.#plan = plan;
+  }
+
+  async run(): Promise<void> {
+    const alive: SandboxClient[] = [];
+    try {
+      for (const count of this.#plan.live.counts) {
+        await perSecond(count - alive.length, LANES, async () => {
+          alive.push(await SandboxClient.blank(this.#launcher));
+        });
+        await this.#measure(count);
+      }
+    } finally {
+      for (const client of alive) client.sandbox.kill("the level is measured");
+      await Promise.all(alive.map(({ sandbox }) => sandbox.exited));
+    }
+  }
+
+  async #measure(count: number): Promise<void> {
+    const { live, sandboxesPerRound, sustainedPerRound } = this.#plan;
+    const level = { count, ours: new Ours(this.#launcher), floor: new Samples() };
+    this.#levels.push(level);
+    for (let round = 0; round < live.rounds; round++) {
+      await inTurn(round, [
+        () => level.ours.block(sandboxesPerRound, true),
+        async () => level.floor.addRound(await sequence(sandboxesPerRound, nodeStartMs)),
+        async () => level.ours.rate.addRound([await perSecond(sustainedPerRound, LANES, () => level.ours.one())]),
       ]);
-    },
-    results: () => ({
-      rows: [
-        { suite, name: "creation, one after the other", unit: "ms", ...creation.summary() },
-        { suite, name: "teardown", unit: "ms", ...teardown.summary() },
-        { suite, name: "node -e 0", unit: "ms", ...nodeStart.summary() },
-        { suite, name: "creation and teardown, 2 lanes", unit: "per s", ...creationRate.summary() },
-        { suite, name: "node -e 0, 2 lanes", unit: "per s", ...nodeRate.summary() },
-      ],
-      ratios: [
-        judged({
-          suite,
-          name: "creation / node -e 0",
-          ...ratioOf(creation, nodeStart),
-          target: { bound: "at most", value: 0.2 },
-        }),
-        judged({ suite, name: "rate in 2 lanes / node -e 0", ...ratioOf(creationRate, nodeRate), target: null }),
-      ],
-      costs: [],
-    }),
-    close: () => launcher.close(),
-  };
+    }
+  }
+
+  write(sheet: Sheet): void {
+    for (const { count, ours, floor } of this.#levels) {
+      const among = `${count} live`;
+      sheet
+        .row(`creation, ${among}`, "ms", ours.creation, { chart: "among others" })
+        .row(`teardown, ${among}`, "ms", ours.teardown, { chart: "among others" })
+        .row(`node -e 0, ${among}`, "ms", floor, { chart: "among others", peer: true })
+        .row(`creation and teardown, 2 lanes, ${among}`, "per s", ours.rate, { chart: "2 lanes" })
+        .ratio(`creation / node -e 0, ${among}`, "ms", [ours.creation, floor]);
+    }
+  }
+}
+
+/** What sandboxes are compared with, as far as this machine has it. */
+async function findMakers(peers: Peers, sheet: Sheet, started: AsyncDisposableStack): Promise<Maker[]> {
+  const { engines, missing } = await findEngines();
+  for (const [name, reason] of missing) if (RUNS_NODE.includes(name)) sheet.missing(`${name} node`, reason);
+  const makers: Maker[] = engines
+    .filter(({ name }) => RUNS_NODE.includes(name))
+    .flatMap((engine) => [
+      ...(engine.name === "bwrap"
+        ? [{ name: "bwrap true", make: (count: number) => sequence(count, () => engine.run(TRUE)) }]
+        : []),
+      { name: `${engine.name} node`, make: (count: number) => sequence(count, () => engine.run(NODE)) },
+    ]);
+  const optional: [name: string, open: () => Promise<Maker["make"]>][] = [
+    ["deno run", () => openDeno(peers)],
+    ["an isolate of isolated-vm, without any wall of the kernel", () => openIsolatedVm(peers, started)],
+    ["clone with six namespaces", () => compileCloneFloor()],
+  ];
+  for (const [name, open] of optional) {
+    try {
+      makers.push({ name, make: await open() });
+    } catch (error) {
+      sheet.missing(name, (error as Error).message);
+    }
+  }
+  return makers;
+}
+
+async function openDeno(peers: Peers): Promise<Maker["make"]> {
+  const program = join(await peers.find("deno"), DENO);
+  const directory = tempDir();
+  const script = join(directory, "nothing.js");
+  writeFileSync(script, "0;\n");
+  const run = () => runMs(program, ["run", "--quiet", "--no-lock", "--no-config", script], { DENO_DIR: directory });
+  await run();
+  return (count) => sequence(count, run);
+}
+
+async function openIsolatedVm(peers: Peers, started: AsyncDisposableStack): Promise<Maker["make"]> {
+  const child = await BenchChild.start("isolate-floor.ts", await peers.find("isolated-vm"));
+  started.defer(() => child.close());
+  return async (calls) => (await child.run({ target: "", inFlight: 1, calls })).latenciesMs;
 }

@@ -1,170 +1,176 @@
-/** Warm calls: hello over HTTP at several numbers in flight, against bare BullMQ and a bare hono server. */
-import { Platform } from "../../helpers/platform.ts";
+/** Warm calls over HTTP at several numbers in flight and of several sizes, against bare BullMQ, bare hono, and other platforms. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 import { inTurn } from "../blocks.ts";
-import { BenchChild, type BlockRequest } from "../child.ts";
-import { deployHello } from "../deployment.ts";
-import { type Accounts, Ledger } from "../ledger.ts";
+import { BenchChild } from "../child.ts";
+import { type BlockLength, Contender, warmUp } from "../contender.ts";
+import { deployFiles, deployHello } from "../deployment.ts";
+import { accountsOf, startOurs } from "../ours.ts";
+import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
-import { descendantsOf } from "../processes.ts";
-import { ratioOf, Samples } from "../stats.ts";
-import { judged, type Ratio, type Results, type Suite } from "../suite.ts";
+import { ServerHome } from "../server.ts";
+import { FUNCTION_SERVERS, HONO, type ServerKind } from "../servers.ts";
+import { Sheet } from "../sheet.ts";
+import type { Results, Suite } from "../suite.ts";
 
-const IN_FLIGHT = [1, 16, 64] as const;
-/** What `npm start` has unless told otherwise; the tests' platform is smaller. */
-const DEFAULTS = { SANDPIPER_PREWARMED: "4", SANDPIPER_MAX_SANDBOXES: "128" };
 const suite = "warm";
+const BULLMQ = "bare BullMQ";
+/** Where peers are compared. */
+const COMPARED = 64;
 
-/** Something that answers calls. */
-class Contender {
-  readonly name: string;
-  readonly #load: BenchChild;
-  readonly #target: string;
-  readonly #accounts: Accounts;
-  readonly #levels = new Map<number, { latency: Samples; rate: Samples; ledger: Ledger }>();
+/** What is answered, by the path that answers it. */
+const PAYLOADS = [
+  { name: "hello", path: "" },
+  { name: "100 KB JSON", path: "json" },
+  { name: "1 MB binary", path: "binary" },
+] as const;
+type Payload = (typeof PAYLOADS)[number];
+const [HELLO] = PAYLOADS;
 
-  constructor(name: string, load: BenchChild, target: string, accounts: Accounts) {
-    this.name = name;
-    this.#load = load;
-    this.#target = target;
-    this.#accounts = accounts;
-  }
-
-  at(inFlight: number): { latency: Samples; rate: Samples; ledger: Ledger } {
-    let level = this.#levels.get(inFlight);
-    if (level === undefined) {
-      level = { latency: new Samples(), rate: new Samples(), ledger: new Ledger(this.#accounts) };
-      this.#levels.set(inFlight, level);
-    }
-    return level;
-  }
-
-  async block(inFlight: number, durationMs: number, counts: boolean): Promise<void> {
-    const request: BlockRequest = { target: this.#target, inFlight, durationMs };
-    if (!counts) return void (await this.#load.run(request));
-    const { latency, rate, ledger } = this.at(inFlight);
-    await ledger.during(async () => {
-      const { latenciesMs, elapsedMs } = await this.#load.run(request);
-      latency.addRound(latenciesMs);
-      rate.addRound([(latenciesMs.length / elapsedMs) * 1_000]);
-      return latenciesMs.length;
-    });
-  }
+/** A contender, and how each payload is asked of it. */
+interface Entrant {
+  contender: Contender;
+  targets: Record<Payload["name"], string>;
+  kind: "ours" | "floor" | "peer";
 }
 
-export async function openWarmSuite(plan: Plan): Promise<Suite> {
+export async function openWarmSuite(plan: Plan, peers: Peers): Promise<Suite> {
   await using started = new AsyncDisposableStack();
+  const sheet = new Sheet(suite);
   const load = await BenchChild.start("http-load.ts");
   started.defer(() => load.close());
-  const sandpiper = await openSandpiper(started, load);
-  const bullmq = await openBullmq(started);
-  const hono = await openHono(started, load);
-  const contenders = [sandpiper, bullmq, hono];
+  const entrants = [
+    await openSandpiper(started, load),
+    await openBullmq(started, Math.max(...plan.inFlight)),
+    await openServer(started, load, HONO, peers, "floor"),
+  ];
+  for (const kind of FUNCTION_SERVERS) {
+    try {
+      entrants.push(await openServer(started, load, kind, peers, "peer"));
+    } catch (error) {
+      sheet.missing(kind.name, (error as Error).message);
+    }
+  }
+  const levels = PAYLOADS.flatMap((payload) => plan.inFlight.map((inFlight) => ({ payload, inFlight })));
   const opened = started.move();
   let rounds = 0;
   return {
     async round(counts) {
       const round = rounds++;
-      for (const inFlight of IN_FLIGHT) {
-        const blocks = contenders.map((one) => () => one.block(inFlight, plan.warmBlockMs, counts));
+      for (const { payload, inFlight } of levels) {
+        const length = lengthOf(payload, inFlight, counts, plan);
+        const blocks = entrants.map(({ contender, targets, kind }) => () => {
+          const request = { target: targets[payload.name], inFlight, ...length };
+          const level = levelOf(payload, inFlight);
+          return kind === "peer" ? contender.tryBlock(level, request, counts) : contender.block(level, request, counts);
+        });
         await inTurn(round, blocks);
       }
     },
-    results: () => ({
-      rows: rowsOf(contenders),
-      ratios: ratiosOf(sandpiper, bullmq, hono),
-      costs: costsOf(contenders),
-    }),
+    results: () => write(sheet, entrants, levels),
     close: () => opened.disposeAsync(),
   };
 }
 
-async function openSandpiper(started: AsyncDisposableStack, load: BenchChild): Promise<Contender> {
-  const platform = await Platform.start({ env: DEFAULTS });
-  started.defer(() => platform.stop());
-  const url = await deployHello(platform, "hello");
-  const [worker] = platform.workers;
-  if (worker?.pid === undefined) throw new Error("there is no worker");
-  const workerPid = worker.pid;
-  return new Contender("hello", load, url, {
-    redis: platform.redis.connect(),
-    processes: () => ({
-      gateway: [platform.gatewayPid],
-      worker: [workerPid],
-      "zygote and sandboxes": platform.zygotes(worker).flatMap((pid) => [pid, ...descendantsOf(pid)]),
-      redis: [platform.redis.pid],
-      "load generator": [load.pid],
-    }),
-  });
+type Started = AsyncDisposableStack;
+
+async function openSandpiper(started: Started, load: BenchChild): Promise<Entrant> {
+  const platform = await startOurs(started);
+  const app = (name: string) => readFileSync(join(import.meta.dirname, "../apps", name), "utf8");
+  const payloads = { "index.ts": app("fetch.mjs"), "payloads.mjs": app("payloads.mjs") };
+  const url = await deployFiles(platform, "payloads", payloads);
+  return {
+    contender: new Contender("Sandpiper", { load, accounts: accountsOf(platform, load) }),
+    targets: {
+      hello: await deployHello(platform),
+      "100 KB JSON": join(url, "json").replace(":/", "://"),
+      "1 MB binary": join(url, "binary").replace(":/", "://"),
+    },
+    kind: "ours",
+  };
 }
 
-async function openBullmq(started: AsyncDisposableStack): Promise<Contender> {
+async function openBullmq(started: Started, concurrency: number): Promise<Entrant> {
   const redis: TestRedis = await startRedis();
   started.defer(() => redis.stop());
-  const socket = redis.url.replace("unix://", "");
-  const worker = await BenchChild.start("bullmq-floor.ts", "worker", socket);
+  const socket = new URL(redis.url).pathname;
+  const worker = await BenchChild.start("bullmq-floor.ts", "worker", socket, String(concurrency));
   started.defer(() => worker.close());
   const producer = await BenchChild.start("bullmq-floor.ts", "producer", socket);
   started.defer(() => producer.close());
-  return new Contender("bare BullMQ", producer, "", {
+  const accounts = {
     redis: redis.connect(),
     processes: () => ({ producer: [producer.pid], worker: [worker.pid], redis: [redis.pid] }),
-  });
+  };
+  return {
+    contender: new Contender(BULLMQ, { load: producer, accounts }),
+    targets: { hello: "hello", "100 KB JSON": "json", "1 MB binary": "binary" },
+    kind: "floor",
+  };
 }
 
-async function openHono(started: AsyncDisposableStack, load: BenchChild): Promise<Contender> {
-  const server = await BenchChild.start("hono-floor.ts");
-  started.defer(() => server.close());
-  const { url } = server.facts as { url: string };
-  return new Contender("bare hono", load, url, {
-    redis: null,
-    processes: () => ({ server: [server.pid], "load generator": [load.pid] }),
-  });
+async function openServer(
+  started: Started,
+  load: BenchChild,
+  kind: ServerKind,
+  peers: Peers,
+  as: Entrant["kind"],
+): Promise<Entrant> {
+  const home = await ServerHome.open(kind, peers);
+  started.defer(() => home.close());
+  const server = await home.start();
+  started.defer(() => server.stop());
+  const processes = () => ({ server: server.pids(), "load generator": [load.pid] });
+  const [hello, json, binary] = PAYLOADS.map(({ path }) => server.url + path) as [string, string, string];
+  return {
+    contender: new Contender(kind.name, { load, accounts: { redis: null, processes } }),
+    targets: { hello, "100 KB JSON": json, "1 MB binary": binary },
+    kind: as,
+  };
 }
 
-function rowsOf(contenders: readonly Contender[]): Results["rows"] {
-  return IN_FLIGHT.flatMap((inFlight) =>
-    contenders.flatMap((one) => [
-      { suite, name: `${one.name}, ${inFlight} in flight`, unit: "ms" as const, ...one.at(inFlight).latency.summary() },
-      { suite, name: `${one.name}, ${inFlight} in flight`, unit: "per s" as const, ...one.at(inFlight).rate.summary() },
-    ]),
-  );
+/** Compilers become warm at one of the levels. */
+function lengthOf(payload: Payload, inFlight: number, counts: boolean, plan: Plan): BlockLength {
+  if (payload !== HELLO) return { durationMs: plan.payloadBlockMs };
+  return counts || inFlight !== COMPARED ? { durationMs: plan.warmBlockMs } : warmUp(plan.warmUpCalls);
 }
 
-function costsOf(contenders: readonly Contender[]): Results["costs"] {
-  return IN_FLIGHT.flatMap((inFlight) =>
-    contenders.map((one) => ({
-      suite,
-      name: `${one.name}, ${inFlight} in flight`,
-      ...one.at(inFlight).ledger.costs(),
-    })),
-  );
+function levelOf(payload: Payload, inFlight: number): string {
+  return payload === HELLO ? `${inFlight} in flight` : `${payload.name}, ${inFlight} in flight`;
 }
 
-function ratiosOf(sandpiper: Contender, bullmq: Contender, hono: Contender): Ratio[] {
-  return IN_FLIGHT.flatMap((inFlight) => {
-    const [ours, queue, http] = [sandpiper, bullmq, hono].map((one) => one.at(inFlight)) as [Level, Level, Level];
-    return [
-      judged({
-        suite,
-        name: `latency / bare BullMQ, ${inFlight} in flight`,
-        ...ratioOf(ours.latency, queue.latency),
-        target: inFlight === 1 ? { bound: "at most", value: 2 } : null,
-      }),
-      judged({
-        suite,
-        name: `throughput / bare BullMQ, ${inFlight} in flight`,
-        ...ratioOf(ours.rate, queue.rate),
-        target: inFlight === 64 ? { bound: "at least", value: 1.2 } : null,
-      }),
-      judged({
-        suite,
-        name: `throughput / bare hono, ${inFlight} in flight`,
-        ...ratioOf(ours.rate, http.rate),
-        target: null,
-      }),
-    ];
-  });
+function write(sheet: Sheet, entrants: readonly Entrant[], levels: { payload: Payload; inFlight: number }[]): Results {
+  for (const { payload, inFlight } of levels) {
+    const level = levelOf(payload, inFlight);
+    for (const { contender, kind } of entrants) {
+      const { latency, rate, ledger } = contender.at(level);
+      const name = kind !== "ours" ? `${contender.name}, ${level}` : payload === HELLO ? `hello, ${level}` : level;
+      const style = { chart: `${payload.name}, ${inFlight} in flight`, label: contender.name, peer: kind !== "ours" };
+      sheet.row(name, "ms", latency, style).row(name, "per s", rate, style).cost(name, ledger);
+    }
+    compare(sheet, entrants, level, payload === HELLO, inFlight);
+  }
+  for (const { contender } of entrants) {
+    for (const [level, reason] of contender.failures) sheet.missing(`${contender.name}, ${level}`, reason);
+  }
+  return sheet.results;
 }
 
-type Level = ReturnType<Contender["at"]>;
+/** Floors at every level, peers at one. */
+function compare(sheet: Sheet, entrants: readonly Entrant[], level: string, isHello: boolean, inFlight: number): void {
+  const [ours, ...others] = entrants.map(({ contender, kind }) => ({
+    name: contender.name,
+    kind,
+    ...contender.at(level),
+  }));
+  if (ours === undefined) return;
+  for (const { name, kind, latency, rate } of others) {
+    const everywhere = kind === "floor" && isHello;
+    if (everywhere && name === BULLMQ) sheet.ratio(`latency / ${name}, ${level}`, "ms", [ours.latency, latency]);
+    if (everywhere || inFlight === COMPARED) {
+      sheet.ratio(`throughput / ${name}, ${level}`, "per s", [ours.rate, rate]);
+    }
+    if (inFlight === COMPARED && isHello) sheet.ratio(`p99 / ${name}, ${level}`, "ms", [ours.latency, latency], 0.99);
+  }
+}

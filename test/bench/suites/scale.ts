@@ -1,0 +1,180 @@
+/**
+ * What happens as there is more of something: gateways and workers, deployed functions and tenants, jobs that wait. All sizes
+ * are measured in turn, so each of them has a platform, or a queue, of its own.
+ */
+import type { Platform } from "../../helpers/platform.ts";
+import { Backlog } from "../backlog.ts";
+import { allOf, inTurn } from "../blocks.ts";
+import { BenchChild } from "../child.ts";
+import { Contender, warmUp } from "../contender.ts";
+import { deployHello } from "../deployment.ts";
+import { accountsOf, startOurs } from "../ours.ts";
+import type { Peers } from "../peers.ts";
+import type { Plan } from "../plan.ts";
+import { Planter } from "../planted.ts";
+import { Sheet } from "../sheet.ts";
+import { Samples } from "../stats.ts";
+import type { Suite } from "../suite.ts";
+
+const suite = "scale";
+const IN_FLIGHT = [1, 64] as const;
+const MS_PER_SECOND = 1_000;
+
+/** A platform of some size. */
+interface Entrant {
+  contender: Contender;
+  target: string;
+  kind: "fleet" | "population";
+}
+
+export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> {
+  await using started = new AsyncDisposableStack();
+  const load = await BenchChild.start("http-load.ts");
+  started.defer(() => load.close());
+  const entrants = await allOf([
+    ...plan.fleets.map((count) => openFleet(started, load, count)),
+    ...plan.populations.map((population) => openPopulation(started, load, population)),
+  ]);
+  const backlogs = await allOf(plan.waitingJobs.map((jobs) => openBacklog(started, jobs)));
+  const opened = started.move();
+  let rounds = 0;
+  return {
+    async round(counts) {
+      const round = rounds++;
+      for (const inFlight of IN_FLIGHT) {
+        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : warmUp(plan.warmUpCalls)) };
+        await inTurn(
+          round,
+          entrants.map(
+            ({ contender, target }) =>
+              () =>
+                contender.block(levelOf(inFlight), { ...request, target }, counts),
+          ),
+        );
+      }
+      await inTurn(
+        round,
+        backlogs.map((backlog) => () => backlog.round(counts)),
+      );
+    },
+    results() {
+      const sheet = new Sheet(suite);
+      for (const kind of ["fleet", "population"] as const) {
+        writePlatforms(
+          sheet,
+          entrants.filter((one) => one.kind === kind),
+        );
+      }
+      writeBacklogs(sheet, backlogs);
+      return sheet.results;
+    },
+    close: () => opened.disposeAsync(),
+  };
+}
+
+type Started = AsyncDisposableStack;
+
+async function openFleet(started: Started, load: BenchChild, count: number): Promise<Entrant> {
+  const platform = await startOurs(started, { workers: count, gateways: count });
+  const path = new URL(await deployHello(platform)).pathname;
+  const name = count === 1 ? "1 gateway, 1 worker" : `${count} gateways, ${count} workers`;
+  return entrant("fleet", name, platform, load, platform.urls.map((url) => url + path).join(" "));
+}
+
+async function openPopulation(
+  started: Started,
+  load: BenchChild,
+  { functions, tenants }: Plan["populations"][number],
+): Promise<Entrant> {
+  const platform = await startOurs(started);
+  const target = await deployHello(platform);
+  const planter = new Planter(platform);
+  // The one that is called is one of them, and its tenant too.
+  const plantings = Array.from({ length: functions - 1 }, (_, index) => {
+    const tenant = index % tenants;
+    return { tenant: tenant === 0 ? "main" : `tenant-${tenant}`, name: `function-${index}` };
+  });
+  await planter.plantMany(await planter.versionOf("hello"), plantings);
+  const name = `${counted(functions, "function")}, ${counted(tenants, "tenant")}`;
+  return entrant("population", name, platform, load, target);
+}
+
+async function openBacklog(started: Started, jobs: number): Promise<Backlog> {
+  const backlog = await Backlog.start();
+  started.defer(() => backlog.close());
+  await backlog.fill(jobs);
+  return backlog;
+}
+
+function entrant(kind: Entrant["kind"], name: string, platform: Platform, load: BenchChild, target: string): Entrant {
+  return { contender: new Contender(name, { load, accounts: accountsOf(platform, load) }), target, kind };
+}
+
+function counted(count: number, what: string): string {
+  return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The first one is the floor of the others. */
+function writePlatforms(sheet: Sheet, entrants: readonly Entrant[]): void {
+  const [first, ...others] = entrants;
+  if (first === undefined) return;
+  for (const inFlight of IN_FLIGHT) {
+    for (const one of entrants) writePlatform(sheet, one, levelOf(inFlight));
+    for (const one of others) compare(sheet, one, first, inFlight);
+  }
+}
+
+function writePlatform(sheet: Sheet, { contender, kind }: Entrant, level: string): void {
+  const { latency, rate, ledger } = contender.at(level);
+  const name = `${contender.name}, ${level}`;
+  const style = {
+    chart: `${kind === "fleet" ? "gateways and workers" : "functions and tenants"}, ${level}`,
+    label: contender.name,
+  };
+  sheet.row(name, "ms", latency, style).row(name, "per s", rate, style).cost(name, ledger);
+  if (ledger.calls === 0) return;
+  const full = redisIsFull(ledger.costs().cpuMsPerCall.redis ?? 0);
+  sheet.row(`${name}: Redis has no time left at`, "per s", full, { ...style, chart: `Redis is full, ${style.chart}` });
+}
+
+/** One call at a time shows what a call costs, many what all of it can do. */
+function compare(sheet: Sheet, { contender, kind }: Entrant, first: Entrant, inFlight: number): void {
+  const [ours, floor] = [contender.at(levelOf(inFlight)), first.contender.at(levelOf(inFlight))];
+  const names = `${contender.name} / ${first.contender.name}`;
+  if (inFlight !== 1) {
+    sheet.ratio(`throughput, ${names}, ${levelOf(inFlight)}`, "per s", [ours.rate, floor.rate]);
+  } else if (kind === "population") {
+    sheet.ratio(`latency, ${names}`, "ms", [ours.latency, floor.latency]);
+  }
+}
+
+/** Redis runs commands in one thread: it is full when calls take all of that thread's time. */
+function redisIsFull(cpuMsPerCall: number): Samples {
+  const samples = new Samples();
+  samples.addRound(cpuMsPerCall > 0 ? [MS_PER_SECOND / cpuMsPerCall] : []);
+  return samples;
+}
+
+function writeBacklogs(sheet: Sheet, backlogs: readonly Backlog[]): void {
+  const [first, ...others] = backlogs;
+  const name = ({ jobs }: Backlog) => `${jobs.toLocaleString("en")} jobs waiting`;
+  for (const backlog of backlogs) {
+    sheet
+      .row(`submit a call, ${name(backlog)}`, "ms", backlog.submitting, {
+        chart: "submit a call",
+        label: name(backlog),
+      })
+      .row(`take calls, ${name(backlog)}`, "per s", backlog.taking, { chart: "take calls", label: name(backlog) })
+      .cost(`submit and take, ${name(backlog)}`, backlog.ledger);
+  }
+  for (const backlog of others) {
+    if (first === undefined) return;
+    sheet
+      .ratio(`submit, ${name(backlog)} / ${name(first)}`, "ms", [backlog.submitting, first.submitting])
+      .ratio(`take, ${name(backlog)} / ${name(first)}`, "per s", [backlog.taking, first.taking]);
+  }
+}
+
+function levelOf(inFlight: number): string {
+  return `${inFlight} in flight`;
+}

@@ -1,0 +1,32 @@
+/** Figures as people read them. */
+import type { Machine } from "./machine.ts";
+import type { Unit } from "./suite.ts";
+import type { Verdict } from "./targets.ts";
+
+/** Three digits that mean something. */
+export function number(value: number): string {
+  if (Math.abs(value) >= 100) return value.toFixed(0);
+  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(Math.abs(value) >= 1 ? 2 : 3);
+}
+
+export function withUnit(value: number, unit: Unit): string {
+  return unit === "objects" ? number(value) : `${number(value)} ${unit}`;
+}
+
+/** "at most 0.15", "at least 400 per s". */
+export function aimOf({ bound, value, unit }: Pick<Verdict, "bound" | "value" | "unit">): string {
+  return `${bound} ${unit === null ? value : `${value} ${unit}`}`;
+}
+
+export function wordFor(met: boolean | null): string {
+  return met === null ? "not measured" : met ? "met" : "MISSED";
+}
+
+/** Where and when a run was made. */
+export function describe(machine: Machine): string {
+  const gib = (machine.memoryBytes / 2 ** 30).toFixed(1);
+  return (
+    `${machine.date.slice(0, 10)}, ${machine.processor.trim()}, ${machine.cores} cores, ${gib} GiB, Linux ${machine.kernel}, ` +
+    `Node ${machine.node}, load before ${machine.loadBefore.toFixed(2)}`
+  );
+}
