@@ -17,15 +17,20 @@ export interface Stack {
   parts: readonly { name: string; value: number }[];
 }
 
-const WIDTH = 720;
-const LABELS = 270;
+/** How wide a chart is, and how much of that its labels take; in units of its own, about a pixel each. */
+interface Layout {
+  width: number;
+  labels: number;
+  longestLabel: number;
+}
+const HALF: Layout = { width: 720, labels: 280, longestLabel: 38 };
+const WHOLE: Layout = { width: 1_200, labels: 390, longestLabel: 56 };
 const VALUES = 80;
 const LINE = 24;
 const BAR = 14;
 const TOP = 4;
 /** From so many times on between the smallest and the largest value a line from zero would show nothing of the small ones. */
 const LOGARITHMIC_FROM = 40;
-const LONGEST_LABEL = 44;
 /** How many colours for parts the page defines. */
 const COLOURS = 6;
 
@@ -35,38 +40,40 @@ export function barChart(title: string, bars: readonly Bar[]): string {
   const positive = bars.map(({ p25, median }) => Math.min(p25, median)).filter((value) => value > 0);
   const smallest = Math.min(...positive, largest);
   const logarithmic = positive.length === bars.length && largest / smallest > LOGARITHMIC_FROM;
-  const space = WIDTH - LABELS - VALUES;
+  const { width: whole, labels } = HALF;
+  const space = whole - labels - VALUES;
   const low = Math.log(smallest / 2);
   const at = (value: number): number => {
     const part = logarithmic ? (Math.log(value) - low) / (Math.log(largest) - low) : value / largest;
-    return LABELS + space * Math.min(1, Math.max(0, part));
+    return labels + space * Math.min(1, Math.max(0, part));
   };
   const lines = bars.map((bar, index) => {
     const middle = TOP + index * LINE + LINE / 2;
     const who = bar.ours ? "ours" : "peer";
-    const from = logarithmic ? at(bar.median) - BAR / 2 : LABELS;
-    const width = logarithmic ? BAR : Math.max(1, at(bar.median) - LABELS);
+    const from = logarithmic ? at(bar.median) - BAR / 2 : labels;
+    const width = logarithmic ? BAR : Math.max(1, at(bar.median) - labels);
     const about = `${bar.label}: median ${number(bar.median)}, p25 ${number(bar.p25)}, p75 ${number(bar.p75)}, p99 ${number(bar.p99)}`;
     return [
       `<g><title>${escaped(about)}</title>`,
-      labelAt(bar.label, middle, bar.ours),
+      labelAt(HALF, bar.label, middle, bar.ours),
       rectangle(from, middle - BAR / 2, width, BAR, who, logarithmic ? BAR / 2 : 2),
       stroke(at(bar.p25), at(bar.p75), middle),
       bar.p99 <= largest ? tick(at(bar.p99), middle) : "",
-      `<text class="value" x="${WIDTH - VALUES + 8}" y="${middle}">${number(bar.median)}</text></g>`,
+      `<text class="value" x="${whole - VALUES + 8}" y="${middle}">${number(bar.median)}</text></g>`,
     ].join("");
   });
-  return figure(logarithmic ? `${title} (logarithmic)` : title, bars.length, lines.join(""));
+  return figure(HALF, logarithmic ? `${title} (logarithmic)` : title, bars.length, lines.join(""));
 }
 
 /** @param names of the parts, in the order of their colours */
 export function stackChart(title: string, stacks: readonly Stack[], names: readonly string[]): string {
   const totalOf = ({ parts }: Stack) => parts.reduce((sum, { value }) => sum + value, 0);
   const largest = Math.max(...stacks.map(totalOf), Number.MIN_VALUE);
-  const space = WIDTH - LABELS - VALUES;
+  const { width: whole, labels } = WHOLE;
+  const space = whole - labels - VALUES;
   const lines = stacks.map((stack, index) => {
     const middle = TOP + index * LINE + LINE / 2;
-    let x = LABELS;
+    let x = labels;
     const parts = stack.parts.map(({ name, value }) => {
       const width = (Math.max(0, value) / largest) * space;
       const colour = `part${names.indexOf(name) % COLOURS}`;
@@ -74,13 +81,13 @@ export function stackChart(title: string, stacks: readonly Stack[], names: reado
       x += width;
       return drawn;
     });
-    const total = `<text class="value" x="${WIDTH - VALUES + 8}" y="${middle}">${number(totalOf(stack))}</text>`;
-    return labelAt(stack.label, middle, false) + parts.join("") + total;
+    const total = `<text class="value" x="${whole - VALUES + 8}" y="${middle}">${number(totalOf(stack))}</text>`;
+    return labelAt(WHOLE, stack.label, middle, false) + parts.join("") + total;
   });
   const legend = names
     .map((name, index) => `<span class="key"><i class="part${index % COLOURS}"></i>${escaped(name)}</span>`)
     .join(" ");
-  return figure(title, stacks.length, lines.join(""), `<p class="legend">${legend}</p>`);
+  return figure(WHOLE, title, stacks.length, lines.join(""), `<p class="legend">${legend}</p>`);
 }
 
 /** Text that may stand in HTML and in attributes. */
@@ -88,17 +95,17 @@ export function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
-function figure(title: string, lines: number, content: string, below = ""): string {
+function figure(layout: Layout, title: string, lines: number, content: string, below = ""): string {
   const height = 2 * TOP + lines * LINE;
   return (
-    `<figure><figcaption>${escaped(title)}</figcaption>` +
-    `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(title)}">${content}</svg>${below}</figure>`
+    `<figure${layout === WHOLE ? ' class="whole"' : ""}><figcaption>${escaped(title)}</figcaption>` +
+    `<svg viewBox="0 0 ${layout.width} ${height}" role="img" aria-label="${escaped(title)}">${content}</svg>${below}</figure>`
   );
 }
 
-function labelAt(label: string, middle: number, strong: boolean): string {
-  const short = label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}\u2026` : label;
-  return `<text class="label${strong ? " strong" : ""}" x="${LABELS - 10}" y="${middle}">${escaped(short)}</text>`;
+function labelAt({ labels, longestLabel }: Layout, label: string, middle: number, strong: boolean): string {
+  const short = label.length > longestLabel ? `${label.slice(0, longestLabel - 1)}\u2026` : label;
+  return `<text class="label${strong ? " strong" : ""}" x="${labels - 10}" y="${middle}">${escaped(short)}</text>`;
 }
 
 function rectangle(x: number, y: number, width: number, height: number, colour: string, radius: number): string {

@@ -10,13 +10,17 @@ export interface Block {
   elapsedMs: number;
 }
 
-/** A block: so many calls at once until the time is over, or until `calls` were made. */
-export interface BlockRequest {
+/** A block ends when the time is over, or `calls` were made. */
+export interface BlockLength {
+  durationMs?: number;
+  calls?: number;
+}
+
+/** So many calls at once. */
+export interface BlockRequest extends BlockLength {
   /** Where to; what it means is the child's business. */
   target: string;
   inFlight: number;
-  durationMs?: number;
-  calls?: number;
 }
 
 /** How long a child may take beyond the time of a block, or to start: calls that are answered at all take less. */

@@ -3,16 +3,6 @@ import type { BenchChild, BlockRequest } from "./child.ts";
 import { type Accounts, Ledger } from "./ledger.ts";
 import { Samples } from "./stats.ts";
 
-/** No warming up takes longer: what has not been warm by then is slow. */
-const LONGEST_WARM_UP_MS = 6_000;
-
-/** How long a block is: a time, or as many calls as warm something up. */
-export type BlockLength = Pick<BlockRequest, "durationMs" | "calls">;
-
-export function warmUp(calls: number): BlockLength {
-  return { calls, durationMs: LONGEST_WARM_UP_MS };
-}
-
 /** What blocks of one level gave. */
 export interface Level {
   latency: Samples;

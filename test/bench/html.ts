@@ -19,7 +19,7 @@ body { margin: 0 auto; max-width: 78rem; padding: 2rem 1.25rem 4rem; background:
 h1 { font-size: 1.7rem; margin: 0; } h2 { margin: 2.5rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 p.machine, figcaption, p.legend { color: var(--faint); } figcaption { font-weight: 600; margin-bottom: .25rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 34rem), 1fr)); gap: 1rem; }
-figure { margin: 0; padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+figure.whole { grid-column: 1 / -1; } figure { margin: 0; padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 svg { display: block; width: 100%; height: auto; } svg text { font-size: 13px; dominant-baseline: central; fill: var(--text); }
 .label { text-anchor: end; fill: var(--faint); } svg .label { fill: var(--faint); } svg .strong { fill: var(--text); font-weight: 600; }
 .ours { fill: var(--ours); } .peer { fill: var(--peer); }

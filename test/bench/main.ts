@@ -63,7 +63,10 @@ async function measure(options: ReturnType<typeof readArguments>): Promise<void>
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => stop.abort(new Error(`ended by ${signal}`)));
   }
-  const onProgress = (text: string): void => void process.stderr.write(`${text}\n`);
+  const onProgress = (text: string): void => {
+    const seconds = Math.round(performance.now() / 1_000);
+    process.stderr.write(`${String(seconds).padStart(4)} s  ${text}\n`);
+  };
   const peers = alone ? noPeers("it was left out, as --no-peers says") : npmPeers(PEERS, environment, onProgress);
   const report = await runBench({ suites, plan: quick ? QUICK : FULL, peers, onProgress, signal: stop.signal });
   process.stdout.write(formatReport(report));

@@ -1,5 +1,6 @@
 /** How much a run measures. */
 import type { SuiteName } from "./bench.ts";
+import type { BlockLength } from "./child.ts";
 
 export interface Plan {
   /** Rounds that count, at most. In each, a suite runs a short block of every contender. */
@@ -34,10 +35,13 @@ export interface Plan {
   payloadBlockMs: number;
   /** Length of one block of `fresh`, `trace` and `scale`. */
   blockMs: number;
-  /** Calls that warm a contender up: so many, as what is compiled is what was called often, whatever time that takes. */
-  warmUpCalls: number;
-  /** Of how many live at once the memory is taken, for sandboxes and for processes of peers; and after how many calls. */
-  density: { sandboxes: number; processes: number; isolates: number; calls: number };
+  /** What warms a contender up: so many calls, as what is compiled is what was called often, within a time. */
+  warmUp: BlockLength;
+  /**
+   * Of how many live at once the memory is taken, for sandboxes and for processes of peers; and of an instance after so many calls, or as
+   * many as are made within a time.
+   */
+  density: { sandboxes: number; processes: number; isolates: number; calls: number; callsMs: number };
   /** How many workers, and as many gateways, are compared. */
   fleets: readonly number[];
   /** How many functions of how many tenants are deployed beside the one that is called; the first is the floor. */
@@ -74,8 +78,8 @@ export const FULL: Plan = {
   warmBlockMs: 400,
   payloadBlockMs: 200,
   blockMs: 500,
-  warmUpCalls: 3_000,
-  density: { sandboxes: 300, processes: 20, isolates: 100, calls: 200_000 },
+  warmUp: { calls: 3_000, durationMs: 5_000 },
+  density: { sandboxes: 300, processes: 20, isolates: 100, calls: 200_000, callsMs: 60_000 },
   fleets: [1, 2, 4],
   populations: [
     { functions: 1, tenants: 1 },
@@ -114,12 +118,12 @@ export const QUICK: Plan = {
   warmBlockMs: 150,
   payloadBlockMs: 80,
   blockMs: 200,
-  warmUpCalls: 600,
-  density: { sandboxes: 50, processes: 4, isolates: 100, calls: 2_000 },
+  warmUp: { calls: 600, durationMs: 1_200 },
+  density: { sandboxes: 50, processes: 4, isolates: 100, calls: 2_000, callsMs: 3_000 },
   fleets: [1, 2],
   populations: [
     { functions: 1, tenants: 1 },
     { functions: 10_000, tenants: 1_000 },
   ],
-  waitingJobs: [0, 10_000],
+  waitingJobs: [0, 3_000],
 };

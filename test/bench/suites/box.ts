@@ -150,7 +150,7 @@ class Sustained {
       { chart },
     );
     for (const [name, unit, values] of kinds) {
-      sheet.row(`${chart}: ${name}`, unit, samplesIn(this.#windows, values), { chart });
+      sheet.row(`${chart}: ${name}`, unit, samplesIn(this.#windows, values), { chart, label: name });
       const half = this.#windows.length >> 1;
       const [first, second] = [this.#windows.slice(0, half), this.#windows.slice(-half)];
       const halves = [samplesIn(second, values), samplesIn(first, values)] as const;

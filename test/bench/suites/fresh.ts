@@ -1,7 +1,7 @@
 /** Calls that each run in a process of their own which is thrown away, against warm calls and a new Node for each call. */
 import { inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
-import { Contender, warmUp } from "../contender.ts";
+import { Contender } from "../contender.ts";
 import { deployFiles, deployHello, readHello } from "../deployment.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Peers } from "../peers.ts";
@@ -48,7 +48,7 @@ export async function openFreshSuite(plan: Plan, peers: Peers): Promise<Suite> {
       const round = rounds++;
       for (const inFlight of IN_FLIGHT) {
         const level = levelOf(inFlight);
-        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : warmUp(plan.warmUpCalls)) };
+        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : plan.warmUp) };
         await inTurn(
           round,
           entrants.map(

@@ -6,7 +6,7 @@ import type { Platform } from "../../helpers/platform.ts";
 import { Backlog } from "../backlog.ts";
 import { allOf, inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
-import { Contender, warmUp } from "../contender.ts";
+import { Contender } from "../contender.ts";
 import { deployHello } from "../deployment.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Peers } from "../peers.ts";
@@ -42,7 +42,7 @@ export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> 
     async round(counts) {
       const round = rounds++;
       for (const inFlight of IN_FLIGHT) {
-        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : warmUp(plan.warmUpCalls)) };
+        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : plan.warmUp) };
         await inTurn(
           round,
           entrants.map(

@@ -1,7 +1,7 @@
 /** What tracing costs: off, a hundredth of the calls sampled, all of them; the spans go to a collector that drops them. */
 import { allOf, inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
-import { Contender, warmUp } from "../contender.ts";
+import { Contender } from "../contender.ts";
 import { deployHello } from "../deployment.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Plan } from "../plan.ts";
@@ -48,7 +48,7 @@ export async function openTraceSuite(plan: Plan): Promise<Suite> {
     async round(counts) {
       const round = rounds++;
       for (const inFlight of IN_FLIGHT) {
-        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : warmUp(plan.warmUpCalls)) };
+        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : plan.warmUp) };
         await inTurn(
           round,
           entrants.map(

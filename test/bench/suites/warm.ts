@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 import { inTurn } from "../blocks.ts";
-import { BenchChild } from "../child.ts";
-import { type BlockLength, Contender, warmUp } from "../contender.ts";
+import { BenchChild, type BlockLength } from "../child.ts";
+import { Contender } from "../contender.ts";
 import { deployFiles, deployHello } from "../deployment.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Peers } from "../peers.ts";
@@ -133,7 +133,7 @@ async function openServer(
 /** Compilers become warm at one of the levels. */
 function lengthOf(payload: Payload, inFlight: number, counts: boolean, plan: Plan): BlockLength {
   if (payload !== HELLO) return { durationMs: plan.payloadBlockMs };
-  return counts || inFlight !== COMPARED ? { durationMs: plan.warmBlockMs } : warmUp(plan.warmUpCalls);
+  return counts || inFlight !== COMPARED ? { durationMs: plan.warmBlockMs } : plan.warmUp;
 }
 
 function levelOf(payload: Payload, inFlight: number): string {
