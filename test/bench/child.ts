@@ -26,12 +26,16 @@ export interface BlockRequest extends BlockLength {
 /** How long a child may take beyond the time of a block, or to start: calls that are answered at all take less. */
 const PATIENCE_MS = 60_000;
 
-type Answer = { ready: unknown } | { block: Block } | { error: string };
+type Answer = { ready: unknown } | { block: Block; of: number } | { error: string; of: number };
+
+/** A request, and its number: the answer to one that was given up must not be taken for that to the next. */
+type Numbered = BlockRequest & { number: number };
 
 export class BenchChild {
   readonly #child: ChildProcess;
   /** What the child told when it was ready. */
   readonly facts: unknown;
+  #requests = 0;
 
   private constructor(child: ChildProcess, facts: unknown) {
     this.#child = child;
@@ -45,7 +49,7 @@ export class BenchChild {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       serialization: "advanced",
     });
-    const answer = await answerOf(child, PATIENCE_MS);
+    const answer = await answerOf(child, PATIENCE_MS, () => true);
     if (!("ready" in answer)) throw new Error(`${script} did not say that it is ready: ${JSON.stringify(answer)}`);
     return new BenchChild(child, answer.ready);
   }
@@ -56,8 +60,10 @@ export class BenchChild {
 
   /** @throws Error when a call of the block failed, or was not answered */
   async run(request: BlockRequest): Promise<Block> {
-    const answered = answerOf(this.#child, (request.durationMs ?? 0) + PATIENCE_MS);
-    this.#child.send(request);
+    const number = this.#requests++;
+    const isMine = (answer: Answer): boolean => "of" in answer && answer.of === number;
+    const answered = answerOf(this.#child, (request.durationMs ?? 0) + PATIENCE_MS, isMine);
+    this.#child.send({ ...request, number } satisfies Numbered);
     const answer = await answered;
     if (!("block" in answer)) throw new Error(`${this.#child.spawnargs[1]}: ${JSON.stringify(answer)}`);
     return answer.block;
@@ -71,20 +77,21 @@ export class BenchChild {
   }
 }
 
-async function answerOf(child: ChildProcess, limitMs: number): Promise<Answer> {
-  const over = new AbortController();
-  const { promise: late, resolve: giveUp } = Promise.withResolvers<Answer>();
-  const timer = setTimeout(giveUp, limitMs, { error: `no answer in ${limitMs} ms` });
-  const message = once(child, "message", { signal: over.signal }).then(([answer]) => answer as Answer);
-  const exit = once(child, "exit", { signal: over.signal }).then(([code, signal]): Answer => {
-    return { error: `it ended with ${code ?? signal}` };
-  });
+/** The next answer that is one, or what kept it from coming. */
+async function answerOf(child: ChildProcess, limitMs: number, isOne: (answer: Answer) => boolean): Promise<Answer> {
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  const fail = (error: string): void => resolve({ error, of: Number.NaN });
+  const onMessage = (answer: Answer): void => {
+    if (isOne(answer)) resolve(answer);
+  };
+  const onExit = (code: number | null, signal: string | null): void => fail(`it ended with ${code ?? signal}`);
+  const timer = setTimeout(fail, limitMs, `no answer in ${limitMs} ms`);
+  child.on("message", onMessage).on("exit", onExit);
   try {
-    return await Promise.race([message, exit, late]);
+    return await promise;
   } finally {
     clearTimeout(timer);
-    over.abort();
-    await Promise.allSettled([message, exit]);
+    child.off("message", onMessage).off("exit", onExit);
   }
 }
 
@@ -106,10 +113,10 @@ export function serveBlocks(parts: {
       closeLanes?.();
     }
   };
-  process.on("message", (request: BlockRequest) => {
+  process.on("message", (request: Numbered) => {
     run(request).then(
-      (block) => process.send?.({ block }),
-      (error: Error) => process.send?.({ error: error.message }),
+      (block) => process.send?.({ block, of: request.number }),
+      (error: Error) => process.send?.({ error: error.message, of: request.number }),
     );
   });
   process.once("disconnect", () => void close().finally(() => process.exit()));

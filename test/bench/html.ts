@@ -60,7 +60,7 @@ function sectionOf(suite: string, { rows, ratios, costs, elapsedMs }: Report): s
   const seconds = Math.round((elapsedMs[suite as keyof typeof elapsedMs] ?? 0) / 1_000);
   return `<h2>${escaped(suite)}</h2><p class="machine">${seconds} seconds. Bars are medians, thick lines the middle half, ticks p99.</p>
 <div class="charts">${charts.map(([title, bars]) => barChart(title, bars)).join("")}
-${stacks.length === 0 ? "" : stackChart("processor time of one call, ms", stacks, names)}</div>
+${stacks.length === 0 ? "" : stackChart("processor time of one, ms", stacks, names)}</div>
 <details><summary>All figures of ${escaped(suite)}</summary>
 ${table(["what", "n", "median", "p25 to p75", "p99", "unit"], own.rows.map(rowCells))}
 ${table(

@@ -108,7 +108,7 @@ export const QUICK: Plan = {
   limitMs: 160_000,
   sandboxesPerRound: 4,
   sustainedPerRound: 10,
-  live: { counts: [100, 300], rounds: 1 },
+  live: { counts: [100], rounds: 2 },
   boxesPerRound: 2,
   sustainedMs: 3_000,
   sustainedWindows: 6,

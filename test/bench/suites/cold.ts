@@ -8,7 +8,8 @@ import type { Platform } from "../../helpers/platform.ts";
 import { allOf, inTurn, sequence } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
 import { deployFiles, deployHello } from "../deployment.ts";
-import { startOurs } from "../ours.ts";
+import { Ledger } from "../ledger.ts";
+import { accountsOf, startOurs } from "../ours.ts";
 import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
 import { Planter } from "../planted.ts";
@@ -28,6 +29,8 @@ const SPARE = PREWARMED + 8;
 const POLL_MS = 5;
 const POOL_MS = 30_000;
 const suite = "cold";
+const COLD = "cold call over HTTP";
+const COLD_EMPTY = "cold call over HTTP, pool empty";
 const FLOORS = ["node -e 0", "node:http"];
 
 /** Takes 500 ms of a processor to import, and `?holdMs=N` to answer. */
@@ -77,8 +80,8 @@ export async function openColdSuite(plan: Plan, peers: Peers): Promise<Suite> {
       // One and one: the pool fills up while the floors are measured, and has done so before the next call.
       for (let index = 0; index < plan.coldCallsPerRound; index++) {
         await inTurn(round + index, [
-          measure("cold call over HTTP", () => full.callNext()),
-          measure("cold call over HTTP, pool empty", () => empty.callNext()),
+          measure(COLD, () => full.callNext()),
+          measure(COLD_EMPTY, () => empty.callNext()),
           measure("node -e 0", async () => (await sequence(1, nodeStartMs))[0] as number),
           ...quick.map(({ name, firstAnswersMs }) => measure(name, async () => (await firstAnswersMs())[0] as number)),
         ]);
@@ -91,13 +94,14 @@ export async function openColdSuite(plan: Plan, peers: Peers): Promise<Suite> {
       for (const [name, values] of Object.entries(measured)) add(name, values);
     },
     results() {
+      sheet.cost(COLD, full.ledger).cost(COLD_EMPTY, empty.ledger);
       for (const [name, values] of samples) {
         const peer = isFloor({ name }) || servers.some((server) => server.name === name);
         const chart = name.startsWith("500 ms") ? "a version with an import of 500 ms" : "first answer";
         sheet.row(name, "ms", values, { chart, peer });
       }
       const of = (name: string) => samples.get(name) ?? new Samples();
-      const [cold, coldEmpty] = [of("cold call over HTTP"), of("cold call over HTTP, pool empty")];
+      const [cold, coldEmpty] = [of(COLD), of(COLD_EMPTY)];
       for (const name of ["node -e 0", ...servers.map((server) => server.name)]) {
         sheet.ratio(`cold call / ${name}`, "ms", [cold, of(name)]);
         if (isFloor({ name })) sheet.ratio(`cold call, pool empty / ${name}`, "ms", [coldEmpty, of(name)]);
@@ -117,6 +121,7 @@ class Cold {
   readonly #planter: Planter;
   readonly #original: Version;
   readonly #prewarmed: number;
+  readonly ledger: Ledger;
   #loaded = 0;
 
   private constructor(platform: Platform, load: BenchChild, original: Version, prewarmed: number) {
@@ -125,6 +130,7 @@ class Cold {
     this.#planter = new Planter(platform);
     this.#original = original;
     this.#prewarmed = prewarmed;
+    this.ledger = new Ledger(accountsOf(platform, load));
   }
 
   static async start(started: Started, load: BenchChild, calls: number, prewarmed: number): Promise<Cold> {
@@ -137,7 +143,13 @@ class Cold {
     const name = `cold-${this.#loaded}`;
     const target = await this.#planter.plantOwn(this.#original, { tenant: "main", name });
     await poolHolds(this.#platform, this.#loaded++ + this.#prewarmed);
-    return (await this.#load.run({ target, inFlight: 1, calls: 1 })).latenciesMs[0] as number;
+    let ms = 0;
+    await this.ledger.during(async () => {
+      const { latenciesMs } = await this.#load.run({ target, inFlight: 1, calls: 1 });
+      ms = latenciesMs[0] as number;
+      return 1;
+    });
+    return ms;
   }
 }
 

@@ -6,12 +6,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 import { inTurn, perSecond, sequence } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
 import { compileCloneFloor } from "../clone-floor.ts";
 import { findEngines, NODE, TRUE } from "../engines.ts";
+import { Ledger } from "../ledger.ts";
 import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
 import { nodeStartMs, runMs } from "../programs.ts";
@@ -36,11 +38,12 @@ export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite>
   const sheet = new Sheet(suite);
   const launcher = await openTestLauncher();
   started.defer(() => launcher.close());
+  const zygotePid = childrenOf(process.pid).at(-1) as number;
   const makers = await findMakers(peers, sheet, started);
-  const ours = new Ours(launcher);
+  const ours = new Ours(launcher, zygotePid);
   const floor = { one: new Samples(), rate: new Samples() };
   const others = new Map(makers.map(({ name }) => [name, new Samples()]));
-  const live = new Live(launcher, plan);
+  const live = new Live(launcher, zygotePid, plan);
   const opened = started.move();
   let rounds = 0;
   return {
@@ -65,6 +68,7 @@ export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite>
     results() {
       const style = { chart: "making one" };
       sheet
+        .cost("creation and teardown", ours.ledger)
         .row("creation, one after the other", "ms", ours.creation, style)
         .row("teardown", "ms", ours.teardown, { chart: "among others" })
         .row(FLOOR, "ms", floor.one, { ...style, peer: true });
@@ -87,10 +91,14 @@ class Ours {
   readonly creation = new Samples();
   readonly teardown = new Samples();
   readonly rate = new Samples();
+  readonly ledger: Ledger;
   readonly #launcher: ZygoteLauncher;
 
-  constructor(launcher: ZygoteLauncher) {
+  constructor(launcher: ZygoteLauncher, zygotePid: number) {
     this.#launcher = launcher;
+    // What sandboxes used is the zygote's when it has collected them.
+    const processes = () => ({ launcher: [process.pid], "zygote and sandboxes": [zygotePid] });
+    this.ledger = new Ledger({ redis: null, processes });
   }
 
   async one(): Promise<{ createdMs: number; endedMs: number }> {
@@ -103,12 +111,17 @@ class Ours {
 
   async block(count: number, counts: boolean): Promise<void> {
     const endedMs: number[] = [];
-    const createdMs = await sequence(count, async () => {
-      const made = await this.one();
-      endedMs.push(made.endedMs);
-      return made.createdMs;
-    });
-    if (!counts) return;
+    const createdMs: number[] = [];
+    const make = async (): Promise<number> => {
+      for (let index = 0; index < count; index++) {
+        const made = await this.one();
+        createdMs.push(made.createdMs);
+        endedMs.push(made.endedMs);
+      }
+      return count;
+    };
+    if (!counts) return void (await make());
+    await this.ledger.during(make);
     this.creation.addRound(createdMs);
     this.teardown.addRound(endedMs);
   }
@@ -117,32 +130,39 @@ class Ours {
 /** The same while many others live, with the floor beside it. */
 class Live {
   readonly #launcher: ZygoteLauncher;
+  readonly #zygotePid: number;
   readonly #plan: Plan;
   readonly #levels: { count: number; ours: Ours; floor: Samples }[] = [];
 
-  constructor(launcher: ZygoteLauncher, plan: Plan) {
+  constructor(launcher: ZygoteLauncher, zygotePid: number, plan: Plan) {
     this.#launcher = launcher;
+    this.#zygotePid = zygotePid;
     this.#plan = plan;
   }
 
   async run(): Promise<void> {
     const alive: SandboxClient[] = [];
+    // As in a worker with many: a zygote has user ids for a thousand, and some must be left for those that are measured.
+    const second = await openTestLauncher();
+    const launchers = [this.#launcher, second];
+    let next = 0;
     try {
       for (const count of this.#plan.live.counts) {
         await perSecond(count - alive.length, LANES, async () => {
-          alive.push(await SandboxClient.blank(this.#launcher));
+          alive.push(await SandboxClient.blank(launchers[next++ % launchers.length] as ZygoteLauncher));
         });
         await this.#measure(count);
       }
     } finally {
       for (const client of alive) client.sandbox.kill("the level is measured");
       await Promise.all(alive.map(({ sandbox }) => sandbox.exited));
+      await second.close();
     }
   }
 
   async #measure(count: number): Promise<void> {
     const { live, sandboxesPerRound, sustainedPerRound } = this.#plan;
-    const level = { count, ours: new Ours(this.#launcher), floor: new Samples() };
+    const level = { count, ours: new Ours(this.#launcher, this.#zygotePid), floor: new Samples() };
     this.#levels.push(level);
     for (let round = 0; round < live.rounds; round++) {
       await inTurn(round, [
@@ -157,6 +177,7 @@ class Live {
     for (const { count, ours, floor } of this.#levels) {
       const among = `${count} live`;
       sheet
+        .cost(`creation and teardown, ${among}`, ours.ledger)
         .row(`creation, ${among}`, "ms", ours.creation, { chart: "among others" })
         .row(`teardown, ${among}`, "ms", ours.teardown, { chart: "among others" })
         .row(`node -e 0, ${among}`, "ms", floor, { chart: "among others", peer: true })

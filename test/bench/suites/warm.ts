@@ -79,13 +79,13 @@ async function openSandpiper(started: Started, load: BenchChild): Promise<Entran
   const platform = await startOurs(started);
   const app = (name: string) => readFileSync(join(import.meta.dirname, "../apps", name), "utf8");
   const payloads = { "index.ts": app("fetch.mjs"), "payloads.mjs": app("payloads.mjs") };
-  const url = await deployFiles(platform, "payloads", payloads);
+  const url = (await deployFiles(platform, "payloads", payloads)).replace(/\/$/, "");
   return {
     contender: new Contender("Sandpiper", { load, accounts: accountsOf(platform, load) }),
     targets: {
       hello: await deployHello(platform),
-      "100 KB JSON": join(url, "json").replace(":/", "://"),
-      "1 MB binary": join(url, "binary").replace(":/", "://"),
+      "100 KB JSON": `${url}/json`,
+      "1 MB binary": `${url}/binary`,
     },
     kind: "ours",
   };
