@@ -222,7 +222,11 @@ describe("functions", () => {
       name: "shown",
       tenant: "main",
       url: `${test.url}/fn/main/shown`,
-      config: { name: "shown", entry: "index.ts", memoryMiB: 64, timeoutMs: 10_000, env: { SECRET: "***" } },
+      config: {
+        ...{ name: "shown", entry: "index.ts", memoryMiB: 64, timeoutMs: 10_000, isolation: "instance" },
+        env: { SECRET: "***" },
+      },
+      obstacle: null,
       entry: "index.ts",
       bundleBytes: 6,
       files: [{ path: "index.ts", bytes: 35 }],
