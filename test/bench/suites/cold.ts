@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Version } from "../../../functions/version.ts";
 import type { Platform } from "../../helpers/platform.ts";
-import { allOf, inTurn, sequence } from "../blocks.ts";
+import { allOf, inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
 import { deployFiles, deployHello } from "../deployment.ts";
 import { Ledger } from "../ledger.ts";
@@ -82,7 +82,7 @@ export async function openColdSuite(plan: Plan, peers: Peers): Promise<Suite> {
         await inTurn(round + index, [
           measure(COLD, () => full.callNext()),
           measure(COLD_EMPTY, () => empty.callNext()),
-          measure("node -e 0", async () => (await sequence(1, nodeStartMs))[0] as number),
+          measure("node -e 0", nodeStartMs),
           ...quick.map(({ name, firstAnswersMs }) => measure(name, async () => (await firstAnswersMs())[0] as number)),
         ]);
       }

@@ -2,7 +2,6 @@
  * Making sandboxes: from the wish for one until its runtime says `ready`, against starting other things that isolate, and
  * against what nothing that isolates can do without. Then the same among many sandboxes that live.
  */
-
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
