@@ -13,8 +13,16 @@ const HUNGRY_SHARE = 0.5;
 /** What the latest look weighs: the kernel counts by its own beat. */
 const LATEST_WEIGHT = 0.7;
 
-/** Processor time, taken and waited for, in milliseconds, by process. */
-type Wishes = Map<number, number>;
+/** A sandbox as its kernel counts it. */
+export interface Eater {
+  /** Its first process. */
+  readonly pid: number;
+  /** Processor time that all of it has had, in milliseconds. */
+  usage(): { cpuMs: number };
+}
+
+/** Processor time in milliseconds, by the pid of a sandbox's first process. */
+type Wishes = Map<number, { wantedMs: number; hadMs: number }>;
 
 export class Appetite {
   #atMs = Number.NEGATIVE_INFINITY;
@@ -23,17 +31,18 @@ export class Appetite {
   #share = 1;
 
   /**
-   * Whether these processes want more than there is, by what they did since the last look. Where nothing is known yet, or
+   * Whether these sandboxes want more than there is, by what they did since the last look. Where nothing is known yet, or
    * not of the present, they do: soon there will be another look.
    */
-  isHungry(pids: readonly number[]): boolean {
+  isHungry(eaters: readonly Eater[]): boolean {
     const nowMs = performance.now();
     const elapsedMs = nowMs - this.#atMs;
     if (elapsedMs < SHORTEST_LOOK_MS) return this.#share > HUNGRY_SHARE;
     const before = this.#wishes;
-    this.#wishes = new Map(pids.map((pid) => [pid, wishMs(pid)]));
+    // A template leaves all work to its forks: of them it is known what they had.
+    this.#wishes = new Map(eaters.map((one) => [one.pid, { wantedMs: wantedMs(one.pid), hadMs: one.usage().cpuMs }]));
     this.#atMs = nowMs;
-    const isRecent = elapsedMs <= LONGEST_LOOK_MS && pids.some((pid) => before.has(pid));
+    const isRecent = elapsedMs <= LONGEST_LOOK_MS && eaters.some(({ pid }) => before.has(pid));
     const latest = isRecent ? meanGrowth(before, this.#wishes) / elapsedMs : 1;
     this.#share += LATEST_WEIGHT * (latest - this.#share);
     return this.#share > HUNGRY_SHARE;
@@ -41,7 +50,10 @@ export class Appetite {
 }
 
 function meanGrowth(before: Wishes, now: Wishes): number {
-  const grown = [...now].flatMap(([pid, ms]) => (before.has(pid) ? [ms - (before.get(pid) as number)] : []));
+  const grown = [...now].flatMap(([pid, { wantedMs, hadMs }]) => {
+    const then = before.get(pid);
+    return then === undefined ? [] : [Math.max(wantedMs - then.wantedMs, hadMs - then.hadMs)];
+  });
   return grown.reduce((sum, ms) => sum + ms, 0) / grown.length;
 }
 
@@ -49,7 +61,7 @@ function meanGrowth(before: Wishes, now: Wishes): number {
  * How long a process's first thread has run and waited to run: Documentation/scheduler/sched-stats.rst in the kernel,
  * "/proc/<pid>/schedstat". 0 for one that is gone, and on a kernel that does not count.
  */
-function wishMs(pid: number): number {
+function wantedMs(pid: number): number {
   try {
     const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ").map(Number);
     return (ran + waited) / 1e6;

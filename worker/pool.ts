@@ -174,7 +174,7 @@ export class Pool {
   #hasPatience(shelf: Shelf, waiter: Waiter, before: number): boolean {
     const instances = shelf.instances + shelf.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
-    const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ box }) => box.sandbox.pid));
+    const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ box }) => box.sandbox));
     const queueing = { instances, before, waitedMs, meanCallMs: shelf.meanCallMs, isHungry };
     if (!isSettling(shelf) && !shouldWait(queueing)) return false;
     this.#patience ??= setTimeout(() => {
