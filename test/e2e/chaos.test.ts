@@ -33,7 +33,7 @@ interface Answer {
 /** Calls that will be in course for long; resolves when a sandbox runs each of them. */
 async function callsInCourse(count: number): Promise<Promise<Answer>[]> {
   const calls = Array.from({ length: count }, () => call(55_000));
-  await eventually(async () => (await runningCalls()) >= count);
+  await eventually(async () => (await busyInstances()) >= count);
   return calls;
 }
 
@@ -47,11 +47,13 @@ interface ErrorBody {
   error: { code: string };
 }
 
-async function runningCalls(): Promise<number> {
+/** Of all workers. A call that a worker has may still wait for an instance. */
+async function busyInstances(): Promise<number> {
   const redis = platform.redis.connect();
   const stored = await Promise.all((await redis.keys("sp:worker:*")).map((key) => redis.get(key)));
   redis.disconnect();
-  return stored.reduce((sum, text) => sum + (text === null ? 0 : (JSON.parse(text) as { running: number }).running), 0);
+  const facts = stored.flatMap((text) => (text === null ? [] : [JSON.parse(text) as { pool: { busy: number } }]));
+  return facts.reduce((sum, { pool }) => sum + pool.busy, 0);
 }
 
 /** The answers, which must all be there within what is promised. */
