@@ -72,7 +72,14 @@ async function install(
 }
 
 async function npmInstall(prefix: string, packages: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
-  const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
+  const options = [
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--no-package-lock",
+    "--fetch-retries=1",
+    "--loglevel=error",
+  ];
   // npm tells scripts that it runs about itself, which would lead this one to the project's own packages.
   const clean = Object.entries(environment).filter(
     ([key]) => !/^npm_(package|lifecycle|config_local_prefix)/.test(key),
