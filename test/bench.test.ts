@@ -37,7 +37,7 @@ const TINY: Plan = {
   payloadBlockMs: 1,
   blockMs: 30,
   warmUp: { calls: 1 },
-  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: 1_000 },
+  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: 1_000, idleMs: 1 },
   fleets: [2],
   populations: [{ functions: 4, tenants: 2 }],
   waitingJobs: [0, 10],

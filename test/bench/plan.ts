@@ -39,9 +39,9 @@ export interface Plan {
   warmUp: BlockLength;
   /**
    * Of how many live at once the memory is taken, for sandboxes and for processes of peers; and of an instance after so many calls, or as
-   * many as are made within a time.
+   * many as are made within a time. Sandboxes have been idle for `idleMs` by then.
    */
-  density: { sandboxes: number; processes: number; isolates: number; calls: number; callsMs: number };
+  density: { sandboxes: number; processes: number; isolates: number; calls: number; callsMs: number; idleMs: number };
   /** How many workers, and as many gateways, are compared. */
   fleets: readonly number[];
   /** How many functions of how many tenants are deployed beside the one that is called; the first is the floor. */
@@ -79,7 +79,7 @@ export const FULL: Plan = {
   payloadBlockMs: 200,
   blockMs: 500,
   warmUp: { calls: 3_000, durationMs: 5_000 },
-  density: { sandboxes: 200, processes: 10, isolates: 100, calls: 200_000, callsMs: 45_000 },
+  density: { sandboxes: 200, processes: 10, isolates: 100, calls: 200_000, callsMs: 45_000, idleMs: 15_000 },
   fleets: [1, 2, 4],
   populations: [
     { functions: 1, tenants: 1 },
@@ -119,7 +119,7 @@ export const QUICK: Plan = {
   payloadBlockMs: 80,
   blockMs: 200,
   warmUp: { calls: 600, durationMs: 1_200 },
-  density: { sandboxes: 50, processes: 4, isolates: 100, calls: 2_000, callsMs: 3_000 },
+  density: { sandboxes: 50, processes: 4, isolates: 100, calls: 2_000, callsMs: 3_000, idleMs: 10_000 },
   fleets: [1, 2],
   populations: [
     { functions: 1, tenants: 1 },

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
@@ -64,8 +65,13 @@ async function measureSandboxes(launcher: ZygoteLauncher, zygotePid: number, pla
   await using started = new AsyncDisposableStack();
   const clients: SandboxClient[] = [];
   for (let index = 0; index < count; index++) clients.push(started.use(await SandboxClient.blank(launcher)));
+  const memory = () => clients.map(({ sandbox }) => memoryOf([sandbox.pid, ...descendantsOf(sandbox.pid)]));
+  const made = memory().map(({ uniqueMiB }) => uniqueMiB);
+  write(sheet, "sandbox just made, unique", "MiB", made);
+  // What a process does of itself when it has nothing to do takes memory, too.
+  await delay(plan.density.idleMs);
   const after = kernelMemory();
-  const each = clients.map(({ sandbox }) => memoryOf([sandbox.pid, ...descendantsOf(sandbox.pid)]));
+  const each = memory();
   const kernelMiB = (after.allMiB - before.allMiB) / count;
   const unique = each.map(({ uniqueMiB }) => uniqueMiB);
   write(sheet, "idle sandbox, unique", "MiB", unique);
