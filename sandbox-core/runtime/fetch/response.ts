@@ -14,6 +14,8 @@ const { from: bufferFrom } = Buffer;
 /** What Node says of a text's type (Fetch, "extract a body"). */
 const TEXT_TYPE = "text/plain;charset=UTF-8";
 const JSON_TYPE = "application/json";
+/** A longer body is read as a stream, so that what is too long to be kept whole can go on its way in parts. */
+const MOST_PLAIN = 1024 * 1024;
 /** Statuses whose Response may have no body. */
 const BODYLESS = new Set([204, 205, 304]);
 
@@ -52,7 +54,7 @@ export class LazyResponse {
     const text = stringify(data);
     const response = new LazyResponse(null);
     // It says what cannot be JSON, and what the settings lack.
-    if (text === undefined || !response.#takeInit(text, init)) return NodeResponse.json(data, init);
+    if (!isPlainBody(text) || text == null || !response.#takeInit(text, init)) return NodeResponse.json(data, init);
     response.#body = text;
     response.#setType(JSON_TYPE);
     return response as unknown as Response;
@@ -133,8 +135,10 @@ export function takePlainParts(response: object): PlainResponse | null {
   return takeParts(response);
 }
 
-/** Whether a body is a text or bytes of a kind that are copied as they are. */
+/** Whether a body is a text or bytes of a kind that are copied as they are, and few. */
 function isPlainBody(body: unknown): body is Body | undefined {
-  if (body == null || typeof body === "string") return true;
-  return body instanceof OrdinaryBytes && getPrototypeOf(body.buffer) === OrdinaryBuffer.prototype;
+  if (body == null) return true;
+  if (typeof body === "string") return body.length <= MOST_PLAIN;
+  if (!(body instanceof OrdinaryBytes) || body.byteLength > MOST_PLAIN) return false;
+  return getPrototypeOf(body.buffer) === OrdinaryBuffer.prototype;
 }

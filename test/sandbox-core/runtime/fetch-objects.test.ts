@@ -276,6 +276,14 @@ test("a Response of plain parts gives them as they are", () => {
   });
 });
 
+test("a long body is Node's to read in parts", async () => {
+  const long = "x".repeat(2 * 1024 * 1024);
+  for (const response of [new LazyResponse(long), new LazyResponse(Buffer.from(long)), LazyResponse.json(long)]) {
+    assert.equal(takePlainParts(response), null);
+    assert.ok((await (response as unknown as Response).text()).includes(long));
+  }
+});
+
 test("the parts of a Response are taken once, and not those of one that was looked into", async () => {
   const response = new LazyResponse("a") as unknown as Response;
   assert.equal(takePlainParts(response)?.body?.toString(), "a");
