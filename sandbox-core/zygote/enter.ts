@@ -5,6 +5,7 @@
  * The child has one thread and is the first process of a pid namespace already. It may have waited for its launch
  * (spare.ts); all of this comes after that, and in this order, which is the design:
  *  - die with the zygote first, so that nothing below can leave an orphan;
+ *  - the descriptors that the zygote has of other sandboxes, of which there may be more than a sandbox may have;
  *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
  *  - the wire while the worker's socket can still be reached;
  *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
@@ -78,6 +79,7 @@ const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
 /** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
 export function enter(entry: Entry): void {
   adviseParentDeath(entry.zygotePidfd);
+  dropZygotes(entry);
   // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go to any process of the
   // session (kill(2)). A session of its own would do as well, and costs a scheduling group (sched(7), autogroup).
   sys.syscall("setpgid", SETPGID, 0, 0);
@@ -107,6 +109,11 @@ export function enter(entry: Entry): void {
   greet(entry);
   // A program's status pipe closes when it starts, and until then says why it does not.
   if (!entry.program) sys.close(entry.statusPipe);
+}
+
+/** Closes what only the zygote needs. */
+function dropZygotes({ signalPipe, statusPipe, zygotePidfd, pipes }: Entry): void {
+  closeAllBut([0, 1, 2, ...signalPipe, statusPipe, zygotePidfd, ...pipes.map(({ fd }) => fd)]);
 }
 
 /** Tells the worker which sandbox each connection belongs to. */

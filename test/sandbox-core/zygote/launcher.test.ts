@@ -99,6 +99,20 @@ test("ids are given back: more sandboxes one after the other than a block has id
   assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
 });
 
+test("a zygote that holds more descriptors than a sandbox may have makes sandboxes all the same", async () => {
+  const many = 'import fs from "node:fs"; for (let fd = 0; fd < 1_100;) fd = fs.openSync("/dev/null");';
+  const own = await openTestLauncher({ zygoteFlags: ["--import", `data:text/javascript,${encodeURIComponent(many)}`] });
+  try {
+    // The second one's fork is made ahead.
+    for (let count = 0; count < 3; count++) {
+      await using client = await SandboxClient.with(own, evaluating("process.pid"));
+      assert.equal(await client.text(), "1");
+    }
+  } finally {
+    await own.close();
+  }
+});
+
 test("when the zygote is killed its sandboxes end, and the next launch has a new one", async () => {
   const own = await openTestLauncher();
   const client = await SandboxClient.blank(own);
