@@ -1,5 +1,10 @@
 /** A fork of a template, as a sandbox: with a wire and an output of its own, inside the walls of its template's sandbox. */
+import { once } from "node:events";
 import type { Sandbox, SandboxExit, SandboxLanes, SandboxReading, SandboxStats } from "../sandbox-core/index.ts";
+import { settledWithin } from "./ending.ts";
+
+/** How long the last of what a fork wrote may take to be read. */
+const LAST_WORDS_MS = 1_000;
 
 /** What the template says of its end. */
 export interface ForkEnd {
@@ -18,6 +23,8 @@ export class Fork implements Sandbox {
   readonly #template: Sandbox;
   readonly #settle: (exit: SandboxExit) => void;
   readonly #oomKillsBefore: number;
+  /** Its end was told, or its template has ended. */
+  #isOver = false;
   #hasEnded = false;
 
   /** @param number how many forks of that template there were with it. */
@@ -36,15 +43,25 @@ export class Fork implements Sandbox {
   }
 
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.#isOver;
   }
 
   get outdated(): boolean {
     return this.#template.outdated;
   }
 
-  /** Its template has collected it, and all that it started. */
-  end({ code, signal }: ForkEnd): void {
+  /**
+   * Its template has collected it, and all that it started. That word comes by another connection than its answer, and may
+   * overtake it: what was written is read first.
+   */
+  end(end: ForkEnd): void {
+    this.#isOver = true;
+    const { wire } = this;
+    const isRead = wire.destroyed ? Promise.resolve() : settledWithin(LAST_WORDS_MS, closed(wire));
+    void isRead.then(() => this.#told(end));
+  }
+
+  #told({ code, signal }: ForkEnd): void {
     const { cpuMs, peakMemoryBytes } = this.usage();
     // Asked for where it may matter alone: it takes a dozen files.
     const stats = signal === null ? null : this.#template.stats();
@@ -78,12 +95,18 @@ export class Fork implements Sandbox {
 
   /** Ends the whole sandbox: of what is inside only the template could end the fork alone, and it waits for it. */
   kill(reason: string): void {
-    if (!this.#hasEnded) this.#template.kill(reason);
+    if (!this.#isOver) this.#template.kill(reason);
   }
 
   #end(exit: SandboxExit): void {
     if (this.#hasEnded) return;
+    this.#isOver = true;
     this.#hasEnded = true;
     this.#settle(exit);
   }
+}
+
+/** Never rejects: a connection that broke closes as well. */
+async function closed(wire: Sandbox["wire"]): Promise<void> {
+  await once(wire, "close").catch(() => {});
 }
