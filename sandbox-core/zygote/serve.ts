@@ -191,10 +191,14 @@ class Server {
     try {
       tell(spare, { launch, hostId, group, usrRoot: this.#house.usrRoot, terminalMount: terminal?.mount });
     } catch (error) {
-      this.#dropSpare();
-      if (mayBeDead && error instanceof SyscallError && error.code === "EPIPE") return false;
-      this.#abandon(wanted, error as Error);
-      return true;
+      const isDead = error instanceof SyscallError && error.code === "EPIPE";
+      if (mayBeDead || !isDead) {
+        this.#dropSpare();
+        if (!isDead) this.#abandon(wanted, error as Error);
+        return !isDead;
+      }
+      // It has said why, which is heard at its burial.
+      sys.close(spare.orders);
     }
     this.#spare = undefined;
     if (terminal !== undefined) this.#terminals.set(launch.id, terminal);
