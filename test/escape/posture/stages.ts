@@ -1,9 +1,10 @@
 /** Sandboxes of every kind at every stage of their life, and what /proc shows of them. */
 import { once } from "node:events";
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Sandbox } from "../../../sandbox-core/index.ts";
 import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { type Owner, readCgroups, readRoot, readTask, type TaskPosture } from "./task.ts";
 
@@ -75,7 +76,14 @@ async function templateStages(launcher: ZygoteLauncher): Promise<Postures> {
 
 async function execStages(launcher: ZygoteLauncher): Promise<Postures> {
   await using client = await SandboxClient.blank(launcher, { memoryBytes: 2 * LIMITS.memoryBytes });
+  await eventually(() => processesBeside(client.sandbox.pid).every(haveThreadsBegun));
   return { "exec, blank": readSandbox(client.sandbox, await launcher.zygotePid()) };
+}
+
+/** A thread has its maker's name until it has begun, and blocks no signal yet: it looks like none of those that it will be like. */
+function haveThreadsBegun(pid: number): boolean {
+  const others = readdirSync(`/proc/${pid}/task`).filter((tid) => Number(tid) !== pid);
+  return others.every((tid) => readFileSync(`/proc/${pid}/task/${tid}/comm`, "utf8").trim() !== "MainThread");
 }
 
 /** `cat`: what comes back says that it runs, and then it waits for more. */
