@@ -1,8 +1,8 @@
 /** Calls that each run in a process of their own which is thrown away, against warm calls and a new Node for each call. */
-import { inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
 import { Contender } from "../contender.ts";
 import { deployFiles, deployHello, readHello } from "../deployment.ts";
+import { levelOf, runLevels } from "../levels.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
@@ -46,18 +46,7 @@ export async function openFreshSuite(plan: Plan, peers: Peers): Promise<Suite> {
   return {
     async round(counts) {
       const round = rounds++;
-      for (const inFlight of IN_FLIGHT) {
-        const level = levelOf(inFlight);
-        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : plan.warmUp) };
-        await inTurn(
-          round,
-          entrants.map(
-            ({ contender, target }) =>
-              () =>
-                contender.block(level, { ...request, target }, counts),
-          ),
-        );
-      }
+      await runLevels(entrants, IN_FLIGHT, { round, counts, plan });
     },
     results() {
       for (const inFlight of IN_FLIGHT) {
@@ -80,8 +69,4 @@ export async function openFreshSuite(plan: Plan, peers: Peers): Promise<Suite> {
     },
     close: () => opened.disposeAsync(),
   };
-}
-
-function levelOf(inFlight: number): string {
-  return `${inFlight} in flight`;
 }

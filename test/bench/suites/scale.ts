@@ -8,6 +8,7 @@ import { allOf, inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
 import { Contender } from "../contender.ts";
 import { deployHello } from "../deployment.ts";
+import { levelOf, runLevels } from "../levels.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Peers } from "../peers.ts";
 import type { Plan } from "../plan.ts";
@@ -41,17 +42,7 @@ export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> 
   return {
     async round(counts) {
       const round = rounds++;
-      for (const inFlight of IN_FLIGHT) {
-        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : plan.warmUp) };
-        await inTurn(
-          round,
-          entrants.map(
-            ({ contender, target }) =>
-              () =>
-                contender.block(levelOf(inFlight), { ...request, target }, counts),
-          ),
-        );
-      }
+      await runLevels(entrants, IN_FLIGHT, { round, counts, plan });
       await inTurn(
         round,
         backlogs.map((backlog) => () => backlog.round(counts)),
@@ -173,8 +164,4 @@ function writeBacklogs(sheet: Sheet, backlogs: readonly Backlog[]): void {
       .ratio(`submit, ${name(backlog)} / ${name(first)}`, "ms", [backlog.submitting, first.submitting])
       .ratio(`take, ${name(backlog)} / ${name(first)}`, "per s", [backlog.taking, first.taking]);
   }
-}
-
-function levelOf(inFlight: number): string {
-  return `${inFlight} in flight`;
 }

@@ -1,8 +1,9 @@
 /** What tracing costs: off, a hundredth of the calls sampled, all of them; the spans go to a collector that drops them. */
-import { allOf, inTurn } from "../blocks.ts";
+import { allOf } from "../blocks.ts";
 import { BenchChild } from "../child.ts";
 import { Contender } from "../contender.ts";
 import { deployHello } from "../deployment.ts";
+import { levelOf, runLevels } from "../levels.ts";
 import { accountsOf, startOurs } from "../ours.ts";
 import type { Plan } from "../plan.ts";
 import { Sheet } from "../sheet.ts";
@@ -47,17 +48,7 @@ export async function openTraceSuite(plan: Plan): Promise<Suite> {
   return {
     async round(counts) {
       const round = rounds++;
-      for (const inFlight of IN_FLIGHT) {
-        const request = { inFlight, ...(counts ? { durationMs: plan.blockMs } : plan.warmUp) };
-        await inTurn(
-          round,
-          entrants.map(
-            ({ contender, target }) =>
-              () =>
-                contender.block(levelOf(inFlight), { ...request, target }, counts),
-          ),
-        );
-      }
+      await runLevels(entrants, IN_FLIGHT, { round, counts, plan });
     },
     results() {
       const sheet = new Sheet(suite);
@@ -78,8 +69,4 @@ export async function openTraceSuite(plan: Plan): Promise<Suite> {
     },
     close: () => opened.disposeAsync(),
   };
-}
-
-function levelOf(inFlight: number): string {
-  return `${inFlight} in flight`;
 }
