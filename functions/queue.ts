@@ -6,7 +6,7 @@
  * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
  */
 import { setTimeout } from "node:timers/promises";
-import { type Job, Queue, Worker } from "bullmq";
+import { createRedisBackend, type Job, Queue, type QueueBaseOptions, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
 import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "./build.ts";
@@ -15,7 +15,7 @@ import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "./conn
 import { SandpiperError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import type { InvocationHandlers } from "./invocation-handlers.ts";
-import { jobsWait } from "./marker.ts";
+import { JobTaker } from "./taker.ts";
 
 export type { BuildRequest, BuildResult } from "./build.ts";
 export type { InvocationHandlers } from "./invocation-handlers.ts";
@@ -27,8 +27,6 @@ const LOCK_MS = 4_000;
 const RENEW_MS = 1_000;
 /** How often each worker looks for jobs whose lock expired. */
 const STALLED_CHECK_MS = 1_000;
-/** How long one wait for a job lasts before BullMQ asks again. */
-const BLOCK_SECONDS = 5;
 /** How many jobs are remembered as done although that could not be said. */
 const MAX_UNSAID = 1_000;
 /** How long closing waits for Redis, which may be away. */
@@ -109,6 +107,7 @@ export class InvocationWorker {
   readonly #redis: Redis;
   readonly #worker: Worker<CallsJob>;
   readonly #queue: Queue<CallsJob>;
+  readonly #taker: JobTaker<CallsJob>;
   readonly #handlers: InvocationHandlers;
   /** Lock tokens of the jobs that this worker owns, by job. */
   readonly #owned = new Map<string, string>();
@@ -130,13 +129,11 @@ export class InvocationWorker {
     this.#redis = connectionLike(redis, PATIENT);
     const options = { connection: this.#redis, prefix: PREFIX };
     this.#queue = new Queue<CallsJob>(CALLS, { ...options, defaultJobOptions: JOB_OPTIONS, streams: NO_EVENTS });
-    this.#worker = new Worker<CallsJob>(CALLS, null, {
-      ...options,
-      autorun: false,
-      lockDuration: LOCK_MS,
-      stalledInterval: STALLED_CHECK_MS,
-      maxStalledCount: 0,
-    });
+    this.#taker = new JobTaker(redis, this.#queue, LOCK_MS);
+    const watch = { lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 0 };
+    // It only looks after locks, and needs no connection to wait on.
+    const backend = (name: string, opts: QueueBaseOptions) => createRedisBackend(name, opts);
+    this.#worker = new Worker<CallsJob>(CALLS, null, { ...options, autorun: false, ...watch }, backend);
     this.#queue.on("error", (error) => this.#report(error));
     this.#worker.on("error", (error) => this.#report(error));
     this.#worker.on("stalled", () => {
@@ -167,11 +164,7 @@ export class InvocationWorker {
   async #close(): Promise<void> {
     this.#closing = true;
     this.#wake();
-    void this.#worker
-      .getBackend()
-      .disconnectBlocking(false)
-      .catch(() => {});
-    // With Redis away the loop's command waits for it; nothing is lost then, as the job never came.
+    void this.#taker.close().catch(() => {});
     await atMost(CLOSE_REDIS_MS, this.#loop);
     while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
     clearInterval(this.#renewal);
@@ -192,16 +185,9 @@ export class InvocationWorker {
 
   async #takeOne(): Promise<void> {
     const token = `${this.#worker.id}:${this.#nextToken++}`;
-    const backend = this.#worker.getBackend();
-    sendTogether(this.#redis);
-    const taken = this.#worker.getNextJob(token, { block: false });
-    const more = jobsWait(this.#redis, backend.keys);
-    more.catch(() => {});
-    const job = await taken;
+    const job = await this.#taker.take(token);
     if (this.#stalled > 0) this.#stalled--;
     if (job) this.#begin(job, token);
-    if (job && (await more)) return;
-    if (!this.#closing) await backend.waitForJob(BLOCK_SECONDS);
   }
 
   #roomOrStalled(): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { putBody } from "../../functions/bodies.ts";
 import type { Invocation } from "../../functions/invocation.ts";
@@ -297,6 +298,26 @@ describe("closing", () => {
     await asked.promise;
     startWorker({ run: async (late) => other.add(late) });
     assert.deepEqual([await other.reach(1), taken.ids], [[call.id], []]);
+  });
+
+  it("loses no job that comes while a worker stops waiting for one", async () => {
+    const ran = new Collected();
+    const calls = newCalls(50);
+    const handlers: Partial<InvocationHandlers> = {
+      run: async (call) => ran.add(call),
+      lost: async (lost) => assert.deepEqual(idsOf(lost), []),
+    };
+    for (const [round, call] of calls.entries()) {
+      const worker = startWorker(handlers);
+      await eventually(async () => (await redis.info("clients")).includes("blocked_clients:1"));
+      const submitted = queue.submit(call);
+      // Closed before, while, and after Redis hands out the job.
+      for (let turn = round % 5; turn > 0; turn--) await setImmediate();
+      await Promise.all([submitted, worker.close()]);
+    }
+    startWorker(handlers);
+    await ran.reach(calls.length);
+    assert.deepEqual(ran.ids.sort(), idsOf(calls).sort());
   });
 });
 

@@ -1,0 +1,74 @@
+/** Takes jobs from a queue in one round trip, wait included. Knows two keys of BullMQ's; see queue.ts. */
+import { createRedisBackend, Job, type Queue, type RedisQueueBackend } from "bullmq";
+import type { Redis } from "ioredis";
+import { connectionLike, PATIENT, sendTogether } from "./connections.ts";
+
+/** How long one wait for a job lasts before Redis is asked again, and how long it may take to say that there was none. */
+const BLOCK_SECONDS = 5;
+const SILENCE_MS = (BLOCK_SECONDS + 2) * 1_000;
+
+/** KEYS: list of waiting jobs, marker. Gives how many wait. */
+const JOBS_WAIT = `
+local count = redis.call("LLEN", KEYS[1])
+if count == 0 then redis.call("ZREM", KEYS[2], "0") end
+return count`;
+
+/**
+ * A worker that waits sends three commands at once, on a connection of its own: wait for the marker that BullMQ sets when
+ * there are jobs, take one, say whether more wait. Redis holds back what comes behind a command that waits
+ * (https://redis.io/docs/latest/commands/blpop, "What happens when a client is blocked"), so a job that arrives is here
+ * with one message, and wakes this process once. BullMQ's own worker is told of the job, and then asks for it.
+ */
+export class JobTaker<T> {
+  readonly #redis: Redis;
+  readonly #queue: Queue<T>;
+  readonly #backend: RedisQueueBackend;
+  #moreWait = true;
+
+  /**
+   * @param redis says where Redis is.
+   * @param queue whose jobs are taken, and by whose connection they are spoken of then.
+   * @param lockMs how long a job stays locked that was taken and not heard of again.
+   */
+  constructor(redis: Redis, queue: Queue<T>, lockMs: number) {
+    this.#queue = queue;
+    this.#redis = connectionLike(redis, { ...PATIENT, socketTimeout: SILENCE_MS });
+    const options = { ...queue.opts, connection: this.#redis, lockDuration: lockMs };
+    this.#backend = createRedisBackend(queue.name, options);
+    this.#backend.on("error", () => {});
+  }
+
+  /**
+   * Resolves with a job, or with undefined when none came within five seconds, or when the wait was ended.
+   * @param token owns the job's lock.
+   */
+  async take(token: string): Promise<Job<T> | undefined> {
+    const { wait = "", marker = "" } = this.#backend.keys;
+    sendTogether(this.#redis);
+    if (!this.#moreWait) this.#redis.bzpopmin(marker, BLOCK_SECONDS).catch(() => {});
+    const taken = this.#backend.moveToActive(token);
+    const count = this.#countWaiting(wait, marker);
+    count.catch(() => {});
+    const [json, id] = await taken;
+    this.#moreWait = json ? (await count) !== 0 : false;
+    return json ? Job.fromJSON(this.#queue, json, id) : undefined;
+  }
+
+  /**
+   * Ends the connection, and with it a wait: `take` resolves or rejects. A job that Redis gave before it saw the end still comes.
+   */
+  close(): Promise<void> {
+    this.#redis.disconnect();
+    return this.#backend.close();
+  }
+
+  /**
+   * How many jobs wait, asked behind the request for one. When there are none, the marker goes that would wake a worker for
+   * them: BullMQ sets it with every job that is taken, so that each worker would look for one more in vain, which is as much
+   * work as the job.
+   */
+  async #countWaiting(wait: string, marker: string): Promise<unknown> {
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    return this.#redis.eval(JOBS_WAIT, 2, wait, marker);
+  }
+}
