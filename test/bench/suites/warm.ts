@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
+import { BINARY, ITEMS } from "../apps/payloads.mjs";
 import { inTurn } from "../blocks.ts";
 import { BenchChild, type BlockLength } from "../child.ts";
 import { Contender } from "../contender.ts";
@@ -80,15 +81,14 @@ async function openSandpiper(started: Started, load: BenchChild): Promise<Entran
   const app = (name: string) => readFileSync(join(import.meta.dirname, "../apps", name), "utf8");
   const payloads = { "index.ts": app("fetch.mjs"), "payloads.mjs": app("payloads.mjs") };
   const url = (await deployFiles(platform, "payloads", payloads)).replace(/\/$/, "");
-  return {
-    contender: new Contender("Sandpiper", { load, accounts: accountsOf(platform, load) }),
-    targets: {
-      hello: await deployHello(platform),
-      "100 KB JSON": `${url}/json`,
-      "1 MB binary": `${url}/binary`,
-    },
-    kind: "ours",
+  const targets = {
+    hello: await deployHello(platform),
+    "100 KB JSON": `${url}/json`,
+    "1 MB binary": `${url}/binary`,
   };
+  await expectPayloads(targets);
+  const contender = new Contender("Sandpiper", { load, accounts: accountsOf(platform, load) });
+  return { contender, targets, kind: "ours" };
 }
 
 async function openBullmq(started: Started, concurrency: number): Promise<Entrant> {
@@ -123,11 +123,20 @@ async function openServer(
   started.defer(() => server.stop());
   const processes = () => ({ server: server.pids(), "load generator": [load.pid] });
   const [hello, json, binary] = PAYLOADS.map(({ path }) => server.url + path) as [string, string, string];
-  return {
-    contender: new Contender(kind.name, { load, accounts: { redis: null, processes } }),
-    targets: { hello, "100 KB JSON": json, "1 MB binary": binary },
-    kind: as,
-  };
+  const targets = { hello, "100 KB JSON": json, "1 MB binary": binary };
+  await expectPayloads(targets);
+  const contender = new Contender(kind.name, { load, accounts: { redis: null, processes } });
+  return { contender, targets, kind: as };
+}
+
+/** The load generator looks at a status alone. @throws Error when a target answers something else than its payload */
+async function expectPayloads(targets: Entrant["targets"]): Promise<void> {
+  const lengths = { "100 KB JSON": JSON.stringify(ITEMS).length, "1 MB binary": BINARY.length };
+  for (const [payload, length] of Object.entries(lengths)) {
+    const answer = await fetch(targets[payload as Payload["name"]]);
+    const { byteLength } = await answer.arrayBuffer();
+    if (byteLength !== length) throw new Error(`${payload} of ${length} bytes is answered with ${byteLength}`);
+  }
 }
 
 /** Compilers become warm at one of the levels. */
