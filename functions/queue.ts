@@ -6,7 +6,15 @@
  * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
  */
 import { setTimeout } from "node:timers/promises";
-import { createRedisBackend, type Job, Queue, type QueueBaseOptions, Worker } from "bullmq";
+import {
+  createRedisBackend,
+  Job,
+  type JobJson,
+  Queue,
+  type QueueBaseOptions,
+  type RedisQueueBackend,
+  Worker,
+} from "bullmq";
 import type { Redis } from "ioredis";
 import { dropBody } from "./bodies.ts";
 import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "./build.ts";
@@ -42,6 +50,11 @@ const NO_EVENTS = { events: { maxLen: 0 } };
 
 interface CallsJob {
   calls: Invocation[];
+}
+
+/** BullMQ's commands over one connection. Whoever owns that hears of its errors. */
+function openBackend(name: string, options: QueueBaseOptions): RedisQueueBackend {
+  return createRedisBackend(name, options).on("error", () => {});
 }
 
 /** The gateway's end. */
@@ -107,7 +120,7 @@ export class InvocationWorker {
   readonly #redis: Redis;
   readonly #worker: Worker<CallsJob>;
   readonly #queue: Queue<CallsJob>;
-  readonly #taker: JobTaker<CallsJob>;
+  readonly #taker: JobTaker;
   readonly #handlers: InvocationHandlers;
   /** Lock tokens of the jobs that this worker owns, by job. */
   readonly #owned = new Map<string, string>();
@@ -129,11 +142,11 @@ export class InvocationWorker {
     this.#redis = connectionLike(redis, PATIENT);
     const options = { connection: this.#redis, prefix: PREFIX };
     this.#queue = new Queue<CallsJob>(CALLS, { ...options, defaultJobOptions: JOB_OPTIONS, streams: NO_EVENTS });
-    this.#taker = new JobTaker(redis, this.#queue, LOCK_MS);
-    const watch = { lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 0 };
+    const lock = { lockDuration: LOCK_MS };
+    this.#taker = new JobTaker(redis, (connection) => openBackend(CALLS, { ...options, ...lock, connection }));
+    const watch = { ...lock, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 0 };
     // It only looks after locks, and needs no connection to wait on.
-    const backend = (name: string, opts: QueueBaseOptions) => createRedisBackend(name, opts);
-    this.#worker = new Worker<CallsJob>(CALLS, null, { ...options, autorun: false, ...watch }, backend);
+    this.#worker = new Worker<CallsJob>(CALLS, null, { ...options, ...watch, autorun: false }, openBackend);
     this.#queue.on("error", (error) => this.#report(error));
     this.#worker.on("error", (error) => this.#report(error));
     this.#worker.on("stalled", () => {
@@ -185,9 +198,9 @@ export class InvocationWorker {
 
   async #takeOne(): Promise<void> {
     const token = `${this.#worker.id}:${this.#nextToken++}`;
-    const job = await this.#taker.take(token);
+    const taken = await this.#taker.take(token);
     if (this.#stalled > 0) this.#stalled--;
-    if (job) this.#begin(job, token);
+    if (taken) this.#begin(Job.fromJSON(this.#queue, taken.fields as JobJson, taken.id), token);
   }
 
   #roomOrStalled(): Promise<void> {

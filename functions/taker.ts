@@ -1,5 +1,4 @@
-/** Takes jobs from a queue in one round trip, wait included. Knows two keys of BullMQ's; see queue.ts. */
-import { createRedisBackend, Job, type Queue, type RedisQueueBackend } from "bullmq";
+/** Takes jobs from a queue in one round trip, wait included. Knows the meaning of two keys of BullMQ's; see queue.ts. */
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT, sendTogether } from "./connections.ts";
 
@@ -13,45 +12,53 @@ local count = redis.call("LLEN", KEYS[1])
 if count == 0 then redis.call("ZREM", KEYS[2], "0") end
 return count`;
 
+/** What BullMQ does over one connection. */
+export interface TakingBackend {
+  readonly keys: Record<string, string>;
+  /** Locks the first waiting job for the token, and moves it to those at work. */
+  moveToActive(token: string): Promise<[fields?: unknown, id?: string, ...unknown[]]>;
+  close(): Promise<void>;
+}
+
+/** A job as BullMQ has it, locked for whoever took it. */
+export interface TakenJob {
+  id: string;
+  fields: unknown;
+}
+
 /**
  * A worker that waits sends three commands at once, on a connection of its own: wait for the marker that BullMQ sets when
- * there are jobs, take one, say whether more wait. Redis holds back what comes behind a command that waits
- * (https://redis.io/docs/latest/commands/blpop, "What happens when a client is blocked"), so a job that arrives is here
- * with one message, and wakes this process once. BullMQ's own worker is told of the job, and then asks for it.
+ * there are jobs, take one, say whether more wait. Redis holds back what comes behind a command that waits, so a job that
+ * arrives is here with one message, and wakes this process once. BullMQ's own worker is told of a job, and then asks for it.
  */
-export class JobTaker<T> {
+export class JobTaker {
   readonly #redis: Redis;
-  readonly #queue: Queue<T>;
-  readonly #backend: RedisQueueBackend;
+  readonly #backend: TakingBackend;
   #moreWait = true;
 
   /**
    * @param redis says where Redis is.
-   * @param queue whose jobs are taken, and by whose connection they are spoken of then.
-   * @param lockMs how long a job stays locked that was taken and not heard of again.
+   * @param openBackend gives what BullMQ does over that connection, which is the taker's.
    */
-  constructor(redis: Redis, queue: Queue<T>, lockMs: number) {
-    this.#queue = queue;
+  constructor(redis: Redis, openBackend: (connection: Redis) => TakingBackend) {
     this.#redis = connectionLike(redis, { ...PATIENT, socketTimeout: SILENCE_MS });
-    const options = { ...queue.opts, connection: this.#redis, lockDuration: lockMs };
-    this.#backend = createRedisBackend(queue.name, options);
-    this.#backend.on("error", () => {});
+    this.#backend = openBackend(this.#redis);
   }
 
   /**
    * Resolves with a job, or with undefined when none came within five seconds, or when the wait was ended.
    * @param token owns the job's lock.
    */
-  async take(token: string): Promise<Job<T> | undefined> {
+  async take(token: string): Promise<TakenJob | undefined> {
     const { wait = "", marker = "" } = this.#backend.keys;
     sendTogether(this.#redis);
     if (!this.#moreWait) this.#redis.bzpopmin(marker, BLOCK_SECONDS).catch(() => {});
     const taken = this.#backend.moveToActive(token);
     const count = this.#countWaiting(wait, marker);
     count.catch(() => {});
-    const [json, id] = await taken;
-    this.#moreWait = json ? (await count) !== 0 : false;
-    return json ? Job.fromJSON(this.#queue, json, id) : undefined;
+    const [fields, id = ""] = await taken;
+    this.#moreWait = fields ? (await count) !== 0 : false;
+    return fields ? { id, fields } : undefined;
   }
 
   /**
