@@ -53,8 +53,9 @@ export class LazyResponse {
   static json(data: unknown, init?: ResponseInit): Response {
     const text = stringify(data);
     const response = new LazyResponse(null);
-    // It says what cannot be JSON, and what the settings lack.
-    if (!isPlainBody(text) || text == null || !response.#takeInit(text, init)) return NodeResponse.json(data, init);
+    // Node says what cannot be JSON.
+    if (text === undefined) return NodeResponse.json(data, init);
+    if (!isPlainBody(text) || !response.#takeInit(text, init)) return nodesJson(text, init);
     response.#body = text;
     response.#setType(JSON_TYPE);
     return response as unknown as Response;
@@ -133,6 +134,13 @@ standFor(LazyResponse as never, NodeResponse as never, nodeOf);
 /** Takes status, fields and body of a Response that was made of plain parts and nobody looked into; null of any other. */
 export function takePlainParts(response: object): PlainResponse | null {
   return takeParts(response);
+}
+
+/** Node's of a text that is JSON already: what a function does while its data becomes text is done once. */
+function nodesJson(text: string, init: ResponseInit | undefined): Response {
+  const response = new NodeResponse(text, init);
+  if (!new NodeHeaders(init?.headers).has("content-type")) response.headers.set("content-type", JSON_TYPE);
+  return response;
 }
 
 /** Whether a body is a text or bytes of a kind that are copied as they are, and few. */

@@ -284,6 +284,28 @@ test("a long body is Node's to read in parts", async () => {
   }
 });
 
+test("a long JSON is made once, and has the type of JSON unless it is given another", async () => {
+  let made = 0;
+  const data = {
+    toJSON() {
+      made += 1;
+      return "x".repeat(2 * 1024 * 1024);
+    },
+  };
+  const types = [undefined, { status: 201, headers: { a: "b" } }, { headers: { "Content-Type": "c/d" } }].map(
+    (init) => {
+      const { headers, status } = LazyResponse.json(data, init);
+      return [headers.get("content-type"), headers.get("a"), status];
+    },
+  );
+  assert.deepEqual(types, [
+    ["application/json", null, 200],
+    ["application/json", "b", 201],
+    ["c/d", null, 200],
+  ]);
+  assert.equal(made, types.length);
+});
+
 test("the parts of a Response are taken once, and not those of one that was looked into", async () => {
   const response = new LazyResponse("a") as unknown as Response;
   assert.equal(takePlainParts(response)?.body?.toString(), "a");
