@@ -44,6 +44,7 @@ export const MNT_DETACH = 0x2;
 
 /** include/uapi/asm-generic/mman-common.h */
 export const MADV_DONTFORK = 10;
+export const MADV_COLLAPSE = 25;
 export const PROT_NONE = 0;
 export const PROT_EXEC = 0x4;
 export const MAP_PRIVATE = 0x2;

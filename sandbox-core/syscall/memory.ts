@@ -3,7 +3,14 @@
  * part of a launch.
  */
 import koffi from "koffi";
-import { MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from "../abi/linux.ts";
+import {
+  MADV_COLLAPSE,
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  PROT_NONE,
+} from "../abi/linux.ts";
 
 const libc = koffi.load("libc.so.6");
 const mmap: (
@@ -17,9 +24,15 @@ const mmap: (
   "intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, long offset)",
 );
 const munmap: (address: bigint, length: bigint) => number = libc.func("int munmap(uintptr_t address, size_t length)");
+const madvise: (address: bigint, length: bigint, advice: number) => number = libc.func(
+  "int madvise(uintptr_t address, size_t length, int advice)",
+);
 const mallocTrim: (keptBytes: number) => number = libc.func("int malloc_trim(size_t kept)");
 
 const RESERVATION = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+
+/** What one entry of a table's parent can map, where pages have four kibibytes. */
+const HUGE_PAGE_BYTES = 0x20_0000n;
 
 export type Range = readonly [from: bigint, to: bigint];
 
@@ -36,4 +49,11 @@ export function release([from, to]: Range): void {
 /** Gives the kernel back what the C library keeps of memory that was freed (malloc_trim(3)). */
 export function trimMalloc(): void {
   mallocTrim(0);
+}
+
+/** Has the kernel move what a range holds into huge pages, as far as whole ones lie in it (madvise(2), Linux 6.1). */
+export function collapse([from, to]: Range): void {
+  const start = (from + HUGE_PAGE_BYTES - 1n) & -HUGE_PAGE_BYTES;
+  const end = to & -HUGE_PAGE_BYTES;
+  if (start < end) madvise(start, end - start, MADV_COLLAPSE);
 }

@@ -6,14 +6,19 @@
  * So all of its heap is collected once more and copied while every address that V8 might ask for is taken. The kernel then
  * gives it what is free beside the libraries, one piece under the other, at an address as random as theirs are. The
  * addresses are free again before the first fork: what tenants allocate lies where V8 wants it.
+ *
+ * Then what lies together goes into huge pages, of which a fork copies one entry each. Where a fork writes, the kernel splits
+ * them in that fork, and copies the small page that was written to, as it would have.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
+import { collapse, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
 import { gapsIn, readMappings } from "./mappings.ts";
 
 /** Where V8 asks for memory: 46 bits of address (38 on arm64), but for what is left to malloc's heap, which grows. */
 const WANTED: Range = [0x1_0000_0000n, 0x4000_0000_0000n];
+/** Memory that is this process's own and written to, as proc_pid_maps(5) shows it: heaps, and not files. */
+const PRIVATE_MEMORY = / rw-p 0+ 00:00 0 /;
 
 type Collect = (options: { type: "major"; execution: "sync"; flavor: "regular" | "last-resort" }) => void;
 
@@ -32,4 +37,5 @@ export function compactMemory(): void {
   setFlagsFromString("--no-compact-on-every-full-gc");
   for (const range of taken) release(range);
   trimMalloc();
+  for (const range of readMappings(PRIVATE_MEMORY)) collapse(range);
 }

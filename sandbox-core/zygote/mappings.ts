@@ -2,16 +2,16 @@
 import { readFileSync } from "node:fs";
 import type { Range } from "../syscall/memory.ts";
 
-/** The range of each mapping, in order. */
-export function readMappings(): Range[] {
-  return parseMappings(readFileSync("/proc/self/maps", "latin1"));
+/** The range of each mapping, in order: of all, or of those whose line is like this. */
+export function readMappings(like?: RegExp): Range[] {
+  return parseMappings(readFileSync("/proc/self/maps", "latin1"), like);
 }
 
 /** The ranges in a maps file. */
-export function parseMappings(maps: string): Range[] {
+export function parseMappings(maps: string, like = /./): Range[] {
   return maps.split("\n").flatMap((line): Range[] => {
     const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line) ?? [];
-    return from && to ? [[BigInt(`0x${from}`), BigInt(`0x${to}`)]] : [];
+    return from && to && like.test(line) ? [[BigInt(`0x${from}`), BigInt(`0x${to}`)]] : [];
   });
 }
 

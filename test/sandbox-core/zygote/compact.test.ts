@@ -1,10 +1,14 @@
 /** How a zygote's memory lies, of which every fork copies the tables. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
 import { test } from "node:test";
 import { gapsIn, parseMappings } from "../../../sandbox-core/zygote/mappings.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
+/** Linux 6.1 and newer make them when they are asked to. */
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const HUGE_PAGES = existsSync("/sys/kernel/mm/transparent_hugepage") && major * 100 + minor >= 601;
 const PIECE = 0x4_0000;
 
 const MAPS = `10000000-10700000 rw-p 00000000 00:00 0                  [heap]
@@ -16,6 +20,7 @@ test("mappings are read as the kernel writes them", () => {
     [0x1000_0000n, 0x1070_0000n],
     [0x7fff_f7fc_0000n, 0x7fff_f7fc_4000n],
   ]);
+  assert.deepEqual(parseMappings(MAPS, / rw-p /), [[0x1000_0000n, 0x1070_0000n]]);
 });
 
 test("gaps are what is free of a range, at its ends too", () => {
@@ -56,4 +61,13 @@ test("the heap of a zygote that forked lies together, and tenants' lies where V8
   } finally {
     await launcher.close();
   }
+});
+
+test("a zygote has its heaps put into huge pages, where the kernel has them", { skip: !HUGE_PAGES }, async () => {
+  const collapsed = () => Number(/^thp_collapse_alloc (\d+)$/m.exec(readFileSync("/proc/vmstat", "latin1"))?.[1]);
+  const before = collapsed();
+  const launcher = await openTestLauncher();
+  await launcher.close();
+  // What they are split into by forks that write shows nowhere any more.
+  assert.ok(collapsed() > before);
 });
