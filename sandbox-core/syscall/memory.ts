@@ -28,8 +28,23 @@ const madvise: (address: bigint, length: bigint, advice: number) => number = lib
   "int madvise(uintptr_t address, size_t length, int advice)",
 );
 const mallocTrim: (keptBytes: number) => number = libc.func("int malloc_trim(size_t kept)");
+const malloc: (bytes: number) => number = libc.func("int64_t malloc(size_t bytes)");
+const sbrk: (bytes: number) => number = libc.func("int64_t sbrk(intptr_t bytes)");
 
 const RESERVATION = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+
+/** What malloc keeps free at its heap's end when it has just given back what it can: less than a page, and a piece. */
+const MOST_TOP_BYTES = 8_192;
+/** Fill every hole down to the smallest piece that malloc makes: first by halves, then by its steps. */
+const HOLE_BYTES = [
+  65_536,
+  32_768,
+  16_384,
+  8_192,
+  4_096,
+  2_048,
+  ...Array.from({ length: 63 }, (_, step) => 1_016 - 16 * step),
+];
 
 /** What one entry of a table's parent can map, where pages have four kibibytes. */
 const HUGE_PAGE_BYTES = 0x20_0000n;
@@ -56,4 +71,15 @@ export function collapse([from, to]: Range): void {
   const start = (from + HUGE_PAGE_BYTES - 1n) & -HUGE_PAGE_BYTES;
   const end = to & -HUGE_PAGE_BYTES;
   if (start < end) madvise(start, end - start, MADV_COLLAPSE);
+}
+
+/**
+ * Takes for ever what was freed in the midst of malloc's heap, so that what is allocated from now on comes from its end, where
+ * it lies together. To be called right behind `trimMalloc`. @returns how many bytes that took
+ */
+export function fillHoles(): number {
+  const top = sbrk(0) - MOST_TOP_BYTES;
+  let filledBytes = 0;
+  for (const bytes of HOLE_BYTES) while (malloc(bytes) < top) filledBytes += bytes;
+  return filledBytes;
 }

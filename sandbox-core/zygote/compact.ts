@@ -7,12 +7,14 @@
  * gives it what is free beside the libraries, one piece under the other, at an address as random as theirs are. The
  * addresses are free again before the first fork: what tenants allocate lies where V8 wants it.
  *
+ * What malloc has free is taken up, so that a fork's own memory lies together as well: it copies each page that it writes to.
+ *
  * Then what lies together goes into huge pages, of which a fork copies one entry each. Where a fork writes, the kernel splits
  * them in that fork, and copies the small page that was written to, as it would have.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { collapse, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
+import { collapse, fillHoles, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
 import { gapsIn, readMappings } from "./mappings.ts";
 
 /** Where V8 asks for memory: 46 bits of address (38 on arm64), but for what is left to malloc's heap, which grows. */
@@ -37,5 +39,6 @@ export function compactMemory(): void {
   setFlagsFromString("--no-compact-on-every-full-gc");
   for (const range of taken) release(range);
   trimMalloc();
+  fillHoles();
   for (const range of readMappings(PRIVATE_MEMORY)) collapse(range);
 }

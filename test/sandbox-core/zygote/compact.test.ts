@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { test } from "node:test";
+import { fillHoles, trimMalloc } from "../../../sandbox-core/syscall/memory.ts";
 import { gapsIn, parseMappings } from "../../../sandbox-core/zygote/mappings.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
@@ -61,6 +62,14 @@ test("the heap of a zygote that forked lies together, and tenants' lies where V8
   } finally {
     await launcher.close();
   }
+});
+
+test("what malloc had free is taken, and then there is next to nothing more", () => {
+  trimMalloc();
+  const filledBytes = fillHoles();
+  assert.ok(filledBytes > 100_000, `${filledBytes} bytes`);
+  trimMalloc();
+  assert.ok(fillHoles() < filledBytes / 4);
 });
 
 test("a zygote has its heaps put into huge pages, where the kernel has them", { skip: !HUGE_PAGES }, async () => {
