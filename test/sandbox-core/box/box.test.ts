@@ -128,8 +128,10 @@ describe("the first process", () => {
   test("collects orphans, is not seen, and no signal from inside reaches it", async () => {
     const script = `
       for signal in TERM KILL STOP SEGV HUP; do kill -s $signal 1; done 2>/dev/null
-      i=0; while [ $i -lt 20 ]; do (sleep 0.01 &); i=$((i+1)); done; sleep 0.3
-      ls /proc | grep -E '^[0-9]+$' | while read pid; do grep -s State /proc/$pid/status; done; ls -d /proc/1; echo on`;
+      i=0; while [ $i -lt 20 ]; do (sleep 0.01 &); i=$((i+1)); done
+      states() { grep -shE '^(Name|State):' /proc/[0-9]*/status; }
+      i=0; while states | grep -qE 'sleep$|zombie' && [ $i -lt 500 ]; do i=$((i+1)); done
+      states; ls -d /proc/1; echo on`;
     const { stdout, stderr } = await sh(script);
     assert.doesNotMatch(stdout, /zombie/);
     assert.match(stdout, /on\n$/);
