@@ -17,8 +17,8 @@ import { Pace } from "./pace.ts";
 export const INLINE_REPLY_BYTES = 64 * 1024;
 /** How long a large body waits for its gateway. */
 const BODY_TTL_MS = 60_000;
-/** With so many bytes on their way to Redis, large replies wait: it is away, or slower than all calls together. */
-const CONGESTED_BYTES = 32 * 1024 * 1024;
+/** Most bytes that wait to be published while Redis is away; replies beyond it are dropped, their gateways gave up. */
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 const SENDER_BYTES = 8;
 const HEADER_BYTES = SENDER_BYTES + 6;
 
@@ -44,7 +44,6 @@ export class ReplySender {
   readonly #onError: (error: Error) => void;
   #nextNumber = 1;
   #pendingBytes = 0;
-  #drained: PromiseWithResolvers<void> | null = null;
   readonly #pace: Pace;
   #waiting = 0;
   #sent: Promise<unknown> = Promise.resolve();
@@ -66,25 +65,10 @@ export class ReplySender {
       outgoing = { parts: [], bytes: 0, bodies: [] };
       this.#outgoing.set(gatewayId, outgoing);
     }
-    this.#pendingBytes += appendFrame(outgoing, reply);
+    appendFrame(outgoing, reply);
     // A stream's pieces come one after the other: none of them waits for another call's.
     if (reply.kind === "head" && !reply.streaming) this.#pace.added(++this.#waiting);
     else this.#pace.soon();
-  }
-
-  /**
-   * Whether a large reply, or a piece of a long one, should wait. What is sent all the same is kept until Redis takes it: a
-   * reply is never dropped.
-   */
-  get isCongested(): boolean {
-    return this.#pendingBytes >= CONGESTED_BYTES;
-  }
-
-  /** Resolves when it is not congested any more; never rejects. */
-  async drained(): Promise<void> {
-    this.#drained ??= Promise.withResolvers();
-    this.#settle(0);
-    await this.#drained?.promise;
   }
 
   /** Resolves when everything that was sent before has reached Redis or was given up; never rejects. */
@@ -100,20 +84,20 @@ export class ReplySender {
   }
 
   #publishOne(gatewayId: string, { parts, bytes, bodies }: Outgoing): void {
+    if (this.#pendingBytes + bytes > MAX_PENDING_BYTES) {
+      this.#onError(new Error(`Redis takes no replies: ${bytes} bytes for the gateway ${gatewayId} were dropped.`));
+      return;
+    }
+    this.#pendingBytes += bytes;
     const message = Buffer.concat([this.#header(), ...parts]);
     const commands: Promise<unknown>[] = bodies.map(([key, body]) => this.#redis.set(key, body, "PX", BODY_TTL_MS));
     commands.push(this.#redis.publish(channelOf(gatewayId), message));
     const done = Promise.all(commands)
       .catch((error: Error) => this.#onError(error))
-      .finally(() => this.#settle(bytes));
+      .finally(() => {
+        this.#pendingBytes -= bytes;
+      });
     this.#sent = Promise.all([this.#sent, done]);
-  }
-
-  #settle(bytes: number): void {
-    this.#pendingBytes -= bytes;
-    if (this.isCongested) return;
-    this.#drained?.resolve();
-    this.#drained = null;
   }
 
   #header(): Buffer {
@@ -124,8 +108,7 @@ export class ReplySender {
   }
 }
 
-/** Gives how many bytes that are. */
-function appendFrame(outgoing: Outgoing, reply: Reply): number {
+function appendFrame(outgoing: Outgoing, reply: Reply): void {
   const { body = NO_BODY, ...rest } = reply as Reply & { body?: Uint8Array };
   const head: FrameHead = rest;
   const beside = body.byteLength > INLINE_REPLY_BYTES;
@@ -139,9 +122,7 @@ function appendFrame(outgoing: Outgoing, reply: Reply): number {
   lengths.writeUInt32LE(json.length, 0);
   lengths.writeUInt32LE(inline.length, 4);
   outgoing.parts.push(lengths.subarray(0, 4), json, lengths.subarray(4), inline);
-  const bytes = 8 + json.length + body.byteLength;
-  outgoing.bytes += bytes;
-  return bytes;
+  outgoing.bytes += 8 + json.length + body.byteLength;
 }
 
 /** What a gateway does with what it receives. */

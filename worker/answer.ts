@@ -8,7 +8,6 @@ import type {
   PublicError,
   Reply,
 } from "../functions/invocation.ts";
-import type { ReplySender } from "../functions/reply.ts";
 import type { Failure, Head } from "../sandbox-core/protocol/frames.ts";
 import type { Usage } from "./call.ts";
 import { type Start, WARM } from "./lease.ts";
@@ -23,7 +22,7 @@ export interface ReplyLimits {
 
 export interface AnswerOptions {
   limits: ReplyLimits;
-  replies: Pick<ReplySender, "send">;
+  sendReply(gatewayId: string, reply: Reply): void;
 }
 
 /** Every way to end a call passes here; the first one counts, and the client hears of it once. */
@@ -55,16 +54,6 @@ export class Answer {
     return this.#status;
   }
 
-  /** Whether what comes of the reply is passed on piece by piece. */
-  get isStreaming(): boolean {
-    return this.#head?.streaming === true;
-  }
-
-  /** How much of the reply waits for its end. */
-  get pendingBytes(): number {
-    return this.isStreaming ? 0 : this.#bytes;
-  }
-
   /** Notes that the handler begins now, on an instance that was come by like this. */
   begin(start: Start): void {
     this.#start = start;
@@ -84,7 +73,7 @@ export class Answer {
 
   /** Takes a piece of its body. Returns a limit that it exceeds. */
   chunk(bytes: Uint8Array): Cause | null {
-    const streaming = this.isStreaming;
+    const streaming = this.#head?.streaming === true;
     const limitBytes = streaming ? this.#options.limits.maxStreamBytes : this.#options.limits.maxReplyBytes;
     this.#bytes += bytes.length;
     if (this.#bytes > limitBytes) {
@@ -150,7 +139,7 @@ export class Answer {
   }
 
   #send(reply: Reply): void {
-    this.#options.replies.send(this.#invocation.replyTo, reply);
+    this.#options.sendReply(this.#invocation.replyTo, reply);
   }
 
   #stopClock(): void {

@@ -13,7 +13,6 @@ import {
   keepRecord,
   type Parts,
   refuseIfExpired,
-  respond,
   usageOf,
   writeLog,
 } from "./steps.ts";
@@ -36,7 +35,7 @@ export async function invoke(parts: Parts, invocation: Invocation): Promise<void
       running = await trail.step("handler", (step) => handle(parts, invocation, leased, { answer, log, step }));
     }
     const { failure } = running;
-    await trail.step("respond", (step) => respond(parts, answer, failure, step));
+    await trail.step("respond", (step) => answer.finish(failure, step));
     usage = await running.idle;
   } catch (error) {
     const failure = CallFailure.from(error);

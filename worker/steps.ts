@@ -2,9 +2,8 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { Redis } from "ioredis";
 import { takeBody } from "../functions/bodies.ts";
-import type { Invocation, InvocationRecord, LogRecord, VersionRef } from "../functions/invocation.ts";
+import type { Invocation, InvocationRecord, LogRecord, Reply, VersionRef } from "../functions/invocation.ts";
 import { appendLogs, recordInvocation } from "../functions/logs.ts";
-import { INLINE_REPLY_BYTES, type ReplySender } from "../functions/reply.ts";
 import type { Failure } from "../sandbox-core/protocol/frames.ts";
 import type { Answer, ReplyLimits } from "./answer.ts";
 import type { Bundles, Loadable } from "./bundles.ts";
@@ -22,7 +21,7 @@ export interface Parts {
   bundles: Bundles;
   pool: Pool;
   limits: ReplyLimits;
-  replies: ReplySender;
+  sendReply(gatewayId: string, reply: Reply): void;
   /** Told of what could not be recorded. */
   onTrouble(message: string, cause?: unknown): void;
 }
@@ -70,7 +69,7 @@ export interface Handled {
  * the call's turn did not come.
  */
 export async function handle(
-  { redis, replies }: Parts,
+  { redis }: Parts,
   invocation: Invocation,
   lease: Lease,
   { answer, log, step }: { answer: Answer; log: CallLog; step: Step },
@@ -87,10 +86,7 @@ export async function handle(
     log,
     onBegin: () => answer.begin(lease.start),
     onHead: (head) => keepTo(answer.head(head)),
-    onChunk: (bytes) => {
-      keepTo(answer.chunk(bytes));
-      if (replies.isCongested && answer.isStreaming) readNothingUntil(replies.drained(), instance.sandbox.wire);
-    },
+    onChunk: (bytes) => keepTo(answer.chunk(bytes)),
   };
   const running = await reply(lease, input);
   if (running === null) return null;
@@ -109,19 +105,6 @@ async function reply(lease: Lease, input: CallInput): Promise<Handled | null> {
     lease.release();
     return null;
   }
-}
-
-/** What it sends waits inside the sandbox, where the function's time goes on. */
-function readNothingUntil(moment: Promise<void>, wire: Instance["sandbox"]["wire"]): void {
-  if (wire.isPaused()) return;
-  wire.pause();
-  void moment.then(() => wire.resume());
-}
-
-/** Sends the rest of the reply. A large one waits while more than enough is on its way, and the lease with it. */
-export function respond({ replies }: Parts, answer: Answer, failure: Failure | null, step: Step): void | Promise<void> {
-  if (!replies.isCongested || answer.pendingBytes <= INLINE_REPLY_BYTES) return answer.finish(failure, step);
-  return replies.drained().then(() => answer.finish(failure, step));
 }
 
 /** What the call of a lease has used that has not ended by itself. */

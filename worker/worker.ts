@@ -77,7 +77,7 @@ export class Worker {
       bundles: new Bundles({ registry, artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
       pool: this.#pool,
       limits: config,
-      replies: this.#replies,
+      sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       onTrouble: this.#onTrouble,
     };
     this.#calls = this.#makeCalls(redis);
