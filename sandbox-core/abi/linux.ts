@@ -201,6 +201,7 @@ export const POLLIN = 1;
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
 export const SIGCONT = 18;
+export const SIGSTOP = 19;
 export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SIG_BLOCK = 0;

@@ -183,6 +183,16 @@ export const sys = {
     libc.func("intptr_t signal(int signal, intptr_t handler)") as (signal: number, handler: number) => number,
     first,
   ),
+  /** sigaction(2), with actions as the C library lays them out. */
+  sigaction: checked(
+    "sigaction",
+    libc.func("int sigaction(int signal, const void *action, void *old)") as (
+      signal: number,
+      action: Buffer | null,
+      old: Buffer | null,
+    ) => number,
+    first,
+  ),
   waitpid: checked(
     "waitpid",
     libc.func("int waitpid(int pid, void *status, int options)") as (

@@ -16,6 +16,7 @@ import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable } from "../syscall/steps.ts";
 import { complain } from "./complain.ts";
 import { endOf, type ProgramEnd } from "./control.ts";
+import { type Handlers, putHandlersAside, takeHandlersUp } from "./handlers.ts";
 import { renewProcess } from "./renew.ts";
 
 const WIRE_FD = 3;
@@ -33,12 +34,13 @@ type Lanes = [wire: number, output: number];
 export function serveAsTemplate(): void {
   orLeave(spendRandomCaches);
   setFlagsFromString(NO_MAGLEV);
+  const handlers = orLeave(putHandlersAside);
   for (;;) {
     const lanes = awaitOrder();
     const pid = forkOrLeave();
     // A fork must never come upon what is done about an error of its parent's.
     if (pid === 0) {
-      becomeFork(lanes);
+      becomeFork(lanes, handlers);
       return;
     }
     attend(pid, lanes);
@@ -121,8 +123,9 @@ function retried<Result>(call: () => Result): Result {
   }
 }
 
-function becomeFork([wire, output]: Lanes): void {
+function becomeFork([wire, output]: Lanes, handlers: Handlers): void {
   try {
+    takeHandlersUp(handlers);
     const nothing = sys.open("/dev/null", O.RDWR);
     sys.fcntl(wire, F_SETFL, O.NONBLOCK);
     for (const [from, to] of [[nothing, 0], [wire, WIRE_FD], ...OUTPUT_FDS.map((fd) => [output, fd])] as [

@@ -202,6 +202,29 @@ describe("a fork cannot reach its template", () => {
   });
 });
 
+it("signals to its template leave the handlers of the calls after them as they were", async () => {
+  const call = deployed(`
+    import * as fs from "node:fs";
+    const { instance } = await WebAssembly.instantiate(Uint8Array.of(
+      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f, 3, 2, 1, 0, 5, 3, 1, 0, 1,
+      7, 5, 1, 1, 0x66, 0, 0, 10, 9, 1, 7, 0, 0x20, 0, 0x28, 2, 0, 0x0b));
+    const id = crypto.randomUUID();
+    export default (request) => {
+      const signals = fs.readFileSync("/proc/self/status", "utf8").match(/^Sig.*$/gm);
+      let trap = "none";
+      // The first handler of Node's is for SIGINT, and V8's is for SIGSEGV, by which WebAssembly finds the end of its memory.
+      try { instance.exports.f(0x7ffffff0); } catch (error) { trap = error.message; }
+      if (new URL(request.url).pathname === "/bad")
+        for (let round = 0; round < 2; round++)
+          for (let signal = 1; signal < 65; signal++) try { native.kill(1, signal); } catch {}
+      return Response.json({ id, signals, trap });
+    };`);
+  const before = JSON.parse(await call());
+  assert.equal(before.trap, "memory access out of bounds");
+  await call("/bad");
+  assert.deepEqual(JSON.parse(await call()), before);
+});
+
 describe("a call that ends badly has the outcome that it has elsewhere, and the next one works", () => {
   const CASES: { what: string; does: string; code: string; keeps?: boolean; timeoutMs?: number }[] = [
     { what: "exits", does: "process.exit(3);", code: "FUNCTION_EXITED", keeps: true },
