@@ -113,6 +113,8 @@ export interface Sandbox {
   readonly outdated: boolean;
   /** Figures as of now, the last ones once it is gone; cheap enough for every call. Never throws. */
   usage(): SandboxReading;
+  /** How many of its processes the kernel killed for want of memory, from one file. Never throws. */
+  oomKills(): number;
   /** All figures as of now, from a dozen files; null once it is gone, as `exited` has the last ones. */
   stats(): SandboxStats | null;
   /**

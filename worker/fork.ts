@@ -28,14 +28,14 @@ export class Fork implements Sandbox {
   #hasEnded = false;
 
   /** @param number how many forks of that template there were with it. */
-  constructor(template: Sandbox, { wire, stdio }: SandboxLanes, number: number, oomKillsBefore: number) {
+  constructor(template: Sandbox, { wire, stdio }: SandboxLanes, number: number) {
+    this.#oomKillsBefore = template.oomKills();
     this.id = `${template.id}/${number}`;
     this.pid = template.pid;
     this.hostUid = template.hostUid;
     this.wire = wire;
     this.stdio = stdio;
     this.#template = template;
-    this.#oomKillsBefore = oomKillsBefore;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
     this.exited = promise;
     this.#settle = resolve;
@@ -63,14 +63,16 @@ export class Fork implements Sandbox {
 
   #told({ code, signal }: ForkEnd): void {
     const { cpuMs, peakMemoryBytes } = this.usage();
-    // Asked for where it may matter alone: it takes a dozen files.
-    const stats = signal === null ? null : this.#template.stats();
-    const oomKills = (stats?.oomKills ?? this.#oomKillsBefore) - this.#oomKillsBefore;
-    this.#end({ code, signal, usage: { cpuMs, peakMemoryBytes, oomKills, throttledMs: 0 } });
+    this.#end({ code, signal, usage: { cpuMs, peakMemoryBytes, oomKills: this.oomKills(), throttledMs: 0 } });
   }
 
   usage(): SandboxReading {
     return this.#template.usage();
+  }
+
+  /** Its own: one of a call before it is no reason for anything that becomes of this one. */
+  oomKills(): number {
+    return this.#template.oomKills() - this.#oomKillsBefore;
   }
 
   stats(): SandboxStats | null {

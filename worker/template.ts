@@ -16,7 +16,6 @@ export class Template {
   readonly #loaded: Instance;
   #fork: Fork | null = null;
   #forks = 0;
-  #oomKills = 0;
 
   /** @param loaded an instance that was loaded to be forked. */
   constructor(loaded: Instance) {
@@ -42,12 +41,11 @@ export class Template {
     if (this.#fork !== null) {
       const exit = await settledWithin(LEAVING_MS, this.#fork.exited);
       if (exit === null) throw new Error("a call did not end its process");
-      this.#oomKills += exit.usage.oomKills;
     }
     const left = sandbox.wipe();
     if (left !== null) throw new Error(`a call left something behind: ${left}`);
     this.#forks += 1;
-    this.#fork = new Fork(sandbox, sandbox.sendLanes(encodeFork()), this.#forks, this.#oomKills);
+    this.#fork = new Fork(sandbox, sandbox.sendLanes(encodeFork()), this.#forks);
     return this.#loaded.ofFork(this.#fork, () => this.next());
   }
 

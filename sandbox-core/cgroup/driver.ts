@@ -33,6 +33,8 @@ export interface CgroupDriver {
   /** The files to which a single-threaded process writes "0" to join a group that was made with these limits. */
   joinFiles(path: string, limits: GroupLimits): string[];
   usage(path: string): SandboxUsage;
+  /** How many of its processes the kernel killed for want of memory: one file. 0 when the group is gone. */
+  oomKills(path: string): number;
   stats(path: string): SandboxStats;
   openMeter(path: string): Meter;
   /** Stops everything in the group. @throws CgroupsError when something goes on after two seconds. */

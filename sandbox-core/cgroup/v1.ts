@@ -97,9 +97,13 @@ class CgroupV1 implements CgroupDriver {
       cpuMs: cpuMs(readIfThere(this.#at("cpuacct", path, "cpuacct.usage")) ?? "0"),
       throttledMs: keyedNumber(readIfThere(this.#at("cpu", path, "cpu.stat")) ?? "", "throttled_time") / 1e6,
       peakMemoryBytes: numberIn(this.#at("memory", path, "memory.max_usage_in_bytes")),
-      oomKills: keyedNumber(readIfThere(this.#at("memory", path, "memory.oom_control")) ?? "", "oom_kill"),
+      oomKills: this.oomKills(path),
       ...this.#ioUsage(path),
     };
+  }
+
+  oomKills(path: string): number {
+    return keyedNumber(readIfThere(this.#at("memory", path, "memory.oom_control")) ?? "", "oom_kill");
   }
 
   stats(path: string): SandboxStats {

@@ -82,9 +82,13 @@ class CgroupV2 implements CgroupDriver {
       cpuMs: cpuMs(cpu),
       throttledMs: keyedNumber(cpu, "throttled_usec") / 1000,
       peakMemoryBytes: numberIn(this.#peakFile(path) ?? ""),
-      oomKills: keyedNumber(readIfThere(this.#at(path, "memory.events")) ?? "", "oom_kill"),
+      oomKills: this.oomKills(path),
       ...this.#ioUsage(path),
     };
+  }
+
+  oomKills(path: string): number {
+    return keyedNumber(readIfThere(this.#at(path, "memory.events")) ?? "", "oom_kill");
   }
 
   stats(path: string): SandboxStats {

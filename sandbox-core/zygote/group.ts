@@ -20,6 +20,10 @@ export class SandboxGroup {
     return this.#driver.stats(this.path);
   }
 
+  oomKills(): number {
+    return this.#driver.oomKills(this.path);
+  }
+
   /** Process ids of everything in it. */
   members(): number[] {
     return this.#driver.members(this.path);

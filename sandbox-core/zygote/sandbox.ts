@@ -103,6 +103,10 @@ export class LaunchedSandbox implements Sandbox {
     return this.#last ?? { ...this.#meter.read() };
   }
 
+  oomKills(): number {
+    return this.#last?.oomKills ?? this.#group.oomKills();
+  }
+
   stats(): SandboxStats | null {
     return this.#last ? null : this.#group.stats();
   }

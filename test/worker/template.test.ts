@@ -254,6 +254,17 @@ describe("a call that ends badly has the outcome that it has elsewhere, and the 
       if (keeps) assert.equal(next.id, id, "its template serves on");
     });
 
+  it("aborts after a call in which a process had needed too much memory, and is not blamed for that", async () => {
+    const call = attackable(`
+      if (new URL(request.url).search === "?abort") process.abort();
+      if (native.fork() === 0) { const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1)); }
+      native.signal(17, 0);
+      native.waitpid(-1, Buffer.alloc(4), 0);`);
+    // Version 2 of control groups ends all of the sandbox for that.
+    await call("/bad").catch(() => {});
+    await assert.rejects(call("/bad?abort"), (error: Error & { code?: string }) => error.code === "KILLED");
+  });
+
   it("throws, then and later", async () => {
     const call = attackable(`setTimeout(() => { throw new Error("later"); }, 1); throw new Error("now");`);
     const { id } = JSON.parse(await call());
