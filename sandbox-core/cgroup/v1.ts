@@ -42,6 +42,10 @@ const IO_FILES = {
   ioWriteIops: "blkio.throttle.write_iops_device",
 } as const;
 
+/** In spite of its name it is for UDP as well. Each socket may have a packet beyond it. */
+const SOCKETS_LIMIT = "memory.kmem.tcp.limit_in_bytes";
+const SOCKETS_SHARE = 0.25;
+
 export function cgroupV1(mounts: ControllerMounts): CgroupDriver {
   return new CgroupV1(mounts);
 }
@@ -227,11 +231,17 @@ function cpuShares(weight: number): number {
   return Math.max(2, Math.round((weight * 1024) / 100));
 }
 
-/** Without swap: memory and swap together may not pass what memory alone may. */
+/**
+ * Without swap: memory and swap together may not pass what memory alone may. What sockets of the internet hold is not
+ * counted as memory, and without a limit of its own not at all: all sandboxes and the host have one store of that.
+ */
 function memoryLimits(directory: string, { memoryBytes }: GroupLimits): Record<string, string> {
   const limit = String(memoryBytes);
+  const sockets = existsSync(join(directory, SOCKETS_LIMIT))
+    ? { [SOCKETS_LIMIT]: String(Math.floor(memoryBytes * SOCKETS_SHARE)) }
+    : {};
   // A kernel without swap accounting has no memsw file: then the group is told never to swap.
   return existsSync(join(directory, "memory.memsw.limit_in_bytes"))
-    ? { "memory.limit_in_bytes": limit, "memory.memsw.limit_in_bytes": limit }
-    : { "memory.limit_in_bytes": limit, "memory.swappiness": "0" };
+    ? { "memory.limit_in_bytes": limit, "memory.memsw.limit_in_bytes": limit, ...sockets }
+    : { "memory.limit_in_bytes": limit, "memory.swappiness": "0", ...sockets };
 }

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
@@ -47,6 +48,7 @@ function shownLimits(group: string): Record<string, [file: string, text: string]
     ? {
         memory: [one("memory", "memory.limit_in_bytes"), String(64 * MEBIBYTE)],
         swap: [one("memory", "memory.memsw.limit_in_bytes"), String(64 * MEBIBYTE)],
+        sockets: [one("memory", "memory.kmem.tcp.limit_in_bytes"), String(16 * MEBIBYTE)],
         cpu: [one("cpu", "cpu.cfs_quota_us"), "25000"],
         weight: [one("cpu", "cpu.shares"), "512"],
         pids: [one("pids", "pids.max"), "32"],
@@ -93,6 +95,35 @@ test("memory over `high` is taken back, and nobody dies of it", { skip: driver.v
   assert.equal(code, 0);
   assert.match(readFileSync(`/sys/fs/cgroup/${group}/memory.events`, "utf8"), /^high [1-9]/m);
   assert.equal(driver.usage(group).oomKills, 0);
+  driver.remove(group);
+});
+
+/** Has a hundred connections to itself take what the kernel takes that nobody reads, and says how many bytes those are. */
+const FILL_SOCKETS = `
+  const net = require("node:net");
+  const clients = [];
+  const server = net.createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1", async () => {
+    for (let made = 0; made < 100; made++) {
+      const client = net.connect(server.address().port, "127.0.0.1");
+      await new Promise((done) => client.once("connect", done));
+      client.write(Buffer.alloc(2 ** 20));
+      clients.push(client);
+    }
+    for (let held = -1, same = 0; same < 20; await new Promise((done) => setTimeout(done, 10))) {
+      const now = clients.reduce((sum, { _handle }) => sum + 2 ** 20 - _handle.writeQueueSize, 0);
+      same = now === held ? same + 1 : 0;
+      held = now;
+    }
+    console.log(clients.reduce((sum, { _handle }) => sum + 2 ** 20 - _handle.writeQueueSize, 0));
+    process.exit();
+  });`;
+
+test("what sockets hold is limited, where it does not count as memory", { skip: driver.version === 2 }, async () => {
+  const group = `${own}/sockets`;
+  driver.create(group, LIMITS);
+  const child = inGroup(driver, group, LIMITS, [process.execPath, "-e", FILL_SOCKETS]);
+  const [held] = await Promise.all([text(child.stdout).then(Number), once(child, "exit")]);
+  assert.ok(held > MEBIBYTE && held < LIMITS.memoryBytes / 2, `${held} bytes`);
   driver.remove(group);
 });
 
