@@ -50,6 +50,16 @@ export class Answer {
     return this.#outcome;
   }
 
+  /** Whether the reply's pieces are passed on as they come. */
+  get isStreaming(): boolean {
+    return this.#head?.streaming === true;
+  }
+
+  /** How much of its body has come. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get status(): number {
     return this.#status;
   }
@@ -71,9 +81,10 @@ export class Answer {
     return null;
   }
 
-  /** Takes a piece of its body. Returns a limit that it exceeds. */
+  /** Takes a piece of its body; one of nothing is none. Returns a limit that it exceeds. */
   chunk(bytes: Uint8Array): Cause | null {
-    const streaming = this.#head?.streaming === true;
+    if (bytes.length === 0) return null;
+    const streaming = this.isStreaming;
     const limitBytes = streaming ? this.#options.limits.maxStreamBytes : this.#options.limits.maxReplyBytes;
     this.#bytes += bytes.length;
     if (this.#bytes > limitBytes) {
@@ -82,8 +93,14 @@ export class Answer {
       return { by: "reply_limit", limitBytes, limitName };
     }
     if (streaming) this.#send({ kind: "chunk", id: this.#invocation.id, body: bytes });
-    else if (bytes.length > 0) this.#body.push(bytes);
+    else this.#body.push(bytes);
     return null;
+  }
+
+  /** The function has said all that it will: the handler's time is over, unless its reply streams and it was before. */
+  stopClock(): void {
+    if (this.#handlerMs === 0 && this.#handlerStartedMs > 0)
+      this.#handlerMs = performance.now() - this.#handlerStartedMs;
   }
 
   /** Ends the call with what the function said last. */
@@ -96,7 +113,7 @@ export class Answer {
       this.#send({ kind: "end", id: this.#invocation.id, outcome: "ok" });
       return;
     }
-    this.#stopClock();
+    this.stopClock();
     const [first = NO_BODY] = this.#body;
     const body = this.#body.length > 1 ? Buffer.concat(this.#body) : first;
     this.#sendHead("ok", this.#head.status, this.#head.headers, body, false);
@@ -112,7 +129,7 @@ export class Answer {
       this.#send({ kind: "end", id: this.#invocation.id, outcome, error });
       return;
     }
-    this.#stopClock();
+    this.stopClock();
     this.#status = statusOf(code);
     this.#sendHead(outcome, this.#status, [], NO_BODY, false);
   }
@@ -140,10 +157,6 @@ export class Answer {
 
   #send(reply: Reply): void {
     this.#options.sendReply(this.#invocation.replyTo, reply);
-  }
-
-  #stopClock(): void {
-    if (this.#handlerStartedMs > 0) this.#handlerMs = performance.now() - this.#handlerStartedMs;
   }
 
   #timing(): InvocationRecord["timing"] {

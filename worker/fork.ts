@@ -56,9 +56,7 @@ export class Fork implements Sandbox {
    */
   end(end: ForkEnd): void {
     this.#isOver = true;
-    const { wire } = this;
-    const isRead = wire.destroyed ? Promise.resolve() : settledWithin(LAST_WORDS_MS, closed(wire));
-    void isRead.then(() => this.#told(end));
+    void readToTheEnd(this.wire).then(() => this.#told(end));
   }
 
   #told({ code, signal }: ForkEnd): void {
@@ -108,7 +106,16 @@ export class Fork implements Sandbox {
   }
 }
 
-/** Never rejects: a connection that broke closes as well. */
-async function closed(wire: Sandbox["wire"]): Promise<void> {
-  await once(wire, "close").catch(() => {});
+/** As far as that can be had in time; a time in which nobody reads does not count. Never rejects. */
+async function readToTheEnd(wire: Sandbox["wire"]): Promise<void> {
+  for (let isOver = wire.destroyed; !isOver; ) {
+    if (wire.isPaused()) await Promise.race([heard(wire, "resume"), heard(wire, "close")]);
+    isOver = wire.destroyed || (await settledWithin(LAST_WORDS_MS, heard(wire, "close"))) !== null || !wire.isPaused();
+  }
+}
+
+/** A connection that breaks closes as well. */
+async function heard(wire: Sandbox["wire"], event: "close" | "resume"): Promise<true> {
+  await once(wire, event).catch(() => {});
+  return true;
 }

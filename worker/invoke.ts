@@ -13,6 +13,7 @@ import {
   keepRecord,
   type Parts,
   refuseIfExpired,
+  respond,
   usageOf,
   writeLog,
 } from "./steps.ts";
@@ -35,7 +36,7 @@ export async function invoke(parts: Parts, invocation: Invocation): Promise<void
       running = await trail.step("handler", (step) => handle(parts, invocation, leased, { answer, log, step }));
     }
     const { failure } = running;
-    await trail.step("respond", (step) => answer.finish(failure, step));
+    await trail.step("respond", (step) => respond(parts, invocation, answer, failure, step));
     usage = await running.idle;
   } catch (error) {
     const failure = CallFailure.from(error);

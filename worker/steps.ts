@@ -4,6 +4,8 @@ import type { Redis } from "ioredis";
 import { takeBody } from "../functions/bodies.ts";
 import type { Invocation, InvocationRecord, LogRecord, Reply, VersionRef } from "../functions/invocation.ts";
 import { appendLogs, recordInvocation } from "../functions/logs.ts";
+import { INLINE_REPLY_BYTES } from "../functions/reply.ts";
+import type { Sandbox } from "../sandbox-core/index.ts";
 import type { Failure } from "../sandbox-core/protocol/frames.ts";
 import type { Answer, ReplyLimits } from "./answer.ts";
 import type { Bundles, Loadable } from "./bundles.ts";
@@ -22,6 +24,8 @@ export interface Parts {
   pool: Pool;
   limits: ReplyLimits;
   sendReply(gatewayId: string, reply: Reply): void;
+  /** null when a gateway keeps up with the replies to it; else what resolves when it does. */
+  replyRoom(gatewayId: string): Promise<void> | null;
   /** Told of what could not be recorded. */
   onTrouble(message: string, cause?: unknown): void;
 }
@@ -69,17 +73,20 @@ export interface Handled {
  * the call's turn did not come.
  */
 export async function handle(
-  { redis }: Parts,
+  parts: Parts,
   invocation: Invocation,
   lease: Lease,
   { answer, log, step }: { answer: Answer; log: CallLog; step: Step },
 ): Promise<Handled | null> {
   const { instance } = lease;
-  const { id, request } = invocation;
-  const body = request.body === null ? NO_BODY : await takeBody(redis, request.body);
+  const { id, request, replyTo } = invocation;
+  const body = request.body === null ? NO_BODY : await takeBody(parts.redis, request.body);
   if (body === null) throw new CallFailure("platform_error", "BODY_LOST");
   const { method, url, path, headers, remoteAddress } = request;
-  const keepTo = (exceeded: Cause | null) => void (exceeded && instance.end(exceeded));
+  const keepTo = (exceeded: Cause | null) => {
+    if (exceeded !== null) instance.end(exceeded);
+    else if (answer.isStreaming) pace(instance.sandbox, () => parts.replyRoom(replyTo));
+  };
   const input: CallInput = {
     request: { invocationId: id, method, url, path, headers, remoteAddress, ...step.traceContext },
     body,
@@ -96,6 +103,14 @@ export async function handle(
   return { failure, idle };
 }
 
+/** Reads no more of a sandbox until there is room for what it says, and so has it wait. */
+function pace({ wire }: Sandbox, room: () => Promise<void> | null): void {
+  const ready = wire.isPaused() ? null : room();
+  if (ready === null) return;
+  wire.pause();
+  void ready.then(() => wire.resume());
+}
+
 async function reply(lease: Lease, input: CallInput): Promise<Handled | null> {
   try {
     const { replied, idle } = lease.call(input);
@@ -105,6 +120,19 @@ async function reply(lease: Lease, input: CallInput): Promise<Handled | null> {
     lease.release();
     return null;
   }
+}
+
+/** Sends what a function replied. A long reply waits until its gateway has taken what was sent before. */
+export async function respond(
+  { replyRoom }: Parts,
+  { replyTo }: Invocation,
+  answer: Answer,
+  failure: Failure | null,
+  step: Step,
+): Promise<void> {
+  answer.stopClock();
+  if (failure === null && !answer.isStreaming && answer.bytes > INLINE_REPLY_BYTES) await replyRoom(replyTo);
+  answer.finish(failure, step);
 }
 
 /** What the call of a lease has used that has not ended by itself. */

@@ -78,6 +78,7 @@ export class Worker {
       pool: this.#pool,
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
+      replyRoom: (gatewayId) => this.#replies.room(gatewayId),
       onTrouble: this.#onTrouble,
     };
     this.#calls = this.#makeCalls(redis);

@@ -4,6 +4,8 @@ import { PassThrough } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { formatLogLine } from "../../functions/cli/log-lines.ts";
 import type { LogRecord } from "../../functions/invocation.ts";
+import { eventually } from "../helpers/pool.ts";
+import { TestWorker } from "../helpers/worker.ts";
 import { Arena } from "./arena.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -66,6 +68,78 @@ describe("(11) 10 GB of output", () => {
       for (;;) for (const fd of sockets()) try { fs.writeSync(fd, many); } catch {}`;
     const { outcome } = await arena.attack("log-frames", bad);
     assert.equal(outcome, "killed");
+  });
+});
+
+describe("replies that are written faster than anybody can take them", () => {
+  const CALLS = 8;
+  const PIECE = 60_000;
+  const PIECES = 300;
+
+  it("come whole when they are streamed, and no reply of a neighbour's is lost", async () => {
+    const { worker } = arena;
+    await worker.deploy(
+      "streams",
+      `export default () => {
+        let left = ${PIECES};
+        const piece = new Uint8Array(${PIECE});
+        return new Response(new ReadableStream({ pull(to) { if (left-- > 0) to.enqueue(piece); else to.close(); } }));
+      };`,
+      { timeoutMs: 60_000 },
+    );
+    const streams = Array.from({ length: CALLS }, () => worker.call("streams", { expiresInMs: 60_000 }));
+    const neighbours: string[] = [];
+    let isOver = false;
+    const neighbour = (async () => {
+      while (!isOver) neighbours.push((await worker.call("neighbour")).text);
+    })();
+    for (const { outcome, body } of await Promise.all(streams))
+      assert.deepEqual([outcome, body.length], ["ok", PIECE * PIECES]);
+    isOver = true;
+    await neighbour;
+    assert.deepEqual([...new Set(neighbours)], ["here"]);
+  });
+
+  it("come whole when they are large and all are there while Redis takes none", async () => {
+    const bytes = 12 * MEBIBYTE;
+    const test = await TestWorker.start({ SANDPIPER_MAX_REPLY_BYTES: String(bytes) });
+    try {
+      const large = `export default async () => {
+        await new Promise((done) => setTimeout(done, 1_000));
+        return new Response(new Uint8Array(${bytes}));
+      };`;
+      await test.deploy("large", large, { timeoutMs: 60_000 });
+      const calls = Array.from({ length: CALLS }, () => test.call("large", { expiresInMs: 60_000 }));
+      await eventually(() => test.worker.facts().pool.busy === CALLS);
+      await test.redis.connect().call("CLIENT", "PAUSE", 3_000, "ALL");
+      for (const { outcome, body } of await Promise.all(calls)) assert.deepEqual([outcome, body.length], ["ok", bytes]);
+    } finally {
+      await test.stop();
+    }
+  });
+
+  it("are read no faster in frames of nothing, nor sent on", async () => {
+    const { worker } = arena;
+    await worker.deploy(
+      "nothing",
+      `import * as fs from "node:fs";
+      export default () => {
+        const frame = Buffer.from([5, 0, 0, 0, 0x85, 1, 0, 0, 0]);
+        const many = Buffer.concat(Array(5_000).fill(frame));
+        return new Response(new ReadableStream({ async pull(to) {
+          to.enqueue(Buffer.from("a"));
+          await new Promise((done) => setTimeout(done, 50));
+          for (let left = 100; left > 0; left--)
+            for (let at = 0; at < many.length;)
+              try { at += fs.writeSync(3, many, at); } catch (error) { if (error.code !== "EAGAIN") throw error; }
+          to.close();
+        } }));
+      };`,
+    );
+    let replies = 0;
+    const { outcome, text } = await worker.call("nothing", { onReply: () => void replies++ });
+    assert.deepEqual([outcome, text], ["ok", "a"]);
+    assert.ok(replies < 10, `${replies} replies`);
   });
 });
 

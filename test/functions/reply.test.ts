@@ -156,6 +156,61 @@ describe("replies", () => {
   });
 });
 
+describe("a sender that is far ahead of its gateway", () => {
+  const MEBIBYTE = Buffer.alloc(1024 * 1024);
+  const chunks = (sender: ReplySender, gatewayId: string, id: string, count: number) => {
+    for (let made = 0; made < count; made++) sender.send(gatewayId, { kind: "chunk", id, body: MEBIBYTE });
+  };
+
+  it("has room again as the gateway takes what was sent, one who waits after the other", async () => {
+    const gateway = await inbox("i");
+    const sender = new ReplySender(redis);
+    assert.equal(sender.room("i"), null);
+    chunks(sender, "i", "1", 5);
+    assert.equal(sender.room("another"), null);
+    const sent: string[] = [];
+    const waiting = ["2", "3", "4"].map(async (id) => {
+      await sender.room("i");
+      // Whoever comes next finds no room, as this one took it.
+      chunks(sender, "i", id, 5);
+      sent.push(id);
+      return gateway.replies.length;
+    });
+    const taken = await Promise.all(waiting);
+    assert.deepEqual(sent, ["2", "3", "4"]);
+    assert.ok(
+      taken.every((replies, index) => replies > index * 5),
+      String(taken),
+    );
+    await gateway.until(() => gateway.replies.length === 20);
+    gateway.receiver.close();
+  });
+
+  it("waits no longer than a moment for one that takes nothing", async () => {
+    const sender = new ReplySender(redis);
+    chunks(sender, "gone", "1", 5);
+    await sender.room("gone");
+  });
+
+  it("ends no stream of which it dropped a part", async () => {
+    const gateway = await inbox("j");
+    const errors: Error[] = [];
+    const sender = new ReplySender(redis, (error) => errors.push(error));
+    chunks(sender, "j", "1", 70);
+    await sender.flush();
+    assert.match(errors[0]?.message ?? "", /dropped/);
+    chunks(sender, "j", "1", 1);
+    sender.send("j", { kind: "end", id: "1", outcome: "ok" });
+    sender.send("j", head("2"));
+    await gateway.until(() => gateway.replies.length > 0);
+    assert.deepEqual(
+      gateway.replies.map(({ id }) => id),
+      ["2"],
+    );
+    gateway.receiver.close();
+  });
+});
+
 describe("when Redis is killed", () => {
   it("a gateway is told, replies wait, and arrive once it listens again", async () => {
     const gateway = await inbox("g");
