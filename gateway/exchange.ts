@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { asBuffer } from "../functions/bodies.ts";
 import { SandpiperError } from "../functions/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invocation.ts";
-import type { Budget } from "./budget.ts";
+import type { FairBudget, Holder } from "./budget.ts";
 import type { WaitingCall } from "./calls.ts";
 import { sendError } from "./error-reply.ts";
 import { announcedLength, replyHeaders } from "./headers.ts";
@@ -23,7 +23,7 @@ export interface ExchangeOptions {
   request: IncomingMessage;
   response: ServerResponse;
   /** What all answers that clients have not read yet may hold together. */
-  budget: Budget;
+  budget: FairBudget;
   /** Told once: the call has ended, its client is gone or was answered. */
   onEnd: (ending: Ending) => void;
 }
@@ -44,16 +44,14 @@ const NOTHING = new Uint8Array(0);
 /** Up to here it is cheaper to copy a body than to send one more piece. */
 const SHORT_BYTES = 16 * 1024;
 
-export class Exchange implements WaitingCall {
+export class Exchange implements WaitingCall, Holder {
   readonly id: string;
   readonly deadlineMs: number;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #budget: Budget;
+  readonly #budget: FairBudget;
   readonly #onEnd: (ending: Ending) => void;
   #ended = false;
-  /** Bytes that this answer holds of the budget. */
-  #held = 0;
   /** Whether what the function sends as a body is dropped, as none may follow the header fields. */
   #bodyless = false;
   /** How it goes so far. */
@@ -159,13 +157,12 @@ export class Exchange implements WaitingCall {
 
   /** A client that reads slower than its function writes may not use up the memory of all. */
   #hold(bytes: number): void {
-    const more = bytes - this.#held;
-    if (more > 0 && !this.#budget.take(more)) {
-      this.#breakOff("platform_error", new SandpiperError("OVERLOADED"));
-      return;
-    }
-    if (more < 0) this.#budget.give(-more);
-    this.#held = bytes;
+    if (!this.#budget.hold(this, bytes)) this.letGo();
+  }
+
+  /** Breaks off an answer, ended or not, that its client is too slow for. */
+  letGo(): void {
+    this.#breakOff("platform_error", new SandpiperError("OVERLOADED"));
   }
 
   /** The status line was sent: the only way left to say that the answer is not whole is to end the connection. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after, before, it } from "node:test";
-import { Budget } from "../../gateway/budget.ts";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { Budget, FairBudget } from "../../gateway/budget.ts";
 import { type Ending, Exchange } from "../../gateway/exchange.ts";
 import { head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 
@@ -20,6 +20,21 @@ it("takes a budget all or not at all", () => {
   assert.ok(budget.take(3));
   budget.give(10);
   assert.ok(budget.take(10));
+});
+
+it("has whoever holds most of a budget let go of it for the others", () => {
+  const budget = new FairBudget(10);
+  const cut: string[] = [];
+  const [slow, slower, small] = ["slow", "slower", "small"].map((name) => ({ letGo: () => void cut.push(name) }));
+  assert.ok(slow && slower && small);
+  assert.ok(budget.hold(slow, 4) && budget.hold(slower, 5) && budget.hold(small, 1));
+  assert.ok(budget.hold(small, 2));
+  assert.deepEqual([cut, budget.takenBytes], [["slower"], 6]);
+  assert.ok(!budget.hold(slow, 11), "nobody holds more");
+  assert.ok(budget.hold(small, 1) && budget.hold(slow, 9));
+  assert.deepEqual([cut, budget.takenBytes], [["slower"], 10]);
+  assert.ok(budget.hold(slow, 0) && budget.hold(small, 0));
+  assert.equal(budget.takenBytes, 0);
 });
 
 it("shows functions the public URL, whatever host was asked", async () => {
@@ -49,46 +64,74 @@ it("answers by itself when no worker ever does", { timeout: 15_000 }, async () =
   assert.deepEqual([response.status, error.code], [504, "NO_ANSWER"]);
 });
 
-it("cuts off who does not read, before it holds too much of what it was sent", async () => {
-  const budget = new Budget(1024 * 1024);
-  const exchanges: Exchange[] = [];
+describe("clients that do not read", () => {
+  const LIMIT = 1024 * 1024;
+  const budget = new FairBudget(LIMIT);
   const ended: Ending[] = [];
   const server: Server = createServer((request, response) => {
-    const options = {
-      id: "1",
-      deadlineMs: 0,
-      request,
-      response,
-      budget,
-      onEnd: (ending: Ending) => ended.push(ending),
+    const onEnd = (ending: Ending) => {
+      ended.push(ending);
+      server.emit("ended");
     };
-    exchanges.push(new Exchange(options));
-    server.emit("exchange");
+    server.emit("exchange", new Exchange({ id: "1", deadlineMs: 0, request, response, budget, onEnd }));
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = new RawClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  client.socket.pause();
-  client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-  await once(server, "exchange");
-  const [exchange] = exchanges;
-  exchange?.onReply(head("1", { streaming: true }));
-  const body = Buffer.alloc(64 * 1024);
-  const closed = once(client.socket, "close");
-  // The kernel's own buffers take some megabytes before anything has to be held here.
-  for (let chunks = 0; ended.length === 0; chunks++) {
-    exchange?.onReply({ kind: "chunk", id: "1", body });
-    assert.ok(budget.takenBytes <= 1024 * 1024);
-    assert.ok(chunks < 1_000);
-    await new Promise((resolve) => setImmediate(resolve));
+  before(async () => {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+  });
+  after(() => server.close());
+  beforeEach(() => ended.splice(0));
+
+  /** A stream to a client that reads nothing of it. */
+  async function stream() {
+    const client = new RawClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    client.socket.pause();
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    const [exchange] = (await once(server, "exchange")) as [Exchange];
+    exchange.onReply(head("1", { streaming: true }));
+    return { client, exchange };
   }
-  exchange?.onReply({ kind: "chunk", id: "1", body });
-  client.socket.resume();
-  await closed;
-  assert.deepEqual(
-    ended.map(({ error }) => error?.code),
-    ["OVERLOADED"],
-  );
-  assert.equal(budget.takenBytes, 0);
-  server.close();
+
+  /** Sends until that holds. The kernel's own buffers take some megabytes before anything has to be held here. */
+  async function fill(exchange: Exchange, isFull: () => boolean): Promise<void> {
+    for (let chunks = 0; !isFull(); chunks++) {
+      exchange.onReply({ kind: "chunk", id: "1", body: Buffer.alloc(64 * 1024) });
+      assert.ok(budget.takenBytes <= LIMIT);
+      assert.ok(chunks < 1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  it("are cut off before they hold too much of what they were sent", async () => {
+    const { client, exchange } = await stream();
+    const closed = once(client.socket, "close");
+    await fill(exchange, () => ended.length > 0);
+    exchange.onReply({ kind: "chunk", id: "1", body: Buffer.alloc(1) });
+    client.socket.resume();
+    await closed;
+    assert.deepEqual(
+      ended.map(({ error }) => error?.code),
+      ["OVERLOADED"],
+    );
+    assert.equal(budget.takenBytes, 0);
+  });
+
+  it("make way for others, also when their answers had ended", async () => {
+    const slow = await stream();
+    await fill(slow.exchange, () => budget.takenBytes > 0.8 * LIMIT);
+    slow.exchange.onReply({ kind: "end", id: "1", outcome: "ok" });
+    const closed = once(slow.client.socket, "close");
+    const other = await stream();
+    const before = budget.takenBytes;
+    await fill(other.exchange, () => budget.takenBytes < before);
+    assert.ok(budget.takenBytes > 0);
+    slow.client.socket.resume();
+    await closed;
+    assert.deepEqual(
+      ended.map(({ error, outcome }) => [outcome, error]),
+      [["ok", null]],
+    );
+    other.client.close();
+    await once(server, "ended");
+  });
 });
