@@ -6,20 +6,22 @@
  *  - /tmp is empty, and says of its last use no more than when it was emptied here.
  *
  * Its files are removed one name at a time below a descriptor of /tmp, so that no link is followed, whatever still runs
- * inside; and not many of them, so that nobody is kept waiting. Who leaves more has its sandbox ended for it.
+ * inside; and not much of them, as the worker does nothing else meanwhile. Who leaves more has its sandbox ended for it.
  */
 import { closeSync, constants, openSync, readdirSync, statfsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { O, TMPFS_MAGIC } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
-import { SyscallError } from "../syscall/error.ts";
 import { openAt, removeAt } from "../syscall/unlink.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
-const MOST_ENTRIES = 256;
+const MOST_ENTRIES = 64;
 const MOST_DEPTH = 16;
+/** The kernel takes some milliseconds to free so many. */
+const MOST_BYTES = 16 * 1024 * 1024;
 /** Of an empty file system: its root directory alone. */
 const ROOT_INODES = 1;
+const TOO_MANY_FILES = "too many files in /tmp";
 /** What /tmp shows as the time of its last change and its last reading, always. */
 const NO_TIME = new Date(0);
 
@@ -46,9 +48,13 @@ export class Wipe {
       const others = this.#others();
       if (others > 0) return `${others} processes`;
       const tmp = this.#openTmp();
-      if (!this.#isEmpty(tmp)) emptyDirectory(tmp, { entries: MOST_ENTRIES }, MOST_DEPTH);
+      const { entries, bytes } = contentsOf(tmp);
+      if (bytes > MOST_BYTES) return "too many bytes in /tmp";
+      if (entries > MOST_ENTRIES) return TOO_MANY_FILES;
+      if (entries + bytes > 0) emptyDirectory(tmp, { entries: MOST_ENTRIES }, MOST_DEPTH);
       utimesSync(pathOf(tmp), NO_TIME, NO_TIME);
-      return this.#isEmpty(tmp) ? null : "files in /tmp";
+      const after = contentsOf(tmp);
+      return after.entries + after.bytes === 0 ? null : "files in /tmp";
     } catch (error) {
       return (error as Error).message;
     }
@@ -85,11 +91,12 @@ export class Wipe {
     this.#tmp = tmp;
     return tmp;
   }
+}
 
-  #isEmpty(tmp: number): boolean {
-    const { files, ffree, blocks, bfree } = statfsSync(pathOf(tmp));
-    return files - ffree === ROOT_INODES && blocks === bfree;
-  }
+/** As the file system counts it: a link counts as a file does. */
+function contentsOf(tmp: number): { entries: number; bytes: number } {
+  const { files, ffree, blocks, bfree, bsize } = statfsSync(pathOf(tmp));
+  return { entries: files - ffree - ROOT_INODES, bytes: (blocks - bfree) * bsize };
 }
 
 /** A path for Node's functions that is the descriptor itself (proc_pid_fd(5)). */
@@ -100,10 +107,14 @@ function pathOf(fd: number): string {
 /** @throws Error when there are too many entries, or too many levels; SyscallError */
 function emptyDirectory(directory: number, left: { entries: number }, depth: number): void {
   if (depth === 0) throw new Error("too deep a tree in /tmp");
-  for (const name of readdirSync(pathOf(directory), "buffer")) {
+  for (const entry of readdirSync(pathOf(directory), { encoding: "buffer", withFileTypes: true })) {
+    const { name } = entry;
     left.entries -= 1;
-    if (left.entries < 0) throw new Error("too many files in /tmp");
-    if (removesFile(directory, name)) continue;
+    if (left.entries < 0) throw new Error(TOO_MANY_FILES);
+    if (!entry.isDirectory()) {
+      removeAt(directory, name, "file");
+      continue;
+    }
     const inner = openAt(directory, name, O_DIRECTORY | O_NOFOLLOW | O.CLOEXEC);
     try {
       emptyDirectory(inner, left, depth - 1);
@@ -111,16 +122,5 @@ function emptyDirectory(directory: number, left: { entries: number }, depth: num
       closeSync(inner);
     }
     removeAt(directory, name, "directory");
-  }
-}
-
-/** Whether it was anything but a directory, and is gone. */
-function removesFile(directory: number, name: Buffer): boolean {
-  try {
-    removeAt(directory, name, "file");
-    return true;
-  } catch (error) {
-    if (error instanceof SyscallError && error.code === "EISDIR") return false;
-    throw error;
   }
 }

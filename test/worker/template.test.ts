@@ -127,10 +127,7 @@ describe("whatever a call leaves, the next is served by the same template and fi
       fs.symlinkSync("/", "/tmp/root"); fs.symlinkSync("/proc/1/root", "/tmp/a/root"); fs.linkSync("/tmp/a/b/c/d", "/tmp/e");
       fs.writeFileSync(Buffer.from([47, 116, 109, 112, 47, 255, 10]), "x"); fs.chmodSync("/tmp/a/b", 0);`,
     ],
-    [
-      "a full /tmp",
-      `try { const fd = fs.openSync("/tmp/full", "w"); for (;;) fs.writeSync(fd, Buffer.alloc(1 << 20)); } catch {}`,
-    ],
+    ["some megabytes", `fs.writeFileSync("/tmp/x", Buffer.alloc(15 << 20)); fs.writeFileSync("/tmp/y", "");`],
     ["a file that has no name any more", `fs.openSync("/tmp/x", "w+"); fs.unlinkSync("/tmp/x");`],
     ["a server", `await new Promise((done) => require("node:net").createServer().listen(1234, done));`],
     ["timers that keep it", `setInterval(() => {}, 1); void (async () => { for (;;) await 1; });`],
@@ -153,6 +150,15 @@ describe("whatever a call leaves, the next is served by the same template and fi
 describe("what a call leaves that takes too long to clear away costs its sandbox", () => {
   const CASES: [what: string, does: string][] = [
     ["many files", `for (let made = 0; made < 4000; made++) fs.writeFileSync("/tmp/" + made, "");`],
+    [
+      "a full /tmp",
+      `try { const fd = fs.openSync("full", "w"); for (;;) fs.writeSync(fd, Buffer.alloc(1 << 20)); } catch {}`,
+    ],
+    ["a hundred directories", `for (let made = 0; made < 100; made++) fs.mkdirSync(String(made));`],
+    [
+      "a hundred links to one file",
+      `fs.writeFileSync("x", ""); for (let made = 0; made < 99; made++) fs.linkSync("x", "x" + made);`,
+    ],
     ["a deep tree", `for (let depth = 0; depth < 1000; depth++) { fs.mkdirSync("d"); process.chdir("d"); }`],
   ];
   for (const [what, does] of CASES)
