@@ -1,7 +1,9 @@
 /** The options of `box run`. */
-import { readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { isAbsolute } from "node:path";
+import { O } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
+import { openInRoot } from "../syscall/openat2.ts";
 import type { OptionSpec } from "./arguments.ts";
 import type { BoxBind, BoxOptions } from "./command.ts";
 import { parseBytes, parseCount, parseCpus, parseMs, quote } from "./units.ts";
@@ -195,6 +197,7 @@ export function boxOptionsOf(options: RunOptions, argv: string[], environment: N
 }
 
 const HIGHEST_ID = 4_294_967_294;
+const MOST_READ_BYTES = 1024 * 1024;
 
 /** "1000", "1000:100" or a name. */
 function findUser(text: string, rootfs: string | undefined): { uid: number; gid: number } {
@@ -208,17 +211,27 @@ function findUser(text: string, rootfs: string | undefined): { uid: number; gid:
 function lookUp(name: string, rootfs: string | undefined): { uid: number; gid: number } | undefined {
   if (rootfs === undefined)
     return { root: { uid: 0, gid: 0 }, box: { uid: 1000, gid: 1000 }, nobody: { uid: 65_534, gid: 65_534 } }[name];
-  const line = readIfThere(join(rootfs, "etc/passwd"))
+  const line = readInRoot(rootfs, "etc/passwd")
     .split("\n")
     .find((entry) => entry.startsWith(`${name}:`));
   const [, , uid = "", gid = ""] = line?.split(":") ?? [];
   return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }
 
-function readIfThere(path: string): string {
+/** The beginning of a file as whoever is in that root sees it, and nothing of what is no file: the root is somebody else's. */
+function readInRoot(root: string, path: string): string {
+  const open: number[] = [];
   try {
-    return readFileSync(path, "utf8");
+    const opened = (fd: number) => open[open.push(fd) - 1] as number;
+    const place = opened(openInRoot(opened(openSync(root, O.PATH | O.CLOEXEC)), path, O.PATH | O.CLOEXEC));
+    // Only then is it opened: a named pipe has nobody at its other end, and who knows what a device does.
+    if (!fstatSync(place).isFile()) return "";
+    const fd = opened(openSync(`/proc/self/fd/${place}`, O.CLOEXEC));
+    const bytes = Buffer.alloc(MOST_READ_BYTES);
+    return bytes.toString("utf8", 0, readSync(fd, bytes, 0, bytes.length, 0));
   } catch {
     return "";
+  } finally {
+    for (const fd of open) closeSync(fd);
   }
 }

@@ -1,8 +1,8 @@
 /** `sandpiper box` as a command: exit codes, streams, signals, reports, a terminal, and other boxes. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { boxCli, endOf, startBoxCli } from "../../helpers/box-cli.ts";
@@ -41,6 +41,29 @@ describe("run", () => {
       ].map(async (words) => (await boxCli(["run", ...words])).code),
     );
     assert.deepEqual(codes, [127, 126, 125, 125, 124, 143]);
+  });
+
+  test("looks for a user in the root that it is given, and nowhere else", { timeout: 20_000 }, async () => {
+    const outside = join(tempDir(), "passwd");
+    writeFileSync(outside, "outsider:x:7:7::/:/bin/sh\n");
+    const codeFor = async (user: string, make: (etc: string) => void) => {
+      const root = tempDir();
+      for (const name of ["dev", "etc", "proc", "tmp"]) mkdirSync(join(root, name));
+      chmodSync(root, 0o755);
+      make(join(root, "etc"));
+      return (await boxCli(["run", "--rootfs", root, "--user", user, "nonesuch"])).code;
+    };
+    const [noUser, noProgram] = [125, 127];
+    assert.equal(await codeFor("outsider", (etc) => symlinkSync(outside, join(etc, "passwd"))), noUser);
+    assert.equal(
+      await codeFor("outsider", (etc) => execFileSync("sh", ["-c", 'mkfifo "$0"', join(etc, "passwd")])),
+      noUser,
+    );
+    const inside = (etc: string) => {
+      writeFileSync(join(etc, "users"), "insider:x:7:7::/:/bin/sh\n");
+      symlinkSync("/etc/users", join(etc, "passwd"));
+    };
+    assert.equal(await codeFor("insider", inside), noProgram);
   });
 
   test("says what is wrong and what to do, as JSON too", async () => {
