@@ -31,7 +31,7 @@ export interface PoolSnapshot {
   waiting: number;
 }
 
-/** How often an instance may serve its own version again while an older call of another version wants its place. */
+/** How often an instance may serve its own version again, or be started, while an older call of another wants the place. */
 const MOST_TIMES_PASSED_OVER = 32;
 const MIB = 1024 * 1024;
 
@@ -146,8 +146,8 @@ export class Pool {
   }
 
   /**
-   * Starts what the waiting calls need, oldest first. Stops at the first that finds no room: what becomes free next is
-   * for that one.
+   * Starts what the waiting calls need, oldest first. What becomes free is for the first that finds no room; for a while
+   * those behind it may have what is too little for it.
    */
   #pump(): void {
     this.#starved = null;
@@ -163,11 +163,16 @@ export class Pool {
       seen.set(shelf, before + 1);
       if (before < shelf.starting + shelf.renewing || shelf.starting >= mostStarts(shelf)) continue;
       if (this.#hasPatience(shelf, waiter, before)) continue;
-      if (this.#begin(shelf, waiter)) continue;
-      this.#starved = waiter;
-      return;
+      if (this.#isHeldUp(waiter, this.#begin(shelf, waiter))) return;
     }
-    this.#blanks.refill();
+    if (this.#starved === null) this.#blanks.refill();
+  }
+
+  /** Notes whether a call's start has begun; true when nothing more may begin before a call that waits for room. */
+  #isHeldUp(waiter: Waiter, isBegun: boolean): boolean {
+    if (this.#starved === null && !isBegun) this.#starved = waiter;
+    else if (this.#starved !== null && isBegun) this.#starved.timesPassedOver += 1;
+    return this.#starved !== null && this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
   }
 
   /** Whether a call does better to wait for one of the instances there are, with so many calls before it. */
@@ -184,12 +189,12 @@ export class Pool {
     return true;
   }
 
-  /** Begins to start an instance for a call; false when there is no room for it, and then room is being made. */
+  /** Begins to start an instance for a call; false when there is no room for it, and then room is being made for the first. */
   #begin(shelf: Shelf, waiter: Waiter): boolean {
     const { memoryMiB } = waiter.demand.version.config;
     const blank = this.#blanks.take(this.#originOf(waiter.demand.version));
     if (blank === undefined && !this.#boxes.reserve(memoryMiB)) {
-      this.#makeRoom(memoryMiB);
+      if (this.#starved === null) this.#makeRoom(memoryMiB);
       return false;
     }
     shelf.starting += 1;

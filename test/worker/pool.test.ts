@@ -211,6 +211,33 @@ describe("the pool: limits", () => {
     assert.ok(place > 1 && place < 50, `the other version was served at place ${place}`);
   });
 
+  it("serves calls that need little while one waits that needs much, and then that one", async () => {
+    const test = open({ memoryBudgetBytes: 1_024 * MIB });
+    const held = await test.acquire({ name: "large", memoryMiB: 512 });
+    const little = await test.acquire({ name: "little" });
+    const waiting = test.use({ name: "large", memoryMiB: 512 });
+    for (let index = 0; index < 6; index++) assert.equal((await test.use({ name: `f${index}` })).calls, 1);
+    assert.equal(test.pool.snapshot().waiting, 1);
+    held.release();
+    await waiting;
+    little.release();
+  });
+
+  it("keeps room for a call that needs much when many that need little went before it", async () => {
+    const test = open({ memoryBudgetBytes: 512 * MIB });
+    const order: string[] = [];
+    const use = async (name: string, memoryMiB: 128 | 512) => {
+      await test.use({ name, memoryMiB });
+      order.push(name);
+    };
+    const held = await test.acquire({ name: "little" });
+    const calls = [use("large", 512), ...Array.from({ length: 100 }, (_, index) => use(`f${index}`, 128))];
+    await eventually(() => order.length > 0);
+    held.release();
+    await Promise.all(calls);
+    assert.ok(order.indexOf("large") < 60, `the large one was served at place ${order.indexOf("large")}`);
+  });
+
   it("fails a call that waits for too long, and serves the next", async () => {
     const test = open({ maxSandboxes: 1 });
     const held = await test.acquire();
