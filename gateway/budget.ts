@@ -1,28 +1,4 @@
 /** How much memory clients and functions together may make this process hold. */
-export class Budget {
-  readonly #limit: number;
-  #taken = 0;
-
-  constructor(limitBytes: number) {
-    this.#limit = limitBytes;
-  }
-
-  /** Takes bytes, all or none; false when there are not so many left. */
-  take(bytes: number): boolean {
-    if (this.#taken + bytes > this.#limit) return false;
-    this.#taken += bytes;
-    return true;
-  }
-
-  /** Gives back what was taken. */
-  give(bytes: number): void {
-    this.#taken -= bytes;
-  }
-
-  get takenBytes(): number {
-    return this.#taken;
-  }
-}
 
 /** Who holds a part of a budget, and can be made to let go of it. */
 export interface Holder {
@@ -30,7 +6,7 @@ export interface Holder {
 }
 
 /** A budget of which whoever holds most makes room for the others, so that a few cannot have all of it for long. */
-export class FairBudget {
+export class Budget {
   readonly #limit: number;
   readonly #held = new Map<Holder, number>();
   #taken = 0;

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { asBuffer } from "../functions/bodies.ts";
 import { SandpiperError } from "../functions/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invocation.ts";
-import type { FairBudget, Holder } from "./budget.ts";
+import type { Budget, Holder } from "./budget.ts";
 import type { WaitingCall } from "./calls.ts";
 import { sendError } from "./error-reply.ts";
 import { announcedLength, replyHeaders } from "./headers.ts";
@@ -23,7 +23,7 @@ export interface ExchangeOptions {
   request: IncomingMessage;
   response: ServerResponse;
   /** What all answers that clients have not read yet may hold together. */
-  budget: FairBudget;
+  budget: Budget;
   /** Told once: the call has ended, its client is gone or was answered. */
   onEnd: (ending: Ending) => void;
 }
@@ -49,7 +49,7 @@ export class Exchange implements WaitingCall, Holder {
   readonly deadlineMs: number;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #budget: FairBudget;
+  readonly #budget: Budget;
   readonly #onEnd: (ending: Ending) => void;
   #ended = false;
   /** Whether what the function sends as a body is dropped, as none may follow the header fields. */

@@ -16,7 +16,7 @@ import { registerKey } from "../functions/tenant.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
 import { createApp } from "./app.ts";
-import { Budget, FairBudget } from "./budget.ts";
+import { Budget } from "./budget.ts";
 import { Calls } from "./calls.ts";
 import { invoke } from "./routes/invoke.ts";
 import { createGatewayServer } from "./server.ts";
@@ -126,7 +126,7 @@ class Held {
       calls: this.#calls,
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,
-      downloads: new FairBudget(DOWNLOADS_BYTES),
+      downloads: new Budget(DOWNLOADS_BYTES),
       recordsRoots,
     };
     this.server = createGatewayServer({

@@ -1,7 +1,7 @@
 /** Reads the body of a request, up to a limit. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandpiperError } from "../functions/errors.ts";
-import type { Budget } from "./budget.ts";
+import type { Budget, Holder } from "./budget.ts";
 
 export interface BodyLimits {
   maxBytes: number;
@@ -19,7 +19,7 @@ export function hasBody(request: IncomingMessage): boolean {
 /**
  * The whole body; null when the request announces none.
  * @throws SandpiperError BODY_TOO_LARGE as soon as that is known, OVERLOADED when other bodies hold too much memory,
- * CLIENT_GONE when it never ended.
+ * CLIENT_GONE when it never ended, or its client was so slow that another one got its place.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -29,18 +29,19 @@ export async function readBody(
   if (!hasBody(request)) return null;
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   if (request.headers.expect !== undefined) response.writeContinue();
+  const holder: Holder = { letGo: () => request.destroy() };
   let bytes = 0;
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of dataOf(request)) {
       if (bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);
-      if (!budget.take(chunk.length)) throw new SandpiperError("OVERLOADED");
+      if (!budget.hold(holder, bytes + chunk.length)) throw new SandpiperError("OVERLOADED");
       bytes += chunk.length;
       chunks.push(chunk);
     }
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes);
   } finally {
-    budget.give(bytes);
+    budget.hold(holder, 0);
   }
 }
 

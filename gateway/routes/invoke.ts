@@ -6,7 +6,7 @@ import { dropBody, inlineBody, putBody } from "../../functions/bodies.ts";
 import { SandpiperError } from "../../functions/errors.ts";
 import type { Invocation } from "../../functions/invocation.ts";
 import type { InvocationQueue } from "../../functions/queue.ts";
-import type { Budget, FairBudget } from "../budget.ts";
+import type { Budget } from "../budget.ts";
 import type { Calls } from "../calls.ts";
 import { publicError, sendError } from "../error-reply.ts";
 import { Exchange } from "../exchange.ts";
@@ -30,7 +30,7 @@ export interface InvokeParts {
   maxBodyBytes: number;
   queueWaitMs: number;
   uploads: Budget;
-  downloads: FairBudget;
+  downloads: Budget;
   /** Whether a trace may be recorded that no client began. */
   recordsRoots: boolean;
   /** Where clients reach this gateway, as they see it. */

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { Budget, FairBudget } from "../../gateway/budget.ts";
+import { Budget } from "../../gateway/budget.ts";
 import { type Ending, Exchange } from "../../gateway/exchange.ts";
+import { readBody } from "../../gateway/request-body.ts";
 import { head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 
 let test: TestGateway;
@@ -13,17 +14,8 @@ before(async () => {
 });
 after(() => test.stop());
 
-it("takes a budget all or not at all", () => {
-  const budget = new Budget(10);
-  assert.ok(budget.take(7));
-  assert.ok(!budget.take(4));
-  assert.ok(budget.take(3));
-  budget.give(10);
-  assert.ok(budget.take(10));
-});
-
 it("has whoever holds most of a budget let go of it for the others", () => {
-  const budget = new FairBudget(10);
+  const budget = new Budget(10);
   const cut: string[] = [];
   const [slow, slower, small] = ["slow", "slower", "small"].map((name) => ({ letGo: () => void cut.push(name) }));
   assert.ok(slow && slower && small);
@@ -64,9 +56,39 @@ it("answers by itself when no worker ever does", { timeout: 15_000 }, async () =
   assert.deepEqual([response.status, error.code], [504, "NO_ANSWER"]);
 });
 
+it("has a slow upload make way for a smaller one", async () => {
+  const budget = new Budget(1024 * 1024);
+  const ended: string[] = [];
+  const server = createServer((request, response) => {
+    const body = readBody(request, response, { maxBytes: 1024 * 1024, budget });
+    void body
+      .then(
+        (bytes) => `${bytes?.length}`,
+        (error: Error & { code?: string }) => `${error.code}`,
+      )
+      .then((end) => {
+        ended.push(end);
+        response.end();
+        server.emit("ended");
+      });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const slow = new RawClient(url);
+  slow.send(`POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n${"x".repeat(900_000)}`);
+  while (budget.takenBytes < 900_000) await new Promise((resolve) => setImmediate(resolve));
+  const gone = once(slow.socket, "close");
+  await fetch(url, { method: "POST", body: Buffer.alloc(500_000) });
+  await gone;
+  while (ended.length < 2) await once(server, "ended");
+  assert.deepEqual([ended.sort(), budget.takenBytes], [["500000", "CLIENT_GONE"], 0]);
+  server.close();
+});
+
 describe("clients that do not read", () => {
   const LIMIT = 1024 * 1024;
-  const budget = new FairBudget(LIMIT);
+  const budget = new Budget(LIMIT);
   const ended: Ending[] = [];
   const server: Server = createServer((request, response) => {
     const onEnd = (ending: Ending) => {
