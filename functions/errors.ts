@@ -116,6 +116,11 @@ export const ERRORS = {
     message: "The function's module failed while it was loaded.",
     fix: "Read the function's log: an import or top-level code threw, or there is no handler among the exports.",
   },
+  FUNCTION_RESTORE_FAILED: {
+    status: 502,
+    message: "The function's afterRestore failed in a copy of the loaded module.",
+    fix: "Read the function's log: what afterRestore threw is there.",
+  },
   BUNDLE_LOST: {
     status: 503,
     message: "The function's code is not in the artefact store any more.",

@@ -50,15 +50,18 @@ export interface Invocation extends VersionRef {
   expiresAtMs: number;
 }
 
-/** How an instance was come by: `cold` made a sandbox, `prewarmed` loaded a blank one, `warm` was loaded already. */
-export type StartKind = "cold" | "prewarmed" | "warm";
+/**
+ * How an instance was come by: `cold` made a sandbox, `prewarmed` loaded a blank one, `forked` is a copy of one that was slow
+ * to load, `warm` was there already.
+ */
+export type StartKind = "cold" | "prewarmed" | "forked" | "warm";
 
 /** Where the time of a call went, in milliseconds. */
 export interface CallTiming {
   queueMs: number;
-  /** Getting a sandbox: 0 for a warm instance. */
+  /** Getting a sandbox, or a copy in one: 0 for a warm instance. */
   sandboxMs: number;
-  /** Loading the version into it: 0 for a warm instance. */
+  /** Loading the version into it: 0 for a warm instance and a copy. */
   initMs: number;
   handlerMs: number;
 }

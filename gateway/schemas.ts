@@ -58,7 +58,7 @@ export const functionSchema = z
     config: functionConfigSchema,
     obstacle: z.string().nullable().openapi({
       description:
-        'With the isolation "invocation": why calls have no copy of the loaded module and load it anew; null when they have one, or none was made yet.',
+        'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
     }),
     entry: z.string(),
     bundleBytes: z.int(),
@@ -79,7 +79,7 @@ export const invocationSchema = z
     outcome: outcomeSchema,
     error: z.object({ code: z.string(), message: z.string() }).optional(),
     status: z.int(),
-    start: z.enum(["cold", "prewarmed", "warm"]),
+    start: z.enum(["cold", "prewarmed", "forked", "warm"]),
     timing: z.object({ queueMs: z.number(), sandboxMs: z.number(), initMs: z.number(), handlerMs: z.number() }),
     cpuMs: z.number(),
     peakMemoryBytes: z.number(),

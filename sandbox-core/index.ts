@@ -93,6 +93,24 @@ export interface SandboxLanes {
   stdio: Readable;
 }
 
+/**
+ * A fork's own place in its template's sandbox: a control group with the limits of a sandbox. All of it is safe once the
+ * sandbox has ended, but `close` has still to be called.
+ */
+export interface SandboxRoom {
+  /** What is in it, as the host sees it. */
+  readonly pids: number[];
+  usage(): SandboxReading;
+  oomKills(): number;
+  stats(): SandboxStats | null;
+  freeze(): Promise<void>;
+  thaw(): void;
+  /** Ends everything in it, and lets nothing new begin there. */
+  kill(): void;
+  /** Ends everything in it and removes it. @throws when something in it cannot be ended within two seconds */
+  close(): Promise<SandboxUsage>;
+}
+
 export interface Sandbox {
   /** Unique among all sandboxes of this host's life. */
   readonly id: string;
@@ -125,18 +143,30 @@ export interface Sandbox {
   freeze(): Promise<void>;
   /** Lets a frozen sandbox go on; does nothing to another. */
   thaw(): Promise<void>;
+  /** Ends every process in it, now. Idempotent; await `exited` for the end. */
+  kill(reason: string): void;
+}
+
+/** A sandbox as a launcher makes it: what is loaded in it may become a template, whose forks share its walls. */
+export interface ForkableSandbox extends Sandbox {
   /**
-   * Makes connections for a fork of its template and sends the other ends, with these bytes, over its wire.
+   * Makes a place for a fork of it, told from others by its number; for `MOST_ROOMS` at once.
+   * @throws SandboxError when it has ended, or the kernel refuses a limit
+   */
+  openRoom(fork: number): SandboxRoom;
+  /**
+   * Makes connections for a fork of it and sends the other ends, with these bytes, over its wire.
+   * @param room where the fork is to be; without, it is where the sandbox is
    * @throws SyscallError when it has ended, or does not read
    */
-  sendLanes(bytes: Buffer): SandboxLanes;
+  sendLanes(bytes: Buffer, room?: SandboxRoom): SandboxLanes;
+  /** Whether its group holds its first process and nothing else, as the kernel tells it. */
+  readonly isAlone: boolean;
   /**
    * Sees to it that its first process is the only one and that /tmp is empty, both from outside. Says what is left, or
    * null. Never throws.
    */
   wipe(): string | null;
-  /** Ends every process in it, now. Idempotent; await `exited` for the end. */
-  kill(reason: string): void;
 }
 
 /** Makes sandboxes that run the JavaScript runtime of `runtime/main.ts` and speak `protocol/frames.ts` on their wire. */
@@ -146,7 +176,7 @@ export interface Launcher {
    * A new blank sandbox: locked in, its runtime waiting for a `load` frame.
    * @throws SandboxError when the kernel refuses a wall (nothing of it is left then) or the launcher is closed.
    */
-  launch(limits: SandboxLimits): Promise<Sandbox>;
+  launch(limits: SandboxLimits): Promise<ForkableSandbox>;
   /** How many sandboxes it has, and is making. */
   readonly count: number;
   /** Has all of its sandboxes make way now: they are `outdated`. Resolves when it has none. */
@@ -161,3 +191,4 @@ export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
 export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
 export { SandboxError, StartFailure } from "./error.ts";
+export { MOST_ROOMS } from "./zygote/tasks.ts";

@@ -1,4 +1,5 @@
 /** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
+import type { ForkableSandbox } from "../sandbox-core/index.ts";
 import type { Box, Boxes } from "./boxes.ts";
 import type { Origin } from "./origin.ts";
 
@@ -20,10 +21,12 @@ const PATIENCE_MS = 25;
 /** After a failure, before the next attempt. */
 const RETRY_MS = 1_000;
 
+type Blank = Box<ForkableSandbox>;
+
 /** The blanks of one origin. */
 interface Stock {
   origin: Origin;
-  boxes: Box[];
+  boxes: Blank[];
   /** When one was last wanted, by `performance.now()`. */
   usedAtMs: number;
 }
@@ -48,7 +51,7 @@ export class Blanks {
   }
 
   /** Keeps none of this origin any more, and gives those that there are. */
-  forget(key: string): Box[] {
+  forget(key: string): Blank[] {
     const { boxes } = this.#stocks.get(key) ?? { boxes: [] };
     this.#stocks.delete(key);
     return boxes;
@@ -60,18 +63,18 @@ export class Blanks {
   }
 
   /** The one that was made last, or undefined. */
-  take(origin: Origin): Box | undefined {
+  take(origin: Origin): Blank | undefined {
     return this.#stocks.get(origin.key)?.boxes.pop();
   }
 
   /** One of any origin, to make room: of the one that has most. */
-  takeAny(): Box | undefined {
+  takeAny(): Blank | undefined {
     const [most] = [...this.#stocks.values()].sort((a, b) => b.boxes.length - a.boxes.length);
     return most?.boxes.pop();
   }
 
   /** Those that should make way for forks of a newer zygote. */
-  takeOutdated(): Box[] {
+  takeOutdated(): Blank[] {
     return [...this.#stocks.values()].flatMap(({ boxes }) => {
       const outdated = boxes.filter(({ sandbox }) => sandbox.outdated);
       for (const box of outdated) boxes.splice(boxes.indexOf(box), 1);
@@ -80,13 +83,13 @@ export class Blanks {
   }
 
   has(box: Box): boolean {
-    return this.#stocks.get(box.origin.key)?.boxes.includes(box) ?? false;
+    return this.#stocks.get(box.origin.key)?.boxes.includes(box as Blank) ?? false;
   }
 
   /** Forgets one that ended by itself. */
   drop(box: Box): void {
     const boxes = this.#stocks.get(box.origin.key)?.boxes;
-    const index = boxes?.indexOf(box) ?? -1;
+    const index = boxes?.indexOf(box as Blank) ?? -1;
     if (index >= 0) boxes?.splice(index, 1);
   }
 

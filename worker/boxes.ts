@@ -1,5 +1,5 @@
 /** Every sandbox of this worker, from the moment a place is taken for it until the kernel has let go of it. */
-import type { Sandbox, SandboxExit, SandboxLimits } from "../sandbox-core/index.ts";
+import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Launchers } from "./launchers.ts";
 import type { Origin } from "./origin.ts";
@@ -8,9 +8,9 @@ const MIB = 1024 * 1024;
 /** A killed sandbox is gone within milliseconds; after this long its place is given back whatever the kernel says. */
 const LONGEST_END_MS = 10_000;
 
-/** A sandbox in its place. */
-export interface Box {
-  readonly sandbox: Sandbox;
+/** A sandbox in its place; a fork of a template has one of its own. */
+export interface Box<Kind extends Sandbox = Sandbox> {
+  readonly sandbox: Kind;
   readonly origin: Origin;
   /** True from the moment that it was told to end, or ended by itself. */
   ending: boolean;
@@ -44,18 +44,26 @@ export class Boxes {
     return this.#options.capacity.willFit(memoryMiB * MIB);
   }
 
+  /** Gives back a place that was reserved and is not needed. */
+  giveBack(memoryMiB: number): void {
+    this.#options.capacity.give(memoryMiB * MIB, false);
+  }
+
   /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
-  async open(origin: Origin): Promise<Box> {
-    const { memoryMiB } = origin;
+  open(origin: Origin): Promise<Box<ForkableSandbox>> {
+    const limits = this.#options.limitsOf(origin.memoryMiB);
+    return this.adopt(origin, () => this.#options.launchers.use(origin, (launcher) => launcher.launch(limits)));
+  }
+
+  /** The same of whatever `make` gives. */
+  async adopt<Kind extends Sandbox>(origin: Origin, make: () => Promise<Kind>): Promise<Box<Kind>> {
     try {
-      const limits = this.#options.limitsOf(memoryMiB);
-      const sandbox = await this.#options.launchers.use(origin, (launcher) => launcher.launch(limits));
-      const box: Box = { sandbox, origin, ending: false };
+      const box: Box<Kind> = { sandbox: await make(), origin, ending: false };
       this.#all.add(box);
       void box.sandbox.exited.then((exit) => this.#gone(box, exit));
       return box;
     } catch (error) {
-      this.#options.capacity.give(memoryMiB * MIB, false);
+      this.giveBack(origin.memoryMiB);
       throw error;
     }
   }

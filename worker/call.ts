@@ -10,6 +10,7 @@ import {
   MAX_FRAME_BYTES,
   ProtocolError,
   type Request,
+  type SandboxMessage,
 } from "../sandbox-core/protocol/frames.ts";
 import type { CallLog } from "./call-log.ts";
 import { CallFailure } from "./outcome.ts";
@@ -55,6 +56,9 @@ export class TurnLost extends Error {
   override readonly name = "TurnLost";
 }
 
+/** What a sandbox says of the call that it runs. */
+export type OfCall = Exclude<Extract<SandboxMessage, { call: CallNumber }>, { type: "withdrawn" }>;
+
 /** What an instance knows of a call. */
 export class Call implements RunningCall {
   readonly number: CallNumber;
@@ -83,8 +87,34 @@ export class Call implements RunningCall {
     return this.#idle.promise;
   }
 
-  /** @throws ProtocolError when it is at another stage. */
-  expect(stage: Call["stage"]): void {
+  /** Takes what the sandbox says of it; true when that was its last word. @throws ProtocolError when it may not come now */
+  hear(message: OfCall): boolean {
+    switch (message.type) {
+      case "head":
+        this.#expect("waiting");
+        this.stage = "streaming";
+        this.input.onHead(message);
+        if (message.last) this.#reply(null);
+        return false;
+      case "chunk":
+        this.#expect("streaming");
+        this.input.onChunk(message.bytes);
+        return false;
+      case "end":
+        this.#expect("streaming");
+        this.#reply(message.error);
+        return false;
+      case "failed":
+        this.#expect("waiting");
+        this.#reply(message.error);
+        return false;
+      default:
+        this.#expect("replied");
+        return true;
+    }
+  }
+
+  #expect(stage: Call["stage"]): void {
     if (this.stage !== stage) throw new ProtocolError(`A message for the stage ${stage} came in ${this.stage}.`);
   }
 
@@ -94,7 +124,7 @@ export class Call implements RunningCall {
     this.input.onBegin();
   }
 
-  reply(failure: Failure | null): void {
+  #reply(failure: Failure | null): void {
     this.stage = "replied";
     this.#replied.resolve(failure);
   }

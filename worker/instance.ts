@@ -5,11 +5,12 @@
  * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
  */
 import type { Version } from "../functions/version.ts";
-import type { Sandbox } from "../sandbox-core/index.ts";
+import type { ForkableSandbox, Sandbox } from "../sandbox-core/index.ts";
 import {
   type CallNumber,
   decodeSandboxMessage,
   encodeLoad,
+  encodeTemplate,
   encodeWithdraw,
   type Failure,
   FrameReader,
@@ -18,7 +19,16 @@ import {
   type SandboxMessage,
 } from "../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "./bundles.ts";
-import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
+import {
+  Call,
+  type CallInput,
+  describe,
+  type OfCall,
+  type RunningCall,
+  requestFrames,
+  TurnLost,
+  type Usage,
+} from "./call.ts";
 import { type CallLog, LOG_LIMITS } from "./call-log.ts";
 import { CallMeter } from "./call-meter.ts";
 import { DYING_MS, explain, settledWithin } from "./ending.ts";
@@ -26,11 +36,11 @@ import type { ForkEnd } from "./fork.ts";
 import { Line } from "./line.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
 import { Output } from "./output.ts";
+import { TimeLimit } from "./time-limit.ts";
+import { writeTogether } from "./wire.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
-/** Longest time that evaluating a bundle may take. */
-export const LOAD_LIMIT_MS = 10_000;
 /** Where output goes that belongs to no call. */
 export interface InstanceLogs {
   /** While the version is loaded: the log of the call that wanted it. */
@@ -39,7 +49,10 @@ export interface InstanceLogs {
   idle: CallLog;
 }
 
-type State = "blank" | "loading" | "idle" | "busy" | "ended";
+type State = "blank" | "loading" | "idle" | "busy" | "template" | "ended";
+
+/** What the function's own code fails with before its first call. */
+const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
 
 export class Instance {
   readonly sandbox: Sandbox;
@@ -50,18 +63,21 @@ export class Instance {
   readonly #logs: InstanceLogs;
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<Failure | null>();
+  readonly #templated = Promise.withResolvers<string | null>();
   /** Gives the instance for the call after this one's, when it is a fork of a template. */
   readonly successor: (() => Promise<Instance>) | null;
   /** Told of the end of each fork, when it is a template. */
-  onForkEnded: ((end: ForkEnd) => void) | null = null;
-  /** Why each call has to load the version anew, when it should have a fork; null otherwise. */
+  onForkEnded: ((number: number, end: ForkEnd) => void) | null = null;
+  /** Why it could not become a template; null when it did, or was not asked to. */
   obstacle: string | null = null;
+  /** How long loading the version took; 0 in a fork. */
+  loadMs = 0;
   #state: State = "blank";
   readonly #line = new Line((behind) => this.#askBack(behind));
   #lastNumber = 0;
   #logRecords = 0;
   #cause: Cause | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #limit: TimeLimit;
 
   private constructor(
     sandbox: Sandbox,
@@ -74,8 +90,11 @@ export class Instance {
     this.#wire = sandbox.wire;
     this.#meter = new CallMeter(sandbox);
     this.#version = version;
+    this.#limit = new TimeLimit(version.config.timeoutMs, (during, limitMs) =>
+      this.end({ by: "deadline", during, limitMs }),
+    );
     this.#logs = logs;
-    for (const { promise } of [this.#ready, this.#loaded]) promise.catch(() => {});
+    for (const { promise } of [this.#ready, this.#loaded, this.#templated]) promise.catch(() => {});
     this.#output = new Output(sandbox.stdio, (line) => this.#log.add("info", "stdout", line));
     this.#listen();
   }
@@ -84,36 +103,53 @@ export class Instance {
    * Loads a version into a blank sandbox, which belongs to the instance from then on.
    * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the sandbox ends.
    */
-  static async load(sandbox: Sandbox, version: Version, bundle: Bundle, logs: InstanceLogs): Promise<Instance> {
+  static async load(sandbox: ForkableSandbox, version: Version, bundle: Bundle, logs: InstanceLogs): Promise<Instance> {
     const instance = new Instance(sandbox, version, logs);
     await instance.#load(bundle);
     return instance;
   }
 
-  /** An instance like this one in a fork of its sandbox, for one call; `successor` gives the next. */
-  ofFork(fork: Sandbox, successor: () => Promise<Instance>): Instance {
-    const instance = new Instance(fork, this.#version, this.#logs, successor);
-    instance.#state = "idle";
-    instance.#meter.read(); // What was used before belongs to other calls.
+  /**
+   * Whether it became a template: it serves no call then, and forks when it is told to. If not, it goes on as it is.
+   * @throws CallFailure when its sandbox ends
+   */
+  async becomeTemplate(): Promise<boolean> {
+    this.#state = "template";
+    this.#limit.start("load");
+    writeTogether(this.#wire, [encodeTemplate()]);
+    this.obstacle = await this.#templated.promise;
+    this.#limit.stop();
+    if (this.obstacle !== null) this.#state = "idle";
+    return this.obstacle === null;
+  }
+
+  /**
+   * An instance like this one in a fork of its sandbox, once the function has renewed there what is its own.
+   * @param log gets what the function writes until then; without, that is written between calls
+   * @param successor gives the instance for the call after its one, when it is for one call
+   * @throws CallFailure FUNCTION_RESTORE_FAILED when the function throws, or what `judge` says when the fork ends
+   */
+  async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
+    const { idle } = this.#logs;
+    const instance = new Instance(fork, this.#version, { start: log ?? idle, idle }, successor);
+    instance.#state = "loading";
+    instance.#limit.start("restore");
+    await instance.#untilLoaded("restore");
     return instance;
   }
 
-  /** Whether it was loaded to be forked, and can be. */
-  get canBeForked(): boolean {
-    return this.#servesOnce && this.obstacle === null && this.successor === null;
-  }
-
-  /** Whether it was a fork that ended by itself, of which its template serves on. */
+  /** Whether it was a fork for one call that has ended, of which its template may serve on. */
   get leftItsTemplate(): boolean {
-    return this.successor !== null && this.#state === "ended" && this.#cause === null;
+    return this.successor !== null && this.#state === "ended";
   }
 
-  get #servesOnce(): boolean {
+  /** Whether each call of its version is to have a process of its own. */
+  get servesOnce(): boolean {
     return this.#version.config.isolation === "invocation";
   }
 
   get #isSpent(): boolean {
-    return this.#servesOnce && this.#lastNumber > 0;
+    return this.servesOnce && this.#lastNumber > 0;
   }
 
   /** Whether it can begin a call now. */
@@ -123,7 +159,7 @@ export class Instance {
 
   /** Whether it can take a call, to begin it now or, before long, after those that it has. */
   get hasPlace(): boolean {
-    return this.#state === "busy" && !this.#servesOnce ? this.#line.hasPlace && this.#isConnected : this.isIdle;
+    return this.#state === "busy" && !this.servesOnce ? this.#line.hasPlace && this.#isConnected : this.isIdle;
   }
 
   get #isConnected(): boolean {
@@ -137,12 +173,13 @@ export class Instance {
    */
   call(input: CallInput): RunningCall {
     if (!this.hasPlace) throw new TurnLost();
-    const frames = requestFrames(this.#nextNumber(), input);
+    this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
+    const frames = requestFrames(this.#lastNumber, input);
     if (!this.#line.isEmpty && frames.length > 1) throw new TurnLost();
     const call = new Call(this.#lastNumber, input);
     this.#line.add(call);
     if (this.#line.first === call) this.#begin(call);
-    this.#write(frames);
+    writeTogether(this.#wire, frames);
     return call;
   }
 
@@ -167,16 +204,22 @@ export class Instance {
   async #load({ code, sourceMap }: Bundle): Promise<void> {
     const { tenant, functionName, version, entry, config } = this.#version;
     const { env, isolation = "instance", memoryMiB, timeoutMs } = config;
-    this.#limitTime("load", LOAD_LIMIT_MS);
+    this.#limit.start("load");
     await this.#ready.promise;
     this.#state = "loading";
     const load = { tenant, functionName, version, entry, env, isolation, memoryMiB, timeoutMs, limits: LOG_LIMITS };
-    this.#write(encodeLoad(load, code, sourceMap));
+    const sentAtMs = performance.now();
+    writeTogether(this.#wire, encodeLoad(load, code, sourceMap));
+    await this.#untilLoaded("load");
+    this.loadMs = performance.now() - sentAtMs;
+  }
+
+  async #untilLoaded(during: keyof typeof FAILURES): Promise<void> {
     const failure = await this.#loaded.promise;
-    this.#meter.read(); // What loading used belongs to no call.
+    this.#meter.read(); // What was used until now belongs to no call.
     if (failure === null) return;
     this.#logs.start.add("error", "console", describe(failure));
-    throw new CallFailure("function_error", "FUNCTION_LOAD_FAILED");
+    throw new CallFailure("function_error", FAILURES[during]);
   }
 
   #listen(): void {
@@ -200,23 +243,30 @@ export class Instance {
     if (this.#state === "ended") return;
     if (message.type === "log") this.#hearLog(message);
     else if (message.type === "ready") this.#hearReady();
-    else if (message.type === "loaded") this.#hearLoaded(null, message.obstacle);
+    else if (message.type === "loaded") this.#hearLoaded(null);
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
+    else if (message.type === "templated") this.#hearTemplated(message.obstacle);
     else if (message.type === "ended") this.#hearEnded(message);
+    else if (message.type === "withdrawn") this.#hearWithdrawn(message.call);
     else this.#hearOfCall(message);
   }
 
-  #hearEnded(end: ForkEnd): void {
+  #hearEnded({ fork, ...end }: ForkEnd & { fork: number }): void {
     if (this.onForkEnded === null) throw new ProtocolError("It is no template.");
-    this.onForkEnded(end);
+    this.onForkEnded(fork, end);
   }
 
-  #hearLoaded(failure: Failure | null, obstacle: string | null = null): void {
+  #hearLoaded(failure: Failure | null): void {
     if (this.#state !== "loading") throw new ProtocolError("Nothing was being loaded.");
     this.#state = "idle";
-    this.obstacle = this.#servesOnce ? obstacle : null;
-    this.#stopTimer();
+    this.#limit.stop();
     this.#loaded.resolve(failure);
+  }
+
+  #hearTemplated(obstacle: string | null): void {
+    // The second of two changes nothing.
+    if (this.#state !== "template") throw new ProtocolError("It was not asked to be a template.");
+    this.#templated.resolve(obstacle);
   }
 
   #hearReady(): void {
@@ -224,36 +274,10 @@ export class Instance {
     this.#ready.resolve();
   }
 
-  #hearOfCall(message: Exclude<SandboxMessage, Log | { type: "ready" | "loaded" | "load_failed" | "ended" }>): void {
-    if (message.type === "withdrawn") {
-      this.#hearWithdrawn(message.call);
-      return;
-    }
+  #hearOfCall(message: OfCall): void {
     const call = this.#line.first;
     if (call === undefined || message.call !== call.number) throw new ProtocolError("A message about no call of now.");
-    switch (message.type) {
-      case "head":
-        call.expect("waiting");
-        call.stage = "streaming";
-        call.input.onHead(message);
-        if (message.last) call.reply(null);
-        return;
-      case "chunk":
-        call.expect("streaming");
-        call.input.onChunk(message.bytes);
-        return;
-      case "end":
-        call.expect("streaming");
-        call.reply(message.error);
-        return;
-      case "failed":
-        call.expect("waiting");
-        call.reply(message.error);
-        return;
-      default:
-        call.expect("replied");
-        this.#finish(call);
-    }
+    if (call.hear(message)) this.#finish(call);
   }
 
   #hearWithdrawn(number: CallNumber): void {
@@ -267,10 +291,7 @@ export class Instance {
   #begin(call: Call): void {
     this.#state = "busy";
     this.#logRecords = 0;
-    const { timeoutMs } = this.#version.config;
-    // All calls of a version have the same limit.
-    if (this.#timer === null) this.#limitTime("call", timeoutMs);
-    else this.#timer.refresh();
+    this.#limit.start("call");
     call.begin();
   }
 
@@ -288,23 +309,17 @@ export class Instance {
       this.#begin(next);
       return;
     }
-    this.#stopTimer();
+    this.#limit.stop();
     this.#state = "idle";
   }
 
   /** Asks for the calls back whose turn does not come. The function may be too busy even to answer that. */
   #askBack(behind: Call[]): void {
     for (const call of behind) call.isAskedBack = true;
-    this.#write(behind.map(({ number }) => encodeWithdraw(number)));
-  }
-
-  /** Writes frames, and in the same system call what else comes in this turn. */
-  #write(frames: Uint8Array[]): void {
-    if (this.#wire.writableCorked === 0) {
-      this.#wire.cork();
-      process.nextTick(() => this.#wire.uncork());
-    }
-    for (const frame of frames) this.#wire.write(frame);
+    writeTogether(
+      this.#wire,
+      behind.map(({ number }) => encodeWithdraw(number)),
+    );
   }
 
   #hearLog({ call, level, source, text, timeMs }: Log): void {
@@ -313,15 +328,6 @@ export class Instance {
     // The runtime stops by itself. What does not stop is not the runtime, and would keep the worker busy for nothing.
     if (this.#logRecords > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
     this.#log.add(level, source, text, timeMs);
-  }
-
-  #limitTime(during: "load" | "call", limitMs: number): void {
-    this.#timer = setTimeout(() => this.end({ by: "deadline", during, limitMs }), limitMs);
-  }
-
-  #stopTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
   }
 
   async #hungUp(): Promise<void> {
@@ -335,7 +341,7 @@ export class Instance {
   async #bury(): Promise<void> {
     if (this.#state === "ended") return;
     this.#state = "ended";
-    this.#stopTimer();
+    this.#limit.stop();
     const [call, ...behind] = this.#line.clear();
     for (const other of behind) other.fail(new TurnLost());
     const { memoryMiB } = this.#version.config;
@@ -343,11 +349,7 @@ export class Instance {
     this.#logs.idle.flush();
     this.#ready.reject(failure);
     this.#loaded.reject(failure);
+    this.#templated.reject(failure);
     call?.fail(failure);
-  }
-
-  #nextNumber(): CallNumber {
-    this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
-    return this.#lastNumber;
   }
 }

@@ -4,6 +4,7 @@ import { MAX_CALLS_IN_LINE } from "../sandbox-core/protocol/frames.ts";
 import type { Box } from "./boxes.ts";
 import type { CallInput, RunningCall } from "./call.ts";
 import type { Instance } from "./instance.ts";
+import type { Parent } from "./parent.ts";
 
 /** How the instance of a lease was come by, and how long that took. */
 export interface Start {
@@ -50,9 +51,12 @@ export class Loaded {
   #closed = false;
   /** By `performance.now()`. */
   freeSinceMs = 0;
+  /** What it was forked from, if it was. */
+  readonly parent: Parent | null;
   #start: Start;
 
-  constructor(key: string, box: Box, instance: Instance, start: Start) {
+  constructor(key: string, box: Box, instance: Instance, start: Start, parent: Parent | null) {
+    this.parent = parent;
     this.key = key;
     this.box = box;
     this.#instance = instance;
@@ -73,9 +77,9 @@ export class Loaded {
     if (this.#instance.successor !== null) this.#instance = await this.#instance.successor();
   }
 
-  /** How long loading it took; 0 once it has served. */
-  get initMs(): number {
-    return this.#start.initMs;
+  /** How long it took until it was there; 0 once it has served. */
+  get startMs(): number {
+    return this.#start.initMs || this.#start.sandboxMs;
   }
 
   /** Whether a call may begin in it now. */

@@ -1,4 +1,4 @@
-/** What is known of versions whose calls should have forks of a template, and cannot: told once for each version. */
+/** What is known of versions whose calls or instances should be forks of a template, and cannot: told once for each version. */
 import type { Version } from "../functions/version.ts";
 import type { CallLog } from "./call-log.ts";
 import type { Instance } from "./instance.ts";
@@ -22,14 +22,15 @@ export class Obstacles {
   }
 
   /** Tells of the obstacle of an instance that was loaded, if it has one: the function's log, the registry and the worker's log. */
-  note(version: Version, { obstacle }: Instance, log: CallLog): void {
+  note(version: Version, { obstacle, servesOnce }: Instance, log: CallLog): void {
     const key = `${version.tenant}/${version.functionName}/${version.version}`;
     if (obstacle === null || this.#known.has(key)) return;
     if (this.#known.size >= MOST_KNOWN) this.#known.clear();
     this.#known.add(key);
     const { keep, onFound } = this.#options;
-    log.say("warn", `Each call loads the module anew instead of having a copy of it, because ${obstacle}.`);
+    const who = servesOnce ? "call" : "instance";
+    log.say("warn", `Each ${who} loads the module anew instead of having a copy of it, because ${obstacle}.`);
     keep(version, obstacle);
-    onFound(`calls of ${key} have no template: ${obstacle}`);
+    onFound(`${who}s of ${key} have no template: ${obstacle}`);
   }
 }

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { ERRORS, type ErrorCode } from "../functions/errors.ts";
 import type { Outcome, PublicError } from "../functions/invocation.ts";
 import type { SandboxExit } from "../sandbox-core/index.ts";
+import type { During } from "./time-limit.ts";
 
 /** Why a call has no answer of its function's: thrown wherever that is found out. Its message is fit for clients. */
 export class CallFailure extends Error {
@@ -34,8 +35,8 @@ export class CallFailure extends Error {
 
 /** Why the worker ended a sandbox, or what it saw the sandbox do first. */
 export type Cause =
-  /** A limit of time was reached, while the version was loaded or while a call ran. */
-  | { by: "deadline"; during: "load" | "call"; limitMs: number }
+  /** A limit of time was reached: while the version was loaded, while a copy of it renewed itself, or while a call ran. */
+  | { by: "deadline"; during: During; limitMs: number }
   /** It sent what the protocol does not allow. */
   | { by: "violation"; message: string }
   /** It closed its end of the wire and went on living. */
@@ -82,12 +83,15 @@ function isOutOfMemory({ exit, outputTail }: End): boolean {
   return exit.usage.oomKills > 0 || (abnormal && V8_OUT_OF_MEMORY.test(outputTail));
 }
 
+const TOO_LONG: Record<During, (limitMs: number) => string> = {
+  load: (limitMs) => `The function's module was not loaded within ${limitMs} ms. Do less at its top level.`,
+  restore: (limitMs) => `The function's afterRestore was not done within ${limitMs} ms. Do less in it.`,
+  call: (limitMs) =>
+    `The function did not answer within its limit of ${limitMs} ms. Do less in one call, or raise timeoutMs in sandpiper.jsonc.`,
+};
+
 function timedOut({ during, limitMs }: Extract<Cause, { by: "deadline" }>): CallFailure {
-  const message =
-    during === "call"
-      ? `The function did not answer within its limit of ${limitMs} ms. Do less in one call, or raise timeoutMs in sandpiper.jsonc.`
-      : `The function's module was not loaded within ${limitMs} ms. Do less at its top level.`;
-  return new CallFailure("timeout", "TIMEOUT", message);
+  return new CallFailure("timeout", "TIMEOUT", TOO_LONG[during](limitMs));
 }
 
 function outOfMemory({ memoryMiB }: End): CallFailure {

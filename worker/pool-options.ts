@@ -1,9 +1,10 @@
 /** What a pool is made with. */
-import type { Sandbox, SandboxLimits } from "../sandbox-core/index.ts";
+import type { ForkableSandbox, SandboxLimits } from "../sandbox-core/index.ts";
 import type { CapacityLimits } from "./capacity.ts";
 import type { Instance } from "./instance.ts";
 import type { Launchers } from "./launchers.ts";
 import type { ZygoteSharing } from "./origin.ts";
+import type { Template } from "./template.ts";
 import type { Demand } from "./waiter.ts";
 
 export interface PoolOptions {
@@ -22,7 +23,9 @@ export interface PoolOptions {
   /** How long an instance may stay loaded without a call. */
   idleMs: number;
   /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
-  load(sandbox: Sandbox, demand: Demand): Promise<Instance>;
+  load(sandbox: ForkableSandbox, demand: Demand): Promise<Instance>;
+  /** Makes a template of an instance that was slow to load, or says that there can be none: null. @throws CallFailure */
+  makeTemplate(loaded: Instance, demand: Demand): Promise<Template | null>;
   /** Told of whatever no call hears about. */
   onTrouble(message: string, cause?: unknown): void;
 }

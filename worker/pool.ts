@@ -11,12 +11,13 @@ import { Blanks } from "./blanks.ts";
 import { type Box, Boxes } from "./boxes.ts";
 import { Capacity } from "./capacity.ts";
 import { CALLS_PER_INSTANCE } from "./instance.ts";
-import { type Lease, type LeaseEnd, Loaded } from "./lease.ts";
-import { type Origin, originOf, sharedOrigin } from "./origin.ts";
+import type { Lease, LeaseEnd, Loaded } from "./lease.ts";
+import { type Origin, sharedOrigin } from "./origin.ts";
 import { CallFailure } from "./outcome.ts";
 import { isSettling, mostStarts, nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./patience.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import { type Shelf, Shelves, shortestLine } from "./shelves.ts";
+import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, shuttingDown, Waiter } from "./waiter.ts";
 
@@ -40,6 +41,7 @@ export class Pool {
   readonly #capacity: Capacity;
   readonly #boxes: Boxes;
   readonly #blanks: Blanks;
+  readonly #starter: Starter;
   /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
   readonly #prewarmed: Origin | null;
   readonly #shelves = new Shelves();
@@ -72,6 +74,7 @@ export class Pool {
       onReady: () => this.#pump(),
       onTrouble: options.onTrouble,
     });
+    this.#starter = new Starter({ pool: options, boxes: this.#boxes, blanks: this.#blanks });
     this.#prewarmed = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
     if (this.#prewarmed) this.#blanks.use(this.#prewarmed);
     const { launchers, idleMs } = options;
@@ -190,38 +193,19 @@ export class Pool {
   }
 
   /** Begins to start an instance for a call; false when there is no room for it, and then room is being made for the first. */
-  #begin(shelf: Shelf, waiter: Waiter): boolean {
-    const { memoryMiB } = waiter.demand.version.config;
-    const blank = this.#blanks.take(this.#originOf(waiter.demand.version));
-    if (blank === undefined && !this.#boxes.reserve(memoryMiB)) {
-      if (this.#starved === null) this.#makeRoom(memoryMiB);
+  #begin(shelf: Shelf, { demand }: Waiter): boolean {
+    const way = this.#starter.reserve(shelf, demand.version);
+    if (way === null) {
+      if (this.#starved === null) this.#makeRoom(demand.version.config.memoryMiB);
       return false;
     }
     shelf.starting += 1;
     this.#starting += 1;
-    this.#start(shelf, waiter, blank).then(
+    this.#starter.start(shelf, demand, way).then(
       (loaded) => this.#started(shelf, loaded),
       (error) => this.#startFailed(shelf, error),
     );
     return true;
-  }
-
-  async #start(shelf: Shelf, { demand }: Waiter, blank: Box | undefined): Promise<Loaded> {
-    const origin = this.#originOf(demand.version);
-    const beganAtMs = performance.now();
-    const box = blank ?? (await this.#boxes.open(origin));
-    this.#blanks.use(origin);
-    const launchedAtMs = performance.now();
-    try {
-      const instance = await this.#options.load(box.sandbox, demand);
-      const initMs = performance.now() - launchedAtMs;
-      const kind = blank === undefined ? "cold" : "prewarmed";
-      const sandboxMs = launchedAtMs - beganAtMs;
-      return new Loaded(shelf.key, box, instance, { kind, sandboxMs, initMs, loadedAtMs: Date.now() });
-    } catch (error) {
-      this.#boxes.end(box, "the version could not be loaded");
-      throw error;
-    }
   }
 
   #started(shelf: Shelf, loaded: Loaded): void {
@@ -229,7 +213,7 @@ export class Pool {
     this.#starting -= 1;
     this.#loadedIn.set(loaded.box, loaded);
     shelf.instances += 1;
-    shelf.loading = { endedAtMs: performance.now(), tookMs: loaded.initMs };
+    shelf.loading = { endedAtMs: performance.now(), tookMs: loaded.startMs };
     this.#offer(loaded);
   }
 
@@ -325,15 +309,13 @@ export class Pool {
     }
   }
 
-  #originOf({ tenant, config }: Version): Origin {
-    return originOf(this.#options.zygotes, tenant, config.memoryMiB);
-  }
-
   #gone(box: Box): void {
     const loaded = this.#loadedIn.get(box);
     this.#loadedIn.delete(box);
     this.#blanks.drop(box);
-    if (loaded !== undefined) this.#shelves.remove(loaded);
+    if (loaded === undefined) this.#shelves.removeParent(box);
+    else this.#shelves.remove(loaded);
+    loaded?.parent?.left();
     this.#pump();
   }
 

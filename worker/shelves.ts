@@ -3,6 +3,7 @@ import type { VersionRef } from "../functions/invocation.ts";
 import { Appetite } from "./appetite.ts";
 import type { Box } from "./boxes.ts";
 import type { Loaded } from "./lease.ts";
+import type { Parent } from "./parent.ts";
 import { UNKNOWN_CALL_MS } from "./patience.ts";
 import type { Waiter } from "./waiter.ts";
 
@@ -15,6 +16,8 @@ export interface Shelf {
   readonly leased: Set<Loaded>;
   /** Oldest first. */
   readonly waiting: Set<Waiter>;
+  /** Templates of which further instances are forked, and those that make way. */
+  readonly parents: Set<Parent>;
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
@@ -44,29 +47,46 @@ export class Shelves {
       const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
       const counts = { starting: 0, instances: 0, renewing: 0 };
       const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
-      shelf = { key, free, leased, waiting, ...counts, ...times, appetite: new Appetite() };
+      const parents = new Set<Parent>();
+      shelf = { key, free, leased, waiting, parents, ...counts, ...times, appetite: new Appetite() };
       this.#shelves.set(key, shelf);
     }
     return shelf;
   }
 
-  /** The box that was free longest, taken from its shelf. */
+  /** The box that was free longest, taken from its shelf: of an instance, or of a template without any. */
   takeLongestIdle(): Box | undefined {
     let longest: Shelf | undefined;
     for (const shelf of this.#shelves.values()) if (idleSince(shelf) < idleSince(longest)) longest = shelf;
-    return longest?.free.shift()?.box;
+    if (longest === undefined) return undefined;
+    return longest.free.shift()?.box ?? this.#takeParent(longest, ({ isFree }) => isFree);
   }
 
-  /** Every free box of which that holds, taken from its shelf. */
-  takeFree(holds: (loaded: Loaded) => boolean): Box[] {
+  /** Every free box, of an instance or a template, of which that holds, taken from its shelf. */
+  takeFree(holds: (one: Loaded | Parent) => boolean): Box[] {
     return [...this.#shelves.values()].flatMap((shelf) => {
       const taken = shelf.free.filter(holds);
-      if (taken.length === 0) return [];
       const stay = shelf.free.filter((loaded) => !taken.includes(loaded));
       shelf.free.splice(0, shelf.free.length, ...stay);
+      const boxes = taken.map(({ box }) => box);
+      const parent = this.#takeParent(shelf, (one) => one.isFree && holds(one));
       this.forgetIfEmpty(shelf);
-      return taken.map(({ box }) => box);
+      return parent === undefined ? boxes : [...boxes, parent];
     });
+  }
+
+  #takeParent({ parents }: Shelf, holds: (parent: Parent) => boolean): Box | undefined {
+    const found = [...parents].find(holds);
+    if (found !== undefined) parents.delete(found);
+    return found?.box;
+  }
+
+  /** Takes a template that ended from its shelf. */
+  removeParent(box: Box): void {
+    for (const shelf of this.#shelves.values()) {
+      this.#takeParent(shelf, (parent) => parent.box === box);
+      this.forgetIfEmpty(shelf);
+    }
   }
 
   /** Takes an instance that ended from its shelf, wherever it stands there. */
@@ -80,7 +100,8 @@ export class Shelves {
   }
 
   forgetIfEmpty(shelf: Shelf): void {
-    if (shelf.waiting.size + shelf.starting + shelf.instances === 0) this.#shelves.delete(shelf.key);
+    if (shelf.waiting.size + shelf.starting + shelf.instances + shelf.parents.size === 0)
+      this.#shelves.delete(shelf.key);
   }
 
   get freeCount(): number {
@@ -100,5 +121,7 @@ export function shortestLine({ leased }: Shelf): Loaded | undefined {
 }
 
 function idleSince(shelf: Shelf | undefined): number {
-  return shelf?.free[0]?.freeSinceMs ?? Number.POSITIVE_INFINITY;
+  if (shelf === undefined) return Number.POSITIVE_INFINITY;
+  const [first] = [...shelf.free, ...[...shelf.parents].filter(({ isFree }) => isFree)];
+  return first?.freeSinceMs ?? Number.POSITIVE_INFINITY;
 }

@@ -1,61 +1,139 @@
 /**
- * A template as the worker sees it: a loaded instance that runs no call itself, and forks for each.
- *
- * A fork is made as soon as nothing is left of the one before, so that it is there when a call comes. Whatever goes
- * wrong in between ends the sandbox, and the next call gets another template.
+ * A template as the worker sees it: a loaded process that runs no call itself, and forks when it is told to. Its forks are
+ * instances: one after another, each for one call of the isolation "invocation", with nothing left of the one before; or
+ * several at once, each in a place of its own, for as long as instances live.
  */
-import { encodeFork, ProtocolError } from "../sandbox-core/protocol/frames.ts";
+import type { ForkableSandbox } from "../sandbox-core/index.ts";
+import { encodeEndFork, encodeFork, ProtocolError } from "../sandbox-core/protocol/frames.ts";
+import type { CallLog } from "./call-log.ts";
 import { settledWithin } from "./ending.ts";
-import { Fork, type ForkEnd } from "./fork.ts";
+import { Fork, type ForkEnd, LEAVING_MS } from "./fork.ts";
 import type { Instance } from "./instance.ts";
+import { CallFailure } from "./outcome.ts";
 
-/** How long a fork that has served its call may take to leave, and its template to clear up after it. */
-const LEAVING_MS = 2_000;
+/** A version that takes longer to load is loaded once, and forked. Below it a fork would save less than its template costs. */
+const SLOW_LOAD_MS = 100;
 
 export class Template {
   readonly #loaded: Instance;
-  #fork: Fork | null = null;
-  #forks = 0;
+  readonly #sandbox: ForkableSandbox;
+  /** Those that have not ended, by their numbers. */
+  readonly #forks = new Map<number, Fork>();
+  #made = 0;
+  /** The last of the forks that are made one after another. */
+  #last: Promise<unknown> = Promise.resolve();
 
-  /** @param loaded an instance that was loaded to be forked. */
-  constructor(loaded: Instance) {
+  /** @param loaded an instance that became a template */
+  constructor(loaded: Instance, sandbox: ForkableSandbox) {
     this.#loaded = loaded;
-    loaded.onForkEnded = (end) => this.#ended(end);
+    this.#sandbox = sandbox;
+    loaded.onForkEnded = (number, end) => this.#ended(number, end);
+  }
+
+  /** How many forks have not ended. */
+  get forks(): number {
+    return this.#forks.size;
   }
 
   /**
-   * An instance for one call, in a fork, once nothing is left of the call before.
-   * @throws Error that says what stood in the way, and then the sandbox is ended
+   * An instance for one call, in a fork, once nothing is left of the call before; it gives the next.
+   * @param log gets what the function writes before its call; without, that is written between calls
+   * @throws CallFailure, and then the sandbox is ended
    */
-  async next(): Promise<Instance> {
+  async next(log: CallLog | null): Promise<Instance> {
     try {
-      return await this.#next();
+      return await this.#next(log);
     } catch (error) {
-      this.#loaded.sandbox.kill(`it can be forked no more: ${(error as Error).message}`);
+      throw this.#failed(error);
+    }
+  }
+
+  /**
+   * An instance in a fork beside those that there are.
+   * @param log gets what the function writes before its first call
+   * @throws CallFailure; what is to blame for it is ended
+   */
+  beside(log: CallLog): Promise<Instance> {
+    // What is found in the template's group besides itself is the one that is being made.
+    const made = this.#last.then(() => this.#beside(log));
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  async #next(log: CallLog | null): Promise<Instance> {
+    for (const fork of this.#forks.values()) {
+      // It has said that it leaves, or cannot be used any more. What it started may hold its wire open.
+      fork.kill("its call is over");
+      const exit = await settledWithin(2 * LEAVING_MS, fork.exited);
+      if (exit === null) throw new Error("a call did not end its process");
+    }
+    const left = this.#sandbox.wipe();
+    if (left !== null) throw new Error(`a call left something behind: ${left}`);
+    return this.#loaded.inFork(this.#order(null), log, () => this.next(null));
+  }
+
+  async #beside(log: CallLog): Promise<Instance> {
+    let fork: Fork;
+    try {
+      fork = await this.#orderInRoom();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    try {
+      const instance = await this.#loaded.inFork(fork, log, null);
+      if (fork.movedIn() && this.#sandbox.isAlone) return instance;
+    } catch (error) {
+      fork.kill("it did not begin");
+      throw error;
+    }
+    throw this.#failed(new Error("a fork is not where it should be"));
+  }
+
+  async #orderInRoom(): Promise<Fork> {
+    const room = this.#sandbox.openRoom(this.#made + 1);
+    try {
+      return this.#order(room);
+    } catch (error) {
+      await room.close();
       throw error;
     }
   }
 
-  async #next(): Promise<Instance> {
-    const { sandbox } = this.#loaded;
-    if (this.#fork !== null) {
-      const exit = await settledWithin(LEAVING_MS, this.#fork.exited);
-      if (exit === null) throw new Error("a call did not end its process");
-    }
-    const left = sandbox.wipe();
-    if (left !== null) throw new Error(`a call left something behind: ${left}`);
-    this.#forks += 1;
-    this.#fork = new Fork(sandbox, sandbox.sendLanes(encodeFork()), this.#forks);
-    return this.#loaded.ofFork(this.#fork, () => this.next());
+  #order(room: ReturnType<ForkableSandbox["openRoom"]> | null): Fork {
+    const [template, number] = [this.#sandbox, ++this.#made];
+    const lanes = template.sendLanes(encodeFork(number), room ?? undefined);
+    const collect = () => this.#loaded.sandbox.wire.write(encodeEndFork(number));
+    const fork = new Fork({ template, lanes, number, room, collect });
+    this.#forks.set(number, fork);
+    void fork.exited.then(() => this.#forks.delete(number));
+    return fork;
   }
 
-  #ended(end: ForkEnd): void {
-    if (this.#fork === null || this.#fork.hasEnded) throw new ProtocolError("No fork was alive that could have ended.");
-    this.#fork.end(end);
+  /** Ends the sandbox for what went wrong, and gives what the call that waits is told. */
+  #failed(error: unknown): CallFailure {
+    this.#sandbox.kill(`it can be forked no more: ${(error as Error).message}`);
+    if (error instanceof CallFailure) return error;
+    return new CallFailure("platform_error", "SANDBOX_LOST", undefined, error);
+  }
+
+  #ended(number: number, end: ForkEnd): void {
+    if (!this.#forks.get(number)?.ended(end)) throw new ProtocolError("No such fork was to end.");
   }
 }
 
-/** Makes a template of an instance that can be forked, and gives the instance for its first call; others as they are. */
-export async function firstOf(loaded: Instance): Promise<Instance> {
-  return loaded.canBeForked ? new Template(loaded).next() : loaded;
+/** Makes a template for further instances of one that was slow to load, if nothing stands in the way; else null. */
+export async function templateOf(loaded: Instance): Promise<Template | null> {
+  return (await loaded.becomeTemplate()) ? new Template(loaded, loaded.sandbox as ForkableSandbox) : null;
+}
+
+/** Whether the version of an instance takes so long to load that further ones should be forks of it. */
+export function isSlow({ loadMs }: Instance): boolean {
+  return loadMs > SLOW_LOAD_MS;
+}
+
+/** The instance for the first call of a version that was loaded: in a fork, where each call is to have one and can. */
+export async function firstOf(loaded: Instance, log: CallLog): Promise<Instance> {
+  if (!loaded.servesOnce) return loaded;
+  const template = await templateOf(loaded);
+  return template === null ? loaded : template.next(log);
 }

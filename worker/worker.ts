@@ -26,7 +26,7 @@ import { Obstacles } from "./obstacles.ts";
 import { sharedOrigin } from "./origin.ts";
 import { Pool } from "./pool.ts";
 import { type Parts, writeLog } from "./steps.ts";
-import { firstOf } from "./template.ts";
+import { firstOf, templateOf } from "./template.ts";
 import { answerExpired, answerLost } from "./unrun.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
@@ -171,8 +171,14 @@ export class Worker {
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const loaded = await Instance.load(sandbox, version, bundle, { start: log, idle });
+        const first = await firstOf(loaded, log);
         this.#obstacles.note(version, loaded, log);
-        return firstOf(loaded);
+        return first;
+      },
+      makeTemplate: async (loaded, { version, log }) => {
+        const template = await templateOf(loaded);
+        this.#obstacles.note(version, loaded, log);
+        return template;
       },
       onTrouble: this.#onTrouble,
     });

@@ -206,6 +206,9 @@ export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SIG_BLOCK = 0;
 
+/** include/uapi/linux/wait.h */
+export const WNOHANG = 1;
+
 /** include/uapi/linux/openat2.h */
 export const RESOLVE_IN_ROOT = 0x10;
 

@@ -2,6 +2,8 @@
  * The walls of a sandbox, one by one: what each is for, how its absence shows in a posture, and whether a worker may run
  * without it. Names are used by --allow-degraded, by refusals, by /readyz and in docs/SECURITY-MODEL.md.
  */
+
+import { tasksOfUser } from "../zygote/tasks.ts";
 import { ATTEMPTS, type AttemptName, attempt } from "./attempts.ts";
 import type { MountPosture, NamespaceKind, Posture } from "./posture.ts";
 
@@ -133,8 +135,8 @@ export const WALLS: readonly Wall[] = [
   {
     name: "resource-limits",
     without: "a sandbox could use up what no control group counts",
-    flaw: ({ resourceLimits, limits }) => {
-      const most = { ...MOST, processes: limits.pids };
+    flaw: ({ resourceLimits, limits, launcher }) => {
+      const most = { ...MOST, processes: tasksOfUser(limits.pids, launcher === "fork" ? "fork" : "program") };
       const over = Object.entries(most).filter(([name, value]) => (resourceLimits[name] ?? Infinity) > value);
       return over.length > 0 ? `no limit, or too high a one, on ${over.map(([name]) => name).join(", ")}` : null;
     },

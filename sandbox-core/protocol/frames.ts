@@ -13,11 +13,13 @@
  *       0x06 body_end     the request's body is complete u32 LE call
  *       0x07 cancel       nobody waits for the answer    u32 LE call
  *       0x08 withdraw     forget the call, if not begun  u32 LE call
- *       0x09 fork         to a template: fork            nothing; with it go the fork's wire and its output (unix(7))
+ *       0x09 template     become a template, if you can  nothing
+ *       0x0a fork         to a template: fork            u32 LE fork; with it go the fork's descriptors (unix(7))
+ *       0x0b end_fork     to a template: end that fork   u32 LE fork
  *
  *     sandbox -> worker
  *       0x81 ready        blank, waits for `load`        nothing
- *       0x82 loaded       waits for a `request`          JSON
+ *       0x82 loaded       waits for a `request`          JSON; of a fork: it is itself again
  *       0x83 load_failed  the process is of no more use  JSON
  *       0x84 head         status and headers             u32 LE call, u32 LE size of JSON, JSON, first body bytes
  *       0x85 chunk        a piece of the reply's body    u32 LE call, bytes
@@ -26,7 +28,8 @@
  *       0x88 log          one record of output           u32 LE call (0: none), u8 level, u8 source, f64 LE time, UTF-8
  *       0x89 idle         the call left nothing running  u32 LE call
  *       0x8a withdrawn    the call was not begun         u32 LE call
- *       0x8b ended        of a template: its fork ended  JSON
+ *       0x8b templated    it is a template, or why not   JSON
+ *       0x8c ended        of a template: a fork ended    u32 LE fork, JSON
  *
  * The order, as a well-behaved runtime keeps it: `ready`; after `load` one of `loaded` and `load_failed`; after a
  * `request` either `failed`, or `head` and, unless it says `last`, any number of `chunk` and one `end`. Then `idle`,
@@ -36,9 +39,11 @@
  * effect on a call that was begun. `log` may come at any time. The two directions share no type, so a reflected frame is
  * refused.
  *
- * With the isolation "invocation", `loaded` says whether the process can be forked. If so, it is a template from there on:
- * it takes nothing but `fork`, one at a time, and answers each with `ended` when the fork and all that it started are
- * gone. A fork begins on its own wire as a process that has said `loaded`, serves one call, and leaves after `idle`.
+ * A process that has loaded its version and has no call may be asked to become a `template`. It says in `templated` whether
+ * it can be forked. If so, it takes nothing but `fork` and `end_fork` from there on, which are of one length, and answers
+ * `end_fork` with `ended` when that fork is gone; with the last of them goes all that they started. A fork begins on its own
+ * wire with `loaded`, once it has renewed what is its own, or with `load_failed`. Where each call has a fork of its own, the
+ * fork leaves after `idle`.
  *
  * Both ends read with the same state machine and the same checks. For the worker they are a wall: the sandbox is
  * hostile, so every length is checked before it is believed, every field by hand, and a decoded message has the fields
@@ -73,6 +78,8 @@ export const MAX_ERROR_MESSAGE_LENGTH = 16 * 1024;
 export const MAX_ERROR_STACK_LENGTH = 32 * 1024;
 /** Longest reason why a process cannot be a template. */
 export const MAX_OBSTACLE_LENGTH = 512;
+/** Every order to a template has this length: it reads them one by one, as descriptors come with some. */
+export const TEMPLATE_ORDER_BYTES = 9;
 /** Most bytes of the text of one log record. */
 export const MAX_LOG_TEXT_BYTES = 16 * 1024;
 
@@ -155,7 +162,14 @@ export type WorkerMessage =
   | { type: "body"; call: CallNumber; bytes: Uint8Array }
   | { type: "body_end"; call: CallNumber }
   | { type: "cancel"; call: CallNumber }
-  | { type: "withdraw"; call: CallNumber };
+  | { type: "withdraw"; call: CallNumber }
+  | { type: "template" };
+
+/** What a template is told: one of its forks, numbered by the worker from 1. */
+export interface TemplateOrder {
+  order: "fork" | "end";
+  fork: number;
+}
 
 /** The start of a reply. */
 export interface Head {
@@ -189,8 +203,7 @@ export interface Log {
 
 export type SandboxMessage =
   | { type: "ready" }
-  /** `obstacle` is why it cannot be forked, when it was asked to be a template and is none. */
-  | { type: "loaded"; initMs: number; obstacle: string | null }
+  | { type: "loaded"; initMs: number }
   | { type: "load_failed"; error: Failure }
   | Head
   | { type: "chunk"; call: CallNumber; bytes: Uint8Array }
@@ -200,8 +213,10 @@ export type SandboxMessage =
   | Log
   | { type: "idle"; call: CallNumber }
   | { type: "withdrawn"; call: CallNumber }
-  /** How the process ended, as waitpid(2) tells it: one of the two is null. */
-  | { type: "ended"; code: number | null; signal: number | null };
+  /** `obstacle` is why it cannot be forked, and is no template; null when it is one. */
+  | { type: "templated"; obstacle: string | null }
+  /** How a fork ended, as waitpid(2) tells it: one of the two is null. */
+  | { type: "ended"; fork: number; code: number | null; signal: number | null };
 
 const TYPE = {
   load: 0x01,
@@ -212,7 +227,9 @@ const TYPE = {
   body_end: 0x06,
   cancel: 0x07,
   withdraw: 0x08,
-  fork: 0x09,
+  template: 0x09,
+  fork: 0x0a,
+  end_fork: 0x0b,
   ready: 0x81,
   loaded: 0x82,
   load_failed: 0x83,
@@ -223,7 +240,8 @@ const TYPE = {
   log: 0x88,
   idle: 0x89,
   withdrawn: 0x8a,
-  ended: 0x8b,
+  templated: 0x8b,
+  ended: 0x8c,
 } as const;
 
 // ---------------------------------------------------------------------------------------------------------- reading
@@ -311,7 +329,7 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
     case TYPE.ready:
       return exact(payload, 0, { type: "ready" });
     case TYPE.loaded:
-      return decodeLoaded(object(payload));
+      return { type: "loaded", initMs: number(object(payload), "initMs", 0, Number.MAX_SAFE_INTEGER) };
     case TYPE.load_failed:
       return { type: "load_failed", error: failure(object(payload)) };
     case TYPE.head:
@@ -328,8 +346,10 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
       return exact(payload, 4, { type: "idle", call: callNumber(payload) });
     case TYPE.withdrawn:
       return exact(payload, 4, { type: "withdrawn", call: callNumber(payload) });
+    case TYPE.templated:
+      return decodeTemplated(object(payload));
     case TYPE.ended:
-      return decodeEnded(object(payload));
+      return decodeEnded(callNumber(payload), object(payload.subarray(4)));
     default:
       throw new ProtocolError(`A frame of the unknown type ${type}.`);
   }
@@ -357,6 +377,8 @@ export function decodeWorkerMessage(type: number, payload: Buffer): WorkerMessag
       return exact(payload, 4, { type: "cancel", call: callNumber(payload) });
     case TYPE.withdraw:
       return exact(payload, 4, { type: "withdraw", call: callNumber(payload) });
+    case TYPE.template:
+      return exact(payload, 0, { type: "template" });
     default:
       throw new ProtocolError(`A frame of the unknown type ${type}.`);
   }
@@ -422,20 +444,30 @@ function decodeHead(payload: Buffer): Head {
   };
 }
 
-function decodeLoaded(fields: Fields): SandboxMessage {
-  const { obstacle = null } = fields;
-  return {
-    type: "loaded",
-    initMs: number(fields, "initMs", 0, Number.MAX_SAFE_INTEGER),
-    obstacle: obstacle === null ? null : text(fields, "obstacle", MAX_OBSTACLE_LENGTH),
-  };
+function decodeTemplated(fields: Fields): SandboxMessage {
+  const obstacle = fields.obstacle === null ? null : text(fields, "obstacle", MAX_OBSTACLE_LENGTH);
+  return { type: "templated", obstacle };
 }
 
-function decodeEnded(fields: Fields): SandboxMessage {
+function decodeEnded(fork: number, fields: Fields): SandboxMessage {
   const code = fields.code === null ? null : integer(fields, "code", 0, 255);
   const signal = fields.signal === null ? null : integer(fields, "signal", 1, 127);
   if ((code === null) === (signal === null)) throw wrong("code", "given, or else the signal");
-  return { type: "ended", code, signal };
+  return { type: "ended", fork, code, signal };
+}
+
+/**
+ * Decodes what a template was sent, all of one order.
+ * @throws ProtocolError for anything that is none
+ */
+export function decodeTemplateOrder(bytes: Buffer): TemplateOrder {
+  const type = bytes[4];
+  if (bytes.length !== TEMPLATE_ORDER_BYTES || bytes.readUInt32LE(0) !== TEMPLATE_ORDER_BYTES - 4)
+    throw new ProtocolError("A template was sent something of another length than its orders.");
+  const fork = callNumber(bytes.subarray(5));
+  if (type === TYPE.fork) return { order: "fork", fork };
+  if (type === TYPE.end_fork) return { order: "end", fork };
+  throw new ProtocolError(`A template was sent a frame of the type ${type}.`);
 }
 
 function decodeEnd(payload: Buffer): SandboxMessage {
@@ -647,25 +679,34 @@ export function encodeWithdraw(call: CallNumber): Buffer {
   return callFrame(TYPE.withdraw, call, EMPTY);
 }
 
-/** What a template reads, with the two descriptors. It is always the same. */
-export function encodeFork(): Buffer {
-  return frame(TYPE.fork, 0);
+export function encodeTemplate(): Buffer {
+  return frame(TYPE.template, 0);
+}
+
+/** What a template reads, with the fork's descriptors. */
+export function encodeFork(fork: number): Buffer {
+  return callFrame(TYPE.fork, fork, EMPTY);
+}
+
+export function encodeEndFork(fork: number): Buffer {
+  return callFrame(TYPE.end_fork, fork, EMPTY);
 }
 
 export function encodeReady(): Buffer {
   return frame(TYPE.ready, 0);
 }
 
-/** An obstacle beyond its limit is cut. */
-export function encodeLoaded(initMs: number, obstacle: string | null = null): Buffer {
-  return jsonFrame(TYPE.loaded, 0, {
-    initMs,
-    obstacle: obstacle === null ? null : cutText(obstacle, MAX_OBSTACLE_LENGTH),
-  });
+export function encodeLoaded(initMs: number): Buffer {
+  return jsonFrame(TYPE.loaded, 0, { initMs });
 }
 
-export function encodeEnded(end: { code: number | null; signal: number | null }): Buffer {
-  return jsonFrame(TYPE.ended, 0, { code: end.code, signal: end.signal });
+/** An obstacle beyond its limit is cut. */
+export function encodeTemplated(obstacle: string | null): Buffer {
+  return jsonFrame(TYPE.templated, 0, { obstacle: obstacle === null ? null : cutText(obstacle, MAX_OBSTACLE_LENGTH) });
+}
+
+export function encodeEnded(fork: number, end: { code: number | null; signal: number | null }): Buffer {
+  return jsonFrame(TYPE.ended, fork, { code: end.code, signal: end.signal });
 }
 
 /** Text beyond the limits is cut. */

@@ -7,23 +7,17 @@
 
 import { requireBuiltin } from "./builtins.ts";
 import { captureConsole, LineStream } from "./console.ts";
+import { define } from "./define.ts";
 import { hideHost, replaceProcessEnv } from "./environment.ts";
-import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_UNCAUGHT, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
+import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
+import { currentExit, dieAfterLastWords, takeOverExits } from "./exits.ts";
 import { installFetchObjects } from "./fetch/globals.ts";
 import { Runtime } from "./runtime.ts";
-import { expectTemplate, type Forks } from "./template.ts";
+import { type Forks, TemplateMaker } from "./template.ts";
 import { SocketWire } from "./wire.ts";
-
-// Captured before tenant code.
-const { setTimeout } = globalThis;
-
-/** How long the last words of a dying function may take to leave, when the worker does not read. */
-const LAST_WORDS_MS = 1_000;
 
 /** What a process list shows, in which a zygote goes by its own name. */
 const TITLE = "node";
-
-type Exit = (code: number) => void;
 
 /**
  * Takes over this process: replaces the console, process.stdout, process.stderr and process.env, defines `require`, and
@@ -37,6 +31,7 @@ type Exit = (code: number) => void;
 export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
   const exit = currentExit();
   const wire = new SocketWire();
+  const maker = new TemplateMaker(wire, forks);
   let servesOneCall = false;
   const runtime: Runtime = new Runtime(wire, {
     setEnvironment: replaceProcessEnv,
@@ -44,9 +39,13 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
       stdout.flush();
       stderr.flush();
     },
-    expectTemplate: () =>
-      expectTemplate(wire, forks, () => {
-        servesOneCall = true;
+    becomeTemplate: (becoming) =>
+      maker.become({
+        ...becoming,
+        onFork: () => {
+          servesOneCall = !becoming.livesLong;
+          becoming.onFork();
+        },
       }),
     idle: () => {
       if (servesOneCall) wire.flush(() => exit(EXIT_SERVED));
@@ -66,6 +65,7 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
       (message) => runtime.handle(message),
       (error) => exit(error === null ? EXIT_WIRE_CLOSED : EXIT_PROTOCOL),
     );
+    maker.noteBlank();
     runtime.ready();
   };
 }
@@ -82,31 +82,4 @@ function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStrea
 function resolveBuiltin(specifier: string): string {
   requireBuiltin(specifier);
   return specifier;
-}
-
-/** Hidden from enumeration, and replaceable, as Node's own globals are. */
-function define(target: object, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, configurable: true, writable: true, enumerable: false });
-}
-
-function takeOverExits(runtime: Runtime, exit: Exit): void {
-  const leave = (code?: unknown) => exit(Number(code ?? process.exitCode ?? 0) & 0xff) as never;
-  process.exit = leave;
-  define(process, "reallyExit", leave);
-  // As in plain Node, a listener of the function's own takes over.
-  const own = (event: string, error: unknown) => {
-    if (process.listenerCount(event) === 1) runtime.uncaught(error);
-  };
-  process.on("uncaughtException", (error) => own("uncaughtException", error));
-  process.on("unhandledRejection", (reason) => own("unhandledRejection", reason));
-}
-
-function dieAfterLastWords(wire: SocketWire, exit: Exit): void {
-  setTimeout(() => exit(EXIT_UNCAUGHT), LAST_WORDS_MS);
-  wire.flush(() => exit(EXIT_UNCAUGHT));
-}
-
-function currentExit(): Exit {
-  const { reallyExit } = process as unknown as { reallyExit: Exit };
-  return reallyExit.bind(process);
 }

@@ -1,10 +1,10 @@
 /**
- * What keeps a process from being forked for each call. A fork has its own copy of memory and nothing else: what the
+ * What keeps a process from being forked. A fork has its own copy of memory and nothing else: what the
  * kernel holds for the process would be shared by all forks, and its threads would be missing in each.
  *
  * This finds what an honest function left open while it was loaded. The walls do not rest on it.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 // Captured before tenant code.
 const getActiveResourcesInfo = process.getActiveResourcesInfo.bind(process);
@@ -13,11 +13,12 @@ const getActiveResourcesInfo = process.getActiveResourcesInfo.bind(process);
 const POOL_THREAD = "libuv-worker";
 const MOST_NAMED = 5;
 
-/** What was open before a function was loaded. */
+/** What was open before a function was loaded. Taken of every sandbox: so of descriptors the numbers have to do. */
 export class Beforehand {
   readonly #resources = getActiveResourcesInfo();
-  readonly #descriptors = new Set(descriptors().keys());
-  readonly #threads = threads().length;
+  // The one that reads the directory is listed, and closed by then.
+  readonly #descriptors = new Set(readdirSync("/proc/self/fd").filter((fd) => existsSync(`/proc/self/fd/${fd}`)));
+  readonly #threads = readdirSync("/proc/self/task").length;
 
   /** Why the process cannot be forked now, as the end of a sentence that begins with "because"; or null. */
   obstacle(): string | null {

@@ -11,6 +11,7 @@ import {
   encodeLoaded,
   encodeLoadFailed,
   encodeReady,
+  encodeTemplated,
   encodeWithdrawn,
   type Failure,
   type Load,
@@ -24,9 +25,11 @@ import { describeError } from "./describe.ts";
 import { functionEnvironment } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
+import { afterRestoreOf, type Hook } from "./hook.ts";
 import { evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
 import { StackMapper } from "./stack.ts";
+import type { Becoming } from "./template.ts";
 import type { Outlet } from "./wire.ts";
 
 const { concat } = Buffer;
@@ -43,8 +46,8 @@ export interface RuntimeHost {
   setEnvironment(env: Record<string, string>): void;
   /** Called when a call's reply is complete, before it is sent: output that was held back must go now. */
   flushOutput(): void;
-  /** Called before the function's code runs when each call is to have a fork of this process: see template.ts. */
-  expectTemplate(): (tell: (obstacle: string | null) => void) => void;
+  /** Has this process be forked from now on, if it can be: see template.ts. */
+  becomeTemplate(becoming: Becoming): void;
   /** A call left nothing running, and no other is in line. */
   idle(): void;
   /** The function cannot go on: what was sent so far must reach the worker, then the process ends. */
@@ -69,6 +72,7 @@ export class Runtime implements CallHost {
   #missingBytes = 0;
   #mapper = new StackMapper(null);
   #handler: Handler | null = null;
+  #afterRestore: Hook | null = null;
   /** Runs a function in the asynchronous context of now: that of no call. */
   readonly #inCleanContext = AsyncLocalStorage.snapshot();
 
@@ -109,6 +113,9 @@ export class Runtime implements CallHost {
         break;
       case "map":
         this.#receive(this.#map, message.bytes);
+        break;
+      case "template":
+        this.#becomeTemplate();
         break;
     }
   }
@@ -231,25 +238,52 @@ export class Runtime implements CallHost {
     this.#mapper = new StackMapper(concat(this.#map));
     this.#code = [];
     this.#map = [];
-    let becomeTemplate: ReturnType<RuntimeHost["expectTemplate"]> | null = null;
     try {
-      if (load.isolation === "invocation") becomeTemplate = this.#host.expectTemplate();
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
       const facts = { functionName: load.functionName, version: load.version, memoryMiB: load.memoryMiB };
-      this.#handler = detectHandler(await evaluateBundle(code), { ...facts, env: load.env });
+      const exported = await evaluateBundle(code);
+      this.#handler = detectHandler(exported, { ...facts, env: load.env });
+      this.#afterRestore = afterRestoreOf(exported);
     } catch (error) {
-      if ((this.#state as State) === "dead") return;
-      this.wire.send(encodeLoadFailed(this.describe(error)));
-      return this.#die();
+      return this.#loadFailed(error);
     }
-    if ((this.#state as State) === "dead") return;
+    this.#tellLoaded(startedMs);
+  }
+
+  #becomeTemplate(): void {
+    if (this.#state !== "loaded" || this.#call !== null || this.#line.length > 0)
+      throw new ProtocolError("Only a process that waits for its first call can become a template.");
+    this.#host.becomeTemplate({
+      livesLong: this.#load?.isolation === "instance",
+      tell: (obstacle) => this.wire.send(encodeTemplated(obstacle)),
+      onFork: () => void this.#restore(),
+    });
+  }
+
+  /** A fork's first step: the function renews what it must not share. */
+  async #restore(): Promise<void> {
+    this.#state = "loading";
+    const startedMs = now();
+    try {
+      await Promise.resolve(this.#afterRestore?.());
+    } catch (error) {
+      return this.#loadFailed(error);
+    }
+    this.#tellLoaded(startedMs);
+  }
+
+  #tellLoaded(startedMs: number): void {
+    if (this.#state === "dead") return;
     this.#state = "loaded";
     this.#host.flushOutput();
-    const initMs = now() - startedMs;
-    const tell = (obstacle: string | null) => this.wire.send(encodeLoaded(initMs, obstacle));
-    if (becomeTemplate === null) tell(null);
-    else becomeTemplate(tell);
+    this.wire.send(encodeLoaded(now() - startedMs));
+  }
+
+  #loadFailed(error: unknown): void {
+    if (this.#state === "dead") return;
+    this.wire.send(encodeLoadFailed(this.describe(error)));
+    this.#die();
   }
 
   #die(): void {

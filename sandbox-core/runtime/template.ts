@@ -7,36 +7,57 @@ const { setImmediate } = globalThis;
 
 /** What a process is forked with. One that was started as a program of its own has none. */
 export interface Forks {
-  /** Forks when the worker says so, and never returns in this process. Returns in each fork, which has the wire then. */
-  serve(): void;
+  /**
+   * Forks when the worker says so, and never returns in this process. Returns in each fork, which has the wire then.
+   * @param livesLong whether a fork serves more than one call
+   */
+  serve(livesLong: boolean): void;
+}
+
+/** What becomes of a process that is asked to be a template. */
+export interface Becoming {
+  livesLong: boolean;
+  /** Told why it cannot be forked, or null. From that word on, nothing here reads what the worker sends. */
+  tell(obstacle: string | null): void;
+  /** Called in each fork, before it reads from its wire. */
+  onFork(): void;
 }
 
 const NO_FORKS = "the sandboxes of this worker are started anew instead of forked (SANDPIPER_LAUNCHER)";
 
-/**
- * Has this process become a template once its version is loaded, which it is by the time that what is returned here is called,
- * with what tells the worker: why it cannot, or null. From that word on, nothing here reads what the worker sends.
- * @param onFork called in each fork, before it reads from its wire
- */
-export function expectTemplate(
-  wire: SocketWire,
-  forks: Forks | null,
-  onFork: () => void,
-): (tell: (obstacle: string | null) => void) => void {
-  if (forks === null) return (tell) => tell(NO_FORKS);
-  const beforehand = new Beforehand();
-  return (tell) => {
+export class TemplateMaker {
+  readonly #wire: SocketWire;
+  readonly #forks: Forks | null;
+  #beforehand: Beforehand | null = null;
+
+  constructor(wire: SocketWire, forks: Forks | null) {
+    this.#wire = wire;
+    this.#forks = forks;
+  }
+
+  /** Notes what is open while the process is blank: no function's code has run in it. */
+  noteBlank(): void {
+    if (this.#forks !== null) this.#beforehand = new Beforehand();
+  }
+
+  /** Makes this process, in which a version is loaded and no call runs, a template if it can be one. */
+  become({ livesLong, tell, onFork }: Becoming): void {
+    const [forks, beforehand] = [this.#forks, this.#beforehand];
+    if (forks === null || beforehand === null) {
+      tell(NO_FORKS);
+      return;
+    }
     const become = () => {
       const obstacle = beforehand.obstacle();
       tell(obstacle);
       if (obstacle !== null) return;
       // The worker sends nothing before it has heard that, so nothing is read by this process that is a fork's to read.
-      wire.flush(() => {
-        forks.serve();
+      this.#wire.flush(() => {
+        forks.serve(livesLong);
         onFork();
       });
     };
-    // Outside of the promise by which the module was evaluated, and of what is waiting to be written.
-    wire.flush(() => void setImmediate(become));
-  };
+    // Outside of what brought the order, and of what is waiting to be written.
+    this.#wire.flush(() => void setImmediate(become));
+  }
 }

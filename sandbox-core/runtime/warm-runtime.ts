@@ -43,7 +43,7 @@ export async function warmRuntime(): Promise<void> {
     const runtime = new Runtime(outlet, {
       setEnvironment: () => {},
       flushOutput: () => {},
-      expectTemplate: () => (tell) => tell(null),
+      becomeTemplate: () => {},
       idle: () => {},
       die: () => {},
     });

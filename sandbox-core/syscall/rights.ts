@@ -38,20 +38,25 @@ export function sendDescriptors(socket: number, bytes: Buffer, descriptors: read
 }
 
 /**
- * Receives exactly these bytes' length and exactly so many descriptors, close-on-exec; null when the other end is closed.
+ * Receives exactly these bytes' length, and the descriptors that come with them, at most so many, close-on-exec; null when
+ * the other end is closed.
  * @throws SyscallError, or Error when something else comes
  */
-export function receiveDescriptors(socket: number, bytes: Buffer, count: number): number[] | null {
-  const control = controlFor(count);
+export function receiveDescriptors(socket: number, bytes: Buffer, most: number): number[] | null {
+  const control = controlFor(most);
   const received = rawReceive(socket, messageOf(bytes, control), MSG.CMSG_CLOEXEC);
   if (received === -1) throw new SyscallError("recvmsg", koffi.errno(), String(socket));
   if (received === 0) return null;
-  const whole = control.readBigUInt64LE(0) === BigInt(control.length) && control.readInt32LE(12) === SCM_RIGHTS;
-  if (received !== bytes.length || !whole) throw new Error(`a message that is not ${count} descriptors`);
+  if (received !== bytes.length) throw new Error(`a message of ${received} bytes instead of ${bytes.length}`);
+  // The kernel left it as it was when nothing came.
+  const filled = Number(control.readBigUInt64LE(0));
+  if (filled === 0) return [];
+  if (control.readInt32LE(12) !== SCM_RIGHTS) throw new Error("a message with something else than descriptors");
+  const count = (filled - HEADER_BYTES) / 4;
   return Array.from({ length: count }, (_, index) => control.readInt32LE(HEADER_BYTES + index * 4));
 }
 
-/** Room for so many descriptors, an even number of them: then there is no padding behind. */
+/** Room for so many descriptors. */
 function controlFor(count: number): Buffer {
   return Buffer.alloc(HEADER_BYTES + count * 4);
 }

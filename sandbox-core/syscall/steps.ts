@@ -142,13 +142,13 @@ const LIMITS: [resource: number, limit: Buffer][] = [
 const CORE = { fork: rlimit(0), program: rlimit(1) };
 
 /**
- * setrlimit(2). The number of processes is bounded by the pids controller; the limit of `pids` here is for the kernel's
+ * setrlimit(2). The number of processes is bounded by the pids controller; the limit of `tasks` here is for the kernel's
  * count by user, which is the sandbox's own.
  */
-export function setResourceLimits(pids: number, kind: keyof typeof CORE): void {
+export function setResourceLimits(tasks: number, kind: keyof typeof CORE): void {
   sys.setrlimit(RLIMIT.CORE, CORE[kind]);
   for (const [resource, limit] of LIMITS) sys.setrlimit(resource, limit);
-  sys.setrlimit(RLIMIT.NPROC, rlimit(pids));
+  sys.setrlimit(RLIMIT.NPROC, rlimit(tasks));
 }
 
 /** struct rlimit with both limits the same. */

@@ -37,6 +37,7 @@ import {
 } from "../syscall/steps.ts";
 import { type Connection, hello, type Program } from "./control.ts";
 import { assertPipe, type Pipe } from "./signal-pipe.ts";
+import { tasksOfUser } from "./tasks.ts";
 
 /** Everything that a fork needs to lock itself in: made by the zygote before the fork. */
 export interface Entry {
@@ -95,7 +96,8 @@ export function enter(entry: Entry): void {
   becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
   // The change of user cleared it.
   adviseParentDeath(entry.zygotePidfd);
-  setResourceLimits(entry.limits.pids, entry.program ? "program" : "fork");
+  const kind = entry.program ? "program" : "fork";
+  setResourceLimits(tasksOfUser(entry.limits.pids, kind), kind);
   dropCapabilities();
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   assertPipe(entry.signalPipe);

@@ -1,8 +1,8 @@
 /** The worker's hold on the control group of one sandbox: its figures, and freezing it. */
-import type { CgroupDriver } from "../cgroup/driver.ts";
+import type { CgroupDriver, Meter } from "../cgroup/driver.ts";
 import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../error.ts";
-import type { SandboxStats } from "../index.ts";
+import type { SandboxLimits, SandboxStats, SandboxUsage } from "../index.ts";
 
 export class SandboxGroup {
   readonly #driver: CgroupDriver;
@@ -27,6 +27,39 @@ export class SandboxGroup {
   /** Process ids of everything in it. */
   members(): number[] {
     return this.#driver.members(this.path);
+  }
+
+  /** A group beside it, which is not made yet. */
+  beside(name: string): SandboxGroup {
+    return new SandboxGroup(this.#driver, `${this.path}.${name}`);
+  }
+
+  /** @throws when the kernel refuses a limit */
+  create(limits: SandboxLimits): void {
+    this.#driver.create(this.path, limits);
+  }
+
+  /** The files that a process writes "0" to in order to join it. */
+  joinFiles(limits: SandboxLimits): string[] {
+    return this.#driver.joinFiles(this.path, limits);
+  }
+
+  openMeter(): Meter {
+    return this.#driver.openMeter(this.path);
+  }
+
+  usage(): SandboxUsage {
+    return this.#driver.usage(this.path);
+  }
+
+  /** Ends everything in it, and lets nothing new begin there. */
+  kill(): void {
+    this.#driver.kill(this.path);
+  }
+
+  /** @throws EBUSY while a process is in it */
+  remove(): void {
+    this.#driver.remove(this.path);
   }
 
   /** Stops everything in it. @throws SandboxError as Sandbox.freeze does */

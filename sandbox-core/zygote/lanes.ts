@@ -9,18 +9,14 @@ export interface Lanes {
 }
 
 /**
- * Makes both, and sends the other ends with these bytes over a connection of the template's.
+ * Makes both, and sends the other ends with these bytes, and more descriptors, over a connection of the template's.
  * @throws SyscallError, and then nothing is left
  */
-export function sendLanes(template: Socket, bytes: Buffer): Lanes {
+export function sendLanes(template: Socket, bytes: Buffer, more: readonly number[] = []): Lanes {
   const pairs: [ours: number, theirs: number][] = [];
   try {
     for (let made = 0; made < 2; made++) pairs.push(sys.socketpair());
-    sys.sendDescriptors(
-      descriptorOf(template),
-      bytes,
-      pairs.map(([, theirs]) => theirs),
-    );
+    sys.sendDescriptors(descriptorOf(template), bytes, [...pairs.map(([, theirs]) => theirs), ...more]);
   } catch (error) {
     for (const fd of pairs.flat()) sys.close(fd);
     throw error;

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { SandboxError } from "../error.ts";
-import type { Launcher, Sandbox, SandboxLimits } from "../index.ts";
+import type { ForkableSandbox, Launcher, SandboxLimits } from "../index.ts";
 import type { Connection, LaunchRequest, Program } from "./control.ts";
 import { makeRunDirectory, removeRunDirectory } from "./directory.ts";
 import { Generation } from "./generation.ts";
@@ -107,7 +107,7 @@ export class ZygoteLauncher implements Launcher {
     return (await this.#serving).pid;
   }
 
-  launch(limits: SandboxLimits): Promise<Sandbox> {
+  launch(limits: SandboxLimits): Promise<ForkableSandbox> {
     const { runtime } = this.#options;
     return this.start({ limits, connections: RUNTIME_CONNECTIONS, ...(runtime && { program: runtime }) });
   }

@@ -4,10 +4,13 @@
  * again; the zygote serves on meanwhile.
  */
 import type { CgroupDriver } from "../cgroup/driver.ts";
+import { sys } from "../syscall/libc.ts";
 import type { Response } from "./control.ts";
 import type { IdBlock } from "./ids.ts";
 
 const LONGEST_WAIT_MS = 100;
+/** A zygote that leaves waits for what is left up to two seconds; the next one removes it then. */
+const MOST_LAST_ATTEMPTS = 65;
 
 /** One sandbox that is gone, or was never made. */
 export interface Remnant {
@@ -38,6 +41,12 @@ export class Remains {
     this.clear();
   }
 
+  /** The groups below this one that nobody else clears away: the worker is gone that made some for forks of templates. */
+  addBelow(parent: string): void {
+    for (const name of this.#cgroups.children(parent))
+      this.add({ group: `${parent}/${name}`, hostId: undefined, response: { is: "there" } });
+  }
+
   /** After how many milliseconds `clear` is to be called again; -1 when nothing is left. */
   get waitMs(): number {
     return this.#left.length === 0 ? -1 : Math.min(this.#attempts, LONGEST_WAIT_MS);
@@ -47,6 +56,14 @@ export class Remains {
   clear(): void {
     this.#attempts += 1;
     this.#left = this.#left.filter((remnant) => !this.#cleared(remnant));
+  }
+
+  /** Clears everything away, and waits for it. */
+  clearAll(): void {
+    for (let attempt = 0; this.waitMs >= 0 && attempt < MOST_LAST_ATTEMPTS; attempt++) {
+      sys.poll(Buffer.alloc(0), 0, this.waitMs);
+      this.clear();
+    }
   }
 
   #cleared({ group, hostId, response }: Remnant): boolean {

@@ -1,9 +1,11 @@
 /** A launched sandbox as its holder sees it: the contract of index.ts over a zygote's messages. */
+
+import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Meter } from "../cgroup/driver.ts";
 import { SandboxError } from "../error.ts";
 import type {
-  Sandbox,
+  ForkableSandbox,
   SandboxExit,
   SandboxLanes,
   SandboxLimits,
@@ -13,6 +15,7 @@ import type {
 } from "../index.ts";
 import type { SandboxGroup } from "./group.ts";
 import { sendLanes } from "./lanes.ts";
+import { Room } from "./room.ts";
 import { Wipe } from "./wipe.ts";
 
 const LAST_READING_MS = 10_000;
@@ -35,7 +38,7 @@ export interface SandboxParts {
 
 type Order = { op: "kill" } | { op: "signal"; signal: number } | { op: "took_terminal" };
 
-export class LaunchedSandbox implements Sandbox {
+export class LaunchedSandbox implements ForkableSandbox {
   readonly id: string;
   readonly pid: number;
   readonly hostUid: number;
@@ -48,6 +51,7 @@ export class LaunchedSandbox implements Sandbox {
   readonly #send: (request: Order) => void;
   readonly #terminal: SandboxParts["terminal"];
   readonly #wipe: Wipe;
+  readonly #limits: SandboxLimits;
   readonly #settle: (exit: SandboxExit) => void;
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
@@ -61,6 +65,7 @@ export class LaunchedSandbox implements Sandbox {
     this.#sockets = sockets;
     this.#meter = meter;
     this.#group = group;
+    this.#limits = limits;
     this.#wipe = new Wipe({ pid, limits, members: () => group.members() });
     this.program = program;
     this.#terminal = terminal;
@@ -120,8 +125,23 @@ export class LaunchedSandbox implements Sandbox {
     if (!this.#last) this.#group.thaw();
   }
 
-  sendLanes(bytes: Buffer): SandboxLanes {
-    return sendLanes(this.#sockets.get("wire") as Socket, bytes);
+  openRoom(fork: number): Room {
+    if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
+    return new Room(this.#group.beside(String(fork)), this.#limits);
+  }
+
+  sendLanes(bytes: Buffer, room?: Room): SandboxLanes {
+    const joinFiles = room?.openJoinFiles() ?? [];
+    try {
+      return sendLanes(this.#sockets.get("wire") as Socket, bytes, joinFiles);
+    } finally {
+      for (const fd of joinFiles) closeSync(fd);
+    }
+  }
+
+  get isAlone(): boolean {
+    const members = this.#last ? [] : this.#group.members();
+    return members.length === 1 && members[0] === this.pid;
   }
 
   wipe(): string | null {

@@ -26,8 +26,6 @@ import { TerminalPair } from "./terminal.ts";
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;
 const READ_BYTES = 65_536;
-/** A zygote that leaves waits for what is left up to two seconds; the next one removes it then. */
-const MOST_LAST_ATTEMPTS = 65;
 
 interface Child {
   id: string;
@@ -325,10 +323,8 @@ class Server {
     this.#dropSpare();
     for (const child of this.#byId.values()) this.#end(child);
     for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
-    for (let attempt = 0; this.#remains.waitMs >= 0 && attempt < MOST_LAST_ATTEMPTS; attempt++) {
-      sys.poll(Buffer.alloc(0), 0, this.#remains.waitMs);
-      this.#remains.clear();
-    }
+    this.#remains.addBelow(this.#house.group);
+    this.#remains.clearAll();
     this.#house.cgroups.remove(this.#house.group);
     removeRootGroup(this.#house.cgroups);
     return exitNow(0);

@@ -1,14 +1,16 @@
 /**
- * A template: the first process of a sandbox once a version is loaded in it, which forks for each call and does nothing
- * else any more. It waits in blocking calls, as a zygote does, so that its forks inherit a loop at rest.
+ * A template: the first process of a sandbox once a version is loaded in it, which forks when it is told to and does
+ * nothing else any more. It waits in blocking calls, as a zygote does, so that its forks inherit a loop at rest.
  *
- * It never sees anything of a call: all that it reads is the worker's word to fork, and two descriptors, which become
- * the fork's wire and output. A fork has neither the template's wire nor any other descriptor that a fork before it had.
- * The worker believes none of this. It looks from outside before it sends the next call (wipe.ts).
+ * It never sees anything of a call: all that it reads is the worker's word to fork or to end a fork, and descriptors, which
+ * become the fork's own. A fork has neither the template's wire nor any other descriptor that a fork before it had.
+ *
+ * The worker hears by a fork's own wire that it ended, and says so here; so there is nothing to wait for but that word. The
+ * worker believes none of this: what a fork leaves is ended and looked for from outside (room.ts, wipe.ts).
  */
 import { setFlagsFromString } from "node:v8";
-import { F_SETFL, O, SIG_DFL, SIGCHLD, SIGKILL } from "../abi/linux.ts";
-import { encodeEnded, encodeFork } from "../protocol/frames.ts";
+import { F_SETFL, O, SIG_DFL, SIGCHLD, SIGKILL, WNOHANG } from "../abi/linux.ts";
+import { decodeTemplateOrder, encodeEnded, TEMPLATE_ORDER_BYTES, type TemplateOrder } from "../protocol/frames.ts";
 import { EXIT_PROTOCOL, EXIT_WIRE_CLOSED } from "../runtime/exit-codes.ts";
 import { spendRandomCaches } from "../runtime/random.ts";
 import { SyscallError } from "../syscall/error.ts";
@@ -21,29 +23,43 @@ import { renewProcess } from "./renew.ts";
 
 const WIRE_FD = 3;
 const OUTPUT_FDS = [1, 2];
+/** The writer itself (cgroup.procs in the kernel's documentation of control groups). */
+const MYSELF = Buffer.from("0");
 
-/** A fork lives for one call: what V8's middle compiler would make of it in the first milliseconds, it never uses. */
+/** What V8's middle compiler would make of a process that lives for one call, in its first milliseconds, it never uses. */
 const NO_MAGLEV = "--no-maglev";
 
-type Lanes = [wire: number, output: number];
+/** What comes with the order to fork: a wire, an output, and where the fork is to be, see room.ts. */
+const MOST_DESCRIPTORS = 8;
+
+interface Order extends TemplateOrder {
+  descriptors: number[];
+}
 
 /**
  * Serves as a template for as long as the worker holds its wire, and never returns then. Returns in each fork, which has
  * a wire, an output, a loop and random values of its own.
+ * @param livesLong whether a fork serves more than one call
  */
-export function serveAsTemplate(): void {
+export function serveAsTemplate(livesLong: boolean): void {
   orLeave(spendRandomCaches);
-  setFlagsFromString(NO_MAGLEV);
+  if (!livesLong) setFlagsFromString(NO_MAGLEV);
   const handlers = orLeave(putHandlersAside);
+  const children = new Children();
   for (;;) {
-    const lanes = awaitOrder();
+    const { order, fork, descriptors } = awaitOrder();
+    if (order === "end") {
+      orLeave(() => tell(encodeEnded(fork, children.end(fork))));
+      continue;
+    }
     const pid = forkOrLeave();
     // A fork must never come upon what is done about an error of its parent's.
     if (pid === 0) {
-      becomeFork(lanes, handlers);
+      becomeFork(descriptors, handlers);
       return;
     }
-    attend(pid, lanes);
+    children.add(fork, pid);
+    orLeave(() => closeAll(descriptors));
   }
 }
 
@@ -57,15 +73,13 @@ function orLeave<Result>(work: () => Result): Result {
   }
 }
 
-function awaitOrder(): Lanes {
+function awaitOrder(): Order {
   return orLeave(() => {
-    const order = encodeFork();
-    const bytes = Buffer.alloc(order.length);
+    const bytes = Buffer.alloc(TEMPLATE_ORDER_BYTES);
     retried(() => isReadable(WIRE_FD, -1));
-    const lanes = retried(() => sys.receiveDescriptors(WIRE_FD, bytes, 2));
-    if (lanes === null) return exitNow(EXIT_WIRE_CLOSED);
-    if (!bytes.equals(order)) throw new Error("a template was sent something else than the order to fork");
-    return lanes as Lanes;
+    const descriptors = retried(() => sys.receiveDescriptors(WIRE_FD, bytes, MOST_DESCRIPTORS));
+    if (descriptors === null) return exitNow(EXIT_WIRE_CLOSED);
+    return { ...decodeTemplateOrder(bytes), descriptors };
   });
 }
 
@@ -77,32 +91,64 @@ function forkOrLeave(): number {
   });
 }
 
-/** Waits for the fork's end, ends what it left, and tells the worker. */
-function attend(pid: number, lanes: Lanes): void {
-  orLeave(() => {
-    for (const fd of lanes) sys.close(fd);
-    const end = collect(pid);
-    endTheRest();
-    tell(encodeEnded(end));
-  });
-}
+/** The forks of this template, by their numbers. */
+class Children {
+  readonly #alive = new Map<number, number>();
+  /** How those ended that were collected with others. */
+  readonly #ends = new Map<number, ProgramEnd>();
+  readonly #word = Buffer.alloc(4);
 
-/** Collects orphans, which fall to it, until this child ends. */
-function collect(pid: number): ProgramEnd {
-  const word = Buffer.alloc(4);
-  while (retried(() => sys.waitpid(-1, word, 0)) !== pid);
-  return endOf(word.readInt32LE(0));
-}
+  add(fork: number, pid: number): void {
+    this.#alive.set(fork, pid);
+  }
 
-/** Kills whatever else there is in its namespace (kill(2), -1), and collects all of it. */
-function endTheRest(): void {
-  const word = Buffer.alloc(4);
-  try {
-    sys.kill(-1, SIGKILL);
-    for (;;) retried(() => sys.waitpid(-1, word, 0));
-  } catch (error) {
-    // There is nothing to kill, and nothing to wait for.
-    if (!(error instanceof SyscallError && ["ESRCH", "ECHILD"].includes(error.code))) throw error;
+  /** Ends a fork, unless it has ended, and collects it; with the last one goes whatever else there is. @throws Error */
+  end(fork: number): ProgramEnd {
+    const pid = this.#alive.get(fork);
+    if (pid === undefined) throw new Error("a template was told to end a fork that it has not");
+    this.#collectEnded();
+    const end = this.#ends.get(pid) ?? this.#kill(pid);
+    this.#ends.delete(pid);
+    this.#alive.delete(fork);
+    if (this.#alive.size === 0) this.#endTheRest();
+    return end;
+  }
+
+  /** Collects what has ended: forks, and orphans, which fall to it. */
+  #collectEnded(): void {
+    for (;;) {
+      const pid = this.#wait(-1, WNOHANG);
+      if (pid === 0 || pid === null) return;
+      // The number of an orphan may be a fork's before long.
+      if ([...this.#alive.values()].includes(pid)) this.#ends.set(pid, endOf(this.#word.readInt32LE(0)));
+    }
+  }
+
+  #kill(pid: number): ProgramEnd {
+    sys.kill(pid, SIGKILL);
+    this.#wait(pid, 0);
+    return endOf(this.#word.readInt32LE(0));
+  }
+
+  /** Kills whatever else there is in its namespace (kill(2), -1), and collects all of it. */
+  #endTheRest(): void {
+    try {
+      sys.kill(-1, SIGKILL);
+    } catch (error) {
+      // There is nothing to kill.
+      if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;
+    }
+    while (this.#wait(-1, 0) !== null);
+  }
+
+  /** What waitpid(2) gives; null when there is no child. */
+  #wait(pid: number, options: number): number | null {
+    try {
+      return retried(() => sys.waitpid(pid, this.#word, options));
+    } catch (error) {
+      if (error instanceof SyscallError && error.code === "ECHILD") return null;
+      throw error;
+    }
   }
 }
 
@@ -123,20 +169,25 @@ function retried<Result>(call: () => Result): Result {
   }
 }
 
-function becomeFork([wire, output]: Lanes, handlers: Handlers): void {
+/** @param joinFiles what to write to in order to be in the control group that the fork is to be in (room.ts) */
+function becomeFork([wire, output, ...joinFiles]: number[], handlers: Handlers): void {
   try {
     takeHandlersUp(handlers);
+    if (wire === undefined || output === undefined) throw new Error("a fork was given no connections");
+    for (const fd of joinFiles) sys.write(fd, MYSELF, MYSELF.length);
     const nothing = sys.open("/dev/null", O.RDWR);
     sys.fcntl(wire, F_SETFL, O.NONBLOCK);
-    for (const [from, to] of [[nothing, 0], [wire, WIRE_FD], ...OUTPUT_FDS.map((fd) => [output, fd])] as [
-      number,
-      number,
-    ][])
-      sys.dup2(from, to);
-    for (const fd of [nothing, wire, output]) sys.close(fd);
+    sys.dup2(nothing, 0);
+    sys.dup2(wire, WIRE_FD);
+    for (const fd of OUTPUT_FDS) sys.dup2(output, fd);
+    closeAll([nothing, wire, output, ...joinFiles]);
     renewProcess();
   } catch (error) {
     complain(error);
     exitNow(EXIT_PROTOCOL);
   }
+}
+
+function closeAll(descriptors: readonly number[]): void {
+  for (const fd of descriptors) sys.close(fd);
 }

@@ -13,7 +13,7 @@ import { MIB, sandboxLimits } from "../../worker/limits.ts";
 import { sharedOrigin } from "../../worker/origin.ts";
 import { Pool } from "../../worker/pool.ts";
 import type { PoolOptions } from "../../worker/pool-options.ts";
-import { firstOf } from "../../worker/template.ts";
+import { firstOf, templateOf } from "../../worker/template.ts";
 
 type Settings = Partial<
   Pick<PoolOptions, "prewarmed" | "idleMs" | "zygotes"> &
@@ -70,7 +70,8 @@ export class TestPool {
       prewarmedMemoryMiB: 128,
       idleMs,
       load: async (sandbox, { version, bundle, log }) =>
-        firstOf(await Instance.load(sandbox, version, bundle, { start: log, idle: log })),
+        firstOf(await Instance.load(sandbox, version, bundle, { start: log, idle: log }), log),
+      makeTemplate: templateOf,
       onTrouble,
     });
   }

@@ -1,8 +1,8 @@
 /** A real sandbox out of a real zygote, and the worker's end of its wire. */
 import { once } from "node:events";
-import type { Sandbox, SandboxLimits } from "../../sandbox-core/index.ts";
+import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/index.ts";
 import { type LauncherOptions, openLauncher } from "../../sandbox-core/launchers.ts";
-import { encodeFork } from "../../sandbox-core/protocol/frames.ts";
+import { encodeFork, encodeTemplate } from "../../sandbox-core/protocol/frames.ts";
 import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
 import { type LoadOptions, WireClient } from "./wire-client.ts";
 
@@ -22,9 +22,10 @@ export function openTestLauncher(options: Partial<LauncherOptions> = {}): Promis
 }
 
 export class SandboxClient extends WireClient {
-  readonly sandbox: Sandbox;
+  readonly sandbox: ForkableSandbox;
+  #forks = 0;
 
-  private constructor(sandbox: Sandbox) {
+  private constructor(sandbox: ForkableSandbox) {
     super(sandbox.wire, sandbox.exited);
     this.sandbox = sandbox;
     sandbox.stdio.on("data", (text) => {
@@ -51,11 +52,22 @@ export class SandboxClient extends WireClient {
     return client;
   }
 
-  /** The wire of a new fork of this sandbox, which is a template. */
-  fork(): WireClient {
-    const { wire, stdio } = this.sandbox.sendLanes(encodeFork());
+  /** A sandbox in which this module was loaded, and has become a template. */
+  static async template(launcher: ZygoteLauncher, code: string, options: LoadOptions = {}): Promise<SandboxClient> {
+    const client = await SandboxClient.with(launcher, code, { isolation: "invocation", ...options });
+    client.wire.write(encodeTemplate());
+    const { obstacle } = await client.next("templated");
+    if (obstacle !== null) throw new Error(obstacle);
+    return client;
+  }
+
+  /** The wire of a new fork of this sandbox, which is a template, once it has begun. */
+  async fork(): Promise<WireClient> {
+    const { wire, stdio } = this.sandbox.sendLanes(encodeFork(++this.#forks));
     stdio.resume();
-    return new WireClient(wire, once(wire, "close"));
+    const client = new WireClient(wire, once(wire, "close"));
+    await client.next("loaded");
+    return client;
   }
 
   /** What the expression gives inside a sandbox of its own, which ends after it. May use `await` and `node:` imports by name. */
@@ -66,8 +78,8 @@ export class SandboxClient extends WireClient {
 
   /** The same in a fork of a template. */
   static async evaluateInFork(launcher: ZygoteLauncher, expression: string): Promise<unknown> {
-    await using client = await SandboxClient.with(launcher, evaluating(expression), { isolation: "invocation" });
-    return JSON.parse(await client.fork().text());
+    await using client = await SandboxClient.template(launcher, evaluating(expression));
+    return JSON.parse(await (await client.fork()).text());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

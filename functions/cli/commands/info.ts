@@ -44,5 +44,8 @@ function describe(io: Io, info: FunctionInfo): string {
 }
 
 function isolation({ config, obstacle }: FunctionInfo): string {
-  return obstacle === null ? config.isolation : `${config.isolation}, by loading it for each call, because ${obstacle}`;
+  const each = config.isolation === "invocation" ? "call" : "instance";
+  return obstacle === null
+    ? config.isolation
+    : `${config.isolation}, by loading it for each ${each}, because ${obstacle}`;
 }

@@ -67,8 +67,8 @@ async function forkStages(launcher: ZygoteLauncher): Promise<Postures> {
 
 /** A template, and a fork of it in the middle of a call: both are tasks of one sandbox. */
 async function templateStages(launcher: ZygoteLauncher): Promise<Postures> {
-  await using client = await SandboxClient.with(launcher, BUSY_FOR_EVER, { isolation: "invocation" });
-  const fork = client.fork();
+  await using client = await SandboxClient.template(launcher, BUSY_FOR_EVER);
+  const fork = await client.fork();
   fork.request();
   await fork.next("head");
   return { "fork, template": readSandbox(client.sandbox, await launcher.zygotePid()) };

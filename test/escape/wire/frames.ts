@@ -87,7 +87,12 @@ const REFLECTED = [
 
 const OF_THE_START = [frames.encodeReady(), frames.encodeLoaded(1), frames.encodeLoadFailed(FAILURE)];
 /** As if it were a template, whose fork ended. */
-const OF_A_TEMPLATE = [frames.encodeEnded({ code: 0, signal: null }), frames.encodeEnded({ code: null, signal: 9 })];
+const OF_A_TEMPLATE = [
+  frames.encodeTemplated(null),
+  frames.encodeTemplated("nothing"),
+  frames.encodeEnded(1, { code: 0, signal: null }),
+  frames.encodeEnded(1, { code: null, signal: 9 }),
+];
 
 /** What comes twice or too early, by the stage that the call is at. */
 const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {

@@ -161,7 +161,7 @@ const BREAKS: Record<string, ((posture: Posture) => void)[]> = {
   "not-dumpable": [(posture) => Object.assign(posture, { dumpable: true })],
   "resource-limits": [
     ({ resourceLimits }) => Object.assign(resourceLimits, { "core file size": null }),
-    ({ resourceLimits }) => Object.assign(resourceLimits, { processes: 65 }),
+    ({ resourceLimits }) => Object.assign(resourceLimits, { processes: 2113 }),
   ],
   "memory-limit": [
     ({ cgroup }) => Object.assign(cgroup, { memoryBytes: null }),
@@ -194,6 +194,8 @@ test("what programs need to start is no flaw where they are started", () => {
   const { attempts } = posture;
   Object.assign(attempts, { "start a program": "ENOENT", "make a file in memory": "succeeded" });
   assert.equal(judge(posture)[0]?.name, "seccomp");
+  // They have no forks that share a user.
+  Object.assign(posture.resourceLimits, { processes: posture.limits.pids });
   assert.deepEqual(judge({ ...posture, launcher: "exec" }), []);
 });
 

@@ -37,17 +37,15 @@ type Given = [frames.WorkerMessage[], Uint8Array[]];
 /** Every message a sandbox can send, beside its encoding. */
 const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
   fc.constant<Sent>([{ type: "ready" }, frames.encodeReady()]),
-  sent(fc.tuple(initMs, fc.option(word(100))), ([initMs, obstacle]) => [
-    { type: "loaded", initMs, obstacle },
-    frames.encodeLoaded(initMs, obstacle),
+  sent(initMs, (initMs) => [{ type: "loaded", initMs }, frames.encodeLoaded(initMs)]),
+  sent(fc.option(word(100)), (obstacle) => [{ type: "templated", obstacle }, frames.encodeTemplated(obstacle)]),
+  sent(fc.tuple(call, fc.integer({ min: 0, max: 255 })), ([fork, code]) => [
+    { type: "ended", fork, code, signal: null },
+    frames.encodeEnded(fork, { code, signal: null }),
   ]),
-  sent(fc.integer({ min: 0, max: 255 }), (code) => [
-    { type: "ended", code, signal: null },
-    frames.encodeEnded({ code, signal: null }),
-  ]),
-  sent(fc.integer({ min: 1, max: 64 }), (signal) => [
-    { type: "ended", code: null, signal },
-    frames.encodeEnded({ code: null, signal }),
+  sent(fc.tuple(call, fc.integer({ min: 1, max: 64 })), ([fork, signal]) => [
+    { type: "ended", fork, code: null, signal },
+    frames.encodeEnded(fork, { code: null, signal }),
   ]),
   sent(failure, (error) => [{ type: "load_failed", error }, frames.encodeLoadFailed(error)]),
   sent(head, (head) => [{ type: "head", ...head }, frames.encodeHead(head)]),
@@ -104,6 +102,7 @@ const workerMessages: fc.Arbitrary<Given> = fc.oneof(
   given(call, (call) => [[{ type: "body_end", call }], [frames.encodeBodyEnd(call)]]),
   given(call, (call) => [[{ type: "cancel", call }], [frames.encodeCancel(call)]]),
   given(call, (call) => [[{ type: "withdraw", call }], [frames.encodeWithdraw(call)]]),
+  fc.constant<Given>([[{ type: "template" }], [frames.encodeTemplate()]]),
 );
 
 /** `map`, typed: what a sandbox sends. */
@@ -254,6 +253,12 @@ function logPayload(fields: { level?: number; source?: number; timeMs?: number; 
   return Buffer.concat([head, Buffer.alloc(fields.textBytes ?? 0, "x")]);
 }
 
+function ended(fork: number, end: object): Buffer {
+  const number = Buffer.alloc(4);
+  number.writeUInt32LE(fork);
+  return Buffer.concat([number, Buffer.from(JSON.stringify(end))]);
+}
+
 /** Just inside a limit, and just outside. */
 const limits: [what: string, type: number, inside: Buffer | null, outside: Buffer][] = [
   ["an unknown type", 0x8a, null, Buffer.alloc(0)],
@@ -261,9 +266,11 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
   ["ready with a payload", 0x81, Buffer.alloc(0), Buffer.alloc(1)],
   ["initMs below 0", 0x82, Buffer.from('{"initMs":0}'), Buffer.from('{"initMs":-1}')],
   ["initMs that is no number", 0x82, Buffer.from('{"initMs":1.5}'), Buffer.from('{"initMs":"1"}')],
-  ["an obstacle that is no text", 0x82, null, Buffer.from('{"initMs":1,"obstacle":1}')],
-  ["an end with code and signal", 0x8b, Buffer.from('{"code":0,"signal":null}'), Buffer.from('{"code":0,"signal":9}')],
-  ["an end with neither", 0x8b, Buffer.from('{"code":null,"signal":9}'), Buffer.from('{"code":null,"signal":null}')],
+  ["an obstacle that is no text", 0x8b, Buffer.from('{"obstacle":"1"}'), Buffer.from('{"obstacle":1}')],
+  ["no word of an obstacle", 0x8b, Buffer.from('{"obstacle":null}'), Buffer.from("{}")],
+  ["an end with code and signal", 0x8c, ended(1, { code: 0, signal: null }), ended(1, { code: 0, signal: 9 })],
+  ["an end with neither", 0x8c, ended(1, { code: null, signal: 9 }), ended(1, { code: null, signal: null })],
+  ["the end of no fork", 0x8c, ended(1, { code: 0, signal: null }), ended(0, { code: 0, signal: null })],
   ["JSON that is none", 0x82, null, Buffer.from('{"initMs":1')],
   ["JSON that is no object", 0x82, null, Buffer.from("[1]")],
   ["JSON null", 0x82, null, Buffer.from("null")],
@@ -421,4 +428,20 @@ test("long text is cut by the encoder, between two characters", () => {
   const long = frames.encodeFailed(1, { name: "n".repeat(1e5), message: "m".repeat(1e5), stack: "s".repeat(1e5) });
   const [failed] = readAll(frames.decodeSandboxMessage, long, [long.length]) as [{ error: frames.Failure }];
   assert.match(failed.error.message, /^m+ … \[cut\]$/);
+});
+
+test("orders to a template are of one length, and read as they were written", () => {
+  for (const [order, encode] of [
+    ["fork", frames.encodeFork],
+    ["end", frames.encodeEndFork],
+  ] as const) {
+    const bytes = encode(7);
+    assert.equal(bytes.length, frames.TEMPLATE_ORDER_BYTES);
+    assert.deepEqual(frames.decodeTemplateOrder(bytes), { order, fork: 7 });
+  }
+});
+
+test("nothing else is an order to a template", () => {
+  const other = [frames.encodeFork(0), frames.encodeWithdraw(1), frames.encodeFork(1).subarray(0, 8)];
+  for (const bytes of other) assert.throws(() => frames.decodeTemplateOrder(bytes), frames.ProtocolError);
 });

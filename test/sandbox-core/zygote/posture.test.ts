@@ -152,7 +152,7 @@ test("its limits are what they should be, soft and hard", () => {
         "nice priority": "0",
         "open files": "1024",
         "pending signals": "256",
-        processes: "64",
+        processes: "2112",
         "realtime priority": "0",
         "stack size": String(8 << 20),
       }).map(([name, limit]) => [name, [limit, limit]]),

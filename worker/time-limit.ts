@@ -1,0 +1,33 @@
+/** How long a sandbox may take for what it does now: kept outside of it. */
+
+/** Longest time that evaluating a bundle may take, and a function to renew what is its own in a copy. */
+const BEFORE_CALLS_MS = { load: 10_000, restore: 10_000 };
+
+export type During = keyof typeof BEFORE_CALLS_MS | "call";
+
+export class TimeLimit {
+  readonly #callMs: number;
+  readonly #onOver: (during: During, limitMs: number) => void;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param callMs the limit of a call, the same for all of a version */
+  constructor(callMs: number, onOver: (during: During, limitMs: number) => void) {
+    this.#callMs = callMs;
+    this.#onOver = onOver;
+  }
+
+  /** Begins anew. Of one that runs, `during` has to be the same. */
+  start(during: During): void {
+    if (this.#timer !== null) {
+      this.#timer.refresh();
+      return;
+    }
+    const limitMs = during === "call" ? this.#callMs : BEFORE_CALLS_MS[during];
+    this.#timer = setTimeout(() => this.#onOver(during, limitMs), limitMs);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
