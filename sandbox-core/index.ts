@@ -94,7 +94,7 @@ export interface SandboxLanes {
 }
 
 /**
- * A fork's own place in its template's sandbox: a control group with the limits of a sandbox. All of it is safe once the
+ * A fork's own place in its template's sandbox: a /tmp, and a control group with the limits of a sandbox. All of it is safe once the
  * sandbox has ended, but `close` has still to be called.
  */
 export interface SandboxRoom {

@@ -3,6 +3,7 @@
  * without it. Names are used by --allow-degraded, by refusals, by /readyz and in docs/SECURITY-MODEL.md.
  */
 
+import { SCRATCH } from "../rootfs/scratch.ts";
 import { tasksOfUser } from "../zygote/tasks.ts";
 import { ATTEMPTS, type AttemptName, attempt } from "./attempts.ts";
 import type { MountPosture, NamespaceKind, Posture } from "./posture.ts";
@@ -23,7 +24,7 @@ const KERNEL = "Use a kernel that is built with it; `sandpiper doctor` shows wha
 const CONTROLLERS = "Boot with the controller enabled, and mount cgroup2 on /sys/fs/cgroup.";
 
 /** Between these, everything that a sandbox of JavaScript may hold open. */
-const DESCRIPTORS = ["/dev/null", "socket", "pipe", "eventpoll", "eventfd"];
+const DESCRIPTORS = ["/dev/null", "socket", "pipe", "eventpoll", "eventfd", `/${SCRATCH}`];
 /** What a sandbox may have mounted, as "type source"; a program has binds of the host's as well. */
 const OWN_MOUNTS = ["overlay sandpiper", "tmpfs sandpiper", "tmpfs tmp", "proc proc"];
 /** An overlay for JavaScript, a tmpfs with what is bound for a program. */
@@ -220,7 +221,7 @@ function neededOptions(point: string, launcher: Posture["launcher"]): string[] {
   return [
     "nosuid",
     ...(point === "/dev" || point.startsWith("/dev/") ? [] : ["nodev"]),
-    ...(point === "/tmp" || point.startsWith("/dev/") ? [] : ["ro"]),
+    ...(point === "/tmp" || point === `/${SCRATCH}` || point.startsWith("/dev/") ? [] : ["ro"]),
     // What a program binds may be a program.
     ...(launcher === "fork" ? ["noexec"] : []),
   ];

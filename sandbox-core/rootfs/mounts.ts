@@ -37,17 +37,20 @@ const proc: Mount = {
   data: "hidepid=invisible,subset=pid",
 };
 
-const tmp = ({ tmpBytes, tmpInodes }: SandboxLimits): Mount => ({
+const tmp = ({ tmpBytes, tmpInodes }: SandboxLimits, target: string): Mount => ({
   source: "tmp",
-  target: "tmp",
+  target,
   type: "tmpfs",
   flags: MS.NOSUID | MS.NODEV | MS.NOEXEC,
   data: `mode=1777,size=${tmpBytes},nr_inodes=${tmpInodes}`,
 });
 
-/** The mounts of one sandbox over its root. The pid namespace must be the sandbox's own by now: proc shows that one. */
-export function mountOwn(root: string, limits: SandboxLimits): void {
-  for (const { source, target, type, flags, data } of [proc, tmp(limits)])
+/**
+ * The mounts of one sandbox over its root, the file system of its /tmp below it at `tmpAt`. The pid namespace must be the
+ * sandbox's own by now: proc shows that one.
+ */
+export function mountOwn(root: string, limits: SandboxLimits, tmpAt: string): void {
+  for (const { source, target, type, flags, data } of [proc, tmp(limits, tmpAt)])
     sys.mount(source, join(root, target), type, flags, data);
 }
 

@@ -9,6 +9,7 @@ import { MNT_DETACH, MS } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
 import { DEVICES_FLAGS, makeDevices } from "./devices.ts";
+import { SCRATCH, TMP_LINK } from "./scratch.ts";
 
 /** The sandboxed user as the inside sees it; the host sees the sandbox's own uid. */
 export const INSIDE_ID = 1000;
@@ -33,7 +34,7 @@ const LAYERS = `lowerdir=${LOWER}:${EMPTY},redirect_dir=nofollow`;
 const CLOSED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
 /** Where each sandbox mounts something of its own. */
-const MOUNT_POINTS = ["proc", "tmp", "dev"];
+const MOUNT_POINTS = ["proc", SCRATCH, "dev"];
 
 /**
  * Makes the files below `directory`. The caller must be in a mount namespace of its own.
@@ -44,6 +45,7 @@ export function buildTemplate(directory: string): void {
   for (const name of [LOWER, ROOT, EMPTY]) mkdirSync(join(directory, name), { recursive: true });
   sys.mount("sandpiper", lower, "tmpfs", CLOSED, "mode=0755,size=4m,nr_inodes=256");
   for (const point of MOUNT_POINTS) mkdirSync(join(lower, point));
+  symlinkSync(TMP_LINK, join(lower, "tmp"));
   writeEtc(lower);
   makeDevices(join(lower, "dev"));
   sys.mount(null, lower, null, MS.REMOUNT | MS.BIND | MS.RDONLY | CLOSED, null);

@@ -24,6 +24,7 @@ import type { SandboxLimits } from "../index.ts";
 import { confine } from "../rootfs/access.ts";
 import { mountOwn, pivotInto } from "../rootfs/mounts.ts";
 import { bindTerminal, provideRoot } from "../rootfs/program.ts";
+import { SCRATCH, TMP_FD } from "../rootfs/scratch.ts";
 import { INSIDE_ID, mountTemplate } from "../rootfs/template.ts";
 import { dropCapabilities } from "../syscall/capabilities.ts";
 import { sys } from "../syscall/libc.ts";
@@ -104,6 +105,8 @@ export function enter(entry: Entry): void {
   const kept = placeDescriptors([
     ...entry.connections.map(({ fds }, index) => ({ fd: sockets[index] as number, targets: fds })),
     ...entry.pipes.map(({ fd, target }) => ({ fd, targets: [target] })),
+    // A program has a /tmp that needs no descriptor.
+    ...(entry.program ? [] : [{ fd: sys.open(`/${SCRATCH}`, O.PATH | O.CLOEXEC), targets: [TMP_FD] }]),
   ]);
   confine(entry.landlockAbi, entry.program);
   sys.installFilter(entry.filter);
@@ -128,7 +131,7 @@ function greet({ connections, token }: Entry): void {
 
 function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
   const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountTemplate(directory);
-  mountOwn(root, limits);
+  mountOwn(root, limits, program ? "tmp" : SCRATCH);
   if (terminalMount !== undefined) bindTerminal(terminalMount, root);
   pivotInto(root);
 }

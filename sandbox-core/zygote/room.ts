@@ -1,6 +1,6 @@
 /**
- * A fork's own place in its template's sandbox, made and cleared away from outside: a control group with the limits of a
- * sandbox, beside that of the template. So a fork has its own memory, processor time and tasks; what it used is known; and
+ * A fork's own place in its template's sandbox, made and cleared away from outside: a directory that is its /tmp, and a
+ * control group with the limits of a sandbox, beside that of the template. So a fork has its own memory, processor time and tasks; what it used is known; and
  * it can be ended with all that it started, whatever that is and whatever its template does, while others go on.
  *
  * A fork moves into it by itself, before it reads a byte of a call: for a single thread that moves itself the kernel need
@@ -17,15 +17,25 @@ const RETRY_MS = 1;
 /** Everything that was killed is out of its group in less, or cannot be killed. */
 const LONGEST_END_MS = 2_000;
 
+/** The directory that is a fork's /tmp. */
+export interface RoomDirectory {
+  /** Makes it, and gives a descriptor of it. */
+  open(): number;
+  remove(): Promise<void>;
+}
+
 export class Room implements SandboxRoom {
   readonly #group: SandboxGroup;
   readonly #meter: Meter;
   readonly #limits: SandboxLimits;
+  readonly #directory: RoomDirectory;
+  #hasDirectory = false;
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
 
   /** @throws when the kernel refuses a limit, and then nothing is left */
-  constructor(group: SandboxGroup, limits: SandboxLimits) {
+  constructor(group: SandboxGroup, limits: SandboxLimits, directory: RoomDirectory) {
+    this.#directory = directory;
     this.#group = group;
     this.#limits = limits;
     try {
@@ -37,10 +47,12 @@ export class Room implements SandboxRoom {
     }
   }
 
-  /** What a fork writes "0" to in order to move in. Whoever asked closes them. @throws */
-  openJoinFiles(): number[] {
+  /** Its directory, and what a fork writes "0" to in order to move in. Whoever asked closes them. @throws */
+  open(): number[] {
     const open: number[] = [];
     try {
+      open.push(this.#directory.open());
+      this.#hasDirectory = true;
       for (const file of this.#group.joinFiles(this.#limits)) open.push(openSync(file, O_WRONLY));
       return open;
     } catch (error) {
@@ -98,6 +110,8 @@ export class Room implements SandboxRoom {
     }
     this.#meter.close();
     if (this.#group.hasFrozen) await this.#group.close();
+    if (this.#hasDirectory) await this.#directory.remove();
+    this.#hasDirectory = false;
     return this.#last;
   }
 }

@@ -127,15 +127,22 @@ export class LaunchedSandbox implements ForkableSandbox {
 
   openRoom(fork: number): Room {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
-    return new Room(this.#group.beside(String(fork)), this.#limits);
+    const name = String(fork);
+    return new Room(this.#group.beside(name), this.#limits, {
+      open: () => this.#wipe.openDirectory(name),
+      // It goes with its sandbox.
+      remove: async () => {
+        if (!this.#last) await this.#wipe.removeDirectory(name);
+      },
+    });
   }
 
   sendLanes(bytes: Buffer, room?: Room): SandboxLanes {
-    const joinFiles = room?.openJoinFiles() ?? [];
+    const place = room?.open() ?? [];
     try {
-      return sendLanes(this.#sockets.get("wire") as Socket, bytes, joinFiles);
+      return sendLanes(this.#sockets.get("wire") as Socket, bytes, place);
     } finally {
-      for (const fd of joinFiles) closeSync(fd);
+      for (const fd of place) closeSync(fd);
     }
   }
 

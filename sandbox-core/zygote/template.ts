@@ -11,6 +11,7 @@
 import { setFlagsFromString } from "node:v8";
 import { F_SETFL, O, SIG_DFL, SIGCHLD, SIGKILL, WNOHANG } from "../abi/linux.ts";
 import { decodeTemplateOrder, encodeEnded, TEMPLATE_ORDER_BYTES, type TemplateOrder } from "../protocol/frames.ts";
+import { TMP_FD } from "../rootfs/scratch.ts";
 import { EXIT_PROTOCOL, EXIT_WIRE_CLOSED } from "../runtime/exit-codes.ts";
 import { spendRandomCaches } from "../runtime/random.ts";
 import { SyscallError } from "../syscall/error.ts";
@@ -169,18 +170,20 @@ function retried<Result>(call: () => Result): Result {
   }
 }
 
-/** @param joinFiles what to write to in order to be in the control group that the fork is to be in (room.ts) */
-function becomeFork([wire, output, ...joinFiles]: number[], handlers: Handlers): void {
+/** @param place a room's /tmp and what to write to in order to be in its control group (room.ts), or nothing */
+function becomeFork([wire, output, ...place]: number[], handlers: Handlers): void {
   try {
     takeHandlersUp(handlers);
     if (wire === undefined || output === undefined) throw new Error("a fork was given no connections");
+    const [tmp, ...joinFiles] = place;
     for (const fd of joinFiles) sys.write(fd, MYSELF, MYSELF.length);
+    if (tmp !== undefined) sys.dup2(tmp, TMP_FD);
     const nothing = sys.open("/dev/null", O.RDWR);
     sys.fcntl(wire, F_SETFL, O.NONBLOCK);
     sys.dup2(nothing, 0);
     sys.dup2(wire, WIRE_FD);
     for (const fd of OUTPUT_FDS) sys.dup2(output, fd);
-    closeAll([nothing, wire, output, ...joinFiles]);
+    closeAll([nothing, wire, output, ...place]);
     renewProcess();
   } catch (error) {
     complain(error);

@@ -8,10 +8,12 @@
  * Its files are removed one name at a time below a descriptor of /tmp, so that no link is followed, whatever still runs
  * inside; and not much of them, as the worker does nothing else meanwhile. Who leaves more has its sandbox ended for it.
  */
-import { closeSync, constants, openSync, readdirSync, statfsSync, utimesSync } from "node:fs";
+import { chmodSync, closeSync, constants, mkdirSync, openSync, readdirSync, statfsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { O, TMPFS_MAGIC } from "../abi/linux.ts";
 import type { SandboxLimits } from "../index.ts";
+import { SCRATCH } from "../rootfs/scratch.ts";
 import { openAt, removeAt } from "../syscall/unlink.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
@@ -19,6 +21,9 @@ const MOST_ENTRIES = 64;
 const MOST_DEPTH = 16;
 /** The kernel takes some milliseconds to free so many. */
 const MOST_BYTES = 16 * 1024 * 1024;
+/** What a fork leaves that lived long may be more; it is removed in turns, with others in between. */
+const MOST_TURNS = 256;
+const MOST_DEPTH_OF_FORK = 128;
 /** Of an empty file system: its root directory alone. */
 const ROOT_INODES = 1;
 const TOO_MANY_FILES = "too many files in /tmp";
@@ -60,6 +65,29 @@ export class Wipe {
     }
   }
 
+  /** Makes a directory in the sandbox's file system that is a fork's own /tmp, and opens it. @throws when there is one */
+  openDirectory(name: string): number {
+    const tmp = this.#openTmp();
+    // Nobody but us makes anything beside these.
+    chmodSync(pathOf(tmp), 0o755);
+    const path = join(pathOf(tmp), name);
+    mkdirSync(path);
+    chmodSync(path, 0o1777);
+    return openSync(path, O_DIRECTORY | O_NOFOLLOW | O.PATH | O.CLOEXEC);
+  }
+
+  /** Removes it, and all that is in it. @throws Error when that is too much, or goes on growing */
+  async removeDirectory(name: string): Promise<void> {
+    const [tmp, bytes] = [this.#openTmp(), Buffer.from(name)];
+    const directory = openAt(tmp, bytes, O_DIRECTORY | O_NOFOLLOW | O.CLOEXEC);
+    try {
+      for (let turn = 1; !emptied(directory, turn === MOST_TURNS); turn++) await nextTurn();
+    } finally {
+      closeSync(directory);
+    }
+    removeAt(tmp, bytes, "directory");
+  }
+
   close(): void {
     if (this.#tmp !== undefined) closeSync(this.#tmp);
     this.#tmp = undefined;
@@ -79,7 +107,7 @@ export class Wipe {
   #openTmp(): number {
     if (this.#tmp !== undefined) return this.#tmp;
     const root = `/proc/${this.#options.pid}/root`;
-    const tmp = openSync(join(root, "tmp"), O_DIRECTORY | O_NOFOLLOW | O.CLOEXEC);
+    const tmp = openSync(join(root, SCRATCH), O_DIRECTORY | O_NOFOLLOW | O.CLOEXEC);
     try {
       this.#others();
       const { type, files } = statfsSync(pathOf(tmp));
@@ -102,6 +130,18 @@ function contentsOf(tmp: number): { entries: number; bytes: number } {
 /** A path for Node's functions that is the descriptor itself (proc_pid_fd(5)). */
 function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`;
+}
+
+/** Removes as much as may be done in one turn; whether that was all. @throws Error when it is too much, and it is the last turn */
+function emptied(directory: number, isLastTurn: boolean): boolean {
+  const left = { entries: MOST_ENTRIES };
+  try {
+    emptyDirectory(directory, left, MOST_DEPTH_OF_FORK);
+    return true;
+  } catch (error) {
+    if (isLastTurn || left.entries >= 0) throw error;
+    return false;
+  }
 }
 
 /** @throws Error when there are too many entries, or too many levels; SyscallError */

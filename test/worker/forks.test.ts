@@ -221,6 +221,29 @@ describe("instances in one sandbox", () => {
     for (const lease of [bad, good]) lease?.discard("test");
   });
 
+  it("have a /tmp of their own, of which nothing is left when they have ended", async () => {
+    const options = slow(`if (path === "/bad") {
+        fs.mkdirSync("/tmp/a/b", { recursive: true });
+        for (let n = 0; n < 600; n++) fs.writeFileSync("/tmp/a/b/" + n, "x");
+        fs.symlinkSync("/", "/tmp/root");
+        fs.writeFileSync("/tmp/name", query);
+      }
+      return Response.json([fs.readdirSync("/tmp").sort(), fs.existsSync("/tmp/name") && fs.readFileSync("/tmp/name", "utf8"),
+        fs.readdirSync("/scratch")]);`);
+    const leases = await instances(pool, options, 3);
+    const [one, two, three] = leases as [Lease, Lease, Lease];
+    const names = ["a", "name", "root"];
+    assert.deepEqual((await json(one, "/bad?1")).slice(0, 2), [names, "1"]);
+    assert.deepEqual((await json(two, "/bad?2")).slice(0, 2), [names, "2"]);
+    assert.deepEqual((await json(one)).slice(0, 2), [names, "1"]);
+    assert.deepEqual(await json(three), [[], false, ["1", "2", "3"]]);
+    one.discard("test");
+    await one.instance.sandbox.exited;
+    assert.deepEqual(await json(three), [[], false, ["2", "3"]]);
+    assert.deepEqual((await json(two)).slice(0, 2), [names, "2"]);
+    for (const lease of [two, three]) lease.discard("test");
+  });
+
   it("cannot be seen, traced or read by each other", async () => {
     const options = slow(`
       const tried = (what) => { try { what(); return "done"; } catch (error) { return error.code; } };

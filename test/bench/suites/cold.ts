@@ -166,8 +166,9 @@ class SlowImport {
     this.#original = original;
   }
 
+  /** A version has a template and two instances. */
   static async start(started: Started, load: BenchChild, versions: number): Promise<SlowImport> {
-    const platform = await startOurs(started, { env: roomFor(versions * 2, PREWARMED) });
+    const platform = await startOurs(started, { env: roomFor(versions * 3, PREWARMED) });
     await deployFiles(platform, "slow", SLOW);
     const planter = new Planter(platform);
     return new SlowImport(load, planter, await planter.versionOf("slow"));

@@ -70,10 +70,11 @@ test("it is the first process of its pid namespace, with one thread", () => {
   assert.equal(Threads, "1");
 });
 
-test("it holds no descriptor but its own: the wire, its output, and what libuv made inside", () => {
+test("it holds no descriptor but its own: the wire, its output, and what libuv made inside, and its /tmp", () => {
   const open = readdirSync(`${proc}/fd`).map((fd) => readlinkSync(`${proc}/fd/${fd}`).replace(/\[?\d+\]?$/, ""));
   assert.deepEqual(open.sort(), [
     "/dev/null",
+    "/scratch",
     "anon_inode:[eventfd]",
     "anon_inode:[eventpoll]",
     "pipe:",
@@ -103,7 +104,7 @@ test("its mounts are the root, dev, proc and tmp, and nothing of the host's", ()
     ["/", "/", `ro,${closed}`, "overlay", "sandpiper", layers],
     ["/dev", "/dev", "ro,nosuid,noexec,relatime", "overlay", "sandpiper", layers],
     ["/", "/proc", `ro,${closed}`, "proc", "proc", "ro,hidepid=invisible,subset=pid"],
-    ["/", "/tmp", `rw,${closed}`, "tmpfs", "tmp", "rw,size=16384k,nr_inodes=1000"],
+    ["/", "/scratch", `rw,${closed}`, "tmpfs", "tmp", "rw,size=16384k,nr_inodes=1000"],
   ]);
 });
 
