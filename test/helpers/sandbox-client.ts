@@ -61,9 +61,11 @@ export class SandboxClient extends WireClient {
     return client;
   }
 
-  /** The wire of a new fork of this sandbox, which is a template, once it has begun. */
-  async fork(): Promise<WireClient> {
-    const { wire, stdio } = this.sandbox.sendLanes(encodeFork(++this.#forks));
+  /** The wire of a new fork of this sandbox, which is a template, once it has begun; with a room of its own, or where its template is. */
+  async fork({ inRoom = false } = {}): Promise<WireClient> {
+    const number = ++this.#forks;
+    const room = inRoom ? this.sandbox.openRoom(number) : undefined;
+    const { wire, stdio } = this.sandbox.sendLanes(encodeFork(number), room);
     stdio.resume();
     const client = new WireClient(wire, once(wire, "close"));
     await client.next("loaded");

@@ -116,6 +116,7 @@ describe("a version that is slow to load", () => {
     const options = slow(WHO);
     const [first, second] = [await pool.use(options), await pool.use(options)];
     assert.deepEqual([first.start, second.start, second.calls], ["cold", "warm", 2]);
+    assert.equal((await groups(pool)).length, 1);
     assert.equal(pool.pool.snapshot().sandboxes, 1);
   });
 
@@ -219,6 +220,21 @@ describe("instances in one sandbox", () => {
       "the tasks of the other are not counted with its own",
     );
     for (const lease of [bad, good]) lease?.discard("test");
+  });
+
+  it("are frozen alone, and end as they are", async () => {
+    const [frozen, other] = (await instances(pool, slow(WHO), 2)) as [Lease, Lease];
+    const { sandbox } = frozen.instance;
+    await sandbox.freeze();
+    assert.equal(sandbox.stats()?.frozen, true);
+    assert.equal((await json(other)).calls, 1);
+    await sandbox.thaw();
+    assert.equal((await json(frozen)).calls, 1);
+    await sandbox.freeze();
+    frozen.discard("test");
+    await sandbox.exited;
+    assert.equal((await json(other)).calls, 2);
+    other.discard("test");
   });
 
   it("have a /tmp of their own, of which nothing is left when they have ended", async () => {

@@ -81,8 +81,8 @@ describe("no sandbox outlives its supervisors", () => {
       const groups = family.zygotes.map((zygote) => basename(ownerGroup(zygote)));
       const directory = `sandpiper-run-${ownerName(family.supervisor.pid)}-`;
       t.after(() => family.supervisor.kill("SIGKILL"));
-      // Three of one fork's family, another fork, and a program with what starts it.
-      assert.ok(processesOf(family.hostUids).length >= 5);
+      // Three of one fork's family, another fork, a program with what starts it, a template and three of its fork's family.
+      assert.ok(processesOf(family.hostUids).length >= 9);
       die(family);
       await eventually(() => processesOf(family.hostUids).length === 0);
       await eventually(() => family.zygotes.every((zygote) => hostUidOf(zygote) === -1));
