@@ -121,9 +121,15 @@ export class Template {
   }
 }
 
-/** Makes a template for further instances of one that was slow to load, if nothing stands in the way; else null. */
+/** Makes a template of a loaded instance, if nothing stands in the way; else null. @throws CallFailure when its sandbox ends */
 export async function templateOf(loaded: Instance): Promise<Template | null> {
-  return (await loaded.becomeTemplate()) ? new Template(loaded, loaded.sandbox as ForkableSandbox) : null;
+  const sandbox = loaded.sandbox as ForkableSandbox;
+  if (!sandbox.isAlone) {
+    // What runs beside it would be none of its forks', and be there for all of them.
+    loaded.obstacle = "the module started processes of its own";
+    return null;
+  }
+  return (await loaded.becomeTemplate()) ? new Template(loaded, sandbox) : null;
 }
 
 /** Whether the version of an instance takes so long to load that further ones should be forks of it. */

@@ -285,6 +285,7 @@ describe("a version that cannot be forked is loaded for each call, and says why"
     ["a server", `require("node:net").createServer().listen(0);`, /keeps something open: TCPServerWrap/],
     ["an open file", `fs.openSync("/etc/passwd");`, /keeps files or sockets open: \/etc\/passwd/],
     ["a file in /tmp", `fs.writeFileSync("/tmp/x", "");`, /wrote files to \/tmp/],
+    ["a process", "if (native.fork() === 0) for (;;) native.poll(Buffer.alloc(0), 0, -1);", /started processes/],
     [
       "a thread",
       `new (require("node:worker_threads").Worker)("setInterval(() => {}, 1000)", { eval: true }).unref();`,
