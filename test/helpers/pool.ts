@@ -4,7 +4,7 @@ import { functionConfigSchema } from "../../functions/manifest.ts";
 import type { Version } from "../../functions/version.ts";
 import { openLauncher } from "../../sandbox-core/launchers.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
-import type { RunningCall } from "../../worker/call.ts";
+import { type RunningCall, TurnLost } from "../../worker/call.ts";
 import { CallLog } from "../../worker/call-log.ts";
 import { Instance } from "../../worker/instance.ts";
 import { Launchers } from "../../worker/launchers.ts";
@@ -93,11 +93,14 @@ export class TestPool {
     });
   }
 
-  /** Acquires, calls once, releases; gives what the function answered. */
+  /** Acquires, calls once, releases; gives what the function answered. As a worker does, it tries again when its turn is lost. */
   async use(options: FunctionOptions = {}): Promise<{ id: string; calls: number; start: string }> {
     const lease = await this.acquire(options);
-    const text = await callText(lease);
+    const text = await callText(lease).catch((error: Error) =>
+      error instanceof TurnLost ? null : Promise.reject(error),
+    );
     lease.release();
+    if (text === null) return this.use({ ...options, mayShare: false });
     return { ...(JSON.parse(text) as { id: string; calls: number }), start: lease.start.kind };
   }
 

@@ -63,13 +63,7 @@ describe("a version that is slow to load", () => {
     const pool = open({ maxSandboxes: 24, prewarmed: 1 });
     await pool.pool.prewarm();
     const options = slow(`await new Promise((done) => setTimeout(done, 20)); ${WHO}`);
-    const calls = Array.from({ length: 20 }, async () => {
-      const lease = await pool.acquire({ ...options, mayShare: true });
-      const answer = await json(lease);
-      lease.release();
-      return { ...answer, start: lease.start.kind };
-    });
-    const answers = await Promise.all(calls);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => pool.use({ ...options, mayShare: true })));
     assert.equal(new Set(answers.map(({ id }) => id)).size, 1);
     const starts = answers.map(({ start }) => start);
     assert.equal(starts.filter((start) => start === "prewarmed").length, 1);
