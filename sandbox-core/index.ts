@@ -160,7 +160,7 @@ export interface ForkableSandbox extends Sandbox {
    * @throws SyscallError when it has ended, or does not read
    */
   sendLanes(bytes: Buffer, room?: SandboxRoom): SandboxLanes;
-  /** Whether its group holds its first process and nothing else, as the kernel tells it. */
+  /** Whether its group holds what it was made with and nothing else, as the kernel tells it. */
   readonly isAlone: boolean;
   /**
    * Sees to it that its first process is the only one and that /tmp is empty, both from outside. Says what is left, or

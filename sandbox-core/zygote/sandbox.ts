@@ -148,7 +148,8 @@ export class LaunchedSandbox implements ForkableSandbox {
 
   get isAlone(): boolean {
     const members = this.#last ? [] : this.#group.members();
-    return members.length === 1 && members[0] === this.pid;
+    // A program has a first process of ours beside it.
+    return members.length === (this.program === undefined ? 1 : 2) && members.includes(this.pid);
   }
 
   wipe(): string | null {
