@@ -5,6 +5,7 @@ import { ensureProgram } from "../../infra/up/apt-install.ts";
 import { createSteps } from "../../infra/up/steps.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { runMs } from "./programs.ts";
+import { seeingVersionOne } from "./version-one.ts";
 
 /** A command that they all run. */
 export interface Command {
@@ -27,6 +28,8 @@ const LINKS = ["bin", "sbin", "lib", "lib64"];
 interface Kind {
   name: string;
   packageName: string;
+  /** What has to be put before it on this machine. */
+  before?(): Promise<string[]>;
   /** What is to be written down for a command before it can be run, and what runs it then. */
   prepare(command: Command): (number: number) => string[];
 }
@@ -34,7 +37,12 @@ interface Kind {
 const KINDS: readonly Kind[] = [
   { name: "bwrap", packageName: "bubblewrap", prepare: (command) => () => bubblewrap(command) },
   { name: "runc", packageName: "runc", prepare: (command) => bundled("runc", command) },
-  { name: "crun", packageName: "crun", prepare: (command) => bundled("crun", command) },
+  {
+    name: "crun",
+    packageName: "crun",
+    before: seeingVersionOne,
+    prepare: (command) => bundled("crun", command),
+  },
   {
     name: "unshare",
     packageName: "util-linux",
@@ -55,7 +63,8 @@ export async function findEngines(): Promise<{ engines: Engine[]; missing: Map<s
     const { name, packageName } = kind;
     const wanted = { program: name, packages: [packageName], otherwise: `install ${packageName}` };
     try {
-      const engine = engineOf(kind, await ensureProgram(wanted, process.env, steps));
+      const program = await ensureProgram(wanted, process.env, steps);
+      const engine = engineOf(kind, [...((await kind.before?.()) ?? []), program]);
       await engine.run(TRUE);
       engines.push(engine);
     } catch (error) {
@@ -65,7 +74,7 @@ export async function findEngines(): Promise<{ engines: Engine[]; missing: Map<s
   return { engines, missing };
 }
 
-function engineOf({ name, prepare }: Kind, program: string): Engine {
+function engineOf({ name, prepare }: Kind, [program = "", ...before]: readonly string[]): Engine {
   const prepared = new Map<Command, (number: number) => string[]>();
   let runs = 0;
   return {
@@ -73,7 +82,7 @@ function engineOf({ name, prepare }: Kind, program: string): Engine {
     async run(command) {
       const argumentsOf = prepared.get(command) ?? prepare(command);
       prepared.set(command, argumentsOf);
-      return runMs(program, argumentsOf(runs++));
+      return runMs(program, [...before, ...argumentsOf(runs++)]);
     },
   };
 }

@@ -70,7 +70,7 @@ export const FULL: Plan = {
   sustainedPerRound: 40,
   live: { counts: [100, 1_000], rounds: 4 },
   boxesPerRound: 4,
-  sustainedMs: 30_000,
+  sustainedMs: 60_000,
   sustainedWindows: 20,
   coldCallsPerRound: 3,
   serverStartsEvery: 2,
