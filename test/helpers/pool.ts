@@ -1,5 +1,5 @@
 /** A pool over a real launcher, without queue and Redis around it. */
-
+import { afterEach } from "node:test";
 import { functionConfigSchema } from "../../functions/manifest.ts";
 import type { Version } from "../../functions/version.ts";
 import { openLauncher } from "../../sandbox-core/launchers.ts";
@@ -137,6 +137,19 @@ export function begin(
     onHead: (head) => void body.push(head.body),
     onChunk: (bytes) => void body.push(bytes),
   });
+}
+
+/** What opens pools for the tests of a file, and closes those of each test after it. */
+export function poolOpener(): (...settings: ConstructorParameters<typeof TestPool>) => TestPool {
+  const opened: TestPool[] = [];
+  afterEach(async () => {
+    for (const pool of opened.splice(0)) await pool.close();
+  });
+  return (...settings) => {
+    const pool = new TestPool(...settings);
+    opened.push(pool);
+    return pool;
+  };
 }
 
 /** Resolves when the condition holds; the test's own time limit ends it when it never does. */

@@ -1,26 +1,18 @@
 /** Further instances of a version that is slow to load: forks of a template, several at once in one sandbox. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { after, afterEach, before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../sandbox-core/cgroup/sweep.ts";
 import type { Lease } from "../../worker/lease.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
-import { begin, callText, eventually, type FunctionOptions, TestPool } from "../helpers/pool.ts";
+import { begin, callText, eventually, type FunctionOptions, poolOpener, TestPool } from "../helpers/pool.ts";
 
 /** Longer than what makes a template worth its cost. */
 const SLOW = "for (const end = Date.now() + 150; Date.now() < end; ); globalThis.module = crypto.randomUUID();";
 const cgroups = detectCgroups();
 
-const opened: TestPool[] = [];
-function open(...settings: ConstructorParameters<typeof TestPool>): TestPool {
-  const pool = new TestPool(...settings);
-  opened.push(pool);
-  return pool;
-}
-afterEach(async () => {
-  for (const pool of opened.splice(0)) await pool.close();
-});
+const open = poolOpener();
 
 let versions = 0;
 

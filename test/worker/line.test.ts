@@ -1,16 +1,13 @@
 /** Calls that are sent to an instance ahead of their turn. */
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
-import { afterEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
 import { TurnLost } from "../../worker/call.ts";
 import type { Lease } from "../../worker/lease.ts";
-import { begin, callText, type FunctionOptions, TestPool } from "../helpers/pool.ts";
+import { begin, callText, type FunctionOptions, poolOpener, type TestPool } from "../helpers/pool.ts";
 
-const opened: TestPool[] = [];
-afterEach(async () => {
-  for (const pool of opened.splice(0)) await pool.close();
-});
+const open = poolOpener();
 
 const ENOUGH_INSTANCES = Math.max(2, availableParallelism());
 /** Calls until the pool has learned that a version's calls are short. */
@@ -33,8 +30,7 @@ function unlessTurnLost(error: unknown): undefined {
 
 /** A pool that knows the function's calls for short ones, and leases of all instances that it wants of it. */
 async function busyPool(settings: ConstructorParameters<typeof TestPool>[0] = {}) {
-  const pool = new TestPool(settings);
-  opened.push(pool);
+  const pool = open(settings);
   const acquire = (options: FunctionOptions = {}) => pool.acquire({ code: CODE, mayShare: true, ...options });
   const leases = await Promise.all(Array.from({ length: ENOUGH_INSTANCES }, () => acquire({ mayShare: false })));
   for (const lease of leases) lease.release();

@@ -1,18 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { afterEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { MIB } from "../../worker/limits.ts";
-import { callText, eventually, TestPool } from "../helpers/pool.ts";
+import { callText, eventually, poolOpener } from "../helpers/pool.ts";
 
-const opened: TestPool[] = [];
-function open(...settings: ConstructorParameters<typeof TestPool>): TestPool {
-  const pool = new TestPool(...settings);
-  opened.push(pool);
-  return pool;
-}
-afterEach(async () => {
-  for (const pool of opened.splice(0)) await pool.close();
-});
+const open = poolOpener();
 
 const hang = `export default () => new Promise(() => {});`;
 const failure = (code: string) => (error: unknown) => (error as { code: string }).code === code;

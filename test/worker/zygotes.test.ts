@@ -1,19 +1,11 @@
 /** Which zygotes a worker has: for whom, how many at most, and for how long. */
 import assert from "node:assert/strict";
-import { afterEach, describe, it } from "node:test";
-import { eventually, TestPool } from "../helpers/pool.ts";
+import { describe, it } from "node:test";
+import { eventually, poolOpener } from "../helpers/pool.ts";
 import { TestWorker } from "../helpers/worker.ts";
 import { sandboxesOf, zygotesHere } from "../helpers/zygotes.ts";
 
-const opened: TestPool[] = [];
-function open(...settings: ConstructorParameters<typeof TestPool>): TestPool {
-  const pool = new TestPool(...settings);
-  opened.push(pool);
-  return pool;
-}
-afterEach(async () => {
-  for (const pool of opened.splice(0)) await pool.close();
-});
+const open = poolOpener();
 
 const failure = (code: string) => (error: unknown) => (error as { code: string }).code === code;
 /** How many sandboxes each zygote has. */
