@@ -90,25 +90,30 @@ export class Fork implements Sandbox {
     return this.#isEnding;
   }
 
+  /** What its figures are of, and what is frozen with it. */
+  get #place(): SandboxRoom | ForkableSandbox {
+    return this.#parts.room ?? this.#parts.template;
+  }
+
   usage(): SandboxReading {
-    return (this.#parts.room ?? this.#parts.template).usage();
+    return this.#place.usage();
   }
 
   /** Its own: one of a call before it is no reason for anything that becomes of this one. */
   oomKills(): number {
-    return (this.#parts.room ?? this.#parts.template).oomKills() - this.#oomKillsBefore;
+    return this.#place.oomKills() - this.#oomKillsBefore;
   }
 
   stats(): SandboxStats | null {
-    return (this.#parts.room ?? this.#parts.template).stats();
+    return this.#place.stats();
   }
 
   freeze(): Promise<void> {
-    return (this.#parts.room ?? this.#parts.template).freeze();
+    return this.#place.freeze();
   }
 
   async thaw(): Promise<void> {
-    await (this.#parts.room ?? this.#parts.template).thaw();
+    await this.#place.thaw();
   }
 
   kill(reason: string): void {

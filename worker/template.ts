@@ -30,11 +30,6 @@ export class Template {
     loaded.onForkEnded = (number, end) => this.#ended(number, end);
   }
 
-  /** How many forks have not ended. */
-  get forks(): number {
-    return this.#forks.size;
-  }
-
   /**
    * An instance for one call, in a fork, once nothing is left of the call before; it gives the next.
    * @param log gets what the function writes before its call; without, that is written between calls

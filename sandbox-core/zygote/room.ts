@@ -1,7 +1,8 @@
 /**
  * A fork's own place in its template's sandbox, made and cleared away from outside: a directory that is its /tmp, and a
- * control group with the limits of a sandbox, beside that of the template. So a fork has its own memory, processor time and tasks; what it used is known; and
- * it can be ended with all that it started, whatever that is and whatever its template does, while others go on.
+ * control group with the limits of a sandbox, beside that of the template. So a fork has its own memory, processor time
+ * and tasks; what it used is known; and it can be ended with all that it started, whatever that is and whatever its
+ * template does, while others go on.
  *
  * A fork moves into it by itself, before it reads a byte of a call: for a single thread that moves itself the kernel need
  * not wait (see joinFiles). The files that it writes to for this are opened here, as a sandbox sees none of them.
