@@ -30,6 +30,7 @@ const TINY: Plan = {
   boxesPerRound: 1,
   sustainedMs: 100,
   sustainedWindows: 2,
+  growthBoxes: 1,
   coldCallsPerRound: 1,
   serverStartsEvery: 1,
   inFlight: [1, 64],

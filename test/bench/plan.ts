@@ -24,6 +24,8 @@ export interface Plan {
   /** How long boxes are made by two lanes without a pause, and into how many windows that is cut. */
   sustainedMs: number;
   sustainedWindows: number;
+  /** From how many boxes their growth may be reckoned. */
+  growthBoxes: number;
   /** Cold calls of each kind, and starts of node:http, in a round. */
   coldCallsPerRound: number;
   /** Starts of the other servers: in one round of so many. */
@@ -72,6 +74,7 @@ export const FULL: Plan = {
   boxesPerRound: 4,
   sustainedMs: 60_000,
   sustainedWindows: 20,
+  growthBoxes: 1_000,
   coldCallsPerRound: 3,
   serverStartsEvery: 2,
   inFlight: [1, 16, 64, 256],
@@ -112,6 +115,7 @@ export const QUICK: Plan = {
   boxesPerRound: 2,
   sustainedMs: 3_000,
   sustainedWindows: 6,
+  growthBoxes: 1_000,
   coldCallsPerRound: 2,
   serverStartsEvery: 3,
   inFlight: [1, 64],

@@ -11,6 +11,8 @@ import { Samples } from "../stats.ts";
 import type { Suite, Unit } from "../suite.ts";
 
 const LANES = 2;
+/** Growth is told for so many boxes. */
+const PER_BOXES = 1_000;
 const suite = "box";
 const BOX = "/bin/true in a box";
 const FORK = "JavaScript sandbox, created";
@@ -134,33 +136,41 @@ class Sustained {
   }
 
   write(sheet: Sheet): void {
-    const kinds: [name: string, unit: Unit, values: (window: Window) => number[]][] = [
-      ["time of a box", "ms", ({ latenciesMs }) => latenciesMs],
-      ...Object.entries(COUNTED).map(([key, { name, unit }]): (typeof kinds)[number] => [
-        name,
-        unit,
-        ({ objects }) => [objects[key as keyof KernelObjects]],
-      ]),
-    ];
     const chart = `sustained, ${LANES} lanes`;
-    sheet.row(
-      `${chart}: boxes`,
-      "per s",
-      samplesIn(this.#windows, ({ perSecond }) => [perSecond]),
-      { chart },
-    );
-    for (const [name, unit, values] of kinds) {
+    const row = (name: string, unit: Unit, values: (window: Window) => number[]) =>
       sheet.row(`${chart}: ${name}`, unit, samplesIn(this.#windows, values), { chart, label: name });
-      const half = this.#windows.length >> 1;
-      const [first, second] = [this.#windows.slice(0, half), this.#windows.slice(-half)];
-      const halves = [samplesIn(second, values), samplesIn(first, values)] as const;
-      sheet.ratio(`${name}, second half / first half`, unit, halves);
+    row("boxes", "per s", ({ perSecond }) => [perSecond]);
+    row("time of a box", "ms", timesOf);
+    const half = this.#windows.length >> 1;
+    // Short enough for one step, as of a heap that gets its next size, to be in less than half of what is compared.
+    const lag = Math.max(1, this.#windows.length >> 2);
+    const [first, second] = [this.#windows.slice(0, half), this.#windows.slice(-half)];
+    sheet.ratio("time of a box, second half / first half", "ms", [
+      samplesIn(second, timesOf),
+      samplesIn(first, timesOf),
+    ]);
+    for (const [key, { name, unit }] of Object.entries(COUNTED)) {
+      const count = ({ objects }: Window) => objects[key as keyof KernelObjects];
+      row(name, unit, (window) => [count(window)]);
+      const growth = samplesIn(this.#windows.slice(lag), (_, index) => this.#growth(index, index + lag, count));
+      sheet.row(`growth of ${name} in 1,000 boxes`, unit, growth, { chart: "growth in 1,000 boxes", label: name });
     }
+  }
+
+  /** By how much a count grew from the end of one window to that of another, if there were boxes enough to say so. */
+  #growth(from: number, to: number, count: (window: Window) => number): number[] {
+    const [start, end] = [this.#windows[from] as Window, this.#windows[to] as Window];
+    const boxes = this.#windows.slice(from + 1, to + 1).reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
+    return boxes < this.#plan.growthBoxes ? [] : [((count(end) - count(start)) / boxes) * PER_BOXES];
   }
 }
 
-function samplesIn(windows: readonly Window[], values: (window: Window) => number[]): Samples {
+const timesOf = ({ latenciesMs }: Window) => latenciesMs;
+
+function samplesIn(windows: readonly Window[], values: (window: Window, index: number) => number[]): Samples {
   const samples = new Samples();
-  for (const window of windows) samples.addRound(values(window));
+  windows.forEach((window, index) => {
+    samples.addRound(values(window, index));
+  });
   return samples;
 }
