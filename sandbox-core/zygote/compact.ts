@@ -31,8 +31,17 @@ export function collectGarbage(flavor: "regular" | "last-resort" = "regular"): v
   setFlagsFromString("--no-expose-gc");
 }
 
+/**
+ * Has V8's young generation stay at the size that it has, or grow again as V8 does by default. In a zygote each 256 KiB of it
+ * would be one more mapping for every fork to copy.
+ */
+export function mayGrow(grows: boolean): void {
+  setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);
+}
+
 /** Done once, when everything is loaded. What the machine refuses of it makes forks slower, and nothing else. */
 export function compactMemory(): void {
+  mayGrow(false);
   const taken = gapsIn(WANTED, readMappings()).filter(reserve);
   setFlagsFromString("--compact-on-every-full-gc");
   collectGarbage("last-resort");

@@ -5,6 +5,7 @@ import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
 import { SocketWire } from "../runtime/wire.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
+import { mayGrow } from "./compact.ts";
 import { readEntropy } from "./entropy.ts";
 import { OPENSSL_SEED_BYTES, renewProcess } from "./renew.ts";
 import { serveAsTemplate } from "./template.ts";
@@ -39,6 +40,7 @@ async function warmWire(): Promise<void> {
 
 /** Goes on as the tenant's runtime, in a fork that is locked in. */
 export function live(): void {
+  mayGrow(true);
   renewProcess();
   begin?.(3);
 }
