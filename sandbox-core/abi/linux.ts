@@ -98,6 +98,8 @@ export const O = {
 export const F_SETFD = 2;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
+/** memfd_create(2). */
+export const MFD_CLOEXEC = 1;
 /** Commands of fcntl(2) about descriptors and status flags. */
 export const FCNTL = {
   DUPFD: 0,

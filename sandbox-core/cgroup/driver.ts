@@ -13,10 +13,11 @@ export type GroupLimits = Omit<SandboxLimits, "tmpBytes" | "tmpInodes">;
 /** The limits that a machine may be unable to keep. */
 export type OptionalLimit = "memoryHighBytes" | "cpuWeight" | "ioReadBps" | "ioWriteBps" | "ioReadIops" | "ioWriteIops";
 
-/** Reads the figures of one group again and again, cheaply: its files stay open. */
+/** Reads the figures of one group again and again, cheaply: its files stay open from the first time on. */
 export interface Meter {
-  /** Figures as of now, or the last ones once the group is gone. */
+  /** Figures as of now, or the last ones once the group is gone or this is closed. */
   read(): SandboxReading;
+  /** Before the group is removed, if that can be: the kernel keeps a removed group's directory in mind for a file that was open. */
   close(): void;
 }
 
@@ -36,7 +37,7 @@ export interface CgroupDriver {
   /** How many of its processes the kernel killed for want of memory: one file. 0 when the group is gone. */
   oomKills(path: string): number;
   stats(path: string): SandboxStats;
-  openMeter(path: string): Meter;
+  meter(path: string): Meter;
   /** Stops everything in the group. @throws CgroupsError when something goes on after two seconds. */
   freeze(path: string): Promise<void>;
   thaw(path: string): void;

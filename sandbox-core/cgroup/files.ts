@@ -81,7 +81,7 @@ export function removeDirectory(directory: string): void {
   }
 }
 
-/** A meter over two files that stay open; `cpuMs` and `bytes` turn their text into figures. */
+/** A meter over two files; `cpuMs` and `bytes` turn their text into figures. */
 export function fileMeter(
   cpuFile: string,
   peakFile: string | null,
@@ -89,22 +89,26 @@ export function fileMeter(
   bytes: (text: string) => number = Number,
 ): Meter {
   const buffer = Buffer.allocUnsafe(1024);
-  const open = [openSync(cpuFile, "r"), ...(peakFile ? [openSync(peakFile, "r")] : [])];
+  const files = peakFile ? [cpuFile, peakFile] : [cpuFile];
+  const open: number[] = [];
+  let isClosed = false;
   const last = { cpuMs: 0, peakMemoryBytes: 0 };
   const text = (fd: number) => buffer.toString("latin1", 0, readSync(fd, buffer, 0, buffer.length, 0));
   return {
     read() {
-      const [cpu, peak] = open;
-      if (cpu === undefined) return last;
+      if (isClosed) return last;
       try {
+        for (const file of files.slice(open.length)) open.push(openSync(file, "r"));
+        const [cpu, peak] = open as [number, number?];
         last.cpuMs = cpuMs(text(cpu));
         if (peak !== undefined) last.peakMemoryBytes = bytes(text(peak));
       } catch {
-        // ENODEV: the group is gone, and the last figures stand.
+        // ENODEV or ENOENT: the group is gone, and the last figures stand.
       }
       return last;
     },
     close() {
+      isClosed = true;
       for (const fd of open.splice(0)) closeSync(fd);
     },
   };

@@ -14,6 +14,14 @@ export function ownerGroup(pid: number): string {
 }
 
 /**
+ * The group of the sandbox that has this host user. Users come again and so do the names of groups: the kernel remembers
+ * each name that a directory ever had, and would have six more to remember after every sandbox.
+ */
+export function sandboxGroup(owner: string, hostUid: number): string {
+  return `${owner}/${hostUid}`;
+}
+
+/**
  * Kills everything in the group and the groups below, and removes them.
  * @throws Error when something in it cannot be killed within five seconds, or as many tries of ten milliseconds.
  */

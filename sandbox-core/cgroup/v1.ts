@@ -121,7 +121,7 @@ class CgroupV1 implements CgroupDriver {
     };
   }
 
-  openMeter(path: string) {
+  meter(path: string) {
     return fileMeter(
       this.#at("cpuacct", path, "cpuacct.usage"),
       this.#at("memory", path, "memory.max_usage_in_bytes"),

@@ -101,7 +101,7 @@ class CgroupV2 implements CgroupDriver {
     };
   }
 
-  openMeter(path: string) {
+  meter(path: string) {
     return fileMeter(this.#at(path, "cpu.stat"), this.#peakFile(path), cpuMs);
   }
 

@@ -130,6 +130,10 @@ export const sys = {
     first,
   ),
   close: checked("close", libc.func("int close(int fd)") as (fd: number) => number, first),
+  memfdCreate: checked(
+    "memfd_create",
+    libc.func("int memfd_create(const char *name, unsigned int flags)") as (name: string, flags: number) => number,
+  ),
   read: checked("read", libc.func("long read(int fd, void *buffer, size_t count)") as BytesCall, first),
   write: checked("write", libc.func("long write(int fd, const void *buffer, size_t count)") as BytesCall, first),
   dup2: checked("dup2", libc.func("int dup2(int from, int to)") as (from: number, to: number) => number, firstTwo),

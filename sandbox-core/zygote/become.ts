@@ -48,7 +48,7 @@ function lockIn(order: Order, number: number, heirloom: Heirloom, fail: (error: 
   const { launch, hostId, group, usrRoot, terminalMount } = order;
   const { house, signalPipe, statusPipe, zygotePidfd, workerPidfd } = heirloom;
   const { token, connections, limits } = launch;
-  const program = launch.program && takeSecrets(house.directory, launch.id, launch.program);
+  const program = launch.program && takeSecrets(launch.program, launch.secrets, workerPidfd);
   enter({
     hostId,
     limits,

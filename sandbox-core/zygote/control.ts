@@ -82,6 +82,8 @@ export type Request =
   | (Omit<LaunchRequest, "program"> & {
       op: "launch";
       program?: ProgramOutline;
+      /** The worker's descriptor of the rest, which it keeps open until the launch is answered. */
+      secrets?: number;
       id: string;
       /** Proves to the worker which sandbox a connection is: 32 hex digits. */
       token: string;

@@ -3,9 +3,10 @@
  * generation that serves, and those before it that still have sandboxes.
  */
 import { randomBytes } from "node:crypto";
+import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { CgroupDriver } from "../cgroup/driver.ts";
-import { removeTree } from "../cgroup/sweep.ts";
+import { removeTree, sandboxGroup } from "../cgroup/sweep.ts";
 import { SandboxError, StartFailure } from "../error.ts";
 import type { SandboxExit, SandboxLimits } from "../index.ts";
 import type { Connection, LaunchRequest, Program, Response, ZygoteFacts, ZygoteOptions } from "./control.ts";
@@ -13,7 +14,7 @@ import { SandboxGroup } from "./group.ts";
 import { ZygoteProcess } from "./process.ts";
 import type { Receiver } from "./receiver.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
-import { dropSecrets, hideSecrets } from "./secrets.ts";
+import { hideSecrets } from "./secrets.ts";
 
 /** How long the connections of a sandbox that ended already may take to be accepted. */
 const LAST_ACCEPT_MS = 1_000;
@@ -40,10 +41,12 @@ interface Pending {
   sockets: Promise<Map<string, Socket>>;
   resolve: (sandbox: LaunchedSandbox) => void;
   reject: (error: SandboxError) => void;
-  /** Ends what takes too long. */
+  /** Ends what takes too long; and then gives up to wait for the end. */
   deadline: NodeJS.Timeout;
-  /** Whether there is a file of a program's secrets. */
-  hasSecrets: boolean;
+  /** Why it is being ended, once it took too long. */
+  overdue?: string;
+  /** The descriptor of what its program is started with, if it starts one. */
+  secrets: number | undefined;
   /** The exit, when it came before the connections did. */
   exit?: SandboxExit;
 }
@@ -113,16 +116,16 @@ export class Generation {
 
   #launch({ connections = [], program, ...what }: LaunchRequest): Promise<LaunchedSandbox> {
     const id = randomBytes(8).toString("hex");
-    const outline = program && hideSecrets(this.#options.zygote.directory, id, program);
+    const hidden = program && hideSecrets(program);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
     const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
     const sockets = this.#options.receiver.expect(token, names);
-    const hasSecrets = program !== undefined;
     const { limits } = what;
-    this.#pending.set(id, { token, limits, sockets, resolve, reject, deadline, hasSecrets });
-    this.#process.send({ op: "launch", id, token, connections, ...what, ...(outline && { program: outline }) });
+    this.#pending.set(id, { token, limits, sockets, resolve, reject, deadline, secrets: hidden?.secrets });
+    const told = hidden && { program: hidden.outline, secrets: hidden.secrets };
+    this.#process.send({ op: "launch", id, token, connections, ...what, ...told });
     return promise;
   }
 
@@ -219,14 +222,13 @@ export class Generation {
     if (!pending) return;
     const sockets = await pending.sockets;
     if (!this.#take(id)) return;
-    const path = `${this.#process.group}/${id}`;
+    const group = new SandboxGroup(this.#options.cgroups, sandboxGroup(this.#process.group, hostUid));
     const sandbox = new LaunchedSandbox({
       id,
       pid,
       hostUid,
       sockets,
-      meter: this.#meterFor(path),
-      group: new SandboxGroup(this.#options.cgroups, path),
+      group,
       limits: pending.limits,
       send: (request) => this.#process.send({ ...request, id }),
       ...(program !== undefined && { program }),
@@ -239,22 +241,14 @@ export class Generation {
     this.#noteIfEmpty();
   }
 
-  /** A sandbox that died before its figures could be opened has none. */
-  #meterFor(path: string) {
-    try {
-      return this.#options.cgroups.openMeter(path);
-    } catch {
-      return { read: () => NO_USAGE, close: () => undefined };
-    }
-  }
-
-  #refuse(id: string, message: string, start?: string): void {
+  #refuse(id: string, reason: string, start?: string): void {
     const pending = this.#take(id);
     if (!pending) {
       // Its connections were made before it failed.
-      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: message });
+      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason });
       return;
     }
+    const message = pending.overdue ?? reason;
     const error =
       start === undefined
         ? new SandboxError(`a sandbox could not be made: ${message}`)
@@ -267,7 +261,7 @@ export class Generation {
   #take(id: string): Pending | undefined {
     const pending = this.#pending.get(id);
     clearTimeout(pending?.deadline);
-    if (pending?.hasSecrets) dropSecrets(this.#options.zygote.directory, id);
+    if (pending?.secrets !== undefined) closeSync(pending.secrets);
     this.#pending.delete(id);
     return pending;
   }
@@ -281,10 +275,19 @@ export class Generation {
     reject(error);
   }
 
-  /** A fork hangs before it is locked in: nothing of it is worth waiting for. */
+  /**
+   * A fork hangs before it is locked in: nothing of it is worth waiting for but its end. Until that is known it may still take
+   * descriptors out of this process, whose numbers must not be those of others by then.
+   */
   #expire(id: string): void {
-    this.#process.send({ op: "kill", id });
-    this.#refuse(id, `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`);
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    const overdue = `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`;
+    if (pending.overdue === undefined) {
+      pending.overdue = overdue;
+      pending.deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
+      this.#process.send({ op: "kill", id });
+    } else this.#refuse(id, overdue);
   }
 
   #giveUp(id: string): void {

@@ -44,8 +44,8 @@ export class SandboxGroup {
     return this.#driver.joinFiles(this.path, limits);
   }
 
-  openMeter(): Meter {
-    return this.#driver.openMeter(this.path);
+  meter(): Meter {
+    return this.#driver.meter(this.path);
   }
 
   usage(): SandboxUsage {

@@ -7,6 +7,11 @@ import { SyscallError } from "../syscall/error.ts";
 import { sys, unixAddress } from "../syscall/libc.ts";
 
 const BLOCK = 1024;
+/**
+ * So many ids rest after their use: who holds the last sandbox that had one hears of its end before there is another, whose
+ * group has the same name.
+ */
+const RESTING = 64;
 
 export class IdBlock {
   /** The abstract socket by which the block is claimed. */
@@ -18,11 +23,10 @@ export class IdBlock {
     this.#free = Array.from({ length: count }, (_, index) => first + index);
   }
 
-  /** An id that nothing alive has: the one that was given back longest ago. @throws Error when all are in use */
+  /** An id that nothing alive has: the one that was given back longest ago. @throws Error when all others are in use */
   take(): number {
-    const id = this.#free.shift();
-    if (id === undefined) throw new Error("every host uid of this zygote is in use");
-    return id;
+    if (this.#free.length <= RESTING) throw new Error("every host uid of this zygote is in use");
+    return this.#free.shift() as number;
   }
 
   /** Gives an id back; only when every process and file of its sandbox is gone. */

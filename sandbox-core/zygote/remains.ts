@@ -14,9 +14,9 @@ const MOST_LAST_ATTEMPTS = 65;
 
 /** One sandbox that is gone, or was never made. */
 export interface Remnant {
-  group: string;
-  /** None when there was none to take. */
-  hostId: number | undefined;
+  group?: string | undefined;
+  /** None when there was none to take; then there may be no group either. */
+  hostId?: number | undefined;
   /** What the worker hears once nothing is left. */
   response: Response;
 }
@@ -44,7 +44,7 @@ export class Remains {
   /** The groups below this one that nobody else clears away: the worker is gone that made some for forks of templates. */
   addBelow(parent: string): void {
     for (const name of this.#cgroups.children(parent))
-      this.add({ group: `${parent}/${name}`, hostId: undefined, response: { is: "there" } });
+      this.add({ group: `${parent}/${name}`, response: { is: "there" } });
   }
 
   /** After how many milliseconds `clear` is to be called again; -1 when nothing is left. */
@@ -68,7 +68,7 @@ export class Remains {
 
   #cleared({ group, hostId, response }: Remnant): boolean {
     try {
-      this.#cgroups.remove(group);
+      if (group !== undefined) this.#cgroups.remove(group);
     } catch {
       // EBUSY for a moment. Whatever else it is, a group that is there still has a user that must not be used again.
       return false;

@@ -39,9 +39,9 @@ export class Room implements SandboxRoom {
     this.#directory = directory;
     this.#group = group;
     this.#limits = limits;
+    this.#meter = group.meter();
     try {
       group.create(limits);
-      this.#meter = group.openMeter();
     } catch (error) {
       group.remove();
       throw error;
@@ -97,19 +97,21 @@ export class Room implements SandboxRoom {
 
   async close(): Promise<SandboxUsage> {
     const deadlineMs = performance.now() + LONGEST_END_MS;
+    const metered = this.#meter.read();
+    this.#meter.close();
     while (!this.#last) {
       if (this.pids.length > 0) this.kill();
-      const usage = { ...this.#group.usage(), ...this.#meter.read() };
+      const usage = this.#group.usage();
       try {
         this.#group.remove();
-        this.#last = usage;
+        // A group that is gone with its zygote says nothing.
+        this.#last = usage.cpuMs < metered.cpuMs ? { ...usage, ...metered } : usage;
       } catch (error) {
         // The kernel takes a dead task out of its group a moment after its parent may know.
         if (performance.now() > deadlineMs) throw error;
         await delay(RETRY_MS);
       }
     }
-    this.#meter.close();
     if (this.#group.hasFrozen) await this.#group.close();
     if (this.#hasDirectory) await this.#directory.remove();
     this.#hasDirectory = false;

@@ -25,7 +25,6 @@ export interface SandboxParts {
   pid: number;
   hostUid: number;
   sockets: Map<string, Socket>;
-  meter: Meter;
   group: SandboxGroup;
   limits: SandboxLimits;
   /** The pid of its program inside. */
@@ -58,13 +57,13 @@ export class LaunchedSandbox implements ForkableSandbox {
   #reason: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
 
-  constructor({ id, pid, hostUid, sockets, meter, group, limits, program, terminal, send }: SandboxParts) {
+  constructor({ id, pid, hostUid, sockets, group, limits, program, terminal, send }: SandboxParts) {
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
     this.#sockets = sockets;
-    this.#meter = meter;
     this.#group = group;
+    this.#meter = group.meter();
     this.#limits = limits;
     this.#wipe = new Wipe({ pid, limits, members: () => group.members() });
     this.program = program;
@@ -159,6 +158,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   kill(reason: string): void {
     if (this.#last) return;
     this.#reason ??= reason;
+    this.#meter.close();
     this.#send({ op: "kill" });
   }
 

@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { SIGKILL } from "../abi/linux.ts";
-import { removeRootGroup } from "../cgroup/sweep.ts";
+import { removeRootGroup, sandboxGroup } from "../cgroup/sweep.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable, makePipe } from "../syscall/steps.ts";
@@ -22,6 +22,7 @@ import { findSignalPipe } from "./signal-pipe.ts";
 import { discard, forkSpare, type Launch, type Spare, startsProgram, tell } from "./spare.ts";
 import { neverStarted } from "./status.ts";
 import { TerminalPair } from "./terminal.ts";
+import { writeLine } from "./write-line.ts";
 
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;
@@ -48,8 +49,8 @@ interface Child {
 /** A launch, and what was made for it. */
 interface Wanted {
   launch: Launch;
-  group: string;
   hostId?: number;
+  group?: string;
   terminal?: TerminalPair;
 }
 
@@ -166,11 +167,12 @@ class Server {
   #prepare(launch: Launch): Wanted | undefined {
     const { id, program, limits } = launch;
     const house = this.#house;
-    const wanted: Wanted = { launch, group: `${house.group}/${id}` };
+    const wanted: Wanted = { launch };
     try {
       if (!program && !house.hasRuntime) throw new Error("this zygote starts programs alone");
       if (program?.root && program.root !== "bare") house.needUsrRoot();
       wanted.hostId = house.ids.take();
+      wanted.group = sandboxGroup(house.group, wanted.hostId);
       house.cgroups.create(wanted.group, limits);
       const size = program?.terminal;
       if (size) wanted.terminal = new TerminalPair(join(house.directory, `terminal-${id}`), wanted.hostId, size);
@@ -183,9 +185,9 @@ class Server {
 
   /** Has a fork become what is wanted; false when it is dead, and `mayBeDead`. */
   #handOver(spare: Spare, wanted: Wanted, mayBeDead: boolean): boolean {
-    const { launch, group, terminal } = wanted;
+    const { launch, terminal } = wanted;
     const { number, pid, pidfd } = spare;
-    const hostId = wanted.hostId as number;
+    const [hostId, group] = [wanted.hostId as number, wanted.group as string];
     try {
       tell(spare, { launch, hostId, group, usrRoot: this.#house.usrRoot, terminalMount: terminal?.mount });
     } catch (error) {
@@ -331,9 +333,8 @@ class Server {
   }
 
   #say(response: Response): void {
-    const line = Buffer.from(`${JSON.stringify(response)}\n`);
     try {
-      for (let sent = 0; sent < line.length; ) sent += sys.write(CONTROL_FD, line.subarray(sent), line.length - sent);
+      writeLine(CONTROL_FD, response);
     } catch (error) {
       // The worker is gone: the next read of the control socket says so and ends the zygote.
       if (!(error instanceof SyscallError && ["EPIPE", "ECONNRESET"].includes(error.code))) throw error;

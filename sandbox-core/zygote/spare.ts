@@ -9,6 +9,7 @@ import { sys } from "../syscall/libc.ts";
 import { adviseParentDeath, makePipe } from "../syscall/steps.ts";
 import { LineReader, type Request } from "./control.ts";
 import { forkAsInit, openPidfd } from "./fork.ts";
+import { writeLine } from "./write-line.ts";
 
 export type Launch = Extract<Request, { op: "launch" }>;
 
@@ -55,8 +56,7 @@ export function forkSpare(number: number): Spare {
 
 /** Tells it what to become; it has no more orders. @throws SyscallError, EPIPE when it is dead */
 export function tell({ orders }: Spare, order: Order): void {
-  const line = Buffer.from(`${JSON.stringify(order)}\n`);
-  for (let sent = 0; sent < line.length; ) sent += sys.write(orders, line.subarray(sent), line.length - sent);
+  writeLine(orders, order);
   sys.close(orders);
 }
 

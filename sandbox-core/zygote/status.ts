@@ -1,16 +1,15 @@
 /** What a fork tells the zygote, and what its end tells when it said nothing. */
 import type { SandboxUsage } from "../index.ts";
-import { sys } from "../syscall/libc.ts";
 import type { ProgramEnd, Status } from "./control.ts";
 import { StartError } from "./init.ts";
+import { writeLine } from "./write-line.ts";
 
 /** Keeps a line of the status pipe well below PIPE_BUF. */
 const MOST_MESSAGE = 500;
 
 /** A fork's word to the zygote. */
 export function reportTo(descriptor: number, status: Status): void {
-  const line = Buffer.from(`${JSON.stringify(status)}\n`);
-  sys.write(descriptor, line, line.length);
+  writeLine(descriptor, status);
 }
 
 /** Why a program was never started, out of how its first process ended. */

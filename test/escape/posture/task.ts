@@ -54,9 +54,9 @@ export function readTask(directory: string, owner: Owner): TaskPosture {
 }
 
 /** The controllers whose group is not the one that the sandbox would have inherited; "" is version 2. */
-export function readCgroups(directory: string, { id }: Owner): string[] {
+export function readCgroups(directory: string, { hostUid }: Owner): string[] {
   const inherited = new Map(lines(readFileSync("/proc/self/cgroup", "latin1")).map(cgroup));
-  const own = new RegExp(`/sandpiper/\\d+-\\d+/${id}$`);
+  const own = new RegExp(`/sandpiper/\\d+-\\d+/${hostUid}$`);
   return lines(readFileSync(`${directory}/cgroup`, "latin1"))
     .map(cgroup)
     .filter(([controllers, path]) => inherited.get(controllers) !== path)

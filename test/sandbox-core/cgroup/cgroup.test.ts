@@ -32,7 +32,7 @@ test("a process joins, is seen, is metered, and is ended with its group", async 
   const child = inGroup(driver, group, LIMITS, ["sh", "-c", `${SPIN}; echo done; exec sleep 1000`]);
   await once(child.stdout, "data");
   assert.deepEqual(driver.members(group), [child.pid]);
-  const meter = driver.openMeter(group);
+  const meter = driver.meter(group);
   assert.ok(meter.read().cpuMs > 0);
   assert.ok(meter.read().peakMemoryBytes > 0);
   const ended = once(child, "exit");

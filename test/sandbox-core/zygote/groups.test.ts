@@ -1,6 +1,6 @@
 /** A sandbox's limits, figures and freezer as whoever holds it has them; tried from inside by what runs in it. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
@@ -23,6 +23,15 @@ before(async () => {
   launcher = await openTestLauncher();
 });
 after(() => launcher.close());
+
+/** Where a descriptor leads; nowhere when it is closed by now. */
+function readlinkIfThere(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
 
 /** Starts a program that writes to one connection. */
 function start(argv: string[], limits: Partial<SandboxLimits>, binds: ReturnType<typeof programBinds> = []) {
@@ -54,6 +63,23 @@ test("figures of a living sandbox are all there, and null once it is gone", asyn
   const { usage } = await client.sandbox.exited;
   assert.ok(usage.throttledMs >= stats.throttledMs);
   assert.equal(client.sandbox.stats(), null);
+});
+
+test("files of a group are open from the first look at its figures until its sandbox is killed, not after", async () => {
+  await using client = await SandboxClient.with(launcher, evaluating("1 + 1"));
+  const { sandbox } = client;
+  const open = () =>
+    readdirSync("/proc/self/fd")
+      .map((fd) => readlinkIfThere(`/proc/self/fd/${fd}`))
+      .filter((path) => path.includes(`/${sandbox.hostUid}/`));
+  assert.deepEqual(open(), []);
+  const { cpuMs } = sandbox.usage();
+  assert.ok(cpuMs > 0);
+  assert.notDeepEqual(open(), []);
+  sandbox.kill("looked at");
+  assert.deepEqual(open(), [], "the kernel would keep the removed group's directory for them");
+  assert.ok(sandbox.usage().cpuMs >= cpuMs, "the last figures stand");
+  await sandbox.exited;
 });
 
 test("a frozen sandbox does not answer while another does, and answers when it is thawed", async () => {
