@@ -1,7 +1,7 @@
 /** A fork's part of a launch: from its order on it locks itself in, and goes on as what was asked for. */
 import { exitNow, unixAddress } from "../syscall/libc.ts";
 import type { Program } from "./control.ts";
-import { enter } from "./enter.ts";
+import { depart, enter } from "./enter.ts";
 import type { House } from "./house.ts";
 import type { InitStatus } from "./init.ts";
 import { takePipes } from "./pipes.ts";
@@ -34,18 +34,24 @@ export interface Heirloom {
   workerPidfd: number;
 }
 
-/** Waits for the order and returns locked in. Never throws: it would unwind into what the zygote does. */
+/** Departs, waits for the order and returns locked in. Never throws: it would unwind into what the zygote does. */
 export function becomeSandbox(spare: Spare, heirloom: Heirloom): Born {
   const fail = (error: Error) => end(spare.number, heirloom.statusPipe, error);
   try {
-    return lockIn(awaitOrder(spare, heirloom.zygotePidfd), spare.number, heirloom, fail);
+    const { house, signalPipe, statusPipe, zygotePidfd, workerPidfd } = heirloom;
+    const { group, limits, sharesNetwork } = spare.place;
+    const kept = [...signalPipe, statusPipe, zygotePidfd, workerPidfd, spare.orders];
+    depart({ cgroupFiles: house.cgroups.joinFiles(group, limits), sharesNetwork, kept, zygotePidfd });
+    return lockIn(awaitOrder(spare), spare, heirloom, fail);
   } catch (error) {
     return fail(error as Error);
   }
 }
 
-function lockIn(order: Order, number: number, heirloom: Heirloom, fail: (error: Error) => never): Born {
-  const { launch, hostId, group, usrRoot, terminalMount } = order;
+function lockIn(order: Order, spare: Spare, heirloom: Heirloom, fail: (error: Error) => never): Born {
+  const { launch, usrRoot, terminalMount } = order;
+  const { number, place } = spare;
+  const { hostId } = place;
   const { house, signalPipe, statusPipe, zygotePidfd, workerPidfd } = heirloom;
   const { token, connections, limits } = launch;
   const program = launch.program && takeSecrets(launch.program, launch.secrets, workerPidfd);
@@ -54,7 +60,6 @@ function lockIn(order: Order, number: number, heirloom: Heirloom, fail: (error: 
     limits,
     token,
     connections,
-    cgroupFiles: house.cgroups.joinFiles(group, limits),
     workerAddress: unixAddress(house.socketPath),
     directory: house.directory,
     programRoot: house.programRoot,

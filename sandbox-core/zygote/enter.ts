@@ -2,11 +2,12 @@
  * The checklist that locks a fork in. It runs in the forked child, as root, before any tenant's byte is there; whatever
  * throws here ends the child, so a wall that the kernel refuses is a sandbox that does not exist.
  *
- * The child has one thread and is the first process of a pid namespace already. It may have waited for its launch
- * (spare.ts); all of this comes after that, and in this order, which is the design:
+ * The child has one thread and is the first process of a pid namespace already. It may wait for its launch (spare.ts), and
+ * does ahead what is the same for every launch. All of it is in this order, which is the design:
  *  - die with the zygote first, so that nothing below can leave an orphan;
  *  - the descriptors that the zygote has of other sandboxes, of which there may be more than a sandbox may have;
  *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
+ *  - the namespaces that show nothing of the launch, of which that of the network takes longest. Here it may wait;
  *  - the wire while the worker's socket can still be reached;
  *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
  *    ever undo one;
@@ -40,11 +41,20 @@ import { type Connection, hello, type Program } from "./control.ts";
 import { assertPipe, type Pipe } from "./signal-pipe.ts";
 import { tasksOfUser } from "./tasks.ts";
 
-/** Everything that a fork needs to lock itself in: made by the zygote before the fork. */
+/** What a fork needs in order to leave the zygote's surroundings, whatever it is to become. */
+export interface Departure {
+  cgroupFiles: string[];
+  sharesNetwork: boolean;
+  /** The descriptors that it has use for. */
+  kept: readonly number[];
+  /** A pidfd of the zygote. */
+  zygotePidfd: number;
+}
+
+/** Everything else that a fork needs to lock itself in. */
 export interface Entry {
   hostId: number;
   limits: SandboxLimits;
-  cgroupFiles: string[];
   token: string;
   connections: Connection[];
   /** Ends of pipes that the zygote has already, and what they become. */
@@ -74,25 +84,30 @@ export interface Entry {
 /** Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place. */
 const FIRST_HIGH_FD = 64;
 
-const NAMESPACES = CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
+/** Not yet that of mounts: what the zygote mounts for a launch has to be seen. */
+const NAMESPACES = CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
 const SETPGID = currentArchitecture().syscalls.setpgid as number;
 const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
 
-/** Locks the calling process in. When it returns, nothing but the sandbox is left. @throws SyscallError */
-export function enter(entry: Entry): void {
-  adviseParentDeath(entry.zygotePidfd);
-  dropZygotes(entry);
+/** The first half of the checklist, in which the caller may wait for its launch. @throws SyscallError */
+export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Departure): void {
+  adviseParentDeath(zygotePidfd);
+  closeAllBut([0, 1, 2, ...kept]);
   // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go to any process of the
   // session (kill(2)). A session of its own would do as well, and costs a scheduling group (sched(7), autogroup).
   sys.syscall("setpgid", SETPGID, 0, 0);
-  for (const file of entry.cgroupFiles) writeTo(file, "0");
+  for (const file of cgroupFiles) writeTo(file, "0");
+  sys.unshare(sharesNetwork ? NAMESPACES : NAMESPACES | CLONE.NEWNET);
+  if (!sharesNetwork) setLoopbackUp();
+  sys.sethostname("sandpiper", "sandpiper".length);
+}
+
+/** Locks the calling process in, which has departed. When it returns, nothing but the sandbox is left. @throws SyscallError */
+export function enter(entry: Entry): void {
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
-  const shareNetwork = entry.program?.network === "host";
-  sys.unshare(shareNetwork ? NAMESPACES & ~CLONE.NEWNET : NAMESPACES);
-  if (!shareNetwork) setLoopbackUp();
+  sys.unshare(CLONE.NEWNS);
   // The sandbox's own proc is read-only, and the maps of its users are written there.
   const self = `/proc/self/fd/${sys.open("/proc/self", O.RDONLY | O.CLOEXEC)}`;
-  sys.sethostname("sandpiper", "sandpiper".length);
   enterRoot(entry);
   becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
   // The change of user cleared it.
@@ -114,11 +129,6 @@ export function enter(entry: Entry): void {
   greet(entry);
   // A program's status pipe closes when it starts, and until then says why it does not.
   if (!entry.program) sys.close(entry.statusPipe);
-}
-
-/** Closes what only the zygote needs. */
-function dropZygotes({ signalPipe, statusPipe, zygotePidfd, pipes }: Entry): void {
-  closeAllBut([0, 1, 2, ...signalPipe, statusPipe, zygotePidfd, ...pipes.map(({ fd }) => fd)]);
 }
 
 /** Tells the worker which sandbox each connection belongs to. */

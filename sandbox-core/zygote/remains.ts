@@ -17,8 +17,8 @@ export interface Remnant {
   group?: string | undefined;
   /** None when there was none to take; then there may be no group either. */
   hostId?: number | undefined;
-  /** What the worker hears once nothing is left. */
-  response: Response;
+  /** What the worker hears once nothing is left; nothing when it never heard of it. */
+  response?: Response;
 }
 
 export class Remains {
@@ -43,8 +43,7 @@ export class Remains {
 
   /** The groups below this one that nobody else clears away: the worker is gone that made some for forks of templates. */
   addBelow(parent: string): void {
-    for (const name of this.#cgroups.children(parent))
-      this.add({ group: `${parent}/${name}`, response: { is: "there" } });
+    for (const name of this.#cgroups.children(parent)) this.add({ group: `${parent}/${name}` });
   }
 
   /** After how many milliseconds `clear` is to be called again; -1 when nothing is left. */
@@ -74,7 +73,7 @@ export class Remains {
       return false;
     }
     if (hostId !== undefined) this.#ids.giveBack(hostId);
-    this.#say(response);
+    if (response !== undefined) this.#say(response);
     return true;
   }
 }

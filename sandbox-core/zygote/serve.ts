@@ -6,20 +6,22 @@
  */
 import { join } from "node:path";
 import { SIGKILL } from "../abi/linux.ts";
-import { removeRootGroup, sandboxGroup } from "../cgroup/sweep.ts";
+import { removeRootGroup } from "../cgroup/sweep.ts";
+import type { SandboxLimits } from "../index.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable, makePipe } from "../syscall/steps.ts";
 import { type Born, becomeSandbox, type Heirloom } from "./become.ts";
 import { CONTROL_FD, endOf, LineReader, type ProgramEnd, type Request, type Response, type Status } from "./control.ts";
 import { openPidfd } from "./fork.ts";
+import { Forks } from "./forks.ts";
 import type { House } from "./house.ts";
 import { signalProgram } from "./members.ts";
 import { Poller } from "./poller.ts";
 import { Remains } from "./remains.ts";
 import { provesFork } from "./selftest.ts";
 import { findSignalPipe } from "./signal-pipe.ts";
-import { discard, forkSpare, type Launch, type Spare, startsProgram, tell } from "./spare.ts";
+import { isInHostNetwork, type Launch, type Spare, startsProgram, suits, tell } from "./spare.ts";
 import { neverStarted } from "./status.ts";
 import { TerminalPair } from "./terminal.ts";
 import { writeLine } from "./write-line.ts";
@@ -46,14 +48,6 @@ interface Child {
   end?: ProgramEnd;
 }
 
-/** A launch, and what was made for it. */
-interface Wanted {
-  launch: Launch;
-  hostId?: number;
-  group?: string;
-  terminal?: TerminalPair;
-}
-
 /** Serves until the worker hangs up, and never returns then; returns in each fork, locked in. */
 export function serve(house: House): Born {
   return new Server(house).run();
@@ -63,6 +57,7 @@ class Server {
   readonly #house: House;
   readonly #poller = new Poller();
   readonly #remains: Remains;
+  readonly #unborn: Forks;
   readonly #requests = new LineReader<Request>();
   readonly #statuses = new LineReader<Status>();
   readonly #buffer = Buffer.alloc(READ_BYTES);
@@ -73,16 +68,14 @@ class Server {
   readonly #terminals = new Map<string, TerminalPair>();
   readonly #statusRead: number;
   readonly #heirloom: Heirloom;
-  /** The fork that waits for the next launch, if there is one. */
-  #spare: Spare | undefined;
-  #forks = 0;
   #launches = 0;
-  /** Whether the next fork is to be made as soon as there is nothing else to do. */
-  #forkAhead = false;
+  /** The limits of the next fork, if it is to be made as soon as there is nothing else to do. */
+  #forkAhead: SandboxLimits | undefined;
 
   constructor(house: House) {
     this.#house = house;
     this.#remains = new Remains(house.cgroups, house.ids, (response) => this.#say(response));
+    this.#unborn = new Forks(house, this.#poller, this.#remains);
     // Found before there is a pipe of our own.
     const signalPipe = findSignalPipe();
     const { read, write } = makePipe();
@@ -100,7 +93,8 @@ class Server {
       const ready = this.#poller.wait(this.#forkAhead ? 0 : this.#remains.waitMs);
       // If this hangs the kernel ends it (alarm(2)), even when there is no worker any more; forks inherit no alarm.
       sys.alarm(LONGEST_TURN_S);
-      const born = ready.length === 0 && this.#forkAhead ? this.#makeSpare() : this.#attendAll(ready);
+      const ahead = ready.length === 0 ? this.#forkAhead : undefined;
+      const born = ahead ? this.#makeSpare(ahead) : this.#attendAll(ready);
       if (born) return born;
       this.#remains.clear();
       sys.alarm(0);
@@ -134,11 +128,11 @@ class Server {
   }
 
   /** Makes the fork of the next launch, if that can be done now: else that launch makes its own, and hears why not. */
-  #makeSpare(): Born | undefined {
-    this.#forkAhead = false;
+  #makeSpare(limits: SandboxLimits): Born | undefined {
+    this.#forkAhead = undefined;
     let spare: Spare;
     try {
-      spare = this.#fork();
+      spare = this.#unborn.make(limits, false);
     } catch {
       return undefined;
     }
@@ -147,60 +141,55 @@ class Server {
 
   /** Returns in the fork alone. */
   #launch(launch: Launch): Born | undefined {
-    const wanted = this.#prepare(launch);
-    if (!wanted) return undefined;
-    if (this.#spare && this.#handOver(this.#spare, wanted, true)) return undefined;
     let spare: Spare;
     try {
-      spare = this.#fork();
+      this.#prepare(launch);
+      const ahead = this.#unborn.spare;
+      if (ahead && suits(ahead.place, launch) && this.#handOver(ahead, launch, true)) return undefined;
+      this.#unborn.drop();
+      spare = this.#unborn.make(launch.limits, isInHostNetwork(launch));
     } catch (error) {
-      this.#abandon(wanted, error as Error);
+      this.#refuse(launch, error as Error);
       return undefined;
     }
     // A fork must never come upon what is done about an error of its parent's.
     if (spare.pid === 0) return becomeSandbox(spare, this.#heirloom);
-    this.#handOver(spare, wanted, false);
+    try {
+      this.#handOver(spare, launch, false);
+    } catch (error) {
+      this.#unborn.drop();
+      this.#refuse(launch, error as Error);
+    }
     return undefined;
   }
 
-  /** What a launch needs besides a fork; undefined when it was refused. */
-  #prepare(launch: Launch): Wanted | undefined {
-    const { id, program, limits } = launch;
-    const house = this.#house;
-    const wanted: Wanted = { launch };
-    try {
-      if (!program && !house.hasRuntime) throw new Error("this zygote starts programs alone");
-      if (program?.root && program.root !== "bare") house.needUsrRoot();
-      wanted.hostId = house.ids.take();
-      wanted.group = sandboxGroup(house.group, wanted.hostId);
-      house.cgroups.create(wanted.group, limits);
-      const size = program?.terminal;
-      if (size) wanted.terminal = new TerminalPair(join(house.directory, `terminal-${id}`), wanted.hostId, size);
-      return wanted;
-    } catch (error) {
-      this.#abandon(wanted, error as Error);
-      return undefined;
-    }
+  /** @throws Error when this zygote cannot make what is wanted */
+  #prepare({ program }: Launch): void {
+    if (!program && !this.#house.hasRuntime) throw new Error("this zygote starts programs alone");
+    if (program?.root && program.root !== "bare") this.#house.needUsrRoot();
   }
 
-  /** Has a fork become what is wanted; false when it is dead, and `mayBeDead`. */
-  #handOver(spare: Spare, wanted: Wanted, mayBeDead: boolean): boolean {
-    const { launch, terminal } = wanted;
-    const { number, pid, pidfd } = spare;
-    const [hostId, group] = [wanted.hostId as number, wanted.group as string];
+  /**
+   * Has the spare fork become what is wanted; false when it is dead, and `mayBeDead`.
+   * @throws Error when it cannot, and then it is the spare one still
+   */
+  #handOver(spare: Spare, launch: Launch, mayBeDead: boolean): boolean {
+    const { number, pid, pidfd, place } = spare;
+    const { hostId, group } = place;
+    const terminal = this.#openTerminal(launch, hostId);
     try {
-      tell(spare, { launch, hostId, group, usrRoot: this.#house.usrRoot, terminalMount: terminal?.mount });
+      tell(spare, { launch, usrRoot: this.#house.usrRoot, terminalMount: terminal?.mount });
     } catch (error) {
       const isDead = error instanceof SyscallError && error.code === "EPIPE";
       if (mayBeDead || !isDead) {
-        this.#dropSpare();
-        if (!isDead) this.#abandon(wanted, error as Error);
-        return !isDead;
+        terminal?.discard();
+        if (isDead) return false;
+        throw error;
       }
       // It has said why, which is heard at its burial.
       sys.close(spare.orders);
     }
-    this.#spare = undefined;
+    this.#unborn.spend();
     if (terminal !== undefined) this.#terminals.set(launch.id, terminal);
     const child: Child = { id: launch.id, number, pid, pidfd, hostId, group, isProgram: startsProgram(launch) };
     this.#byPidfd.set(pidfd, child);
@@ -208,37 +197,19 @@ class Server {
     this.#byNumber.set(number, child);
     if (!child.isProgram) this.#say({ is: "launched", id: child.id, pid, hostUid: hostId });
     // Nobody knows of a first launch whether there will be another.
-    this.#forkAhead = this.#house.forksAhead && ++this.#launches > 1;
+    this.#launches += 1;
+    if (this.#house.forksAhead && this.#launches > 1) this.#forkAhead = launch.limits;
     return true;
   }
 
-  /** Nothing of it is left, and its worker hears why. */
-  #abandon({ launch, group, hostId, terminal }: Wanted, { message }: Error): void {
-    terminal?.discard();
-    this.#remains.add({ group, hostId, response: { is: "refused", id: launch.id, message } });
+  #openTerminal({ id, program }: Launch, hostId: number): TerminalPair | undefined {
+    const size = program?.terminal;
+    return size && new TerminalPair(join(this.#house.directory, `terminal-${id}`), hostId, size);
   }
 
-  /** A fork, which is the spare one until it has its order; it is watched from now on. @throws SyscallError, and then there is none */
-  #fork(): Spare {
-    this.#forks += 1;
-    const spare = forkSpare(this.#forks);
-    if (spare.pid === 0) return spare;
-    try {
-      this.#poller.add(spare.pidfd);
-    } catch (error) {
-      discard(spare);
-      throw error;
-    }
-    this.#spare = spare;
-    return spare;
-  }
-
-  #dropSpare(): void {
-    const spare = this.#spare;
-    if (!spare) return;
-    this.#spare = undefined;
-    this.#poller.remove(spare.pidfd);
-    discard(spare);
+  /** Its worker hears why, once nothing is left of what was made for it. */
+  #refuse({ id }: Launch, { message }: Error): void {
+    this.#remains.add({ response: { is: "refused", id, message } });
   }
 
   #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" }>): void {
@@ -293,7 +264,7 @@ class Server {
 
   /** The first process of the sandbox ended, and with it all others: the kernel ends a pid namespace with its init. */
   #bury(pidfd: number): void {
-    if (pidfd === this.#spare?.pidfd) this.#dropSpare();
+    if (pidfd === this.#unborn.spare?.pidfd) this.#unborn.drop();
     const child = this.#byPidfd.get(pidfd);
     if (!child) return;
     // What it said before it ended is there by now.
@@ -322,7 +293,7 @@ class Server {
 
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
   #leave(): never {
-    this.#dropSpare();
+    this.#unborn.drop();
     for (const child of this.#byId.values()) this.#end(child);
     for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
     this.#remains.addBelow(this.#house.group);

@@ -78,8 +78,13 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
   const spareIsThere = () => eventually(() => childrenOf(zygotePid).length === 1);
   await once();
   await spareIsThere();
-  const baseline = readBaseline(zygotePid, UID_BASE, UID_COUNT);
-  assert.deepEqual([baseline.cgroups, baseline.processesOfHostUsers], [[], []]);
+  // The one group is that of the fork made ahead, which has another name after each launch.
+  const now = () => {
+    const { cgroups, ...rest } = readBaseline(zygotePid, UID_BASE, UID_COUNT);
+    return { ...rest, cgroups: cgroups.length };
+  };
+  const baseline = now();
+  assert.deepEqual([baseline.cgroups, baseline.processesOfHostUsers], [childrenOf(zygotePid).length, []]);
   let left = SANDBOXES;
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
@@ -89,7 +94,6 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
   await spareIsThere();
   // What the last sandboxes had said is read to its end, and then this process closes their connections.
   let looks = 0;
-  const now = () => readBaseline(zygotePid, UID_BASE, UID_COUNT);
   await eventually(() => isDeepStrictEqual(now(), baseline) || ++looks === MOST_LOOKS);
   assert.deepEqual(now(), baseline);
 });

@@ -20,7 +20,8 @@ const LIBRARIES = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so
 
 let launcher: ZygoteLauncher;
 before(async () => {
-  launcher = await openTestLauncher();
+  // Else there is a group more, that of the fork made ahead.
+  launcher = await openTestLauncher({ forksAhead: false });
 });
 after(() => launcher.close());
 

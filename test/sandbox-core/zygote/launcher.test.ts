@@ -15,7 +15,8 @@ const cgroups = detectCgroups();
 
 let launcher: ZygoteLauncher;
 before(async () => {
-  launcher = await openTestLauncher();
+  // Else there is a group more, that of the fork made ahead.
+  launcher = await openTestLauncher({ forksAhead: false });
 });
 after(() => launcher.close());
 

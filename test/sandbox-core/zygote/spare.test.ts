@@ -1,10 +1,12 @@
 /** The fork that a zygote makes ahead of its next launch. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
+import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
+import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { Box, Zygote } from "../../../sandbox-core/index.ts";
 import { eventually } from "../../helpers/pool.ts";
-import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { childrenOf } from "../../helpers/zygotes.ts";
 
 /** Waits until this and nothing else is a child of the zygote's. */
@@ -39,6 +41,51 @@ test("the next sandbox is the fork that was made ahead, and there is another one
     }
   } finally {
     await launcher.close();
+  }
+});
+
+test("a fork made ahead is in namespaces and a group of its own, and in its zygote's root as its zygote's user", async () => {
+  const launcher = await openTestLauncher();
+  try {
+    const zygote = await launcher.zygotePid();
+    await bornAndKilled(launcher);
+    await bornAndKilled(launcher);
+    const spare = await spareOf(zygote);
+    const ofSpare = (name: string) => readlinkSync(`/proc/${spare}/${name}`);
+    const isOwn = (name: string) => ofSpare(`ns/${name}`) !== readlinkSync(`/proc/${zygote}/ns/${name}`);
+    await eventually(() => ["pid", "net", "ipc", "uts", "cgroup"].every(isOwn));
+    assert.deepEqual(["mnt", "user"].filter(isOwn), []);
+    assert.equal(ofSpare("root"), "/");
+    const [group = "", ...others] = detectCgroups().children(ownerGroup(zygote));
+    assert.deepEqual(others, []);
+    assert.deepEqual(detectCgroups().members(`${ownerGroup(zygote)}/${group}`), [spare]);
+  } finally {
+    await launcher.close();
+  }
+});
+
+test("a launch with other limits has a fork of its own, and that made ahead ends with its group", async () => {
+  const launcher = await openTestLauncher();
+  try {
+    const zygote = await launcher.zygotePid();
+    await bornAndKilled(launcher);
+    await bornAndKilled(launcher);
+    const spare = await spareOf(zygote);
+    await using client = await SandboxClient.blank(launcher, { pids: LIMITS.pids + 1 });
+    assert.notEqual(client.sandbox.pid, spare);
+    await isGone(spare);
+    await eventually(() => detectCgroups().children(ownerGroup(zygote)).length <= 2);
+  } finally {
+    await launcher.close();
+  }
+});
+
+test("a box in the host's network is there although the fork made ahead is not", async () => {
+  await using zygote = await Zygote.open();
+  const own = readlinkSync("/proc/self/ns/net");
+  for (const network of ["none", "none", "host", "none"] as const) {
+    const { stdout } = await Box.run(zygote, { argv: ["/bin/readlink", "/proc/self/ns/net"], network });
+    assert.equal(stdout.toString().trim() === own, network === "host", network);
   }
 });
 
