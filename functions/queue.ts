@@ -2,8 +2,8 @@
  * The queue between gateways and workers, and the only file that knows BullMQ.
  *
  * Calls that wait at one gateway at the same moment travel in one job, as a job costs about fifty Redis commands. A
- * worker takes only what it has room for and puts the rest back at the head. A job is never tried twice: when its worker
- * dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
+ * worker takes only what it has room for, now or in a moment, and puts the rest back at the head. A job is never tried twice:
+ * when its worker dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
  */
 import { setTimeout } from "node:timers/promises";
 import {
@@ -23,6 +23,7 @@ import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "./conn
 import { SandpiperError } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import type { InvocationHandlers } from "./invocation-handlers.ts";
+import { Room } from "./room.ts";
 import { JobTaker } from "./taker.ts";
 
 export type { BuildRequest, BuildResult } from "./build.ts";
@@ -121,6 +122,7 @@ export class InvocationWorker {
   readonly #worker: Worker<CallsJob>;
   readonly #queue: Queue<CallsJob>;
   readonly #taker: JobTaker;
+  readonly #room: Room;
   readonly #handlers: InvocationHandlers;
   /** Lock tokens of the jobs that this worker owns, by job. */
   readonly #owned = new Map<string, string>();
@@ -134,11 +136,11 @@ export class InvocationWorker {
   #nextToken = 0;
   /** How many jobs were found stalled: they are at the queue's head, and are taken even when there is no room. */
   #stalled = 0;
-  #wake = (): void => {};
 
   /** @param redis says where Redis is; the worker has connections of its own. */
   constructor(redis: Redis, handlers: InvocationHandlers) {
     this.#handlers = handlers;
+    this.#room = new Room(() => handlers.room());
     this.#redis = connectionLike(redis, PATIENT);
     const options = { connection: this.#redis, prefix: PREFIX };
     this.#queue = new Queue<CallsJob>(CALLS, { ...options, defaultJobOptions: JOB_OPTIONS, streams: NO_EVENTS });
@@ -151,7 +153,7 @@ export class InvocationWorker {
     this.#worker.on("error", (error) => this.#report(error));
     this.#worker.on("stalled", () => {
       this.#stalled++;
-      this.#wake();
+      this.#room.changed();
     });
   }
 
@@ -165,7 +167,7 @@ export class InvocationWorker {
 
   /** Say so whenever `room` may have become more. */
   roomChanged(): void {
-    this.#wake();
+    this.#room.changed();
   }
 
   /** Takes no more jobs, and resolves when all calls that were given to `run` have ended. */
@@ -176,7 +178,7 @@ export class InvocationWorker {
 
   async #close(): Promise<void> {
     this.#closing = true;
-    this.#wake();
+    this.#room.close();
     void this.#taker.close().catch(() => {});
     await atMost(CLOSE_REDIS_MS, this.#loop);
     while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
@@ -188,8 +190,8 @@ export class InvocationWorker {
   async #takeJobs(): Promise<void> {
     while (!this.#closing) {
       try {
-        if (this.#handlers.room() > 0 || this.#stalled > 0) await this.#takeOne();
-        else await this.#roomOrStalled();
+        if (this.#room.isOpen || this.#stalled > 0) await this.#takeOne();
+        else await this.#room.change();
       } catch (error) {
         this.#report(error);
       }
@@ -201,12 +203,6 @@ export class InvocationWorker {
     const taken = await this.#taker.take(token);
     if (this.#stalled > 0) this.#stalled--;
     if (taken) this.#begin(Job.fromJSON(this.#queue, taken.fields as JobJson, taken.id), token);
-  }
-
-  #roomOrStalled(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 
   #begin(job: Job<CallsJob>, token: string): void {
@@ -227,10 +223,9 @@ export class InvocationWorker {
     const nowMs = Date.now();
     const expired = calls.filter((call) => call.expiresAtMs <= nowMs);
     const alive = expired.length === 0 ? calls : calls.filter((call) => call.expiresAtMs > nowMs);
-    const room = this.#closing ? 0 : Math.max(0, this.#handlers.room());
-    const running = alive.slice(0, room).map((call) => this.#handlers.run(call));
-    const rest = alive.slice(room);
-    if (rest.length > 0) await this.#putBack(job, alive.slice(0, room), rest);
+    const running: Promise<void>[] = [];
+    const rest = await this.#room.fill(alive, (call) => running.push(this.#handlers.run(call)));
+    if (rest.length > 0) await this.#putBack(job, alive.slice(0, alive.length - rest.length), rest);
     if (expired.length > 0) await this.#giveUp(expired, this.#handlers.expired?.(expired));
     await Promise.all(running);
   }

@@ -19,8 +19,11 @@ import {
 } from "./steps.ts";
 import { startTrail } from "./trail.ts";
 
-/** Runs a call and answers it. Never rejects; resolves when nothing of it runs any more and it is recorded. */
-export async function invoke(parts: Parts, invocation: Invocation): Promise<void> {
+/**
+ * Runs a call and answers it. Never rejects; resolves when it is recorded.
+ * @param onEnded told when nothing of it runs any more
+ */
+export async function invoke(parts: Parts, invocation: Invocation, onEnded: () => void): Promise<void> {
   const trail = startTrail(invocation);
   const answer = new Answer(invocation, parts);
   const log = new CallLog(invocation.id, (records) => writeLog(parts, invocation, records));
@@ -45,6 +48,8 @@ export async function invoke(parts: Parts, invocation: Invocation): Promise<void
   }
   usage ??= usageOf(lease);
   lease?.release();
+  // Records are gathered for some milliseconds, in which another call may run.
+  onEnded();
   log.flush();
   await keepRecord(parts, answer.record(usage, trail.traceId));
 }

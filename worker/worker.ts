@@ -128,9 +128,10 @@ export class Worker {
 
   async #run(call: Invocation): Promise<void> {
     this.#running += 1;
-    await invoke(this.#parts, call);
-    this.#running -= 1;
-    this.#calls.roomChanged();
+    await invoke(this.#parts, call, () => {
+      this.#running -= 1;
+      this.#calls.roomChanged();
+    });
   }
 
   #makeLaunchers({ worker }: Config): Launchers<ZygoteLauncher> {

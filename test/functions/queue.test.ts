@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Redis } from "ioredis";
 import { putBody } from "../../functions/bodies.ts";
 import type { Invocation } from "../../functions/invocation.ts";
@@ -43,6 +44,14 @@ function startWorker(handlers: Partial<InvocationHandlers>): InvocationWorker {
   workers.push(worker);
   worker.start();
   return worker;
+}
+
+/** How many calls each of the jobs has that have not been completed, in ascending order. */
+async function jobSizes(): Promise<number[]> {
+  const jobs = (await redis.keys("sp:queue:calls:*")).filter((key) => /:\d+$/.test(key));
+  const data = await Promise.all(jobs.map((key) => redis.hget(key, "data")));
+  const sizes = data.map((text) => (JSON.parse(text ?? '{"calls":[]}') as { calls: [] }).calls.length);
+  return sizes.filter((size) => size > 0).sort((one, other) => one - other);
 }
 
 /** Collects calls, and resolves when there are so many. */
@@ -125,6 +134,7 @@ describe("a worker without room for all of a job", () => {
       },
     });
     await first.reach(5);
+    await eventually(async () => isDeepStrictEqual(await jobSizes(), [1, 5, 15]));
     startWorker({ run: async (call) => second.add(call) });
     assert.deepEqual(await second.reach(16), idsOf([...calls.slice(5), later]));
     assert.deepEqual(first.ids, idsOf(calls.slice(0, 5)));
@@ -200,6 +210,8 @@ describe("a worker that is killed", () => {
     const ran = new Collected();
     startWorker({ run: async (call) => ran.add(call), lost: async (gone) => lost.add(...gone) });
     await ran.reach(3);
+    // It says that these are no longer its own right after it put them back.
+    await eventually(async () => isDeepStrictEqual(await jobSizes(), [2]));
     await victim.kill();
     await lost.reach(2);
     assert.deepEqual(lost.ids, taken);
