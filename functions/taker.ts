@@ -34,6 +34,7 @@ export interface TakenJob {
 export class JobTaker {
   readonly #redis: Redis;
   readonly #backend: TakingBackend;
+  /** Whether to look without waiting for the marker: unless the last look said that there is no more. */
   #moreWait = true;
 
   /**
@@ -53,6 +54,8 @@ export class JobTaker {
     const { wait = "", marker = "" } = this.#backend.keys;
     sendTogether(this.#redis);
     if (!this.#moreWait) this.#redis.bzpopmin(marker, BLOCK_SECONDS).catch(() => {});
+    // A connection that is lost now may take with it what the marker said.
+    this.#moreWait = true;
     const taken = this.#backend.moveToActive(token);
     const count = this.#countWaiting(wait, marker);
     count.catch(() => {});
