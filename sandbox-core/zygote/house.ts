@@ -16,13 +16,13 @@ import type { Policy } from "../seccomp/rule.ts";
 import { landlockAbi } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
 import type { ZygoteFacts, ZygoteOptions } from "./control.ts";
-import { claimIds, type IdBlock } from "./ids.ts";
+import { claimsBlocks, HostIds } from "./ids.ts";
 
 export interface House {
   cgroups: CgroupDriver;
   /** The group of this zygote's sandboxes. */
   group: string;
-  ids: IdBlock;
+  ids: HostIds;
   socketPath: string;
   programRoot: string;
   /** Version of the kernel's Landlock, 0 where it has none. */
@@ -61,7 +61,7 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
   const house: House = {
     cgroups,
     group,
-    ids: claimIds(uidBase, uidCount),
+    ids: new HostIds(claimsBlocks(uidBase, uidCount)),
     socketPath,
     programRoot,
     landlockAbi: landlockAbi(),

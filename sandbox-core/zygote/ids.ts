@@ -1,6 +1,6 @@
 /**
- * Host users for sandboxes. Each zygote claims a block of ids that no other zygote of this machine has: it binds an
- * abstract unix socket that carries the block's name (unix(7)), which the kernel frees with the process.
+ * Host users for sandboxes. Each zygote claims blocks of ids that no other zygote of this machine has: it binds an abstract
+ * unix socket that carries the block's name (unix(7)), which the kernel frees with the process.
  */
 import { AF, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
@@ -13,19 +13,25 @@ const BLOCK = 1024;
  */
 const RESTING = 64;
 
-export class IdBlock {
-  /** The abstract socket by which the block is claimed. */
-  readonly socketName: string;
-  readonly #free: number[];
+/** Claims a block that nobody has, and gives its first id; undefined when there is none. */
+export type ClaimBlock = () => number | undefined;
 
-  constructor(first: number, count: number, socketName: string) {
-    this.socketName = socketName;
-    this.#free = Array.from({ length: count }, (_, index) => first + index);
+export class HostIds {
+  /** The abstract socket by which a block of it is claimed. */
+  readonly socketName: string;
+  readonly #claim: ClaimBlock;
+  readonly #free: number[] = [];
+
+  /** @throws Error when every block is claimed */
+  constructor(claim: ClaimBlock) {
+    this.#claim = claim;
+    if (!this.#grow()) throw new Error(`no free block of ${BLOCK} uids: give a larger range`);
+    this.socketName = socketName(this.#free[0] as number);
   }
 
   /** An id that nothing alive has: the one that was given back longest ago. @throws Error when all others are in use */
   take(): number {
-    if (this.#free.length <= RESTING) throw new Error("every host uid of this zygote is in use");
+    if (this.#free.length <= RESTING && !this.#grow()) throw new Error("every host uid is in use: give a larger range");
     return this.#free.shift() as number;
   }
 
@@ -33,21 +39,30 @@ export class IdBlock {
   giveBack(id: number): void {
     this.#free.push(id);
   }
-}
 
-/**
- * Claims a block out of `uidBase` and the `uidCount` ids from there on.
- * @throws Error when every block is claimed
- */
-export function claimIds(uidBase: number, uidCount: number): IdBlock {
-  for (let first = uidBase; first + BLOCK <= uidBase + uidCount; first += BLOCK) {
-    const name = `\0sandpiper-ids-${first}`;
-    if (claim(name)) return new IdBlock(first, BLOCK, name);
+  #grow(): boolean {
+    const first = this.#claim();
+    if (first === undefined) return false;
+    for (let id = first; id < first + BLOCK; id++) this.#free.push(id);
+    return true;
   }
-  throw new Error(`no free block of ${BLOCK} uids from ${uidBase} to ${uidBase + uidCount}: give a larger range`);
 }
 
-/** Binds the name for the life of this process; false when another has it. */
+/** Claims blocks out of `uidBase` and the `uidCount` ids from there on. */
+export function claimsBlocks(uidBase: number, uidCount: number): ClaimBlock {
+  return () => {
+    for (let first = uidBase; first + BLOCK <= uidBase + uidCount; first += BLOCK)
+      if (claim(socketName(first))) return first;
+    return undefined;
+  };
+}
+
+/** The abstract socket by which the block is claimed that begins with this id. */
+function socketName(first: number): string {
+  return `\0sandpiper-ids-${first}`;
+}
+
+/** Binds the name for the life of this process; false when it is bound. */
 function claim(name: string): boolean {
   const fd = sys.socket(AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0);
   const address = unixAddress(name);

@@ -6,7 +6,7 @@
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { sys } from "../syscall/libc.ts";
 import type { Response } from "./control.ts";
-import type { IdBlock } from "./ids.ts";
+import type { HostIds } from "./ids.ts";
 
 const LONGEST_WAIT_MS = 100;
 /** A zygote that leaves waits for what is left up to two seconds; the next one removes it then. */
@@ -23,12 +23,12 @@ export interface Remnant {
 
 export class Remains {
   readonly #cgroups: CgroupDriver;
-  readonly #ids: IdBlock;
+  readonly #ids: HostIds;
   readonly #say: (response: Response) => void;
   #left: Remnant[] = [];
   #attempts = 0;
 
-  constructor(cgroups: CgroupDriver, ids: IdBlock, say: (response: Response) => void) {
+  constructor(cgroups: CgroupDriver, ids: HostIds, say: (response: Response) => void) {
     this.#cgroups = cgroups;
     this.#ids = ids;
     this.#say = say;

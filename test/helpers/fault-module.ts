@@ -11,7 +11,7 @@ import { constants } from "node:os";
 import { F_DUPFD_CLOEXEC } from "../../sandbox-core/abi/linux.ts";
 import { SyscallError } from "../../sandbox-core/syscall/error.ts";
 import { sys } from "../../sandbox-core/syscall/libc.ts";
-import { IdBlock } from "../../sandbox-core/zygote/ids.ts";
+import { HostIds } from "../../sandbox-core/zygote/ids.ts";
 import type { Plan, Side } from "./faults.ts";
 
 const directory = new URL(import.meta.url).searchParams.get("directory") as string;
@@ -121,17 +121,17 @@ syncBuiltinESMExports();
 
 /** How many host users are taken, for whoever wants to know that none is lost. */
 let taken = 0;
-const { take, giveBack } = IdBlock.prototype;
+const { take, giveBack } = HostIds.prototype;
 const count = (change: number) => {
   taken += change;
   real.writeFileSync(`${directory}/ids`, String(taken));
 };
-IdBlock.prototype.take = function (): number {
+HostIds.prototype.take = function (): number {
   const id = take.call(this);
   count(1);
   return id;
 };
-IdBlock.prototype.giveBack = function (id: number): void {
+HostIds.prototype.giveBack = function (id: number): void {
   giveBack.call(this, id);
   count(-1);
 };

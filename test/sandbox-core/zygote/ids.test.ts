@@ -1,29 +1,52 @@
 /** Host users of one zygote: each for one sandbox at a time, and at rest between two of them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IdBlock } from "../../../sandbox-core/zygote/ids.ts";
+import { HostIds } from "../../../sandbox-core/zygote/ids.ts";
 
-const [FIRST, COUNT] = [5_000, 200];
+const BLOCK = 1_024;
+
+/** Ids out of so many blocks. */
+function idsOf(blocks: number): HostIds {
+  let claimed = 0;
+  return new HostIds(() => (claimed === blocks ? undefined : 10_000 + BLOCK * claimed++));
+}
+
+function takeAll(ids: HostIds): number[] {
+  const taken: number[] = [];
+  assert.throws(() => {
+    for (;;) taken.push(ids.take());
+  }, /every host uid is in use/);
+  return taken;
+}
 
 test("an id that was given back rests while others are taken, and comes again after them", () => {
-  const ids = new IdBlock(FIRST, COUNT, "unused");
-  const given = Array.from({ length: 2 * COUNT }, () => {
+  const ids = idsOf(1);
+  const given = Array.from({ length: 2 * BLOCK }, () => {
     const id = ids.take();
     ids.giveBack(id);
     return id;
   });
-  const all = Array.from({ length: COUNT }, (_, index) => FIRST + index);
+  const all = Array.from({ length: BLOCK }, (_, index) => 10_000 + index);
   assert.deepEqual(given, [...all, ...all]);
 });
 
 test("when all others are in use, those at rest are not given: what had one last may not be over for whoever holds it", () => {
-  const ids = new IdBlock(FIRST, COUNT, "unused");
-  const taken: number[] = [];
-  assert.throws(() => {
-    for (;;) taken.push(ids.take());
-  }, /every host uid of this zygote is in use/);
+  const ids = idsOf(1);
+  const taken = takeAll(ids);
   assert.equal(new Set(taken).size, taken.length);
+  assert.ok(taken.length < BLOCK);
   const [last] = taken;
   ids.giveBack(last as number);
   assert.notEqual(ids.take(), last);
+});
+
+test("more than a block has are out of further blocks, while there are any", () => {
+  const ids = idsOf(3);
+  const taken = takeAll(ids);
+  assert.ok(taken.length > 2 * BLOCK);
+  assert.equal(new Set(taken).size, taken.length);
+});
+
+test("without a block there are none", () => {
+  assert.throws(() => idsOf(0), /no free block of 1024 uids: give a larger range/);
 });
