@@ -36,6 +36,8 @@ const LOCK_MS = 4_000;
 const RENEW_MS = 1_000;
 /** How often each worker looks for jobs whose lock expired. */
 const STALLED_CHECK_MS = 1_000;
+/** How long nothing is asked of a Redis that refused something. */
+const ERROR_PAUSE_MS = 200;
 /** How many jobs are remembered as done although that could not be said. */
 const MAX_UNSAID = 1_000;
 /** How long closing waits for Redis, which may be away. */
@@ -194,6 +196,7 @@ export class InvocationWorker {
         else await this.#room.change();
       } catch (error) {
         this.#report(error);
+        await setTimeout(ERROR_PAUSE_MS);
       }
     }
   }

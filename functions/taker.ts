@@ -60,7 +60,7 @@ export class JobTaker {
     const count = this.#countWaiting(wait, marker);
     count.catch(() => {});
     const [fields, id = ""] = await taken;
-    this.#moreWait = fields ? (await count) !== 0 : false;
+    this.#moreWait = fields ? (await count.catch(() => 1)) !== 0 : false;
     return fields ? { id, fields } : undefined;
   }
 

@@ -163,6 +163,34 @@ describe("a worker without room for all of a job", () => {
   });
 });
 
+describe("a worker whose Redis refuses to give it a job", () => {
+  it("asks again after a pause, and has the job when Redis gives it", async () => {
+    const [call] = newCalls(1);
+    const ran = new Collected();
+    const errors: Error[] = [];
+    const many = Promise.withResolvers<void>();
+    await queue.submit(call as Invocation);
+    await redis.config("SET", "maxmemory", "1");
+    try {
+      startWorker({
+        run: async (one) => ran.add(one),
+        onError: (error) => {
+          if (errors.push(error) === 2) many.resolve();
+        },
+      });
+      await many.promise;
+      const before = errors.length;
+      // As soon as what is to be done now is done; without a pause it would ask hundreds of times.
+      for (let turns = 0; turns < 100; turns++) await setImmediate();
+      assert.ok(errors.length - before <= 1, `${errors.length - before} times`);
+      assert.match(errors[0]?.message ?? "", /OOM/);
+    } finally {
+      await redis.config("SET", "maxmemory", "0");
+    }
+    assert.deepEqual(await ran.reach(1), idsOf([call as Invocation]));
+  });
+});
+
 describe("a call that nobody waits for any more", () => {
   it("is not run, its body is dropped, and its gateway is told", async () => {
     const body = await putBody(redis, Buffer.alloc(100_000), 60_000);
