@@ -221,6 +221,8 @@ export class Generation {
     const pending = this.#pending.get(id);
     if (!pending) return;
     const sockets = await pending.sockets;
+    // It was told to end already.
+    if (pending.overdue !== undefined) return this.#refuse(id, pending.overdue);
     if (!this.#take(id)) return;
     const group = new SandboxGroup(this.#options.cgroups, sandboxGroup(this.#process.group, hostUid));
     const sandbox = new LaunchedSandbox({
