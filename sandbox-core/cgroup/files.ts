@@ -81,15 +81,15 @@ export function removeDirectory(directory: string): void {
   }
 }
 
-/** A meter over two files; `cpuMs` and `bytes` turn their text into figures. */
+/** A meter over two files, of which the second may be one that a kernel has not; `cpuMs` and `bytes` turn their text into figures. */
 export function fileMeter(
   cpuFile: string,
-  peakFile: string | null,
+  peakFile: () => string | null,
   cpuMs: (text: string) => number,
   bytes: (text: string) => number = Number,
 ): Meter {
   const buffer = Buffer.allocUnsafe(1024);
-  const files = peakFile ? [cpuFile, peakFile] : [cpuFile];
+  let files: string[] | undefined;
   const open: number[] = [];
   let isClosed = false;
   const last = { cpuMs: 0, peakMemoryBytes: 0 };
@@ -98,6 +98,7 @@ export function fileMeter(
     read() {
       if (isClosed) return last;
       try {
+        files ??= [cpuFile, peakFile()].filter((file) => file !== null);
         for (const file of files.slice(open.length)) open.push(openSync(file, "r"));
         const [cpu, peak] = open as [number, number?];
         last.cpuMs = cpuMs(text(cpu));

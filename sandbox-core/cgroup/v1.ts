@@ -124,7 +124,7 @@ class CgroupV1 implements CgroupDriver {
   meter(path: string) {
     return fileMeter(
       this.#at("cpuacct", path, "cpuacct.usage"),
-      this.#at("memory", path, "memory.max_usage_in_bytes"),
+      () => this.#at("memory", path, "memory.max_usage_in_bytes"),
       cpuMs,
     );
   }

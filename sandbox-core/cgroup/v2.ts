@@ -102,7 +102,7 @@ class CgroupV2 implements CgroupDriver {
   }
 
   meter(path: string) {
-    return fileMeter(this.#at(path, "cpu.stat"), this.#peakFile(path), cpuMs);
+    return fileMeter(this.#at(path, "cpu.stat"), () => this.#peakFile(path), cpuMs);
   }
 
   async freeze(path: string): Promise<void> {

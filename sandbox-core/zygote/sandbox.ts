@@ -158,6 +158,8 @@ export class LaunchedSandbox implements ForkableSandbox {
   kill(reason: string): void {
     if (this.#last) return;
     this.#reason ??= reason;
+    // The last figures, for whoever does not wait for its end.
+    this.#meter.read();
     this.#meter.close();
     this.#send({ op: "kill" });
   }

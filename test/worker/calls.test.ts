@@ -152,6 +152,14 @@ describe("logs and records", () => {
     assert.ok(first.cpuMs > 20 && first.cpuMs < 5_000, `${first.cpuMs} ms`);
     assert.ok(first.peakMemoryBytes > 500_000);
   });
+
+  it("have what a call used that was ended for its time limit", async () => {
+    await test.deploy("endless", "export default () => { for (;;); };", { timeoutMs: 500 });
+    const { id, outcome } = await test.call("endless");
+    assert.equal(outcome, "timeout");
+    const { cpuMs } = await test.record(id);
+    assert.ok(cpuMs > 100, `${cpuMs} ms`);
+  });
 });
 
 describe("calls that do not run", () => {
