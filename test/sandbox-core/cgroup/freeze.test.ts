@@ -100,4 +100,7 @@ test("without any freezer the refusal says so", { skip: detectCgroups().version 
   });
 });
 
-after(() => removeRootGroup(detectCgroups()));
+// That of a machine without version 2 has its root group in one more hierarchy.
+after(() => {
+  for (const driver of drivers()) removeRootGroup(driver);
+});
