@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { Box, Zygote } from "../../../sandbox-core/index.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { childrenOf } from "../../helpers/zygotes.ts";
@@ -25,9 +26,17 @@ async function isGone(pid: number): Promise<void> {
   });
 }
 
-async function bornAndKilled(launcher: Parameters<typeof SandboxClient.blank>[0]): Promise<number> {
+async function bornAndKilled(launcher: ZygoteLauncher): Promise<number> {
   await using client = await SandboxClient.blank(launcher);
   return client.sandbox.pid;
+}
+
+/** Has a zygote make a fork ahead. */
+async function madeAhead(launcher: ZygoteLauncher): Promise<{ zygote: number; spare: number }> {
+  const zygote = await launcher.zygotePid();
+  await bornAndKilled(launcher);
+  await bornAndKilled(launcher);
+  return { zygote, spare: await spareOf(zygote) };
 }
 
 test("the next sandbox is the fork that was made ahead, and there is another one then", async () => {
@@ -47,10 +56,7 @@ test("the next sandbox is the fork that was made ahead, and there is another one
 test("a fork made ahead is in namespaces and a group of its own, and in its zygote's root as its zygote's user", async () => {
   const launcher = await openTestLauncher();
   try {
-    const zygote = await launcher.zygotePid();
-    await bornAndKilled(launcher);
-    await bornAndKilled(launcher);
-    const spare = await spareOf(zygote);
+    const { zygote, spare } = await madeAhead(launcher);
     const ofSpare = (name: string) => readlinkSync(`/proc/${spare}/${name}`);
     const isOwn = (name: string) => ofSpare(`ns/${name}`) !== readlinkSync(`/proc/${zygote}/ns/${name}`);
     await eventually(() => ["pid", "net", "ipc", "uts", "cgroup"].every(isOwn));
@@ -67,10 +73,7 @@ test("a fork made ahead is in namespaces and a group of its own, and in its zygo
 test("a launch with other limits has a fork of its own, and that made ahead ends with its group", async () => {
   const launcher = await openTestLauncher();
   try {
-    const zygote = await launcher.zygotePid();
-    await bornAndKilled(launcher);
-    await bornAndKilled(launcher);
-    const spare = await spareOf(zygote);
+    const { zygote, spare } = await madeAhead(launcher);
     await using client = await SandboxClient.blank(launcher, { pids: LIMITS.pids + 1 });
     assert.notEqual(client.sandbox.pid, spare);
     await isGone(spare);
