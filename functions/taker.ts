@@ -57,10 +57,10 @@ export class JobTaker {
     // A connection that is lost now may take with it what the marker said.
     this.#moreWait = true;
     const taken = this.#backend.moveToActive(token);
-    const count = this.#countWaiting(wait, marker);
-    count.catch(() => {});
+    // Without an answer there may be more.
+    const count = this.#countWaiting(wait, marker).catch(() => 1);
     const [fields, id = ""] = await taken;
-    this.#moreWait = fields ? (await count.catch(() => 1)) !== 0 : false;
+    this.#moreWait = fields ? (await count) !== 0 : false;
     return fields ? { id, fields } : undefined;
   }
 
