@@ -16,7 +16,7 @@ import type { Policy } from "../seccomp/rule.ts";
 import { landlockAbi } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
 import type { ZygoteFacts, ZygoteOptions } from "./control.ts";
-import { claimsBlocks, HostIds } from "./ids.ts";
+import { HostIds } from "./ids.ts";
 
 export interface House {
   cgroups: CgroupDriver;
@@ -61,7 +61,7 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
   const house: House = {
     cgroups,
     group,
-    ids: new HostIds(claimsBlocks(uidBase, uidCount)),
+    ids: new HostIds({ uidBase, uidCount }),
     socketPath,
     programRoot,
     landlockAbi: landlockAbi(),

@@ -13,25 +13,28 @@ const BLOCK = 1024;
  */
 const RESTING = 64;
 
-/** Claims a block that nobody has, and gives its first id; undefined when there is none. */
-export type ClaimBlock = () => number | undefined;
-
 export class HostIds {
   /** The abstract socket by which a block of it is claimed. */
   readonly socketName: string;
-  readonly #claim: ClaimBlock;
+  readonly #range: { uidBase: number; uidCount: number };
+  readonly #claim: (name: string) => boolean;
   readonly #free: number[] = [];
 
-  /** @throws Error when every block is claimed */
-  constructor(claim: ClaimBlock) {
+  /**
+   * Ids out of `uidBase` and the `uidCount` from there on.
+   * @param claim makes a block's name this process's, unless it is somebody's already
+   * @throws Error when every block is claimed
+   */
+  constructor(range: { uidBase: number; uidCount: number }, claim = bindName) {
+    this.#range = range;
     this.#claim = claim;
-    if (!this.#grow()) throw new Error(`no free block of ${BLOCK} uids: give a larger range`);
+    this.#grow();
     this.socketName = socketName(this.#free[0] as number);
   }
 
   /** An id that nothing alive has: the one that was given back longest ago. @throws Error when all others are in use */
   take(): number {
-    if (this.#free.length <= RESTING && !this.#grow()) throw new Error("every host uid is in use: give a larger range");
+    if (this.#free.length <= RESTING) this.#grow();
     return this.#free.shift() as number;
   }
 
@@ -40,21 +43,15 @@ export class HostIds {
     this.#free.push(id);
   }
 
-  #grow(): boolean {
-    const first = this.#claim();
-    if (first === undefined) return false;
+  #grow(): void {
+    const { uidBase, uidCount } = this.#range;
+    const end = uidBase + uidCount;
+    let first = uidBase;
+    while (first + BLOCK <= end && !this.#claim(socketName(first))) first += BLOCK;
+    if (first + BLOCK > end)
+      throw new Error(`no free block of ${BLOCK} uids from ${uidBase} to ${end}: give a larger range`);
     for (let id = first; id < first + BLOCK; id++) this.#free.push(id);
-    return true;
   }
-}
-
-/** Claims blocks out of `uidBase` and the `uidCount` ids from there on. */
-export function claimsBlocks(uidBase: number, uidCount: number): ClaimBlock {
-  return () => {
-    for (let first = uidBase; first + BLOCK <= uidBase + uidCount; first += BLOCK)
-      if (claim(socketName(first))) return first;
-    return undefined;
-  };
 }
 
 /** The abstract socket by which the block is claimed that begins with this id. */
@@ -63,7 +60,7 @@ function socketName(first: number): string {
 }
 
 /** Binds the name for the life of this process; false when it is bound. */
-function claim(name: string): boolean {
+function bindName(name: string): boolean {
   const fd = sys.socket(AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0);
   const address = unixAddress(name);
   try {

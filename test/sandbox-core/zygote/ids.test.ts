@@ -7,15 +7,16 @@ const BLOCK = 1_024;
 
 /** Ids out of so many blocks. */
 function idsOf(blocks: number): HostIds {
-  let claimed = 0;
-  return new HostIds(() => (claimed === blocks ? undefined : 10_000 + BLOCK * claimed++));
+  const claimed = new Set<string>();
+  const claim = (name: string) => claimed.size !== claimed.add(name).size;
+  return new HostIds({ uidBase: 10_000, uidCount: blocks * BLOCK }, claim);
 }
 
 function takeAll(ids: HostIds): number[] {
   const taken: number[] = [];
   assert.throws(() => {
     for (;;) taken.push(ids.take());
-  }, /every host uid is in use/);
+  }, /no free block of 1024 uids from 10000 to \d+: give a larger range/);
   return taken;
 }
 
@@ -48,5 +49,5 @@ test("more than a block has are out of further blocks, while there are any", () 
 });
 
 test("without a block there are none", () => {
-  assert.throws(() => idsOf(0), /no free block of 1024 uids: give a larger range/);
+  assert.throws(() => idsOf(0), /no free block of 1024 uids from 10000 to 10000: give a larger range/);
 });
