@@ -18,11 +18,16 @@ export function childrenOf(parent: number): number[] {
     });
 }
 
+/** Whether a process is the host's root, as a fork is that waits for its launch. @throws Error when it is gone */
+export function isRoots(pid: number): boolean {
+  return /^Uid:\t0\t/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+}
+
 /** The children of a zygote that are sandboxes: a fork that waits for its launch is root's still. */
 export function sandboxesOf(zygote: number): number[] {
   return childrenOf(zygote).filter((pid) => {
     try {
-      return !/^Uid:\t0\t/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+      return !isRoots(pid);
     } catch {
       return false;
     }

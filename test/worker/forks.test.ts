@@ -7,6 +7,7 @@ import { ownerGroup } from "../../sandbox-core/cgroup/sweep.ts";
 import type { Lease } from "../../worker/lease.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
 import { begin, callText, eventually, type FunctionOptions, poolOpener, TestPool } from "../helpers/pool.ts";
+import { isRoots } from "../helpers/zygotes.ts";
 
 /** Longer than what makes a template worth its cost. */
 const SLOW = "for (const end = Date.now() + 150; Date.now() < end; ); globalThis.module = crypto.randomUUID();";
@@ -44,10 +45,6 @@ async function json(lease: Lease, path = "/") {
 }
 
 const code = (expected: string) => (error: Error & { code?: string }) => error.code === expected;
-
-function isRoots(pid: number): boolean {
-  return /^Uid:\t0\t/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
-}
 
 /** The control groups of the sandboxes and forks of a pool; that of the fork that its zygote made ahead is root's still. */
 async function groups(pool: TestPool): Promise<string[]> {

@@ -35,17 +35,14 @@ async function bornAndKilled(launcher: ZygoteLauncher): Promise<number> {
 async function madeAhead(launcher: ZygoteLauncher): Promise<{ zygote: number; spare: number }> {
   const zygote = await launcher.zygotePid();
   await bornAndKilled(launcher);
-  await bornAndKilled(launcher);
   return { zygote, spare: await spareOf(zygote) };
 }
 
 test("the next sandbox is the fork that was made ahead, and there is another one then", async () => {
   const launcher = await openTestLauncher();
   try {
-    const zygote = await launcher.zygotePid();
     for (let launch = 0; launch < 3; launch++) {
-      await bornAndKilled(launcher);
-      const spare = await spareOf(zygote);
+      const { spare } = await madeAhead(launcher);
       assert.equal(await bornAndKilled(launcher), spare);
     }
   } finally {
@@ -95,9 +92,7 @@ test("a box in the host's network is there although the fork made ahead is not",
 test("a fork made ahead that died is replaced, and the zygote is the same", async () => {
   const launcher = await openTestLauncher();
   try {
-    const zygote = await launcher.zygotePid();
-    await bornAndKilled(launcher);
-    const spare = await spareOf(zygote);
+    const { zygote, spare } = await madeAhead(launcher);
     process.kill(spare, "SIGKILL");
     await isGone(spare);
     const pids = await Promise.all([bornAndKilled(launcher), bornAndKilled(launcher)]);
@@ -111,15 +106,12 @@ test("a fork made ahead that died is replaced, and the zygote is the same", asyn
 
 test("a fork made ahead ends with its zygote, however that ends", async () => {
   const closed = await openTestLauncher();
-  await bornAndKilled(closed);
-  const first = await spareOf(await closed.zygotePid());
+  const { spare: first } = await madeAhead(closed);
   await closed.close();
   await isGone(first);
   const killed = await openTestLauncher();
   try {
-    await bornAndKilled(killed);
-    const zygote = await killed.zygotePid();
-    const second = await spareOf(zygote);
+    const { zygote, spare: second } = await madeAhead(killed);
     process.kill(zygote, "SIGKILL");
     await isGone(second);
   } finally {
