@@ -7,6 +7,7 @@ import { currentArchitecture, type SyscallName } from "../abi/arch.ts";
 import { AF, IOCTL, O, SOCK } from "../abi/linux.ts";
 import type { SyscallError } from "../syscall/error.ts";
 import { sys, unixAddress } from "../syscall/libc.ts";
+import { writeLine } from "../zygote/write-line.ts";
 import { type AttemptName, SUCCEEDED } from "./attempts.ts";
 
 /** The wire, as every sandbox has it. */
@@ -60,8 +61,7 @@ function attempts(zygotesAbstractSocket: string): Record<AttemptName, () => unkn
 export function probe(zygotesAbstractSocket: string): never {
   const tries = Object.entries(attempts(zygotesAbstractSocket)) as [AttemptName, () => unknown][];
   const results = Object.fromEntries(tries.map(([name, run]) => [name, resultOf(run)]));
-  const line = Buffer.from(`${JSON.stringify(results)}\n`);
-  sys.write(WIRE_FD, line, line.length);
+  writeLine(WIRE_FD, results);
   for (;;) sys.poll(Buffer.alloc(0), 0, -1);
 }
 

@@ -1,4 +1,4 @@
-/** A fork's part of a launch: from its order on it locks itself in, and goes on as what was asked for. */
+/** A fork's part of a launch: it departs, waits for its order, locks itself in, and goes on as what was asked for. */
 import { exitNow, unixAddress } from "../syscall/libc.ts";
 import type { Program } from "./control.ts";
 import { depart, enter } from "./enter.ts";

@@ -284,12 +284,13 @@ export class Generation {
   #expire(id: string): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
-    const overdue = `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`;
-    if (pending.overdue === undefined) {
-      pending.overdue = overdue;
-      pending.deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
-      this.#process.send({ op: "kill", id });
-    } else this.#refuse(id, overdue);
+    if (pending.overdue !== undefined) {
+      this.#refuse(id, pending.overdue);
+      return;
+    }
+    pending.overdue = `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`;
+    pending.deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
+    this.#process.send({ op: "kill", id });
   }
 
   #giveUp(id: string): void {

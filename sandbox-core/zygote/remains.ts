@@ -14,9 +14,9 @@ const MOST_LAST_ATTEMPTS = 65;
 
 /** One sandbox that is gone, or was never made. */
 export interface Remnant {
-  group?: string | undefined;
-  /** None when there was none to take; then there may be no group either. */
-  hostId?: number | undefined;
+  group: string;
+  /** None when somebody else gives it back. */
+  hostId?: number;
   /** What the worker hears once nothing is left; nothing when it never heard of it. */
   response?: Response;
 }
@@ -67,7 +67,7 @@ export class Remains {
 
   #cleared({ group, hostId, response }: Remnant): boolean {
     try {
-      if (group !== undefined) this.#cgroups.remove(group);
+      this.#cgroups.remove(group);
     } catch {
       // EBUSY for a moment. Whatever else it is, a group that is there still has a user that must not be used again.
       return false;

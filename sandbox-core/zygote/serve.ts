@@ -207,9 +207,8 @@ class Server {
     return size && new TerminalPair(join(this.#house.directory, `terminal-${id}`), hostId, size);
   }
 
-  /** Its worker hears why, once nothing is left of what was made for it. */
   #refuse({ id }: Launch, { message }: Error): void {
-    this.#remains.add({ response: { is: "refused", id, message } });
+    this.#say({ is: "refused", id, message });
   }
 
   #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" }>): void {
