@@ -112,8 +112,9 @@ class CgroupV1 implements CgroupDriver {
 
   stats(path: string): SandboxStats {
     return {
-      ...this.usage(path),
+      // Before its peak, which would be less than it if it grew in between.
       memoryBytes: numberIn(this.#at("memory", path, "memory.usage_in_bytes")),
+      ...this.usage(path),
       tasks: numberIn(this.#at("pids", path, "pids.current")),
       // The kernel counts it for groups of version 2, and a sandbox is in none from its beginning.
       pressure: null,

@@ -93,8 +93,9 @@ class CgroupV2 implements CgroupDriver {
 
   stats(path: string): SandboxStats {
     return {
-      ...this.usage(path),
+      // Before its peak, which would be less than it if it grew in between.
       memoryBytes: numberIn(this.#at(path, "memory.current")),
+      ...this.usage(path),
       tasks: numberIn(this.#at(path, "pids.current")),
       pressure: readPressure(this.#at(path)),
       frozen: FREEZER.stands(this.#at(path)),
