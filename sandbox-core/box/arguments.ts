@@ -1,4 +1,5 @@
 /** Reading a command line whose options end where a foreign command begins. */
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { UsageError } from "./usage.ts";
 
 export interface OptionSpec<T> {
@@ -13,31 +14,47 @@ export interface OptionSpec<T> {
 }
 
 /**
- * Applies the options at the beginning, and gives the rest: from the first word that is no option on, or after `--`.
+ * Applies the options at the beginning, and gives the rest: from the first word that is no option on, or after `--`. Short
+ * options can stand together and beside their value, as in `-it` and `-m64m` (POSIX, utility syntax guidelines 5 and 6).
  * @throws UsageError that names the option
  */
 export function readOptions<T>(words: readonly string[], specs: readonly OptionSpec<T>[], result: T): string[] {
-  const rest = [...words];
-  while (rest[0]?.startsWith("-") && rest[0] !== "-") {
-    const word = rest.shift() as string;
-    if (word === "--") break;
-    takeOption(word, rest, specs, result);
+  const { tokens } = parseArgs({ args: [...words], options: optionsOf(specs), strict: false, tokens: true });
+  const end = tokens.find(({ kind }) => kind !== "option");
+  for (const token of tokens) {
+    if (token.kind !== "option") break;
+    takeOption(token, specs, result);
   }
-  return rest;
+  if (end === undefined) return [];
+  return words.slice(end.kind === "positional" ? end.index : end.index + 1);
 }
 
-function takeOption<T>(word: string, rest: string[], specs: readonly OptionSpec<T>[], result: T): void {
-  const [name, attached] = splitOnce(word);
-  const spec = specs.find((known) => known.name === name || known.short === name);
-  if (!spec) throw new UsageError(`there is no option ${name}`, suggestion(name, specs));
+/** Options as `parseArgs` wants them. */
+function optionsOf<T>(specs: readonly OptionSpec<T>[]): NonNullable<ParseArgsConfig["options"]> {
+  const entries = specs.map(({ name, short, value }) => {
+    const type = value === undefined ? ("boolean" as const) : ("string" as const);
+    return [name.slice(2), { type, ...(short === undefined ? {} : { short: short.slice(1) }) }] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+interface OptionToken {
+  name: string;
+  /** As it was written; a short one of several that stand together has its dash. */
+  rawName: string;
+  value: string | undefined;
+}
+
+function takeOption<T>({ name, rawName, value }: OptionToken, specs: readonly OptionSpec<T>[], result: T): void {
+  const spec = specs.find((known) => known.name === `--${name}`);
+  if (!spec) throw new UsageError(`there is no option ${rawName}`, suggestion(rawName, specs));
   if (spec.value === undefined) {
-    if (attached !== undefined) throw new UsageError(`${name} takes no value`, `write ${name} alone`);
+    if (value !== undefined) throw new UsageError(`${rawName} takes no value`, `write ${rawName} alone`);
     spec.apply(result, "");
     return;
   }
-  const text = attached ?? rest.shift();
-  if (text === undefined) throw new UsageError(`${name} lacks its value`, `write ${name} ${spec.value}`);
-  applyValue(spec, result, text);
+  if (value === undefined) throw new UsageError(`${rawName} lacks its value`, `write ${rawName} ${spec.value}`);
+  applyValue(spec, result, value);
 }
 
 function applyValue<T>(spec: OptionSpec<T>, result: T, text: string): void {
@@ -47,11 +64,6 @@ function applyValue<T>(spec: OptionSpec<T>, result: T, text: string): void {
     if (error instanceof UsageError) throw new UsageError(`${spec.name}: ${error.message}`, error.hint);
     throw error;
   }
-}
-
-function splitOnce(word: string): [name: string, value: string | undefined] {
-  const at = word.startsWith("--") ? word.indexOf("=") : -1;
-  return at === -1 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
 }
 
 function suggestion<T>(name: string, specs: readonly OptionSpec<T>[]): string {

@@ -19,7 +19,7 @@ Examples:
   sandpiper box run -- ls -l /
   sandpiper box run --memory 64m --cpus 0.5 --timeout 5s -- node -e 'console.log(1)'
   sandpiper box run --bind ./src:/src:ro --workdir /src -- python3 main.py
-  sandpiper box run -- bash
+  sandpiper box run -it -m 64m -- bash
 `;
 
 const RUN = `Usage: sandpiper box run [options] [--] COMMAND...

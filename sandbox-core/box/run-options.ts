@@ -110,6 +110,12 @@ export const RUN_OPTIONS: readonly OptionSpec<RunOptions>[] = [
       options.user = text;
     },
   },
+  {
+    name: "--interactive",
+    short: "-i",
+    help: "read your standard input; a box always does, and -it is the habit",
+    apply: () => {},
+  },
   terminalSwitch("--tty", "give it a terminal, also when this is none", true, "-t"),
   terminalSwitch("--no-tty", "give it pipes, also on a terminal", false),
   {

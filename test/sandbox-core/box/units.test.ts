@@ -58,7 +58,17 @@ test("options end where the command begins", () => {
     { source: "/a", target: "/b", readOnly: true },
     { source: "x", target: "/y", readOnly: false },
   ]);
+  const together = read("-im64m", "-te", "A=1", "-u0:0", "--", "-t");
+  assert.deepEqual(together.rest, ["-t"]);
+  assert.deepEqual(
+    [together.options.limits.memoryBytes, together.options.env, together.options.terminal, together.options.user],
+    [64 << 20, { A: "1" }, true, "0:0"],
+  );
+  assert.deepEqual(read("-it", "bash", "-c", "ls").rest, ["bash", "-c", "ls"]);
+  assert.deepEqual(read("-t", "-", "-x").rest, ["-", "-x"]);
   for (const [words, message] of [
+    [["-tx"], /no option -x/],
+    [["-tm"], /-m lacks its value/],
     [["--mem", "1m"], /no option --mem/],
     [["--memory"], /lacks its value/],
     [["--json=1"], /takes no value/],
