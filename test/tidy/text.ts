@@ -23,6 +23,7 @@ const TOP_LEVEL = new Set([
   "README.md",
   "HACKING.md",
   "CHANGELOG.md",
+  "SECURITY.md",
   "LICENSE",
 ]);
 const DOT_FILES = new Set([".ci", ".gitignore", ".npmrc", ".editorconfig", ".gitattributes"]);
