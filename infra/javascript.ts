@@ -6,5 +6,10 @@ import { stripTypeScriptTypes } from "node:module";
  * stay those of the source.
  */
 export function toJavaScript(source: string): string {
-  return stripTypeScriptTypes(source).replace(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
+  return nameJavaScript(stripTypeScriptTypes(source));
+}
+
+/** The text with its relative imports renamed to what they become. */
+export function nameJavaScript(text: string): string {
+  return text.replace(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
 }
