@@ -31,21 +31,32 @@ function verdictTable(report: Report): string {
   return [
     `${describe(report.machine)}.`,
     "",
-    "| what | measured | ratio | target | |",
-    "|---|---|---|---|---|",
+    "| what | measured | ratio | target |",
+    "|---|---|---|---|",
     ...lines,
+    "",
+    ...summary(shown),
   ].join("\n");
 }
 
 function cellsOf(verdict: Verdict): string[] {
-  const { figure, measured, of, unit, met } = verdict;
-  const aim = [aimOf(verdict), wordFor(met)];
-  if (measured === null) return [figure, "", "", ...aim];
+  const { figure, measured, of, unit } = verdict;
+  const aim = aimOf(verdict);
+  if (measured === null) return [figure, wordFor(null), "", aim];
   if (of !== null) {
     const both = `${withUnit(of.contender, of.unit)} against ${withUnit(of.floor, of.unit)}`;
-    return [figure, both, number(measured), ...aim];
+    return [figure, both, number(measured), aim];
   }
-  return [figure, unit === null ? number(measured) : withUnit(measured, unit), "", ...aim];
+  return [figure, unit === null ? number(measured) : withUnit(measured, unit), "", aim];
+}
+
+/** A sentence on the targets that are met, and one on those that are not. */
+function summary(verdicts: readonly Verdict[]): string[] {
+  const missed = verdicts.filter(({ met }) => met === false).map(({ figure }) => figure);
+  const met = verdicts.filter((verdict) => verdict.met).length;
+  const measured = met + missed.length;
+  const rest = missed.length === 0 ? [] : [`Not met: ${missed.join("; ")}.`];
+  return [`Met: ${met === measured ? "all" : `${met} of the`} ${measured} targets that were measured.`, ...rest];
 }
 
 function wholeReport(report: Report): string {

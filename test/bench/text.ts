@@ -19,7 +19,7 @@ export function aimOf({ bound, value, unit }: Pick<Verdict, "bound" | "value" | 
 }
 
 export function wordFor(met: boolean | null): string {
-  return met === null ? "not measured" : met ? "met" : "MISSED";
+  return met === null ? "not measured" : met ? "met" : "not met";
 }
 
 /** Where and when a run was made. */
