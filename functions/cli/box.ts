@@ -1,4 +1,6 @@
 /** Becoming `sandbox-core/box/main.ts`, which runs commands in sandboxes of this machine and knows no gateway. */
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
 import { CliError } from "./failure.ts";
 import { packageModule } from "./paths.ts";
 
@@ -15,5 +17,14 @@ export function becomeBox(args: readonly string[], env: NodeJS.ProcessEnv): neve
       hint: "run it on Linux, from an installation of Sandpiper with its worker",
     });
   }
-  return process.execve(process.execPath, [process.execPath, script, ...args], env);
+  return process.execve(process.execPath, [process.execPath, ...compileCacheFlags(), script, ...args], env);
+}
+
+/** Has the next process find its modules compiled where this one does. */
+function compileCacheFlags(): string[] {
+  const directory = getCompileCacheDir();
+  if (directory === undefined) return [];
+  // Node names a directory of its version in the one that it was given.
+  const enable = `import { enableCompileCache } from "node:module"; enableCompileCache(${JSON.stringify(dirname(directory))});`;
+  return ["--import", `data:text/javascript,${encodeURIComponent(enable)}`];
 }

@@ -1,15 +1,7 @@
 /** The command line: which commands there are, and what happens when one fails. */
 import { Command, CommanderError } from "commander";
-import { addBox } from "./commands/box.ts";
-import { addDelete } from "./commands/delete.ts";
-import { addDeploy } from "./commands/deploy.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addInfo } from "./commands/info.ts";
-import { addInit } from "./commands/init.ts";
-import { addInvoke } from "./commands/invoke.ts";
-import { addList } from "./commands/list.ts";
-import { addLogs } from "./commands/logs.ts";
-import { addSchema } from "./commands/schema.ts";
+import type { AddCommand, SetExitCode } from "./command.ts";
+import { COMMANDS, type CommandEntry, isAskedFor } from "./commands.ts";
 import { CliError, EXIT_CODES, messageOf } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { styled } from "./io.ts";
@@ -18,10 +10,12 @@ import { styled } from "./io.ts";
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
   const json = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined).includes("--json");
   const state = { exitCode: EXIT_CODES.ok.code as number };
-  const program = buildProgram(io, json, (code) => {
+  const program = buildProgram(io, json);
+  const setExitCode = (code: number) => {
     state.exitCode = code;
-  });
+  };
   try {
+    await addCommands(program, args, io, setExitCode);
     await program.parseAsync([...args], { from: "user" });
     return state.exitCode;
   } catch (error) {
@@ -33,46 +27,39 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
 /** What shells give for a program that SIGINT ended. */
 const EXIT_INTERRUPTED = 130;
 
-/** Adds a command with the options that all have; commands use this and not `program.command`. */
-export type AddCommand = (
-  usage: string,
-  summary: string,
-  examples: readonly string[],
-  options?: { ownUrlOption?: boolean },
-) => Command;
+function buildProgram(io: Io, json: boolean): Command {
+  return (
+    withCommonOptions(new Command("sandpiper"))
+      .description("Serverless functions in kernel sandboxes: deploy TypeScript or JavaScript, call it over HTTP.")
+      .exitOverride()
+      // Options of the program stand before the command, so that a command may give `--url` a meaning of its own.
+      .enablePositionalOptions()
+      .showSuggestionAfterError()
+      .helpCommand("help [command]", "explain a command")
+      .configureOutput({
+        writeOut: (text) => io.stdout.write(text),
+        // With --json the error is reported as JSON, once; see `report`.
+        writeErr: (text) => json || io.stderr.write(text),
+      })
+      .addHelpText("after", overview())
+  );
+}
 
-/** Sets the exit code of a command that did its work and yet has bad news. */
-export type SetExitCode = (code: number) => void;
+async function addCommands(program: Command, args: readonly string[], io: Io, setExitCode: SetExitCode): Promise<void> {
+  const asked = COMMANDS.map((entry) => (isAskedFor(entry, args) ? entry.load() : null));
+  for (const [index, complete] of (await Promise.all(asked)).entries()) {
+    const add = addTo(program, COMMANDS[index] as CommandEntry);
+    if (complete === null) add([]);
+    else complete(add, io, setExitCode);
+  }
+}
 
-function buildProgram(io: Io, json: boolean, setExitCode: SetExitCode): Command {
-  const program = withCommonOptions(new Command("sandpiper"))
-    .description("Serverless functions in kernel sandboxes: deploy TypeScript or JavaScript, call it over HTTP.")
-    .exitOverride()
-    // Options of the program stand before the command, so that a command may give `--url` a meaning of its own.
-    .enablePositionalOptions()
-    .showSuggestionAfterError()
-    .helpCommand("help [command]", "explain a command")
-    .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
-      // With --json the error is reported as JSON, once; see `report`.
-      writeErr: (text) => json || io.stderr.write(text),
-    })
-    .addHelpText("after", overview());
-  const add: AddCommand = (usage, summary, examples, { ownUrlOption = false } = {}) => {
+function addTo(program: Command, { usage, alias, summary }: CommandEntry): AddCommand {
+  return (examples, { ownUrlOption = false } = {}) => {
     const command = program.command(usage).summary(summary).description(`${summary}.`);
+    if (alias !== undefined) command.alias(alias);
     return withCommonOptions(command, ownUrlOption).addHelpText("after", exampleText(examples));
   };
-  addInit(add, io);
-  addDeploy(add, io);
-  addInvoke(add, io, setExitCode);
-  addList(add, io);
-  addInfo(add, io);
-  addLogs(add, io);
-  addDelete(add, io);
-  addDoctor(add, io, setExitCode);
-  addBox(add, io);
-  addSchema(add, io);
-  return program;
 }
 
 function withCommonOptions(command: Command, ownUrlOption = false): Command {

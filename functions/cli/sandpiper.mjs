@@ -4,9 +4,9 @@
  * plain JavaScript, Node's own modules only, and nothing newer than Node 20.
  */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { constants } from "node:os";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import nodeModule, { createRequire } from "node:module";
+import { constants, homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -24,6 +24,8 @@ const major = Number(process.versions.node.split(".")[0]);
 if (major < OLDEST_NODE) {
   fail(`Node ${OLDEST_NODE} or newer is needed to start; this is ${process.version}.`);
 } else if (major === PINNED_NODE) {
+  const cache = compileCacheDirectory();
+  if (cache !== null) nodeModule.enableCompileCache(cache);
   await import(pathToFileURL(main).href);
 } else {
   const node = findPinnedNode();
@@ -38,20 +40,36 @@ if (major < OLDEST_NODE) {
   }
 }
 
-/** The binary in the package node-linux-<architecture>, or null when it is not installed. */
-function findPinnedNode() {
+/**
+ * Where Node keeps what it compiled, as the CLI would else strip and compile its modules at each start: a directory of this
+ * user's alone, since whoever can write there can have this user run anything. null when there can be none.
+ */
+function compileCacheDirectory() {
   try {
-    const manifest = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`);
-    const binary = join(dirname(manifest), "bin", "node");
-    return existsSync(binary) ? binary : null;
+    const directory = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "sandpiper", "compiled");
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const { uid, mode } = statSync(directory);
+    return uid === process.getuid() && (mode & 0o022) === 0 ? directory : null;
   } catch {
     return null;
   }
 }
 
-/** Becomes the CLI; where Node cannot, runs it as a child that shares our terminal, passes signals on, and ends as it ends. */
+/** The binary in the package node-linux-<architecture>, or null when it is not installed. */
+function findPinnedNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`);
+    const binary = join(dirname(manifest), "bin", "node");
+    const { version } = JSON.parse(readFileSync(manifest, "utf8"));
+    return existsSync(binary) && version.startsWith(`${PINNED_NODE}.`) ? binary : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Becomes this file once more, on the pinned Node; where Node cannot, runs it as a child that shares our terminal, passes signals on, and ends as it ends. */
 function runWith(node) {
-  const words = [main, ...process.argv.slice(2)];
+  const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   if (process.execve) process.execve(node, [node, ...words], process.env);
   const child = spawn(node, words, { stdio: "inherit" });
   const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];

@@ -1,10 +1,10 @@
 /** `sandpiper box`: what is after it is read by the process that this one becomes. */
 import { becomeBox } from "../box.ts";
+import type { AddCommand } from "../command.ts";
 import type { Io } from "../io.ts";
-import type { AddCommand } from "../program.ts";
 
 export function addBox(add: AddCommand, io: Io): void {
-  add("box [words...]", "run any command in a sandbox of this machine", [
+  add([
     "sudo sandpiper box run --memory 64m --cpus 0.5 -- node -e 'console.log(1)'",
     "sudo sandpiper box ps",
     "sandpiper box --help",

@@ -1,14 +1,13 @@
 /** `sandpiper delete`: a function is gone, and its URL with it. */
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
+import type { AddCommand } from "../command.ts";
 import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import { CliError } from "../failure.ts";
 import { type Io, printJson, say } from "../io.ts";
-import type { AddCommand } from "../program.ts";
 
 export function addDelete(add: AddCommand, io: Io): void {
-  add("delete <function>", "delete a function; asks first", ["sandpiper delete hello", "sandpiper delete hello --yes"])
-    .alias("rm")
+  add(["sandpiper delete hello", "sandpiper delete hello --yes"])
     .option("-y, --yes", "do not ask")
     .action((name: string, _options, command: Command) => remove(io, name, command));
 }

@@ -2,17 +2,17 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import type { AddCommand } from "../command.ts";
 import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import { type LoadedConfig, loadConfig } from "../config-file.ts";
 import { escapeControls, escapeLine } from "../escape.ts";
 import { CliError } from "../failure.ts";
 import type { Deployed } from "../gateway.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
-import type { AddCommand } from "../program.ts";
 import { collectUpload, formatBytes, type Upload } from "../upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
-  add("deploy [directory]", "upload a function; the URL alone goes to stdout, all else to stderr", [
+  add([
     "sandpiper deploy",
     "sandpiper deploy hello",
     'curl "$(sandpiper deploy hello)"',

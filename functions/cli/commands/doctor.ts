@@ -1,5 +1,6 @@
 /** `sandpiper doctor`: what this machine offers for isolation, line by line, and what is missing. */
 import type { Command } from "commander";
+import type { AddCommand, SetExitCode } from "../command.ts";
 import { optionsOf } from "../command-gateway.ts";
 import { type ConnectionOptions, findConnection } from "../connection.ts";
 import { escapeLine } from "../escape.ts";
@@ -7,12 +8,11 @@ import { EXIT_CODES } from "../failure.ts";
 import { Gateway } from "../gateway.ts";
 import { type Io, isUtf8, printJson, styled } from "../io.ts";
 import { attestation, type Check, failedCheck, gatewayCheck, installationChecks, isolationChecks } from "../machine.ts";
-import type { AddCommand, SetExitCode } from "../program.ts";
 
 const GATEWAY_WAIT_MS = 5_000;
 
 export function addDoctor(add: AddCommand, io: Io, setExitCode: SetExitCode): void {
-  add("doctor", "show what this machine offers for isolation, and what is missing", [
+  add([
     "sudo sandpiper doctor",
     "sandpiper doctor --json | jq '.sections[].checks[] | select(.ok | not)'",
     "sudo sandpiper doctor --attest --json | jq .posture",

@@ -1,10 +1,10 @@
 /** `sandpiper info`: one function in detail. */
 import type { Command } from "commander";
+import type { AddCommand } from "../command.ts";
 import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import { escapeLine } from "../escape.ts";
 import type { FunctionInfo } from "../gateway.ts";
 import { type Io, printJson, styled } from "../io.ts";
-import type { AddCommand } from "../program.ts";
 import { formatBytes } from "../upload.ts";
 
 export function addInfo(add: AddCommand, io: Io): void {
@@ -13,7 +13,7 @@ export function addInfo(add: AddCommand, io: Io): void {
     'curl "$(sandpiper info hello --url)"',
     "sandpiper --url http://127.0.0.1:8787 info hello     (the gateway's URL stands before `info`)",
   ];
-  add("info <function>", "show a function: its URL, version, configuration and files", examples, { ownUrlOption: true })
+  add(examples, { ownUrlOption: true })
     .option("--url", "print the function's URL and nothing else")
     .action((name: string, _options, command: Command) => info(io, name, command));
 }

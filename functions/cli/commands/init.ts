@@ -4,11 +4,11 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { configJsonSchema } from "../../manifest.ts";
+import type { AddCommand } from "../command.ts";
 import { optionsOf } from "../command-gateway.ts";
 import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 import { type Io, printJson } from "../io.ts";
 import { TEMPLATES_DIR } from "../paths.ts";
-import type { AddCommand } from "../program.ts";
 import { nearest } from "../suggest.ts";
 
 /** The templates and what each is; the files are in functions/templates. */
@@ -24,11 +24,7 @@ const DEFAULT_NAME = "my-function";
 
 export function addInit(add: AddCommand, io: Io): void {
   const templates = Object.entries(TEMPLATES).map(([name, what]) => `${name} (${what})`);
-  add("init [directory]", "make a directory with a function in it", [
-    "sandpiper init hello",
-    "sandpiper init api --template hono",
-    "mkdir hi && cd hi && sandpiper init",
-  ])
+  add(["sandpiper init hello", "sandpiper init api --template hono", "mkdir hi && cd hi && sandpiper init"])
     .option("-t, --template <name>", `one of: ${templates.join(", ")}`, "ts")
     .action((directory: string | undefined, _options, command: Command) => init(io, directory ?? ".", command));
 }

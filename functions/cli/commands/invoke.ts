@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { HeaderPairs } from "../../invocation.ts";
 import { type BodyOptions, guessContentType, readBody } from "../body.ts";
 import { logsOfCall, printTrace, traceOfCall } from "../call-story.ts";
+import type { AddCommand, SetExitCode } from "../command.ts";
 import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import { escapeLine } from "../escape.ts";
 import { CliError, EXIT_CODES } from "../failure.ts";
@@ -11,7 +12,6 @@ import { type Answer, exchange } from "../http.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
 import { formatLogLine } from "../log-lines.ts";
 import { printBody, readAnswer } from "../output-body.ts";
-import type { AddCommand, SetExitCode } from "../program.ts";
 
 interface InvokeOptions extends BodyOptions {
   method?: string;
@@ -24,7 +24,7 @@ interface InvokeOptions extends BodyOptions {
 }
 
 export function addInvoke(add: AddCommand, io: Io, setExitCode: SetExitCode): void {
-  add("invoke <function>", "call a function and print its answer", [
+  add([
     "sandpiper invoke hello",
     "sandpiper invoke hello --path '/greet?name=Ada' --include",
     `sandpiper invoke orders --data '{"item":"tea"}' --logs --trace`,

@@ -1,14 +1,14 @@
 /** `sandpiper list`: the functions that are deployed. */
 import type { Command } from "commander";
+import type { AddCommand } from "../command.ts";
 import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import { escapeLine } from "../escape.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
-import type { AddCommand } from "../program.ts";
 
 export function addList(add: AddCommand, io: Io): void {
-  add("list", "list the functions that are deployed", ["sandpiper list", "sandpiper list --json | jq -r '.[].url'"])
-    .alias("ls")
-    .action((_options, command: Command) => list(io, command));
+  add(["sandpiper list", "sandpiper list --json | jq -r '.[].url'"]).action((_options, command: Command) =>
+    list(io, command),
+  );
 }
 
 async function list(io: Io, command: Command): Promise<void> {

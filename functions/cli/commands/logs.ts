@@ -1,10 +1,10 @@
 /** `sandpiper logs`: what functions wrote, and how their calls ended. */
 import { type Command, InvalidArgumentError } from "commander";
+import type { AddCommand } from "../command.ts";
 import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import type { LogQuery } from "../gateway.ts";
 import type { Io } from "../io.ts";
 import { formatLogLine } from "../log-lines.ts";
-import type { AddCommand } from "../program.ts";
 
 interface LogOptions {
   follow?: boolean;
@@ -14,7 +14,7 @@ interface LogOptions {
 }
 
 export function addLogs(add: AddCommand, io: Io): void {
-  add("logs <function>", "show a function's log, oldest first; with --json one JSON object a line", [
+  add([
     "sandpiper logs hello",
     "sandpiper logs hello -f                         (until Ctrl-C)",
     "sandpiper logs hello --since 5m --limit 1000",

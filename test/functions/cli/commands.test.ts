@@ -1,6 +1,16 @@
 /** The command as a process, without a gateway: what it prints where, and its exit codes. */
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -11,6 +21,11 @@ import { tempDir } from "../../helpers/temp-dir.ts";
 
 const base = tempDir();
 const freshDir = () => mkdtempSync(join(base, "d-"));
+/** Has a process name each module that it loads, on standard error. */
+const TELLS_MODULES = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from "node:module";
+  registerHooks({ load(url, context, next) { process.stderr.write(url + "\\n"); return next(url, context); } });
+`)}`;
 const COMMANDS = ["init", "deploy", "invoke", "list", "info", "logs", "delete", "doctor", "schema"];
 
 /** A port on which nobody listens: it was ours a moment ago. */
@@ -39,6 +54,31 @@ describe("help", () => {
       assert.equal(code, 0);
       assert.match(stdout, /\nExamples:\n {2}\S/);
     }
+  });
+
+  it("loads no command, and a command no other", async () => {
+    const loads = async (...args: string[]) => {
+      const { stderr } = await cli(args, { cwd: base, nodeArguments: ["--import", TELLS_MODULES] });
+      return stderr.split("\n").filter((line) => /\/cli\/commands\/|node_modules\/(?!commander)/.test(line));
+    };
+    assert.deepEqual(await loads("--help"), []);
+    const list = await loads("help", "list");
+    assert.ok(list.some((url) => url.endsWith("/commands/list.ts")));
+    assert.ok(!list.some((url) => url.endsWith("/commands/deploy.ts")));
+  });
+
+  it("keeps what Node compiled in a directory that nobody else can write to, or not at all", async () => {
+    const cache = freshDir();
+    const help = () => cli(["--help"], { cwd: base, env: { XDG_CACHE_HOME: cache } });
+    await help();
+    const directory = join(cache, "sandpiper/compiled");
+    assert.equal(statSync(directory).mode & 0o777, 0o700);
+    const [version = ""] = readdirSync(directory);
+    assert.ok(readdirSync(join(directory, version)).length > 0);
+    rmSync(join(directory, version), { recursive: true });
+    chmodSync(directory, 0o777);
+    assert.equal((await help()).code, 0);
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   it("has its exit codes in docs/CLI.md", () => {

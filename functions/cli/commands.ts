@@ -1,0 +1,70 @@
+/** All commands, in the order of the help. Only the one that is asked for is loaded, as all of them take half a second. */
+import type { CompleteCommand } from "./command.ts";
+
+export interface CommandEntry {
+  usage: string;
+  alias?: string;
+  summary: string;
+  load(): Promise<CompleteCommand>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    usage: "init [directory]",
+    summary: "make a directory with a function in it",
+    load: async () => (await import("./commands/init.ts")).addInit,
+  },
+  {
+    usage: "deploy [directory]",
+    summary: "upload a function; the URL alone goes to stdout, all else to stderr",
+    load: async () => (await import("./commands/deploy.ts")).addDeploy,
+  },
+  {
+    usage: "invoke <function>",
+    summary: "call a function and print its answer",
+    load: async () => (await import("./commands/invoke.ts")).addInvoke,
+  },
+  {
+    usage: "list",
+    alias: "ls",
+    summary: "list the functions that are deployed",
+    load: async () => (await import("./commands/list.ts")).addList,
+  },
+  {
+    usage: "info <function>",
+    summary: "show a function: its URL, version, configuration and files",
+    load: async () => (await import("./commands/info.ts")).addInfo,
+  },
+  {
+    usage: "logs <function>",
+    summary: "show a function's log, oldest first; with --json one JSON object a line",
+    load: async () => (await import("./commands/logs.ts")).addLogs,
+  },
+  {
+    usage: "delete <function>",
+    alias: "rm",
+    summary: "delete a function; asks first",
+    load: async () => (await import("./commands/delete.ts")).addDelete,
+  },
+  {
+    usage: "doctor",
+    summary: "show what this machine offers for isolation, and what is missing",
+    load: async () => (await import("./commands/doctor.ts")).addDoctor,
+  },
+  {
+    usage: "box [words...]",
+    summary: "run any command in a sandbox of this machine",
+    load: async () => (await import("./commands/box.ts")).addBox,
+  },
+  {
+    usage: "schema",
+    summary: "print the JSON schema of sandpiper.jsonc, for editors",
+    load: async () => (await import("./commands/schema.ts")).addSchema,
+  },
+];
+
+/** Whether a command line may ask for the command or for its help: its name stands somewhere in it. */
+export function isAskedFor({ usage, alias }: CommandEntry, args: readonly string[]): boolean {
+  const [name] = usage.split(" ");
+  return args.some((word) => word === name || word === alias);
+}
