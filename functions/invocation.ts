@@ -10,6 +10,16 @@ export type Outcome = (typeof OUTCOMES)[number];
 /** Header fields as raw pairs, in order; several fields of one name stay several. Names are lower case. */
 export type HeaderPairs = [name: string, value: string][];
 
+/** How much of a request besides its body can be told to a function: what the wire to a sandbox takes. */
+export const REQUEST_LIMITS = {
+  headers: 128,
+  headerNameLength: 256,
+  headerValueLength: 16 * 1024,
+  /** All names and values together. */
+  headersLength: 64 * 1024,
+  urlLength: 32 * 1024,
+};
+
 /**
  * A body on its way through Redis: small ones travel inline as base64, larger ones beside the job under a key of
  * their own (see bodies.ts), which is removed when it is taken and expires if nobody does.
@@ -79,6 +89,8 @@ export type Reply =
       id: string;
       outcome: Outcome;
       status: number;
+      /** The reason phrase that the function gave. */
+      statusText?: string;
       headers: HeaderPairs;
       /** Set when the outcome is not `ok`. */
       error?: PublicError;

@@ -167,12 +167,14 @@ export class Answer {
 
   #sendHead(outcome: Outcome, status: number, headers: HeaderPairs, body: Uint8Array, streaming: boolean): void {
     const error = this.#error && { error: this.#error };
+    const statusText = outcome === "ok" && this.#head?.statusText;
     const [timing, start] = [this.#timing(), this.#start.kind];
     this.#send({
       kind: "head",
       id: this.#invocation.id,
       outcome,
       status,
+      ...(statusText && { statusText }),
       headers,
       ...error,
       timing,

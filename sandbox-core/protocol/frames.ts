@@ -69,6 +69,8 @@ export const MAX_HEADER_VALUE_LENGTH = 16 * 1024;
 export const MAX_CALLS_IN_LINE = 16;
 /** Most characters of all names and values of one message. */
 export const MAX_HEADERS_LENGTH = 64 * 1024;
+/** Longest reason phrase. */
+export const MAX_STATUS_TEXT_LENGTH = 256;
 export const MAX_URL_LENGTH = 32 * 1024;
 export const MAX_ENV_VARIABLES = 1024;
 /** Most characters of all names and values of the environment. */
@@ -176,6 +178,8 @@ export interface Head {
   type: "head";
   call: CallNumber;
   status: number;
+  /** The reason phrase that the function gave, if it gave one. */
+  statusText?: string;
   headers: HeaderPairs;
   /** true: the function is still producing the body, pass on what is there. */
   streaming: boolean;
@@ -437,6 +441,7 @@ function decodeHead(payload: Buffer): Head {
     type: "head",
     call,
     status: integer(fields, "status", 200, 599),
+    ...(fields.statusText !== undefined && { statusText: statusText(fields) }),
     headers: headerPairs(fields),
     streaming: flag(fields, "streaming"),
     last: flag(fields, "last"),
@@ -593,6 +598,16 @@ function optionalHeaderValue(fields: Fields, field: string): string | null {
   return value;
 }
 
+function statusText(fields: Fields): string {
+  if (!isStatusText(fields.statusText)) throw wrong("statusText", "a reason phrase");
+  return fields.statusText;
+}
+
+/** Whether it may be a reason phrase here. */
+export function isStatusText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= MAX_STATUS_TEXT_LENGTH && HEADER_VALUE.test(value);
+}
+
 function headerPairs(fields: Fields): HeaderPairs {
   const given = fields.headers;
   if (!Array.isArray(given) || given.length > MAX_HEADERS) throw wrong("headers", `at most ${MAX_HEADERS} pairs`);
@@ -714,11 +729,15 @@ export function encodeLoadFailed(error: Failure): Buffer {
   return jsonFrame(TYPE.load_failed, 0, cutFailure(error));
 }
 
-/** @throws ProtocolError when head and body do not fit a frame, or a worker would refuse the headers. */
+/**
+ * A reason phrase that a worker would refuse is left out: a reply goes without it.
+ * @throws ProtocolError when head and body do not fit a frame, or a worker would refuse the headers.
+ */
 export function encodeHead(head: Omit<Head, "type">): Buffer {
-  const { status, headers, streaming, last } = head;
+  const { status, statusText, headers, streaming, last } = head;
   headerPairs({ headers });
-  return headFrame(TYPE.head, head.call, stringify({ status, headers, streaming, last }), head.body);
+  const fields = { status, ...(isStatusText(statusText) && { statusText }), headers, streaming, last };
+  return headFrame(TYPE.head, head.call, stringify(fields), head.body);
 }
 
 /** @throws ProtocolError when the bytes do not fit a frame. */

@@ -17,6 +17,7 @@ const failure = record({ name: word(30), message: word(200), stack: word(500) })
 const head = record({
   call,
   status: fc.integer({ min: 200, max: 599 }),
+  statusText: fc.option(headerValue, { nil: undefined }),
   headers,
   streaming: fc.boolean(),
   last: fc.boolean(),
@@ -48,7 +49,10 @@ const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
     frames.encodeEnded(fork, { code: null, signal }),
   ]),
   sent(failure, (error) => [{ type: "load_failed", error }, frames.encodeLoadFailed(error)]),
-  sent(head, (head) => [{ type: "head", ...head }, frames.encodeHead(head)]),
+  sent(head, ({ statusText, ...head }) => {
+    const all = { ...head, ...(statusText !== undefined && { statusText }) };
+    return [{ type: "head", ...all }, frames.encodeHead(all)];
+  }),
   sent(fc.tuple(call, bytes), ([call, bytes]) => [{ type: "chunk", call, bytes }, frames.encodeChunk(call, bytes)]),
   sent(fc.tuple(call, fc.option(failure)), ([call, error]) => [
     { type: "end", call, error },
@@ -191,7 +195,7 @@ test("arbitrary bytes are decoded or refused with a ProtocolError, nothing else"
 
 test("a valid message with one field replaced by anything is decoded to valid fields or refused", () => {
   const valid = { status: 200, headers: [["a", "b"]], streaming: false, last: true };
-  const field = fc.constantFrom("status", "headers", "streaming", "last", "__proto__", "more");
+  const field = fc.constantFrom("status", "statusText", "headers", "streaming", "last", "__proto__", "more");
   fc.assert(
     fc.property(field, fc.anything({ withBigInt: false }), (field, value) => {
       const fields = Object.fromEntries([...Object.entries(valid), [field, value]]);
@@ -203,7 +207,9 @@ test("a valid message with one field replaced by anything is decoded to valid fi
       }
       const decoded = decodeOneOrRefuse(headPayload(json));
       if (decoded === null) return;
-      assert.deepEqual(Object.keys(decoded), ["type", "call", "status", "headers", "streaming", "last", "body"]);
+      const { statusText, ...others } = decoded;
+      assert.deepEqual(Object.keys(others), ["type", "call", "status", "headers", "streaming", "last", "body"]);
+      assert.ok(statusText === undefined || frames.isStatusText(statusText));
       assert.ok(decoded.status >= 200 && decoded.status <= 599);
       assert.equal(Object.getPrototypeOf(decoded), Object.prototype);
     }),
@@ -278,6 +284,13 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
   ["an informational status", 0x84, headWith({ status: 200 }), headWith({ status: 199 })],
   ["a status above 599", 0x84, headWith({ status: 599 }), headWith({ status: 600 })],
   ["a status between two", 0x84, null, headWith({ status: 200.5 })],
+  [
+    "a reason phrase too long",
+    0x84,
+    headWith({ statusText: "x".repeat(256) }),
+    headWith({ statusText: "x".repeat(257) }),
+  ],
+  ["a reason phrase of two lines", 0x84, headWith({ statusText: "a b" }), headWith({ statusText: "a\r\nb" })],
   ["too many headers", 0x84, headWith({ headers: manyHeaders(128) }), headWith({ headers: manyHeaders(129) })],
   [
     "a header name too long",
@@ -389,6 +402,13 @@ test("any body of MAX_BODY_BYTES_PER_FRAME fits beside any head", () => {
   const headers: frames.HeaderPairs = Array.from({ length: 4 }, () => ["n", '"ÿ'.repeat(8191)]);
   const body = Buffer.alloc(frames.MAX_BODY_BYTES_PER_FRAME);
   frames.encodeHead({ call: 1, status: 200, headers, streaming: false, last: true, body });
+});
+
+test("a head goes without a reason phrase that a worker would refuse", () => {
+  const head = { call: 1, status: 200, headers: [], streaming: false, last: true, body: Buffer.alloc(0) };
+  for (const statusText of ["x".repeat(257), "a\nb", "\u2603"]) {
+    assert.deepEqual(frames.encodeHead({ ...head, statusText }), frames.encodeHead(head));
+  }
 });
 
 test("a bundle larger than a frame takes several", () => {
