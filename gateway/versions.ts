@@ -8,18 +8,24 @@ export interface CurrentVersion {
   timeoutMs: number;
 }
 
-interface Remembered extends CurrentVersion {
+interface Remembered {
+  /** null: there is no such function. */
+  current: CurrentVersion | null;
   untilMs: number;
 }
 
 /** Changes are announced; this only bounds how long one that was never heard can do harm. */
 const REMEMBER_MS = 10_000;
+/** Names that nobody has are asked for by whoever likes to: Redis need not answer each time. */
+const REMEMBER_UNKNOWN_MS = 2_000;
 const MAX_REMEMBERED = 10_000;
 
 export class CurrentVersions {
   readonly #registry: Registry;
   readonly #subscriber: Redis;
   readonly #remembered = new Map<string, Remembered>();
+  /** Apart, so that made-up names displace no function. */
+  readonly #unknown = new Map<string, Remembered>();
   /** Counts what was forgotten, so that a read that began before a change is not remembered after it. */
   #changes = 0;
   #listening = false;
@@ -39,16 +45,17 @@ export class CurrentVersions {
   }
 
   /** The version that a function runs now; null when there is no such function. A promise only when Redis is asked. */
-  get(ref: FunctionRef): CurrentVersion | Promise<CurrentVersion | null> {
+  get(ref: FunctionRef): CurrentVersion | null | Promise<CurrentVersion | null> {
     const name = `${ref.tenant}/${ref.functionName}`;
-    const remembered = this.#remembered.get(name);
-    return remembered && remembered.untilMs > Date.now() ? remembered : this.#read(name, ref);
+    const remembered = this.#remembered.get(name) ?? this.#unknown.get(name);
+    return remembered && remembered.untilMs > Date.now() ? remembered.current : this.#read(name, ref);
   }
 
   /** Forgets a function, given as "tenant/function", because it has changed. */
   forget(name: string): void {
     this.#changes++;
     this.#remembered.delete(name);
+    this.#unknown.delete(name);
   }
 
   close(): void {
@@ -58,18 +65,18 @@ export class CurrentVersions {
   async #read(name: string, ref: FunctionRef): Promise<CurrentVersion | null> {
     const before = this.#changes;
     const state = await this.#registry.getFunction(ref);
-    if (!state) return null;
-    const { version, config } = state.version;
-    const current = { version, timeoutMs: config.timeoutMs };
+    const current = state && { version: state.version.version, timeoutMs: state.version.config.timeoutMs };
     if (this.#listening && before === this.#changes) this.#remember(name, current);
     return current;
   }
 
-  #remember(name: string, current: CurrentVersion): void {
+  #remember(name: string, current: CurrentVersion | null): void {
+    const [names, forMs] = current ? [this.#remembered, REMEMBER_MS] : [this.#unknown, REMEMBER_UNKNOWN_MS];
     this.#remembered.delete(name);
-    this.#remembered.set(name, { ...current, untilMs: Date.now() + REMEMBER_MS });
-    const oldest = this.#remembered.size > MAX_REMEMBERED ? this.#remembered.keys().next().value : undefined;
-    if (oldest !== undefined) this.#remembered.delete(oldest);
+    this.#unknown.delete(name);
+    names.set(name, { current, untilMs: Date.now() + forMs });
+    const oldest = names.size > MAX_REMEMBERED ? names.keys().next().value : undefined;
+    if (oldest !== undefined) names.delete(oldest);
   }
 
   /** What changed while nobody listened is unknown. */
@@ -77,5 +84,6 @@ export class CurrentVersions {
     this.#listening = listening;
     this.#changes++;
     this.#remembered.clear();
+    this.#unknown.clear();
   }
 }
