@@ -78,12 +78,22 @@ export const ERRORS = {
   HEADERS_TOO_LARGE: {
     status: 431,
     message: "The request's header fields are larger than the limit.",
-    fix: "Send fewer or smaller header fields. SANDPIPER_MAX_HEADER_BYTES sets the limit.",
+    fix: "Send fewer or smaller header fields: a function takes at most 128. SANDPIPER_MAX_HEADER_BYTES sets the limit of all together.",
+  },
+  URL_TOO_LONG: {
+    status: 414,
+    message: "The request's URL is longer than a function can take.",
+    fix: "Send less in the URL, and more in the body: the URL may have 32,768 characters.",
   },
   REQUEST_TIMEOUT: {
     status: 408,
     message: "The request did not arrive in time.",
     fix: "Send the whole request without pauses.",
+  },
+  EXPECTATION_FAILED: {
+    status: 417,
+    message: "The request expects something that is not known here.",
+    fix: "Send no `expect` header, or `expect: 100-continue`.",
   },
   CLIENT_GONE: {
     status: 400,
@@ -94,6 +104,16 @@ export const ERRORS = {
     status: 501,
     message: "Connections cannot be upgraded: functions answer requests and speak no WebSocket.",
     fix: "Use requests, or a streamed reply.",
+  },
+  TOO_MANY_REQUESTS: {
+    status: 429,
+    message: "This client's address sends more requests a second than it may.",
+    fix: "Wait as long as `retry-after` says. SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND sets the limit; behind a proxy, SANDPIPER_TRUSTED_PROXIES tells clients apart.",
+  },
+  TOO_MANY_CONNECTIONS: {
+    status: 429,
+    message: "This client's address has more connections than it may.",
+    fix: "Use the connections that there are for more requests. SANDPIPER_MAX_CLIENT_CONNECTIONS sets the limit; behind a proxy, SANDPIPER_TRUSTED_PROXIES tells clients apart.",
   },
   TOO_MANY_FOLLOWERS: {
     status: 429,

@@ -6,7 +6,7 @@ import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invoc
 import type { Budget, Holder } from "./budget.ts";
 import type { WaitingCall } from "./calls.ts";
 import { sendError } from "./error-reply.ts";
-import { announcedLength, replyHeaders } from "./headers.ts";
+import { announcedLength, reasonPhrase, replyHeaders } from "./headers.ts";
 
 type Head = Extract<Reply, { kind: "head" }>;
 
@@ -115,7 +115,7 @@ export class Exchange implements WaitingCall, Holder {
     const length = this.#lengthOf(head);
     if (length !== null) raw.push("content-length", length);
     raw.push("x-request-id", this.id, ...described("ok", head.timing));
-    this.#response.writeHead(head.status, raw);
+    this.#response.writeHead(head.status, reasonPhrase(head.statusText), raw);
     this.#bodyless = BODYLESS.has(head.status) || this.#request.method === "HEAD";
     if (head.streaming) this.#write(head.body);
     else this.#finish(head.body);
@@ -125,9 +125,8 @@ export class Exchange implements WaitingCall, Holder {
   #lengthOf(head: Head): string | null {
     if (head.status === 205) return "0";
     if (BODYLESS.has(head.status)) return null;
-    if (this.#request.method === "HEAD" && head.body.byteLength === 0) {
-      return announcedLength(head.headers) ?? (head.streaming ? null : "0");
-    }
+    // A function need not make the body that nobody gets: how long it would be is unknown then (RFC 9110, section 9.3.2).
+    if (this.#request.method === "HEAD" && head.body.byteLength === 0) return announcedLength(head.headers);
     return head.streaming ? null : String(head.body.byteLength);
   }
 

@@ -18,6 +18,7 @@ import type { Logger } from "../infra/log.ts";
 import { createApp } from "./app.ts";
 import { Budget } from "./budget.ts";
 import { Calls } from "./calls.ts";
+import { type ClientLimits, Clients } from "./clients.ts";
 import { invoke } from "./routes/invoke.ts";
 import { createGatewayServer } from "./server.ts";
 import { CurrentVersions } from "./versions.ts";
@@ -41,7 +42,8 @@ export type GatewayConfig = Pick<
   | "maxHeaderBytes"
   | "queueWaitMs"
   | "bootstrapKeyFile"
->;
+> &
+  ClientLimits;
 
 export interface Gateway {
   /** Where it listens. */
@@ -119,8 +121,10 @@ class Held {
       accepting: () => this.#calls.accepting && this.#queue.available,
       closing: this.#closing.signal,
     });
+    const clients = new Clients(config);
     const invokeParts = {
       ...shared,
+      clientAddress: (request: IncomingMessage) => clients.addressOf(request),
       gatewayId,
       queue: this.#queue,
       calls: this.#calls,
@@ -131,6 +135,7 @@ class Held {
     };
     this.server = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,
+      clients,
       invoke: (request, response, target) => void invoke(invokeParts, request, response, target),
       control: controlListener(app.fetch),
     });
@@ -166,7 +171,7 @@ class Held {
     this.redis.disconnect();
   }
 
-  /** The scheme and host that a client used; server.ts has checked the host. */
+  /** The scheme and host that a client used; arrival.ts has checked the host. */
   #seenUrl(request: IncomingMessage): string {
     return request.headers.host === undefined ? this.ownUrl : `http://${request.headers.host}`;
   }

@@ -1,5 +1,6 @@
 /** Header fields on their way through: raw pairs in their order, without those that concern one connection only. */
-import type { HeaderPairs } from "../functions/invocation.ts";
+import { SandpiperError } from "../functions/errors.ts";
+import { type HeaderPairs, REQUEST_LIMITS } from "../functions/invocation.ts";
 
 /** Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered. */
 const HOP_BY_HOP = new Set([
@@ -26,18 +27,36 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Tab, visible ASCII, space and Latin-1's upper half (RFC 9110, section 5.5). */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+/** Longest reason phrase that is passed on. */
+const MAX_REASON_LENGTH = 256;
+
 /**
  * The fields that a function gets of a request.
  * @param raw names and values in turn, as node gives them.
+ * @throws SandpiperError HEADERS_TOO_LARGE for more than a sandbox can be told.
  */
 export function requestHeaders(raw: readonly string[]): HeaderPairs {
   const pairs: HeaderPairs = [];
+  let length = 0;
   let named: Set<string> | null = null;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
     const value = raw[i + 1] as string;
     if (name === "connection") named = namedBy(value, named);
-    if (!HOP_BY_HOP.has(name)) pairs.push([name, value]);
+    if (HOP_BY_HOP.has(name)) continue;
+    length += name.length + value.length;
+    if (name.length > REQUEST_LIMITS.headerNameLength || value.length > REQUEST_LIMITS.headerValueLength) {
+      throw tooLarge(`The header field ${cut(name)} is longer than a function can take`);
+    }
+    pairs.push([name, value]);
+  }
+  if (pairs.length > REQUEST_LIMITS.headers) {
+    throw tooLarge(`The request has ${pairs.length} header fields, and a function can take ${REQUEST_LIMITS.headers}`);
+  }
+  if (length > REQUEST_LIMITS.headersLength) {
+    throw tooLarge(
+      `The header fields are longer than the ${REQUEST_LIMITS.headersLength} characters that a function can take`,
+    );
   }
   return named === null ? pairs : pairs.filter(([name]) => !named.has(name));
 }
@@ -83,6 +102,16 @@ export function announcedLength(pairs: HeaderPairs): string | null {
   const values = pairs.filter(([name]) => name.toLowerCase() === "content-length").map(([, value]) => value);
   const [value] = values;
   return values.length === 1 && value !== undefined && /^\d{1,15}$/.test(value) ? value : null;
+}
+
+/** The reason phrase that a function gave, when it can be sent; else there is the usual one of the status. */
+export function reasonPhrase(statusText: string | undefined): string | undefined {
+  if (!statusText || statusText.length > MAX_REASON_LENGTH) return undefined;
+  return VALUE.test(statusText) ? statusText : undefined;
+}
+
+function tooLarge(what: string): SandpiperError {
+  return new SandpiperError("HEADERS_TOO_LARGE", { message: `${what}.` });
 }
 
 function cut(text: string): string {

@@ -28,7 +28,8 @@ export async function readBody(
 ): Promise<Buffer | null> {
   if (!hasBody(request)) return null;
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  if (request.headers.expect !== undefined) response.writeContinue();
+  // HTTP/1.0 knows no interim answers (RFC 9110, section 10.1.1).
+  if (request.headers.expect !== undefined && request.httpVersion !== "1.0") response.writeContinue();
   const holder: Holder = { letGo: () => request.destroy() };
   let bytes = 0;
   try {

@@ -4,23 +4,45 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Socket } from "node:net";
 import { type ErrorCode, errorBody, SandpiperError, statusOf } from "../functions/errors.ts";
-import { sendError } from "./error-reply.ts";
-import { FUNCTION_PREFIX, originForm } from "./target.ts";
+import { arrive, METHODS } from "./arrival.ts";
+import type { Clients } from "./clients.ts";
+import { Connection } from "./connection.ts";
+import { publicError, sendError } from "./error-reply.ts";
+import { FUNCTION_PREFIX } from "./target.ts";
 
 /** Time for the header fields of a request, and for all of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 /** How long a connection may be idle between requests; longer than the 60 s of usual load balancers. */
 const KEEP_ALIVE_MS = 65_000;
+/** How long a client may read nothing of an answer that waits for it. */
+const UNREAD_MS = 60_000;
+/** How long a connection that is refused stays, so that its client gets to see why. */
+const REFUSED_MS = 1_000;
 /** Fields that one request may have; node drops what is beyond without a word, so that it is more than fit in bytes. */
 const MAX_HEADER_FIELDS = 0;
-const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
+/** Further header fields of errors that the server itself answers with. */
+const FIELDS_OF: { [code in ErrorCode]?: readonly [name: string, value: string] } = {
+  METHOD_NOT_ALLOWED: ["allow", METHODS],
+  TOO_MANY_REQUESTS: ["retry-after", "1"],
+  TOO_MANY_CONNECTIONS: ["retry-after", "1"],
+};
 
 export interface ServerParts {
   maxHeaderBytes: number;
+  clients: Clients;
+  unreadMs?: number;
   /** Answers a target in origin form that begins with `/fn/`. */
   invoke: (request: IncomingMessage, response: ServerResponse, target: string) => void;
   /** Answers all else. */
@@ -29,7 +51,7 @@ export interface ServerParts {
 
 /** A server that listens to nobody yet. */
 export function createGatewayServer(parts: ServerParts): Server {
-  const exchanges = new OpenExchanges();
+  const connections = new WeakMap<Socket, Connection>();
   const server = createServer({
     maxHeaderSize: parts.maxHeaderBytes,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -41,81 +63,78 @@ export function createGatewayServer(parts: ServerParts): Server {
     insecureHTTPParser: false,
   });
   server.maxHeadersCount = MAX_HEADER_FIELDS;
+  server.timeout = parts.unreadMs ?? UNREAD_MS;
+  const begin = (request: IncomingMessage, response: ServerResponse): void =>
+    connections.get(request.socket)?.begin(request, response);
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    exchanges.begin(request, response);
-    const target = originForm(request.url ?? "/");
-    if (!hasUsableHost(request)) sendError(request, response, badHost(), randomUUID());
-    else if (target.startsWith(FUNCTION_PREFIX)) parts.invoke(request, response, target);
-    else parts.control(request, response);
+    begin(request, response);
+    answer(parts, request, response);
   };
+  server.on("connection", (socket: Socket) => {
+    const connection = new Connection(socket);
+    connections.set(socket, connection);
+    if (parts.clients.connect(socket)) return;
+    connection.leave();
+    refuse(socket, "TOO_MANY_CONNECTIONS", REFUSED_MS);
+  });
   server.on("request", listener);
   // Node would say "continue" before anybody has looked at how large the body is going to be; see request-body.ts.
   server.on("checkContinue", listener);
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (exchanges.mayAnswer(socket)) refuse(socket, error.code ?? "");
+  server.on("checkExpectation", (request, response) => {
+    begin(request, response);
+    refuseRequest(request, response, new SandpiperError("EXPECTATION_FAILED"));
+  });
+  server.on("connect", (_request, socket: Socket) => {
+    const connection = connections.get(socket);
+    connection?.leave();
+    socket.on("error", () => {});
+    if (connection?.mayAnswer) refuse(socket, "METHOD_NOT_ALLOWED");
     else socket.destroy();
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (connections.get(socket)?.mayAnswer) refuse(socket, codeOf(error.code ?? ""));
+    else socket.destroy();
+  });
+  // Nothing moved for long: a call may take longer, but what was said and is not read keeps memory and a connection.
+  server.on("timeout", (socket: Socket) => {
+    if (!connections.get(socket)?.isWaitedFor) socket.destroy();
   });
   return server;
 }
 
-/** A host that URLs can be made of; a request without one is an HTTP/1.0 client's. */
-function hasUsableHost(request: IncomingMessage): boolean {
-  const { host } = request.headers;
-  if (host === undefined) return request.httpVersion === "1.0";
-  // Only the parser knows that 1.2.3.4.5 is no host and 99999 no port.
-  return HOST.test(host) && URL.canParse(`http://${host}/`);
-}
-
-function badHost(): SandpiperError {
-  return new SandpiperError("INVALID_REQUEST", {
-    message: "The request has no `host` header field, or none that is a host.",
-  });
-}
-
-/** Which requests of a connection are not answered yet: what is written beside them would be taken for their answer. */
-class OpenExchanges {
-  readonly #open = new WeakMap<Socket, Map<IncomingMessage, ServerResponse>>();
-
-  begin(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request;
-    let open = this.#open.get(socket);
-    if (!open) {
-      open = new Map();
-      this.#open.set(socket, open);
-    }
-    open.set(request, response);
-    response.once("close", () => open.delete(request));
-    // What is written after the client left has nowhere to go; without a listener it would end the process.
-    response.on("error", () => {});
-  }
-
-  /** Whether words on this connection answer what was wrong: nothing is open, or only a request that never ended. */
-  mayAnswer(socket: Socket): boolean {
-    const open = [...(this.#open.get(socket) ?? [])];
-    const begun = ([request, response]: [IncomingMessage, ServerResponse]) => request.complete || response.headersSent;
-    return socket.writable && open.length <= 1 && !open.some(begun);
+function answer(parts: ServerParts, request: IncomingMessage, response: ServerResponse): void {
+  try {
+    if (!parts.clients.admit(request)) throw new SandpiperError("TOO_MANY_REQUESTS");
+    const target = arrive(request);
+    if (target.startsWith(FUNCTION_PREFIX)) parts.invoke(request, response, target);
+    else parts.control(request, response);
+  } catch (error) {
+    refuseRequest(request, response, publicError(error));
   }
 }
 
-/** Says what was wrong with what is no HTTP, and ends the connection. */
-function refuse(socket: Socket, reason: string): void {
-  const code = codeOf(reason);
+function refuseRequest(request: IncomingMessage, response: ServerResponse, error: SandpiperError): void {
+  sendError(request, response, error, randomUUID(), FIELDS_OF[error.code]);
+}
+
+/** Says why a connection ends where there is no request that node could answer. */
+function refuse(socket: Socket, code: ErrorCode, lingerMs = 0): void {
   const requestId = randomUUID();
   const body = JSON.stringify(errorBody(new SandpiperError(code), requestId));
-  socket.end(
-    `HTTP/1.1 ${statusOf(code)} ${reasonPhrase(code)}\r\ncontent-type: application/json\r\nx-request-id: ${requestId}\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    () => socket.destroySoon(),
-  );
+  const fields = { "content-type": "application/json", "x-request-id": requestId, connection: "close" };
+  const more = FIELDS_OF[code];
+  const lines = [
+    `HTTP/1.1 ${statusOf(code)} ${STATUS_CODES[statusOf(code)]}`,
+    ...[...Object.entries(fields), ...(more ? [more] : [])].map(([name, value]) => `${name}: ${value}`),
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  const timer = lingerMs > 0 ? setTimeout(() => socket.destroy(), lingerMs) : null;
+  socket.once("close", () => timer && clearTimeout(timer));
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`, () => timer ?? socket.destroySoon());
 }
 
 function codeOf(reason: string): ErrorCode {
   if (reason === "HPE_HEADER_OVERFLOW") return "HEADERS_TOO_LARGE";
   if (reason === "ERR_HTTP_REQUEST_TIMEOUT") return "REQUEST_TIMEOUT";
   return "MALFORMED_REQUEST";
-}
-
-function reasonPhrase(code: ErrorCode): string {
-  if (code === "HEADERS_TOO_LARGE") return "Request Header Fields Too Large";
-  return code === "REQUEST_TIMEOUT" ? "Request Timeout" : "Bad Request";
 }

@@ -12,13 +12,13 @@ export interface FunctionTarget {
 
 export const FUNCTION_PREFIX = "/fn/";
 
-/** A target without the scheme and host that a client of a proxy sends (RFC 9112, section 3.2.2). */
-export function originForm(target: string): string {
-  if (target.startsWith("/")) return target;
-  const authority = /^https?:\/\/[^/?#]*/i.exec(target);
-  if (!authority) return target;
-  const rest = target.slice(authority[0].length);
-  return rest.startsWith("/") ? rest : `/${rest}`;
+/** A target's path with its query, and the host before it that a client of a proxy sends (RFC 9112, section 3.2.2). */
+export function splitTarget(target: string): { authority: string | null; path: string } {
+  if (target.startsWith("/")) return { authority: null, path: target };
+  const absolute = /^https?:\/\/([^/?#]*)/i.exec(target);
+  if (!absolute) return { authority: null, path: target };
+  const rest = target.slice(absolute[0].length);
+  return { authority: absolute[1] as string, path: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
 /**
@@ -34,5 +34,6 @@ export function parseFunctionTarget(whole: string): FunctionTarget | null {
   const functionName = whole.slice(tenantEnd + 1, nameEnd);
   if (!NAME_PATTERN.test(tenant) || !NAME_PATTERN.test(functionName)) return null;
   const rest = whole.slice(nameEnd);
-  return { tenant, functionName, path: rest.startsWith("/") ? rest : `/${rest}`, whole };
+  const path = rest.startsWith("/") ? rest : `/${rest}`;
+  return { tenant, functionName, path, whole };
 }

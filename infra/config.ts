@@ -51,6 +51,13 @@ export interface Config {
   /** Most bytes of a reply that is buffered, and of one that is streamed. */
   maxReplyBytes: number;
   maxStreamBytes: number;
+  /** Addresses and networks of proxies whose `x-forwarded-for` is believed. */
+  trustedProxies: readonly string[];
+  /** Addresses and networks of clients that no limit of the next two concerns. */
+  unlimitedClients: readonly string[];
+  /** Most connections of one client's address, and requests in a second; 0: any number. */
+  maxClientConnections: number;
+  maxClientRequestsPerSecond: number;
   /** How long a call may wait for a worker. */
   queueWaitMs: number;
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
@@ -77,6 +84,10 @@ export function loadConfig(env: Environment = process.env): Config {
     maxHeaderBytes: read.integer("SANDPIPER_MAX_HEADER_BYTES", { fallback: 16 * KIB, min: KIB, max: MIB }),
     maxReplyBytes: read.integer("SANDPIPER_MAX_REPLY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
     maxStreamBytes: read.integer("SANDPIPER_MAX_STREAM_BYTES", { fallback: 20 * MIB, min: 0 }),
+    trustedProxies: read.networks("SANDPIPER_TRUSTED_PROXIES", []),
+    unlimitedClients: read.networks("SANDPIPER_UNLIMITED_CLIENTS", ["127.0.0.0/8", "::1"]),
+    maxClientConnections: read.integer("SANDPIPER_MAX_CLIENT_CONNECTIONS", { fallback: 1_000, min: 0 }),
+    maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
     bootstrapKeyFile: keyFile && resolve(keyFile),
     worker: workerConfig(read),

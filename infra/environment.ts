@@ -1,4 +1,5 @@
 /** Reads settings out of environment variables and gathers everything that is wrong with them. */
+import { isIP } from "node:net";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -54,6 +55,17 @@ export class EnvironmentReader {
     return [];
   }
 
+  /** Addresses, and networks as `address/prefix`, separated by commas; `none` for none of them. */
+  networks(name: string, fallback: readonly string[]): readonly string[] {
+    const text = this.text(name);
+    if (text === null) return fallback;
+    if (text === "none") return [];
+    const given = text.split(",").map((part) => part.trim());
+    if (given.every(isNetwork)) return given;
+    this.problem(name, 'must be "none", or addresses and networks (10.0.0.0/8) separated by commas');
+    return fallback;
+  }
+
   /** An absolute http or https URL without query and fragment, and without a slash at its end; null when unset. */
   httpUrl(name: string): string | null {
     const text = this.text(name);
@@ -75,4 +87,11 @@ export class EnvironmentReader {
   finish(): void {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
   }
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  if (bits === -1 || address.includes("%") || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
 }

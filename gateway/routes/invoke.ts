@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Redis } from "ioredis";
 import { dropBody, inlineBody, putBody } from "../../functions/bodies.ts";
 import { SandpiperError } from "../../functions/errors.ts";
-import type { Invocation } from "../../functions/invocation.ts";
+import { type Invocation, REQUEST_LIMITS } from "../../functions/invocation.ts";
 import type { InvocationQueue } from "../../functions/queue.ts";
 import type { Budget } from "../budget.ts";
 import type { Calls } from "../calls.ts";
@@ -35,6 +35,8 @@ export interface InvokeParts {
   recordsRoots: boolean;
   /** Where clients reach this gateway, as they see it. */
   baseUrl: (request: IncomingMessage) => string;
+  /** Who sent a request. */
+  clientAddress: (request: IncomingMessage) => string;
   /** Told of failures that are Sandpiper's own. */
   onInternalError: (error: unknown, requestId: string) => void;
 }
@@ -114,6 +116,8 @@ function newInvocation(
   { version }: CurrentVersion,
 ): Invocation {
   const nowMs = Date.now();
+  const url = parts.baseUrl(request) + whole;
+  if (url.length > REQUEST_LIMITS.urlLength) throw new SandpiperError("URL_TOO_LONG");
   return {
     id,
     tenant,
@@ -122,10 +126,10 @@ function newInvocation(
     replyTo: parts.gatewayId,
     request: {
       method: request.method ?? "GET",
-      url: parts.baseUrl(request) + whole,
+      url,
       path,
       headers: requestHeaders(request.rawHeaders),
-      remoteAddress: request.socket.remoteAddress ?? "",
+      remoteAddress: parts.clientAddress(request),
       body: null,
     },
     enqueuedAtMs: nowMs,

@@ -53,7 +53,9 @@ describe("what reaches a function", () => {
       client.close();
       const { request } = await seen;
       assert.equal(request.path, path);
-      assert.equal(request.url, `http://a.example${target.replace("http://elsewhere.example", "")}`);
+      const host = target.startsWith("/") ? "a.example" : "elsewhere.example";
+      assert.equal(request.url, `http://${host}${target.replace("http://elsewhere.example", "")}`);
+      assert.deepEqual(request.headers, [["host", host]]);
     }
   });
 
@@ -301,10 +303,40 @@ describe("what a client gets", () => {
     assert.equal(await (await fetch(`${test.url}/fn/main/hello`)).text(), "first");
   });
 
-  it("keeps the length that a function announces for HEAD", async () => {
-    test.answer = () => ({ headers: [["content-length", "1234"]] });
-    const response = await fetch(`${test.url}/fn/main/hello`, { method: "HEAD" });
-    assert.equal(response.headers.get("content-length"), "1234");
+  it("has no other length for HEAD than GET has", async () => {
+    const lengths: (string | null)[] = [];
+    for (const parts of [
+      { headers: [["content-length", "1234"]] },
+      { body: Buffer.from("hello, hello!!") },
+      {},
+      { streaming: true },
+      { status: 304 },
+    ] as Partial<ReturnType<typeof head>>[]) {
+      test.answer = ({ id }, send) => {
+        send(head(id, parts));
+        if (parts.streaming) send({ kind: "end", id, outcome: "ok" });
+        return undefined;
+      };
+      lengths.push((await fetch(`${test.url}/fn/main/hello`, { method: "HEAD" })).headers.get("content-length"));
+    }
+    assert.deepEqual(lengths, ["1234", "14", null, null, null]);
+  });
+
+  it("has the function's reason phrase, if that is one", async () => {
+    for (const [statusText, line] of [
+      ["Fine, thanks", "HTTP/1.1 200 Fine, thanks"],
+      ["caf\xe9", "HTTP/1.1 200 caf\xe9"],
+      ["", "HTTP/1.1 200 OK"],
+      ["a\r\nset-cookie: forged=1", "HTTP/1.1 200 OK"],
+      ["snow \u2603", "HTTP/1.1 200 OK"],
+      ["x".repeat(257), "HTTP/1.1 200 OK"],
+    ] as const) {
+      test.answer = () => ({ statusText });
+      const client = new RawClient(test.url);
+      client.send("GET /fn/main/hello HTTP/1.1\r\nhost: a\r\n\r\n");
+      assert.equal((await client.until(/\r\n\r\n/)).split("\r\n")[0], line);
+      client.close();
+    }
   });
 });
 
@@ -401,8 +433,11 @@ describe("what is refused", () => {
     client.send("GET /fn/main/hello HTTP/1.1\r\nhost: a\r\n\r\n");
     await taken.promise;
     client.send("nonsense\r\n\r\n");
-    assert.equal(await client.ended(), "");
     gate.resolve();
+    const [first, body, second] = (await client.ended()).split(/\r\n\r\n|(?=HTTP)/);
+    assert.match(first ?? "", /^HTTP\/1.1 200 /);
+    assert.equal(body, "hello");
+    assert.match(second ?? "", /^HTTP\/1.1 400 /);
   });
 });
 

@@ -95,7 +95,10 @@ describe("clients that do not read", () => {
       ended.push(ending);
       server.emit("ended");
     };
-    server.emit("exchange", new Exchange({ id: "1", deadlineMs: 0, request, response, budget, onEnd }));
+    server.emit(
+      "exchange",
+      new Exchange({ id: "1", deadlineMs: 0, request, response, budget, onEnd }),
+    );
   });
   before(async () => {
     server.listen(0, "127.0.0.1");

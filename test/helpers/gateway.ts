@@ -80,6 +80,10 @@ export async function startTestGateway(
     maxBodyBytes: 1024 * 1024,
     maxHeaderBytes: 16 * 1024,
     queueWaitMs: 30_000,
+    trustedProxies: [],
+    unlimitedClients: ["127.0.0.0/8"],
+    maxClientConnections: 1_000,
+    maxClientRequestsPerSecond: 2_000,
     bootstrapKeyFile: null,
     ...overrides,
   };

@@ -47,6 +47,16 @@ test("walls that may be missing are names, separated by commas", () => {
     assert.throws(() => allowed(text), /SANDPIPER_ALLOW_DEGRADED must be names/);
 });
 
+test("networks are addresses, with a prefix or without, or none", () => {
+  const clients = (text: string) => loadConfig({ SANDPIPER_UNLIMITED_CLIENTS: text }).unlimitedClients;
+  assert.deepEqual(clients(""), ["127.0.0.0/8", "::1"]);
+  assert.deepEqual(clients("none"), []);
+  assert.deepEqual(clients("10.0.0.0/8, 192.0.2.1,2001:db8::/32"), ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]);
+  assert.deepEqual(loadConfig({}).trustedProxies, []);
+  for (const text of ["localhost", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/8/8", "10.0.0.1,", "fe80::1%eth0"])
+    assert.throws(() => clients(text), /SANDPIPER_UNLIMITED_CLIENTS must be "none", or addresses/);
+});
+
 test("numbers are whole, in range and decimal", () => {
   for (const text of ["-1", "65536", "1e3", "0x10", " 1", "1.5"]) {
     assert.throws(() => loadConfig({ SANDPIPER_PORT: text }), /SANDPIPER_PORT must be a whole number from 0 to 65535/);

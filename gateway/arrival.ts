@@ -1,0 +1,63 @@
+/** What is wrong with a request whatever it asks for, and which host and path it is for (RFC 9112, section 3). */
+import type { IncomingMessage } from "node:http";
+import { SandpiperError } from "../functions/errors.ts";
+import { splitTarget } from "./target.ts";
+
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
+/** The methods that functions and the control API take; others go to functions as well, if they have the form of one. */
+export const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/**
+ * The path and query that a request is for. Its host is in `headers.host` and `rawHeaders` afterwards, wherever it was.
+ * @throws SandpiperError for a request that nobody here can answer.
+ */
+export function arrive(request: IncomingMessage): string {
+  const target = request.url ?? "/";
+  const { authority, path } = splitTarget(target);
+  checkHost(request, authority);
+  // Whoever it is for would show a client fields that were meant for others, and fetch's Request does not know the method.
+  if (request.method === "TRACE") {
+    throw new SandpiperError("METHOD_NOT_ALLOWED", { message: "TRACE is not answered here." });
+  }
+  if (!path.startsWith("/")) {
+    const message = `The target of the request line is ${JSON.stringify(target.slice(0, 100))}, which is no path.`;
+    throw new SandpiperError("ROUTE_NOT_FOUND", { message });
+  }
+  return path;
+}
+
+function checkHost(request: IncomingMessage, authority: string | null): void {
+  const { rawHeaders } = request;
+  let at = -1;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length !== 4 || name.toLowerCase() !== "host") continue;
+    if (at !== -1) throw badHost("has more than one `host` header field");
+    at = i + 1;
+  }
+  if (at === -1 && request.httpVersion !== "1.0") throw badHost("has no `host` header field");
+  if (authority !== null) {
+    // The target's host counts, and what the field says is ignored (RFC 9112, section 3.2.2).
+    if (at === -1) at = rawHeaders.push("host", authority) - 1;
+    rawHeaders[at] = authority;
+    request.headers.host = authority;
+  }
+  if (at !== -1 && !isHost(rawHeaders[at] as string)) throw badHost("is for a host that can be none");
+}
+
+/** Nearly all requests are for the same one. */
+let lastHost = "";
+
+/** Whether URLs can be made of it. */
+function isHost(host: string): boolean {
+  if (host === lastHost) return true;
+  // Only the parser knows that 1.2.3.4.5 is no host and 99999 no port.
+  if (!HOST.test(host) || !URL.canParse(`http://${host}/`)) return false;
+  lastHost = host;
+  return true;
+}
+
+function badHost(what: string): SandpiperError {
+  return new SandpiperError("INVALID_REQUEST", { message: `The request ${what}.` });
+}

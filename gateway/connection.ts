@@ -1,0 +1,126 @@
+/**
+ * A client's connection: one request at a time is parsed and answered. Node's parser takes whatever has arrived in one go, and may
+ * find thousands of requests there, each with its objects and all of them in course at once. So the parser gets its bytes from
+ * here, in pieces that end where a request's header fields or body end. What lies behind a request without an answer stays bytes,
+ * and few of them: the client is not read any more. An answer counts as given when the kernel has it, so that a client that reads
+ * nothing is served nothing more.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** Header fields end like this, and so do bodies in chunks. */
+const END = Buffer.from("\r\n\r\n");
+const NOTHING = Buffer.alloc(0);
+/** Beyond this much a client that sends ahead is not read until its turn comes. */
+const MAX_AHEAD_BYTES = 16 * 1024;
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #parse: (bytes: Buffer) => void;
+  /** Which requests have no whole answer yet: what is written beside them would be taken for their answer. */
+  readonly #open = new Map<IncomingMessage, ServerResponse>();
+  /** What has arrived and was not parsed. */
+  #ahead: Buffer = NOTHING;
+  /** The last bytes that were parsed while no `END` was among them, as the rest of it may come next. */
+  #before: Buffer = NOTHING;
+  /** How many bytes of a body are to come whose length was announced. */
+  #bodyBytes = 0;
+  #feeding = false;
+  #paused = false;
+  #left = false;
+
+  /** @param socket a server's that node has just begun to serve. */
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const [parse] = socket.listeners("data");
+    this.#parse = parse as (bytes: Buffer) => void;
+    socket.off("data", this.#parse);
+    // With a listener that is not its own, node leaves the reading of the socket to us.
+    socket.on("data", (bytes: Buffer) => {
+      this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
+      this.#feed();
+    });
+  }
+
+  /** Notes that a request was parsed. */
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    const { headers } = request;
+    this.#bodyBytes = headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : 0;
+    this.#open.set(request, response);
+    response.once("close", () => {
+      this.#open.delete(request);
+      this.#feed();
+    });
+    // What is written after the client left has nowhere to go; without a listener it would end the process.
+    response.on("error", () => {});
+  }
+
+  /** Whether words on this connection answer what was wrong: nothing is open, or only a request that never ended. */
+  get mayAnswer(): boolean {
+    const begun = ([request, response]: [IncomingMessage, ServerResponse]) => request.complete || response.headersSent;
+    return this.#socket.writable && this.#open.size <= 1 && ![...this.#open].some(begun);
+  }
+
+  /** Whether the client waits for us, rather than we for it: it has asked, and has read what it was told so far. */
+  get isWaitedFor(): boolean {
+    return this.#open.size > 0 && this.#socket.writableLength === 0;
+  }
+
+  /** Parses nothing more: node has taken its parser away. */
+  leave(): void {
+    this.#left = true;
+    this.#ahead = NOTHING;
+  }
+
+  #feed(): void {
+    // An answer may end within the parser's own call.
+    if (this.#feeding) return;
+    this.#feeding = true;
+    while (this.#ahead.length > 0 && this.#mayParse()) {
+      const piece = this.#ahead.subarray(0, this.#pieceLength());
+      this.#ahead = this.#ahead.subarray(piece.length);
+      this.#parse(piece);
+    }
+    this.#feeding = false;
+    this.#pace();
+  }
+
+  /** Has a client that sends far ahead wait, and reads on when all that it sent has been parsed. */
+  #pace(): void {
+    const full = this.#ahead.length > (this.#paused ? 0 : MAX_AHEAD_BYTES);
+    if (full) this.#socket.pause();
+    else if (this.#paused) this.#socket.resume();
+    this.#paused = full;
+  }
+
+  /** What comes behind the last request of a connection that is about to end is for nobody. */
+  #mayParse(): boolean {
+    if (this.#left || !this.#socket.writable) return false;
+    if (this.#open.size === 0) return true;
+    const [request] = this.#open.keys();
+    return this.#open.size === 1 && request?.complete === false;
+  }
+
+  /** Up to where one request, or the body of one, goes at most. */
+  #pieceLength(): number {
+    if (this.#bodyBytes > 0) {
+      const length = Math.min(this.#bodyBytes, this.#ahead.length);
+      this.#bodyBytes -= length;
+      return length;
+    }
+    const end = findEnd(this.#before, this.#ahead);
+    const last = (bytes: Buffer) => bytes.subarray(1 - END.length);
+    this.#before = end === -1 ? last(Buffer.concat([this.#before, last(this.#ahead)])) : NOTHING;
+    return end === -1 ? this.#ahead.length : end;
+  }
+}
+
+/** How many bytes there are up to and with the first `END`, which may have begun in the bytes before; -1 if there is none. */
+function findEnd(before: Buffer, bytes: Buffer): number {
+  if (before.length > 0) {
+    const seam = Buffer.concat([before, bytes.subarray(0, END.length - 1)]).indexOf(END);
+    if (seam !== -1) return seam + END.length - before.length;
+  }
+  const at = bytes.indexOf(END);
+  return at === -1 ? -1 : at + END.length;
+}
