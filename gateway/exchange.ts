@@ -22,6 +22,8 @@ export interface ExchangeOptions {
   deadlineMs: number;
   request: IncomingMessage;
   response: ServerResponse;
+  /** Where the function is on an origin that it shares with others; null when the origin is its own. */
+  sharedPath: string | null;
   /** What all answers that clients have not read yet may hold together. */
   budget: Budget;
   /** Told once: the call has ended, its client is gone or was answered. */
@@ -49,6 +51,7 @@ export class Exchange implements WaitingCall, Holder {
   readonly deadlineMs: number;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #sharedPath: string | null;
   readonly #budget: Budget;
   readonly #onEnd: (ending: Ending) => void;
   #ended = false;
@@ -62,6 +65,7 @@ export class Exchange implements WaitingCall, Holder {
     this.deadlineMs = options.deadlineMs;
     this.#request = options.request;
     this.#response = options.response;
+    this.#sharedPath = options.sharedPath;
     this.#budget = options.budget;
     this.#onEnd = options.onEnd;
     // Once a response is over, by whichever end, nothing of it is held any more.
@@ -101,7 +105,7 @@ export class Exchange implements WaitingCall, Holder {
   }
 
   #sendReply(head: Head): void {
-    const headers = replyHeaders(head.headers);
+    const headers = replyHeaders(head.headers, this.#sharedPath);
     const problem = headers.ok ? statusProblem(head.status) : headers.problem;
     if (!headers.ok || problem !== null) {
       const error = new SandpiperError("INVALID_REPLY", {

@@ -124,6 +124,7 @@ class Held {
     const clients = new Clients(config);
     const invokeParts = {
       ...shared,
+      basePath: config.publicUrl === null ? "" : new URL(config.publicUrl).pathname.replace(/\/+$/, ""),
       clientAddress: (request: IncomingMessage) => clients.addressOf(request),
       gatewayId,
       queue: this.#queue,

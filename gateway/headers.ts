@@ -1,6 +1,7 @@
 /** Header fields on their way through: raw pairs in their order, without those that concern one connection only. */
 import { SandpiperError } from "../functions/errors.ts";
 import { type HeaderPairs, REQUEST_LIMITS } from "../functions/invocation.ts";
+import { onSharedOrigin } from "./shared-origin.ts";
 
 /** Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered. */
 const HOP_BY_HOP = new Set([
@@ -75,8 +76,11 @@ function namedBy(value: string, named: Set<string> | null): Set<string> | null {
 /** Fields for node's `writeHead`, names and values in turn, or what is wrong with them. */
 export type CheckedHeaders = { ok: true; raw: string[] } | { ok: false; problem: string };
 
-/** Checks the fields that a function replied with, and drops those that are not its to set. */
-export function replyHeaders(pairs: HeaderPairs): CheckedHeaders {
+/**
+ * Checks the fields that a function replied with, and drops those that are not its to set.
+ * @param sharedPath where the function is on an origin that it shares with others; null when the origin is its own.
+ */
+export function replyHeaders(pairs: HeaderPairs, sharedPath: string | null): CheckedHeaders {
   const raw: string[] = [];
   let length = 0;
   for (const [given, value] of pairs) {
@@ -89,7 +93,9 @@ export function replyHeaders(pairs: HeaderPairs): CheckedHeaders {
       };
     }
     length += name.length + value.length;
-    if (!HOP_BY_HOP.has(name) && !OURS.has(name)) raw.push(name, value);
+    if (HOP_BY_HOP.has(name) || OURS.has(name)) continue;
+    const passed = sharedPath === null ? value : onSharedOrigin(name, value, sharedPath);
+    if (passed !== null) raw.push(name, passed);
   }
   if (length > MAX_REPLY_HEADER_LENGTH) {
     return { ok: false, problem: `its header fields are longer than ${MAX_REPLY_HEADER_LENGTH} characters` };

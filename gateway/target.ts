@@ -8,6 +8,8 @@ export interface FunctionTarget {
   path: string;
   /** The whole target in origin form: path and query. */
   whole: string;
+  /** Where the function is on an origin that it shares with others; null when the origin is its own. */
+  sharedPath: string | null;
 }
 
 export const FUNCTION_PREFIX = "/fn/";
@@ -35,5 +37,5 @@ export function parseFunctionTarget(whole: string): FunctionTarget | null {
   if (!NAME_PATTERN.test(tenant) || !NAME_PATTERN.test(functionName)) return null;
   const rest = whole.slice(nameEnd);
   const path = rest.startsWith("/") ? rest : `/${rest}`;
-  return { tenant, functionName, path, whole };
+  return { tenant, functionName, path, whole, sharedPath: whole.slice(0, nameEnd) };
 }

@@ -35,6 +35,8 @@ export interface InvokeParts {
   recordsRoots: boolean;
   /** Where clients reach this gateway, as they see it. */
   baseUrl: (request: IncomingMessage) => string;
+  /** What of a path as clients see it a proxy takes off before it comes here; without a slash at its end. */
+  basePath: string;
   /** Who sent a request. */
   clientAddress: (request: IncomingMessage) => string;
   /** Told of failures that are Sandpiper's own. */
@@ -67,6 +69,7 @@ export async function invoke(
       deadlineMs: invocation.expiresAtMs + current.timeoutMs + GRACE_MS,
       request,
       response,
+      sharedPath: named.sharedPath === null ? null : parts.basePath + named.sharedPath,
       budget: parts.downloads,
       onEnd(ending) {
         calls.remove(id);

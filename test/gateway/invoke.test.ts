@@ -148,9 +148,9 @@ describe("what a client gets", () => {
     const id = /x-request-id: (.*)/.exec(lines)?.[1];
     assert.match(id ?? "", /^[0-9a-f-]{36}$/);
     assert.deepEqual(fields, [
-      "set-cookie: a=1",
+      "set-cookie: a=1; Path=/fn/main/hello",
       "x-mixed: b",
-      "set-cookie: c=2",
+      "set-cookie: c=2; Path=/fn/main/hello",
       "x-latin: caf\xe9",
       "content-length: 4",
       `x-request-id: ${id}`,

@@ -97,7 +97,7 @@ describe("clients that do not read", () => {
     };
     server.emit(
       "exchange",
-      new Exchange({ id: "1", deadlineMs: 0, request, response, budget, onEnd }),
+      new Exchange({ id: "1", deadlineMs: 0, request, response, sharedPath: null, budget, onEnd }),
     );
   });
   before(async () => {
