@@ -1,12 +1,12 @@
-/** Puts the lazy classes where functions look for them. */
-import { LazyRequest, takingLazy } from "./request.ts";
-import { LazyResponse } from "./response.ts";
+/** Puts the classes of lazy objects where functions look for Node's. */
+import { FacadeRequest, takingLazy } from "./request.ts";
+import { FacadeResponse } from "./response.ts";
 
-const LAZY = { Request: LazyRequest, Response: LazyResponse, fetch: takingLazy(fetch) };
+const FACADE = { Request: FacadeRequest, Response: FacadeResponse, fetch: takingLazy(fetch) };
 
 /** Replaces Node's Request, Response and fetch, in the form that each has. */
 export function installFetchObjects(): void {
-  for (const [name, value] of Object.entries(LAZY)) {
+  for (const [name, value] of Object.entries(FACADE)) {
     const ordinary = Object.getOwnPropertyDescriptor(globalThis, name);
     Object.defineProperty(globalThis, name, { ...ordinary, value });
   }

@@ -2,56 +2,81 @@
  * What the lazy objects of the fetch API have in common.
  *
  * A Request and a Response of Node's cost a quarter of a short call, and most functions ask a Request for its URL and give
- * a Response a text. So the two here keep what they were made of, and make Node's own object when somebody asks for
- * more than that. Functions cannot tell the difference: each is an instance of Node's class as well, and what is
- * not answered here is answered by Node's object.
+ * a Response a text. So lazy objects keep what they were made of, and make Node's own object when somebody asks for more
+ * than that. Functions cannot tell the difference: a lazy object has Node's prototype, whose members know both, and the
+ * class that functions find is Node's behind a Proxy, which only sees what is constructed.
  */
+import { markAsUncloneable } from "node:worker_threads";
 
 // Captured before tenant code.
-const { apply, defineProperty, getOwnPropertyDescriptor, ownKeys, setPrototypeOf } = Reflect;
-const hasInstance = Function.prototype[Symbol.hasInstance];
+const { apply, construct, defineProperty, getOwnPropertyDescriptor, ownKeys } = Reflect;
 
 type Class = abstract new (...args: never[]) => object;
+type AnyFunction = (...args: unknown[]) => unknown;
 
-/** Makes `own` stand for `nodes`, Node's class of that name. @param nodeOf Node's object behind one, or itself when it is one. */
-export function standFor(own: Class, nodes: Class, nodeOf: (object: object) => object): void {
-  setPrototypeOf(own, nodes);
-  setPrototypeOf(own.prototype, nodes.prototype);
-  for (const key of ownKeys(nodes.prototype)) {
-    if (typeof key !== "string" || key === "constructor") continue;
-    const ours = getOwnPropertyDescriptor(own.prototype, key);
-    if (ours === undefined) handOn(own, nodes, key, nodeOf);
-    else defineProperty(own.prototype, key, { ...ours, enumerable: true });
-  }
-  const { name, length } = nodes as unknown as { name: string; length: number };
-  defineProperty(own, "name", { value: name, configurable: true });
-  defineProperty(own, "length", { value: length, configurable: true });
-  // Node's own objects, which fetch and clone make, are instances too.
-  defineProperty(own, Symbol.hasInstance, {
-    value(this: Class, object: unknown) {
-      return apply(hasInstance, this === own ? nodes : this, [object]);
-    },
-  });
-  defineProperty(nodes.prototype, "constructor", { value: own, configurable: true, writable: true });
+/** How objects of one class are made lazily. */
+export interface Lazy {
+  /** Node's class. */
+  nodes: Class;
+  /** What a lazy object answers itself, by the getter's name; everything else is answered by Node's object. */
+  answers: Record<string, (object: never) => unknown>;
+  isLazy: (value: unknown) => boolean;
+  /** Node's object behind a lazy one. */
+  toNode: (object: object) => object;
+  /** Gives a lazy object for the arguments of `new`; or null, and Node's class gets the arguments as they are then. */
+  make: (args: unknown[], isExtended: boolean) => object | null;
 }
 
-/** Defines a property that is Node's. Names are Node's as well: they show in stack traces. */
-function handOn(own: Class, nodes: Class, key: string, nodeOf: (object: object) => object): void {
-  const { get, value } = getOwnPropertyDescriptor(nodes.prototype, key) as PropertyDescriptor;
-  const shown = { enumerable: true, configurable: true };
-  if (get) {
-    const getter = function (this: object): unknown {
-      return apply(get, nodeOf(this), []);
-    };
-    defineProperty(getter, "name", { value: `get ${key}`, configurable: true });
-    defineProperty(own.prototype, key, { ...shown, get: getter });
-  } else if (typeof value === "function") {
-    const method = function (this: object, ...args: unknown[]): unknown {
-      return apply(value, nodeOf(this), args);
-    };
-    defineProperty(method, "name", { value: key, configurable: true });
-    defineProperty(own.prototype, key, { ...shown, writable: true, value: method });
+/** Gives lazy objects the members of Node's prototype, and makes the class that functions find. */
+export function facadeOf(lazy: Lazy): Class {
+  const { nodes, make } = lazy;
+  for (const key of ownKeys(nodes.prototype)) {
+    if (typeof key === "string" && key !== "constructor") teach(nodes.prototype, key, lazy);
   }
+  const facade: Class = new Proxy(nodes, {
+    construct(_nodes, args, newTarget) {
+      const isExtended = newTarget !== facade;
+      return make(args, isExtended) ?? construct(nodes, args, isExtended ? newTarget : nodes);
+    },
+  });
+  const descriptor = getOwnPropertyDescriptor(nodes.prototype, "constructor");
+  defineProperty(nodes.prototype, "constructor", { ...descriptor, value: facade });
+  return facade;
+}
+
+/** Has a member of Node's prototype know lazy objects. Names are Node's as well: they show in stack traces. */
+function teach(prototype: object, key: string, { answers, isLazy, toNode }: Lazy): void {
+  const nodes = getOwnPropertyDescriptor(prototype, key) as PropertyDescriptor;
+  const { get: nodesGet, value: nodesValue } = nodes;
+  if (nodesGet !== undefined) {
+    const answer = answers[key] ?? ((object: object) => apply(nodesGet, toNode(object), []));
+    const getter = {
+      get [key](): unknown {
+        return isLazy(this) ? answer(this as never) : apply(nodesGet, this, []);
+      },
+    };
+    const { get } = getOwnPropertyDescriptor(getter, key) as { get: () => unknown };
+    defineProperty(prototype, key, { ...nodes, get });
+  } else if (typeof nodesValue === "function") {
+    const { [key]: value } = {
+      [key](this: object, ...args: unknown[]): unknown {
+        return apply(nodesValue as AnyFunction, isLazy(this) ? toNode(this) : this, args);
+      },
+    };
+    defineProperty(prototype, key, { ...nodes, value });
+  }
+}
+
+/** A way to make objects that have the fields of `own` and the prototype of `nodes`. */
+export function makerOf<Args extends unknown[]>(own: new (...args: Args) => object, nodes: Class) {
+  function Shell(): void {}
+  Shell.prototype = nodes.prototype;
+  return (args: Args): object => {
+    const object: object = construct(own, args, Shell);
+    // As Node does with each of its own.
+    markAsUncloneable(object);
+    return object;
+  };
 }
 
 /** Gives an object of Node's the header fields that its lazy one has now. */

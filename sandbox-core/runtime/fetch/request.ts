@@ -1,6 +1,6 @@
 /** The Request that a function gets, and the class of that name: Node's is made when a function asks for what only it can. */
 import type { HeaderPairs } from "../../protocol/frames.ts";
-import { copyHeaders, standFor } from "./lazy.ts";
+import { copyHeaders, facadeOf, makerOf } from "./lazy.ts";
 
 // Captured before tenant code.
 const [NodeRequest, NodeHeaders, NodeURL] = [Request, Headers, URL];
@@ -17,85 +17,77 @@ export interface RequestParts {
   body: Pick<RequestInit, "body" | "duplex"> | null;
 }
 
-type Input = ConstructorParameters<typeof Request>[0];
-
 /** Methods that Node's class takes as they are. Others it changes, or refuses. */
 const PLAIN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-/** Said to the constructor by this file alone. */
-const FROM_PARTS = Symbol("from parts");
+let isLazy: (value: unknown) => boolean;
+let toNode: (request: object) => Request;
+let answers: Record<string, (request: LazyRequest) => unknown>;
 
-let nodeOf: (request: object) => Request;
-
-export class LazyRequest {
-  readonly #parts: RequestParts | null = null;
-  readonly #url: URL | null = null;
+class LazyRequest {
+  readonly #parts: RequestParts;
+  readonly #url: URL;
   /** What a function has asked for is what counts from then on. */
   #headers: Headers | null = null;
   #node: Request | null = null;
 
-  constructor(input: Input | typeof FROM_PARTS, init?: RequestInit | RequestParts) {
-    if (input !== FROM_PARTS) {
-      this.#node = new NodeRequest(nodeOf(input as object) as Input, init as RequestInit);
-      return;
-    }
-    this.#parts = init as RequestParts;
-    const url = PLAIN_METHODS.has(this.#parts.method) ? NodeURL.parse(this.#parts.url) : null;
-    if (url !== null && url.username === "" && url.password === "") this.#url = url;
-    // It says what is wrong with it.
-    else this.#toNode();
-  }
-
-  get method(): string {
-    return this.#url === null ? this.#toNode().method : (this.#parts as RequestParts).method;
-  }
-
-  get url(): string {
-    return this.#url === null ? this.#toNode().url : this.#url.href;
-  }
-
-  get headers(): Headers {
-    if (this.#parts === null) return this.#toNode().headers;
-    this.#headers ??= new NodeHeaders(this.#parts.headers);
-    return this.#headers;
-  }
-
-  get signal(): AbortSignal {
-    return this.#parts === null ? this.#toNode().signal : this.#parts.signal();
-  }
-
-  get body(): Request["body"] {
-    return this.#parts !== null && this.#parts.body === null ? null : this.#toNode().body;
-  }
-
-  get bodyUsed(): boolean {
-    return this.#parts !== null && this.#parts.body === null ? false : this.#toNode().bodyUsed;
+  constructor(parts: RequestParts, url: URL) {
+    this.#parts = parts;
+    this.#url = url;
   }
 
   #toNode(): Request {
-    if (this.#node === null) {
-      const { method, url, headers, signal, body } = this.#parts as RequestParts;
-      this.#node = new NodeRequest(url, { method, headers: this.#headers ?? headers, signal: signal(), ...body });
-    } else if (this.#headers !== null) copyHeaders(this.#headers, this.#node.headers);
+    this.#node ??= nodesRequest(this.#parts);
+    if (this.#headers !== null) copyHeaders(this.#headers, this.#node.headers);
     return this.#node;
   }
 
   static {
-    nodeOf = (request) =>
-      typeof request === "object" && request !== null && #parts in request ? request.#toNode() : (request as Request);
+    isLazy = (value) => typeof value === "object" && value !== null && #node in value;
+    toNode = (request) => (request as LazyRequest).#toNode();
+    answers = {
+      method: (request) => request.#parts.method,
+      url: (request) => request.#url.href,
+      headers(request) {
+        request.#headers ??= new NodeHeaders(request.#parts.headers);
+        return request.#headers;
+      },
+      signal: (request) => request.#parts.signal(),
+      body: (request) => (request.#parts.body === null ? null : request.#toNode().body),
+      bodyUsed: (request) => (request.#parts.body === null ? false : request.#toNode().bodyUsed),
+    };
   }
 }
 
-standFor(LazyRequest as never, NodeRequest as never, nodeOf);
+const makeLazy = makerOf(LazyRequest, NodeRequest as never);
+
+/** The class that functions find. */
+export const FacadeRequest = facadeOf({
+  nodes: NodeRequest as never,
+  answers,
+  isLazy,
+  toNode,
+  make(args) {
+    if (isLazy(args[0])) args[0] = toNode(args[0] as object);
+    return null;
+  },
+}) as unknown as typeof Request;
 
 /** A Request of these parts. @throws TypeError when none can be made of them */
 export function requestOf(parts: RequestParts): Request {
-  return new LazyRequest(FROM_PARTS, parts) as unknown as Request;
+  const url = PLAIN_METHODS.has(parts.method) ? NodeURL.parse(parts.url) : null;
+  // Node says what is wrong with it.
+  if (url === null || url.username !== "" || url.password !== "") return nodesRequest(parts);
+  return makeLazy([parts, url]) as Request;
+}
+
+function nodesRequest({ method, url, headers, signal, body }: RequestParts): Request {
+  return new NodeRequest(url, { method, headers, signal: signal(), ...body });
 }
 
 /** Node's own fetch, which takes a lazy Request as well. */
 export function takingLazy(nodeFetch: typeof fetch): typeof fetch {
-  return function fetch(input, init) {
-    return nodeFetch(nodeOf(input as object), init);
+  return function fetch(input, init = undefined) {
+    return nodeFetch(isLazy(input) ? toNode(input as Request) : input, init);
   };
 }

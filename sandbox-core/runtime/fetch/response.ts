@@ -1,14 +1,16 @@
 /** The class Response that a function finds: Node's is made when a function asks for what only it can. */
+import { types } from "node:util";
 import type { HeaderPairs } from "../../protocol/frames.ts";
-import { copyHeaders, standFor } from "./lazy.ts";
+import { copyHeaders, facadeOf, makerOf } from "./lazy.ts";
 
 // Captured before tenant code.
 const [NodeResponse, NodeHeaders] = [Response, Headers];
+const nodesJson = NodeResponse.json;
 const { stringify } = JSON;
 const { isInteger } = Number;
-const { getPrototypeOf } = Object;
+const { apply, defineProperty, getOwnPropertyDescriptor } = Reflect;
+const { isUint8Array, isArrayBuffer } = types;
 const OrdinaryBytes = Uint8Array;
-const OrdinaryBuffer = ArrayBuffer;
 const { from: bufferFrom } = Buffer;
 
 /** What Node says of a text's type (Fetch, "extract a body"). */
@@ -19,103 +21,81 @@ const MOST_PLAIN = 1024 * 1024;
 /** Statuses whose Response may have no body. */
 const BODYLESS = new Set([204, 205, 304]);
 
+/** RFC 9112 section 4: what a reason phrase may consist of. */
+const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
 /** A Response as what it was made of. */
 export interface PlainResponse {
   status: number;
+  statusText: string;
   headers: HeaderPairs;
   body: Uint8Array | null;
 }
 
 type Body = string | Uint8Array<ArrayBuffer> | null;
 
-let nodeOf: (response: object) => Response;
-let takeParts: (response: object) => PlainResponse | null;
+/** Settings as they were given, each read once, in Node's order. */
+interface Settings {
+  headers?: unknown;
+  status?: unknown;
+  statusText?: unknown;
+}
 
-export class LazyResponse {
-  #body: Body = null;
-  #status = 200;
-  #type: string | null = null;
-  /** What counts, once there are any but the body's type. */
-  #headers: Headers | null = null;
+/** Settings that need no conversion. */
+interface Start {
+  status: number;
+  statusText: string;
+  headers: Headers | null;
+}
+
+const PLAIN: Settings = {};
+const PLAIN_START: Start = { status: 200, statusText: "", headers: null };
+
+let isLazy: (value: unknown) => boolean;
+let toNode: (response: object) => Response;
+let takeParts: (response: object) => PlainResponse | null;
+let answers: Record<string, (response: LazyResponse) => unknown>;
+
+class LazyResponse {
+  readonly #body: Body;
+  readonly #status: number;
+  readonly #statusText: string;
+  /** The body's type, which counts as long as there are no other fields. */
+  readonly #type: string | null;
+  #headers: Headers | null;
   #node: Response | null = null;
   #isUsed = false;
 
-  constructor(body?: ConstructorParameters<typeof Response>[0], init?: ResponseInit) {
-    if (!isPlainBody(body) || !this.#takeInit(body, init)) {
-      this.#node = new NodeResponse(body, init);
-      return;
-    }
-    // As Node does: what the function changes later does not change the Response.
-    this.#body = typeof body === "string" ? body : body == null ? null : new OrdinaryBytes(body);
-    if (typeof body === "string") this.#setType(TEXT_TYPE);
+  constructor(body: Body, type: string | null, { status, statusText, headers }: Start) {
+    this.#body = body;
+    this.#type = type;
+    this.#status = status;
+    this.#statusText = statusText;
+    this.#headers = headers;
+    if (type !== null && headers !== null && !headers.has("content-type")) headers.set("content-type", type);
   }
 
-  static json(data: unknown, init?: ResponseInit): Response {
-    const text = stringify(data);
-    const response = new LazyResponse(null);
-    // Node says what cannot be JSON.
-    if (text === undefined) return NodeResponse.json(data, init);
-    if (!isPlainBody(text) || !response.#takeInit(text, init)) return nodesJson(text, init);
-    response.#body = text;
-    response.#setType(JSON_TYPE);
-    return response as unknown as Response;
-  }
-
-  get status(): number {
-    return this.#node === null ? this.#status : this.#node.status;
-  }
-
-  get ok(): boolean {
-    return this.status >= 200 && this.status <= 299;
-  }
-
-  get headers(): Headers {
-    if (this.#headers !== null) return this.#headers;
-    if (this.#node !== null) return this.#node.headers;
-    this.#headers = new NodeHeaders(this.#type === null ? [] : [["content-type", this.#type]]);
+  #getHeaders(): Headers {
+    this.#headers ??= new NodeHeaders(this.#type === null ? [] : [["content-type", this.#type]]);
     return this.#headers;
   }
 
-  get body(): Response["body"] {
-    return this.#node === null && this.#body === null ? null : this.#toNode().body;
-  }
-
-  get bodyUsed(): boolean {
-    return this.#node === null ? this.#isUsed : this.#node.bodyUsed;
-  }
-
-  /** Keeps settings that need no conversion; false when Node has to look at them. */
-  #takeInit(body: unknown, init: ResponseInit | undefined): boolean {
-    if (init == null) return true;
-    if (typeof init !== "object") return false;
-    const { headers, status = 200, statusText } = init;
-    if (statusText !== undefined || !isInteger(status) || status < 200 || status > 599) return false;
-    if (body != null && BODYLESS.has(status)) return false;
-    if (headers !== undefined) this.#headers = new NodeHeaders(headers);
-    this.#status = status;
-    return true;
-  }
-
-  #setType(type: string): void {
-    if (this.#headers === null) this.#type = type;
-    else if (!this.#headers.has("content-type")) this.#headers.set("content-type", type);
-  }
-
   #toNode(): Response {
+    const headers = this.#getHeaders();
     if (this.#node === null) {
-      const { headers } = this;
-      this.#node = new NodeResponse(this.#body, { status: this.#status, headers });
+      this.#node = new NodeResponse(this.#body, { status: this.#status, statusText: this.#statusText });
       if (this.#isUsed) this.#node.bytes().catch(() => {});
-    } else if (this.#headers !== null) copyHeaders(this.#headers, this.#node.headers);
+    }
+    // Not by the constructor, which adds the body's type to fields that have none.
+    copyHeaders(headers, this.#node.headers);
     return this.#node;
   }
 
   #take(): PlainResponse | null {
-    // What extends this class may answer otherwise than it was asked to.
-    if (this.#node !== null || this.#isUsed || getPrototypeOf(this) !== LazyResponse.prototype) return null;
+    if (this.#node !== null || this.#isUsed) return null;
     this.#isUsed = this.#body !== null;
     const body = typeof this.#body === "string" ? bufferFrom(this.#body) : this.#body;
-    return { status: this.#status, headers: this.#pairs(), body };
+    return { status: this.#status, statusText: this.#statusText, headers: this.#pairs(), body };
   }
 
   #pairs(): HeaderPairs {
@@ -124,29 +104,101 @@ export class LazyResponse {
   }
 
   static {
-    nodeOf = (response) => (#node in response ? response.#toNode() : (response as Response));
-    takeParts = (response) => (#node in response ? response.#take() : null);
+    isLazy = (value) => typeof value === "object" && value !== null && #node in value;
+    toNode = (response) => (response as LazyResponse).#toNode();
+    takeParts = (response) => (response as LazyResponse).#take();
+    answers = {
+      status: (response) => response.#status,
+      statusText: (response) => response.#statusText,
+      ok: (response) => response.#status >= 200 && response.#status <= 299,
+      headers: (response) => response.#getHeaders(),
+      body: (response) => (response.#body === null ? null : response.#toNode().body),
+      bodyUsed: (response) => (response.#node === null ? response.#isUsed : response.#node.bodyUsed),
+    };
   }
 }
 
-standFor(LazyResponse as never, NodeResponse as never, nodeOf);
+const makeLazy = makerOf(LazyResponse, NodeResponse as never);
+
+/** The class that functions find. */
+export const FacadeResponse = facadeOf({
+  nodes: NodeResponse as never,
+  answers,
+  isLazy,
+  toNode,
+  make(args, isExtended) {
+    const [body] = args;
+    if (isExtended || !isPlainBody(body)) return null;
+    const settings = readSettings(args[1]);
+    const start = settings === PLAIN ? PLAIN_START : settings && startOf(settings, body != null);
+    if (start === null) {
+      if (settings !== null) args[1] = settings;
+      return null;
+    }
+    if (typeof body === "string") return makeLazy([body, TEXT_TYPE, start]);
+    // As Node does: what the function changes later does not change the Response.
+    return makeLazy([body == null ? null : new OrdinaryBytes(body), null, start]);
+  },
+}) as unknown as typeof Response;
 
 /** Takes status, fields and body of a Response that was made of plain parts and nobody looked into; null of any other. */
 export function takePlainParts(response: object): PlainResponse | null {
-  return takeParts(response);
-}
-
-/** Node's of a text that is JSON already: what a function does while its data becomes text is done once. */
-function nodesJson(text: string, init: ResponseInit | undefined): Response {
-  const response = new NodeResponse(text, init);
-  if (!new NodeHeaders(init?.headers).has("content-type")) response.headers.set("content-type", JSON_TYPE);
-  return response;
+  return isLazy(response) ? takeParts(response) : null;
 }
 
 /** Whether a body is a text or bytes of a kind that are copied as they are, and few. */
 function isPlainBody(body: unknown): body is Body | undefined {
   if (body == null) return true;
   if (typeof body === "string") return body.length <= MOST_PLAIN;
-  if (!(body instanceof OrdinaryBytes) || body.byteLength > MOST_PLAIN) return false;
-  return getPrototypeOf(body.buffer) === OrdinaryBuffer.prototype;
+  // Those of no length may have lost their buffer, which counts as empty for Node.
+  return isUint8Array(body) && body.length > 0 && body.length <= MOST_PLAIN && isArrayBuffer(body.buffer);
 }
+
+/** The settings that a constructor was given; null for what is none, of which Node says what is wrong. */
+function readSettings(init: unknown): Settings | null {
+  if (init == null) return PLAIN;
+  if (typeof init !== "object" && typeof init !== "function") return null;
+  const { headers, status, statusText } = init as Settings;
+  return { headers, status, statusText };
+}
+
+/** The start of a Response with these settings; null when Node has to look at them. */
+function startOf({ headers, status = 200, statusText = "" }: Settings, hasBody: boolean): Start | null {
+  if (!isInteger(status) || (status as number) < 200 || (status as number) > 599) return null;
+  if (typeof statusText !== "string" || !REASON_PHRASE.test(statusText)) return null;
+  if (hasBody && BODYLESS.has(status as number)) return null;
+  if (headers === undefined) return { status: status as number, statusText, headers: null };
+  try {
+    return { status: status as number, statusText, headers: new NodeHeaders(headers as HeaderPairs) };
+  } catch {
+    return null;
+  }
+}
+
+/** Response.json, which makes a lazy Response where it can. */
+function lazyJson(args: unknown[]): Response {
+  const [data, init] = args;
+  const settings = args.length === 0 || init === null ? null : readSettings(init);
+  const start = settings && startOf(settings, true);
+  if (settings === null || start === null) return nodes(nodesJson, settings === null ? args : [data, settings]);
+  const text = stringify(data);
+  if (text === undefined) return nodes(nodesJson, [undefined]);
+  if (text.length <= MOST_PLAIN) return makeLazy([text, JSON_TYPE, start]) as Response;
+  // What a function does while its data becomes text is done once: the text is not made again.
+  const { status, statusText, headers } = start;
+  const response = new NodeResponse(bufferFrom(text), { status, statusText, headers: headers ?? [] });
+  if (!response.headers.has("content-type")) response.headers.set("content-type", JSON_TYPE);
+  return response;
+}
+
+function nodes(method: (...args: never[]) => Response, args: unknown[]): Response {
+  return apply(method, NodeResponse, args);
+}
+
+const { json } = {
+  json(...args: unknown[]): Response {
+    return lazyJson(args);
+  },
+};
+defineProperty(json, "length", { value: nodesJson.length, configurable: true });
+defineProperty(NodeResponse, "json", { ...getOwnPropertyDescriptor(NodeResponse, "json"), value: json });
