@@ -12,6 +12,7 @@ import { hideHost, replaceProcessEnv } from "./environment.ts";
 import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
 import { currentExit, dieAfterLastWords, takeOverExits } from "./exits.ts";
 import { installFetchObjects } from "./fetch/globals.ts";
+import { allAreNamed } from "./own-names.ts";
 import { Runtime } from "./runtime.ts";
 import { type Forks, TemplateMaker } from "./template.ts";
 import { SocketWire } from "./wire.ts";
@@ -54,6 +55,7 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
   });
   const stdout = new LineStream(runtime.log, "stdout");
   const stderr = new LineStream(runtime.log, "stderr");
+  allAreNamed();
   takeOverGlobals(runtime, stdout, stderr);
   hideHost();
   replaceProcessEnv({});

@@ -1,5 +1,6 @@
 /** Stacks by the tenant's own files and lines. */
 import { SourceMap } from "node:module";
+import { OWN_NAMES } from "./own-prefix.ts";
 
 /** What the bundle is called inside. No such file exists. */
 export const FUNCTION_URL = "file:///function/index.js";
@@ -7,8 +8,6 @@ export const FUNCTION_URL = "file:///function/index.js";
 const { parse } = JSON;
 const FRAME_LINE = /^\s+at /;
 const POSITION = /file:\/\/\/function\/index\.js:(\d+):(\d+)/g;
-/** Frames of the runtime itself say nothing to a tenant, and would show a path of the host. */
-const OWN_FOLDER = new URL("..", import.meta.url).href;
 
 /** Replaces positions in the bundle by positions in the sources, as far as the source map knows them. */
 export class StackMapper {
@@ -20,9 +19,9 @@ export class StackMapper {
     this.#json = json;
   }
 
-  /** The same text with every position mapped, and without the runtime's own frames. Never throws. */
+  /** The same text with every position mapped, and without the runtime's own frames, which say nothing to a tenant. Never throws. */
   map(text: string): string {
-    const own = text.includes(OWN_FOLDER) ? withoutOwnFrames(text) : text;
+    const own = text.includes(OWN_NAMES) ? withoutOwnFrames(text) : text;
     if (!own.includes(FUNCTION_URL)) return own;
     const map = this.#load();
     if (map === null) return own;
@@ -44,7 +43,7 @@ export class StackMapper {
 
 function withoutOwnFrames(text: string): string {
   const lines = text.split("\n");
-  return lines.filter((line) => !(FRAME_LINE.test(line) && line.includes(OWN_FOLDER))).join("\n");
+  return lines.filter((line) => !(FRAME_LINE.test(line) && line.includes(OWN_NAMES))).join("\n");
 }
 
 /** "src/index.ts:3:5" for a position (both from 1) in the bundle, or null. */

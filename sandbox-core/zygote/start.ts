@@ -25,4 +25,12 @@ sys.prctl(PR.SET_PDEATHSIG, SIGCONT, 0, 0, 0);
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
 for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);
-sys.execve(process.execPath, ["node", ...compileCacheFlags(), ...argumentsOfNode, main, options], []);
+const flags = [...compileCacheFlags(), ...nameFlags(), ...argumentsOfNode];
+sys.execve(process.execPath, ["node", ...flags, main, options], []);
+
+/** Flags for a Node whose own modules have names that tell nothing of the host. A fork's threads have the same flags, and no file. */
+function nameFlags(): string[] {
+  const names = JSON.stringify(import.meta.resolve("../runtime/own-names.ts"));
+  const code = `import { isMainThread } from "node:worker_threads"; if (isMainThread) await import(${names});`;
+  return ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
+}

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { RuntimeClient } from "../../helpers/runtime-client.ts";
+
+/** Everything of ours is below it. */
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** Maps line n + 2 of a bundle to line n of src/shop.ts, at the start of the line. */
 const SOURCE_MAP = JSON.stringify({
@@ -137,4 +141,47 @@ test("a source map that is none costs the mapping and nothing else", async () =>
     sourceMap: "{",
   });
   assert.match((await runtime.call()).failed?.stack ?? "", /function\/index\.js:1/);
+});
+
+/** Collects what a function can learn of where its process's code is, in every way that has a text. */
+const LOOKER = `
+import Module, { createRequire } from "node:module";
+import { getCallSites } from "node:util";
+const atTop = new Error("top").stack;
+function sites() {
+  Error.prepareStackTrace = (_error, frames) => frames.map((frame) => [frame.getFileName(), String(frame)]);
+  const { stack } = new Error("sites");
+  Error.prepareStackTrace = undefined;
+  return stack;
+}
+const stackOf = async (run) => { try { await run(); return "none"; } catch ({ stack }) { return stack; } };
+export default async (request) => {
+  Error.stackTraceLimit = Number.POSITIVE_INFINITY;
+  const seen = { atTop, begun: new Error("begun").stack, sites: sites() };
+  seen.callSites = getCallSites(100).map(({ scriptName }) => scriptName);
+  console.log({ [Symbol.for("nodejs.util.inspect.custom")]() { seen.logged = new Error("logged").stack; return ""; } });
+  Response.json({ toJSON() { seen.toJson = new Error("json").stack; return {}; } });
+  new Response("a", { get status() { seen.getter = new Error("getter").stack; return 200; } });
+  seen.refused = await stackOf(() => new Response("a", { status: 99 }));
+  seen.noModule = [await stackOf(() => import("./x.js")), await stackOf(() => require("./x.js"))];
+  seen.noFile = await stackOf(() => createRequire("/function/index.js")("./x.js"));
+  process.setSourceMapsEnabled(true);
+  seen.mapped = new Error("mapped").stack;
+  process.setSourceMapsEnabled(false);
+  seen.afterAwait = new Error("later").stack;
+  seen.loader = [Module.globalPaths, createRequire("/function/index.js").resolve.paths("x"), Object.keys(Module._cache)];
+  seen.process = [process.execPath, process.argv, process.execArgv, process.mainModule];
+  seen.report = [process.report.getReport().header.commandLine, process.report.getReport().sharedObjects];
+  return Response.json(seen);
+};`;
+
+test("nothing that a function sees of its code's places is the host's", async () => {
+  await using runtime = await RuntimeClient.with(LOOKER);
+  const seen = JSON.parse(await runtime.text()) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(seen)) {
+    const text = JSON.stringify(value);
+    assert.ok(text !== undefined && !text.includes(ROOT) && !text.includes("node-linux"), `${name}: ${text}`);
+  }
+  assert.match(String(seen.begun), /^Error: begun\n {4}at default \(file:\/\/\/function\/index\.js:/);
+  assert.match(String(seen.toJson), /node:sandpiper\/runtime\/fetch\/response/, "these frames are there to be named");
 });
