@@ -9,6 +9,7 @@ import {
 } from "../protocol/frames.ts";
 import { describeValue } from "./describe.ts";
 import type { HandlerReply } from "./handlers/handler.ts";
+import { headersFault } from "./reply-headers.ts";
 import type { Outlet } from "./wire.ts";
 
 // Captured before tenant code.
@@ -159,7 +160,7 @@ export class ReplySender {
     try {
       return encodeHead({ call: this.#call, status, headers, body, ...how });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : "";
+      const reason = headersFault(headers) || (error instanceof Error ? error.message : "");
       throw new TypeError(`The function's reply has headers that cannot be sent. ${reason}`, { cause: error });
     }
   }

@@ -17,6 +17,8 @@ export interface HandlerCall {
 /** What a handler of any kind answers. */
 export interface HandlerReply {
   status: number;
+  /** The reason phrase that the function gave, if it gave one. */
+  statusText?: string;
   headers: HeaderPairs;
   /** A stream gives Uint8Arrays and is read by nobody else. */
   body: Uint8Array | ReadableStream<unknown> | null;

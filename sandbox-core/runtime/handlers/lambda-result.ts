@@ -1,17 +1,21 @@
-/** What a Lambda handler may return, payload format 2.0, and the reply it means. */
+/** What a Lambda handler may return, payload format 2.0 or a Response, and the reply it means. */
 import type { HeaderPairs } from "../../protocol/frames.ts";
 import { describeValue } from "../describe.ts";
 import type { HandlerReply } from "./handler.ts";
+import { isResponse, responseReply } from "./response.ts";
 
 const { stringify } = JSON;
+const { getPrototypeOf } = Object;
+const ordinary = Object.prototype;
 
 /**
- * The reply that a result means. With a `statusCode` it is a response; without, it is the body of a 200 in JSON, a
- * string as it is.
+ * The reply that a result means. A Response is one, and so is what has a `statusCode`; anything else is the body of a 200
+ * in JSON, a string as it is.
  * @throws TypeError that says what is wrong with it.
  */
 export function lambdaReply(result: unknown): HandlerReply {
   if (isResponseResult(result)) return explicitReply(result);
+  if (isResponse(result) && getPrototypeOf(result) !== ordinary) return responseReply(result);
   const text = typeof result === "string" ? result : toJson(result);
   return { status: 200, headers: [["content-type", "application/json"]], body: Buffer.from(text) };
 }
@@ -34,24 +38,30 @@ function explicitReply(result: ResponseResult): HandlerReply {
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new TypeError(`statusCode must be 200 to 599, and is ${describeValue(result.statusCode)}.`);
   }
+  const fields = new Map<string, string[]>();
+  takeHeaders(fields, "headers", result.headers);
+  takeHeaders(fields, "multiValueHeaders", result.multiValueHeaders);
   const headers: HeaderPairs = [];
-  addHeaders(headers, "headers", result.headers);
-  addHeaders(headers, "multiValueHeaders", result.multiValueHeaders);
+  for (const [name, values] of fields) for (const value of values) headers.push([name, value]);
   addCookies(headers, result.cookies);
   const body = decodeBody(result);
-  if (body !== null && !headers.some(([name]) => name === "content-type")) {
-    headers.push(["content-type", "text/plain; charset=utf-8"]);
-  }
+  if (body !== null && !fields.has("content-type")) headers.push(["content-type", "text/plain; charset=utf-8"]);
   return { status, headers, body };
 }
 
-function addHeaders(headers: HeaderPairs, member: string, given: unknown): void {
+/**
+ * Takes fields over by name, whose case means nothing: the last of one name counts, and `multiValueHeaders` above `headers`.
+ * Cookies add up, as cases of their name are a usual way to set several.
+ */
+function takeHeaders(fields: Map<string, string[]>, member: string, given: unknown): void {
   if (given === undefined || given === null) return;
   if (typeof given !== "object") throw new TypeError(`${member} must be an object, and is ${describeValue(given)}.`);
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || value === null) continue;
-    for (const one of Array.isArray(value) ? value : [value])
-      headers.push([name.toLowerCase(), headerValue(name, one)]);
+    const field = name.toLowerCase();
+    const values = (Array.isArray(value) ? value : [value]).map((one) => headerValue(name, one));
+    const before = field === "set-cookie" ? (fields.get(field) ?? []) : [];
+    fields.set(field, [...before, ...values.filter((one) => !before.includes(one))]);
   }
 }
 

@@ -275,7 +275,11 @@ const badResults: [what: string, body: string, message: RegExp][] = [
     /Uint8Arrays, and gave 's'/,
   ],
   ["a failing body", "new Response(new ReadableStream({ pull() { throw new Error('broke') } }))", /^broke$/],
-  ["too many headers", "new Response('', { headers: [...Array(200).keys()].map((i) => ['h' + i, '']) })", /128 pairs/],
+  [
+    "too many headers",
+    "new Response('', { headers: [...Array(200).keys()].map((i) => ['h' + i, '']) })",
+    /may have 128/,
+  ],
   ["a header too long", "new Response('', { headers: { a: 'x'.repeat(20000) } })", /headers that cannot be sent/],
 ];
 

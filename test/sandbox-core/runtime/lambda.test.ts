@@ -129,6 +129,45 @@ test("results mean the replies that AWS gives", async () => {
       ],
       "",
     ],
+    [
+      `{ statusCode: 200, body: '', headers: { 'Content-Type': 'text/a', 'X-A': '1', 'x-a': '2' },
+         multiValueHeaders: { 'content-type': ['text/b'], 'X-B': ['3', '4'] } }`,
+      200,
+      [
+        ["content-type", "text/b"],
+        ["x-a", "2"],
+        ["x-b", "3"],
+        ["x-b", "4"],
+      ],
+      "",
+    ],
+    [
+      "{ statusCode: 204, headers: { 'Set-Cookie': 'a=1', 'set-cookie': 'b=2' }, multiValueHeaders: { 'SET-COOKIE': ['b=2', 'c=3'] } }",
+      204,
+      [
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"],
+        ["set-cookie", "c=3"],
+      ],
+      "",
+    ],
+    [
+      "new Response('hi', { status: 418, headers: { 'X-A': 'b' } })",
+      418,
+      [
+        ["content-type", "text/plain;charset=UTF-8"],
+        ["x-a", "b"],
+      ],
+      "hi",
+    ],
+    ["Response.json([1], { status: 201 })", 201, json, "[1]"],
+    [
+      "new Response(new ReadableStream({ start(c) { c.enqueue(Buffer.from('streamed')); c.close(); } }))",
+      200,
+      [],
+      "streamed",
+    ],
+    ["{ status: 200, headers: [], body: null }", 200, json, '{"status":200,"headers":[],"body":null}'],
   ];
   await using runtime = await answering(cases.map(([expression]) => expression));
   for (const [index, [expression, status, headers, body]] of cases.entries()) {
@@ -151,6 +190,7 @@ test("results that mean nothing fail clearly", async () => {
     ["({ statusCode: 200, headers: { a: 'b\\r\\nc: d' } })", /headers that cannot be sent/],
     ["({ statusCode: 200, headers: 'a' })", /headers must be an object/],
     ["({ statusCode: 200, cookies: 'a' })", /cookies must be an array/],
+    ["Response.error()", /a Response with the status 0/],
   ];
   await using runtime = await answering(cases.map(([expression]) => expression));
   for (const [index, [expression, message]] of cases.entries()) {
