@@ -34,6 +34,7 @@ export class ReplySender {
   readonly #call: CallNumber;
   /** Gets the frame that completes the reply, so that the caller can send more in the same write. */
   readonly #sendLast: (frame: Buffer) => void;
+  #statusText = "";
   #state: ReplyState = "unsent";
   #reader: ReadableStreamDefaultReader<unknown> | null = null;
   /** Why the body is not read to its end. */
@@ -69,6 +70,7 @@ export class ReplySender {
    */
   async send(reply: HandlerReply, method: string): Promise<void> {
     const { status, headers, body } = reply;
+    this.#statusText = reply.statusText ?? "";
     if (body === null || !mayHaveBody(method, status)) {
       if (body !== null && !(body instanceof Uint8Array)) body.cancel().catch(() => {});
       return this.#sendWhole(status, headers, EMPTY);
@@ -158,7 +160,8 @@ export class ReplySender {
 
   #head(status: number, headers: HeaderPairs, body: Uint8Array, how: { streaming: boolean; last: boolean }): Buffer {
     try {
-      return encodeHead({ call: this.#call, status, headers, body, ...how });
+      const statusText = this.#statusText;
+      return encodeHead({ call: this.#call, status, ...(statusText && { statusText }), headers, body, ...how });
     } catch (error) {
       const reason = headersFault(headers) || (error instanceof Error ? error.message : "");
       throw new TypeError(`The function's reply has headers that cannot be sent. ${reason}`, { cause: error });

@@ -77,6 +77,31 @@ test("a reply's fields that cannot be sent fail the call with the limit that the
   }
 });
 
+/** Results, and the reason phrase that the reply has: none where it could not be sent. */
+const PHRASES: [made: string, phrase: string | undefined][] = [
+  ["new Response('a', { status: 201, statusText: 'All is well' })", "All is well"],
+  ["new Response(new Blob(['a']), { statusText: 'caf\\xe9' })", "caf\xe9"],
+  ["new Response(new ReadableStream({ start(c) { c.close() } }), { statusText: 'streamed' })", "streamed"],
+  ["new Response(null, { status: 204, statusText: 'empty' })", "empty"],
+  ["((one) => new Response(one.body, one))(new Response('a', { statusText: 'copied' }))", "copied"],
+  ["Response.json(1, { statusText: 'JSON' })", "JSON"],
+  ["new Response('a')", undefined],
+  ["new Response('a', { statusText: 'x'.repeat(257) })", undefined],
+  ["({ status: 200, statusText: 'a\\r\\nb: c', headers: [], body: null })", undefined],
+  ["({ status: 200, statusText: 7, headers: [], body: null })", undefined],
+];
+
+test("a reply has the reason phrase that the function gave it", async () => {
+  const cases = PHRASES.map(([made]) => `() => ${made}`);
+  const code = `const cases = [${cases}]; export default ({ url }) => cases[new URL(url).pathname.split("/").at(-1)]()`;
+  await using runtime = await RuntimeClient.with(code);
+  for (const [index, [made, phrase]] of PHRASES.entries()) {
+    const { head, failed } = await runtime.call({ path: `/${index}` });
+    assert.equal(failed, null, made);
+    assert.equal(head?.statusText, phrase, made);
+  }
+});
+
 test("as many fields as may be are sent", async () => {
   await using runtime = await RuntimeClient.with(
     `export default () => new Response(null, { headers: ${fields(128)} })`,
