@@ -1,9 +1,9 @@
 /** Handlers that take a Request and return a Response. */
 import type { HeaderPairs } from "../../protocol/frames.ts";
-import { describeValue } from "../describe.ts";
 import { requestOf } from "../fetch/request.ts";
 import type { FunctionFacts, Handler, HandlerCall } from "./handler.ts";
 import { ownUrl } from "./own-url.ts";
+import { plainReply } from "./plain-result.ts";
 import { isResponse, responseReply } from "./response.ts";
 
 type FetchFunction = (request: Request, env: Record<string, string>, ctx: FetchContext) => unknown;
@@ -19,8 +19,7 @@ export function fetchHandler(fetchFunction: FetchFunction, facts: FunctionFacts)
     const request = makeRequest(call);
     const ctx: FetchContext = { waitUntil: call.waitUntil };
     const result = await fetchFunction(request, facts.env, ctx);
-    if (isResponse(result)) return responseReply(result);
-    throw new TypeError(`The handler must return a Response, and returned ${describeValue(result)}.`);
+    return isResponse(result) ? responseReply(result) : plainReply(result);
   };
 }
 

@@ -263,8 +263,11 @@ test("cancel aborts the request's signal and ends a streaming reply", async () =
 });
 
 const badResults: [what: string, body: string, message: RegExp][] = [
-  ["undefined", "undefined", /must return a Response, and returned undefined/],
-  ["a string", "'text'", /must return a Response, and returned 'text'/],
+  ["undefined", "undefined", /must return a Response, a text, bytes or a value for JSON, and returned undefined/],
+  ["a function", "() => 1", /and returned \[Function/],
+  ["a circle", "((a) => (a.a = a))({})", /circular structure/],
+  ["parts with a wrong status", "({ status: 99, body: 'a' })", /status must be 200 to 599, and is 99/],
+  ["parts with wrong headers", "({ status: 200, headers: { 'a b': 'c' } })", /"a b" is an invalid header name/],
   ["a Proxy", "new Proxy({}, { get() { throw 1 } })", /.*/],
   ["a Response of status 0", "Response.error()", /a Response with the status 0/],
   ["a used body", "(() => { const r = new Response('a'); r.text(); return r })()", /was read already/],

@@ -1,0 +1,40 @@
+/** Functions as people write them for other platforms: what they export, and what they return. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RuntimeClient } from "../../helpers/runtime-client.ts";
+
+const TEXT = "text/plain;charset=UTF-8";
+const JSON_TYPE = "application/json";
+
+/** Results of a handler of the fetch kind: status, type and body of the reply. */
+const RESULTS: [result: string, status: number, type: string | undefined, body: string][] = [
+  ["'text'", 200, TEXT, "text"],
+  ["({ hello: 'world' })", 200, JSON_TYPE, '{"hello":"world"}'],
+  ["[1, 2]", 200, JSON_TYPE, "[1,2]"],
+  ["null", 200, JSON_TYPE, "null"],
+  ["7", 200, JSON_TYPE, "7"],
+  ["({ status: 'ready', body: 'warm' })", 200, JSON_TYPE, '{"status":"ready","body":"warm"}'],
+  ["({ status: 200, body: 'a', more: 1 })", 200, JSON_TYPE, '{"status":200,"body":"a","more":1}'],
+  ["({ status: 201 })", 200, JSON_TYPE, '{"status":201}'],
+  ["({ status: 201, body: 'made' })", 201, TEXT, "made"],
+  ["({ status: 404, body: { error: 'none' } })", 404, JSON_TYPE, '{"error":"none"}'],
+  ["({ status: 200, headers: { 'Content-Type': 'text/html' }, body: '<p>' })", 200, "text/html", "<p>"],
+  ["({ status: 204, headers: { 'content-type': 'a/b' } })", 204, "a/b", ""],
+  ["({ statusCode: 202, headers: { 'Content-Type': 'a/b' }, body: 'lambda' })", 202, "a/b", "lambda"],
+  ["Buffer.from('bytes')", 200, undefined, "bytes"],
+  ["new TextEncoder().encode('bytes').buffer", 200, undefined, "bytes"],
+  ["new Blob(['a'], { type: 'b/c' })", 200, "b/c", "a"],
+  ["new Blob(['a']).stream()", 200, undefined, "a"],
+];
+
+test("a handler may return a text, bytes, JSON or the parts of a response", async () => {
+  const cases = RESULTS.map(([result]) => `() => ${result}`);
+  const code = `const cases = [${cases}]; export default ({ url }) => cases[new URL(url).pathname.split("/").at(-1)]()`;
+  await using runtime = await RuntimeClient.with(code);
+  for (const [index, [result, ...expected]] of RESULTS.entries()) {
+    const { head, body, failed } = await runtime.call({ path: `/${index}` });
+    assert.equal(failed, null, result);
+    const type = head?.headers.find(([name]) => name === "content-type")?.[1];
+    assert.deepEqual([head?.status, type, body.toString()], expected, result);
+  }
+});
