@@ -2,13 +2,14 @@
 import { fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
 import { lambdaHandler } from "./lambda.ts";
+import { methodsHandler } from "./methods.ts";
 
 type Exports = Record<string, unknown>;
 
 /**
  * The handler that a module's exports are, in this order: a default export with a method `fetch`, an export `handler`
- * that is the default export too, a default export that is a function, an export `handler`, and the same `handler` on
- * the default export, which is how a bundle shows a CommonJS module.
+ * that is the default export too, a default export that is a function, an export `handler`, exports named as methods.
+ * The last two may be on the default export as well, which is how a bundle shows a CommonJS module.
  * @throws TypeError that lists what the module exports and what is accepted.
  */
 export function detectHandler(namespace: object, facts: FunctionFacts): Handler {
@@ -18,10 +19,12 @@ export function detectHandler(namespace: object, facts: FunctionFacts): Handler 
   const handler = exported.handler ?? (isObject(main) ? main.handler : undefined);
   if (typeof main === "function" && main !== handler) return fetchHandler(main as never, facts);
   if (typeof handler === "function") return lambdaHandler(handler as never, facts);
+  const methods = methodsHandler({ ...(isObject(main) && main), ...exported }, facts);
+  if (methods !== null) return methods;
   throw new TypeError(
     `The module exports no handler. It exports ${describeExports(exported)}. ` +
       "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
-      "`export default (request, env, ctx) => new Response(...)`, `export const handler = async (event, context) => ...`.",
+      "`export default (request, env, ctx) => new Response(...)`, `export function GET(request) {...}`, `export const handler = async (event, context) => ...`.",
   );
 }
 

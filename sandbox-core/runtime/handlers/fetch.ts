@@ -6,7 +6,7 @@ import { ownUrl } from "./own-url.ts";
 import { plainReply } from "./plain-result.ts";
 import { isResponse, responseReply } from "./response.ts";
 
-type FetchFunction = (request: Request, env: Record<string, string>, ctx: FetchContext) => unknown;
+export type FetchFunction = (request: Request, env: Record<string, string>, ctx: FetchContext) => unknown;
 
 interface FetchContext {
   /** Keeps the instance until the promise settles: for work that outlives the response. */

@@ -38,3 +38,33 @@ test("a handler may return a text, bytes, JSON or the parts of a response", asyn
     assert.deepEqual([head?.status, type, body.toString()], expected, result);
   }
 });
+
+const METHODS = `
+export const GET = (request, env, ctx) => new Response(request.method + " " + env.A + " " + typeof ctx.waitUntil);
+export async function POST(request) { return { given: await request.json() }; }
+export const config = { runtime: "edge" };`;
+
+const COMMON_METHODS = `
+export default { GET: (request) => request.method + " a function", POST: async (request) => ({ given: await request.json() }) };`;
+
+for (const [form, code, get] of [
+  ["exports", METHODS, "GET b function"],
+  ["a CommonJS module's exports", COMMON_METHODS, "GET a function"],
+] as const) {
+  test(`${form} named as methods answer these methods, and no others`, async () => {
+    await using runtime = await RuntimeClient.with(code, { env: { A: "b" } });
+    assert.equal(await runtime.text(), get);
+    assert.equal(await runtime.text({ method: "POST", body: '{"a":1}' }), '{"given":{"a":1}}');
+    for (const [method, status] of [
+      ["HEAD", 200],
+      ["OPTIONS", 204],
+      ["DELETE", 405],
+      ["PURGE", 405],
+    ] as const) {
+      const { head, body } = await runtime.call({ method });
+      assert.deepEqual([head?.status, body.length], [status, 0], method);
+      const allow = head?.headers.find(([name]) => name === "allow")?.[1];
+      assert.equal(allow, status === 200 ? undefined : "GET, HEAD, POST, OPTIONS", method);
+    }
+  });
+}
