@@ -9,7 +9,8 @@ type Exports = Record<string, unknown>;
 /**
  * The handler that a module's exports are, in this order: a default export with a method `fetch`, an export `handler`
  * that is the default export too, a default export that is a function, an export `handler`, exports named as methods.
- * The last two may be on the default export as well, which is how a bundle shows a CommonJS module.
+ * The last two may be on the default export as well, which is how a bundle shows a CommonJS module. Where there is none of
+ * these, the only function that is exported is an AWS Lambda handler, whatever its name.
  * @throws TypeError that lists what the module exports and what is accepted.
  */
 export function detectHandler(namespace: object, facts: FunctionFacts): Handler {
@@ -19,13 +20,29 @@ export function detectHandler(namespace: object, facts: FunctionFacts): Handler 
   const handler = exported.handler ?? (isObject(main) ? main.handler : undefined);
   if (typeof main === "function" && main !== handler) return fetchHandler(main as never, facts);
   if (typeof handler === "function") return lambdaHandler(handler as never, facts);
-  const methods = methodsHandler({ ...(isObject(main) && main), ...exported }, facts);
+  const all = { ...(isObject(main) && main), ...exported };
+  const methods = methodsHandler(all, facts);
   if (methods !== null) return methods;
+  const only = onlyFunction(all);
+  if (only !== null) return lambdaHandler(only as never, facts);
   throw new TypeError(
     `The module exports no handler. It exports ${describeExports(exported)}. ` +
       "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
-      "`export default (request, env, ctx) => new Response(...)`, `export function GET(request) {...}`, `export const handler = async (event, context) => ...`.",
+      "`export default (request, env, ctx) => new Response(...)`, `export function GET(request) {...}`, `export const handler = async (event, context) => ...`. " +
+      "A Lambda handler may have another name when no other function is exported.",
   );
+}
+
+/** The one function among the exports that can be a handler, or null. A class is none, and neither is the platform's hook. */
+function onlyFunction(exported: Exports): unknown {
+  const functions = Object.entries(exported)
+    .filter(([name, value]) => name !== "afterRestore" && typeof value === "function" && !isClass(value))
+    .map(([, value]) => value);
+  return functions.length === 1 ? functions[0] : null;
+}
+
+function isClass(value: object): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(value));
 }
 
 /** What TypeScript compiled to CommonJS meant by `export default`. */

@@ -68,3 +68,31 @@ for (const [form, code, get] of [
     }
   });
 }
+
+const LAMBDA = "async (event, context) => ({ statusCode: 201, body: event.rawPath + ' ' + context.functionName })";
+
+for (const [form, code] of [
+  ["an export", `export const hello = ${LAMBDA}`],
+  ["an export beside what can be none", `export const hello = ${LAMBDA}; export const a = 1; export class B {}`],
+  ["an export beside the hook", `export const hello = ${LAMBDA}; export function afterRestore() {}`],
+  ["a CommonJS module's export", `export default { hello: ${LAMBDA}, VERSION: "1" }`],
+  ["the export of a module that TypeScript compiled", `export default { __esModule: true, hello: ${LAMBDA} }`],
+] as const) {
+  test(`${form} of any name is a Lambda handler when it is the only function`, async () => {
+    await using runtime = await RuntimeClient.with(code);
+    const { head, body } = await runtime.call({ path: "/a" });
+    assert.deepEqual([head?.status, body.toString()], [201, "/a hello"]);
+  });
+}
+
+test("several functions of other names are none, and the message names them and the way out", async () => {
+  await using runtime = await RuntimeClient.start();
+  const loaded = await runtime.load(
+    "export const one = () => 1; export const two = () => 2; export default { three: 3 };",
+  );
+  assert.equal(loaded.type, "load_failed");
+  assert.match(
+    loaded.error.message,
+    /exports no handler\. It exports default \(object\), one \(function\), two \(function\)\. .*when no other function/,
+  );
+});
