@@ -62,6 +62,8 @@ export interface Config {
   queueWaitMs: number;
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
   bootstrapKeyFile: string | null;
+  /** How long `npm start` lets a gateway or worker give no sign of life; 0: for ever. */
+  hangLimitMs: number;
   worker: WorkerConfig;
 }
 
@@ -90,6 +92,7 @@ export function loadConfig(env: Environment = process.env): Config {
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
     bootstrapKeyFile: keyFile && resolve(keyFile),
+    hangLimitMs: read.integer("SANDPIPER_HANG_LIMIT_MS", { fallback: 10_000, min: 0, max: LONGEST_TIMER_MS }),
     worker: workerConfig(read),
   };
   read.finish();

@@ -1,23 +1,28 @@
 /**
  * The life of a gateway or worker process, the same under `npm start` and under systemd.
  *
- * A supervisor that started the process with an IPC channel is told `{type: "ready"}` or `{type: "failed"}`. The first
- * SIGTERM or SIGINT drains: what runs may end. The second one, and the loss of the IPC channel, stop at once. A process
- * started without an IPC channel behaves the same and tells nobody.
+ * A supervisor that started the process with an IPC channel is told `{type: "ready"}` or `{type: "failed"}`, and after the
+ * former `{type: "alive"}` each second, from the event loop: a loop that hangs says nothing, and whoever supervises ends the
+ * process. systemd is told the same. The first SIGTERM or SIGINT drains: what runs may end. The second one, and the loss of
+ * the IPC channel, stop at once. A process started without an IPC channel behaves the same and tells nobody.
  */
 import { setFlagsFromString } from "node:v8";
 import { ConfigError } from "./environment.ts";
 import type { Logger } from "./log.ts";
+import { connectSystemd } from "./systemd.ts";
 
 /** Exit code of a process that starting again cannot help: its configuration or its machine is wrong (EX_CONFIG of sysexits.h). */
 export const EXIT_CONFIG = 78;
 /** Exit code of a process that was told to stop at once. */
 const EXIT_STOPPED = 143;
+/** How often a service says that it lives. */
+const BEAT_MS = 1_000;
 
 /** What a child of `npm start` says over its IPC channel. */
 export type ServiceMessage =
   | { type: "ready"; facts: Record<string, unknown> }
-  | { type: "failed"; message: string; code: string | null };
+  | { type: "failed"; message: string; code: string | null }
+  | { type: "alive" };
 
 /** This machine is not fit for the service; the message says why, and what to do. */
 export class UnfitError extends Error {
@@ -59,10 +64,24 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
     process.exit(isForPeople(error) ? EXIT_CONFIG : 1);
   }
   tellSupervisor({ type: "ready", facts: service.facts ?? {} });
+  await beginBeats(log);
   await ending.first;
   const drained = service.drain().then(() => 0);
   const stopped = ending.second.then(() => service.stop()).then(() => EXIT_STOPPED);
   process.exit(await Promise.race([drained, stopped]));
+}
+
+/** Has the event loop say each second that it still turns, to whoever supervises. */
+async function beginBeats(log: Logger): Promise<void> {
+  const notifySystemd = await connectSystemd().catch((error: unknown) => {
+    log.error("systemd cannot be told that this service is ready", { error });
+    return null;
+  });
+  notifySystemd?.();
+  setInterval(() => {
+    tellSupervisor({ type: "alive" });
+    notifySystemd?.();
+  }, BEAT_MS).unref();
 }
 
 /** Requests to end this process, counted from its start, so that none is lost while it starts. */

@@ -19,22 +19,23 @@ import { summary } from "./up/summary.ts";
 const DEFAULT_DATA_DIR = join(ROOT, ".sandpiper");
 
 async function main(): Promise<number> {
-  const { host, port, dataDir } = loadConfig({ SANDPIPER_DATA_DIR: DEFAULT_DATA_DIR, ...process.env });
+  const { host, port, dataDir, hangLimitMs } = loadConfig({ SANDPIPER_DATA_DIR: DEFAULT_DATA_DIR, ...process.env });
   const args = parseUpArgs(process.argv.slice(2), process.cwd(), { host, port, dataDir });
   if (args.help) {
     process.stdout.write(HELP);
     return 0;
   }
   checkMachine(process.platform, process.getuid?.());
-  return await up(args, createSteps(process.stdout, !process.env.NO_COLOR));
+  return await up(args, hangLimitMs, createSteps(process.stdout, !process.env.NO_COLOR));
 }
 
 /** Starts, shows and ends everything; the exit code. */
-async function up(args: UpArgs, steps: Steps): Promise<number> {
+async function up(args: UpArgs, hangLimitMs: number, steps: Steps): Promise<number> {
   const signals = listenForEnd();
   const broken = Promise.withResolvers<never>();
   const dir = openDataDir(args.dataDir);
-  const instance = new Instance({ args, dir, env: process.env, steps, signals, gaveUp: broken.reject });
+  const parts = { args, dir, env: process.env, steps, signals, hangLimitMs };
+  const instance = new Instance({ ...parts, gaveUp: broken.reject });
   const ended = new Promise<void>((resolve) => signals.end.addEventListener("abort", () => resolve(), { once: true }));
   try {
     const interrupted = ended.then(() => {

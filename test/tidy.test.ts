@@ -52,6 +52,8 @@ describe("imports", () => {
       ["worker/pool.ts", "../gateway/app.ts"],
       ["functions/queue.ts", "../infra/redis.ts"],
       ["infra/up.ts", "../functions/errors.ts"],
+      ["infra/service.ts", "../sandbox-core/syscall/datagram.ts"],
+      ["infra/systemd.ts", "../sandbox-core/syscall/libc.ts"],
       ["sandbox-core/index.ts", "../functions/errors.ts"],
       ["sandbox-core/runtime/main.ts", "../syscall/libc.ts"],
       ["sandbox-core/protocol/frames.ts", "../runtime/main.ts"],

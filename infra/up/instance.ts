@@ -22,6 +22,8 @@ export interface InstanceOptions {
   env: Environment;
   steps: Steps;
   signals: EndSignals;
+  /** How long gateway and workers may give no sign of life; 0: for ever. */
+  hangLimitMs: number;
   /** A part of it dies again and again. */
   gaveUp(error: UpError): void;
 }
@@ -138,8 +140,9 @@ export class Instance {
 
   /** A supervisor whose child is ended by `stop`, also while it is still starting. */
   #supervise(program: Program): Supervisor {
-    const { steps, gaveUp, signals } = this.#options;
-    const supervisor = new Supervisor(program, { record: this.#record, note: steps.note, gaveUp });
+    const { steps, gaveUp, signals, hangLimitMs } = this.#options;
+    const hooks = { record: this.#record, note: steps.note, gaveUp, hangLimitMs };
+    const supervisor = new Supervisor(program, hooks);
     this.#cleanup.defer(() => supervisor.stop({ graceMs: DRAIN_GRACE_MS, hurry: signals.hurry }));
     return supervisor;
   }

@@ -31,12 +31,15 @@ export function serviceProgram(spec: ServiceSpec): Program {
       if (message.type === "failed") throw new Error(message.message);
       spec.onReady?.(message.facts);
     },
+    listen: (child, heard) => void child.on("message", heard),
   };
 }
 
-async function firstMessage(child: ChildProcess): Promise<ServiceMessage> {
+type StartMessage = Exclude<ServiceMessage, { type: "alive" }>;
+
+async function firstMessage(child: ChildProcess): Promise<StartMessage> {
   for (;;) {
-    const [message] = (await once(child, "message")) as [ServiceMessage | null];
+    const [message] = (await once(child, "message")) as [StartMessage | null];
     if (message?.type === "ready" || message?.type === "failed") return message;
   }
 }

@@ -1,9 +1,10 @@
-/** Keeps one child process running: starts it, starts it again when it dies, ends it. */
+/** Keeps one child process running: starts it, starts it again when it dies, ends it, also when it hangs. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { EXIT_CONFIG } from "../service.ts";
 import { Interrupted, UpError } from "./failure.ts";
+import { HangWatch } from "./hang.ts";
 import { killGroup, type ProcessRecord } from "./leftovers.ts";
 
 /** What to keep running. */
@@ -14,6 +15,8 @@ export interface Program {
   spawn(): ChildProcess;
   /** Resolves when it is ready. Its end and a time-out are watched for elsewhere. */
   ready(child: ChildProcess): Promise<void>;
+  /** Calls `heard` at each sign of life that it gives once it is ready. What gives none is not watched. */
+  listen?(child: ChildProcess, heard: () => void): void;
 }
 
 export interface SupervisorHooks {
@@ -22,6 +25,8 @@ export interface SupervisorHooks {
   note(text: string): void;
   /** It dies again and again: nothing more is tried. */
   gaveUp(error: UpError): void;
+  /** How long a program that gives signs of life may give none before it is killed; 0: for ever. */
+  hangLimitMs: number;
   /** How long to wait before the n-th start within a minute. */
   backoffMs?: (deaths: number) => number;
 }
@@ -48,6 +53,8 @@ export class Supervisor {
   readonly #stopping = new AbortController();
   #child: ChildProcess | null = null;
   #deaths: number[] = [];
+  /** Why the child that is about to end, or ended last, was killed; null when it ends by itself. */
+  #hung: string | null = null;
   /** Groups whose leader died: what is left of them may tidy up for a moment, then it is killed. */
   readonly #orphans = new Map<number, NodeJS.Timeout>();
 
@@ -141,12 +148,26 @@ export class Supervisor {
   }
 
   #watch(child: ChildProcess): void {
-    if (isRunning(child)) child.once("exit", () => void this.#revive(child));
-    else void this.#revive(child);
+    this.#hung = null;
+    if (!isRunning(child)) return void this.#revive(child);
+    this.#watchForHang(child);
+    child.once("exit", () => void this.#revive(child));
+  }
+
+  /** SIGKILL is all that a process hears which was stopped or sleeps in the kernel. Its group may tidy up for a moment. */
+  #watchForHang(child: ChildProcess): void {
+    const { hangLimitMs } = this.#hooks;
+    if (this.#program.listen === undefined || hangLimitMs === 0) return;
+    const watch = new HangWatch(child.pid as number, hangLimitMs, (why) => {
+      this.#hung = why;
+      child.kill("SIGKILL");
+    });
+    this.#program.listen(child, () => watch.heard());
+    child.once("exit", () => watch.stop());
   }
 
   async #revive(dead: ChildProcess): Promise<void> {
-    let reason = howItEnded(dead);
+    let reason = this.#hung === null ? howItEnded(dead) : `SIGKILL because it hung: ${this.#hung}`;
     let pointless = dead.exitCode === EXIT_CONFIG;
     while (!this.#stopping.signal.aborted) {
       const deaths = this.#countDeath();

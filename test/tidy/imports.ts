@@ -4,6 +4,8 @@ import { type Import, packageOf, resolveImport, type Source } from "./source.ts"
 /** The first rule whose prefix fits a file's path says where its relative imports may lead. */
 const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]])[] = [
   ["functions/", ["functions/"]],
+  // systemd is told by datagrams, which Node cannot send.
+  ["infra/systemd.ts", ["infra/", "sandbox-core/syscall/datagram.ts"]],
   ["infra/", ["infra/"]],
   ["sandbox-core/runtime/", ["sandbox-core/runtime/", "sandbox-core/protocol/"]],
   ["sandbox-core/protocol/", ["sandbox-core/protocol/"]],

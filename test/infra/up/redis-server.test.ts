@@ -19,7 +19,7 @@ const PARENT = new URL("../fixtures/redis-parent.ts", import.meta.url).pathname;
 const STOP = { graceMs: 30_000, hurry: new AbortController().signal };
 
 function superviseRedis(t: TestContext, dir: DataDir): Supervisor {
-  const hooks = { record: new ProcessRecord(dir.processesFile), note: () => {}, gaveUp: () => {} };
+  const hooks = { record: new ProcessRecord(dir.processesFile), note: () => {}, gaveUp: () => {}, hangLimitMs: 0 };
   const supervisor = new Supervisor(redisProgram(REDIS, dir, process.env), hooks);
   t.after(() => supervisor.stop(STOP));
   return supervisor;

@@ -16,16 +16,15 @@ const NEVER = new AbortController().signal;
 
 /** The gateway's own way to start and to be ready, over a script of the test's. */
 function program(behaviour: string): Program {
-  const { ready } = serviceProgram({ name: "child", main: "unused", env: () => ({}) });
+  const own = serviceProgram({ name: "child", main: "unused", env: () => ({}) });
   return {
-    name: "child",
-    ready,
+    ...own,
     spawn: () =>
       spawn(process.execPath, [CHILD, behaviour], { detached: true, stdio: ["ignore", "pipe", "ignore", "ipc"] }),
   };
 }
 
-function supervise(t: TestContext, what: Program, backoffMs?: () => number) {
+function supervise(t: TestContext, what: Program, backoffMs?: () => number, hangLimitMs = 0) {
   const events = new EventEmitter();
   const notes: string[] = [];
   const supervisor = new Supervisor(what, {
@@ -35,6 +34,7 @@ function supervise(t: TestContext, what: Program, backoffMs?: () => number) {
       if (text.endsWith("is back")) events.emit("back");
     },
     gaveUp: (error) => events.emit("gave-up", error),
+    hangLimitMs,
     ...(backoffMs && { backoffMs }),
   });
   t.after(() => supervisor.stop({ graceMs: 1_000, hurry: NEVER }));
@@ -53,6 +53,24 @@ test("what is killed is started again, each time", async (t) => {
     assert.ok(identify(supervisor.pid as number));
   }
   assert.equal(notes[0], "the child ended with SIGKILL; starting it again");
+});
+
+test("what hangs is killed and started again, and the one line says what it did", async (t) => {
+  // A machine that is busy beside this test charges a spinning process less than a second for each.
+  const spinning = supervise(t, program("spins"), undefined, 2_000);
+  const stopped = supervise(t, program("normal"), undefined, 3_000);
+  await Promise.all([spinning.supervisor.start(), stopped.supervisor.start()]);
+  const pids = [spinning, stopped].map(({ supervisor }) => supervisor.pid as number);
+  process.kill(pids[1] as number, "SIGSTOP");
+  await Promise.all([once(spinning.events, "back"), once(stopped.events, "back")]);
+  for (const pid of pids) assert.equal(identify(pid), null);
+  const words = (why: string) =>
+    new RegExp(`^the child ended with SIGKILL because it hung: no sign of life for \\d+ s, while ${why}; starting it again$`);
+  assert.match(String(spinning.notes[0]), words("its main thread ran without end"));
+  assert.match(String(stopped.notes[0]), words("its main thread was stopped by a signal"));
+  const successor = stopped.supervisor.pid as number;
+  await once(spinning.events, "back");
+  assert.equal(stopped.supervisor.pid, successor, "what gives signs of life was killed");
 });
 
 test("stop drains, and then nothing is started again", async (t) => {
