@@ -65,7 +65,9 @@ test("what hangs is killed and started again, and the one line says what it did"
   await Promise.all([once(spinning.events, "back"), once(stopped.events, "back")]);
   for (const pid of pids) assert.equal(identify(pid), null);
   const words = (why: string) =>
-    new RegExp(`^the child ended with SIGKILL because it hung: no sign of life for \\d+ s, while ${why}; starting it again$`);
+    new RegExp(
+      `^the child ended with SIGKILL because it hung: no sign of life for \\d+ s, while ${why}; starting it again$`,
+    );
   assert.match(String(spinning.notes[0]), words("its main thread ran without end"));
   assert.match(String(stopped.notes[0]), words("its main thread was stopped by a signal"));
   const successor = stopped.supervisor.pid as number;
