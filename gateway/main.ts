@@ -5,16 +5,22 @@ import { DEGRADED_ATTRIBUTE } from "../functions/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
+import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { runService } from "../infra/service.ts";
 import { startTelemetry } from "../infra/telemetry.ts";
 import { Fleet } from "./fleet.ts";
 import { startGateway } from "./gateway.ts";
+
+/** A gateway that finds no Redis in this time ends, so that whoever starts it again says so. */
+const REDIS_LIMIT_MS = 10_000;
 
 const log = createLogger({ service: "gateway" });
 
 await runService(log, async () => {
   const config = loadConfig();
   const redis = connectRedis(config.redisUrl, "gateway", { log });
+  const signal = AbortSignal.timeout(REDIS_LIMIT_MS);
+  await requireDurableRedis(redis, { allowed: config.allowRedis, log, signal });
   const telemetry = startTelemetry({
     service: "gateway",
     instanceId: randomUUID(),

@@ -2,6 +2,7 @@
 import { hostname, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { type Environment, EnvironmentReader } from "./environment.ts";
+import { REDIS_FAULTS, type RedisFaultName } from "./redis-durability.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 
 const KIB = 1024;
@@ -39,6 +40,8 @@ export interface WorkerConfig {
 
 export interface Config {
   redisUrl: string;
+  /** What a Redis may lack that would be refused otherwise. */
+  allowRedis: readonly RedisFaultName[];
   dataDir: string;
   artifactsDir: string;
   host: string;
@@ -77,6 +80,7 @@ export function loadConfig(env: Environment = process.env): Config {
   const keyFile = read.text("SANDPIPER_BOOTSTRAP_KEY_FILE");
   const config: Config = {
     redisUrl: redisUrl(read, dataDir),
+    allowRedis: read.choices("SANDPIPER_ALLOW_REDIS", REDIS_FAULTS),
     dataDir,
     artifactsDir: resolve(read.text("SANDPIPER_ARTIFACTS_DIR") ?? `${dataDir}/artifacts`),
     host: read.text("SANDPIPER_HOST") ?? "127.0.0.1",

@@ -66,6 +66,16 @@ export class EnvironmentReader {
     return fallback;
   }
 
+  /** Some of these names, separated by commas; none when it is unset. */
+  choices<T extends string>(name: string, choices: readonly T[]): T[] {
+    const names = this.names(name);
+    const found = choices.filter((choice) => names.includes(choice));
+    if (names.some((given) => !choices.includes(given as T))) {
+      this.problem(name, `must be some of ${choices.join(", ")}, separated by commas`);
+    }
+    return found;
+  }
+
   /** An absolute http or https URL without query and fragment, and without a slash at its end; null when unset. */
   httpUrl(name: string): string | null {
     const text = this.text(name);

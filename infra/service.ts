@@ -111,7 +111,7 @@ class EndRequests {
 
 function reportFailedStart(log: Logger, error: unknown): void {
   const { message, code } = error as NodeJS.ErrnoException;
-  log.error("could not start", isForPeople(error) ? { reason: message } : { error });
+  log.error("could not start", isForPeople(error) ? { reason: message, ...(code && { code }) } : { error });
   tellSupervisor({ type: "failed", message: String(message ?? error), code: code ?? null });
 }
 

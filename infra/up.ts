@@ -3,7 +3,7 @@
  * keeps them running, deploys the examples, calls one and says what to do next. Ctrl-C drains and leaves nothing behind.
  */
 import { join } from "node:path";
-import { loadConfig } from "./config.ts";
+import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./environment.ts";
 import { HELP, parseUpArgs, type UpArgs } from "./up/args.ts";
 import { checkMachine, checkPort } from "./up/checks.ts";
@@ -19,22 +19,22 @@ import { summary } from "./up/summary.ts";
 const DEFAULT_DATA_DIR = join(ROOT, ".sandpiper");
 
 async function main(): Promise<number> {
-  const { host, port, dataDir, hangLimitMs } = loadConfig({ SANDPIPER_DATA_DIR: DEFAULT_DATA_DIR, ...process.env });
-  const args = parseUpArgs(process.argv.slice(2), process.cwd(), { host, port, dataDir });
+  const config = loadConfig({ SANDPIPER_DATA_DIR: DEFAULT_DATA_DIR, ...process.env });
+  const args = parseUpArgs(process.argv.slice(2), process.cwd(), config);
   if (args.help) {
     process.stdout.write(HELP);
     return 0;
   }
   checkMachine(process.platform, process.getuid?.());
-  return await up(args, hangLimitMs, createSteps(process.stdout, !process.env.NO_COLOR));
+  return await up(args, config, createSteps(process.stdout, !process.env.NO_COLOR));
 }
 
 /** Starts, shows and ends everything; the exit code. */
-async function up(args: UpArgs, hangLimitMs: number, steps: Steps): Promise<number> {
+async function up(args: UpArgs, { hangLimitMs, allowRedis }: Config, steps: Steps): Promise<number> {
   const signals = listenForEnd();
   const broken = Promise.withResolvers<never>();
   const dir = openDataDir(args.dataDir);
-  const parts = { args, dir, env: process.env, steps, signals, hangLimitMs };
+  const parts = { args, dir, env: process.env, steps, signals, hangLimitMs, allowRedis };
   const instance = new Instance({ ...parts, gaveUp: broken.reject });
   const ended = new Promise<void>((resolve) => signals.end.addEventListener("abort", () => resolve(), { once: true }));
   try {

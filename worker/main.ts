@@ -4,6 +4,7 @@ import { DEGRADED_ATTRIBUTE } from "../functions/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
+import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { type RunningService, runService } from "../infra/service.ts";
 import { startTelemetry } from "../infra/telemetry.ts";
 import { Worker } from "./worker.ts";
@@ -14,6 +15,7 @@ async function start(): Promise<RunningService> {
   const config = loadConfig();
   const { workerId } = config.worker;
   const redis = connectRedis(config.redisUrl, `worker ${workerId}`, { whileAway: "wait", log });
+  await requireDurableRedis(redis, { allowed: config.allowRedis, log });
   const telemetry = startTelemetry({
     service: "worker",
     instanceId: workerId,

@@ -1,5 +1,6 @@
 /** One running Sandpiper: what it is made of, started in order and ended in the reverse order. */
 import type { Environment } from "../environment.ts";
+import type { RedisFaultName } from "../redis-durability.ts";
 import type { UpArgs } from "./args.ts";
 import { type DataDir, ensureApiKey, writeConnection } from "./data-dir.ts";
 import type { UpError } from "./failure.ts";
@@ -22,6 +23,8 @@ export interface InstanceOptions {
   env: Environment;
   steps: Steps;
   signals: EndSignals;
+  /** What the Redis of REDIS_URL may lack. */
+  allowRedis: readonly RedisFaultName[];
   /** How long gateway and workers may give no sign of life; 0: for ever. */
   hangLimitMs: number;
   /** A part of it dies again and again. */
@@ -80,11 +83,11 @@ export class Instance {
 
   /** The URL of the user's Redis, or of a private one that is started. */
   async #startRedis(): Promise<string> {
-    const { env, dir, steps } = this.#options;
+    const { env, dir, steps, allowRedis } = this.#options;
     if (env.REDIS_URL) {
       const url = env.REDIS_URL;
-      const warning = await steps.run("Reach the Redis of REDIS_URL", () => checkRedis(url));
-      if (warning !== null) steps.note(`warning: ${warning}`);
+      const warnings = await steps.run("Reach the Redis of REDIS_URL", () => checkRedis(url, allowRedis));
+      for (const warning of warnings) steps.note(`warning: ${warning}`);
       return url;
     }
     const executable = await ensureRedisServer(env, steps);

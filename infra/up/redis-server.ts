@@ -1,7 +1,9 @@
 /** The private Redis of one data directory: no port, a socket that only its owner may open, an append-only file. */
 import { type ChildProcess, spawn } from "node:child_process";
+import type { Redis } from "ioredis";
 import type { Environment } from "../environment.ts";
 import { connectRedis } from "../redis.ts";
+import { findRedisFaults, type RedisFaultName } from "../redis-durability.ts";
 import { redactRedisUrl } from "../redis-url.ts";
 import type { DataDir } from "./data-dir.ts";
 import { UpError } from "./failure.ts";
@@ -72,10 +74,11 @@ async function saysReady(child: ChildProcess): Promise<void> {
 
 /**
  * Checks the Redis that REDIS_URL names.
- * @returns what is worth a warning: a policy that may evict queued calls.
- * @throws UpError when it does not answer within 3 s, or is too old.
+ * @param allowed faults that are accepted (redis-durability.ts)
+ * @returns what is worth a warning
+ * @throws UpError when it does not answer within 3 s, is too old, or loses what it is given
  */
-export async function checkRedis(url: string): Promise<string | null> {
+export async function checkRedis(url: string, allowed: readonly RedisFaultName[]): Promise<string[]> {
   const redis = connectRedis(url, "sandpiper-start");
   try {
     const timeout = new Promise<never>((_, reject) => {
@@ -89,7 +92,7 @@ export async function checkRedis(url: string): Promise<string | null> {
       throw unreachable(url, lastError ?? error);
     });
     checkVersion(info);
-    return await evictionWarning(redis);
+    return await durabilityWarnings(redis, allowed);
   } finally {
     redis.disconnect();
   }
@@ -105,12 +108,16 @@ function checkVersion(info: string): void {
   );
 }
 
-/** Hosted Redis often refuses CONFIG; then there is nothing to say. */
-async function evictionWarning(redis: ReturnType<typeof connectRedis>): Promise<string | null> {
-  const answer = await redis.config("GET", "maxmemory-policy").catch(() => null);
-  const policy = Array.isArray(answer) ? answer[1] : undefined;
-  if (typeof policy !== "string" || policy === "noeviction") return null;
-  return `the Redis of REDIS_URL has maxmemory-policy ${policy} and may drop queued calls: set it to noeviction`;
+/** What is wrong with it and allowed, or cannot be known. @throws UpError for what is not allowed */
+async function durabilityWarnings(redis: Redis, allowed: readonly RedisFaultName[]): Promise<string[]> {
+  const { faults, untold } = await findRedisFaults(redis);
+  const refused = faults.filter(({ name }) => !allowed.includes(name));
+  if (refused.length > 0) {
+    const [messages, hints] = [refused.map(({ message }) => message), refused.map(({ hint }) => hint)];
+    throw new UpError(`the Redis of REDIS_URL would lose what it is given:\n${messages.join("\n")}`, hints.join("\n"));
+  }
+  const unknown = `the Redis of REDIS_URL does not tell ${untold.join(", ")}: it may lose what it is given`;
+  return [...faults.map(({ message }) => message), ...(untold.length > 0 ? [unknown] : [])];
 }
 
 function unreachable(url: string, cause: Error): UpError {

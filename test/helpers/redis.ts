@@ -16,18 +16,21 @@ export interface TestRedis {
   connect(options?: Omit<RedisOptions, "replyMapping">): Redis;
   /** Kills the server with SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
-  /** Starts it again on the same socket and data; resolves when it answers. */
-  restart(): Promise<void>;
+  /** Starts it again on the same socket and data, with other settings if given; resolves when it answers. */
+  restart(settings?: readonly string[]): Promise<void>;
   /** Ends connections and server and removes the directory. */
   stop(): Promise<void>;
 }
 
-/** Starts a `redis-server` of one's own; resolves when it answers. Call `stop` in the test's `after`. */
-export async function startRedis(): Promise<TestRedis> {
+/**
+ * Starts a `redis-server` of one's own; resolves when it answers. Call `stop` in the test's `after`.
+ * @param settings lines of its configuration file, in place of ours
+ */
+export async function startRedis(settings: readonly string[] = []): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), "sp-redis-"));
   const socket = join(dir, "redis.sock");
   const connections = new Set<Redis>();
-  let server = await startServer(dir, socket);
+  let server = await startServer(dir, socket, settings);
   return {
     url: `unix://${socket}`,
     dir,
@@ -42,8 +45,8 @@ export async function startRedis(): Promise<TestRedis> {
       return redis;
     },
     kill: () => end(server, "SIGKILL"),
-    async restart() {
-      server = await startServer(dir, socket);
+    async restart(others = settings) {
+      server = await startServer(dir, socket, others);
     },
     async stop() {
       for (const redis of connections) redis.disconnect();
@@ -54,13 +57,14 @@ export async function startRedis(): Promise<TestRedis> {
 }
 
 /** `setpriv` ties the server's life to this process: a test that is killed leaves no Redis behind. */
-async function startServer(dir: string, socket: string): Promise<ChildProcess> {
+async function startServer(dir: string, socket: string, settings: readonly string[]): Promise<ChildProcess> {
   const server = spawn(
     "setpriv",
     ["--pdeathsig", "KILL", "redis-server", "-", "--port", "0", "--unixsocket", socket, "--dir", dir],
     { stdio: ["pipe", "pipe", "pipe"], cwd: dir },
   );
-  server.stdin?.end("appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nsave ''\n");
+  const durable = ["appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction", "save ''"];
+  server.stdin?.end(`${[...durable, ...settings].join("\n")}\n`);
   await ready(server);
   return server;
 }

@@ -77,13 +77,22 @@ test("a Redis that cannot start says why in its own words", async (t) => {
 test("the Redis of REDIS_URL is checked: reachable, and keeping what it is given", async (t) => {
   const server = await startRedis();
   t.after(() => server.stop());
-  assert.equal(await checkRedis(server.url), null);
+  assert.deepEqual(await checkRedis(server.url, []), []);
   await server.connect().config("SET", "maxmemory-policy", "allkeys-lru");
-  assert.match(String(await checkRedis(server.url)), /maxmemory-policy allkeys-lru/);
+  await server.connect().config("SET", "appendonly", "no");
+  await assert.rejects(checkRedis(server.url, ["in-memory"]), (error: unknown) => {
+    assert.ok(error instanceof UpError);
+    assert.match(error.message, /maxmemory-policy allkeys-lru/);
+    assert.doesNotMatch(error.message, /on disk/);
+    assert.match(error.hint, /SANDPIPER_ALLOW_REDIS=evicting/);
+    return true;
+  });
+  const warnings = await checkRedis(server.url, ["in-memory", "evicting"]);
+  assert.match(warnings.join("\n"), /allkeys-lru.*\n.*nothing on disk/);
 });
 
 test("a Redis that is not there is named without its password", async () => {
-  await assert.rejects(checkRedis("redis://:hunter2@127.0.0.1:1"), (error: unknown) => {
+  await assert.rejects(checkRedis("redis://:hunter2@127.0.0.1:1", []), (error: unknown) => {
     assert.ok(error instanceof UpError);
     assert.match(error.message, /redis:\/\/127\.0\.0\.1:1\S* cannot be reached: .*ECONNREFUSED/);
     assert.doesNotMatch(error.message, /hunter2/);
