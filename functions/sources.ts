@@ -89,6 +89,11 @@ export function pathProblem(path: string): string | null {
   return null;
 }
 
+/** What is wrong with a path as an entry, as a sentence's end, or null. */
+export function entryProblem(path: string): string | null {
+  return path.includes("*") ? 'has a "*", which the bundler would take for a pattern' : null;
+}
+
 function parentsOf(path: string): string[] {
   const parents: string[] = [];
   for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) {

@@ -3,7 +3,13 @@ import type { z } from "@hono/zod-openapi";
 import { type ArtifactStore, sha256 } from "../functions/artifacts.ts";
 import { SandpiperError } from "../functions/errors.ts";
 import type { FunctionConfig } from "../functions/manifest.ts";
-import { checkSources, MAX_SOURCE_BYTES, packSources, type SourceTreeFile } from "../functions/sources.ts";
+import {
+  checkSources,
+  entryProblem,
+  MAX_SOURCE_BYTES,
+  packSources,
+  type SourceTreeFile,
+} from "../functions/sources.ts";
 import { type SourceFile, type Version, versionDigest } from "../functions/version.ts";
 import type { ControlParts } from "./environment.ts";
 import type { deploySchema } from "./schemas.ts";
@@ -61,7 +67,7 @@ async function versionOf(
 }
 
 async function build(
-  { artifacts, builds }: ControlParts,
+  { artifacts, builds, buildTurns }: ControlParts,
   tenant: string,
   config: FunctionConfig,
   entry: string,
@@ -70,7 +76,8 @@ async function build(
   const sourceDigest = await artifacts.put(packSources(sources));
   // The values of `env` are secrets and no business of a build.
   const request = { tenant, functionName: config.name, sourceDigest, entry, config: { ...config, env: {} } };
-  const result = await builds.build(request);
+  // A worker makes one bundle after another: a tenant that waits for one does not stand before all others with its next.
+  const result = await buildTurns.take(tenant, () => builds.build(request));
   if (!result.ok) throw new SandpiperError("BUILD_FAILED", { message: result.message });
   return result;
 }
@@ -89,6 +96,10 @@ function decodeFile({ path, contentBase64 }: { path: string; contentBase64: stri
 }
 
 function checkEntry(entry: string, sources: SourceTreeFile[]): void {
+  const problem = entryProblem(entry);
+  if (problem !== null) {
+    throw new SandpiperError("INVALID_SOURCE", { message: `The entry ${JSON.stringify(entry)} ${problem}.` });
+  }
   if (sources.some(({ path }) => path === entry)) return;
   throw new SandpiperError("INVALID_SOURCE", {
     message: `The entry ${JSON.stringify(entry)} is not among the uploaded files.`,

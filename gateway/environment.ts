@@ -8,6 +8,7 @@ import type { BuildQueue } from "../functions/queue.ts";
 import type { Registry } from "../functions/registry.ts";
 import type { Principal } from "../functions/tenant.ts";
 import type { Budget } from "./budget.ts";
+import type { Turns } from "./turns.ts";
 import type { CurrentVersions } from "./versions.ts";
 
 /** hono's type parameters for this API. */
@@ -21,6 +22,8 @@ export interface ControlParts {
   registry: Registry;
   artifacts: ArtifactStore;
   builds: BuildQueue;
+  /** By tenant: who may ask for a build now. */
+  buildTurns: Turns;
   versions: CurrentVersions;
   /** What all request bodies that are being read may hold together. */
   uploads: Budget;

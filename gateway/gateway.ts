@@ -21,6 +21,7 @@ import { Calls } from "./calls.ts";
 import { type ClientLimits, Clients } from "./clients.ts";
 import { invoke } from "./routes/invoke.ts";
 import { createGatewayServer } from "./server.ts";
+import { Turns } from "./turns.ts";
 import { CurrentVersions } from "./versions.ts";
 
 /** Most bytes of request bodies, and of answers that clients have not read yet, in memory at once. */
@@ -118,6 +119,7 @@ class Held {
       registry,
       artifacts: new FileArtifactStore(config.artifactsDir),
       builds: this.#builds,
+      buildTurns: new Turns(),
       accepting: () => this.#calls.accepting && this.#queue.available,
       closing: this.#closing.signal,
     });

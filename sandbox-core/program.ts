@@ -5,10 +5,15 @@ import type { SandboxLimits, SandboxUsage } from "./index.ts";
 import type { Program } from "./zygote/control.ts";
 import type { ZygoteLauncher } from "./zygote/launcher.ts";
 
+/** How often a program's processor time is looked at. */
+const METER_MS = 200;
+
 export interface ProgramRun {
   program: Program;
   limits: SandboxLimits;
   timeoutMs: number;
+  /** Most processor time of all that it starts, together; it is looked at a few times a second. */
+  cpuMs?: number;
   /** Most bytes of each of stdout and stderr; a program that writes more is ended. */
   maxOutputBytes: number;
 }
@@ -19,7 +24,7 @@ export interface ProgramResult {
   stdout: Buffer;
   stderr: Buffer;
   /** Set when it was ended from outside. */
-  ended?: "timeout" | "output limit";
+  ended?: "timeout" | "cpu limit" | "output limit";
   usage: SandboxUsage;
 }
 
@@ -40,9 +45,12 @@ export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Pro
     sandbox.kill(why);
   };
   const timer = setTimeout(() => end("timeout"), run.timeoutMs);
+  const { cpuMs = Number.POSITIVE_INFINITY } = run;
+  const meter = setInterval(() => sandbox.usage().cpuMs >= cpuMs && end("cpu limit"), METER_MS);
   const read = (name: string) => collect(sandbox.socket(name), run.maxOutputBytes, () => end("output limit"));
   const [stdout, stderr, exit] = await Promise.all([read("stdout"), read("stderr"), sandbox.exited]);
   clearTimeout(timer);
+  clearInterval(meter);
   const { code, signal, usage, reason } = exit;
   if (reason !== undefined && !ended) throw new SandboxError(`the program did not run to its end: ${reason}`);
   return { code, signal, stdout, stderr, usage, ...(ended ? { ended } : {}) };

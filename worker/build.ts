@@ -12,7 +12,7 @@ import type { ArtifactStore } from "../functions/artifacts.ts";
 import type { BuildRequest, BuildResult } from "../functions/build.ts";
 import { bundleFlags } from "../functions/bundling.ts";
 import { SandpiperError } from "../functions/errors.ts";
-import { type SourceTreeFile, unpackSources } from "../functions/sources.ts";
+import { entryProblem, type SourceTreeFile, unpackSources } from "../functions/sources.ts";
 import type { SandboxLimits } from "../sandbox-core/index.ts";
 import { programBinds, programPath } from "../sandbox-core/launchers.ts";
 import type { ProgramResult, ProgramRun } from "../sandbox-core/program.ts";
@@ -27,7 +27,10 @@ export interface BuilderOptions {
 
 const MIB = 1024 * 1024;
 const LIMITS: SandboxLimits = { memoryBytes: 512 * MIB, cpus: 2, pids: 64, tmpBytes: 16 * MIB, tmpInodes: 1_024 };
-const TIMEOUT_MS = 30_000;
+/** Most processor time of a build: ten times what a large bundle takes. */
+const CPU_MS = 10_000;
+/** Far above it, for what waits its turn on a busy machine. */
+const TIMEOUT_MS = 60_000;
 /** A bundle with its source map, which is a third longer in base64. */
 const MAX_OUTPUT_BYTES = 64 * MIB;
 /** Where the tree is inside; the working directory, so that esbuild names files relative to it. */
@@ -73,6 +76,8 @@ export class Builder {
     if (!files.some(({ path }) => path === entry)) {
       return { ok: false, message: `The entry file ${JSON.stringify(entry)} is not among the uploaded files.` };
     }
+    const problem = entryProblem(entry);
+    if (problem !== null) return { ok: false, message: `The entry file ${JSON.stringify(entry)} ${problem}.` };
     const directory = await mkdtemp(join(tmpdir(), "sandpiper-build-"));
     try {
       const tree = join(directory, "tree");
@@ -96,7 +101,9 @@ export class Builder {
 
 /** Why there is no output to read, or null. */
 function refusalOf({ code, ended, usage, stderr }: ProgramResult): string | null {
-  if (ended === "timeout") return `The bundler was ended after ${TIMEOUT_MS} ms: the sources take too long to bundle.`;
+  if (ended === "cpu limit")
+    return `The bundler was ended after ${CPU_MS} ms of processor time: the sources take too long to bundle.`;
+  if (ended === "timeout") return `The bundler was ended after ${TIMEOUT_MS} ms: this machine is too busy, try again.`;
   if (ended === "output limit")
     return `The bundle is larger than the limit of ${MAX_OUTPUT_BYTES} bytes with its source map.`;
   if (usage.oomKills > 0) return `The bundler needed more than its ${LIMITS.memoryBytes / MIB} MiB: bundle less.`;
@@ -125,13 +132,17 @@ function esbuildRun(tree: string, entry: string): ProgramRun {
   const ours = ["--log-level=warning", "--log-limit=20", "--color=false", "--analyze"];
   return {
     program: {
-      argv: [programPath(binary), `./${entry}`, ...bundleFlags(), ...ours],
+      // With a name for the output before it, esbuild takes the rest for a path, also one with a "=" in it.
+      argv: [programPath(binary), `bundle=./${entry}`, ...bundleFlags(), ...ours],
       env: {},
       workingDirectory: TREE,
+      // Sources may name any path: none leads to what has no end, as /dev/zero or /proc/self/pagemap.
+      root: "finite",
       binds: [...programBinds(binary), { source: tree, target: TREE, kind: "directory", executable: false }],
     },
     limits: LIMITS,
     timeoutMs: TIMEOUT_MS,
+    cpuMs: CPU_MS,
     maxOutputBytes: MAX_OUTPUT_BYTES,
   };
 }

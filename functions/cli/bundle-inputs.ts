@@ -1,6 +1,6 @@
 /** Finds the files that a function's bundle is made of, by bundling it without keeping the result. */
 import { existsSync } from "node:fs";
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute, relative, resolve } from "node:path";
 import { type BuildFailure, build, formatMessages, type Message, type Metafile } from "esbuild";
 import { BUNDLE_OPTIONS } from "../bundling.ts";
 import { CliError } from "./failure.ts";
@@ -35,7 +35,8 @@ export async function findBundleInputs(directory: string, entry: string, format:
     ...BUNDLE_OPTIONS,
     loader: { ...BUNDLE_OPTIONS.loader },
     absWorkingDir: directory,
-    entryPoints: [entry],
+    // Relative, as a "*" in a directory's name would make a pattern of an absolute one.
+    entryPoints: [`./${relative(directory, entry)}`],
     outfile: "bundle.mjs",
     logLevel: "silent",
     metafile: true,

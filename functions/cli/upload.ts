@@ -1,7 +1,7 @@
 /** What a deployment sends: exactly the files that the bundle needs, and those that decide how imports resolve. */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, sep } from "node:path";
-import { MAX_SOURCE_BYTES, MAX_SOURCE_FILES, pathProblem, type SourceTreeFile } from "../sources.ts";
+import { entryProblem, MAX_SOURCE_BYTES, MAX_SOURCE_FILES, pathProblem, type SourceTreeFile } from "../sources.ts";
 import { type FormatOptions, findBundleInputs } from "./bundle-inputs.ts";
 import { CliError } from "./failure.ts";
 import { directoryPackageFiles, packageFiles, tsconfigFiles } from "./resolution-files.ts";
@@ -24,6 +24,7 @@ export interface Upload {
  * @throws CliError of kind `build` when the function does not build, `config` when it is too large to upload.
  */
 export async function collectUpload(directory: string, entry: string, format: FormatOptions): Promise<Upload> {
+  checkEntry(relative(directory, entry));
   const inputs = await findBundleInputs(directory, entry, format);
   const links = standIns(inputs.imports);
   const placed = [...inputs.files, ...tsconfigFiles(inputs.files), ...directoryPackageFiles(inputs.imports)];
@@ -37,6 +38,7 @@ export async function collectUpload(directory: string, entry: string, format: Fo
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   checkLimits(files, totalBytes);
+  checkEntry(relativePath(inputs.entry));
   return { root, entry: relativePath(inputs.entry), files, totalBytes, warnings: inputs.warnings };
 }
 
@@ -50,6 +52,16 @@ function commonDirectory(directories: readonly string[]): string {
     if (differs !== -1) common = common.slice(0, differs);
   }
   return common.join(sep) || sep;
+}
+
+/** @throws CliError when the bundler would not take the path for that of a file. */
+function checkEntry(path: string): void {
+  const problem = entryProblem(path);
+  if (problem === null) return;
+  throw new CliError("config", `the entry ${JSON.stringify(path)} ${problem}`, {
+    code: "BAD_SOURCE_PATH",
+    hint: "rename it, or import it from an entry with another name",
+  });
 }
 
 const LARGEST_SHOWN = 10;

@@ -6,7 +6,8 @@ import { sys } from "../syscall/libc.ts";
 
 /** Documentation/admin-guide/devices.txt in the kernel: the "memory devices", and a process's own terminal. */
 type Devices = Record<string, readonly [major: number, minor: number]>;
-const DEVICES: Devices = { null: [1, 3], zero: [1, 5], full: [1, 7], random: [1, 8], urandom: [1, 9] };
+const NULL_DEVICE: Devices = { null: [1, 3] };
+const DEVICES: Devices = { ...NULL_DEVICE, zero: [1, 5], full: [1, 7], random: [1, 8], urandom: [1, 9] };
 const TERMINAL_DEVICES: Devices = { tty: [5, 0] };
 const MODE = 0o666;
 
@@ -30,11 +31,23 @@ export function mountTerminalDevices(directory: string): void {
   sys.mount(null, directory, null, MS.REMOUNT | MS.BIND | MS.RDONLY | DEVICES_FLAGS, null);
 }
 
+/** Mounts a tmpfs on `directory` with the null device in it and nothing else, read-only. @throws as `makeDevices` does */
+export function mountNullDevice(directory: string): void {
+  sys.mount("dev", directory, "tmpfs", DEVICES_FLAGS, "mode=0755,size=4k,nr_inodes=8");
+  makeNodes(directory, NULL_DEVICE);
+  sys.mount(null, directory, null, MS.REMOUNT | MS.BIND | MS.RDONLY | DEVICES_FLAGS, null);
+}
+
 /**
  * Makes devices in `directory`: nodes of our own, so that no inode is the host's.
  * @throws SyscallError, EPERM where this process may make no devices (mknod(2)); Error when one is not what its name says
  */
 export function makeDevices(directory: string, devices = DEVICES): void {
+  makeNodes(directory, devices);
+  for (const [name, target] of Object.entries(LINKS)) symlinkSync(target, join(directory, name));
+}
+
+function makeNodes(directory: string, devices: Devices): void {
   for (const [name, [major, minor]] of Object.entries(devices)) {
     const node = join(directory, name);
     const number = deviceNumber(major, minor);
@@ -45,7 +58,6 @@ export function makeDevices(directory: string, devices = DEVICES): void {
     if (!made.isCharacterDevice() || made.rdev !== number)
       throw new Error(`/dev/${name} is not the character device ${major}:${minor}`);
   }
-  for (const [name, target] of Object.entries(LINKS)) symlinkSync(target, join(directory, name));
 }
 
 /** makedev(3) for small numbers. */

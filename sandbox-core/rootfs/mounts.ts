@@ -49,8 +49,8 @@ const tmp = ({ tmpBytes, tmpInodes }: SandboxLimits, target: string): Mount => (
  * The mounts of one sandbox over its root, the file system of its /tmp below it at `tmpAt`. The pid namespace must be the
  * sandbox's own by now: proc shows that one.
  */
-export function mountOwn(root: string, limits: SandboxLimits, tmpAt: string): void {
-  for (const { source, target, type, flags, data } of [proc, tmp(limits, tmpAt)])
+export function mountOwn(root: string, limits: SandboxLimits, tmpAt: string, hasProc = true): void {
+  for (const { source, target, type, flags, data } of [...(hasProc ? [proc] : []), tmp(limits, tmpAt)])
     sys.mount(source, join(root, target), type, flags, data);
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MS } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
 import type { Program } from "../zygote/control.ts";
-import { mountTerminalDevices } from "./devices.ts";
+import { mountNullDevice, mountTerminalDevices } from "./devices.ts";
 import type { Bind } from "./mounts.ts";
 import { withPlace } from "./place.ts";
 import { mountTemplate, writeEtc } from "./template.ts";
@@ -41,6 +41,7 @@ export interface Prepared {
 export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
   const { directory, programRoot, usrRoot } = prepared;
   if (root === "bare") buildRoot(programRoot, mountTemplate(directory));
+  else if (root === "finite") buildFiniteRoot(programRoot, mountTemplate(directory));
   else if (usrRoot === undefined) throw new Error("the root with the host's programs was not made");
   // With nothing to add, the root that is there already will do.
   else if (root === "usr" && binds.length === 0) return usrRoot;
@@ -78,11 +79,22 @@ function addUsrLinks(directory: string): void {
       symlinkSync(readlinkSync(`/${name}`), join(directory, name));
 }
 
-/** A tmpfs with /etc and /dev of another root, and these binds. */
-function buildRoot(root: string, model: string, binds?: readonly Bind[]): void {
+/** A root of files that all have an end: the one device in it is /dev/null, and no proc comes to its /proc. */
+function buildFiniteRoot(root: string, model: string): void {
+  mountPlaces(root, model);
+  mountNullDevice(join(root, "dev"));
+}
+
+/** A tmpfs with the places of what a sandbox mounts, and /etc of another root. */
+function mountPlaces(root: string, model: string): void {
   sys.mount("sandpiper", root, "tmpfs", FLAGS, "mode=0755,size=1m,nr_inodes=4096");
   for (const point of MOUNT_POINTS) mkdirSync(join(root, point));
   sys.mount(join(model, "etc"), join(root, "etc"), null, MS.BIND, null);
+}
+
+/** A tmpfs with /etc and /dev of another root, and these binds. */
+function buildRoot(root: string, model: string, binds?: readonly Bind[]): void {
+  mountPlaces(root, model);
   sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
   if (binds) addUsrLinks(root);
   for (const bind of binds ?? []) bindInto(root, bind);

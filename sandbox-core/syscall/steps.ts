@@ -21,7 +21,15 @@ const MEBIBYTE = 1024 * 1024;
 
 /** Writes a short text to a file that exists. @throws SyscallError */
 export function writeTo(path: string, text: string): void {
-  const fd = sys.open(path, O.WRONLY | O.CLOEXEC);
+  writeAndClose(sys.open(path, O.WRONLY | O.CLOEXEC), text);
+}
+
+/** The same with a path inside an open directory. */
+export function writeInside(directory: number, path: string, text: string): void {
+  writeAndClose(sys.openInRoot(directory, path, O.WRONLY | O.CLOEXEC), text);
+}
+
+function writeAndClose(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   try {
     sys.write(fd, bytes, bytes.length);

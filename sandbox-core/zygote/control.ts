@@ -61,10 +61,11 @@ export interface Program {
   binds: Bind[];
   workingDirectory: string;
   /**
-   * What it sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the default; the programs and libraries of
-   * the host, which are in /usr; or a directory that is a root of its own.
+   * What it sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the default; no more than /etc, /tmp and
+   * /dev/null, for one that reads whatever path a stranger names, as nothing of it is without end; the programs and libraries
+   * of the host, which are in /usr; or a directory that is a root of its own.
    */
-  root?: "bare" | "usr" | { directory: string };
+  root?: "bare" | "finite" | "usr" | { directory: string };
   /** What it may ask of the kernel: `program`, the default, is for one that is known; `command` for any. */
   policy?: "program" | "command";
   /** Who it is inside; whoever it is, on the host it is a user of the sandbox's own. */

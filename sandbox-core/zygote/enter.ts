@@ -35,6 +35,7 @@ import {
   connectTo,
   setLoopbackUp,
   setResourceLimits,
+  writeInside,
   writeTo,
 } from "../syscall/steps.ts";
 import { type Connection, hello, type Program } from "./control.ts";
@@ -105,9 +106,11 @@ export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Depart
 /** Locks the calling process in, which has departed. When it returns, nothing but the sandbox is left. @throws SyscallError */
 export function enter(entry: Entry): void {
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
+  // By the zygote's proc: some programs have none.
+  assertPipe(entry.signalPipe);
   sys.unshare(CLONE.NEWNS);
-  // The sandbox's own proc is read-only, and the maps of its users are written there.
-  const self = `/proc/self/fd/${sys.open("/proc/self", O.RDONLY | O.CLOEXEC)}`;
+  // The sandbox's own proc is read-only, if it has one, and the maps of its users are written there.
+  const self = sys.open("/proc/self", O.RDONLY | O.CLOEXEC);
   enterRoot(entry);
   becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
   // The change of user cleared it.
@@ -116,7 +119,6 @@ export function enter(entry: Entry): void {
   setResourceLimits(tasksOfUser(entry.limits.pids, kind), kind);
   dropCapabilities();
   sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  assertPipe(entry.signalPipe);
   const kept = placeDescriptors([
     ...entry.connections.map(({ fds }, index) => ({ fd: sockets[index] as number, targets: fds })),
     ...entry.pipes.map(({ fd, target }) => ({ fd, targets: [target] })),
@@ -141,22 +143,22 @@ function greet({ connections, token }: Entry): void {
 
 function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
   const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountTemplate(directory);
-  mountOwn(root, limits, program ? "tmp" : SCRATCH);
+  mountOwn(root, limits, program ? "tmp" : SCRATCH, program?.root !== "finite");
   if (terminalMount !== undefined) bindTerminal(terminalMount, root);
   pivotInto(root);
 }
 
 /** A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)). */
-function becomeNobody(hostId: number, { uid, gid }: { uid: number; gid: number }, self: string): void {
+function becomeNobody(hostId: number, { uid, gid }: { uid: number; gid: number }, self: number): void {
   sys.setgroups(0, null);
   sys.setresgid(hostId, hostId, hostId);
   sys.setresuid(hostId, hostId, hostId);
   // The change of user made /proc/self root's; the maps have to be written once.
   sys.prctl(PR.SET_DUMPABLE, 1, 0, 0, 0);
   sys.unshare(CLONE.NEWUSER);
-  writeTo(`${self}/setgroups`, "deny");
-  writeTo(`${self}/uid_map`, `${uid} ${hostId} 1`);
-  writeTo(`${self}/gid_map`, `${gid} ${hostId} 1`);
+  writeInside(self, "setgroups", "deny");
+  writeInside(self, "uid_map", `${uid} ${hostId} 1`);
+  writeInside(self, "gid_map", `${gid} ${hostId} 1`);
   sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
 }
 

@@ -166,7 +166,7 @@ class Server {
   /** @throws Error when this zygote cannot make what is wanted */
   #prepare({ program }: Launch): void {
     if (!program && !this.#house.hasRuntime) throw new Error("this zygote starts programs alone");
-    if (program?.root && program.root !== "bare") this.#house.needUsrRoot();
+    if (program?.root === "usr" || typeof program?.root === "object") this.#house.needUsrRoot();
   }
 
   /**

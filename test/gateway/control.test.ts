@@ -135,6 +135,30 @@ describe("a deployment", () => {
     assert.equal(((await (await test.api("/v1/functions/same")).json()) as { version: string }).version, version);
   });
 
+  it("of a tenant waits for the tenant's last one, and no other tenant's does", async () => {
+    const { key } = await createKey(test.connection, "patient");
+    const [began, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const order: string[] = [];
+    test.build = async ({ tenant, functionName }) => {
+      order.push(`${tenant}/${functionName}`);
+      began.resolve();
+      if (functionName === "one") await released.promise;
+      return functionName === "one" ? { ok: false, message: "wrong" } : BUILT();
+    };
+    const one = put("one", deployment("one"));
+    await began.promise;
+    const two = put("two", deployment("two"));
+    const theirs = test.api("/v1/functions/theirs", {
+      method: "PUT",
+      body: JSON.stringify(deployment("theirs")),
+      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+    });
+    while ((await test.connection.llen("sp:queue:builds:wait")) === 0);
+    released.resolve();
+    assert.deepEqual([(await one).status, (await two).status, (await theirs).status], [422, 201, 201]);
+    assert.deepEqual(order, ["main/one", "patient/theirs", "main/two"]);
+  });
+
   it("that does not build says so in the bundler's words, and changes nothing", async () => {
     await put("broken", deployment("broken"));
     const before = await (await test.api("/v1/functions/broken")).json();
@@ -165,6 +189,7 @@ describe("a deployment", () => {
       ["a", deployment("a", { env: { "1": "x" } }), 400, "INVALID_CONFIG", /config\.env\.1/],
       ["a", deployment("a", { surprise: 1 }), 400, "INVALID_CONFIG", /surprise/],
       ["a", '{"config":{"name":"a","__proto__":{}},"entry":"x","files":[]}', 400, "INVALID_REQUEST", /__proto__/],
+      ["a", { ...deployment("a"), entry: "*.ts" }, 400, "INVALID_SOURCE", /"\*\.ts" has a "\*"/],
       ["a", { ...deployment("a"), entry: "other.ts" }, 400, "INVALID_SOURCE", /"other\.ts" is not among/],
       ["a", { ...deployment("a"), files: [] }, 400, "INVALID_REQUEST", /files/],
       ["a", { ...deployment("a"), files: [file, file] }, 400, "INVALID_SOURCE", /twice/],

@@ -71,10 +71,55 @@ describe("building a bundle", () => {
     assert.match(await refusal({ "index.ts": "" }, "main.ts"), /"main\.ts" is not among the uploaded files/);
   });
 
-  it("takes an entry that looks like an option for a file", async () => {
-    const result = await test.build({ "--version": "export default 1;" }, "--version");
-    assert.equal(result.ok, true);
+  for (const entry of [
+    "--version",
+    "-",
+    "a=b.ts",
+    "=.ts",
+    "out=dir/a=b.ts",
+   
+    "@a.ts",
+    "a:b.ts",
+    "?.ts",
+    "[a]#.ts",
+  ]) {
+    it(`takes the entry ${entry} for the file of that name`, async () => {
+      const decoys = { "b.ts": "export default 'decoy';", "dir/a": "", "a.ts": "export default 'decoy';" };
+      const result = await test.build({ ...decoys, [entry]: `export default "right ${entry}";` }, entry);
+      assert.ok(result.ok, JSON.stringify(result));
+      const bundle = Buffer.from((await test.artifacts.get(result.bundle)) ?? "").toString();
+      assert.ok(bundle.includes(`"right ${entry}"`), bundle);
+      assert.doesNotMatch(bundle, /decoy/);
+    });
+  }
+
+  it("refuses an entry that would be a pattern", async () => {
+    const files = { "a*.ts": "export default 1;", "ab.ts": "export default 2;" };
+    assert.match(await refusal(files, "a*.ts"), /"a\*\.ts" has a "\*", which the bundler would take for a pattern/);
   });
+
+  // Each was read until the memory of the build was used up, or its time.
+  for (const endless of [
+    "/dev/zero",
+    "/dev/full",
+    "/dev/urandom",
+    "/dev/stdin",
+    "/proc/self/fd/0",
+    "/proc/self/pagemap",
+  ]) {
+    it(`finds no ${endless}, whoever names it`, async () => {
+      const byImport = await refusal({ "index.ts": `import "${endless}";` });
+      assert.match(byImport, new RegExp(`Could not resolve "${endless}"`));
+      const paths = JSON.stringify({ compilerOptions: { paths: { x: [endless] } } });
+      assert.match(await refusal({ "index.ts": `import "x";`, "tsconfig.json": paths }), /Could not resolve "x"/);
+      const inherited = JSON.stringify({ extends: endless });
+      const extending = await test.build({ "index.ts": "export default 1;", "tsconfig.json": inherited });
+      assert.ok(extending.ok, JSON.stringify(extending));
+      assert.match(extending.warnings.join(), /Cannot find base config file/);
+      const mapped = await test.build({ "index.ts": `export default 1;\n//# sourceMappingURL=${endless}` });
+      assert.ok(mapped.ok, JSON.stringify(mapped));
+    });
+  }
 
   it("builds the same input once, and builds again when the store has lost it", async () => {
     const files = { "index.ts": `export default () => new Response("${Math.random()}");` };

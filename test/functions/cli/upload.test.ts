@@ -138,6 +138,14 @@ describe("the upload", () => {
     const dir = tree({ "index.ts": "import './a\\\\b.ts'", "a\\b.ts": "" });
     await assert.rejects(collect(dir), { code: "BAD_SOURCE_PATH" });
   });
+
+  it("is refused when the entry's name is a pattern to the bundler, and no other name is", async () => {
+    const dir = tree({ "a*.ts": "export {}", "b.ts": "console.log('decoy')", "a=b.ts": "console.log('right')" });
+    await assert.rejects(collect(dir, "a*.ts"), { code: "BAD_SOURCE_PATH", message: /"a\*\.ts" has a "\*"/ });
+    assert.deepEqual(pathsOf(await collect(dir, "a=b.ts")), ["a=b.ts"]);
+    const starred = tree({ "a*/index.ts": "console.log('right')", "ab/index.ts": "console.log('decoy')" });
+    assert.deepEqual(pathsOf(await collect(join(starred, "a*"))), ["index.ts"]);
+  });
 });
 
 describe("symbolic links", () => {

@@ -188,10 +188,38 @@ test("a program that cannot be started is refused, not a result", async () => {
   await assert.rejects(runProgram(launcher, run), /the program could not be started: execve\(\/none\) failed: ENOENT/);
 });
 
+test("a program that reads what strangers name sees no device but null, and no proc", async () => {
+  const libraries = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"];
+  const { code, stdout } = await runProgram(launcher, {
+    program: {
+      argv: [
+        programPath("/bin/sh"),
+        "-c",
+        "echo /* /dev/* /dev/.* /proc/* >&1; echo x > /dev/null; echo x > /tmp/x && echo written",
+      ],
+      env: {},
+      root: "finite",
+      binds: programBinds("/bin/sh", libraries),
+      workingDirectory: "/",
+    },
+    limits: LIMITS,
+    timeoutMs: 30_000,
+    maxOutputBytes: 1_000,
+  });
+  assert.equal(code, 0);
+  const [listing, ...rest] = stdout.toString().split("\n");
+  const seen = String(listing)
+    .split(" ")
+    .filter((path) => /^\/(dev|proc)\/(?!\.{1,2}$)/.test(path));
+  assert.deepEqual(seen, ["/dev/null", "/proc/*"]);
+  assert.deepEqual(rest, ["written", ""]);
+});
+
 test("a program that does not end, or does not stop writing, is ended", async () => {
   const libraries = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"];
-  const run = (binary: string, argv: string[], timeoutMs: number) =>
+  const run = (binary: string, argv: string[], timeoutMs: number, cpuMs?: number) =>
     runProgram(launcher, {
+      ...(cpuMs !== undefined && { cpuMs }),
       program: {
         argv: [programPath(binary), ...argv],
         env: {},
@@ -203,6 +231,9 @@ test("a program that does not end, or does not stop writing, is ended", async ()
       maxOutputBytes: 10_000,
     });
   assert.equal((await run("/usr/bin/sleep", ["60"], 100)).ended, "timeout");
+  const spin = ["-c", "while :; do :; done"];
+  assert.equal((await run("/bin/sh", spin, 600_000, 300)).ended, "cpu limit");
+  assert.equal((await run("/bin/sh", ["-c", ":"], 600_000, 60_000)).ended, undefined);
   const flood = await run("/usr/bin/yes", [], 30_000);
   assert.equal(flood.ended, "output limit");
   assert.ok(flood.stdout.length <= 10_000);
