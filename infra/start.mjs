@@ -13,6 +13,9 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const PINNED_NODE = join(ROOT, "node_modules", `node-linux-${process.arch}`, "bin", "node");
 const INSTALL_ONLY = "--install-only";
+/** How often this looks whether npm is still there. */
+const LOOK_MS = 500;
+const STARTED_BY = starters();
 
 async function main([script, ...args]) {
   checkMachine();
@@ -121,11 +124,43 @@ function run(command, args, stdio) {
 async function handOver(args) {
   const child = spawn(PINNED_NODE, args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const look = setInterval(() => {
+    if (STARTED_BY.every(({ of, parent }) => parentOf(of) === parent)) return;
+    clearInterval(look);
+    child.kill("SIGTERM");
+  }, LOOK_MS);
   const [code, signal] = await new Promise((done) => {
     child.once("error", (error) => fail(`cannot run ${PINNED_NODE}: ${error.message}`));
     child.once("exit", (...how) => done(how));
   });
   process.exit(signal === null ? code : 128 + constants.signals[signal]);
+}
+
+/**
+ * Who is whose parent from here up to npm; nothing when npm does not run this very script. npm that is told to end, or killed,
+ * passes nothing on: its shell dies, or lives on, and so would all that runs here. Without npm nobody stands between this
+ * process and the user, who may leave it alone in the background (nohup, setsid, a service), so its parent may go.
+ */
+function starters() {
+  if (!process.env.npm_lifecycle_script?.includes(`infra/start.mjs ${process.argv[2]}`)) return [];
+  const first = { of: process.pid, parent: process.ppid };
+  // "sh -c": npm's shell, where it did not become this process.
+  const isShell = readText(`/proc/${first.parent}/cmdline`).split("\0")[1] === "-c";
+  return isShell ? [first, { of: first.parent, parent: parentOf(first.parent) }] : [first];
+}
+
+/** The fourth field of proc_pid_stat(5), after the name in parentheses, which may hold anything; null when it is gone. */
+function parentOf(pid) {
+  const stat = readText(`/proc/${pid}/stat`);
+  return stat === "" ? null : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+function readText(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function fail(message) {

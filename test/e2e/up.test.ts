@@ -89,6 +89,17 @@ describe("in the foreground", () => {
   });
 });
 
+test("all of it ends, and leaves nothing, when npm that started it is ended", async () => {
+  const up = new Up(tempDir(), ["--port", "0"], {}, { byNpm: true });
+  await up.says(READY);
+  up.processes();
+  up.signal("SIGTERM");
+  // Its output ends with the last process that holds it.
+  await up.exited;
+  assert.match(up.output, /ok Stop/);
+  assert.deepEqual(up.remains(), []);
+});
+
 test("with REDIS_URL that Redis is used, and none is started", async (t) => {
   const redis = await startRedis();
   t.after(() => redis.stop());

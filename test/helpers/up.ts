@@ -21,17 +21,19 @@ export class Up {
   #output = "";
   #over = false;
 
-  /** @param lacks system calls that its kernel shall not have. */
+  /** @param lacks system calls that its kernel shall not have. @param byNpm whether it is started as users do, by npm. */
   constructor(
     dataDir: string,
     args: readonly string[],
     env: Record<string, string> = {},
-    { lacks = [] }: { lacks?: readonly string[] } = {},
+    { lacks = [], byNpm = false }: { lacks?: readonly string[]; byNpm?: boolean } = {},
   ) {
     this.dataDir = dataDir;
     const start = [join(ROOT, "infra/start.mjs"), join(ROOT, "infra/up.ts"), "--data", dataDir, ...args];
     const lesser = [join(import.meta.dirname, "lesser-kernel.ts"), lacks.join(","), process.execPath, ...start];
-    this.#child = spawn(process.execPath, lacks.length > 0 ? lesser : start, {
+    const ours = lacks.length > 0 ? lesser : start;
+    const npm = ["start", "--", "--data", dataDir, ...args];
+    this.#child = spawn(byNpm ? "npm" : process.execPath, byNpm ? npm : ours, {
       cwd: ROOT,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
@@ -75,6 +77,11 @@ export class Up {
   /** What Ctrl-C on its terminal does: SIGINT to the foreground group; nothing when it has ended. */
   ctrlC(): void {
     if (!this.#over) process.kill(-(this.#child.pid as number), "SIGINT");
+  }
+
+  /** A signal to the process that was started alone: npm, or start.mjs. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   /** Its processes now, whatever their generation. */
