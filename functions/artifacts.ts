@@ -1,6 +1,7 @@
 /** A store of byte strings by their own SHA-256: bundles, source maps and uploaded source trees. */
 import { createHash, randomUUID } from "node:crypto";
-import { access, mkdir, open, readFile, rename, unlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, type FileHandle, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 export interface ArtifactStore {
@@ -19,7 +20,8 @@ const DIGEST = /^[0-9a-f]{64}$/;
 
 /**
  * Artefacts as files of one directory, which several processes may share: a file appears whole, by rename(2), and
- * never changes afterwards.
+ * never changes afterwards. Others than their owner may not read them. A gateway has a user of its own and a worker is
+ * root, so what root makes belongs to the owner of the directory that it is made in.
  */
 export class FileArtifactStore implements ArtifactStore {
   readonly #dir: string;
@@ -33,7 +35,7 @@ export class FileArtifactStore implements ArtifactStore {
     const digest = sha256(bytes);
     if (await this.has(digest)) return digest;
     const path = this.#path(digest);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeDirectory(dirname(path));
     await writeWhole(path, bytes);
     return digest;
   }
@@ -72,6 +74,7 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   try {
     const file = await open(temporary, "wx", 0o600);
     try {
+      await giveToOwnerOf(dirname(path), file);
       await file.writeFile(bytes);
       await file.sync();
     } finally {
@@ -82,6 +85,35 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
     await unlink(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** Makes a directory and those that it is in. One that is there is given away as well: whoever made it may have died too early. */
+async function makeDirectory(path: string): Promise<void> {
+  const made = () => mkdir(path, { mode: 0o700 });
+  await made().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") return nullWhenThere(error);
+    await makeDirectory(dirname(path));
+    return await made().catch(nullWhenThere);
+  });
+  if (process.geteuid?.() !== 0) return;
+  // By a descriptor: its owner could have put a link in its place.
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    await giveToOwnerOf(dirname(path), directory);
+  } finally {
+    await directory.close();
+  }
+}
+
+async function giveToOwnerOf(directory: string, made: FileHandle): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = await stat(directory);
+  await made.chown(uid, gid);
+}
+
+function nullWhenThere(error: NodeJS.ErrnoException): null {
+  if (error.code === "EEXIST") return null;
+  throw error;
 }
 
 function nullWhenMissing(error: unknown): null {

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
 import { FileArtifactStore } from "../../functions/artifacts.ts";
+
+/** A user that is nobody here. */
+const GATEWAY = 2_390_000;
+const keepRoot = <T>(work: () => Promise<T>) => work();
 
 let dir: string;
 let store: FileArtifactStore;
@@ -51,3 +55,43 @@ it("takes nothing but a digest for a digest", async () => {
     await assert.rejects(store.has(digest), /64 lower-case hex digits/);
   }
 });
+
+/** As the gateway of docs/DEPLOYMENT.md: a user of its own beside a worker that is root. */
+async function asGateway<T>(work: () => Promise<T>): Promise<T> {
+  process.setegid?.(GATEWAY);
+  process.seteuid?.(GATEWAY);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
+
+for (const first of ["the gateway", "the worker"]) {
+  it(`is shared by a gateway with a user of its own and a worker that is root, whoever of them is first: ${first}`, async () => {
+    const home = await mkdtemp(join(tmpdir(), "sp-artifacts-"));
+    await chown(home, GATEWAY, GATEWAY);
+    const shared = new FileArtifactStore(join(home, "data", "artifacts"));
+    // Enough that each directory has some of both.
+    const batch = (from: number) => Array.from({ length: 400 }, (_, index) => Buffer.from(`${first} ${from + index}`));
+    const keep = (bytes: Buffer[]) => Promise.all(bytes.map((one) => shared.put(one)));
+    const [as, next] = first === "the gateway" ? [asGateway, keepRoot] : [keepRoot, asGateway];
+    const digests = [...(await as(() => keep(batch(0)))), ...(await next(() => keep(batch(300))))];
+    for (const who of [asGateway, keepRoot]) {
+      await who(async () => {
+        for (const digest of digests) assert.ok(await shared.has(digest));
+        for (const digest of digests) assert.ok(await shared.get(digest));
+      });
+    }
+    for (const path of [
+      "data",
+      "data/artifacts",
+      ...(await readdir(join(home, "data/artifacts"))).map((name) => `data/artifacts/${name}`),
+    ]) {
+      const { uid, gid, mode } = await stat(join(home, path));
+      assert.deepEqual([uid, gid, mode & 0o777], [GATEWAY, GATEWAY, 0o700], path);
+    }
+    await rm(home, { recursive: true });
+  });
+}

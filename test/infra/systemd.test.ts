@@ -70,3 +70,11 @@ test("the units have systemd wait for a service, watch it, and end it by the one
       assert.ok(unit.split("\n").includes(line), `${name}: ${line}`);
   }
 });
+
+test("the document makes the gateway's user before anything is given to it", () => {
+  const text = readFileSync(new URL("../../docs/DEPLOYMENT.md", import.meta.url), "utf8");
+  const commands = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block]) => String(block).split("\n"));
+  const made = commands.findIndex((line) => line.startsWith("useradd "));
+  const given = commands.findIndex((line) => /^chown sandpiper|-o sandpiper/.test(line));
+  assert.ok(made >= 0 && given > made, `useradd at ${made}, given at ${given}`);
+});
