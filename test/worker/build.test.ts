@@ -77,7 +77,7 @@ describe("building a bundle", () => {
     "a=b.ts",
     "=.ts",
     "out=dir/a=b.ts",
-   
+
     "@a.ts",
     "a:b.ts",
     "?.ts",
