@@ -16,6 +16,7 @@ import { DOCUMENTS, withFigures } from "./bench/readme.ts";
 import { differenceOf, quantile, ratioOf, Samples } from "./bench/stats.ts";
 import { formatReport } from "./bench/table.ts";
 import { judge, judged, TARGETS } from "./bench/targets.ts";
+import { stretched } from "./helpers/slowness.ts";
 import { tempDir } from "./helpers/temp-dir.ts";
 
 const TINY: Plan = {
@@ -23,7 +24,7 @@ const TINY: Plan = {
   leastRounds: 1,
   warmupRounds: 0,
   roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
-  limitMs: 60_000,
+  limitMs: stretched(60_000),
   sandboxesPerRound: 2,
   sustainedPerRound: 2,
   live: { counts: [2], rounds: 1 },
@@ -34,11 +35,11 @@ const TINY: Plan = {
   coldCallsPerRound: 1,
   serverStartsEvery: 1,
   inFlight: [1, 64],
-  warmBlockMs: 30,
-  payloadBlockMs: 1,
-  blockMs: 30,
+  warmBlockMs: stretched(30),
+  payloadBlockMs: stretched(10),
+  blockMs: stretched(30),
   warmUp: { calls: 1 },
-  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: 1_000, idleMs: 1 },
+  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: stretched(1_000), idleMs: 1 },
   fleets: [2],
   populations: [{ functions: 4, tenants: 2 }],
   waitingJobs: [0, 10],
@@ -67,7 +68,7 @@ describe("a run of every suite without peers", () => {
 
   test("tells when, where and how long", () => {
     const { machine, elapsedMs, suites } = report;
-    assert.ok(Math.abs(Date.now() - Date.parse(machine.date)) < 600_000);
+    assert.ok(Math.abs(Date.now() - Date.parse(machine.date)) < stretched(600_000));
     assert.equal(machine.node, process.version);
     finite([machine.cores, machine.memoryBytes], "the machine");
     assert.deepEqual(suites, SUITE_NAMES);

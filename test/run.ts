@@ -3,14 +3,18 @@
  *
  * Files run two at a time, each in a process of its own. What measures the whole machine, or starts all of Sandpiper,
  * runs after the others and alone: the directories of `ALONE`, and files named `*.alone.test.ts`.
+ *
+ * How slow the machine is is measured before (helpers/slowness.ts). At the end stand the files that took longest.
  */
 import { globSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { slowness } from "./helpers/slowness.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const ALONE = ["test/e2e/", "test/chaos/", "test/escape/"];
+const SLOWEST = 10;
 /** Ends the process of a file that hangs. */
 const WATCHDOG = new URL("./helpers/watchdog.ts", import.meta.url).href;
 
@@ -32,6 +36,20 @@ function runsAlone(file: string): boolean {
   return file.endsWith(".alone.test.ts") || ALONE.some((directory) => file.startsWith(directory));
 }
 
+/** Seconds of each file that ran. */
+const tookSeconds = new Map<string, number>();
+
+/** Notes how long a file took. */
+function noteTime(file: string, ms: number): void {
+  tookSeconds.set(relative(ROOT, file), ms / 1_000);
+}
+
+/** The files that took longest, a line for each. */
+function slowestFiles(): string {
+  const slowest = [...tookSeconds].sort(([, one], [, other]) => other - one).slice(0, SLOWEST);
+  return slowest.map(([file, seconds]) => `${seconds.toFixed(1).padStart(8)} s  ${file}\n`).join("");
+}
+
 /** Runs files, prints node's own report, and counts. */
 async function runFiles(files: readonly string[], concurrency: number): Promise<Totals> {
   const totals: Totals = { tests: 0, passed: 0, failed: 0, skipped: 0 };
@@ -42,8 +60,12 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
     concurrency,
     execArgv: ["--import", WATCHDOG],
   });
-  events.on("test:summary", ({ file, counts, success }) => {
-    if (file !== undefined) return;
+  // The process of a file that was ended gives no summary.
+  events.on("test:fail", ({ name, file, details }) => {
+    if (file !== undefined && resolve(ROOT, name) === file) noteTime(file, details.duration_ms);
+  });
+  events.on("test:summary", ({ file, counts, success, duration_ms }) => {
+    if (file !== undefined) return noteTime(file, duration_ms);
     totals.tests = counts.tests;
     totals.passed = counts.passed;
     totals.skipped = counts.skipped + counts.todo;
@@ -55,6 +77,8 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   return totals;
 }
 
+const startMs = performance.now();
+process.stdout.write(`budgets of time are ${slowness()} times those of a quiet machine\n\n`);
 const files = findTests(process.argv.slice(2));
 const together = await runFiles(
   files.filter((file) => !runsAlone(file)),
@@ -64,5 +88,8 @@ const alone = await runFiles(files.filter(runsAlone), 1);
 const passed = together.passed + alone.passed;
 const failed = together.failed + alone.failed;
 if (files.length === 0) process.stdout.write(`no test matches ${process.argv.slice(2).join(" ")}\n`);
-process.stdout.write(`\n${passed} passed, ${failed} failed, ${together.skipped + alone.skipped} skipped\n`);
+process.stdout.write(`\nslowest files\n${slowestFiles()}`);
+process.stdout.write(
+  `\n${Math.round((performance.now() - startMs) / 1_000)} s\n${passed} passed, ${failed} failed, ${together.skipped + alone.skipped} skipped\n`,
+);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

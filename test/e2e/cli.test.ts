@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { SANDPIPER, startCli } from "../helpers/cli.ts";
 import { Platform } from "../helpers/platform.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const base = tempDir();
@@ -75,7 +76,7 @@ describe("sandpiper init, deploy, info and curl", () => {
 });
 
 describe("sandpiper invoke", () => {
-  before(() => platform.deployFiles("probe", PROBE, { timeoutMs: 2_000 }));
+  before(() => platform.deployFiles("probe", PROBE, { timeoutMs: stretched(2_000) }));
 
   const invoke = (args: string[], input?: string | Uint8Array) =>
     platform.cli(["invoke", "probe", ...args], input === undefined ? {} : { input });

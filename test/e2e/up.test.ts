@@ -135,11 +135,9 @@ test("what cannot work is told before anything is started", async (t) => {
 
 /** Calls until the function answers: what was in flight when a part died may get a typed error first. */
 async function answerAgain(url: string): Promise<string> {
-  const deadline = AbortSignal.timeout(10_000);
   for (;;) {
-    const response = await fetch(`${url}/fn/main/hello`, { signal: deadline }).catch(() => null);
-    const text = await response?.text();
+    const response = await fetch(`${url}/fn/main/hello`).catch(() => null);
+    const text = await response?.text().catch(() => undefined);
     if (response?.status === 200 && text !== undefined) return text;
-    deadline.throwIfAborted();
   }
 }

@@ -1,5 +1,6 @@
 /** A whole worker with an attacker and a neighbour on it. */
 import assert from "node:assert/strict";
+import { stretched } from "../helpers/slowness.ts";
 import { type Answered, type CallOptions, TestWorker } from "../helpers/worker.ts";
 
 /** What attackers begin with. */
@@ -46,7 +47,7 @@ export class Arena {
         if (new URL(request.url).pathname.endsWith("/bad")) { ${bad} }
         return new Response("fine");
       } };`,
-      { timeoutMs: 30_000, ...config },
+      { timeoutMs: stretched(30_000), ...config },
     );
     const neighbour = worker.call("neighbour");
     const answered = await worker.call(name, { path: "/bad", ...options });

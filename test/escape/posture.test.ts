@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
 import { eventually } from "../helpers/pool.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { childrenOf } from "../helpers/zygotes.ts";
 import { readBaseline, readObjects } from "./posture/baseline.ts";
 import { differences, readGolden } from "./posture/golden.ts";
@@ -17,7 +18,7 @@ const [UID_BASE, UID_COUNT] = [2_600_000, 1_024];
 const SANDBOXES = 100;
 const AT_ONCE = 4;
 /** How often it is looked whether nothing is left, before what is left is told. */
-const MOST_LOOKS = 200;
+const MOST_LOOKS = stretched(200);
 
 const HINT =
   "What /proc shows of a sandbox is not what was agreed on. If that is meant: npm run posture, and read the diff.";

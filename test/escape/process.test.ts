@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
+import { stretched } from "../helpers/slowness.ts";
 import { Arena } from "./arena.ts";
 
 let arena: Arena;
@@ -30,14 +31,14 @@ describe("(14) an end that a function gives itself", () => {
       const { outcome } = await arena.attack(
         `kills-${signal.toLowerCase()}`,
         `process.kill(process.pid, "${signal}"); await sleep(60_000);`,
-        { timeoutMs: 300 },
+        { timeoutMs: stretched(300) },
       );
       assert.equal(outcome, "timeout");
     });
 
   it("by SIGSTOP is a timeout", async () => {
     const { outcome } = await arena.attack("stops", `process.kill(process.pid, "SIGSTOP"); for (;;);`, {
-      timeoutMs: 300,
+      timeoutMs: stretched(300),
     });
     assert.equal(outcome, "timeout");
   });
@@ -49,7 +50,7 @@ describe("(4) a function that ignores every signal", () => {
       "ignores",
       `for (const s of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM"]) process.on(s, () => {});
        process.on("uncaughtException", () => {}); for (;;) { try { for (;;); } catch {} }`,
-      { timeoutMs: 300 },
+      { timeoutMs: stretched(300) },
     );
     assert.equal(outcome, "timeout");
   });
@@ -95,15 +96,21 @@ describe("(13) what outlives its call", () => {
       "threads",
       `for (let i = 0; i < 200; i++) try { new Worker("for(;;);", { eval: true }).on("error", () => {}).unref(); } catch {}
        for (;;);`,
-      { timeoutMs: 1_000 },
+      { timeoutMs: stretched(1_000) },
     );
     assert.ok(["out_of_memory", "function_error", "killed", "timeout"].includes(outcome), outcome);
   });
 
   it("is ended with the limit of time, when it was given to waitUntil", async () => {
-    const { outcome, id } = await arena.attack("lingers", `ctx.waitUntil(new Promise(() => {}));`, { timeoutMs: 200 });
+    const limitMs = stretched(200);
+    const { outcome, id } = await arena.attack("lingers", `ctx.waitUntil(new Promise(() => {}));`, {
+      timeoutMs: limitMs,
+    });
     assert.equal(outcome, "ok");
-    assert.match((await arena.worker.logs("lingers", id))[0]?.text ?? "", /After its reply: .*200 ms/);
+    assert.match(
+      (await arena.worker.logs("lingers", id))[0]?.text ?? "",
+      new RegExp(`After its reply: .*${limitMs} ms`),
+    );
   });
 });
 

@@ -143,13 +143,16 @@ describe("the other entries of the kernel", {
     assert.deepEqual([...new Set(fates)], ["SIGSYS"]);
   });
 
-  test("32-bit calls end the caller, whatever their number", async () => {
+  // A kernel without that entry has it for a fault, before any filter.
+  test("32-bit calls end the caller, whatever their number, and are not made", async () => {
     const numbers = everyNumber.slice(0, HIGHEST_FOREIGN_NUMBER);
     const fates = await attemptAll(
       launcher,
       numbers.map((number) => ({ number, foreign: true })),
     );
-    assert.deepEqual([...new Set(fates)], ["SIGSYS"]);
+    const [first, ...others] = new Set(fates);
+    assert.ok(first === "SIGSYS" || first === "SIGSEGV", first);
+    assert.deepEqual(others, []);
   });
 });
 

@@ -11,6 +11,7 @@ import fc from "fast-check";
 import * as frames from "../../sandbox-core/protocol/frames.ts";
 import { eventually } from "../helpers/pool.ts";
 import { openTestLauncher } from "../helpers/sandbox-client.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { type Answered, TestWorker } from "../helpers/worker.ts";
 import { plan, runNatively } from "./native/inject.ts";
 import { BARE, CALL, lie, mutated, type Prefix, prefix, wellFormedLies } from "./wire/frames.ts";
@@ -78,7 +79,7 @@ describe("a live worker", () => {
          if (request.headers.has("x-close")) fs.closeSync(3);
          await new Promise(() => {});
        };`,
-      { timeoutMs: 10_000 },
+      { timeoutMs: stretched(10_000) },
     );
   });
   after(() => worker.stop());
@@ -160,7 +161,7 @@ describe("a live worker", () => {
        export default async () => { const chunk = ${chunk}; write(Buffer.from("${head.toString("hex")}", "hex"));
          for (let i = 0; i < 18; i++) write(chunk);
          write(chunk.subarray(0, -1)); write(Buffer.alloc(5)); await new Promise(() => {}); };`,
-      { timeoutMs: 10_000 },
+      { timeoutMs: stretched(10_000) },
     );
     const before = process.memoryUsage().rss;
     for (let round = 0; round < 2; round++) assert.equal((await worker.call("flood")).outcome, "killed");

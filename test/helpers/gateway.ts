@@ -11,6 +11,7 @@ import { createKey } from "../../functions/tenant.ts";
 import { type Gateway, type GatewayConfig, startGateway } from "../../gateway/gateway.ts";
 import { createLogger } from "../../infra/log.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
+import { stretched } from "./slowness.ts";
 
 export type Head = Extract<Reply, { kind: "head" }>;
 
@@ -79,7 +80,7 @@ export async function startTestGateway(
     artifactsDir: join(dir, "artifacts"),
     maxBodyBytes: 1024 * 1024,
     maxHeaderBytes: 16 * 1024,
-    queueWaitMs: 30_000,
+    queueWaitMs: stretched(30_000),
     trustedProxies: [],
     unlimitedClients: ["127.0.0.0/8"],
     maxClientConnections: 1_000,

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { BodyInTransit, Invocation } from "../../functions/invocation.ts";
 import type { TestRedis } from "./redis.ts";
+import { stretched } from "./slowness.ts";
 
 export function newInvocation(parts: Partial<Invocation> & { body?: BodyInTransit } = {}): Invocation {
   const { body = null, ...rest } = parts;
@@ -16,7 +17,7 @@ export function newInvocation(parts: Partial<Invocation> & { body?: BodyInTransi
     replyTo: "gateway",
     request: { method: "GET", url: "http://a/fn/main/hello", path: "/", headers: [], remoteAddress: "127.0.0.1", body },
     enqueuedAtMs: nowMs,
-    expiresAtMs: nowMs + 60_000,
+    expiresAtMs: nowMs + stretched(60_000),
     ...rest,
   };
 }

@@ -14,6 +14,7 @@ import { sharedOrigin } from "../../worker/origin.ts";
 import { Pool } from "../../worker/pool.ts";
 import type { PoolOptions } from "../../worker/pool-options.ts";
 import { firstOf, templateOf } from "../../worker/template.ts";
+import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
   Pick<PoolOptions, "prewarmed" | "idleMs" | "zygotes"> &
@@ -52,7 +53,7 @@ export class TestPool {
       renewal = DEFAULT_RENEWAL,
       zygotes = "shared",
       maxZygotes = 16,
-      giveUpMs = 5_000,
+      giveUpMs = stretched(5_000),
     } = settings;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#launchers = new Launchers({
@@ -82,7 +83,7 @@ export class TestPool {
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {
-    const { expiresInMs = 30_000, code = WHO, mayShare = false } = options;
+    const { expiresInMs = stretched(30_000), code = WHO, mayShare = false } = options;
     const bundle = { code: Buffer.from(code), sourceMap: new Uint8Array(0) };
     return this.pool.acquire({
       version: versionOf(options),
@@ -152,13 +153,20 @@ export function poolOpener(): (...settings: ConstructorParameters<typeof TestPoo
   };
 }
 
-/** Resolves when the condition holds; the test's own time limit ends it when it never does. */
+/** Resolves when the condition holds; the watchdog ends the file when it never does. */
 export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function versionOf(options: FunctionOptions): Version {
-  const { tenant = "main", name = "f", version = "v1", memoryMiB = 128, timeoutMs = 5_000, isolation } = options;
+  const {
+    tenant = "main",
+    name = "f",
+    version = "v1",
+    memoryMiB = 128,
+    timeoutMs = stretched(5_000),
+    isolation,
+  } = options;
   const config = functionConfigSchema.parse({ name, memoryMiB, timeoutMs, isolation });
   return {
     ...{ tenant, functionName: name, version, config, entry: "index.ts", files: [] },

@@ -1,8 +1,11 @@
 /**
  * Loaded before every test file (see run.ts): ends the file's process when it hangs, so that the failure of a test whose
- * resources stay open does not stop the whole run. It keeps no process alive itself.
+ * resources stay open does not stop the whole run. It keeps no process alive itself. Tests have no time limits of their
+ * own beside it.
  */
-const LIMIT_MS = Number(process.env.SANDPIPER_TEST_FILE_LIMIT_MS ?? 300_000);
+import { stretched } from "./slowness.ts";
+
+const LIMIT_MS = stretched(150_000);
 
 setTimeout(() => {
   const open = process.getActiveResourcesInfo().join(", ");

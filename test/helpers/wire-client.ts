@@ -1,6 +1,7 @@
 /** The worker's end of a runtime's wire, for tests. */
 import type { Duplex } from "node:stream";
 import * as frames from "../../sandbox-core/protocol/frames.ts";
+import { stretched } from "./slowness.ts";
 
 type Message = frames.SandboxMessage;
 type MessageOf<Type extends Message["type"]> = Extract<Message, { type: Type }>;
@@ -67,7 +68,7 @@ export class WireClient {
       limits: { ...frames.DEFAULT_RUNTIME_LIMITS, ...options.limits },
       isolation: options.isolation ?? ("instance" as const),
       memoryMiB: 128,
-      timeoutMs: options.timeoutMs ?? 10_000,
+      timeoutMs: options.timeoutMs ?? stretched(10_000),
     };
     for (const piece of frames.encodeLoad(load, Buffer.from(code), Buffer.from(options.sourceMap ?? ""))) {
       this.wire.write(piece);

@@ -27,6 +27,7 @@ import { createLogger } from "../../infra/log.ts";
 import { connectRedis } from "../../infra/redis.ts";
 import { Worker } from "../../worker/worker.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
+import { stretched } from "./slowness.ts";
 
 /** Everything that came back for one call. */
 export interface Answered {
@@ -131,7 +132,7 @@ export class TestWorker {
     settings: Partial<FunctionConfig> & { tenant?: string } = {},
   ): Promise<Version> {
     const { tenant = "main", ...given } = settings;
-    const config = functionConfigSchema.parse({ ...given, name });
+    const config = functionConfigSchema.parse({ timeoutMs: stretched(10_000), ...given, name });
     const files = typeof source === "string" ? { "index.ts": source } : source;
     const built = await this.build(files, config.entry);
     if (!built.ok) throw new Error(built.message);
@@ -157,7 +158,7 @@ export class TestWorker {
   async call(name: string, options: CallOptions = {}): Promise<Answered> {
     const version = this.#versions.get(name.includes("/") ? name : `main/${name}`);
     if (version === undefined) throw new Error(`${name} is not deployed`);
-    const { method = "GET", path = "/", headers = [], body, expiresInMs = 30_000 } = options;
+    const { method = "GET", path = "/", headers = [], body, expiresInMs = stretched(30_000) } = options;
     const id = randomUUID();
     const invocation: Invocation = {
       ...{ tenant: version.tenant, functionName: version.functionName, version: version.version },
@@ -165,7 +166,7 @@ export class TestWorker {
       replyTo: this.#gatewayId,
       request: {
         ...{ method, path, headers, remoteAddress: "127.0.0.1", url: `http://sandpiper.test/fn/main/${name}${path}` },
-        body: body === undefined ? null : await putBody(this.#connection, Buffer.from(body), 60_000),
+        body: body === undefined ? null : await putBody(this.#connection, Buffer.from(body), stretched(60_000)),
       },
       enqueuedAtMs: Date.now(),
       expiresAtMs: Date.now() + expiresInMs,

@@ -69,5 +69,5 @@ function script(): string {
   for (const file of TESTS)
     if (!existsSync(join(ROOT, "test", file))) throw new Error(`there is no test/${file} to run in the machine`);
   const files = TESTS.map((file) => `test/${file.replace(/\.ts$/, ".js")}`).join(" ");
-  return `NO_COLOR=1 NODE_NO_WARNINGS=1 node --test --test-concurrency=1 --test-reporter=spec ${skip} ${files}\n`;
+  return `SANDPIPER_TEST_SLOWNESS=4 NO_COLOR=1 NODE_NO_WARNINGS=1 node --test --test-concurrency=1 --test-reporter=spec ${skip} ${files}\n`;
 }

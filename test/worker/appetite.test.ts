@@ -19,17 +19,13 @@ async function started(script: string): Promise<number> {
   return child.pid as number;
 }
 
-/** Looks again when a process has run, or was there, for a while longer. */
-async function secondLook(pids: number[], ran: (pid: number) => number): Promise<boolean> {
+/** What looks at these processes, of which it knows nothing yet. */
+function lookAt(pids: number[]): () => boolean {
   const appetite = new Appetite();
-  const begunMs = performance.now();
-  const before = pids.map(ran);
   const eaters = pids.map((pid) => ({ pid, usage: () => ({ cpuMs: 0 }) }));
-  assert.equal(appetite.isHungry(eaters), true, "nothing is known that speaks against it");
-  await eventually(
-    () => performance.now() - begunMs > 200 && pids.every((pid, index) => ran(pid) > (before[index] ?? 0)),
-  );
-  return appetite.isHungry(eaters);
+  const isHungry = () => appetite.isHungry(eaters);
+  assert.equal(isHungry(), true, "nothing is known that speaks against it");
+  return isHungry;
 }
 
 const ranNs = (pid: number) => Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[0]);
@@ -37,13 +33,20 @@ const ranNs = (pid: number) => Number(readFileSync(`/proc/${pid}/schedstat`, "la
 test("more spinning processes than processors are hungry, however little each of them gets", async () => {
   const spinning = Array.from({ length: 2 * availableParallelism() }, () => started("while (true);"));
   const pids = await Promise.all(spinning);
-  assert.equal(await secondLook(pids, ranNs), true);
+  const [isHungry, before, beganMs] = [lookAt(pids), pids.map(ranNs), performance.now()];
+  // Each of them has run since, and for long enough to say something.
+  await eventually(
+    () => performance.now() - beganMs > 200 && pids.every((pid, index) => ranNs(pid) > (before[index] ?? 0)),
+  );
+  assert.equal(isHungry(), true);
   pids.forEach((pid) => void process.kill(pid, "SIGKILL"));
 });
 
 test("who waits for a timer is not", async () => {
-  const waiting = await started("setInterval(() => {}, 10)");
-  assert.equal(await secondLook([waiting], ranNs), false);
+  // A shorter wait would be no longer than that for a processor, on a full machine.
+  const waiting = await started("setInterval(() => {}, 1_000)");
+  const isHungry = lookAt([waiting]);
+  await eventually(() => !isHungry());
   process.kill(waiting, "SIGKILL");
 });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "../helpers/pool.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { TestWorker } from "../helpers/worker.ts";
 
 let test: TestWorker;
@@ -86,7 +87,7 @@ describe("work that outlives the reply", () => {
       "later",
       `let done = 0;
       export default { fetch(request, env, ctx) {
-        ctx.waitUntil(new Promise((r) => setTimeout(r, 200)).then(() => console.log("done", ++done)));
+        ctx.waitUntil(new Promise((r) => setTimeout(r, ${stretched(200)})).then(() => console.log("done", ++done)));
         return new Response("at once");
       } };`,
     );
@@ -98,20 +99,23 @@ describe("work that outlives the reply", () => {
       logs.map(({ text }) => text),
       ["done 1"],
     );
-    assert.ok((await test.record(first.id)).endedAtMs >= (await test.record(first.id)).startedAtMs + 190);
+    assert.ok(
+      (await test.record(first.id)).endedAtMs >= (await test.record(first.id)).startedAtMs + stretched(200) - 10,
+    );
   });
 
   it("is ended with the function's time limit, which the log tells", async () => {
+    const limitMs = stretched(200);
     await test.deploy(
       "endless",
       `export default { fetch: (r, e, ctx) => (ctx.waitUntil(new Promise(() => {})), new Response("at once")) };`,
-      { timeoutMs: 200 },
+      { timeoutMs: limitMs },
     );
     const answered = await test.call("endless");
     assert.deepEqual([answered.outcome, answered.text], ["ok", "at once"]);
     const [record] = await test.logs("endless", answered.id);
     assert.deepEqual([record?.source, record?.level], ["platform", "warn"]);
-    assert.match(record?.text ?? "", /After its reply: .*200 ms/);
+    assert.match(record?.text ?? "", new RegExp(`After its reply: .*${limitMs} ms`));
     assert.equal((await test.record(answered.id)).outcome, "ok");
   });
 });
@@ -149,12 +153,12 @@ describe("logs and records", () => {
       `export default () => { const { user } = process.cpuUsage(); while (process.cpuUsage().user - user < 40_000); };`,
     );
     const first = await test.record((await test.call("busy")).id);
-    assert.ok(first.cpuMs > 20 && first.cpuMs < 5_000, `${first.cpuMs} ms`);
+    assert.ok(first.cpuMs > 20 && first.cpuMs < stretched(5_000), `${first.cpuMs} ms`);
     assert.ok(first.peakMemoryBytes > 500_000);
   });
 
   it("have what a call used that was ended for its time limit", async () => {
-    await test.deploy("endless", "export default () => { for (;;); };", { timeoutMs: 500 });
+    await test.deploy("endless", "export default () => { for (;;); };", { timeoutMs: stretched(500) });
     const { id, outcome } = await test.call("endless");
     assert.equal(outcome, "timeout");
     const { cpuMs } = await test.record(id);
@@ -190,7 +194,7 @@ describe("a worker that drains", () => {
     const draining = await TestWorker.start();
     await draining.deploy(
       "slow",
-      `export default () => new Promise((r) => setTimeout(() => r(new Response("done")), 300));`,
+      `export default () => new Promise((r) => setTimeout(() => r(new Response("done")), ${stretched(300)}));`,
     );
     const call = draining.call("slow");
     await eventually(() => draining.worker.facts().pool.busy === 1);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { eventually } from "../helpers/pool.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { type Answered, TestWorker } from "../helpers/worker.ts";
 
 const CALLS = 16;
@@ -18,7 +19,7 @@ after(() => test.stop());
 
 /** Has many calls of a function reply while Redis is stopped, which goes on after they could have been done. */
 async function replyToStoppedRedis(name: string): Promise<void> {
-  const callAll = () => Array.from({ length: CALLS }, () => test.call(name, { expiresInMs: 60_000 }));
+  const callAll = () => Array.from({ length: CALLS }, () => test.call(name, { expiresInMs: stretched(60_000) }));
   assertWhole(await Promise.all(callAll())); // An instance for each.
   const calls = callAll();
   await eventually(() => test.worker.facts().running === CALLS);
@@ -63,7 +64,7 @@ it("streams arrive whole", async () => {
         await new Promise(setImmediate);
       } }));
     };`,
-    { timeoutMs: 20_000 },
+    { timeoutMs: stretched(20_000) },
   );
   await replyToStoppedRedis("streams");
 });

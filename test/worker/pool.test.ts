@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { MIB } from "../../worker/limits.ts";
 import { callText, eventually, poolOpener } from "../helpers/pool.ts";
+import { LONGEST_CALL_MS } from "../helpers/slowness.ts";
 
 const open = poolOpener();
 
@@ -243,7 +244,7 @@ describe("the pool: limits", () => {
 describe("the pool: a zygote that dies", () => {
   it("fails the calls in course at once, and serves the next with a new one", async () => {
     const test = open();
-    const lease = await test.acquire({ name: "hang", code: hang, timeoutMs: 60_000 });
+    const lease = await test.acquire({ name: "hang", code: hang, timeoutMs: LONGEST_CALL_MS });
     const lost = assert.rejects(callText(lease), failure("SANDBOX_LOST"));
     process.kill(await test.zygotePid(), "SIGKILL");
     await lost;

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Registry } from "../../functions/registry.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { TestWorker } from "../helpers/worker.ts";
 
 const SLOW = `
-  for (const end = Date.now() + 300; Date.now() < end; );
+  for (const end = process.cpuUsage().user + 300_000; process.cpuUsage().user < end; );
   const id = crypto.randomUUID();
   export default async (request: Request) => {
     console.log("call", new URL(request.url).search);
@@ -23,14 +24,17 @@ describe("a version that is slow to load", () => {
   it("has further instances as forks, whose calls have logs, figures and a start of their own", async () => {
     await test.deploy("slow", SLOW);
     const first = await test.call("slow", { path: "/?0" });
-    const calls = await Promise.all([300, 301, 302].map((ms) => test.call("slow", { path: `/?${ms}` })));
+    // Each still runs when the others come.
+    const long = stretched(500);
+    const calls = await Promise.all([0, 1, 2].map((more) => test.call("slow", { path: `/?${long + more}` })));
     assert.ok(["cold", "prewarmed"].includes(first.start));
     assert.deepEqual(calls.map(({ start }) => start).sort(), ["forked", "forked", "warm"]);
     for (const { id, text } of calls) {
       assert.equal(text, first.text);
       assert.equal((await test.logs("slow", id)).length, 1);
       const { cpuMs, timing } = await test.record(id);
-      assert.ok(cpuMs < 250 && timing.initMs === 0);
+      assert.ok(cpuMs < 290, `${cpuMs} ms`);
+      assert.equal(timing.initMs, 0);
     }
   });
 

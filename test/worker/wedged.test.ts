@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
 import { callText, eventually, TestPool } from "../helpers/pool.ts";
+import { LONGEST_CALL_MS, stretched } from "../helpers/slowness.ts";
 
 interface Case {
   name: string;
@@ -93,7 +94,7 @@ const CASES: Case[] = [
       } catch (e) { if (e.code !== "EAGAIN") throw e; await new Promise((r) => setTimeout(r, 1)); }
       return "on";`,
     ends: { answer: "on" },
-    timeoutMs: 20_000,
+    timeoutMs: stretched(20_000),
   },
 ];
 if (NUMBERS.vfork !== undefined)
@@ -110,7 +111,7 @@ describe("a sandbox that wedges itself", () => {
   });
   after(() => test.close());
 
-  for (const [index, { name, does, ends, bodyBytes = 0, timeoutMs = 700 }] of CASES.entries())
+  for (const [index, { name, does, ends, bodyBytes = 0, timeoutMs = stretched(700) }] of CASES.entries())
     it(`${name}: ${"code" in ends ? ends.code : `answers ${ends.answer}`}`, async () => {
       const neighbour = await test.use({ name: "neighbour" });
       const code = `export default async () => new Response(await (async () => { ${does} })());`;
@@ -129,7 +130,7 @@ describe("a sandbox that wedges itself", () => {
     const lease = await test.acquire({
       name: "hang",
       code: `export default () => new Promise(() => {});`,
-      timeoutMs: 60_000,
+      timeoutMs: LONGEST_CALL_MS,
     });
     const zygote = await test.zygotePid();
     const lost = assert.rejects(callText(lease), (error: { code?: string }) => error.code === "SANDBOX_LOST");

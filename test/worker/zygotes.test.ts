@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { eventually, poolOpener } from "../helpers/pool.ts";
+import { stretched } from "../helpers/slowness.ts";
 import { TestWorker } from "../helpers/worker.ts";
 import { sandboxesOf, zygotesHere } from "../helpers/zygotes.ts";
 
@@ -45,7 +46,7 @@ describe("zygotes of a worker", () => {
   });
 
   it("do not make way while they serve calls: whoever wants another is told", async () => {
-    const test = open({ zygotes: "tenant", maxZygotes: 2, giveUpMs: 300 });
+    const test = open({ zygotes: "tenant", maxZygotes: 2, giveUpMs: stretched(300) });
     const [a, b] = [await test.acquire({ tenant: "a" }), await test.acquire({ tenant: "b" })];
     await assert.rejects(test.acquire({ tenant: "c" }), failure("SANDBOX_UNAVAILABLE"));
     assert.ok(a.instance.isIdle && b.instance.isIdle);

@@ -27,7 +27,7 @@ const MEMORY_BYTES = 128 * 1024 * 1024;
 const SPARE = PREWARMED + 8;
 /** How often the pool is looked at, and for how long. */
 const POLL_MS = 5;
-const POOL_MS = 30_000;
+const POOL_MS = 300_000;
 const suite = "cold";
 const COLD = "cold call over HTTP";
 const COLD_EMPTY = "cold call over HTTP, pool empty";

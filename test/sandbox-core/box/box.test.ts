@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { Box, type BoxRunOptions, SandboxError, StartFailure, Zygote } from "../../../sandbox-core/index.ts";
+import { stretched } from "../../helpers/slowness.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const MIB = 1024 * 1024;
@@ -86,7 +87,7 @@ describe("a command", () => {
 
 describe("the end of a box", () => {
   test("is a timeout after its time", async () => {
-    const { outcome, signal } = await sh("trap '' TERM INT; while :; do :; done", { timeoutMs: 300 });
+    const { outcome, signal } = await sh("trap '' TERM INT; while :; do :; done", { timeoutMs: stretched(300) });
     assert.deepEqual([outcome, signal], ["timeout", "SIGKILL"]);
   });
 

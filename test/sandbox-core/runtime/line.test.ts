@@ -1,8 +1,11 @@
 /** Requests that reach a runtime ahead of their turn. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { encodeWithdraw, MAX_CALLS_IN_LINE } from "../../../sandbox-core/protocol/frames.ts";
 import { RuntimeClient } from "../../helpers/runtime-client.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
 
 /** Says how many calls run at once, and how many ran before; "/wait" takes until the next call's request was there for long. */
 const ONE_AT_A_TIME = `
@@ -44,20 +47,22 @@ test("a call that waits in line can be taken back, one that began cannot", async
 });
 
 test("behind a call that blocked the process, what was taken back meanwhile does not begin", async () => {
-  await using runtime = await RuntimeClient.with(`
+  const end = join(tempDir(), "end");
+  await using runtime = await RuntimeClient.with(
+    `import { existsSync } from "node:fs";
     let before = 0;
-    export default () => {
-      const end = Date.now() + (before === 0 ? 300 : 0);
-      while (Date.now() < end);
+    export default (request, env) => {
+      while (before === 0 && !existsSync(env.END));
       return Response.json(before++);
-    };`);
+    };`,
+    { env: { END: end } },
+  );
   // Read one by one, the first would have ended before the second came, and nothing would wait in line.
   const [first, second, third] = runtime.together(
     () => [runtime.request(), runtime.request(), runtime.request()] as const,
   );
-  // The first call blocks by the time that this is sent, or it is read with what came before.
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  runtime.wire.write(encodeWithdraw(second));
+  await new Promise((sent) => runtime.wire.write(encodeWithdraw(second), sent));
+  writeFileSync(end, "");
   await runtime.reply(first);
   assert.equal((await runtime.next("withdrawn")).call, second);
   assert.equal((await runtime.reply(third)).body.toString(), "1");

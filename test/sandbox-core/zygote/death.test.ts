@@ -76,7 +76,7 @@ const DEATHS: [name: string, die: (family: Family) => void, tidy: boolean][] = [
 
 describe("no sandbox outlives its supervisors", () => {
   for (const [name, die, tidy] of DEATHS)
-    it(name, { timeout: 60_000 }, async (t) => {
+    it(name, async (t) => {
       const family = await startFamily();
       const groups = family.zygotes.map((zygote) => basename(ownerGroup(zygote)));
       const directory = `sandpiper-run-${ownerName(family.supervisor.pid)}-`;

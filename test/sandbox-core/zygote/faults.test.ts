@@ -14,9 +14,9 @@ import type { Launcher } from "../../../sandbox-core/index.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { FaultyLauncher, type Recorded, type Side } from "../../helpers/faults.ts";
 import { LIMITS, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { stretched } from "../../helpers/slowness.ts";
 import { WireClient } from "../../helpers/wire-client.ts";
 
-const LONG = { timeout: 240_000 };
 /** Room enough for a Node that starts by itself. */
 const ROOMY = { memoryBytes: 256 << 20 };
 /** Readings of libuv's pipe: what they give is what is judged. */
@@ -25,7 +25,7 @@ const SILENT = new Set(["readlink"]);
 const TOLD_AS: Record<string, string> = { posixSpawn: "execve" };
 const cgroups = detectCgroups();
 const LOOK_AGAIN_MS = 5;
-const MOST_LOOKS = 1_000;
+const MOST_LOOKS = stretched(1_000);
 
 /** The calls of one side, while a sandbox is made, comes to life and ends. */
 async function record(faulty: FaultyLauncher, side: Side): Promise<Recorded[]> {
@@ -77,7 +77,7 @@ async function nothingLeft(faulty: FaultyLauncher, before: unknown): Promise<voi
 }
 
 for (const kind of ["fork", "exec"] as const) {
-  test(`${kind}: a call of the lock-in that fails makes no sandbox and leaves nothing`, LONG, async () => {
+  test(`${kind}: a call of the lock-in that fails makes no sandbox and leaves nothing`, async () => {
     await using faulty = await FaultyLauncher.open({ kind });
     const { launcher } = faulty;
     await bornAndKilled(launcher);
@@ -99,24 +99,20 @@ for (const kind of ["fork", "exec"] as const) {
     assert.equal(await launcher.zygotePid(), zygote);
   });
 
-  test(
-    `${kind}: a lock-in of which nothing works any more, its last words included, ends all the same`,
-    LONG,
-    async () => {
-      await using faulty = await FaultyLauncher.open({ kind });
-      await bornAndKilled(faulty.launcher);
-      const zygote = await faulty.launcher.zygotePid();
-      const before = await faulty.leftovers();
-      for (const at of [1, 4, 20, 60, 100]) {
-        faulty.plan({ fault: { side: "child", at, code: "EIO", lasting: true } });
-        await refusal(faulty.launcher);
-        faulty.plan();
-        await nothingLeft(faulty, before);
-      }
-      await bornAndKilled(faulty.launcher);
-      assert.equal(await faulty.launcher.zygotePid(), zygote);
-    },
-  );
+  test(`${kind}: a lock-in of which nothing works any more, its last words included, ends all the same`, async () => {
+    await using faulty = await FaultyLauncher.open({ kind });
+    await bornAndKilled(faulty.launcher);
+    const zygote = await faulty.launcher.zygotePid();
+    const before = await faulty.leftovers();
+    for (const at of [1, 4, 20, 60, 100]) {
+      faulty.plan({ fault: { side: "child", at, code: "EIO", lasting: true } });
+      await refusal(faulty.launcher);
+      faulty.plan();
+      await nothingLeft(faulty, before);
+    }
+    await bornAndKilled(faulty.launcher);
+    assert.equal(await faulty.launcher.zygotePid(), zygote);
+  });
 }
 
 /** What the kernel may answer when it is short of something, or in a hurry. */
@@ -130,7 +126,7 @@ const SHORTAGES: Record<string, string> = {
   write: "EIO",
 };
 
-test("a failing call of the zygote's own is a refusal, or the end of it, and another serves", LONG, async () => {
+test("a failing call of the zygote's own is a refusal, or the end of it, and another serves", async () => {
   await using faulty = await FaultyLauncher.open();
   const { launcher } = faulty;
   await bornAndKilled(launcher);
@@ -153,7 +149,7 @@ test("a failing call of the zygote's own is a refusal, or the end of it, and ano
     assert.ok(seen.has(name), name);
 });
 
-test("whatever hangs is ended: a lock-in that does not get on, and a zygote", LONG, async () => {
+test("whatever hangs is ended: a lock-in that does not get on, and a zygote", async () => {
   await using slow = await FaultyLauncher.open();
   await using stuck = await FaultyLauncher.open();
   for (const { launcher } of [slow, stuck]) await bornAndKilled(launcher);

@@ -9,6 +9,7 @@ import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
 import { runProgram } from "../../../sandbox-core/program.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { stretched } from "../../helpers/slowness.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const cgroups = detectCgroups();
@@ -83,7 +84,7 @@ test("a sandbox whose limits the kernel refuses is not made, and leaves nothing"
   assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
 });
 
-test("ids are given back: more sandboxes one after the other than a block has ids", { timeout: 120_000 }, async () => {
+test("ids are given back: more sandboxes one after the other than a block has ids", async () => {
   const seen = new Set<number>();
   for (let round = 0; round < 8; round++)
     await Promise.all(
@@ -174,7 +175,7 @@ test("a program runs with what it binds and nothing else", async () => {
     runProgram(launcher, {
       program: { argv, env: { GREETING: "hi" }, binds: programBinds("/usr/bin/env", libraries), workingDirectory: "/" },
       limits: LIMITS,
-      timeoutMs: 5_000,
+      timeoutMs: stretched(5_000),
       maxOutputBytes: 1_000,
     });
   const { code, stdout, stderr } = await run([programPath("/usr/bin/env")]);
@@ -184,7 +185,7 @@ test("a program runs with what it binds and nothing else", async () => {
 
 test("a program that cannot be started is refused, not a result", async () => {
   const program = { argv: ["/none"], env: {}, binds: [], workingDirectory: "/" };
-  const run = { program, limits: LIMITS, timeoutMs: 5_000, maxOutputBytes: 1_000 };
+  const run = { program, limits: LIMITS, timeoutMs: stretched(5_000), maxOutputBytes: 1_000 };
   await assert.rejects(runProgram(launcher, run), /the program could not be started: execve\(\/none\) failed: ENOENT/);
 });
 
@@ -234,7 +235,7 @@ test("a program that does not end, or does not stop writing, is ended", async ()
   const spin = ["-c", "while :; do :; done"];
   assert.equal((await run("/bin/sh", spin, 600_000, 300)).ended, "cpu limit");
   assert.equal((await run("/bin/sh", ["-c", ":"], 600_000, 60_000)).ended, undefined);
-  const flood = await run("/usr/bin/yes", [], 30_000);
+  const flood = await run("/usr/bin/yes", [], stretched(30_000));
   assert.equal(flood.ended, "output limit");
   assert.ok(flood.stdout.length <= 10_000);
 });

@@ -7,6 +7,7 @@ import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import type { Renewal, ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
+import { stretched } from "../../helpers/slowness.ts";
 import { parentOf, zygotesHere } from "../../helpers/zygotes.ts";
 
 const cgroups = detectCgroups();
@@ -40,7 +41,7 @@ test("after its number of forks the next zygote serves, and the old one serves u
 });
 
 test("an old zygote stays for its sandbox, which is told to make way and lives until it is ended", async () => {
-  await using launcher = await openRenewed({ forks: 1, ageMs: 1_000 });
+  await using launcher = await openRenewed({ forks: 1, ageMs: stretched(500) });
   const old = await launcher.zygotePid();
   await using client = await SandboxClient.with(launcher, "export default () => new Response('here')");
   assert.equal(client.sandbox.outdated, false);

@@ -104,7 +104,7 @@ for (const [kind, calls] of [["fork", CALLS] as const, ["exec", CALLS_OF_PROGRAM
     after(() => launcher.close());
 
     for (const [call, errno, name = call] of calls)
-      it(call, { timeout: 120_000 }, async () => {
+      it(call, async () => {
         let said: string | null = "";
         let turn = 0;
         while (said !== null && turn < MOST_TURNS) {
