@@ -15,6 +15,7 @@ import {
   recordInvocation,
 } from "../../functions/logs.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
+import { stretched } from "../helpers/slowness.ts";
 
 let server: TestRedis;
 let redis: Redis;
@@ -181,11 +182,12 @@ describe("following a log", () => {
   });
 
   it("waits for longer than any other command of its connection may take", async () => {
-    const hasty = redis.duplicate({ commandTimeout: 20 });
+    const limitMs = stretched(20);
+    const hasty = redis.duplicate({ commandTimeout: limitMs });
     const stop = new AbortController();
     const entries = followLogs(hasty, ref("silent"), { after: "0-0", signal: stop.signal });
     const next = entries.next();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 3 * limitMs));
     await appendLogs(redis, ref("silent"), [line("at last")]);
     assert.deepEqual((await next).value?.entry, line("at last"));
     stop.abort();

@@ -7,10 +7,11 @@ import { Budget } from "../../gateway/budget.ts";
 import { type Ending, Exchange } from "../../gateway/exchange.ts";
 import { readBody } from "../../gateway/request-body.ts";
 import { head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
+import { stretched } from "../helpers/slowness.ts";
 
 let test: TestGateway;
 before(async () => {
-  test = await startTestGateway({ queueWaitMs: 100, maxHeaderBytes: 2_048, publicUrl: "https://fn.example" });
+  test = await startTestGateway({ queueWaitMs: stretched(100), maxHeaderBytes: 2_048, publicUrl: "https://fn.example" });
 });
 after(() => test.stop());
 

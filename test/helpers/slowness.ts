@@ -1,5 +1,6 @@
 /**
- * Budgets of time for tests: each stretches by one factor, which says how slow this machine is at the moment.
+ * Budgets of time for tests: each stretches by one factor, which says how slow this machine is at the moment. They are
+ * for what functions under test may take, and never for a test itself: that waits for what is to happen, however long.
  *
  * The factor is measured once: by run.ts before all files, or by the first process that asks when a file runs by itself.
  */

@@ -56,7 +56,7 @@ describe("requests and replies", () => {
       `export default () => {
         let n = 0;
         return new Response(new ReadableStream({ async pull(c) {
-          await new Promise((r) => setTimeout(r, 5));
+          await new Promise((r) => setTimeout(r, ${stretched(5)}));
           if (++n > 4) c.close(); else c.enqueue(new TextEncoder().encode("part " + n + "\\n"));
         } }));
       };`,

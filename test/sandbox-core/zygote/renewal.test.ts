@@ -44,7 +44,8 @@ test("an old zygote stays for its sandbox, which is told to make way and lives u
   await using launcher = await openRenewed({ forks: 1, ageMs: stretched(500) });
   const old = await launcher.zygotePid();
   await using client = await SandboxClient.with(launcher, "export default () => new Response('here')");
-  assert.equal(client.sandbox.outdated, false);
+  const { outdated } = client.sandbox;
+  if ((await launcher.zygotePid()) === old) assert.equal(outdated, false);
   await eventually(async () => (await launcher.zygotePid()) !== old);
   await eventually(() => client.sandbox.outdated);
   assert.equal(await client.text(), "here");
