@@ -11,7 +11,11 @@ import { stretched } from "../helpers/slowness.ts";
 
 let test: TestGateway;
 before(async () => {
-  test = await startTestGateway({ queueWaitMs: stretched(100), maxHeaderBytes: 2_048, publicUrl: "https://fn.example" });
+  test = await startTestGateway({
+    queueWaitMs: stretched(100),
+    maxHeaderBytes: 2_048,
+    publicUrl: "https://fn.example",
+  });
 });
 after(() => test.stop());
 
