@@ -37,6 +37,7 @@ export class Connection {
     socket.off("data", this.#parse);
     // With a listener that is not its own, node leaves the reading of the socket to us.
     socket.on("data", (bytes: Buffer) => {
+      if (this.#left) return;
       this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
       this.#feed();
     });
@@ -70,6 +71,7 @@ export class Connection {
   leave(): void {
     this.#left = true;
     this.#ahead = NOTHING;
+    this.#pace();
   }
 
   #feed(): void {

@@ -63,7 +63,7 @@ const honoApp = example("hono-app", [
     "/visit",
     {
       status: 200,
-      headers: { "set-cookie": ["visits=3; Path=/", "last=visit; Path=/"] },
+      headers: { "set-cookie": ["visits=3; Path=/fn/main/hono-app", "last=visit; Path=/fn/main/hono-app"] },
       body: { text: "visit 3" },
     },
     { headers: { cookie: "visits=2" } },
@@ -145,7 +145,10 @@ const image = example("image", [
 const lambdaGreeter = example("lambda-greeter", [
   call("answers an event with cookies", "GET", "/?name=Ada", {
     status: 200,
-    headers: { ...JSON_TYPE, "set-cookie": ["greeted=Ada; Path=/", "polite=yes; Path=/"] },
+    headers: {
+      ...JSON_TYPE,
+      "set-cookie": ["greeted=Ada; Path=/fn/main/lambda-greeter", "polite=yes; Path=/fn/main/lambda-greeter"],
+    },
     body: { json: { message: "Hello, Ada!", functionName: "lambda-greeter" } },
   }),
   call(

@@ -112,7 +112,10 @@ describe("sandpiper invoke", () => {
     await promisify(execFile)("sh", ["-c", shell], { env });
     assert.deepEqual([...readFileSync(out)], [0, 255, 10, 13, 128]);
     const { stdout } = await invoke(["-i"]);
-    assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n[\s\S]*set-cookie: a=1\r\nset-cookie: b=2\r\n[\s\S]*\r\n\r\n\{/i);
+    assert.match(
+      stdout,
+      /^HTTP\/1\.1 200 OK\r\n[\s\S]*set-cookie: a=1; Path=\S+\r\nset-cookie: b=2; Path=\S+\r\n[\s\S]*\r\n\r\n\{/i,
+    );
   });
 
   it("escapes control characters on a terminal, unless --raw", async () => {

@@ -134,16 +134,17 @@ describe("its server", () => {
 
   it("holds one request of each connection, and the bytes of few", async () => {
     await listen();
-    const many = "GET /fn/a/b HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100_000);
+    const many = "POST /fn/a/b HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc".repeat(60_000);
     const clients = Array.from({ length: 20 }, () => new RawClient(url));
     for (const client of clients) client.send(many);
     while (begun.length < 20) await once(server, "begun");
     // Three megabytes are more than a connection's buffers take, so that a server which goes on reading never pauses.
     while (begun.length === 20 && !sockets.every((socket) => socket.isPaused())) await nextTurn();
     assert.equal(begun.length, 20);
-    for (const { bytesRead } of sockets) assert.ok(bytesRead <= 2 * 64 * 1024, `${bytesRead} bytes were read`);
-    await nextRound();
-    await nextRound();
+    for (let round = 0; round < 5; round++) {
+      for (const { bytesRead } of sockets) assert.ok(bytesRead <= 2 * 64 * 1024, `${bytesRead} bytes were read`);
+      await nextRound();
+    }
     for (const client of clients) client.close();
   });
 
