@@ -124,8 +124,63 @@ export const S_IFCHR = 0x2000;
 /** include/linux/socket.h */
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
-/** include/uapi/asm-generic/socket.h, include/linux/socket.h: passing descriptors (unix(7)), and who waits how for what. */
-export const SOL_SOCKET = 1;
+/** include/linux/socket.h, include/uapi/linux/in.h, tcp.h, in6.h: levels of options of sockets. */
+export const SOL = { IP: 0, SOCKET: 1, TCP: 6, IPV6: 41 } as const;
+/** include/uapi/asm-generic/socket.h: options of any socket (socket(7)). */
+export const SO = {
+  REUSEADDR: 2,
+  TYPE: 3,
+  ERROR: 4,
+  BROADCAST: 6,
+  SNDBUF: 7,
+  RCVBUF: 8,
+  KEEPALIVE: 9,
+  OOBINLINE: 10,
+  LINGER: 13,
+  REUSEPORT: 15,
+  PEERCRED: 17,
+  RCVTIMEO: 20,
+  SNDTIMEO: 21,
+  ATTACH_FILTER: 26,
+  ACCEPTCONN: 30,
+  PROTOCOL: 38,
+  DOMAIN: 39,
+  PEERPIDFD: 77,
+  PASSRIGHTS: 83,
+} as const;
+/** include/uapi/linux/tcp.h (tcp(7)) */
+export const TCP = {
+  NODELAY: 1,
+  CORK: 3,
+  KEEPIDLE: 4,
+  KEEPINTVL: 5,
+  KEEPCNT: 6,
+  INFO: 11,
+  QUICKACK: 12,
+  USER_TIMEOUT: 18,
+} as const;
+/** include/uapi/linux/in.h (ip(7)) */
+export const IP = {
+  TOS: 1,
+  TTL: 2,
+  MTU_DISCOVER: 10,
+  RECVERR: 11,
+  MULTICAST_IF: 32,
+  MULTICAST_TTL: 33,
+  MULTICAST_LOOP: 34,
+} as const;
+/** include/uapi/linux/in6.h (ipv6(7)) */
+export const IPV6 = {
+  UNICAST_HOPS: 16,
+  MULTICAST_IF: 17,
+  MULTICAST_HOPS: 18,
+  MULTICAST_LOOP: 19,
+  MTU_DISCOVER: 23,
+  RECVERR: 25,
+  V6ONLY: 26,
+  TCLASS: 67,
+} as const;
+/** include/linux/socket.h: passing descriptors (unix(7)), and who waits how for what. */
 export const SCM_RIGHTS = 1;
 export const MSG = { DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 } as const;
 /** include/uapi/linux/in.h; 0 is the one that a type of socket has by default. */
@@ -198,6 +253,7 @@ export const BPF = {
 /** include/uapi/linux/eventpoll.h, include/uapi/asm-generic/poll.h */
 export const EPOLL = { CTL_ADD: 1, CTL_DEL: 2, IN: 1 } as const;
 export const POLLIN = 1;
+export const POLLOUT = 4;
 
 /** include/uapi/asm-generic/signal.h, include/uapi/asm-generic/signal-defs.h */
 export const SIGKILL = 9;

@@ -4,6 +4,7 @@
 import { constants } from "node:os";
 import { AF, CLONE, FCNTL, IOCTL, IPPROTO, PR, SIGCHLD, SOCK } from "../abi/linux.ts";
 import { allow, type Rule, refuse } from "./rule.ts";
+import { SOCKET_OPTIONS } from "./socket-options.ts";
 
 /** Everything that threads and copies of a process are made with; no namespaces, no tracing, no other signal at its end. */
 const CLONE_FLAGS =
@@ -206,8 +207,6 @@ export const BASE: readonly Rule[] = [
     "accept4",
     "getsockname",
     "getpeername",
-    "setsockopt",
-    "getsockopt",
     "sendto",
     "recvfrom",
     "sendmsg",
@@ -234,6 +233,7 @@ export const BASE: readonly Rule[] = [
       { argument: 2, oneOf: Object.values(IPPROTO) },
     ],
   ),
+  ...SOCKET_OPTIONS,
   allow(
     "new threads and processes, in the same namespaces",
     ["clone"],

@@ -2,14 +2,33 @@
  * What any command may ask of the kernel, besides what one known program may: what makes a shell a shell and an editor
  * an editor. It stays in its sandbox: nothing here reaches past its own processes, files and terminal.
  */
-import { PR_OF_COMMANDS, S_IFIFO, S_IFMT, SECCOMP_SET_MODE_FILTER, TERMINAL_IOCTL } from "../abi/linux.ts";
-import { EXEC_POLICY } from "./policy.ts";
-import { allow, type Policy } from "./rule.ts";
+import { constants } from "node:os";
+import {
+  FCNTL_LOCK,
+  FCNTL_OFD_LOCK,
+  PR_OF_COMMANDS,
+  S_IFIFO,
+  S_IFMT,
+  SECCOMP_SET_MODE_FILTER,
+  TERMINAL_IOCTL,
+} from "../abi/linux.ts";
+import { BASE } from "./base.ts";
+import { PROGRAM } from "./policy.ts";
+import { allow, errno, type Policy } from "./rule.ts";
+import { SOCKET_OPTIONS_OF_COMMANDS } from "./socket-options.ts";
 
 export const COMMAND_POLICY: Policy = {
-  otherwise: EXEC_POLICY.otherwise,
+  otherwise: errno(constants.errno.EPERM),
   rules: [
-    ...EXEC_POLICY.rules,
+    ...BASE,
+    ...PROGRAM,
+    ...SOCKET_OPTIONS_OF_COMMANDS,
+    allow("locks between its processes, and with whoever shares a directory that was bound for it", ["flock"]),
+    allow(
+      "the same",
+      ["fcntl"],
+      [{ argument: 1, oneOf: [...Object.values(FCNTL_LOCK), ...Object.values(FCNTL_OFD_LOCK)] }],
+    ),
     allow("job control: sessions and groups of its own processes", ["setsid", "setpgid"]),
     allow(
       "its own terminal; never TIOCSTI, which types into it",

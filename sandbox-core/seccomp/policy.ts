@@ -4,15 +4,7 @@
  * program; `EXEC_POLICY` adds what starting a program takes.
  */
 import { constants } from "node:os";
-import {
-  ARCH_FS,
-  FCNTL_LOCK,
-  FCNTL_OFD_LOCK,
-  MADV_DONTFORK,
-  MAP_ANONYMOUS,
-  PROT_EXEC,
-  SECCOMP_RET,
-} from "../abi/linux.ts";
+import { ARCH_FS, FCNTL_LOCK, MADV_DONTFORK, MAP_ANONYMOUS, PROT_EXEC, SECCOMP_RET } from "../abi/linux.ts";
 import { BASE } from "./base.ts";
 import { allow, errno, type Policy, pretend, type Rule, refuse } from "./rule.ts";
 
@@ -21,7 +13,7 @@ const { EPERM, ENOSYS } = constants.errno;
 const { GETLK, SETLK, SETLKW } = FCNTL_LOCK;
 
 /**
- * A fork is alone with its files, so a lock of them keeps nobody out: SQLite asks for some, and goes on with the answer.
+ * A sandbox is alone with its files, so a lock of them keeps nobody out: SQLite asks for some, and goes on with the answer.
  * A real one would be memory of the kernel's that no cgroup is charged for and no limit bounds (RLIMIT_LOCKS has not been
  * looked at since Linux 2.4), and where sandboxes share an inode, one would learn of another's.
  */
@@ -29,16 +21,6 @@ const NO_LOCKS: readonly Rule[] = [
   pretend("there is nobody to keep out", ["flock"]),
   pretend("there is nobody to keep out", ["fcntl"], [{ argument: 1, oneOf: [SETLK, SETLKW] }]),
   allow("asking who is in the way: nobody is", ["fcntl"], [{ argument: 1, equals: GETLK }]),
-];
-
-/** Programs may start others, and share files with them. */
-const LOCKS: readonly Rule[] = [
-  allow("locks between the processes of a program", ["flock"]),
-  allow(
-    "locks between the processes of a program",
-    ["fcntl"],
-    [{ argument: 1, oneOf: [...Object.values(FCNTL_LOCK), ...Object.values(FCNTL_OFD_LOCK)] }],
-  ),
 ];
 
 /** For JavaScript that runs in a fork of the zygote: it starts no program and maps no file as code. */
@@ -56,17 +38,15 @@ export const FORK_POLICY: Policy = {
   ],
 };
 
+/** What being started takes, besides what any program of ours needs. */
+export const PROGRAM: readonly Rule[] = [
+  allow("starting the program, and mapping it and its libraries", ["execve", "mmap"]),
+  allow("what the C library does first", ["set_tid_address"]),
+  allow("where a thread's own variables are", ["arch_prctl"], [{ argument: 0, oneOf: Object.values(ARCH_FS) }]),
+];
+
 /** For a program that is started inside: a build, or the runtime when forks cannot be trusted. */
-export const EXEC_POLICY: Policy = {
-  otherwise: errno(EPERM),
-  rules: [
-    ...BASE,
-    ...LOCKS,
-    allow("starting the program, and mapping it and its libraries", ["execve", "mmap"]),
-    allow("what the C library does first", ["set_tid_address"]),
-    allow("where a thread's own variables are", ["arch_prctl"], [{ argument: 0, oneOf: Object.values(ARCH_FS) }]),
-  ],
-};
+export const EXEC_POLICY: Policy = { otherwise: errno(EPERM), rules: [...BASE, ...NO_LOCKS, ...PROGRAM] };
 
 /**
  * For the zygote, before it is one: it may do all that root may, except make a ring that its forks would share, and have

@@ -35,11 +35,17 @@ export const allow = (reason: string, calls: readonly SyscallName[], when?: read
   action: SECCOMP_RET.ALLOW,
   ...(when ? { when } : {}),
 });
-/** A rule that refuses with an error, always. */
-export const refuse = (reason: string, number: number, calls: readonly SyscallName[]): Rule => ({
+/** A rule that refuses with an error, always or when all conditions hold. */
+export const refuse = (
+  reason: string,
+  number: number,
+  calls: readonly SyscallName[],
+  when?: readonly Condition[],
+): Rule => ({
   calls,
   reason,
   action: errno(number),
+  ...(when ? { when } : {}),
 });
 /** A rule by which calls do nothing and say that they did. */
 export const pretend = (reason: string, calls: readonly SyscallName[], when?: readonly Condition[]): Rule => ({

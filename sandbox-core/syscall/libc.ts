@@ -5,29 +5,15 @@
  */
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
-import { AF, SECCOMP_SET_MODE_FILTER, SOCK } from "../abi/linux.ts";
+import { SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
+import { checked } from "./checked.ts";
 import { SyscallError } from "./error.ts";
 import { openInRoot } from "./openat2.ts";
 import { receiveDescriptors, sendDescriptors } from "./rights.ts";
+import { socketCalls } from "./sockets.ts";
 import { blockSignals, spawnProgram } from "./spawn.ts";
 
 const libc = koffi.load("libc.so.6");
-
-/** koffi's errno has to be read before anything else runs: any call of Node in between overwrites it. */
-function checked<Arguments extends unknown[]>(
-  name: string,
-  call: (...args: Arguments) => number,
-  describe: (...args: Arguments) => string = () => "",
-): (...args: Arguments) => number {
-  return (...args) => {
-    const result = call(...args);
-    if (result === -1) {
-      const errno = koffi.errno();
-      throw new SyscallError(name, errno, describe(...args));
-    }
-    return result;
-  };
-}
 
 /** read(2), write(2) and their kind. */
 type BytesCall = (fd: number, bytes: Buffer, count: number) => number;
@@ -38,16 +24,6 @@ const firstTwo = (a: unknown, b: unknown) => `${a}, ${b}`;
 
 const rawExit: (code: number) => never = libc.func("void _exit(int code)") as never;
 const rawExecve = libc.func("int execve(const char *path, const char **argv, const char **envp)");
-
-const rawSocketpair = checked(
-  "socketpair",
-  libc.func("int socketpair(int domain, int type, int protocol, void *fds)") as (
-    domain: number,
-    type: number,
-    protocol: number,
-    fds: Buffer,
-  ) => number,
-);
 
 /**
  * The calls. All of ours go through this one object, whose members are looked up at each call: a test that has a zygote
@@ -87,6 +63,11 @@ export const sys = {
       mode: number,
       device: number,
     ) => number,
+    first,
+  ),
+  chmod: checked(
+    "chmod",
+    libc.func("int chmod(const char *path, unsigned int mode)") as (path: string, mode: number) => number,
     first,
   ),
   chdir: checked("chdir", libc.func("int chdir(const char *path)") as (path: string) => number, first),
@@ -143,32 +124,7 @@ export const sys = {
     firstTwo,
   ),
   pipe2: checked("pipe2", libc.func("int pipe2(void *fds, int flags)") as (fds: Buffer, flags: number) => number),
-  socket: checked(
-    "socket",
-    libc.func("int socket(int domain, int type, int protocol)") as (...args: [number, number, number]) => number,
-  ),
-  /** socketpair(2): two connected stream sockets. */
-  socketpair: (): [number, number] => {
-    const fds = Buffer.alloc(8);
-    rawSocketpair(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0, fds);
-    return [fds.readInt32LE(0), fds.readInt32LE(4)];
-  },
-  connect: checked(
-    "connect",
-    libc.func("int connect(int fd, const void *address, unsigned int length)") as (
-      fd: number,
-      address: Buffer,
-      length: number,
-    ) => number,
-  ),
-  bind: checked(
-    "bind",
-    libc.func("int bind(int fd, const void *address, unsigned int length)") as (
-      fd: number,
-      address: Buffer,
-      length: number,
-    ) => number,
-  ),
+  ...socketCalls,
   ioctl: checked(
     "ioctl",
     libc.func("int ioctl(int fd, unsigned long request, void *argument)") as (

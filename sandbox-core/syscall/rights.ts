@@ -1,6 +1,6 @@
 /** Passing open descriptors over a unix socket: sendmsg(2) and recvmsg(2) with SCM_RIGHTS (unix(7), cmsg(3)). */
 import koffi from "koffi";
-import { MSG, SCM_RIGHTS, SOL_SOCKET } from "../abi/linux.ts";
+import { MSG, SCM_RIGHTS, SOL } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
 
 const libc = koffi.load("libc.so.6");
@@ -29,7 +29,7 @@ const HEADER_BYTES = 16;
 export function sendDescriptors(socket: number, bytes: Buffer, descriptors: readonly number[]): void {
   const control = controlFor(descriptors.length);
   control.writeBigUInt64LE(BigInt(control.length), 0);
-  control.writeInt32LE(SOL_SOCKET, 8);
+  control.writeInt32LE(SOL.SOCKET, 8);
   control.writeInt32LE(SCM_RIGHTS, 12);
   for (const [index, fd] of descriptors.entries()) control.writeInt32LE(fd, HEADER_BYTES + index * 4);
   const sent = rawSend(socket, messageOf(bytes, control), MSG.DONTWAIT | MSG.NOSIGNAL);

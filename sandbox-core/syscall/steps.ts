@@ -7,14 +7,18 @@ import {
   IOCTL,
   O,
   POLLIN,
+  POLLOUT,
   PR,
   RLIMIT,
   SIGKILL,
   SIOCSIFFLAGS,
+  SO,
   SOCK,
+  SOL,
   TERMINAL_IOCTL,
   TERMIOS,
 } from "../abi/linux.ts";
+import { SyscallError } from "./error.ts";
 import { sys } from "./libc.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -53,9 +57,18 @@ export function adviseParentDeath(parentPidfd: number): void {
  * (pidfd_open(2)). @throws SyscallError
  */
 export function isReadable(fd: number, timeoutMs: number): boolean {
+  return isReadyFor(POLLIN, fd, timeoutMs);
+}
+
+/** Whether a descriptor can be written to, or can within `timeoutMs`: a socket, once it is connected. @throws SyscallError */
+export function isWritable(fd: number, timeoutMs: number): boolean {
+  return isReadyFor(POLLOUT, fd, timeoutMs);
+}
+
+function isReadyFor(events: number, fd: number, timeoutMs: number): boolean {
   const pollFd = Buffer.alloc(8);
   pollFd.writeInt32LE(fd, 0);
-  pollFd.writeInt16LE(POLLIN, 4);
+  pollFd.writeInt16LE(events, 4);
   return sys.poll(pollFd, 1, timeoutMs) > 0;
 }
 
@@ -113,6 +126,36 @@ export function connectTo(address: Buffer): number {
   const fd = sys.socket(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0);
   sys.connect(fd, address, address.length);
   return fd;
+}
+
+/** An int of 0, as options of sockets have it. */
+const OFF = Buffer.alloc(4);
+
+/**
+ * Has the kernel refuse every descriptor that is sent towards this unix socket, or towards a connection that a listening one
+ * gets: its sender meets EPERM (SO_PASSRIGHTS, Linux 6.16). A descriptor that is queued is closed by whoever reads, in its
+ * thread, with all that its close waits for. False on a kernel that has no such option: there it is the filter that leaves
+ * nothing whose close waits (seccomp/socket-options.ts).
+ * @throws SyscallError
+ */
+export function refuseDescriptors(socket: number): boolean {
+  try {
+    sys.setsockopt(socket, SOL.SOCKET, SO.PASSRIGHTS, OFF, OFF.length);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENOPROTOOPT") return false;
+    throw error;
+  }
+}
+
+/** Whether this kernel can refuse descriptors. @throws SyscallError */
+export function canRefuseDescriptors(): boolean {
+  const pair = sys.socketpair();
+  try {
+    return refuseDescriptors(pair[0]);
+  } finally {
+    for (const fd of pair) sys.close(fd);
+  }
 }
 
 // What follows is made once, before any fork: memory that a fork has to make is its own page faults.

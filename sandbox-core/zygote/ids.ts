@@ -5,6 +5,7 @@
 import { AF, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { sys, unixAddress } from "../syscall/libc.ts";
+import { refuseDescriptors } from "../syscall/steps.ts";
 
 const BLOCK = 1024;
 /**
@@ -64,6 +65,8 @@ function bindName(name: string): boolean {
   const fd = sys.socket(AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0);
   const address = unixAddress(name);
   try {
+    // A box in the host's network can send to it where Landlock bounds no abstract sockets, and nobody ever reads it.
+    refuseDescriptors(fd);
     sys.bind(fd, address, address.length);
     return true;
   } catch (error) {

@@ -1,6 +1,8 @@
 /** The worker's end of what a fork of a template has for its own: a wire and an output, made for it alone. */
 import { Socket } from "node:net";
 import { sys } from "../syscall/libc.ts";
+import { refuseDescriptors } from "../syscall/steps.ts";
+import { descriptorOf } from "./handle.ts";
 
 /** The worker's ends. */
 export interface Lanes {
@@ -16,6 +18,8 @@ export function sendLanes(template: Socket, bytes: Buffer, more: readonly number
   const pairs: [ours: number, theirs: number][] = [];
   try {
     for (let made = 0; made < 2; made++) pairs.push(sys.socketpair());
+    // The fork has its ends a moment later.
+    for (const [ours] of pairs) refuseDescriptors(ours);
     sys.sendDescriptors(descriptorOf(template), bytes, [...pairs.map(([, theirs]) => theirs), ...more]);
   } catch (error) {
     for (const fd of pairs.flat()) sys.close(fd);
@@ -31,9 +35,4 @@ function socketOf(fd: number): Socket {
   // Whoever reads it may not be there yet, and a connection that breaks is no mistake of ours.
   socket.on("error", () => socket.destroy());
   return socket;
-}
-
-function descriptorOf(socket: Socket): number {
-  // Node has no public name for it; -1 is a socket that is closed, which the kernel refuses.
-  return (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
 }

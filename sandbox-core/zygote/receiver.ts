@@ -1,10 +1,13 @@
 /**
  * The worker's socket, to which every sandbox is connected before it is locked in. It lies in a directory that only
- * root may enter; a token says which sandbox a connection belongs to, and a connection without one is cut.
+ * root may enter; a token says which sandbox a connection belongs to, and a connection without one is cut. No descriptor
+ * comes over any of them.
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { refuseDescriptors } from "../syscall/steps.ts";
 import { HELLO_BYTES } from "./control.ts";
+import { descriptorOf } from "./handle.ts";
 
 const HELLO_TIMEOUT_MS = 5_000;
 
@@ -28,6 +31,8 @@ export class Receiver {
     const server = createServer();
     server.listen({ path, backlog: 1024 });
     await once(server, "listening");
+    // Nobody knows the path yet, and connections have what the listening socket has.
+    refuseDescriptors(descriptorOf(server));
     return new Receiver(server);
   }
 

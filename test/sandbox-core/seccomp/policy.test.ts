@@ -12,7 +12,7 @@ import { describeAction, disassemble, interpret, type SystemCall } from "../../h
 import { casesOf, decide } from "../../helpers/policy.ts";
 
 const POLICIES = { FORK_POLICY, EXEC_POLICY, COMMAND_POLICY, ZYGOTE_POLICY };
-const { EPERM, ENOSYS } = constants.errno;
+const { EPERM, EINVAL, ENOSYS } = constants.errno;
 /** Above 600, which is far above what kernels have. */
 const HIGHEST_NUMBER = 1_024;
 const FOREIGN_ARCH = 0x40000003;
@@ -173,8 +173,49 @@ const CASES: Case[] = [
   [FORK_POLICY, "fcntl", [0, 6], "errno 0"],
   [FORK_POLICY, "fcntl", [0, 5], "allow"],
   [FORK_POLICY, "fcntl", [0, 37], `errno ${EPERM}`],
-  [EXEC_POLICY, "flock", [], "allow"],
-  [EXEC_POLICY, "fcntl", [0, 37], "allow"],
+  [EXEC_POLICY, "flock", [], "errno 0"],
+  [EXEC_POLICY, "fcntl", [0, 7], "errno 0"],
+  [EXEC_POLICY, "fcntl", [0, 37], `errno ${EPERM}`],
+  [COMMAND_POLICY, "flock", [], "allow"],
+  [COMMAND_POLICY, "fcntl", [0, 7], "allow"],
+  [COMMAND_POLICY, "fcntl", [0, 37], "allow"],
+  // SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE, SO_REUSEPORT; TCP_NODELAY and those of keepalive; IP_TTL, IP_RECVERR, V6ONLY.
+  ...(
+    [
+      ...[2, 6, 9, 15].map((name) => [1, name] as const),
+      ...[1, 4, 5, 6].map((name) => [6, name] as const),
+      ...[2, 11, 32, 33, 34].map((name) => [0, name] as const),
+      ...[16, 17, 18, 19, 25, 26].map((name) => [41, name] as const),
+    ] as const
+  ).flatMap(([level, name]): Case[] => [
+    [FORK_POLICY, "setsockopt", [0, level, name], "allow"],
+    [EXEC_POLICY, "getsockopt", [0, level, name], "allow"],
+    [FORK_POLICY, "setsockopt", [0, BigInt(level) | HIGH_BIT, name], `errno ${EPERM}`],
+    [FORK_POLICY, "getsockopt", [0, level, BigInt(name) | HIGH_BIT], `errno ${EPERM}`],
+  ]),
+  // SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN can be read.
+  ...[3, 4, 7, 8, 30, 38, 39].map((name): Case => [FORK_POLICY, "getsockopt", [0, 1, name], "allow"]),
+  // What is advice is taken for done, what would have a close sleep is refused.
+  ...[FORK_POLICY, EXEC_POLICY, COMMAND_POLICY].flatMap((policy): Case[] => [
+    [policy, "setsockopt", [0, 1, 7], "errno 0"],
+    [policy, "setsockopt", [0, 1, 8], "errno 0"],
+    [policy, "setsockopt", [0, 1, 13], `errno ${EINVAL}`],
+    // SO_RCVLOWAT, SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF, SO_LOCK_FILTER, SO_TIMESTAMP, SO_PASSRIGHTS.
+    ...[18, 26, 27, 50, 51, 52, 44, 29, 83].map((name): Case => [policy, "setsockopt", [0, 1, name], `errno ${EPERM}`]),
+    // SO_PEERPIDFD, SO_PEERSEC, SO_PEERGROUPS, SO_GET_FILTER, SO_COOKIE, SO_NETNS_COOKIE tell of others.
+    ...[77, 31, 59, 26, 57, 71].map((name): Case => [policy, "getsockopt", [0, 1, name], `errno ${EPERM}`]),
+    // TCP_ULP loads modules, TCP_FASTOPEN has a queue of its own, TCP_WINDOW_CLAMP, TCP_CONGESTION, TCP_REPAIR, TCP_ZEROCOPY.
+    ...[31, 23, 10, 13, 19, 35].map((name): Case => [policy, "setsockopt", [0, 6, name], `errno ${EPERM}`]),
+    // Memberships in groups; tables of packets' filters; options of UDP, of packet and of netlink sockets.
+    ...[35, 39, 42, 64].map((name): Case => [policy, "setsockopt", [0, 0, name], `errno ${EPERM}`]),
+    ...[20, 42, 64].map((name): Case => [policy, "setsockopt", [0, 41, name], `errno ${EPERM}`]),
+    ...[17, 255, 263, 270, 282].map((level): Case => [policy, "setsockopt", [0, level, 1], `errno ${EPERM}`]),
+  ]),
+  [FORK_POLICY, "getsockopt", [0, 1, 17], `errno ${EPERM}`],
+  [COMMAND_POLICY, "getsockopt", [0, 1, 17], "allow"],
+  [COMMAND_POLICY, "setsockopt", [0, 1, 20], "allow"],
+  [COMMAND_POLICY, "setsockopt", [0, 6, 3], "allow"],
+  [FORK_POLICY, "setsockopt", [0, 6, 3], `errno ${EPERM}`],
   [FORK_POLICY, "ptrace", [], `errno ${EPERM}`],
   [FORK_POLICY, "mount", [], `errno ${EPERM}`],
   [FORK_POLICY, "unshare", [], `errno ${EPERM}`],

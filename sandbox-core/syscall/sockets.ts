@@ -1,0 +1,63 @@
+/** Sockets: the part of `sys` in libc.ts that is about them. */
+import koffi from "koffi";
+import { AF, SOCK } from "../abi/linux.ts";
+import { checked } from "./checked.ts";
+
+const libc = koffi.load("libc.so.6");
+
+const rawSocketpair = checked(
+  "socketpair",
+  libc.func("int socketpair(int domain, int type, int protocol, void *fds)") as (
+    domain: number,
+    type: number,
+    protocol: number,
+    fds: Buffer,
+  ) => number,
+);
+
+export const socketCalls = {
+  socket: checked(
+    "socket",
+    libc.func("int socket(int domain, int type, int protocol)") as (...args: [number, number, number]) => number,
+  ),
+  setsockopt: checked(
+    "setsockopt",
+    libc.func("int setsockopt(int fd, int level, int option, const void *value, unsigned int length)") as (
+      ...args: [number, number, number, Buffer, number]
+    ) => number,
+    (fd, level, option) => `${fd}, ${level}, ${option}`,
+  ),
+  getsockopt: checked(
+    "getsockopt",
+    libc.func("int getsockopt(int fd, int level, int option, void *value, void *length)") as (
+      ...args: [number, number, number, Buffer, Buffer]
+    ) => number,
+    (fd, level, option) => `${fd}, ${level}, ${option}`,
+  ),
+  getpeername: checked(
+    "getpeername",
+    libc.func("int getpeername(int fd, void *address, void *length)") as (...args: [number, Buffer, Buffer]) => number,
+  ),
+  /** socketpair(2): two connected stream sockets. */
+  socketpair: (): [number, number] => {
+    const fds = Buffer.alloc(8);
+    rawSocketpair(AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0, fds);
+    return [fds.readInt32LE(0), fds.readInt32LE(4)];
+  },
+  connect: checked(
+    "connect",
+    libc.func("int connect(int fd, const void *address, unsigned int length)") as (
+      fd: number,
+      address: Buffer,
+      length: number,
+    ) => number,
+  ),
+  bind: checked(
+    "bind",
+    libc.func("int bind(int fd, const void *address, unsigned int length)") as (
+      fd: number,
+      address: Buffer,
+      length: number,
+    ) => number,
+  ),
+};
