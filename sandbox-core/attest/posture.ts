@@ -43,6 +43,8 @@ export interface Posture {
   seccomp: { mode: number; filters: number | null; sha256: string };
   /** Version of the kernel's Landlock, all of which every sandbox has on it; 0 where there is none. */
   landlock: { abi: number };
+  /** Whether the kernel can refuse descriptors that a sandbox sends to its worker. */
+  refusesDescriptors: boolean;
   /** Whether a core dump or a neighbour of the same user could take its memory: never when its files are root's. */
   dumpable: boolean;
   /** Its pid in each pid namespace from the host's on, and its threads. */
@@ -96,6 +98,7 @@ export function readPosture({ pid, hostUid, facts, launcher, limits, attempts }:
       sha256: facts.filterSha256[launcher],
     },
     landlock: { abi: facts.landlockAbi },
+    refusesDescriptors: facts.refusesDescriptors,
     dumpable: statSync(proc("environ")).uid !== 0,
     pids: numbers("NSpid"),
     threads: Number(status.Threads),

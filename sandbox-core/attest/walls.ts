@@ -29,6 +29,7 @@ const DESCRIPTORS = ["/dev/null", "socket", "pipe", "eventpoll", "eventfd", `/${
 const OWN_MOUNTS = ["overlay sandpiper", "tmpfs sandpiper", "tmpfs tmp", "proc proc"];
 /** An overlay for JavaScript, a tmpfs with what is bound for a program. */
 const ROOTS = ["overlay sandpiper", "tmpfs sandpiper"];
+const SENDING = "send a descriptor to the worker" satisfies AttemptName;
 /** Hard limits that hold for every sandbox, by their names in /proc/PID/limits. */
 const MOST = { "core file size": 1, "open files": 65_536, "locked memory": 0, "realtime priority": 0 };
 
@@ -114,10 +115,13 @@ export const WALLS: readonly Wall[] = [
   },
   {
     name: "descriptors",
-    without: "a sandbox could hold files, sockets or rings of the zygote's",
-    flaw: ({ descriptors }) => {
+    without: "a sandbox could hold files, sockets or rings of the zygote's, or have the worker close files of its own",
+    flaw: ({ descriptors, refusesDescriptors, attempts }) => {
       const foreign = Object.entries(descriptors).filter(([, kind]) => !DESCRIPTORS.includes(kind));
-      return foreign.length > 0 ? `it holds ${foreign.map(([fd, kind]) => `${fd}: ${kind}`).join(", ")}` : null;
+      if (foreign.length > 0) return `it holds ${foreign.map(([fd, kind]) => `${fd}: ${kind}`).join(", ")}`;
+      // A kernel before Linux 6.16 cannot refuse it, and the filter leaves nothing whose close waits.
+      const sent = attempts[SENDING];
+      return refusesDescriptors && sent !== "EPERM" ? `to ${SENDING} gave ${sent}, not EPERM` : null;
     },
     fix: "Report it: this Node or kernel opens something that the lock-in does not know.",
   },
@@ -148,6 +152,12 @@ export const WALLS: readonly Wall[] = [
     without: "a sandbox could use up the machine's memory",
     flaw: ({ cgroup, limits }) => overLimit("memory", cgroup.memoryBytes, limits.memoryBytes),
     fix: CONTROLLERS,
+  },
+  {
+    name: "socket-memory",
+    without: "connections that nobody accepts could take the machine's memory, which is charged to no control group",
+    flaw: (posture) => failedAttempt(posture, "socket-memory"),
+    fix: "Let the worker write to /proc/sys/net: no read-only /proc/sys (ProtectKernelTunables) for it.",
   },
   {
     name: "swap-limit",

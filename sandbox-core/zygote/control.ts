@@ -105,6 +105,8 @@ export interface ZygoteFacts {
   filterSha256: { fork: string; exec: string };
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
+  /** Whether it can refuse descriptors that are sent to a socket. */
+  refusesDescriptors: boolean;
 }
 
 export type Response =

@@ -7,7 +7,8 @@
  *  - die with the zygote first, so that nothing below can leave an orphan;
  *  - the descriptors that the zygote has of other sandboxes, of which there may be more than a sandbox may have;
  *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
- *  - the namespaces that show nothing of the launch, of which that of the network takes longest. Here it may wait;
+ *  - the namespaces that show nothing of the launch, of which that of the network takes longest, and what bounds that one
+ *    while the host's proc is there. Here it may wait;
  *  - the wire while the worker's socket can still be reached;
  *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
  *    ever undo one;
@@ -39,6 +40,7 @@ import {
   writeTo,
 } from "../syscall/steps.ts";
 import { type Connection, hello, type Program } from "./control.ts";
+import { boundNetwork } from "./network.ts";
 import { assertPipe, type Pipe } from "./signal-pipe.ts";
 import { tasksOfUser } from "./tasks.ts";
 
@@ -99,7 +101,10 @@ export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Depart
   sys.syscall("setpgid", SETPGID, 0, 0);
   for (const file of cgroupFiles) writeTo(file, "0");
   sys.unshare(sharesNetwork ? NAMESPACES : NAMESPACES | CLONE.NEWNET);
-  if (!sharesNetwork) setLoopbackUp();
+  if (!sharesNetwork) {
+    setLoopbackUp();
+    boundNetwork();
+  }
   sys.sethostname("sandpiper", "sandpiper".length);
 }
 

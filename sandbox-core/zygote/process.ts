@@ -34,7 +34,7 @@ export class ZygoteProcess {
   #givenUp: string | undefined;
   /** The cgroup of its sandboxes, and what it knows about their walls, once it is ready. */
   group = "";
-  facts: ZygoteFacts = { filterSha256: { fork: "", exec: "" }, landlockAbi: 0 };
+  facts: ZygoteFacts = { filterSha256: { fork: "", exec: "" }, landlockAbi: 0, refusesDescriptors: false };
 
   private constructor(child: ChildProcess) {
     this.#child = child;

@@ -10,7 +10,7 @@ import { removeRootGroup } from "../cgroup/sweep.ts";
 import type { SandboxLimits } from "../index.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
-import { isReadable, makePipe } from "../syscall/steps.ts";
+import { canRefuseDescriptors, isReadable, makePipe } from "../syscall/steps.ts";
 import { type Born, becomeSandbox, type Heirloom } from "./become.ts";
 import { CONTROL_FD, endOf, LineReader, type ProgramEnd, type Request, type Response, type Status } from "./control.ts";
 import { openPidfd } from "./fork.ts";
@@ -88,7 +88,8 @@ class Server {
 
   run(): Born {
     const { group, filterSha256, landlockAbi } = this.#house;
-    this.#say({ is: "ready", group, facts: { filterSha256, landlockAbi } });
+    const facts = { filterSha256, landlockAbi, refusesDescriptors: canRefuseDescriptors() };
+    this.#say({ is: "ready", group, facts });
     for (;;) {
       const ready = this.#poller.wait(this.#forkAhead ? 0 : this.#remains.waitMs);
       // If this hangs the kernel ends it (alarm(2)), even when there is no worker any more; forks inherit no alarm.

@@ -38,6 +38,12 @@ Object.assign(sys, {
     if (flags & CLONE.NEWPID) wall = readFileSync(`${directory}/plan`, "utf8");
     return real.unshare(flags & ~(NAMESPACES[wall] ?? 0));
   },
+  // Without a network namespace of its own, a fork would bound and hide what is the host's.
+  open: (path: string, flags: number) => {
+    const spared = ["socket-memory", "network-namespace"].includes(wall) && path.startsWith("/proc/sys/net/");
+    return real.open(spared ? "/dev/null" : path, flags);
+  },
+  chmod: unless("network-namespace", real.chmod),
   installFilter: unless("seccomp", real.installFilter),
   capset: unless("capabilities", real.capset),
   setrlimit: unless("resource-limits", real.setrlimit),

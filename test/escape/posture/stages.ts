@@ -6,7 +6,7 @@ import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
-import { type Owner, readCgroups, readRoot, readTask, type TaskPosture } from "./task.ts";
+import { type Owner, readCgroups, readHidden, readRoot, readTask, type TaskPosture } from "./task.ts";
 
 /** By stage, task and section. */
 export type Postures = Record<string, Record<string, TaskPosture>>;
@@ -133,7 +133,12 @@ function readSandbox(sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">, zygotePid
 function readIfThere(directory: string, owner: Owner): TaskPosture[] {
   try {
     return [
-      { ...readTask(directory, owner), cgroup: readCgroups(directory, owner), files: readRoot(directory, owner) },
+      {
+        ...readTask(directory, owner),
+        cgroup: readCgroups(directory, owner),
+        files: readRoot(directory, owner),
+        hidden: readHidden(directory),
+      },
     ];
   } catch (error) {
     if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];

@@ -1,5 +1,5 @@
 /** What /proc shows of one task, with everything taken out that differs from one run or machine to the next. */
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
 
 export type Section = string | string[] | Record<string, string>;
@@ -81,6 +81,13 @@ export function readRoot(directory: string, { hostUid }: Owner): Record<string, 
   };
   walk("");
   return found;
+}
+
+/** What proc_pid_net(5) keeps from it that any process may read elsewhere. */
+export function readHidden(directory: string): string[] {
+  return ["sockstat", "sockstat6", "softnet_stat", "protocols", "unix"].filter(
+    (name) => (statSync(`${directory}/net/${name}`).mode & 0o777) === 0,
+  );
 }
 
 function lines(text: string): string[] {

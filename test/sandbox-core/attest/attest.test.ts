@@ -78,6 +78,7 @@ const KNOCKED_OUT = [
   "not-dumpable",
   "resource-limits",
   "memory-limit",
+  "socket-memory",
   "swap-limit",
   "cpu-limit",
   "task-limit",
@@ -155,8 +156,17 @@ const BREAKS: Record<string, ((posture: Posture) => void)[]> = {
       }),
     ({ attempts }) => Object.assign(attempts, { "read /etc/shadow": "succeeded" }),
   ],
-  proc: [({ attempts }) => Object.assign(attempts, { "open /proc/kcore": "succeeded" })],
-  descriptors: [({ descriptors }) => Object.assign(descriptors, { 9: "io_uring" })],
+  proc: [
+    ({ attempts }) => Object.assign(attempts, { "open /proc/kcore": "succeeded" }),
+    ({ attempts }) => Object.assign(attempts, { "count the machine's sockets": "succeeded" }),
+  ],
+  descriptors: [
+    ({ descriptors }) => Object.assign(descriptors, { 9: "io_uring" }),
+    (posture) => {
+      Object.assign(posture, { refusesDescriptors: true });
+      Object.assign(posture.attempts, { "send a descriptor to the worker": "succeeded" });
+    },
+  ],
   environment: [(posture) => Object.assign(posture, { environment: 12 })],
   "not-dumpable": [(posture) => Object.assign(posture, { dumpable: true })],
   "resource-limits": [
@@ -166,6 +176,10 @@ const BREAKS: Record<string, ((posture: Posture) => void)[]> = {
   "memory-limit": [
     ({ cgroup }) => Object.assign(cgroup, { memoryBytes: null }),
     ({ cgroup, limits }) => Object.assign(cgroup, { memoryBytes: limits.memoryBytes + 1 }),
+  ],
+  "socket-memory": [
+    ({ attempts }) => Object.assign(attempts, { "have one connection more wait": "succeeded" }),
+    ({ attempts }) => Object.assign(attempts, { "have a large buffer before it is accepted": "succeeded" }),
   ],
   "swap-limit": [
     ({ cgroup }) => Object.assign(cgroup, { swapBytes: null }),

@@ -29,6 +29,7 @@ const CALLS: [call: string, errno: string, name?: string][] = [
   ["pivot_root", "EINVAL"],
   ["umount2", "EBUSY"],
   ["chdir", "EACCES"],
+  ["chmod", "EROFS"],
   ["sethostname", "EPERM"],
   ["setgroups", "EPERM"],
   ["setresgid", "EPERM"],

@@ -1,0 +1,44 @@
+/**
+ * What a sandbox's own network namespace lets it take and see. All of it belongs to the namespace: it is the same through
+ * every proc and for every process in it, and only the host's root can change it.
+ */
+import { SyscallError } from "../syscall/error.ts";
+import { sys } from "../syscall/libc.ts";
+import { writeTo } from "../syscall/steps.ts";
+
+/** Most connections that wait for a server to accept them; one more than that do. What a server asks for is cut to this. */
+export const MOST_WAITING = 128;
+/** What a connection takes in before anybody has accepted it. */
+export const FIRST_BUFFER_BYTES = 16_384;
+
+/**
+ * What a connection holds that nobody accepted is charged to no control group: the kernel makes it in answer to a packet,
+ * in nobody's name (inet_csk_accept). So few may wait, with small buffers. One that was accepted grows as it is read, as
+ * everywhere, and is charged.
+ */
+const SETTINGS: readonly [name: string, value: string][] = [
+  ["core/somaxconn", `${MOST_WAITING}`],
+  ["ipv4/tcp_rmem", `4096 ${FIRST_BUFFER_BYTES} 1048576`],
+];
+
+/**
+ * Files of proc_pid_net(5) with figures of the whole machine, and the one with the names that sockets are bound to, the
+ * worker's among them. proc(5) has no option against them, and a mount would hide them for one process.
+ */
+export const HIDDEN = ["sockstat", "sockstat6", "softnet_stat", "protocols", "unix", "rt_acct", "stat/rt_cache"];
+const NOBODY = 0;
+
+/** Bounds and hides for the caller's network namespace, which is new. @throws SyscallError */
+export function boundNetwork(): void {
+  for (const [name, value] of SETTINGS) writeTo(`/proc/sys/net/${name}`, value);
+  for (const name of HIDDEN) hide(`/proc/self/net/${name}`);
+}
+
+function hide(path: string): void {
+  try {
+    sys.chmod(path, NOBODY);
+  } catch (error) {
+    // Kernels are built with more of them or fewer.
+    if (!(error instanceof SyscallError && error.code === "ENOENT")) throw error;
+  }
+}
