@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { MS } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
 import type { Program } from "../zygote/control.ts";
-import { mountNullDevice, mountTerminalDevices } from "./devices.ts";
+import { DEVICES_FLAGS, mountNullDevice, mountTerminalDevices } from "./devices.ts";
 import type { Bind } from "./mounts.ts";
 import { withPlace } from "./place.ts";
-import { mountTemplate, writeEtc } from "./template.ts";
+import { emptyIn, mountTemplate, mountView, writeEtc } from "./template.ts";
 
 /** Directories that are links into /usr where /usr is merged, and directories of their own where it is not. */
 const BESIDE_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
@@ -34,25 +34,34 @@ export interface Prepared {
   usrRoot?: string | undefined;
 }
 
+/** What the overlays of a root are made of: the root that `buildUsrRoot` made, and an empty directory. */
+interface Views {
+  model: string;
+  empty: string;
+}
+
 /**
  * Gives the root of a program, as a mount point that is ready for pivot_root(2), in the caller's own mount namespace.
  * @throws SyscallError, or Error that says which path is wrong
  */
 export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
-  const { directory, programRoot, usrRoot } = prepared;
+  const { directory, programRoot, usrRoot: model } = prepared;
+  const empty = emptyIn(directory);
   if (root === "bare") buildRoot(programRoot, mountTemplate(directory));
   else if (root === "finite") buildFiniteRoot(programRoot, mountTemplate(directory));
-  else if (usrRoot === undefined) throw new Error("the root with the host's programs was not made");
-  // With nothing to add, the root that is there already will do.
-  else if (root === "usr" && binds.length === 0) return usrRoot;
-  else if (root === "usr") buildRoot(programRoot, usrRoot, usrBinds());
-  else bindDirectory(programRoot, root.directory, usrRoot);
+  else if (model === undefined) throw new Error("the root with the host's programs was not made");
+  else if (root === "usr" && binds.length === 0) mountUsrRoot(programRoot, { model, empty });
+  else if (root === "usr") buildUsrRootWithRoom(programRoot, { model, empty });
+  else bindDirectory(programRoot, root.directory, { model, empty });
   for (const bind of binds) bindInto(programRoot, bind);
-  if (typeof root !== "object") seal(programRoot);
+  if (typeof root !== "object" && (root !== "usr" || binds.length > 0)) seal(programRoot);
   return programRoot;
 }
 
-/** The host's programs on `directory`: /usr and what leads to it, read-only, beside an /etc and a /dev of the sandbox's. */
+/**
+ * Makes on `directory` what every box has its root out of: an /etc, a /dev, what leads to /usr, and a place for that. Each
+ * box has all of it through overlays of its own (`mountView`), as no two are to meet in a lock.
+ */
 export function buildUsrRoot(directory: string): void {
   sys.mount("sandpiper", directory, "tmpfs", FLAGS, "mode=0755,size=8m,nr_inodes=4096");
   for (const point of MOUNT_POINTS) mkdirSync(join(directory, point));
@@ -61,8 +70,34 @@ export function buildUsrRoot(directory: string): void {
     if (existsSync(path)) cpSync(path, join(directory, path), { recursive: true, verbatimSymlinks: true });
   mountTerminalDevices(join(directory, "dev"));
   addUsrLinks(directory);
-  for (const bind of usrBinds()) bindInto(directory, bind);
+  for (const { target } of usrBinds()) mkdirSync(join(directory, target));
   seal(directory);
+}
+
+/** The whole root in three mounts, when nothing is to be added. */
+function mountUsrRoot(root: string, { model, empty }: Views): void {
+  mountView({ lower: model, empty, place: root, flags: FLAGS | MS.NOEXEC });
+  mountUsr(root, empty);
+  mountDevices(root, { model, empty });
+}
+
+/** The same with room for more. */
+function buildUsrRootWithRoom(root: string, { model, empty }: Views): void {
+  makeRoot(root);
+  mountView({ lower: join(model, "etc"), empty, place: join(root, "etc"), flags: FLAGS });
+  mountDevices(root, { model, empty });
+  addUsrLinks(root);
+  for (const { target } of usrBinds()) mkdirSync(join(root, target));
+  mountUsr(root, empty);
+}
+
+function mountUsr(root: string, empty: string): void {
+  for (const { source, target } of usrBinds())
+    mountView({ lower: source, empty, place: join(root, target), flags: FLAGS });
+}
+
+function mountDevices(root: string, { model, empty }: Views): void {
+  mountView({ lower: join(model, "dev"), empty, place: join(root, "dev"), flags: DEVICES_FLAGS });
 }
 
 /** Everything at the top that is not a link into /usr. */
@@ -81,23 +116,24 @@ function addUsrLinks(directory: string): void {
 
 /** A root of files that all have an end: the one device in it is /dev/null, and no proc comes to its /proc. */
 function buildFiniteRoot(root: string, model: string): void {
-  mountPlaces(root, model);
+  makeRootWithEtc(root, model);
   mountNullDevice(join(root, "dev"));
 }
 
-/** A tmpfs with the places of what a sandbox mounts, and /etc of another root. */
-function mountPlaces(root: string, model: string): void {
-  sys.mount("sandpiper", root, "tmpfs", FLAGS, "mode=0755,size=1m,nr_inodes=4096");
-  for (const point of MOUNT_POINTS) mkdirSync(join(root, point));
+/** A tmpfs with /etc and /dev of another root, which is the caller's own. */
+function buildRoot(root: string, model: string): void {
+  makeRootWithEtc(root, model);
+  sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
+}
+
+function makeRootWithEtc(root: string, model: string): void {
+  makeRoot(root);
   sys.mount(join(model, "etc"), join(root, "etc"), null, MS.BIND, null);
 }
 
-/** A tmpfs with /etc and /dev of another root, and these binds. */
-function buildRoot(root: string, model: string, binds?: readonly Bind[]): void {
-  mountPlaces(root, model);
-  sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
-  if (binds) addUsrLinks(root);
-  for (const bind of binds ?? []) bindInto(root, bind);
+function makeRoot(root: string): void {
+  sys.mount("sandpiper", root, "tmpfs", FLAGS, "mode=0755,size=1m,nr_inodes=4096");
+  for (const point of MOUNT_POINTS) mkdirSync(join(root, point));
 }
 
 /** Makes a root that was built here read-only. */
@@ -106,7 +142,7 @@ function seal(root: string): void {
 }
 
 /** A directory of the host as the root, read-only, with the sandbox's own /dev; it needs places for that, /proc and /tmp. */
-function bindDirectory(root: string, directory: string, model: string): void {
+function bindDirectory(root: string, directory: string, views: Views): void {
   sys.mount(directory, root, null, MS.BIND, null);
   sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | FLAGS, null);
   if ((lstatSync(root).mode & OTHERS_MAY_ENTER) === 0)
@@ -114,7 +150,7 @@ function bindDirectory(root: string, directory: string, model: string): void {
   for (const name of ["proc", "tmp", "dev"])
     if (!lstatSync(join(root, name), { throwIfNoEntry: false })?.isDirectory())
       throw new Error(`the root ${directory} has no directory ${name}, which is needed for the sandbox's own: make it`);
-  sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
+  mountDevices(root, views);
 }
 
 function bindInto(root: string, { source, target, kind, executable, writable = false }: Bind): void {

@@ -5,7 +5,7 @@
  */
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { MNT_DETACH, MS } from "../abi/linux.ts";
+import { MNT_DETACH, MS, O } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
 import { DEVICES_FLAGS, makeDevices } from "./devices.ts";
@@ -77,6 +77,23 @@ export function mountTemplate(directory: string): string {
   sys.mount(devices, devices, null, MS.BIND, null);
   sys.mount(null, devices, null, MS.REMOUNT | MS.BIND | MS.RDONLY | DEVICES_FLAGS, null);
   return join(directory, ROOT);
+}
+
+/** The empty directory below a launcher's. */
+export function emptyIn(directory: string): string {
+  return join(directory, EMPTY);
+}
+
+/**
+ * Mounts what is in `lower` on `place`, read-only, with inodes of the mount's own. Descriptors stand for the paths, which may
+ * have any letters in them and are not the sandbox's to know.
+ * @throws SyscallError
+ */
+export function mountView(view: { lower: string; empty: string; place: string; flags: number }): void {
+  const layers = [view.lower, view.empty].map((path) => sys.open(path, O.PATH | O.CLOEXEC));
+  const data = `lowerdir=${layers.map((fd) => `/proc/self/fd/${fd}`).join(":")},redirect_dir=nofollow`;
+  sys.mount("sandpiper", view.place, "overlay", MS.RDONLY | view.flags, data);
+  for (const fd of layers) sys.close(fd);
 }
 
 /** Writes /etc of a sandbox below `directory`, with `more` files or others of the same names. */

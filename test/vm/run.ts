@@ -33,7 +33,9 @@ const TESTS = [
   "sandbox-core/zygote/posture.test.ts",
   "sandbox-core/zygote/launcher.test.ts",
   "sandbox-core/zygote/groups.test.ts",
+  "escape/descriptors.test.ts",
   "escape/inside.test.ts",
+  "escape/sockets.test.ts",
 ];
 
 /** Tests of these files that only compute, or start a zygote for what no version changes: emulated, each takes ten seconds. */

@@ -1,5 +1,6 @@
 /** Boxes as a library: what a command sees, what it may, how it ends, and what its first process does. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -259,4 +260,22 @@ test("boxes at once do not notice one another", async () => {
   const script = "echo mine > /tmp/file; ls /tmp; ls /proc | grep -cE '^[0-9]+$'; sleep 0.2; cat /tmp/file";
   const ends = await Promise.all(Array.from({ length: 6 }, () => sh(script)));
   for (const { stdout } of ends) assert.match(stdout, /^file\n[1-4]\nmine\n$/);
+});
+
+describe("two boxes", () => {
+  test("do not meet in a lock, on programs or on files of their root, and neither does the host", async () => {
+    const paths = ["/usr", "/usr/bin/env", "/etc", "/etc/passwd", "/dev", "/dev/null"];
+    for (const binds of [{}, { binds: [{ source: tempDir(), target: "/data" }] }]) {
+      const open = paths
+        .map((path, index) => `exec ${index + 3}<${path}; flock -n ${index + 3} || echo taken;`)
+        .join(" ");
+      const holder = await Box.start(zygote, { argv: ["sh", "-c", `${open} echo held; cat`], ...binds });
+      const [first] = (await once(holder.stdout, "data")) as [Buffer];
+      assert.equal(String(first), "held\n");
+      assert.equal((await sh(`${open} echo held`, binds)).stdout, "held\n");
+      for (const path of ["/usr", "/usr/bin/env"]) execFileSync("flock", ["--nonblock", path, "true"]);
+      holder.kill();
+      await holder.ended;
+    }
+  });
 });
