@@ -9,6 +9,8 @@ export interface MachineCheck {
   detail: string;
   /** What to do when it is not. */
   fix: string | null;
+  /** How many sandboxes the machine can have by this limit; absent where it is none. */
+  sandboxes?: number;
 }
 
 const MIB = 1024 * 1024;
@@ -21,8 +23,9 @@ const MIN_MEMORY_BYTES = 512 * MIB;
 /**
  * Looks at everything that a sandbox needs, and at last makes one. Never throws.
  * @param allowed walls that may be missing
+ * @param uidCount host users that there are for sandboxes
  */
-export async function inspectMachine(allowed: readonly string[] = []): Promise<MachineCheck[]> {
+export async function inspectMachine(allowed: readonly string[], uidCount: number): Promise<MachineCheck[]> {
   if (process.platform !== "linux") {
     return [
       bad("system", `${process.platform} is not Linux`, "Sandboxes are made by the Linux kernel: use a Linux machine."),
@@ -38,7 +41,7 @@ export async function inspectMachine(allowed: readonly string[] = []): Promise<M
     seccomp(),
     await landlock(allowed),
   ];
-  return [...facts, ...(await trial(allowed))];
+  return [...facts, ...(await trial(allowed)), ...(await capacity(uidCount))];
 }
 
 function root(): MachineCheck {
@@ -134,6 +137,21 @@ async function trial(allowed: readonly string[]): Promise<MachineCheck[]> {
     return [
       bad("sandbox", messageOf(error), "The message names what the kernel refused; the lines above may say why."),
     ];
+  }
+}
+
+/** A line for each limit, the lowest first. */
+async function capacity(uidCount: number): Promise<MachineCheck[]> {
+  try {
+    const { capacities } = await import("./capacity.ts");
+    return capacities(uidCount)
+      .sort((a, b) => a.sandboxes - b.sandboxes)
+      .map(({ of, sandboxes, detail }) => ({
+        ...good(`sandboxes by ${of}`, `${sandboxes} at most: ${detail}`),
+        sandboxes,
+      }));
+  } catch (error) {
+    return [bad("sandboxes", messageOf(error), "Use x86-64 or arm64: there is no system-call filter for another.")];
   }
 }
 

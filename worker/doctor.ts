@@ -9,12 +9,12 @@ import { report } from "../sandbox-core/attest/report.ts";
 import { tryIsolation } from "../sandbox-core/attest/trial.ts";
 import { inspectMachine, type MachineCheck } from "../sandbox-core/doctor.ts";
 
-const { allowDegraded, problem } = readAllowances();
+const { allowDegraded, uidCount, problem } = readSettings();
 const asJson = process.argv.includes("--json");
 process.exitCode = (await (process.argv.includes("--attest") ? attest() : inspect())) ? 0 : 1;
 
 async function inspect(): Promise<boolean> {
-  const checks = [...problem, ...(await inspectMachine(allowDegraded))];
+  const checks = [...problem, ...(await inspectMachine(allowDegraded, uidCount))];
   const ok = checks.every((check) => check.ok);
   if (asJson) writeJson({ ok, checks });
   else
@@ -45,18 +45,18 @@ function fail(message: string): false {
   return false;
 }
 
-/** What the configuration allows; one that is wrong allows nothing, and is told. */
-function readAllowances(): { allowDegraded: readonly string[]; problem: MachineCheck[] } {
+/** What the configuration says; one that is wrong allows nothing, and is told. */
+function readSettings(): { allowDegraded: readonly string[]; uidCount: number; problem: MachineCheck[] } {
   try {
-    const { allowDegraded } = loadConfig().worker;
+    const { allowDegraded, uidCount } = loadConfig().worker;
     const [wrong] = badAllowances(allowDegraded);
     if (wrong !== undefined) throw new ConfigError([`SANDPIPER_ALLOW_DEGRADED: ${wrong}`]);
-    return { allowDegraded, problem: [] };
+    return { allowDegraded, uidCount, problem: [] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const detail = error.problems.join("; ");
     const fix = "Correct the variable: docs/CONFIGURATION.md.";
-    return { allowDegraded: [], problem: [{ name: "configuration", ok: false, detail, fix }] };
+    return { allowDegraded: [], uidCount: 0, problem: [{ name: "configuration", ok: false, detail, fix }] };
   }
 }
 

@@ -16,6 +16,8 @@ export interface Check {
   ok: boolean;
   detail: string;
   fix?: string | undefined;
+  /** How many sandboxes the machine can have by this limit. */
+  sandboxes?: number | undefined;
 }
 
 const SCRIPT_TIMEOUT_MS = 60_000;
@@ -26,6 +28,7 @@ const checkSchema = z.object({
   ok: z.boolean(),
   detail: z.string().default(""),
   fix: z.string().nullish(),
+  sandboxes: z.number().optional(),
 });
 /** A gateway that is older than its CLI may not say it. */
 const readySchema = z.object({ degraded: z.array(z.string()).default([]) });

@@ -286,7 +286,7 @@ describe("sandpiper doctor", () => {
   it("sees the gateway, the key and the machine's isolation", async () => {
     const { stdout } = await platform.cli(["doctor", "--json"]);
     const { sections } = JSON.parse(stdout) as {
-      sections: { title: string; checks: { name: string; ok: boolean }[] }[];
+      sections: { title: string; checks: { name: string; ok: boolean; sandboxes?: number }[] }[];
     };
     const checks = (title: string) => sections.find((section) => section.title === title)?.checks ?? [];
     assert.deepEqual(
@@ -297,6 +297,8 @@ describe("sandpiper doctor", () => {
       ],
     );
     assert.ok(checks("isolation").length > 5);
+    const limits = checks("isolation").filter(({ name }) => name.startsWith("sandboxes by "));
+    assert.ok(limits.length > 5 && limits.every(({ sandboxes = 0 }) => sandboxes > 0), JSON.stringify(limits));
   });
 
   it("attests a sandbox, for people and for programs", async () => {
