@@ -121,8 +121,10 @@ export class Exchange implements WaitingCall, Holder {
     raw.push("x-request-id", this.id, ...described("ok", head.timing));
     this.#response.writeHead(head.status, reasonPhrase(head.statusText), raw);
     this.#bodyless = BODYLESS.has(head.status) || this.#request.method === "HEAD";
-    if (head.streaming) this.#write(head.body);
-    else this.#finish(head.body);
+    if (!head.streaming) this.#finish(head.body);
+    else if (head.body.byteLength > 0) this.#write(head.body);
+    // Node would keep it until the first byte of the body, which may be long in coming.
+    else this.#response.flushHeaders();
   }
 
   /** The only `content-length` that a response may have: that of what is sent, or for HEAD of what GET would send. */

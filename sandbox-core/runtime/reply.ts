@@ -13,11 +13,13 @@ import { headersFault } from "./reply-headers.ts";
 import type { Outlet } from "./wire.ts";
 
 // Captured before tenant code.
-const { setImmediate, clearImmediate } = globalThis;
+const { setImmediate, clearImmediate, setTimeout, clearTimeout } = globalThis;
 const { concat } = Buffer;
 
 /** A body that the function keeps producing without pause is passed on from this size on. */
 const MAX_COLLECTED_BYTES = 8 * 1024 * 1024;
+/** Longest wait of a stream's head for the first bytes of its body: a body that fails meanwhile becomes an error. */
+const HEAD_PATIENCE_MS = 5;
 /** Size of one chunk of a large body. */
 const CHUNK_BYTES = 256 * 1024;
 const EMPTY = new Uint8Array(0);
@@ -27,7 +29,8 @@ export type ReplyState = "unsent" | "open" | "complete";
 
 /**
  * Sends one reply. What a body gives without waiting for the outside, which is before the event loop turns, goes in
- * one `head` if it fits; only a body that is open then is sent as a stream.
+ * one `head` if it fits; only a body that is open then is sent as a stream. Its head waits for the first bytes for some
+ * milliseconds and then leaves without them, as whoever reads an event stream has to see that it is open.
  */
 export class ReplySender {
   readonly #wire: Outlet;
@@ -41,6 +44,8 @@ export class ReplySender {
   #stopped: unknown = null;
   #collected: Uint8Array[] = [];
   #collectedBytes = 0;
+  /** The event loop has turned and the body gave nothing: the head leaves with the first bytes, or soon without any. */
+  #isLate = false;
 
   constructor(wire: Outlet, call: CallNumber, sendLast: (frame: Buffer) => void) {
     this.#wire = wire;
@@ -78,12 +83,18 @@ export class ReplySender {
     if (body instanceof Uint8Array) return this.#sendWhole(status, headers, body);
     const reader = body.getReader();
     this.#reader = reader;
-    const turn = setImmediate(() => {
+    const open = () => {
       try {
         this.#open(status, headers);
       } catch (error) {
         this.cancel(error);
       }
+    };
+    let patience: NodeJS.Timeout | undefined;
+    const turn = setImmediate(() => {
+      this.#isLate = this.#collectedBytes === 0;
+      if (this.#isLate) patience = setTimeout(open, HEAD_PATIENCE_MS);
+      else open();
     });
     try {
       await this.#pump(reader, status, headers);
@@ -93,6 +104,7 @@ export class ReplySender {
       throw error;
     } finally {
       clearImmediate(turn);
+      clearTimeout(patience);
     }
     if (this.#state === "open") this.#complete(encodeEnd(this.#call, null));
     else await this.#sendWhole(status, headers, this.#takeCollected());
@@ -111,7 +123,8 @@ export class ReplySender {
       }
       this.#collected.push(value);
       this.#collectedBytes += value.length;
-      if (this.#collectedBytes > MAX_COLLECTED_BYTES) {
+      if (this.#isLate && value.length > 0) this.#open(status, headers);
+      else if (this.#collectedBytes > MAX_COLLECTED_BYTES) {
         const rest = this.#takeCollected();
         this.#open(status, headers);
         await this.#sendChunks(rest);

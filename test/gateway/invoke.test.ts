@@ -268,6 +268,20 @@ describe("what a client gets", () => {
     assert.equal(response.headers.get("content-length"), null);
   });
 
+  it("begins with the head of a stream that has no byte yet", async () => {
+    const opened = Promise.withResolvers<void>();
+    test.answer = async ({ id }, send) => {
+      send(head(id, { streaming: true, headers: [["content-type", "text/event-stream"]] }));
+      await opened.promise;
+      send({ kind: "chunk", id, body: Buffer.from("data: 1\n\n") });
+      send({ kind: "end", id, outcome: "ok" });
+    };
+    const response = await fetch(`${test.url}/fn/main/hello`);
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+    opened.resolve();
+    assert.equal(await response.text(), "data: 1\n\n");
+  });
+
   it("is cut off when a stream fails in the middle", async () => {
     test.answer = ({ id }, send) => {
       send(head(id, { streaming: true, body: Buffer.from("begin") }));

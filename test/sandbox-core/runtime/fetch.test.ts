@@ -297,6 +297,42 @@ test("a result that is no proper Response fails the call and not the instance", 
   }
 });
 
+test("a stream that fails soon, before its first byte, fails the call", async () => {
+  await using runtime = await RuntimeClient.with(`
+    export default () => new Response(new ReadableStream({
+      async pull() {
+        for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+        throw new Error("soon");
+      },
+    }));`);
+  // On a machine that is busy just then, three turns may take too long: one call of many has to show it.
+  for (let call = 0; call < 200; call++) {
+    const { failed, endError } = await runtime.call();
+    assert.equal((failed ?? endError)?.message, "soon");
+    if (failed !== null) return;
+  }
+  assert.fail("the head always left before the failure");
+});
+
+test("a stream's head leaves with its first bytes, or without any when they are long in coming", async () => {
+  await using runtime = await RuntimeClient.with(`
+    export default (request) => new Response(new ReadableStream({
+      async pull(controller) {
+        if (request.url.endsWith("/later")) await new Promise((resolve) => process.once("SIGUSR2", resolve));
+        else await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+        controller.enqueue(new TextEncoder().encode("first"));
+        controller.close();
+      },
+    }));`);
+  const later = runtime.request({ path: "/later" });
+  const { streaming, body } = await runtime.next("head");
+  assert.deepEqual([streaming, body.length], [true, 0]);
+  runtime.process.kill("SIGUSR2");
+  assert.equal((await runtime.next("chunk")).call, later);
+  await runtime.next("idle");
+  assert.equal(await runtime.text(), "first");
+});
+
 test("an error in the middle of a stream ends it with that error", async () => {
   await using runtime = await RuntimeClient.with(`
     export default () => new Response(new ReadableStream({
