@@ -96,9 +96,9 @@ export const ERRORS = {
     fix: "Send no `expect` header, or `expect: 100-continue`.",
   },
   CLIENT_GONE: {
-    status: 400,
-    message: "The client left before its request had arrived.",
-    fix: "Nothing; it is seen in logs only.",
+    status: 499,
+    message: "The client left before the answer was complete.",
+    fix: "Nothing; it is seen in logs and records only. What the function does when its client leaves is in FUNCTIONS.md.",
   },
   UPGRADE_NOT_SUPPORTED: {
     status: 501,

@@ -3,8 +3,16 @@
  * These shapes travel through Redis; queue.ts carries invocations to a worker, reply.ts carries replies back.
  */
 
-/** How an invocation ended: a closed set. */
-export const OUTCOMES = ["ok", "function_error", "timeout", "out_of_memory", "killed", "platform_error"] as const;
+/** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */
+export const OUTCOMES = [
+  "ok",
+  "function_error",
+  "timeout",
+  "out_of_memory",
+  "killed",
+  "cancelled",
+  "platform_error",
+] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** Header fields as raw pairs, in order; several fields of one name stay several. Names are lower case. */

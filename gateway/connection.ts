@@ -13,6 +13,9 @@ const END = Buffer.from("\r\n\r\n");
 const NOTHING = Buffer.alloc(0);
 /** Beyond this much a client that sends ahead is not read until its turn comes. */
 const MAX_AHEAD_BYTES = 16 * 1024;
+/** Pauses between the interim responses that find out whether a client is there: the first, then twice as long each. */
+const FIRST_PROBE_PAUSE_MS = 10;
+const LONGEST_PROBE_PAUSE_MS = 1_000;
 
 export class Connection {
   readonly #socket: Socket;
@@ -41,6 +44,7 @@ export class Connection {
       this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
       this.#feed();
     });
+    socket.once("end", () => this.#clientEnded());
   }
 
   /** Notes that a request was parsed. */
@@ -72,6 +76,30 @@ export class Connection {
     this.#left = true;
     this.#ahead = NOTHING;
     this.#pace();
+  }
+
+  /**
+   * The client ended its side of the connection. It left, or it said all that it had to say and still waits: the kernel
+   * shows no difference until something is sent to it. Interim responses tell, which every client of HTTP/1.1 has to take
+   * (RFC 9110, section 15.2): when nobody is there, the first is answered with a reset, and the next fails by that. In the
+   * middle of an answer there is nothing of the kind, and ending the connection then counts as leaving.
+   */
+  #clientEnded(): void {
+    const [first] = this.#open;
+    if (first === undefined) return;
+    const [request, response] = first;
+    if (!request.complete || response.writableEnded) return;
+    if (response.headersSent) this.#socket.destroy();
+    else this.#probe(FIRST_PROBE_PAUSE_MS);
+  }
+
+  #probe(pauseMs: number): void {
+    const [first] = this.#open;
+    if (first === undefined || this.#socket.destroyed) return;
+    const [request, response] = first;
+    if (!response.headersSent && request.httpVersion !== "1.0") response.writeContinue();
+    const nextPauseMs = Math.min(2 * pauseMs, LONGEST_PROBE_PAUSE_MS);
+    setTimeout(() => this.#probe(nextPauseMs), pauseMs).unref();
   }
 
   #feed(): void {

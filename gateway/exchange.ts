@@ -1,7 +1,7 @@
 /** One call's answer: what workers reply becomes an HTTP response, whatever a function put into it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { asBuffer } from "../functions/bodies.ts";
-import { SandpiperError } from "../functions/errors.ts";
+import { SandpiperError, statusOf } from "../functions/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invocation.ts";
 import type { Budget, Holder } from "./budget.ts";
 import type { WaitingCall } from "./calls.ts";
@@ -26,6 +26,8 @@ export interface ExchangeOptions {
   sharedPath: string | null;
   /** What all answers that clients have not read yet may hold together. */
   budget: Budget;
+  /** Told when the client left before its answer was complete, or was too slow to be given all of it. */
+  onLeft: () => void;
   /** Told once: the call has ended, its client is gone or was answered. */
   onEnd: (ending: Ending) => void;
 }
@@ -36,6 +38,7 @@ const CODE_OF_OUTCOME: Record<Exclude<Outcome, "ok">, string> = {
   timeout: "TIMEOUT",
   out_of_memory: "OUT_OF_MEMORY",
   killed: "KILLED",
+  cancelled: "CLIENT_GONE",
   platform_error: "INTERNAL",
 };
 
@@ -53,6 +56,7 @@ export class Exchange implements WaitingCall, Holder {
   readonly #response: ServerResponse;
   readonly #sharedPath: string | null;
   readonly #budget: Budget;
+  readonly #onLeft: () => void;
   readonly #onEnd: (ending: Ending) => void;
   #ended = false;
   /** Whether what the function sends as a body is dropped, as none may follow the header fields. */
@@ -67,12 +71,18 @@ export class Exchange implements WaitingCall, Holder {
     this.#response = options.response;
     this.#sharedPath = options.sharedPath;
     this.#budget = options.budget;
+    this.#onLeft = options.onLeft;
     this.#onEnd = options.onEnd;
     // Once a response is over, by whichever end, nothing of it is held any more.
     this.#response.once("close", () => {
-      this.#end(null);
+      this.#leave();
       this.#hold(0);
     });
+  }
+
+  /** Whether its client was answered, or is gone. */
+  get hasEnded(): boolean {
+    return this.#ended;
   }
 
   onReply(reply: Reply): void {
@@ -167,6 +177,7 @@ export class Exchange implements WaitingCall, Holder {
 
   /** Breaks off an answer, ended or not, that its client is too slow for. */
   letGo(): void {
+    if (!this.#ended) this.#onLeft();
     this.#breakOff("platform_error", new SandpiperError("OVERLOADED"));
   }
 
@@ -177,10 +188,20 @@ export class Exchange implements WaitingCall, Holder {
     this.#end(error);
   }
 
+  /** The client left. */
+  #leave(): void {
+    if (this.#ended) return;
+    this.#outcome = "cancelled";
+    this.#onLeft();
+    this.#end(new SandpiperError("CLIENT_GONE"));
+  }
+
   #end(error: PublicError | null): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#onEnd({ status: this.#response.statusCode, outcome: this.#outcome, error });
+    const unsent = this.#outcome === "cancelled" && !this.#response.headersSent;
+    const status = unsent ? statusOf("CLIENT_GONE") : this.#response.statusCode;
+    this.#onEnd({ status, outcome: this.#outcome, error });
   }
 }
 

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import { FileArtifactStore } from "../functions/artifacts.ts";
+import { CancellationSender } from "../functions/cancellations.ts";
 import { atMost, connectionLike, FAIL_FAST } from "../functions/connections.ts";
 import { BuildQueue, InvocationQueue } from "../functions/queue.ts";
 import { Registry } from "../functions/registry.ts";
@@ -130,6 +131,7 @@ class Held {
       clientAddress: (request: IncomingMessage) => clients.addressOf(request),
       gatewayId,
       queue: this.#queue,
+      cancellations: new CancellationSender(this.redis),
       calls: this.#calls,
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,

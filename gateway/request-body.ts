@@ -51,8 +51,13 @@ async function* dataOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   try {
     yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   } catch (cause) {
-    throw new SandpiperError("CLIENT_GONE", { cause });
+    throw leftEarly(cause);
   }
+}
+
+/** What became of a request whose client left before all of it was there. */
+export function leftEarly(cause?: unknown): SandpiperError {
+  return new SandpiperError("CLIENT_GONE", { message: "The client left before its request had arrived.", cause });
 }
 
 function tooLarge(maxBytes: number): SandpiperError {

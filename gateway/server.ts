@@ -31,6 +31,8 @@ const UNREAD_MS = 60_000;
 const REFUSED_MS = 1_000;
 /** Fields that one request may have; node drops what is beyond without a word, so that it is more than fit in bytes. */
 const MAX_HEADER_FIELDS = 0;
+/** Whether a connection whose client ended its side of it can still be answered: a property that node does not document. */
+const HALF_OPEN = { httpAllowHalfOpen: true };
 
 /** Further header fields of errors that the server itself answers with. */
 const FIELDS_OF: { [code in ErrorCode]?: readonly [name: string, value: string] } = {
@@ -62,6 +64,7 @@ export function createGatewayServer(parts: ServerParts): Server {
     requireHostHeader: false,
     insecureHTTPParser: false,
   });
+  Object.assign(server, HALF_OPEN);
   server.maxHeadersCount = MAX_HEADER_FIELDS;
   server.timeout = parts.unreadMs ?? UNREAD_MS;
   const begin = (request: IncomingMessage, response: ServerResponse): void =>

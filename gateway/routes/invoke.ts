@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Redis } from "ioredis";
 import { dropBody, inlineBody, putBody } from "../../functions/bodies.ts";
+import type { CancellationSender } from "../../functions/cancellations.ts";
 import { SandpiperError } from "../../functions/errors.ts";
 import { type Invocation, REQUEST_LIMITS } from "../../functions/invocation.ts";
 import type { InvocationQueue } from "../../functions/queue.ts";
@@ -12,7 +13,7 @@ import { publicError, sendError } from "../error-reply.ts";
 import { Exchange } from "../exchange.ts";
 import { requestHeaders } from "../headers.ts";
 import { type CallTrace, traceCall } from "../middleware/trace.ts";
-import { readBody } from "../request-body.ts";
+import { leftEarly, readBody } from "../request-body.ts";
 import { type FunctionTarget, parseFunctionTarget } from "../target.ts";
 import type { CurrentVersion, CurrentVersions } from "../versions.ts";
 
@@ -25,6 +26,7 @@ export interface InvokeParts {
   gatewayId: string;
   redis: Redis;
   queue: InvocationQueue;
+  cancellations: CancellationSender;
   calls: Calls;
   versions: CurrentVersions;
   maxBodyBytes: number;
@@ -61,16 +63,18 @@ export async function invoke(
     const current = known instanceof Promise ? await known : known;
     if (!named || !current) throw functionNotFound(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
-    if (response.destroyed) throw new SandpiperError("CLIENT_GONE");
+    if (response.destroyed) throw leftEarly();
     const invocation = newInvocation(parts, id, request, named, current);
     call.describe(invocation);
+    const deadlineMs = invocation.expiresAtMs + current.timeoutMs + GRACE_MS;
     const exchange = new Exchange({
       id,
-      deadlineMs: invocation.expiresAtMs + current.timeoutMs + GRACE_MS,
+      deadlineMs,
       request,
       response,
       sharedPath: named.sharedPath === null ? null : parts.basePath + named.sharedPath,
       budget: parts.downloads,
+      onLeft: () => parts.cancellations.send({ id, overAtMs: deadlineMs }),
       onEnd(ending) {
         calls.remove(id);
         call.end(ending);
@@ -97,7 +101,8 @@ async function submit(
   try {
     parts.calls.add(invocation.id, exchange);
     if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
-    await call.enqueue(invocation, () => parts.queue.submit(invocation));
+    if (exchange.hasEnded) await dropBody(parts.redis, request.body);
+    else await call.enqueue(invocation, () => parts.queue.submit(invocation));
   } catch (error) {
     exchange.fail(publicError(error));
     await dropBody(parts.redis, request.body);

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { CancellationReceiver } from "../../functions/cancellations.ts";
 import type { Invocation } from "../../functions/invocation.ts";
-import { head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
+import { type Head, head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
+import { eventually } from "../helpers/pool.ts";
 
 let test: TestGateway;
 before(async () => {
@@ -456,6 +458,66 @@ describe("what is refused", () => {
 });
 
 describe("a client that leaves", () => {
+  let heard: string[] = [];
+  let receiver: CancellationReceiver;
+  before(async () => {
+    receiver = new CancellationReceiver(test.redis.connect(), ({ id }) => heard.push(id));
+    await receiver.current();
+  });
+  after(() => receiver.close());
+  beforeEach(() => {
+    heard = [];
+  });
+
+  for (const [how, version, streams] of [
+    ["before its answer", "1.1", false],
+    ["in the middle of a stream", "1.1", true],
+    ["in the middle of a stream in HTTP/1.0", "1.0", true],
+  ] as const) {
+    it(`is told of: ${how}`, async () => {
+      const asked = Promise.withResolvers<string>();
+      test.answer = async ({ id }, send) => {
+        if (streams) send(head(id, { streaming: true, body: Buffer.from("begin") }));
+        asked.resolve(id);
+        return undefined;
+      };
+      const client = new RawClient(test.url);
+      client.send(`GET /fn/main/hello HTTP/${version}\r\nhost: a\r\n\r\n`);
+      const id = await asked.promise;
+      if (streams) await client.until(/begin/);
+      client.close();
+      await eventually(() => heard.includes(id));
+    });
+  }
+
+  it("is not one that only ends its side of the connection", async () => {
+    for (const version of ["1.0", "1.1"]) {
+      const asked = Promise.withResolvers<void>();
+      const answer = Promise.withResolvers<Partial<Head>>();
+      test.answer = () => {
+        asked.resolve();
+        return answer.promise;
+      };
+      const client = new RawClient(test.url);
+      client.send(`GET /fn/main/hello HTTP/${version}\r\nhost: a\r\n\r\n`);
+      await asked.promise;
+      client.socket.end();
+      if (version === "1.1") await client.until(/^HTTP\/1.1 100 Continue/);
+      answer.resolve({ body: Buffer.from("for one who waits") });
+      assert.match(await client.ended(), /for one who waits$/);
+    }
+    assert.deepEqual(heard, []);
+  });
+
+  it("is not one that was answered, or waits for a later answer", async () => {
+    const client = new RawClient(test.url);
+    client.send("GET /fn/main/hello HTTP/1.1\r\nhost: a\r\n\r\n".repeat(3));
+    client.socket.end();
+    const received = await client.ended();
+    assert.equal(received.split("200 OK").length, 4);
+    assert.deepEqual(heard, []);
+  });
+
   it("is forgotten, and its gateway goes on", async () => {
     const taken = Promise.withResolvers<Invocation>();
     const gate = Promise.withResolvers<void>();

@@ -102,7 +102,7 @@ describe("clients that do not read", () => {
     };
     server.emit(
       "exchange",
-      new Exchange({ id: "1", deadlineMs: 0, request, response, sharedPath: null, budget, onEnd }),
+      new Exchange({ id: "1", deadlineMs: 0, request, response, sharedPath: null, budget, onLeft: () => {}, onEnd }),
     );
   });
   before(async () => {

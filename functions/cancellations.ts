@@ -1,0 +1,109 @@
+/**
+ * Calls whose clients left, on their way from gateways to workers: a Redis channel, for the workers that have them or will
+ * take them, and beside it a sorted set, for workers whose subscription was broken meanwhile.
+ */
+import type { Redis } from "ioredis";
+import { connectionLike, PATIENT } from "./connections.ts";
+
+const CHANNEL = "sp:cancelled";
+const KEY = "sp:cancelled";
+/** Most calls in the set, and most that a gateway or a worker remembers. */
+export const MAX_CANCELLED = 10_000;
+/** Most calls in one message. */
+const MAX_BATCH = 500;
+/** Time to keep the set after the last cancellation: longer than a call can wait and run. */
+const KEPT_MS = 60 * 60 * 1_000;
+
+export interface Cancellation {
+  /** The invocation. */
+  id: string;
+  /** Unix time in milliseconds from which on no worker can have the call any more. */
+  overAtMs: number;
+}
+
+/** A gateway's end. */
+export class CancellationSender {
+  readonly #redis: Redis;
+  #waiting: Cancellation[] = [];
+  #isSending = false;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** Tells workers, with others of the same moment. What cannot be told is dropped: the call then runs to its end. */
+  send(cancellation: Cancellation): void {
+    if (this.#waiting.length >= MAX_CANCELLED) return;
+    this.#waiting.push(cancellation);
+    if (this.#isSending) return;
+    this.#isSending = true;
+    setImmediate(() => void this.#sendAll());
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#sendBatch(this.#waiting.splice(0, MAX_BATCH)).catch(() => {});
+    this.#isSending = false;
+  }
+
+  /** The set is written first: whoever subscribes and then reads it misses nothing. */
+  async #sendBatch(batch: Cancellation[]): Promise<void> {
+    await this.#redis
+      .pipeline()
+      .zremrangebyscore(KEY, "-inf", Date.now())
+      .zadd(KEY, ...batch.flatMap(({ id, overAtMs }) => [overAtMs, id]))
+      .zremrangebyrank(KEY, 0, -MAX_CANCELLED - 1)
+      .pexpire(KEY, KEPT_MS)
+      .publish(CHANNEL, JSON.stringify(batch))
+      .exec();
+  }
+}
+
+/** A worker's end. It has a connection of its own, as Redis wants of subscribers. */
+export class CancellationReceiver {
+  readonly #redis: Redis;
+  readonly #subscriber: Redis;
+  readonly #onCancelled: (cancellation: Cancellation) => void;
+  #current = Promise.withResolvers<void>();
+  #isCurrent = false;
+
+  /** @param redis must be patient; it reads the set. */
+  constructor(redis: Redis, onCancelled: (cancellation: Cancellation) => void) {
+    this.#redis = redis;
+    this.#onCancelled = onCancelled;
+    this.#subscriber = connectionLike(redis, PATIENT);
+    this.#subscriber.on("message", (_channel: string, message: string) => this.#hearAll(JSON.parse(message)));
+    this.#subscriber.on("ready", () => void this.#catchUp().catch(() => {}));
+    this.#subscriber.on("close", () => this.#away());
+  }
+
+  /** null when all cancellations up to now were heard; else what resolves when they are. */
+  current(): Promise<void> | null {
+    return this.#isCurrent ? null : this.#current.promise;
+  }
+
+  /** Ends the subscription. */
+  close(): void {
+    this.#subscriber.disconnect();
+    this.#current.resolve();
+  }
+
+  /** A connection that breaks meanwhile is "ready" again with the next one. */
+  async #catchUp(): Promise<void> {
+    await this.#subscriber.subscribe(CHANNEL);
+    const found = await this.#redis.zrangebyscore(KEY, Date.now(), "+inf", "WITHSCORES");
+    for (let at = 0; at < found.length; at += 2) {
+      this.#onCancelled({ id: found[at] ?? "", overAtMs: Number(found[at + 1]) });
+    }
+    this.#isCurrent = true;
+    this.#current.resolve();
+  }
+
+  #away(): void {
+    if (this.#isCurrent) this.#current = Promise.withResolvers();
+    this.#isCurrent = false;
+  }
+
+  #hearAll(batch: Cancellation[]): void {
+    for (const cancellation of batch) this.#onCancelled(cancellation);
+  }
+}
