@@ -72,6 +72,7 @@ export class Answer {
 
   /** Takes the head of the function's reply; one that streams is passed on at once. Returns a limit that it exceeds. */
   head(head: Head): Cause | null {
+    if (this.#outcome !== null) return null;
     this.#head = head;
     this.#status = head.status;
     if (!head.streaming) return this.chunk(head.body);
@@ -83,7 +84,7 @@ export class Answer {
 
   /** Takes a piece of its body; one of nothing is none. Returns a limit that it exceeds. */
   chunk(bytes: Uint8Array): Cause | null {
-    if (bytes.length === 0) return null;
+    if (bytes.length === 0 || this.#outcome !== null) return null;
     const streaming = this.isStreaming;
     const limitBytes = streaming ? this.#options.limits.maxStreamBytes : this.#options.limits.maxReplyBytes;
     this.#bytes += bytes.length;
@@ -106,6 +107,7 @@ export class Answer {
   /** Ends the call with what the function said last. */
   finish(failure: Failure | null, step?: Step): void {
     if (failure !== null) this.fail(new CallFailure("function_error", "FUNCTION_ERROR"), step);
+    if (this.#outcome !== null) this.#describe(step);
     if (this.#outcome !== null || this.#head === null) return;
     this.#outcome = "ok";
     this.#describe(step);
@@ -125,6 +127,10 @@ export class Answer {
     this.#outcome = outcome;
     this.#error = error;
     this.#describe(step);
+    // Whoever left hears nothing.
+    if (outcome === "cancelled") this.stopClock();
+    if (outcome === "cancelled" && !this.#head?.streaming) this.#status = statusOf(code);
+    if (outcome === "cancelled") return;
     if (this.#head?.streaming) {
       this.#send({ kind: "end", id: this.#invocation.id, outcome, error });
       return;

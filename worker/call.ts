@@ -47,13 +47,24 @@ export interface RunningCall {
   readonly idle: Promise<Usage>;
   /** Whether the instance has nothing to do with it any more. */
   readonly isOver: boolean;
+  /** Whether its turn has come. */
+  readonly hasBegun: boolean;
+  /** Tells the function that nobody waits for the answer; a call that has not begun loses its turn. */
+  cancel(): void;
   /** How long the instance was busy with it; null while that is not over, or when it was not begun. */
   readonly tookMs: number | null;
 }
 
-/** The call was in line behind another one, and will not be begun there: the function knows nothing of it. */
+/** The call was not begun by its instance and will not be: the function knows nothing of it. */
 export class TurnLost extends Error {
   override readonly name = "TurnLost";
+  /** How the instance ended before it began the call; null when it has other calls that take long. */
+  readonly death: CallFailure | null;
+
+  constructor(death: CallFailure | null = null) {
+    super();
+    this.death = death;
+  }
 }
 
 /** What a sandbox says of the call that it runs. */
@@ -65,15 +76,22 @@ export class Call implements RunningCall {
   readonly input: CallInput;
   readonly #replied = Promise.withResolvers<Failure | null>();
   readonly #idle = Promise.withResolvers<Usage>();
+  readonly #onCancel: (call: Call) => void;
   /** How far it is. What the sandbox says of it is believed at its own stage only. */
   stage: "in line" | "waiting" | "streaming" | "replied" = "in line";
   /** Whether it shall be given back if it has not begun. */
   isAskedBack = false;
+  /** Whether all of it is one frame, and nothing was written behind that on its account. */
+  isLastWritten = false;
+  /** Whether nobody waits for the answer any more. */
+  isCancelled = false;
   isOver = false;
   tookMs: number | null = null;
   #begunAtMs: number | null = null;
 
-  constructor(number: CallNumber, input: CallInput) {
+  /** @param onCancel told once when the call is cancelled */
+  constructor(number: CallNumber, input: CallInput, onCancel: (call: Call) => void) {
+    this.#onCancel = onCancel;
     this.number = number;
     this.input = input;
     for (const promise of [this.replied, this.idle]) promise.catch(() => {});
@@ -81,6 +99,20 @@ export class Call implements RunningCall {
 
   get replied(): Promise<Failure | null> {
     return this.#replied.promise;
+  }
+
+  get log(): CallLog {
+    return this.input.log;
+  }
+
+  get hasBegun(): boolean {
+    return this.stage !== "in line";
+  }
+
+  cancel(): void {
+    if (this.isCancelled || this.isOver) return;
+    this.isCancelled = true;
+    this.#onCancel(this);
   }
 
   get idle(): Promise<Usage> {
@@ -138,14 +170,22 @@ export class Call implements RunningCall {
     this.#idle.resolve(usage);
   }
 
-  /** The sandbox says that it will not begin it. @throws ProtocolError when it may not say so */
+  /** The sandbox gave it back, as it was asked to. @throws ProtocolError when it may not say so */
   giveBack(): void {
+    if (!this.isAskedBack) throw new ProtocolError("A call that was not asked back was given back.");
+    this.lose(null);
+  }
+
+  /**
+   * The sandbox says that it will not begin it.
+   * @param death how the instance ends, if that is why
+   * @throws ProtocolError when it has said something of the call before
+   */
+  lose(death: CallFailure | null): void {
     // Its turn may have come here while it was being withdrawn there.
-    if (!this.isAskedBack || (this.stage !== "in line" && this.stage !== "waiting")) {
-      throw new ProtocolError("A call that was not asked back, or had begun, was given back.");
-    }
+    if (this.stage !== "in line" && this.stage !== "waiting") throw new ProtocolError("A call had begun.");
     this.isOver = true;
-    this.fail(new TurnLost());
+    this.fail(new TurnLost(death));
   }
 
   fail(error: CallFailure | TurnLost): void {

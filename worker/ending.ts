@@ -18,8 +18,9 @@ export interface Dying {
 
 /** What a call ends with whose sandbox is ending; settles as soon as that is known. */
 export async function explain({ sandbox, output, cause, memoryMiB }: Dying): Promise<CallFailure> {
-  // A deadline needs no explanation, and the caller has waited long enough.
-  if (cause?.by === "deadline") return judge({ cause, exit: null, outputTail: "", memoryMiB });
+  // These need no explanation, and nobody is to wait for one.
+  if (cause?.by === "deadline" || cause?.by === "client_gone")
+    return judge({ cause, exit: null, outputTail: "", memoryMiB });
   const exit = await settledWithin(DEATH_LIMIT_MS, sandbox.exited);
   await settledWithin(DYING_MS, output.ended);
   return judge({ cause, exit, outputTail: output.tail, memoryMiB });

@@ -11,44 +11,26 @@ import {
   decodeSandboxMessage,
   encodeLoad,
   encodeTemplate,
-  encodeWithdraw,
   type Failure,
   FrameReader,
-  type Log,
   ProtocolError,
   type SandboxMessage,
 } from "../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "./bundles.ts";
-import {
-  Call,
-  type CallInput,
-  describe,
-  type OfCall,
-  type RunningCall,
-  requestFrames,
-  TurnLost,
-  type Usage,
-} from "./call.ts";
+import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
 import { type CallLog, LOG_LIMITS } from "./call-log.ts";
 import { CallMeter } from "./call-meter.ts";
 import { DYING_MS, explain, settledWithin } from "./ending.ts";
 import type { ForkEnd } from "./fork.ts";
+import { type InstanceLogs, LogRouter } from "./instance-logs.ts";
 import { Line } from "./line.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
 import { Output } from "./output.ts";
 import { TimeLimit } from "./time-limit.ts";
-import { writeTogether } from "./wire.ts";
+import { WireEnd, writeTogether } from "./wire.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
-/** Where output goes that belongs to no call. */
-export interface InstanceLogs {
-  /** While the version is loaded: the log of the call that wanted it. */
-  start: CallLog;
-  /** Between calls. */
-  idle: CallLog;
-}
-
 type State = "blank" | "loading" | "idle" | "busy" | "template" | "ended";
 
 /** What the function's own code fails with before its first call. */
@@ -61,6 +43,8 @@ export class Instance {
   readonly #output: Output;
   readonly #meter: CallMeter;
   readonly #logs: InstanceLogs;
+  readonly #router: LogRouter;
+  readonly #wireEnd: WireEnd;
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<Failure | null>();
   readonly #templated = Promise.withResolvers<string | null>();
@@ -73,10 +57,18 @@ export class Instance {
   /** How long loading the version took; 0 in a fork. */
   loadMs = 0;
   #state: State = "blank";
-  readonly #line = new Line((behind) => this.#askBack(behind));
+  readonly #line = new Line({
+    begin: (call) => this.#began(call),
+    finish: (call) => this.#finished(call),
+    idle: () => this.#becameIdle(),
+    send: (frames) => {
+      if (this.#state !== "ended") writeTogether(this.#wire, frames);
+    },
+  });
   #lastNumber = 0;
-  #logRecords = 0;
   #cause: Cause | null = null;
+  /** It said that it is going to end, and begins nothing any more. */
+  #isLeaving = false;
   readonly #limit: TimeLimit;
 
   private constructor(
@@ -94,8 +86,10 @@ export class Instance {
       this.end({ by: "deadline", during, limitMs }),
     );
     this.#logs = logs;
+    this.#router = new LogRouter(logs);
+    this.#wireEnd = new WireEnd(sandbox.wire);
     for (const { promise } of [this.#ready, this.#loaded, this.#templated]) promise.catch(() => {});
-    this.#output = new Output(sandbox.stdio, (line) => this.#log.add("info", "stdout", line));
+    this.#output = new Output(sandbox.stdio, (line) => this.#router.now.add("info", "stdout", line));
     this.#listen();
   }
 
@@ -163,7 +157,7 @@ export class Instance {
   }
 
   get #isConnected(): boolean {
-    return !this.#wire.readableEnded && !this.#wire.destroyed;
+    return !this.#isLeaving && !this.#wire.readableEnded && !this.#wire.destroyed;
   }
 
   /**
@@ -176,9 +170,9 @@ export class Instance {
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
     const frames = requestFrames(this.#lastNumber, input);
     if (!this.#line.isEmpty && frames.length > 1) throw new TurnLost();
-    const call = new Call(this.#lastNumber, input);
+    const call = new Call(this.#lastNumber, input, (cancelled) => this.#line.cancel(cancelled));
+    call.isLastWritten = frames.length === 1;
     this.#line.add(call);
-    if (this.#line.first === call) this.#begin(call);
     writeTogether(this.#wire, frames);
     return call;
   }
@@ -194,11 +188,6 @@ export class Instance {
     this.#cause = cause;
     this.sandbox.kill(cause.by);
     void this.#bury();
-  }
-
-  get #log(): CallLog {
-    if (this.#line.first !== undefined) return this.#line.first.input.log;
-    return this.#state === "blank" || this.#state === "loading" ? this.#logs.start : this.#logs.idle;
   }
 
   async #load({ code, sourceMap }: Bundle): Promise<void> {
@@ -233,22 +222,23 @@ export class Instance {
         this.end({ by: "violation", message: error instanceof Error ? error.message : String(error) });
       }
     });
-    wire.on("error", () => {}); // "close" follows.
     wire.on("close", () => void this.#hungUp());
-    void exited.then(() => this.#bury());
+    // Its last words may still be on their way.
+    void exited.then(() => settledWithin(DYING_MS, this.#wireEnd.closed)).then(() => this.#bury());
   }
 
   /** @throws ProtocolError when the message may not come now. */
   #hear(message: SandboxMessage): void {
     if (this.#state === "ended") return;
-    if (message.type === "log") this.#hearLog(message);
+    if (message.type === "log") this.#router.hear(message);
     else if (message.type === "ready") this.#hearReady();
     else if (message.type === "loaded") this.#hearLoaded(null);
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
     else if (message.type === "templated") this.#hearTemplated(message.obstacle);
     else if (message.type === "ended") this.#hearEnded(message);
-    else if (message.type === "withdrawn") this.#hearWithdrawn(message.call);
-    else this.#hearOfCall(message);
+    else if (message.type === "withdrawn") this.#line.withdrawn(message.call);
+    else if (message.type === "leaving") this.#hearLeaving(message.lastBegun);
+    else this.#line.hear(message);
   }
 
   #hearEnded({ fork, ...end }: ForkEnd & { fork: number }): void {
@@ -259,6 +249,7 @@ export class Instance {
   #hearLoaded(failure: Failure | null): void {
     if (this.#state !== "loading") throw new ProtocolError("Nothing was being loaded.");
     this.#state = "idle";
+    this.#router.started();
     this.#limit.stop();
     this.#loaded.resolve(failure);
   }
@@ -274,60 +265,30 @@ export class Instance {
     this.#ready.resolve();
   }
 
-  #hearOfCall(message: OfCall): void {
-    const call = this.#line.first;
-    if (call === undefined || message.call !== call.number) throw new ProtocolError("A message about no call of now.");
-    if (call.hear(message)) this.#finish(call);
+  /** The calls that it has not begun are for others. */
+  #hearLeaving(lastBegun: CallNumber | 0): void {
+    if (this.#state !== "idle" && this.#state !== "busy") throw new ProtocolError("It serves no calls.");
+    this.#isLeaving = true;
+    this.#line.lose(lastBegun);
   }
 
-  #hearWithdrawn(number: CallNumber): void {
-    const call = this.#line.find(number);
-    if (call === undefined) throw new ProtocolError("A message about no call of now.");
-    call.giveBack();
-    this.#line.remove(call);
-    if (call.stage === "waiting") this.#goOn();
-  }
-
-  #begin(call: Call): void {
+  #began(call: Call): void {
     this.#state = "busy";
-    this.#logRecords = 0;
+    this.#router.begin(call);
     this.#limit.start("call");
     call.begin();
   }
 
-  #finish(call: Call): void {
+  #finished(call: Call): void {
     call.end();
+    this.#router.end(call);
     this.#meter.settleSoon(call);
-    this.#line.remove(call);
-    this.#goOn();
   }
 
-  /** Begins the next call, if there is one. */
-  #goOn(): void {
-    const next = this.#line.first;
-    if (next !== undefined) {
-      this.#begin(next);
-      return;
-    }
+  #becameIdle(): void {
     this.#limit.stop();
     this.#state = "idle";
-  }
-
-  /** Asks for the calls back whose turn does not come. The function may be too busy even to answer that. */
-  #askBack(behind: Call[]): void {
-    for (const call of behind) call.isAskedBack = true;
-    writeTogether(
-      this.#wire,
-      behind.map(({ number }) => encodeWithdraw(number)),
-    );
-  }
-
-  #hearLog({ call, level, source, text, timeMs }: Log): void {
-    if (call !== null && call !== this.#line.first?.number) throw new ProtocolError("A log record of no call of now.");
-    this.#logRecords += 1;
-    // The runtime stops by itself. What does not stop is not the runtime, and would keep the worker busy for nothing.
-    if (this.#logRecords > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
-    this.#log.add(level, source, text, timeMs);
+    this.#router.idle();
   }
 
   async #hungUp(): Promise<void> {
@@ -337,11 +298,18 @@ export class Instance {
     this.end({ by: "hang_up" });
   }
 
+  /** Whether it ended before it had read all of the one call that it has, and so cannot have begun it. */
+  get #isUnread(): boolean {
+    const isByItself = this.#cause === null || this.#cause.by === "hang_up";
+    return isByItself && this.#wireEnd.leftUnread && this.#line.mayBeUnread;
+  }
+
   /** Fails whoever waits, as soon as it is known why it ended. */
   async #bury(): Promise<void> {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#limit.stop();
+    const isUnbegun = this.#isUnread;
     const [call, ...behind] = this.#line.clear();
     for (const other of behind) other.fail(new TurnLost());
     const { memoryMiB } = this.#version.config;
@@ -350,6 +318,6 @@ export class Instance {
     this.#ready.reject(failure);
     this.#loaded.reject(failure);
     this.#templated.reject(failure);
-    call?.fail(failure);
+    call?.fail(isUnbegun ? new TurnLost(failure) : failure);
   }
 }

@@ -41,6 +41,8 @@ export type Cause =
   | { by: "violation"; message: string }
   /** It closed its end of the wire and went on living. */
   | { by: "hang_up" }
+  /** The client of its call left, and the call did not end by that. */
+  | { by: "client_gone" }
   | { by: "reply_limit"; limitBytes: number; limitName: string };
 
 /** What is known of the end of a sandbox. */
@@ -103,6 +105,8 @@ function ofCause(cause: Cause): CallFailure {
   switch (cause.by) {
     case "deadline":
       return timedOut(cause);
+    case "client_gone":
+      return new CallFailure("cancelled", "CLIENT_GONE");
     case "violation":
       return new CallFailure(
         "killed",

@@ -109,7 +109,9 @@ class SampledTrail implements Trail {
 
 function markFailed(span: Span, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  span.setStatus({ code: SpanStatusCode.ERROR, message });
+  // That a client leaves is no failure of the step.
+  const isCancelled = error instanceof CallFailure && error.outcome === "cancelled";
+  if (!isCancelled) span.setStatus({ code: SpanStatusCode.ERROR, message });
   if (!(error instanceof CallFailure)) return;
   span.setAttributes({ "sandpiper.outcome": error.outcome, "error.type": error.code });
 }

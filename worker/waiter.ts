@@ -2,6 +2,7 @@
 import type { Version } from "../functions/version.ts";
 import type { Bundle } from "./bundles.ts";
 import type { CallLog } from "./call-log.ts";
+import { clientGone, type Departure } from "./departures.ts";
 import type { Lease } from "./lease.ts";
 import { CallFailure } from "./outcome.ts";
 
@@ -13,6 +14,8 @@ export interface Demand {
   expiresAtMs: number;
   /** Whether it may stand in line behind other calls of its version, and they behind it. */
   mayShare: boolean;
+  /** Says when the client of the call leaves, if it has one. */
+  departure?: Departure;
   /** Gets the output of an instance that is started for it. */
   log: CallLog;
 }
@@ -39,6 +42,7 @@ export class Waiter {
     this.#onOver = onOver;
     const waitMs = Math.min(Math.max(demand.expiresAtMs - Date.now(), 0), LONGEST_TIMER_MS);
     this.#timer = setTimeout(() => this.fail(expired()), waitMs);
+    demand.departure?.whenLeft(() => this.fail(clientGone()));
   }
 
   serve(lease: Lease): void {
@@ -52,6 +56,7 @@ export class Waiter {
   }
 
   #over(): void {
+    this.demand.departure?.whenLeft(() => {});
     clearTimeout(this.#timer);
     this.#onOver(this);
   }

@@ -1,6 +1,7 @@
 /** A worker: everything that takes calls and builds from the queue and runs them, put together. */
 import type { Redis } from "ioredis";
 import { type ArtifactStore, FileArtifactStore } from "../functions/artifacts.ts";
+import { CancellationReceiver } from "../functions/cancellations.ts";
 import { atMost } from "../functions/connections.ts";
 import type { Invocation } from "../functions/invocation.ts";
 import { BuildWorker, InvocationWorker } from "../functions/queue.ts";
@@ -17,6 +18,7 @@ import type { ZygoteLauncher } from "../sandbox-core/zygote/launcher.ts";
 import { Builder } from "./build.ts";
 import { Bundles } from "./bundles.ts";
 import { CallLog } from "./call-log.ts";
+import { Departures } from "./departures.ts";
 import { Heart } from "./heart.ts";
 import { Instance } from "./instance.ts";
 import { invoke } from "./invoke.ts";
@@ -34,6 +36,8 @@ const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 const LAUNCH_PATIENCE_MS = 5_000;
 /** How long calls may go on when the worker is told to end; what runs then is ended and answered. */
 const DRAIN_MS = 20_000;
+/** Longest wait of a call for its worker to hear which clients have left. */
+const CANCELLATIONS_MS = 2_000;
 /** How long the last replies may take when Redis is away. */
 const LAST_REPLIES_MS = 2_000;
 
@@ -50,6 +54,7 @@ export class Worker {
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
+  readonly #cancellations: CancellationReceiver;
   readonly #builds: BuildWorker;
   readonly #heart: Heart;
   readonly #onTrouble: Trouble;
@@ -76,11 +81,13 @@ export class Worker {
       redis,
       bundles: new Bundles({ registry, artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
       pool: this.#pool,
+      departures: new Departures(),
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       replyRoom: (gatewayId) => this.#replies.room(gatewayId),
       onTrouble: this.#onTrouble,
     };
+    this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
     this.#calls = this.#makeCalls(redis);
     this.#builds = this.#makeBuilds(redis, artifacts);
     this.#heart = new Heart(redis, config.worker.workerId, () => this.facts());
@@ -92,6 +99,7 @@ export class Worker {
     const opened = this.#launchers.open(sharedOrigin(DEFAULT_MEMORY_MIB));
     this.#launcherKind = (await opened.catch(refuseToServe)).kind;
     await this.#pool.prewarm();
+    await this.#cancellations.current();
     this.#calls.start();
     this.#builds.start();
     this.#heart.start();
@@ -118,6 +126,7 @@ export class Worker {
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
   async stop(): Promise<void> {
     await this.#pool.close();
+    this.#cancellations.close();
     await atMost(LAST_REPLIES_MS, this.#replies.flush());
     await this.#heart.stop();
   }
@@ -128,7 +137,13 @@ export class Worker {
 
   async #run(call: Invocation): Promise<void> {
     this.#running += 1;
-    await invoke(this.#parts, call, () => {
+    const { departures } = this.#parts;
+    const departure = departures.open(call.id);
+    // After a break of that connection, clients may have left of whom this worker has not heard yet.
+    const heardAll = this.#cancellations.current();
+    if (heardAll !== null) await atMost(CANCELLATIONS_MS, heardAll);
+    await invoke(this.#parts, call, departure, () => {
+      departures.close(call.id);
       this.#running -= 1;
       this.#calls.roomChanged();
     });

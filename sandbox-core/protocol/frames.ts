@@ -30,14 +30,16 @@
  *       0x8a withdrawn    the call was not begun         u32 LE call
  *       0x8b templated    it is a template, or why not   JSON
  *       0x8c ended        of a template: a fork ended    u32 LE fork, JSON
+ *       0x8d leaving      the process is going to end    u32 LE last call that it began (0: none)
  *
  * The order, as a well-behaved runtime keeps it: `ready`; after `load` one of `loaded` and `load_failed`; after a
  * `request` either `failed`, or `head` and, unless it says `last`, any number of `chunk` and one `end`. Then `idle`,
  * which may come much later than the reply: work given to `ctx.waitUntil` outlives it. One call runs at a time. A request
  * that comes while one runs and whose body is complete waits in line, at most MAX_CALLS_IN_LINE of them with the one that
  * runs, and is begun after that one's `idle`; a `withdraw` takes it out of the line, which `withdrawn` says, and has no
- * effect on a call that was begun. `log` may come at any time. The two directions share no type, so a reflected frame is
- * refused.
+ * effect on a call that was begun. `log` may come at any time, and is of the call that runs, of the one before it, or of
+ * none. A process that is going to end says so in `leaving`, if it still can: calls behind the one that it names have not
+ * begun and never will. The two directions share no type, so a reflected frame is refused.
  *
  * A process that has loaded its version and has no call may be asked to become a `template`. It says in `templated` whether
  * it can be forked. If so, it takes nothing but `fork` and `end_fork` from there on, which are of one length, and answers
@@ -197,7 +199,7 @@ export type LogSource = (typeof LOG_SOURCES)[number];
 
 export interface Log {
   type: "log";
-  /** null: written while no call was running. */
+  /** null: written while no call was running, and by none that ran just before. */
   call: CallNumber | null;
   level: LogLevel;
   source: LogSource;
@@ -220,7 +222,9 @@ export type SandboxMessage =
   /** `obstacle` is why it cannot be forked, and is no template; null when it is one. */
   | { type: "templated"; obstacle: string | null }
   /** How a fork ended, as waitpid(2) tells it: one of the two is null. */
-  | { type: "ended"; fork: number; code: number | null; signal: number | null };
+  | { type: "ended"; fork: number; code: number | null; signal: number | null }
+  /** No call after this one has begun, or will; 0 when none has. */
+  | { type: "leaving"; lastBegun: CallNumber | 0 };
 
 const TYPE = {
   load: 0x01,
@@ -246,6 +250,7 @@ const TYPE = {
   withdrawn: 0x8a,
   templated: 0x8b,
   ended: 0x8c,
+  leaving: 0x8d,
 } as const;
 
 // ---------------------------------------------------------------------------------------------------------- reading
@@ -354,6 +359,9 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
       return decodeTemplated(object(payload));
     case TYPE.ended:
       return decodeEnded(callNumber(payload), object(payload.subarray(4)));
+    case TYPE.leaving:
+      if (payload.length !== 4) throw new ProtocolError("A frame that is too long or too short for its type.");
+      return { type: "leaving", lastBegun: payload.readUInt32LE(0) };
     default:
       throw new ProtocolError(`A frame of the unknown type ${type}.`);
   }
@@ -786,6 +794,11 @@ export function encodeIdle(call: CallNumber): Buffer {
 
 export function encodeWithdrawn(call: CallNumber): Buffer {
   return callFrame(TYPE.withdrawn, call, EMPTY);
+}
+
+/** @param lastBegun the last call that was begun; 0 when none was */
+export function encodeLeaving(lastBegun: CallNumber | 0): Buffer {
+  return callFrame(TYPE.leaving, lastBegun, EMPTY);
 }
 
 /** A frame with its length and type set and `payloadBytes` to fill in, from offset 5. */

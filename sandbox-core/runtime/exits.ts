@@ -14,7 +14,10 @@ export type Exit = (code: number) => void;
 
 /** Has process.exit, and what nobody catches, end in what the runtime does about it. */
 export function takeOverExits(runtime: Runtime, exit: Exit): void {
-  const leave = (code?: unknown) => exit(Number(code ?? process.exitCode ?? 0) & 0xff) as never;
+  const leave = (code?: unknown) => {
+    runtime.leave();
+    return exit(Number(code ?? process.exitCode ?? 0) & 0xff) as never;
+  };
   process.exit = leave;
   define(process, "reallyExit", leave);
   // As in plain Node, a listener of the function's own takes over.

@@ -8,6 +8,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type CallNumber,
   DEFAULT_RUNTIME_LIMITS,
+  encodeLeaving,
   encodeLoaded,
   encodeLoadFailed,
   encodeReady,
@@ -40,6 +41,12 @@ const { queueMicrotask, setImmediate } = globalThis;
 /** After a call that took longer, what the worker has said meanwhile comes before the next one. */
 const LONG_CALL_MS = 5;
 
+/** What the asynchronous context of a call knows of it: no more, as what a call leaves behind keeps this for ever. */
+interface Origin {
+  readonly call: CallNumber;
+  readonly invocationId: string;
+}
+
 /** What the runtime asks of the process around it. */
 export interface RuntimeHost {
   /** Called once, before the function's code runs, with its whole environment. */
@@ -65,6 +72,13 @@ export class Runtime implements CallHost {
   /** Calls that were sent ahead of their turn. */
   #line: Request[] = [];
   #callBeganMs = 0;
+  /** The last call that was begun, and the last one that ended. */
+  #lastBegun: CallNumber | 0 = 0;
+  #lastEnded: CallNumber | 0 = 0;
+  /** Which call caused what happens now, however long ago. */
+  readonly #origin = new AsyncLocalStorage<Origin>();
+  /** The worker knows that this process is going to end. */
+  #isLeaving = false;
   #state: State = "blank";
   #load: Load | null = null;
   #code: Uint8Array[] = [];
@@ -122,21 +136,41 @@ export class Runtime implements CallHost {
 
   /**
    * An exception nobody caught, or a rejection nobody handled. The call in course fails with it, or the load; when
-   * there is none it goes to the log. The state of the function is unknown since: the process ends.
+   * there is none it goes to the log. The state of the function is unknown since: the process ends. What a call left
+   * behind that has ended fails no other: the call in course may end first.
    */
   uncaught(error: unknown): void {
     if (this.#state === "dead") return;
+    const origin = this.#origin.getStore();
+    if (this.#call !== null && origin !== undefined && origin.call !== this.#call.number) {
+      this.#logUncaught(error, origin);
+      this.leave();
+      return;
+    }
     let told = false;
     if (this.#state === "loading") {
       this.wire.send(encodeLoadFailed(this.describe(error)));
       told = true;
     }
     if (this.#call !== null) told = this.#call.fail(error, { dying: true }) || told;
-    if (!told) {
-      const { name, message, stack } = this.describe(error);
-      this.log.write("error", "console", `Uncaught ${stack || `${name}: ${message}`}`);
-    }
+    if (!told) this.#logUncaught(error, origin);
     this.#die();
+  }
+
+  /** Tells the worker that this process is going to end and begins no more calls. */
+  leave(): void {
+    if (this.#isLeaving || this.#state !== "loaded") return;
+    this.#isLeaving = true;
+    this.wire.send(encodeLeaving(this.#lastBegun));
+  }
+
+  /** Says it in the log of the call that caused it, if the worker still takes something for that, else in that of none. */
+  #logUncaught(error: unknown, origin: Origin | undefined): void {
+    const { name, message, stack } = this.describe(error);
+    const text = `Uncaught ${stack || `${name}: ${message}`}`;
+    if (origin === undefined || origin.call === this.#call?.number) this.log.write("error", "console", text);
+    else if (origin.call === this.#lastEnded) this.log.writeOf(origin.call, "error", "console", text);
+    else this.log.writeOf(null, "error", "console", `Left by the invocation ${origin.invocationId}: ${text}`);
   }
 
   describe(error: unknown): Failure {
@@ -156,9 +190,11 @@ export class Runtime implements CallHost {
     this.#host.flushOutput();
   }
 
-  idle(_call: Call): void {
+  idle({ number }: Call): void {
     this.#call = null;
-    if (this.#line.length > 0) this.#takeTurn();
+    this.#lastEnded = number;
+    if (this.#isLeaving) this.#die();
+    else if (this.#line.length > 0) this.#takeTurn();
     else {
       this.log.end();
       this.#host.idle();
@@ -172,6 +208,7 @@ export class Runtime implements CallHost {
   #takeCall(request: Request): void {
     if (this.#handler === null) throw new ProtocolError("A request came before a function was loaded.");
     if (this.#isKnown(request.call)) throw new ProtocolError(`A second request came for the call ${request.call}.`);
+    if (this.#isLeaving) return;
     if (this.#call === null && this.#line.length === 0) this.#begin(request);
     else this.#lineUp(request);
   }
@@ -188,9 +225,14 @@ export class Runtime implements CallHost {
 
   #begin(request: Request): void {
     this.#callBeganMs = now();
-    this.#call = new Call(this, request, this.#load?.timeoutMs ?? 0);
+    const call = new Call(this, request, this.#load?.timeoutMs ?? 0);
+    this.#call = call;
+    this.#lastBegun = request.call;
     this.log.begin(request.call);
-    void this.#call.run(this.#handler as Handler);
+    const origin = { call: request.call, invocationId: request.invocationId };
+    // And not `run`, which would stand in every stack.
+    this.#origin.enterWith(origin);
+    void call.run(this.#handler as Handler);
   }
 
   /** Begins the next call in line, in a context in which nothing is left of the one before. */
@@ -198,7 +240,7 @@ export class Runtime implements CallHost {
     const next = () => {
       const request = this.#line.shift();
       if (request === undefined) this.log.end();
-      else if ((this.#state as State) !== "dead") this.#begin(request);
+      else if (!this.#isLeaving) this.#begin(request);
     };
     if (now() - this.#callBeganMs < LONG_CALL_MS) this.#inCleanContext(queueMicrotask, next);
     // Whoever waits for so long may have been withdrawn: two turns of the loop, and what has come is read.
@@ -287,6 +329,7 @@ export class Runtime implements CallHost {
   }
 
   #die(): void {
+    this.leave();
     this.#state = "dead";
     this.#host.die();
   }

@@ -43,6 +43,8 @@ export interface Answered {
 }
 
 export interface CallOptions {
+  /** Of the invocation; a new one without. */
+  id?: string;
   method?: string;
   path?: string;
   headers?: [string, string][];
@@ -74,7 +76,8 @@ export class TestWorker {
   readonly redis: TestRedis;
   readonly worker: Worker;
   readonly artifacts: ArtifactStore;
-  readonly #connection;
+  /** To its Redis. */
+  readonly connection;
   readonly #directory: string;
   readonly #queue: InvocationQueue;
   readonly #builds: BuildQueue;
@@ -94,8 +97,8 @@ export class TestWorker {
       ...settings,
     });
     this.artifacts = new FileArtifactStore(config.artifactsDir);
-    this.#connection = connectRedis(redis.url, "test worker", { whileAway: "wait" });
-    this.worker = new Worker(config, this.#connection, createLogger({ service: "worker", level: "error" }));
+    this.connection = connectRedis(redis.url, "test worker", { whileAway: "wait" });
+    this.worker = new Worker(config, this.connection, createLogger({ service: "worker", level: "error" }));
     this.#queue = new InvocationQueue(redis.connect());
     this.#builds = new BuildQueue(redis.connect());
     this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, (reply) => this.#hear(reply));
@@ -147,7 +150,7 @@ export class TestWorker {
       ...{ bundle, sourceMap, bundleBytes, createdAtMs: Date.now() },
       version: versionDigest(config, config.entry, list),
     };
-    const registry = new Registry(this.#connection);
+    const registry = new Registry(this.connection);
     await registry.putVersion(version);
     await registry.deployFunction(version);
     this.#versions.set(`${tenant}/${name}`, version);
@@ -159,14 +162,14 @@ export class TestWorker {
     const version = this.#versions.get(name.includes("/") ? name : `main/${name}`);
     if (version === undefined) throw new Error(`${name} is not deployed`);
     const { method = "GET", path = "/", headers = [], body, expiresInMs = stretched(30_000) } = options;
-    const id = randomUUID();
+    const { id = randomUUID() } = options;
     const invocation: Invocation = {
       ...{ tenant: version.tenant, functionName: version.functionName, version: version.version },
       id,
       replyTo: this.#gatewayId,
       request: {
         ...{ method, path, headers, remoteAddress: "127.0.0.1", url: `http://sandpiper.test/fn/main/${name}${path}` },
-        body: body === undefined ? null : await putBody(this.#connection, Buffer.from(body), stretched(60_000)),
+        body: body === undefined ? null : await putBody(this.connection, Buffer.from(body), stretched(60_000)),
       },
       enqueuedAtMs: Date.now(),
       expiresAtMs: Date.now() + expiresInMs,
@@ -181,7 +184,7 @@ export class TestWorker {
   /** The record of a call; waits for it, as it is written after the reply. */
   async record(id: string): Promise<InvocationRecord> {
     for (;;) {
-      const record = await findInvocation(this.#connection, "main", id);
+      const record = await findInvocation(this.connection, "main", id);
       if (record !== null) return record;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -191,11 +194,18 @@ export class TestWorker {
   async logs(name: string, id: string): Promise<LogRecord[]> {
     await this.record(id);
     const placed = await readLogs(
-      this.#connection,
+      this.connection,
       { tenant: "main", functionName: name },
       { invocationId: id, limit: 5_000 },
     );
     return placed.flatMap(({ entry }) => ("end" in entry ? [] : [entry]));
+  }
+
+  /** The text of what a call has logged until now. */
+  async lines(name: string, id: string): Promise<string[]> {
+    const ref = { tenant: "main", functionName: name };
+    const placed = await readLogs(this.connection, ref, { invocationId: id, limit: 100 });
+    return placed.flatMap(({ entry }) => ("end" in entry ? [] : [entry.text]));
   }
 
   /** Removes an artefact from the store behind everybody's back. */
@@ -218,7 +228,7 @@ export class TestWorker {
     await this.#queue.close();
     await this.#builds.close();
     this.#receiver.close();
-    this.#connection.disconnect();
+    this.connection.disconnect();
     await this.redis.stop();
     await rm(this.#directory, { recursive: true, force: true });
   }

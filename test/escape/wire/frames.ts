@@ -60,7 +60,7 @@ const badLength = fc
 
 const unknownType = fc
   .tuple(fc.integer({ min: 0, max: 255 }), bytes)
-  .filter(([type]) => type < 0x81 || type > 0x89)
+  .filter(([type]) => type < 0x81 || type > 0x8d)
   .map(([type, payload]) => rawFrame(type, payload));
 
 /** Payloads that no type takes for its own: too short for a call, or no JSON behind it. */
@@ -98,12 +98,14 @@ const OF_A_TEMPLATE = [
 const OUT_OF_TURN: Record<Prefix["stage"], Buffer[]> = {
   waiting: [frames.encodeChunk(CALL, Buffer.from("x")), frames.encodeEnd(CALL, null), frames.encodeIdle(CALL)],
   streaming: [
+    frames.encodeLeaving(0),
     head({}),
     head({ streaming: true, last: false }),
     frames.encodeFailed(CALL, FAILURE),
     frames.encodeIdle(CALL),
   ],
   replied: [
+    frames.encodeLeaving(0),
     head({}),
     frames.encodeChunk(CALL, Buffer.from("x")),
     frames.encodeEnd(CALL, null),

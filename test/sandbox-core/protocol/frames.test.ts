@@ -62,6 +62,7 @@ const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
   sent(log, (log) => [{ type: "log", ...log }, frames.encodeLog(log)]),
   sent(call, (call) => [{ type: "idle", call }, frames.encodeIdle(call)]),
   sent(call, (call) => [{ type: "withdrawn", call }, frames.encodeWithdrawn(call)]),
+  sent(fc.oneof(fc.constant(0), call), (call) => [{ type: "leaving", lastBegun: call }, frames.encodeLeaving(call)]),
 );
 
 const request = record({
