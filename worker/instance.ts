@@ -267,7 +267,7 @@ export class Instance {
 
   /** The calls that it has not begun are for others. */
   #hearLeaving(lastBegun: CallNumber | 0): void {
-    if (this.#state !== "idle" && this.#state !== "busy") throw new ProtocolError("It serves no calls.");
+    if (this.#state === "blank" || this.#state === "loading") throw new ProtocolError("It has begun nothing yet.");
     this.#isLeaving = true;
     this.#line.lose(lastBegun);
   }
@@ -300,7 +300,8 @@ export class Instance {
 
   /** Whether it ended before it had read all of the one call that it has, and so cannot have begun it. */
   get #isUnread(): boolean {
-    const isByItself = this.#cause === null || this.#cause.by === "hang_up";
+    // Once it has said what it began, its word stands; and what it left unread may be a call that was taken back since.
+    const isByItself = !this.#isLeaving && (this.#cause === null || this.#cause.by === "hang_up");
     return isByItself && this.#wireEnd.leftUnread && this.#line.mayBeUnread;
   }
 
