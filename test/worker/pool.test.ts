@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { MIB } from "../../worker/limits.ts";
@@ -7,6 +8,7 @@ import { LONGEST_CALL_MS } from "../helpers/slowness.ts";
 
 const open = poolOpener();
 
+const hangAloud = "export default () => { console.log('began'); return new Promise(() => {}); };";
 const hang = `export default () => new Promise(() => {});`;
 const failure = (code: string) => (error: unknown) => (error as { code: string }).code === code;
 
@@ -244,9 +246,13 @@ describe("the pool: limits", () => {
 describe("the pool: a zygote that dies", () => {
   it("fails the calls in course at once, and serves the next with a new one", async () => {
     const test = open();
-    const lease = await test.acquire({ name: "hang", code: hang, timeoutMs: LONGEST_CALL_MS });
+    const lease = await test.acquire({ name: "hang", code: hangAloud, timeoutMs: LONGEST_CALL_MS });
+    const zygotePid = await test.zygotePid();
+    // What it logs says that it has begun; a call that has not would be given back.
+    const begun = once(lease.instance.sandbox.wire, "data");
     const lost = assert.rejects(callText(lease), failure("SANDBOX_LOST"));
-    process.kill(await test.zygotePid(), "SIGKILL");
+    await begun;
+    process.kill(zygotePid, "SIGKILL");
     await lost;
     lease.release();
     assert.equal((await test.use()).calls, 1);
