@@ -112,6 +112,12 @@ export const WITH_ARGUMENTS: readonly (readonly [SyscallName, Arguments, string]
   ["flock", [900, 2], "ok"],
   // F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY, F_SETPIPE_SZ, F_ADD_SEALS.
   ...[8, 10, 1024, 1026, 1031, 1033].map((command) => ["fcntl", [0, command, 0], "EPERM"] as const),
+  // SO_LINGER; SO_ATTACH_FILTER and its kind, TCP_ULP, IP_ADD_MEMBERSHIP, IPT_SO_SET_REPLACE; SO_PEERPIDFD, SO_PEERCRED.
+  ["setsockopt", [900, 1, 13], "EINVAL"],
+  ...[26, 50, 51, 52, 83].map((option) => ["setsockopt", [900, 1, option], "EPERM"] as const),
+  ["setsockopt", [900, 6, 31], "EPERM"],
+  ...[35, 64].map((option) => ["setsockopt", [900, 0, option], "EPERM"] as const),
+  ...[17, 77].map((option) => ["getsockopt", [900, 1, option], "EPERM"] as const),
   ["prlimit64", [0, 7, 4096, 0], "EPERM"],
   ["prlimit64", [1, 7, 0, 4096], "EPERM"],
   ["prlimit64", [0, 7, HIGH, 0], "EPERM"],
@@ -125,6 +131,8 @@ export const HARMLESS: readonly (readonly [SyscallName, Arguments])[] = [
   ["clone", [17, 0, 0, 0, 0, 0]],
   ["socket", [1, 1, 0, 0, 0, 0]],
   ["socket", [2, 2, 0, 0, 0, 0]],
+  ["setsockopt", [900, 1, 2, 0, 0, 0]],
+  ["getsockopt", [900, 6, 1, 0, 0, 0]],
   ["ioctl", [0, 0x5421, 0, 0, 0, 0]],
   ["prctl", [15, 0, 0, 0, 0, 0]],
   ["fcntl", [0, 1, 0, 0, 0, 0]],
