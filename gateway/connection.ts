@@ -31,6 +31,11 @@ export class Connection {
   #feeding = false;
   #paused = false;
   #left = false;
+  /** Tells node that no more bytes come; null once that was told. */
+  #finish: (() => void) | null;
+  /** The client ended its side. */
+  #clientEnded = false;
+  #probing: NodeJS.Timeout | null = null;
 
   /** @param socket a server's that node has just begun to serve. */
   constructor(socket: Socket) {
@@ -38,13 +43,21 @@ export class Connection {
     const [parse] = socket.listeners("data");
     this.#parse = parse as (bytes: Buffer) => void;
     socket.off("data", this.#parse);
+    // The last listener is node's HTTP server's; the socket has one of its own before.
+    const finish = socket.listeners("end").at(-1) as () => void;
+    socket.off("end", finish);
+    this.#finish = finish.bind(socket);
     // With a listener that is not its own, node leaves the reading of the socket to us.
     socket.on("data", (bytes: Buffer) => {
       if (this.#left) return;
       this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
       this.#feed();
     });
-    socket.once("end", () => this.#clientEnded());
+    socket.once("end", () => {
+      this.#clientEnded = true;
+      this.#askClient();
+      this.#feed();
+    });
   }
 
   /** Notes that a request was parsed. */
@@ -58,6 +71,7 @@ export class Connection {
     });
     // What is written after the client left has nowhere to go; without a listener it would end the process.
     response.on("error", () => {});
+    if (this.#clientEnded) this.#askClient();
   }
 
   /** Whether words on this connection answer what was wrong: nothing is open, or only a request that never ended. */
@@ -84,22 +98,25 @@ export class Connection {
    * (RFC 9110, section 15.2): when nobody is there, the first is answered with a reset, and the next fails by that. In the
    * middle of an answer there is nothing of the kind, and ending the connection then counts as leaving.
    */
-  #clientEnded(): void {
-    const [first] = this.#open;
-    if (first === undefined) return;
-    const [request, response] = first;
-    if (!request.complete || response.writableEnded) return;
+  #askClient(): void {
+    const [request, response] = this.#first;
+    if (!request?.complete || response === undefined || response.writableEnded) return;
     if (response.headersSent) this.#socket.destroy();
-    else this.#probe(FIRST_PROBE_PAUSE_MS);
+    else if (this.#probing === null) this.#probe(FIRST_PROBE_PAUSE_MS);
   }
 
   #probe(pauseMs: number): void {
-    const [first] = this.#open;
-    if (first === undefined || this.#socket.destroyed) return;
-    const [request, response] = first;
-    if (!response.headersSent && request.httpVersion !== "1.0") response.writeContinue();
+    const [request, response] = this.#first;
+    this.#probing = null;
+    if (response === undefined || this.#socket.destroyed) return;
+    if (!response.headersSent && request?.httpVersion !== "1.0") response.writeContinue();
     const nextPauseMs = Math.min(2 * pauseMs, LONGEST_PROBE_PAUSE_MS);
-    setTimeout(() => this.#probe(nextPauseMs), pauseMs).unref();
+    this.#probing = setTimeout(() => this.#probe(nextPauseMs), pauseMs).unref();
+  }
+
+  get #first(): [request?: IncomingMessage, response?: ServerResponse] {
+    const [first = []] = this.#open;
+    return first;
   }
 
   #feed(): void {
@@ -112,7 +129,15 @@ export class Connection {
       this.#parse(piece);
     }
     this.#feeding = false;
+    if (this.#clientEnded && this.#ahead.length === 0) this.#tellEnd();
     this.#pace();
+  }
+
+  /** Node ends the connection with the answer to what it has parsed by now. */
+  #tellEnd(): void {
+    const finish = this.#finish;
+    this.#finish = null;
+    finish?.();
   }
 
   /** Has a client that sends far ahead wait, and reads on when all that it sent has been parsed. */
