@@ -92,7 +92,7 @@ const CASES: Case[] = [
   },
   {
     name: "(15) something that is no response",
-    bad: `return 42;`,
+    bad: `return () => 42;`,
     outcome: "function_error",
     code: "FUNCTION_ERROR",
   },
