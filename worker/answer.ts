@@ -12,6 +12,7 @@ import type { Failure, Head } from "../sandbox-core/protocol/frames.ts";
 import type { Usage } from "./call.ts";
 import { type Start, WARM } from "./lease.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
+import { Pieces } from "./pieces.ts";
 import type { Step } from "./trail.ts";
 
 export interface ReplyLimits {
@@ -34,7 +35,8 @@ export class Answer {
   #handlerStartedMs = 0;
   #handlerMs = 0;
   #head: Head | null = null;
-  #body: Uint8Array[] = [];
+  /** What came of the body and was not sent. */
+  #body = new Pieces();
   #bytes = 0;
   #status = 0;
   #outcome: Outcome | null = null;
@@ -89,13 +91,19 @@ export class Answer {
     const limitBytes = streaming ? this.#options.limits.maxStreamBytes : this.#options.limits.maxReplyBytes;
     this.#bytes += bytes.length;
     if (this.#bytes > limitBytes) {
-      this.#body = [];
+      if (!streaming) this.#body.take();
       const limitName = streaming ? "SANDPIPER_MAX_STREAM_BYTES" : "SANDPIPER_MAX_REPLY_BYTES";
       return { by: "reply_limit", limitBytes, limitName };
     }
-    if (streaming) this.#send({ kind: "chunk", id: this.#invocation.id, body: bytes });
-    else this.#body.push(bytes);
+    // What came in one piece from the sandbox goes in one, however small its parts are.
+    if (streaming && this.#body.isEmpty) process.nextTick(() => this.#outcome === null && this.#passOn());
+    this.#body.add(bytes);
     return null;
+  }
+
+  /** Sends what has come of a stream. */
+  #passOn(): void {
+    if (!this.#body.isEmpty) this.#send({ kind: "chunk", id: this.#invocation.id, body: this.#body.take() });
   }
 
   /** The function has said all that it will: the handler's time is over, unless its reply streams and it was before. */
@@ -112,13 +120,12 @@ export class Answer {
     this.#outcome = "ok";
     this.#describe(step);
     if (this.#head.streaming) {
+      this.#passOn();
       this.#send({ kind: "end", id: this.#invocation.id, outcome: "ok" });
       return;
     }
     this.stopClock();
-    const [first = NO_BODY] = this.#body;
-    const body = this.#body.length > 1 ? Buffer.concat(this.#body) : first;
-    this.#sendHead("ok", this.#head.status, this.#head.headers, body, false);
+    this.#sendHead("ok", this.#head.status, this.#head.headers, this.#body.take(), false);
   }
 
   /** Ends the call without an answer of its function's. A reply that streams breaks off. */
@@ -132,6 +139,7 @@ export class Answer {
     if (outcome === "cancelled" && !this.#head?.streaming) this.#status = statusOf(code);
     if (outcome === "cancelled") return;
     if (this.#head?.streaming) {
+      this.#passOn();
       this.#send({ kind: "end", id: this.#invocation.id, outcome, error });
       return;
     }

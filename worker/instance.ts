@@ -23,6 +23,7 @@ import { CallMeter } from "./call-meter.ts";
 import { DYING_MS, explain, settledWithin } from "./ending.ts";
 import type { ForkEnd } from "./fork.ts";
 import { type InstanceLogs, LogRouter } from "./instance-logs.ts";
+import { Intake } from "./intake.ts";
 import { Line } from "./line.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
 import { Output } from "./output.ts";
@@ -38,6 +39,7 @@ const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAIL
 
 export class Instance {
   readonly sandbox: Sandbox;
+  readonly intake: Intake;
   readonly #wire: Sandbox["wire"];
   readonly #version: Version;
   readonly #output: Output;
@@ -80,6 +82,7 @@ export class Instance {
     this.successor = successor;
     this.sandbox = sandbox;
     this.#wire = sandbox.wire;
+    this.intake = new Intake(sandbox.wire);
     this.#meter = new CallMeter(sandbox);
     this.#version = version;
     this.#limit = new TimeLimit(version.config.timeoutMs, (during, limitMs) =>
@@ -213,11 +216,17 @@ export class Instance {
 
   #listen(): void {
     const { wire, exited } = this.sandbox;
-    const reader = new FrameReader(decodeSandboxMessage, (message) => this.#hear(message));
+    let messages = 0;
+    const reader = new FrameReader(decodeSandboxMessage, (message) => {
+      messages += 1;
+      this.#hear(message);
+    });
     wire.on("data", (chunk: Buffer) => {
       if (this.#state === "ended") return;
+      messages = 0;
       try {
         reader.push(chunk);
+        this.intake.took(messages);
       } catch (error) {
         this.end({ by: "violation", message: error instanceof Error ? error.message : String(error) });
       }

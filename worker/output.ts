@@ -7,9 +7,11 @@ import { setTimeout as delay } from "node:timers/promises";
 const MAX_LINE_LENGTH = 8 * 1024;
 /** The last of the output, where V8 says why it gives up. */
 const TAIL_LENGTH = 8 * 1024;
-/** A sandbox that floods is read no faster than one such piece a pause, so that it cannot keep the worker busy. */
+/** A sandbox that floods is read no faster than one such piece a pause, or what costs as much, so that it cannot keep the worker busy. */
 const PIECE_BYTES = 256 * 1024;
 const PAUSE_MS = 10;
+/** A line costs as much as so many bytes, however short it is. */
+const BYTES_PER_LINE = 128;
 
 /** Reads a sandbox's output to its end. Lines go to `onLine`, whose limits decide what is kept of them. */
 export class Output {
@@ -29,15 +31,19 @@ export class Output {
   async #read(stdio: Readable, onLine: (text: string) => void): Promise<void> {
     const decoder = new StringDecoder("utf8");
     let partial = "";
-    let pieceBytes = 0;
+    let cost = 0;
+    const countLine = (line: string) => {
+      cost += BYTES_PER_LINE;
+      onLine(line);
+    };
     for await (const chunk of stdio as AsyncIterable<Buffer>) {
       const text = decoder.write(chunk);
       this.#tail = (this.#tail + text).slice(-TAIL_LENGTH);
-      partial = eachLine(partial + text, onLine);
-      pieceBytes += chunk.length;
-      if (pieceBytes < PIECE_BYTES) continue;
-      pieceBytes = 0;
-      await delay(PAUSE_MS);
+      partial = eachLine(partial + text, countLine);
+      cost += chunk.length;
+      if (cost < PIECE_BYTES) continue;
+      await delay((cost / PIECE_BYTES) * PAUSE_MS);
+      cost = 0;
     }
     if (partial !== "") onLine(partial);
   }

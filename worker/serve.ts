@@ -1,13 +1,13 @@
 /** Having a call handled by an instance, and by another one when the first did not begin it. */
 import { takeBody } from "../functions/bodies.ts";
 import type { Invocation } from "../functions/invocation.ts";
-import type { Sandbox } from "../sandbox-core/index.ts";
 import type { Failure } from "../sandbox-core/protocol/frames.ts";
 import type { Answer } from "./answer.ts";
 import type { Loadable } from "./bundles.ts";
 import { type CallInput, describe, type RunningCall, TurnLost, type Usage } from "./call.ts";
 import type { CallLog } from "./call-log.ts";
 import { cancel, clientGone, type Departure } from "./departures.ts";
+import type { Intake } from "./intake.ts";
 import type { Lease } from "./lease.ts";
 import { CallFailure, type Cause } from "./outcome.ts";
 import { type Parts, usageAttributes } from "./steps.ts";
@@ -101,7 +101,7 @@ function begin(course: Course, lease: Lease, body: Uint8Array, step: Step): Runn
   const { method, url, path, headers, remoteAddress } = invocation.request;
   const keepTo = (exceeded: Cause | null) => {
     if (exceeded !== null) lease.instance.end(exceeded);
-    else if (answer.isStreaming) pace(lease.instance.sandbox, () => parts.replyRoom(invocation.replyTo));
+    else if (answer.isStreaming) pace(lease.instance.intake, () => parts.replyRoom(invocation.replyTo));
   };
   const input: CallInput = {
     request: { invocationId: invocation.id, method, url, path, headers, remoteAddress, ...step.traceContext },
@@ -130,11 +130,9 @@ async function bodyOf({ parts, invocation: { request } }: Course): Promise<Uint8
 }
 
 /** Reads no more of a sandbox until there is room for what it says, and so has it wait. */
-function pace({ wire }: Sandbox, room: () => Promise<void> | null): void {
-  const ready = wire.isPaused() ? null : room();
-  if (ready === null) return;
-  wire.pause();
-  void ready.then(() => wire.resume());
+function pace(intake: Intake, room: () => Promise<void> | null): void {
+  const ready = intake.isHeld ? null : room();
+  if (ready !== null) intake.hold(ready);
 }
 
 const NO_BODY = new Uint8Array(0);

@@ -1,10 +1,13 @@
 /** Requirements 11 and 12: output without end, and output that is not only text. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { formatLogLine } from "../../functions/cli/log-lines.ts";
 import type { LogRecord } from "../../functions/invocation.ts";
-import { eventually } from "../helpers/pool.ts";
+import { encodeChunk, encodeHead } from "../../sandbox-core/protocol/frames.ts";
+import { Output } from "../../worker/output.ts";
+import { begin, eventually, poolOpener } from "../helpers/pool.ts";
 import { LONGEST_CALL_MS, stretched } from "../helpers/slowness.ts";
 import { TestWorker } from "../helpers/worker.ts";
 import { Arena } from "./arena.ts";
@@ -130,7 +133,7 @@ describe("replies that are written faster than anybody can take them", () => {
         return new Response(new ReadableStream({ async pull(to) {
           to.enqueue(Buffer.from("a"));
           await new Promise((done) => setTimeout(done, 50));
-          for (let left = 100; left > 0; left--)
+          for (let left = 20; left > 0; left--)
             for (let at = 0; at < many.length;)
               try { at += fs.writeSync(3, many, at); } catch (error) { if (error.code !== "EAGAIN") throw error; }
           to.close();
@@ -141,6 +144,49 @@ describe("replies that are written faster than anybody can take them", () => {
     const { outcome, text } = await worker.call("nothing", { onReply: () => void replies++ });
     assert.deepEqual([outcome, text], ["ok", "a"]);
     assert.ok(replies < 10, `${replies} replies`);
+  });
+});
+
+describe("a sandbox that says much in little pieces", () => {
+  const open = poolOpener();
+  /** Writes as much of it as there is, and ends then. */
+  const flooding = (fd: number, piece: Buffer, first: Buffer) => `
+    import * as fs from "node:fs";
+    const write = (bytes) => { for (let at = 0; at < bytes.length;)
+      try { at += fs.writeSync(${fd}, bytes, at); } catch (error) { if (error.code !== "EAGAIN") throw error; } };
+    export default () => {
+      write(Buffer.from("${first.toString("hex")}", "hex"));
+      write(Buffer.concat(Array(100_000).fill(Buffer.from("${piece.toString("hex")}", "hex"))));
+      return new Promise(() => {});
+    };`;
+  const head = encodeHead({ call: 1, status: 200, headers: [], streaming: true, last: false, body: Buffer.alloc(0) });
+  const cases: [what: string, fd: number, piece: Buffer, first: Buffer][] = [
+    ["frames of a byte", 3, encodeChunk(1, Buffer.from("x")), head],
+    ["frames of nothing", 3, encodeChunk(1, Buffer.alloc(0)), head],
+  ];
+  for (const [what, fd, piece, first] of cases)
+    it(`is not read for a while, and then again: ${what}`, async () => {
+      const lease = await open().acquire({ code: flooding(fd, piece, first) });
+      const { wire } = lease.instance.sandbox;
+      const call = begin(lease);
+      call.replied.catch(() => {});
+      for (const event of ["pause", "resume", "pause", "resume"]) await once(wire, event);
+      lease.discard("the test is over");
+    });
+
+  it("has its lines counted as it has its bytes", async () => {
+    const lines = new PassThrough();
+    let read = 0;
+    const output = new Output(lines, () => void read++);
+    lines.write(Buffer.alloc(60_000, "\n"));
+    await eventually(() => read === 60_000);
+    lines.write(Buffer.from("one more\n"));
+    // Many turns of the loop, and it is not read: only time ends the pause.
+    for (let turn = 0; turn < 100; turn++) await new Promise((done) => setImmediate(done));
+    assert.equal(read, 60_000);
+    lines.end();
+    await output.ended;
+    assert.equal(read, 60_001);
   });
 });
 
