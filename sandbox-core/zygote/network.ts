@@ -10,15 +10,19 @@ import { writeTo } from "../syscall/steps.ts";
 export const MOST_WAITING = 128;
 /** What a connection takes in before anybody has accepted it. */
 export const FIRST_BUFFER_BYTES = 16_384;
+/** Most connections that the kernel remembers after their end, for a minute; others are forgotten at once. */
+export const MOST_REMEMBERED = 1_024;
 
 /**
  * What a connection holds that nobody accepted is charged to no control group: the kernel makes it in answer to a packet,
  * in nobody's name (inet_csk_accept). So few may wait, with small buffers. One that was accepted grows as it is read, as
- * everywhere, and is charged.
+ * everywhere, and is charged. What is remembered of one that ended is charged to nobody either (inet_twsk_alloc); it keeps
+ * packets that lost their way from a later connection, and on loopback none does.
  */
 const SETTINGS: readonly [name: string, value: string][] = [
   ["core/somaxconn", `${MOST_WAITING}`],
   ["ipv4/tcp_rmem", `4096 ${FIRST_BUFFER_BYTES} 1048576`],
+  ["ipv4/tcp_max_tw_buckets", `${MOST_REMEMBERED}`],
 ];
 
 /**

@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
-import { FIRST_BUFFER_BYTES, HIDDEN, MOST_WAITING } from "../../sandbox-core/zygote/network.ts";
+import { FIRST_BUFFER_BYTES, HIDDEN, MOST_REMEMBERED, MOST_WAITING } from "../../sandbox-core/zygote/network.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
 import { openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 
-const SETTINGS = ["core/somaxconn", "ipv4/tcp_rmem"].map((name) => `/proc/sys/net/${name}`);
+const SETTINGS = ["core/somaxconn", "ipv4/tcp_rmem", "ipv4/tcp_max_tw_buckets"].map((name) => `/proc/sys/net/${name}`);
 const settingsOfHost = () => SETTINGS.map((path) => readFileSync(path, "utf8"));
 const atFirst = settingsOfHost();
 
@@ -50,6 +50,22 @@ const CROWD = `(() => {
   return { connected, bytes: waiting.readInt32LE(0) };
 })()`;
 
+/** Connects and hangs up, again and again. Gives of how many the kernel still knows (TIME_WAIT, which is 06 in proc_net(5)). */
+const REMEMBERED = `(() => {
+  const address = Buffer.from([2, 0, 0x80, 0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const server = native.socket(2, 1, 0);
+  native.bind(server, address, 16);
+  native.syscall("listen", ${LISTEN}, server, 1);
+  for (let client = 0; client < ${2 * MOST_REMEMBERED}; client++) {
+    const fd = native.socket(2, 1, 0);
+    native.connect(fd, address, 16);
+    const accepted = native.syscall("accept", ${ACCEPT}, server, 0, 0);
+    native.close(fd);
+    native.close(accepted);
+  }
+  return fs.readFileSync("/proc/self/net/tcp", "utf8").match(/^ *\\d+: \\S+ \\S+ 06 /gm).length;
+})()`;
+
 describe("sockets of a sandbox", () => {
   let launcher: ZygoteLauncher;
   before(async () => {
@@ -61,6 +77,11 @@ describe("sockets of a sandbox", () => {
     const { connected, bytes } = (await SandboxClient.evaluate(launcher, CROWD)) as Record<string, number>;
     assert.equal(connected, MOST_WAITING + 1);
     assert.ok(Number(bytes) > 0 && Number(bytes) <= FIRST_BUFFER_BYTES, `${bytes} bytes`);
+  });
+
+  it("are forgotten soon after their end, when they are many", async () => {
+    const remembered = Number(await SandboxClient.evaluate(launcher, REMEMBERED));
+    assert.ok(remembered > 0 && remembered <= MOST_REMEMBERED, `${remembered} connections`);
   });
 
   it("take no filter, and tell nothing of the process at the other end", async () => {
