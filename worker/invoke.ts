@@ -1,4 +1,5 @@
 /** The path of one call through a worker. */
+import { dropBody } from "../functions/bodies.ts";
 import type { Invocation } from "../functions/invocation.ts";
 import { Answer } from "./answer.ts";
 import type { Usage } from "./call.ts";
@@ -38,6 +39,8 @@ export async function invoke(
   }
   usage ??= usageOf(course.lease);
   course.lease?.release();
+  // A call that reached no instance leaves its body where the gateway put it.
+  if (course.body === undefined) void dropBody(parts.redis, invocation.request.body);
   // Records are gathered for some milliseconds, in which another call may run.
   onEnded();
   log.flush();

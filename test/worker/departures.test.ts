@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { CancellationSender } from "../../functions/cancellations.ts";
 import { Departures } from "../../worker/departures.ts";
 import { eventually } from "../helpers/pool.ts";
-import { TestWorker } from "../helpers/worker.ts";
+import { type CallOptions, TestWorker } from "../helpers/worker.ts";
 
 let test: TestWorker;
 let sender: CancellationSender;
@@ -25,9 +25,9 @@ function leave(id: string): void {
 }
 
 /** Begins a call and gives its id; nobody waits for its answer. */
-function begin(name: string, path = "/"): string {
+function begin(name: string, options: CallOptions = {}): string {
   const id = randomUUID();
-  void test.call(name, { id, path });
+  void test.call(name, { id, ...options });
   return id;
 }
 
@@ -123,12 +123,13 @@ describe("a call whose client leaves", () => {
       };`,
       SETTINGS,
     );
-    const holding = begin("counts", "/hold");
+    const holding = begin("counts", { path: "/hold" });
     await logged("counts", holding, "began");
-    const waiting = begin("counts");
+    const waiting = begin("counts", { method: "POST", body: Buffer.alloc(100_000) });
     await eventually(() => test.worker.facts().pool.waiting === 1);
     leave(waiting);
     assert.deepEqual(await ended(waiting), CANCELLED);
+    assert.deepEqual(await test.connection.keys("sp:body:*"), []);
     const coming = randomUUID();
     leave(coming);
     await eventually(async () => (await test.connection.zscore("sp:cancelled", coming)) !== null);
