@@ -34,23 +34,32 @@ export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
     const { limit, invocation, since, follow } = c.req.valid("query");
     const ref = { tenant: c.var.principal.tenant, functionName: c.req.valid("param").name };
     if ((await parts.registry.currentVersion(ref)) === null) throw noFunction(ref.functionName);
-    if (follow === "1" && followers >= MAX_FOLLOWERS) throw new SandpiperError("TOO_MANY_FOLLOWERS");
     const filter: LogFilter = {
       ...(invocation !== undefined && { invocationId: invocation }),
       ...(since !== undefined && { sinceMs: since }),
     };
-    // Before the past is read: what is written in between is in either.
-    const start = await newestPlace(parts.redis, ref);
-    const past = await readLogs(parts.redis, ref, { ...filter, limit });
-    if (follow === "0") return ndjson(past.map(lineOf).join(""));
+    if (follow === "0") return ndjson((await readLogs(parts.redis, ref, { ...filter, limit })).map(lineOf).join(""));
+    if (followers >= MAX_FOLLOWERS) throw new SandpiperError("TOO_MANY_FOLLOWERS");
     const leave = new AbortController();
     const signal = AbortSignal.any([leave.signal, c.req.raw.signal, parts.closing]);
-    signal.throwIfAborted();
+    if (signal.aborted) throw new SandpiperError("CLIENT_GONE");
+    // Counted before anything is awaited, so that many at the same moment are not more than there may be.
     followers++;
     signal.addEventListener("abort", () => followers--, { once: true });
+    const { start, past } = await untilNow(parts, ref, { ...filter, limit }).catch((error) => {
+      leave.abort();
+      throw error;
+    });
     const after = past.at(-1)?.place ?? start;
     return ndjson(followed(parts, ref, { ...filter, after }, past, { signal, leave: () => leave.abort() }));
   });
+}
+
+/** What there is, and the place behind which that goes on. */
+async function untilNow({ redis }: ControlParts, ref: FunctionRef, filter: LogFilter & { limit: number }) {
+  // Before the past is read: what is written in between is in either.
+  const start = await newestPlace(redis, ref);
+  return { start, past: await readLogs(redis, ref, filter) };
 }
 
 /** The types of @hono/zod-openapi know no other answers than JSON and text. */
