@@ -6,7 +6,7 @@ import { checkJsonShape } from "../json-shape.ts";
 import { readBody } from "../request-body.ts";
 
 /** Far more than a deployment of as many files as are allowed needs. */
-const JSON_LIMITS = { maxDepth: 16, maxValues: 50_000 };
+const JSON_LIMITS = { maxDepth: 16, maxValues: 50_000, maxMarkupBytes: 2_000_000 };
 
 /** @throws SandpiperError BODY_TOO_LARGE, OVERLOADED, INVALID_REQUEST for JSON that would keep the gateway busy */
 export function bodyLimit(maxBytes: number, budget: Budget) {
