@@ -1,4 +1,4 @@
-/** The calls that wait for their reply: who gets which reply, and who has waited for too long. */
+/** The calls that wait for their reply: who gets which reply, who has waited for too long, and how many there may be. */
 import { SandpiperError } from "../functions/errors.ts";
 import type { Reply } from "../functions/invocation.ts";
 
@@ -11,13 +11,24 @@ export interface WaitingCall {
   fail(error: SandpiperError): void;
 }
 
-/** More calls than this wait for nobody. */
-const MAX_WAITING = 10_000;
+/** Most calls, and bytes of their bodies, that a gateway may have in the queue and at workers at once. */
+const MAX_CALLS = 10_000;
+const MAX_BODY_BYTES = 1024 * 1024 * 1024;
 /** Deadlines are far beyond what calls may take, so that seeing them late does no harm. */
 const SWEEP_MS = 500;
 
+/** A call that is in the queue or at a worker, as far as is known. */
+interface Submitted {
+  /** null: its client left. Not to count it would let whoever connects and leaves fill Redis while workers are busy. */
+  call: WaitingCall | null;
+  deadlineMs: number;
+  bodyBytes: number;
+}
+
 export class Calls {
-  readonly #waiting = new Map<string, WaitingCall>();
+  readonly #submitted = new Map<string, Submitted>();
+  #waiting = 0;
+  #bodyBytes = 0;
   readonly #sweeper: NodeJS.Timeout;
   #away = true;
   #draining = false;
@@ -30,7 +41,7 @@ export class Calls {
 
   /** How many calls wait. */
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting;
   }
 
   /** Whether replies can arrive and calls are taken. */
@@ -38,35 +49,55 @@ export class Calls {
     return !this.#away && !this.#draining;
   }
 
-  /** @throws SandpiperError when no call can be answered now. */
-  check(): void {
+  /** @throws SandpiperError when no call with a body so long can be answered now. */
+  check(bodyBytes = 0): void {
     if (this.#draining) throw new SandpiperError("SHUTTING_DOWN");
     if (this.#away) throw new SandpiperError("QUEUE_UNAVAILABLE");
-    if (this.#waiting.size >= MAX_WAITING) throw new SandpiperError("OVERLOADED");
+    const isFull = this.#submitted.size >= MAX_CALLS || this.#bodyBytes + bodyBytes > MAX_BODY_BYTES;
+    if (isFull) throw new SandpiperError("OVERLOADED");
   }
 
   /**
    * Waits for the replies to a call.
    * @throws SandpiperError when no call can be answered now.
    */
-  add(id: string, call: WaitingCall): void {
-    this.check();
-    this.#waiting.set(id, call);
+  add(id: string, call: WaitingCall, bodyBytes = 0): void {
+    this.check(bodyBytes);
+    this.#submitted.set(id, { call, deadlineMs: call.deadlineMs, bodyBytes });
+    this.#waiting++;
+    this.#bodyBytes += bodyBytes;
   }
 
-  /** Forgets a call: it is answered, or its client is gone. */
+  /** A call is answered. */
   remove(id: string): void {
-    if (this.#waiting.delete(id) && this.#waiting.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
+    if (this.#submitted.get(id)?.call) this.forget(id);
+  }
+
+  /** The client of a call left. A worker may have the call, or will: it takes a place until one says that it is over. */
+  leave(id: string): void {
+    const submitted = this.#submitted.get(id);
+    if (!submitted?.call) return;
+    submitted.call = null;
+    if (--this.#waiting === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
+  }
+
+  /** No worker has the call, or will have it. */
+  forget(id: string): void {
+    this.leave(id);
+    this.#bodyBytes -= this.#submitted.get(id)?.bodyBytes ?? 0;
+    this.#submitted.delete(id);
   }
 
   /** Hands a reply to its call; one that nobody waits for is dropped. */
   deliver(reply: Reply): void {
-    this.#waiting.get(reply.id)?.onReply(reply);
+    const submitted = this.#submitted.get(reply.id);
+    if (submitted?.call) submitted.call.onReply(reply);
+    else if (reply.kind === "end" || (reply.kind === "head" && !reply.streaming)) this.forget(reply.id);
   }
 
   /** A reply came whose body was gone. */
   bodyLost(id: string): void {
-    this.#waiting.get(id)?.fail(new SandpiperError("BODY_LOST"));
+    this.#submitted.get(id)?.call?.fail(new SandpiperError("BODY_LOST"));
   }
 
   /** Replies can be missed from now on: every waiting call fails, and none is taken until `open`. */
@@ -84,7 +115,7 @@ export class Calls {
   async drain(limitMs: number): Promise<void> {
     this.#draining = true;
     const timer = setTimeout(() => this.#failAll(new SandpiperError("SHUTTING_DOWN")), limitMs);
-    if (this.#waiting.size > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+    if (this.#waiting > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     clearTimeout(timer);
   }
 
@@ -96,12 +127,14 @@ export class Calls {
   }
 
   #sweep(nowMs: number): void {
-    for (const call of [...this.#waiting.values()]) {
-      if (call.deadlineMs <= nowMs) call.fail(new SandpiperError("NO_ANSWER"));
+    for (const [id, { call, deadlineMs }] of [...this.#submitted]) {
+      if (deadlineMs > nowMs) continue;
+      if (call) call.fail(new SandpiperError("NO_ANSWER"));
+      else this.forget(id);
     }
   }
 
   #failAll(error: SandpiperError): void {
-    for (const call of [...this.#waiting.values()]) call.fail(error);
+    for (const { call } of [...this.#submitted.values()]) call?.fail(error);
   }
 }

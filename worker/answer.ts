@@ -134,12 +134,12 @@ export class Answer {
     this.#outcome = outcome;
     this.#error = error;
     this.#describe(step);
-    // Whoever left hears nothing.
-    if (outcome === "cancelled") this.stopClock();
-    if (outcome === "cancelled" && !this.#head?.streaming) this.#status = statusOf(code);
-    if (outcome === "cancelled") return;
-    if (this.#head?.streaming) {
-      this.#passOn();
+    const isCancelled = outcome === "cancelled";
+    if (isCancelled) this.stopClock();
+    if (isCancelled && !this.#head?.streaming) this.#status = statusOf(code);
+    // The client of a cancelled call has left, and its gateway need only know that the call is over.
+    if (isCancelled || this.#head?.streaming) {
+      if (!isCancelled) this.#passOn();
       this.#send({ kind: "end", id: this.#invocation.id, outcome, error });
       return;
     }

@@ -74,7 +74,10 @@ export async function invoke(
       response,
       sharedPath: named.sharedPath === null ? null : parts.basePath + named.sharedPath,
       budget: parts.downloads,
-      onLeft: () => parts.cancellations.send({ id, overAtMs: deadlineMs }),
+      onLeft() {
+        calls.leave(id);
+        parts.cancellations.send({ id, overAtMs: deadlineMs });
+      },
       onEnd(ending) {
         calls.remove(id);
         call.end(ending);
@@ -99,10 +102,11 @@ async function submit(
 ): Promise<void> {
   const { request } = invocation;
   try {
-    parts.calls.add(invocation.id, exchange);
+    parts.calls.add(invocation.id, exchange, body?.length);
     if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
-    if (exchange.hasEnded) await dropBody(parts.redis, request.body);
-    else await call.enqueue(invocation, () => parts.queue.submit(invocation));
+    if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.queue.submit(invocation));
+    parts.calls.forget(invocation.id);
+    await dropBody(parts.redis, request.body);
   } catch (error) {
     exchange.fail(publicError(error));
     await dropBody(parts.redis, request.body);

@@ -240,7 +240,8 @@ export class TestWorker {
     waiting.onReply?.(reply);
     if (reply.kind === "chunk" || (reply.kind === "head" && reply.streaming)) return;
     this.#waiting.delete(reply.id);
-    waiting.resolve(gather(waiting.replies));
+    // Nobody waits for the answer to a cancelled call.
+    if (reply.outcome !== "cancelled") waiting.resolve(gather(waiting.replies));
   }
 }
 
