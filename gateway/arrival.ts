@@ -16,6 +16,7 @@ export function arrive(request: IncomingMessage): string {
   const target = request.url ?? "/";
   const { authority, path } = splitTarget(target);
   checkHost(request, authority);
+  checkCoding(request);
   // Whoever it is for would show a client fields that were meant for others, and fetch's Request does not know the method.
   if (request.method === "TRACE") {
     throw new SandpiperError("METHOD_NOT_ALLOWED", { message: "TRACE is not answered here." });
@@ -25,6 +26,14 @@ export function arrive(request: IncomingMessage): string {
     throw new SandpiperError("ROUTE_NOT_FOUND", { message });
   }
   return path;
+}
+
+/** The parser undoes chunks alone; a function would get what is in another coding as if it were in none (section 6.1). */
+function checkCoding({ headers }: IncomingMessage): void {
+  const coding = headers["transfer-encoding"];
+  if (coding === undefined || coding.toLowerCase() === "chunked") return;
+  const message = `The transfer coding ${JSON.stringify(coding.slice(0, 100))} is not understood here, only "chunked" is.`;
+  throw new SandpiperError("INVALID_REQUEST", { message });
 }
 
 function checkHost(request: IncomingMessage, authority: string | null): void {

@@ -49,6 +49,11 @@ for (const [what, request, code] of [
   ["no host in HTTP/1.1, whatever the target", `GET http://a${FUNCTION} HTTP/1.1\r\n`, "INVALID_REQUEST"],
   ["a target whose host is none", `GET http://1.2.3.4.5${FUNCTION} HTTP/1.1\r\nhost: a\r\n`, "INVALID_REQUEST"],
   ["a target with a user", `GET http://me@a${FUNCTION} HTTP/1.1\r\nhost: a\r\n`, "INVALID_REQUEST"],
+  [
+    "a coding besides chunks",
+    `POST ${FUNCTION} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n`,
+    "INVALID_REQUEST",
+  ],
   ["an unknown expectation", `GET ${FUNCTION} HTTP/1.1\r\nhost: a\r\nexpect: magic\r\n`, "EXPECTATION_FAILED"],
   ["TRACE of a function", `TRACE ${FUNCTION} HTTP/1.1\r\nhost: a\r\n`, "METHOD_NOT_ALLOWED"],
   ["TRACE of all else", "TRACE /v1/functions HTTP/1.1\r\nhost: a\r\n", "METHOD_NOT_ALLOWED"],
