@@ -12,6 +12,8 @@ export const ORIGIN_WIDE: Readonly<Record<string, string>> = {
   "alt-svc": "moves the origin to another server or port",
   "attribution-reporting-register-source": "registers events of advertising in the origin's name",
   "attribution-reporting-register-trigger": "the same",
+  "attribution-reporting-register-os-source": "the same, with the device's system",
+  "attribution-reporting-register-os-trigger": "the same",
   "clear-site-data": "deletes cookies, storage and caches of all",
   "expect-ct": "sets a policy for the host's certificates",
   "expect-staple": "the same",
