@@ -1,5 +1,5 @@
 /** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
-import type { ForkableSandbox } from "../sandbox-core/index.ts";
+import type { ForkableSandbox } from "../sandbox-core/contract/sandbox.ts";
 import type { Box, Boxes } from "./boxes.ts";
 import type { Origin } from "./origin.ts";
 

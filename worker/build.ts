@@ -13,9 +13,9 @@ import type { BuildRequest, BuildResult } from "../functions/build.ts";
 import { bundleFlags } from "../functions/bundling.ts";
 import { SandpiperError } from "../functions/errors.ts";
 import { entryProblem, type SourceTreeFile, unpackSources } from "../functions/sources.ts";
-import type { SandboxLimits } from "../sandbox-core/index.ts";
-import { programBinds, programPath } from "../sandbox-core/launchers.ts";
-import type { ProgramResult, ProgramRun } from "../sandbox-core/program.ts";
+import type { SandboxLimits } from "../sandbox-core/contract/sandbox.ts";
+import { programBinds, programPath } from "../sandbox-core/host/open.ts";
+import type { ProgramResult, ProgramRun } from "../sandbox-core/launcher/run-program.ts";
 import { readBuildErrors, readBuildOutput } from "./build-output.ts";
 
 export interface BuilderOptions {

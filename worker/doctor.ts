@@ -6,8 +6,8 @@ import { loadConfig } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
 import { badAllowances } from "../sandbox-core/attest/attest.ts";
 import { report } from "../sandbox-core/attest/report.ts";
-import { tryIsolation } from "../sandbox-core/attest/trial.ts";
-import { inspectMachine, type MachineCheck } from "../sandbox-core/doctor.ts";
+import { inspectMachine, type MachineCheck } from "../sandbox-core/host/machine.ts";
+import { tryIsolation } from "../sandbox-core/host/trial.ts";
 
 const { allowDegraded, uidCount, problem } = readSettings();
 const asJson = process.argv.includes("--json");

@@ -1,5 +1,5 @@
 /** A template in its box: what further instances of a version are forked from. */
-import { MOST_ROOMS } from "../sandbox-core/index.ts";
+import { MOST_ROOMS } from "../sandbox-core/contract/sandbox.ts";
 import type { Box } from "./boxes.ts";
 import type { Template } from "./template.ts";
 

@@ -1,5 +1,5 @@
 /** What a pool is made with. */
-import type { ForkableSandbox, SandboxLimits } from "../sandbox-core/index.ts";
+import type { ForkableSandbox, SandboxLimits } from "../sandbox-core/contract/sandbox.ts";
 import type { CapacityLimits } from "./capacity.ts";
 import type { Instance } from "./instance.ts";
 import type { Launchers } from "./launchers.ts";

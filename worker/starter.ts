@@ -1,6 +1,6 @@
 /** Starting one more instance of a version: by a fork of its template, in a blank sandbox, or in one that is made now. */
 import type { Version } from "../functions/version.ts";
-import type { ForkableSandbox } from "../sandbox-core/index.ts";
+import type { ForkableSandbox } from "../sandbox-core/contract/sandbox.ts";
 import type { Blanks } from "./blanks.ts";
 import type { Box, Boxes } from "./boxes.ts";
 import type { Instance } from "./instance.ts";

@@ -1,4 +1,4 @@
-/** Becoming `sandbox-core/box/main.ts`, which runs commands in sandboxes of this machine and knows no gateway. */
+/** Becoming `sandbox-core/box/cli/main.ts`, which runs commands in sandboxes of this machine and knows no gateway. */
 import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { CliError } from "./failure.ts";
@@ -10,7 +10,7 @@ import { packageModule } from "./paths.ts";
  * @throws CliError when this installation has none
  */
 export function becomeBox(args: readonly string[], env: NodeJS.ProcessEnv): never {
-  const script = packageModule("sandbox-core/box/main");
+  const script = packageModule("sandbox-core/box/cli/main");
   if (script === null || process.execve === undefined) {
     throw new CliError("internal", "this installation has no boxes", {
       code: "NO_BOXES",

@@ -1,8 +1,8 @@
 /** The attestation: makes a sandbox, looks at every wall from outside and from inside, and says which are missing. */
 import type { Socket } from "node:net";
-import { SandboxError } from "../error.ts";
-import type { SandboxLimits } from "../index.ts";
-import type { ZygoteFacts } from "../zygote/control.ts";
+import { SandboxError } from "../contract/error.ts";
+import type { SandboxLimits } from "../contract/sandbox.ts";
+import type { ZygoteFacts } from "../protocol/control.ts";
 import { type Posture, readPosture } from "./posture.ts";
 import { DEGRADABLE, WALLS, type Wall } from "./walls.ts";
 
@@ -29,7 +29,7 @@ export interface Attestation {
   missing: MissingWall[];
 }
 
-/** A sandbox that runs probe.ts instead of anything else. */
+/** A sandbox that runs fork/probe.ts instead of anything else. */
 interface Probed {
   pid: number;
   hostUid: number;

@@ -1,7 +1,7 @@
 /** What a sandbox is, as the kernel tells it: data, read from outside through /proc and tried from inside. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import type { SandboxLimits } from "../index.ts";
-import type { ZygoteFacts } from "../zygote/control.ts";
+import type { SandboxLimits } from "../contract/sandbox.ts";
+import type { ZygoteFacts } from "../protocol/control.ts";
 import { type CgroupPosture, readCgroupPosture } from "./cgroup.ts";
 
 /** The kinds of namespaces(7), by their names below /proc/PID/ns. */

@@ -3,9 +3,9 @@
  * without it. Names are used by --allow-degraded, by refusals, by /readyz and in docs/SECURITY-MODEL.md.
  */
 
+import { tasksOfUser } from "../contract/task-limit.ts";
+import { ATTEMPTS, type AttemptName, attempt } from "../fork/attempts.ts";
 import { SCRATCH } from "../rootfs/scratch.ts";
-import { tasksOfUser } from "../zygote/tasks.ts";
-import { ATTEMPTS, type AttemptName, attempt } from "./attempts.ts";
 import type { MountPosture, NamespaceKind, Posture } from "./posture.ts";
 
 export interface Wall {

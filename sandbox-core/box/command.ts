@@ -1,12 +1,12 @@
 /** What a box runs, and in what: as its user says it, and as a zygote is asked for it. */
 import { existsSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
-import { SandboxError } from "../error.ts";
-import type { SandboxLimits } from "../index.ts";
+import { SandboxError } from "../contract/error.ts";
+import type { SandboxLimits } from "../contract/sandbox.ts";
+import { DEFAULT_PATH } from "../fork/init.ts";
+import type { Program, WindowSize } from "../protocol/control.ts";
 import type { Bind } from "../rootfs/mounts.ts";
 import { kindOf } from "../rootfs/program.ts";
-import type { Program, WindowSize } from "../zygote/control.ts";
-import { DEFAULT_PATH } from "../zygote/init.ts";
 
 /** A file or directory of the host that the box sees. */
 export interface BoxBind {

@@ -1,6 +1,6 @@
 /** How a box ended, in words of a closed set. */
 import { constants } from "node:os";
-import type { SandboxExit, SandboxUsage } from "../index.ts";
+import type { SandboxExit, SandboxUsage } from "../contract/sandbox.ts";
 
 /**
  * `ok`: its command ended with code 0. `error`: with another, or by a signal. `timeout`: it was ended after its time.

@@ -1,10 +1,10 @@
 /** The process that boxes and JavaScript sandboxes come from, for whoever uses this folder as a library. */
-import { SandboxError } from "../error.ts";
-import type { Sandbox, SandboxLimits } from "../index.ts";
-import { openLauncher } from "../launchers.ts";
-import type { LaunchRequest } from "../zygote/control.ts";
-import { ZygoteLauncher } from "../zygote/launcher.ts";
-import type { LaunchedSandbox } from "../zygote/sandbox.ts";
+import { SandboxError } from "../contract/error.ts";
+import type { Sandbox, SandboxLimits } from "../contract/sandbox.ts";
+import { openLauncher } from "../host/open.ts";
+import { ZygoteLauncher } from "../launcher/launcher.ts";
+import type { LaunchedSandbox } from "../launcher/sandbox.ts";
+import type { LaunchRequest } from "../protocol/control.ts";
 
 export interface ZygoteSettings {
   /**

@@ -1,7 +1,7 @@
 /** Which control groups this machine has: asked once, from the mount table. */
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CgroupsError, UnsupportedLimitError } from "../error.ts";
+import { CgroupsError, UnsupportedLimitError } from "../contract/error.ts";
 import type { CgroupDriver, GroupLimits, OptionalLimit } from "./driver.ts";
 import { type ControllerMounts, cgroupV1, OPTIONAL_V1, REQUIRED_V1 } from "./v1.ts";
 import { cgroupV2 } from "./v2.ts";

@@ -2,7 +2,7 @@
  * What Sandpiper asks of control groups, whichever version the kernel has. Groups are named by a path relative to the
  * root of every hierarchy: "sandpiper/<zygote>/<host user>". Only groups below "sandpiper" are ever made or removed.
  */
-import type { SandboxLimits, SandboxReading, SandboxStats, SandboxUsage } from "../index.ts";
+import type { SandboxLimits, SandboxReading, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
 
 /** The group that all of ours are below. */
 export const ROOT_GROUP = "sandpiper";

@@ -6,7 +6,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { CgroupsError } from "../error.ts";
+import { CgroupsError } from "../contract/error.ts";
 import { keyedNumber, pidsOf, readIfThere, writeIfThere } from "./files.ts";
 
 const RETRY_MS = 5;

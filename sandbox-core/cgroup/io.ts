@@ -1,8 +1,8 @@
 /** Disks and what is read from and written to them: whose numbers the limits name, and the figures of both versions. */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { CgroupsError } from "../error.ts";
-import type { IoUsage } from "../index.ts";
+import { CgroupsError } from "../contract/error.ts";
+import type { IoUsage } from "../contract/sandbox.ts";
 import type { GroupLimits } from "./driver.ts";
 import { readIfThere } from "./files.ts";
 

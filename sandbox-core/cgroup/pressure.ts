@@ -1,6 +1,6 @@
 /** Pressure stall information of one group: Documentation/accounting/psi.rst in the kernel. */
 import { join } from "node:path";
-import type { Pressure, SandboxStats } from "../index.ts";
+import type { Pressure, SandboxStats } from "../contract/sandbox.ts";
 import { readIfThere } from "./files.ts";
 
 /** What the group's files say, or null on a kernel without them. */

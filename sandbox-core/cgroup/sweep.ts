@@ -1,6 +1,6 @@
 /** Ends what is left in a group and removes it: after a zygote died, and at the start for those that died unseen. */
 import { setTimeout as delay } from "node:timers/promises";
-import { isOwnerAlive, ownerName } from "../owner.ts";
+import { isOwnerAlive, ownerName } from "../contract/owner.ts";
 import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
 const RETRY_MS = 10;

@@ -1,8 +1,8 @@
 /** Control groups, version 1: a hierarchy for each controller. Documentation/admin-guide/cgroup-v1 in the kernel. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CgroupsError } from "../error.ts";
-import type { IoUsage, SandboxStats, SandboxUsage } from "../index.ts";
+import { CgroupsError } from "../contract/error.ts";
+import type { IoUsage, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
 import type { CgroupDriver, GroupLimits, OptionalLimit } from "./driver.ts";
 import {
   CPU_PERIOD_US,

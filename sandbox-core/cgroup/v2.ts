@@ -1,7 +1,7 @@
 /** Control groups, version 2: one hierarchy. Documentation/admin-guide/cgroup-v2.rst in the kernel. */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { IoUsage, SandboxStats, SandboxUsage } from "../index.ts";
+import type { IoUsage, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
 import type { CgroupDriver, GroupLimits, OptionalLimit } from "./driver.ts";
 import {
   CPU_PERIOD_US,

@@ -7,9 +7,9 @@
  * the world would keep it from servers of its own on loopback.
  */
 import { LANDLOCK_FS as FS, LANDLOCK, O } from "../abi/linux.ts";
+import type { Program } from "../protocol/control.ts";
 import { allowBeneath, createRuleset, restrictSelf } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
-import type { Program } from "../zygote/control.ts";
 import type { Bind } from "./mounts.ts";
 import { usrBinds } from "./program.ts";
 

@@ -1,7 +1,7 @@
 /** What a sandbox mounts for itself, as data, and the step into its root. */
 import { join } from "node:path";
 import { MNT_DETACH, MS } from "../abi/linux.ts";
-import type { SandboxLimits } from "../index.ts";
+import type { SandboxLimits } from "../contract/sandbox.ts";
 import { sys } from "../syscall/libc.ts";
 
 /** A file or directory of the host that a program may see, read-only unless `writable`. */

@@ -1,5 +1,5 @@
 /** How a process becomes a template: it is asked to, shows that it can be forked, and goes on in each of its forks. */
-import { Beforehand } from "./obstacles.ts";
+import { Beforehand } from "./no-template-reason.ts";
 import type { SocketWire } from "./wire.ts";
 
 // Captured before tenant code.

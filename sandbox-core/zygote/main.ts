@@ -2,7 +2,7 @@
  * The zygote: the warmed process that sandboxes are forked from. Theory of operation.
  *
  *     worker ──spawns──> zygote ──forks──> sandbox, sandbox, ...
- *       │ ▲   control      │ (root, empty      │ (nobody, locked in by enter.ts)
+ *       │ ▲   control      │ (root, empty      │ (nobody, locked in by fork/enter.ts)
  *       │ └──── socket ────┘  environment)     │
  *       └───────────── wire: one socket a sandbox, connected before it is locked in
  *
@@ -14,16 +14,16 @@
  */
 import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
-import { probe } from "../attest/probe.ts";
+import { complain } from "../fork/complain.ts";
+import { runAsInit } from "../fork/init.ts";
+import type { Born } from "../fork/launch.ts";
+import { probe } from "../fork/probe.ts";
+import type { ZygoteOptions } from "../protocol/control.ts";
 import { exitNow } from "../syscall/libc.ts";
 import { renewEventLoop } from "../syscall/node.ts";
-import type { Born } from "./become.ts";
-import { compactMemory } from "./compact.ts";
-import { complain } from "./complain.ts";
-import type { ZygoteOptions } from "./control.ts";
-import { prepareHouse } from "./house.ts";
-import { runAsInit } from "./init.ts";
+import { compactMemory } from "./memory.ts";
 import { serve } from "./serve.ts";
+import { prepareHouse } from "./state.ts";
 
 /** Exit code of a fork that was locked in and could not begin. */
 const FAILED_START = 70;
@@ -32,7 +32,7 @@ const options = JSON.parse(process.argv[2] ?? "") as ZygoteOptions;
 process.argv.length = 1;
 
 // One that starts programs alone needs no runtime, and is ready sooner.
-const runtime = options.runtime ? await import("./live.ts") : undefined;
+const runtime = options.runtime ? await import("../fork/runtime.ts") : undefined;
 await runtime?.warmUp();
 const house = await prepareHouse(options);
 runtime?.prepare();

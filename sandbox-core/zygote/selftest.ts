@@ -5,8 +5,8 @@
 import { SIGKILL } from "../abi/linux.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { isReadable } from "../syscall/steps.ts";
-import { collectGarbage } from "./compact.ts";
-import { openPidfd } from "./fork.ts";
+import { openPidfd } from "./fork-as-init.ts";
+import { collectGarbage } from "./memory.ts";
 
 const DEADLINE_MS = 5_000;
 

@@ -7,24 +7,32 @@
 import { join } from "node:path";
 import { SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
-import type { SandboxLimits } from "../index.ts";
+import type { SandboxLimits } from "../contract/sandbox.ts";
+import { type Born, becomeSandbox, type Heirloom } from "../fork/launch.ts";
+import { neverStarted } from "../fork/report.ts";
+import { findSignalPipe } from "../fork/signal-pipe.ts";
+import {
+  CONTROL_FD,
+  endOf,
+  LineReader,
+  type ProgramEnd,
+  type Request,
+  type Response,
+  type Status,
+} from "../protocol/control.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
+import { signalProgram } from "../syscall/signal-program.ts";
 import { canRefuseDescriptors, isReadable, makePipe } from "../syscall/steps.ts";
-import { type Born, becomeSandbox, type Heirloom } from "./become.ts";
-import { CONTROL_FD, endOf, LineReader, type ProgramEnd, type Request, type Response, type Status } from "./control.ts";
-import { openPidfd } from "./fork.ts";
+import { writeLine } from "../syscall/write-line.ts";
+import { openPidfd } from "./fork-as-init.ts";
 import { Forks } from "./forks.ts";
-import type { House } from "./house.ts";
-import { signalProgram } from "./members.ts";
 import { Poller } from "./poller.ts";
-import { Remains } from "./remains.ts";
+import { Remains } from "./reaper.ts";
 import { provesFork } from "./selftest.ts";
-import { findSignalPipe } from "./signal-pipe.ts";
-import { isInHostNetwork, type Launch, type Spare, startsProgram, suits, tell } from "./spare.ts";
-import { neverStarted } from "./status.ts";
+import type { House } from "./state.ts";
 import { TerminalPair } from "./terminal.ts";
-import { writeLine } from "./write-line.ts";
+import { isInHostNetwork, type Launch, type Spare, startsProgram, suits, tell } from "./waiting-fork.ts";
 
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;

@@ -8,11 +8,11 @@
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
 import { F_SETFD, PR, SIGCONT } from "../abi/linux.ts";
+import { compileCacheFlags } from "../launcher/compile-cache.ts";
+import { CONTROL_FD } from "../protocol/control.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
 import { sys } from "../syscall/libc.ts";
-import { compileCacheFlags } from "./compile-cache.ts";
-import { CONTROL_FD } from "./control.ts";
 
 const STDERR_FD = 2;
 

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { SO, SOL } from "../../sandbox-core/abi/linux.ts";
+import { descriptorOf } from "../../sandbox-core/launcher/handle.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { sys } from "../../sandbox-core/syscall/libc.ts";
 import { canRefuseDescriptors } from "../../sandbox-core/syscall/steps.ts";
-import { descriptorOf } from "../../sandbox-core/zygote/handle.ts";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 
 const MEBIBYTE = 1024 * 1024;

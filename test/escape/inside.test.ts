@@ -1,7 +1,7 @@
 /** The same walls tried from inside, by JavaScript in a sandbox, and in a fork of a template. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 
 let launcher: ZygoteLauncher;

@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 import { tempDir } from "../helpers/temp-dir.ts";

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
-import { FIRST_BUFFER_BYTES, HIDDEN, MOST_REMEMBERED, MOST_WAITING } from "../../sandbox-core/zygote/network.ts";
+import { FIRST_BUFFER_BYTES, HIDDEN, MOST_REMEMBERED, MOST_WAITING } from "../../sandbox-core/fork/network.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
 import { openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "../helpers/pool.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 import { armed, plan } from "./native/inject.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 import { TestWorker } from "../helpers/worker.ts";
 

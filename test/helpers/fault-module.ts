@@ -11,7 +11,7 @@ import { constants } from "node:os";
 import { F_DUPFD_CLOEXEC } from "../../sandbox-core/abi/linux.ts";
 import { SyscallError } from "../../sandbox-core/syscall/error.ts";
 import { sys } from "../../sandbox-core/syscall/libc.ts";
-import { HostIds } from "../../sandbox-core/zygote/ids.ts";
+import { HostIds } from "../../sandbox-core/zygote/host-ids.ts";
 import type { Plan, Side } from "./faults.ts";
 
 const directory = new URL(import.meta.url).searchParams.get("directory") as string;

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { detectCgroups } from "../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../sandbox-core/cgroup/sweep.ts";
-import type { LauncherOptions } from "../../sandbox-core/launchers.ts";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import type { LauncherOptions } from "../../sandbox-core/host/open.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { openTestLauncher } from "./sandbox-client.ts";
 
 /** Whose call: the zygote's own, or that of the fork that locks itself in. */

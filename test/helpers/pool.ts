@@ -2,8 +2,8 @@
 import { afterEach } from "node:test";
 import { functionConfigSchema } from "../../functions/manifest.ts";
 import type { Version } from "../../functions/version.ts";
-import { openLauncher } from "../../sandbox-core/launchers.ts";
-import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
+import { openLauncher } from "../../sandbox-core/host/open.ts";
+import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { type RunningCall, TurnLost } from "../../worker/call.ts";
 import { CallLog } from "../../worker/call-log.ts";
 import { Instance } from "../../worker/instance.ts";

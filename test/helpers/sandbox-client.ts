@@ -1,9 +1,9 @@
 /** A real sandbox out of a real zygote, and the worker's end of its wire. */
 import { once } from "node:events";
-import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/index.ts";
-import { type LauncherOptions, openLauncher } from "../../sandbox-core/launchers.ts";
+import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+import { type LauncherOptions, openLauncher } from "../../sandbox-core/host/open.ts";
+import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { encodeFork, encodeTemplate } from "../../sandbox-core/protocol/frames.ts";
-import type { ZygoteLauncher } from "../../sandbox-core/zygote/launcher.ts";
 import { type LoadOptions, WireClient } from "./wire-client.ts";
 
 const MEBIBYTE = 1024 * 1024;

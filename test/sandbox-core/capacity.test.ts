@@ -1,7 +1,7 @@
 /** How many sandboxes a machine can have, by each limit that they take of. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capacities } from "../../sandbox-core/capacity.ts";
+import { capacities } from "../../sandbox-core/host/capacity.ts";
 
 const FILES: Record<string, string> = {
   "/proc/sys/kernel/pid_max": "32768\n",

@@ -3,7 +3,7 @@ import type { Source } from "./source.ts";
 
 /** Files that may read the environment: the rest takes settings as arguments. */
 const MAY_READ_ENVIRONMENT =
-  /^(infra\/|test\/|functions\/cli\/main\.ts$|sandbox-core\/box\/main\.ts$|functions\/(examples|templates)\/|.*\.mjs$)/;
+  /^(infra\/|test\/|functions\/cli\/main\.ts$|sandbox-core\/box\/cli\/main\.ts$|functions\/(examples|templates)\/|.*\.mjs$)/;
 /** Inside a sandbox `process.env` is the tenant's, and the runtime fills it. */
 const FILLS_ENVIRONMENT = /^sandbox-core\/runtime\//;
 
@@ -16,7 +16,7 @@ export function environmentReads(sources: readonly Source[]): string[] {
 }
 
 /** Directories whose files make system calls. */
-const USES_KERNEL = /^sandbox-core\/(syscall|cgroup|rootfs|seccomp|zygote)\//;
+const USES_KERNEL = /^sandbox-core\/(syscall|cgroup|rootfs|seccomp|fork|zygote|launcher)\//;
 /** Prefixes of the kernel's own names for numbers. */
 const KERNEL_NAME =
   /\b((?:CLONE|MS|MNT|PR|CAP|SECCOMP|BPF|LANDLOCK|SYS|NR|AT|MADV|PROT|MAP|RLIMIT|RESOLVE|AUDIT_ARCH|CLOSE_RANGE|SIG|SOL|SO|SCM|MSG|AF|SOCK|EPOLL|FUTEX|IORING|[A-Z]+_MAGIC)_[A-Z0-9_]+|O_[A-Z]+|S_I[A-Z]+|E[A-Z]{3,})\s*(?::[^=;]+)?[=:]\s*(-?(?:0[xo])?[0-9][0-9a-fA-F_]*n?)\b/g;

@@ -8,7 +8,7 @@ const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]
   ["infra/systemd.ts", ["infra/", "sandbox-core/syscall/datagram.ts"]],
   ["infra/", ["infra/"]],
   ["sandbox-core/runtime/", ["sandbox-core/runtime/", "sandbox-core/protocol/"]],
-  ["sandbox-core/protocol/", ["sandbox-core/protocol/"]],
+  ["sandbox-core/protocol/", ["sandbox-core/protocol/", "sandbox-core/contract/", "sandbox-core/rootfs/"]],
   ["sandbox-core/", ["sandbox-core/"]],
   ["gateway/", ["gateway/", "functions/", "infra/"]],
   ["worker/", ["worker/", "functions/", "infra/", "sandbox-core/"]],

@@ -5,7 +5,7 @@ import type { Environment } from "../../infra/environment.ts";
 import { ensureProgram, type Wanted } from "../../infra/up/apt-install.ts";
 import { UpError } from "../../infra/up/failure.ts";
 import type { Steps } from "../../infra/up/steps.ts";
-import { isOwnerAlive, ownerName } from "../../sandbox-core/owner.ts";
+import { isOwnerAlive, ownerName } from "../../sandbox-core/contract/owner.ts";
 import { buildImage } from "./image.ts";
 import { boot } from "./machine.ts";
 import { fetchParts } from "./packages.ts";

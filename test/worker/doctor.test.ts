@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { describe, it } from "node:test";
 import { WALLS } from "../../sandbox-core/attest/walls.ts";
-import type { MachineCheck } from "../../sandbox-core/doctor.ts";
+import type { MachineCheck } from "../../sandbox-core/host/machine.ts";
 
 const DOCTOR = resolve(import.meta.dirname, "../../worker/doctor.ts");
 

@@ -5,7 +5,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";

@@ -1,7 +1,7 @@
 /** System calls made by native code in a sandbox, and what became of each. */
 import { constants } from "node:os";
 import { currentArchitecture, type SyscallName } from "../../../sandbox-core/abi/arch.ts";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { plan, runNatively } from "./inject.ts";
 
 export interface Attempt {

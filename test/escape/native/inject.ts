@@ -5,7 +5,7 @@
  * would not make, and starts no program.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { evaluating, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { compileHostile } from "./compile.ts";
 import { symbolOffset } from "./elf.ts";

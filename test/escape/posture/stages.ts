@@ -1,9 +1,9 @@
 /** Sandboxes of every kind at every stage of their life, and what /proc shows of them. */
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import type { Sandbox } from "../../../sandbox-core/index.ts";
-import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { Sandbox } from "../../../sandbox-core/contract/sandbox.ts";
+import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { type Owner, readCgroups, readHidden, readRoot, readTask, type TaskPosture } from "./task.ts";

@@ -14,9 +14,9 @@ import {
 } from "../../../sandbox-core/attest/attest.ts";
 import type { Posture } from "../../../sandbox-core/attest/posture.ts";
 import { DEGRADABLE, WALLS } from "../../../sandbox-core/attest/walls.ts";
+import type { Generation } from "../../../sandbox-core/launcher/generation.ts";
+import { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { RUNTIME_NODE_FLAGS } from "../../../sandbox-core/runtime/flags.ts";
-import type { Generation } from "../../../sandbox-core/zygote/generation.ts";
-import { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "sandpiper-attest-"));

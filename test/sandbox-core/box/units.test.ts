@@ -1,10 +1,10 @@
 /** How people write sizes, times and counts, and command lines. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readOptions } from "../../../sandbox-core/box/arguments.ts";
-import { noOptions, RUN_OPTIONS } from "../../../sandbox-core/box/run-options.ts";
-import { parseBytes, parseCount, parseCpus, parseMs } from "../../../sandbox-core/box/units.ts";
-import { UsageError } from "../../../sandbox-core/box/usage.ts";
+import { readOptions } from "../../../sandbox-core/box/cli/arguments.ts";
+import { noOptions, RUN_OPTIONS } from "../../../sandbox-core/box/cli/run-options.ts";
+import { parseBytes, parseCount, parseCpus, parseMs } from "../../../sandbox-core/box/cli/units.ts";
+import { UsageError } from "../../../sandbox-core/box/cli/usage.ts";
 
 test("sizes", () => {
   for (const [text, bytes] of [

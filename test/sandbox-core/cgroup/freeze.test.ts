@@ -7,7 +7,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import type { CgroupDriver, GroupLimits } from "../../../sandbox-core/cgroup/driver.ts";
 import { createOwnerGroup, ownerGroup, removeRootGroup, removeTree } from "../../../sandbox-core/cgroup/sweep.ts";
-import { CgroupsError } from "../../../sandbox-core/error.ts";
+import { CgroupsError } from "../../../sandbox-core/contract/error.ts";
 import { forkBomb, inGroup, SPIN } from "../../helpers/cgroup.ts";
 
 const LIMITS: GroupLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 32 };

@@ -12,7 +12,7 @@ import { assertSupported, detectCgroups } from "../../../sandbox-core/cgroup/det
 import type { GroupLimits } from "../../../sandbox-core/cgroup/driver.ts";
 import { diskOfPath } from "../../../sandbox-core/cgroup/io.ts";
 import { createOwnerGroup, ownerGroup, removeRootGroup, removeTree } from "../../../sandbox-core/cgroup/sweep.ts";
-import { CgroupsError, UnsupportedLimitError } from "../../../sandbox-core/error.ts";
+import { CgroupsError, UnsupportedLimitError } from "../../../sandbox-core/contract/error.ts";
 import { forkBomb, inGroup, SPIN } from "../../helpers/cgroup.ts";
 
 const MEBIBYTE = 1024 * 1024;

@@ -10,9 +10,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { landlockWalls } from "../../../sandbox-core/rootfs/access.ts";
 import { landlockAbi } from "../../../sandbox-core/syscall/landlock.ts";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 for (const kind of ["fork", "exec"] as const) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, readdirSync, rmSync, statSync } from "node:fs";
 import { test } from "node:test";
-import { compileCacheDirectory, compileCacheFlags } from "../../../sandbox-core/zygote/compile-cache.ts";
+import { compileCacheDirectory, compileCacheFlags } from "../../../sandbox-core/launcher/compile-cache.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
 
 test("a zygote leaves what was compiled to the next, and only its own user may change it", async () => {

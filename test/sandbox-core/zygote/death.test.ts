@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ROOT_GROUP } from "../../../sandbox-core/cgroup/driver.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
-import { ownerName } from "../../../sandbox-core/owner.ts";
+import { ownerName } from "../../../sandbox-core/contract/owner.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
 

@@ -6,10 +6,10 @@ import { after, before, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
-import { UnsupportedLimitError } from "../../../sandbox-core/error.ts";
-import type { SandboxLimits } from "../../../sandbox-core/index.ts";
-import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { UnsupportedLimitError } from "../../../sandbox-core/contract/error.ts";
+import type { SandboxLimits } from "../../../sandbox-core/contract/sandbox.ts";
+import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { forkBomb } from "../../helpers/cgroup.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 

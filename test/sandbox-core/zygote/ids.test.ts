@@ -1,7 +1,7 @@
 /** Host users of one zygote: each for one sandbox at a time, and at rest between two of them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HostIds } from "../../../sandbox-core/zygote/ids.ts";
+import { HostIds } from "../../../sandbox-core/zygote/host-ids.ts";
 
 const BLOCK = 1_024;
 

@@ -4,10 +4,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
-import { SandboxError } from "../../../sandbox-core/error.ts";
-import { programBinds, programPath } from "../../../sandbox-core/launchers.ts";
-import { runProgram } from "../../../sandbox-core/program.ts";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { SandboxError } from "../../../sandbox-core/contract/error.ts";
+import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
+import { runProgram } from "../../../sandbox-core/launcher/run-program.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { stretched } from "../../helpers/slowness.ts";
 

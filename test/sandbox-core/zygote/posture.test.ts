@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 const NAMESPACES = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"];

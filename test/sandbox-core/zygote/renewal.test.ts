@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
-import type { Renewal, ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import type { Renewal, ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { stretched } from "../../helpers/slowness.ts";

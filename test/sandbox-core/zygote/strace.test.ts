@@ -9,9 +9,9 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
-import { SandboxError } from "../../../sandbox-core/error.ts";
-import type { Launcher } from "../../../sandbox-core/index.ts";
-import type { ZygoteLauncher } from "../../../sandbox-core/zygote/launcher.ts";
+import { SandboxError } from "../../../sandbox-core/contract/error.ts";
+import type { Launcher } from "../../../sandbox-core/contract/sandbox.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 

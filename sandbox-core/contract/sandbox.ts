@@ -1,0 +1,194 @@
+/**
+ * What you can ask of a sandbox, and what is safe after it died.
+ *
+ * A launcher makes sandboxes. A sandbox is a process behind kernel walls: namespaces, a cgroup, a root of its own, no
+ * capability, a system-call filter. Whoever holds a `Sandbox` may do anything with it at any time: after its death
+ * `wire` is destroyed, `kill` does nothing, `usage` gives the last figures, and `exited` has settled.
+ */
+import type { Duplex, Readable } from "node:stream";
+
+/** Limits of one sandbox. Every one is enforced by the kernel. */
+export interface SandboxLimits {
+  memoryBytes: number;
+  /** From here on the kernel slows the sandbox down and takes memory back, before `memoryBytes` kills. Version 2 only. */
+  memoryHighBytes?: number;
+  /** Processors' worth of time: 0.5 is half of one. */
+  cpus: number;
+  /** Its share against busy neighbours, 1 to 10,000; who says nothing has 100. */
+  cpuWeight?: number;
+  /** Most tasks (processes and threads) at once. */
+  pids: number;
+  /** Size of /tmp in bytes; its pages count as memory of the sandbox. */
+  tmpBytes: number;
+  /** Most files and directories in /tmp. */
+  tmpInodes: number;
+  /**
+   * Most bytes (`Bps`) and operations (`Iops`) a second from and to each disk, 2 at least. On version 1 what the kernel writes back
+   * later, from its page cache, escapes the limits on writing: direct, synchronous and synced writes do not.
+   */
+  ioReadBps?: number;
+  ioWriteBps?: number;
+  ioReadIops?: number;
+  ioWriteIops?: number;
+  /** The disks that the limits hold for, each by a path of the host on it; every disk of the machine if not given. */
+  ioPaths?: readonly string[];
+}
+
+/** What can be read of a sandbox at every call: two files that stay open. */
+export interface SandboxReading {
+  cpuMs: number;
+  peakMemoryBytes: number;
+}
+
+/** What a sandbox has used, read from its cgroup. */
+export interface SandboxUsage extends SandboxReading {
+  /** How many of its processes the kernel killed for want of memory. */
+  oomKills: number;
+  /** How long it was held back because its `cpus` were used up. */
+  throttledMs: number;
+  /** Of all disks together; counted for sandboxes with a limit on it. */
+  io?: IoUsage;
+}
+
+/** Everything that its cgroup tells of a living sandbox; `null` is what this machine does not count. */
+export interface SandboxStats extends SandboxUsage {
+  memoryBytes: number;
+  /** Processes and threads. */
+  tasks: number;
+  /** Pressure stall information: version 2. */
+  pressure: Record<"cpu" | "memory" | "io", Pressure> | null;
+  frozen: boolean;
+}
+
+export interface IoUsage {
+  readBytes: number;
+  writtenBytes: number;
+  reads: number;
+  writes: number;
+}
+
+/** How much work stood still for want of a resource: of some of its tasks, and of all at once (PSI in the kernel's documentation). */
+export interface Pressure {
+  /** Percent of the last ten seconds. */
+  somePercent: number;
+  fullPercent: number;
+  /** Since the sandbox was made. */
+  someMs: number;
+  fullMs: number;
+}
+
+/** How a sandbox ended, as the kernel tells it. */
+export interface SandboxExit {
+  /** Exit code of its first process, or null when a signal ended it. */
+  code: number | null;
+  signal: number | null;
+  usage: SandboxUsage;
+  /** Set when the sandbox did not end by itself: what the platform did or lost ("zygote died", "killed"). */
+  reason?: string;
+}
+
+/** What a fork of a template has for its own, the holder's ends. Hostile, as those of a sandbox are. */
+export interface SandboxLanes {
+  wire: Duplex;
+  stdio: Readable;
+}
+
+/**
+ * A fork's own place in its template's sandbox: a /tmp, and a control group with the limits of a sandbox. All of it is safe once the
+ * sandbox has ended, but `close` has still to be called.
+ */
+export interface SandboxRoom {
+  /** What is in it, as the host sees it. */
+  readonly pids: number[];
+  usage(): SandboxReading;
+  oomKills(): number;
+  stats(): SandboxStats | null;
+  freeze(): Promise<void>;
+  thaw(): void;
+  /** Ends everything in it, and lets nothing new begin there. */
+  kill(): void;
+  /** Ends everything in it and removes it. @throws when something in it cannot be ended within two seconds */
+  close(): Promise<SandboxUsage>;
+}
+
+export interface Sandbox {
+  /** Unique among all sandboxes of this host's life. */
+  readonly id: string;
+  /** Its first process as the host sees it. */
+  readonly pid: number;
+  /** The host user and group that it runs as, its own alone. */
+  readonly hostUid: number;
+  /** Bytes to and from the process inside. Hostile: parse with limits. Ends when the sandbox does. */
+  readonly wire: Duplex;
+  /** What was written straight to descriptors 1 and 2 inside. Hostile: bounded by whoever reads it. */
+  readonly stdio: Readable;
+  /** Settles once, never rejects; by then every process of the sandbox is gone and its cgroup is removed. */
+  readonly exited: Promise<SandboxExit>;
+  /**
+   * Whether it should make way: its zygote was renewed, and stays only for the sandboxes that it has. End it as soon as
+   * it serves nobody.
+   */
+  readonly outdated: boolean;
+  /** Figures as of now, the last ones once it is gone; cheap enough for every call. Never throws. */
+  usage(): SandboxReading;
+  /** How many of its processes the kernel killed for want of memory, from one file. Never throws. */
+  oomKills(): number;
+  /** All figures as of now, from a dozen files; null once it is gone, as `exited` has the last ones. */
+  stats(): SandboxStats | null;
+  /**
+   * Stops every task of it where it stands, until `thaw`; a frozen sandbox can be killed. Resolves when all stand still.
+   * @throws SandboxError when it is gone, when this machine cannot freeze, or when a task does not stop within two seconds:
+   * the rest of it stands still then
+   */
+  freeze(): Promise<void>;
+  /** Lets a frozen sandbox go on; does nothing to another. */
+  thaw(): Promise<void>;
+  /** Ends every process in it, now. Idempotent; await `exited` for the end. */
+  kill(reason: string): void;
+}
+
+/** A sandbox as a launcher makes it: what is loaded in it may become a template, whose forks share its walls. */
+export interface ForkableSandbox extends Sandbox {
+  /**
+   * Makes a place for a fork of it, told from others by its number; for `MOST_ROOMS` at once.
+   * @throws SandboxError when it has ended, or the kernel refuses a limit
+   */
+  openRoom(fork: number): SandboxRoom;
+  /**
+   * Makes connections for a fork of it and sends the other ends, with these bytes, over its wire.
+   * @param room where the fork is to be; without, it is where the sandbox is
+   * @throws SyscallError when it has ended, or does not read
+   */
+  sendLanes(bytes: Buffer, room?: SandboxRoom): SandboxLanes;
+  /** Whether its group holds what it was made with and nothing else, as the kernel tells it. */
+  readonly isAlone: boolean;
+  /**
+   * Sees to it that its first process is the only one and that /tmp is empty, both from outside. Says what is left, or
+   * null. Never throws.
+   */
+  wipe(): string | null;
+}
+
+/** Makes sandboxes that run the JavaScript runtime of `runtime/main.ts` and speak `protocol/frames.ts` on their wire. */
+export interface Launcher {
+  readonly kind: "fork" | "exec";
+  /**
+   * A new blank sandbox: locked in, its runtime waiting for a `load` frame.
+   * @throws SandboxError when the kernel refuses a wall (nothing of it is left then) or the launcher is closed.
+   */
+  launch(limits: SandboxLimits): Promise<ForkableSandbox>;
+  /** How many sandboxes it has, and is making. */
+  readonly count: number;
+  /** Has all of its sandboxes make way now: they are `outdated`. Resolves when it has none. */
+  retire(): Promise<void>;
+  /** Ends every sandbox and the launcher's own processes; resolves when all of it is gone. */
+  close(): Promise<void>;
+}
+
+export { Box, type BoxResult, type BoxRunOptions } from "../box/box.ts";
+export { type BoxBind, type BoxOptions, DEFAULT_BOX_LIMITS } from "../box/command.ts";
+export type { BoxEnd, BoxOutcome } from "../box/outcome.ts";
+export type { Terminal } from "../box/terminal.ts";
+export { Zygote, type ZygoteSettings } from "../box/zygote.ts";
+export { SandboxError, StartFailure } from "./error.ts";
+export { MOST_ROOMS } from "./task-limit.ts";

@@ -1,0 +1,178 @@
+/**
+ * The checklist that locks a fork in. It runs in the forked child, as root, before any tenant's byte is there; whatever
+ * throws here ends the child, so a wall that the kernel refuses is a sandbox that does not exist.
+ *
+ * The child has one thread and is the first process of a pid namespace already. It may wait for its launch (zygote/waiting-fork.ts), and
+ * does ahead what is the same for every launch. All of it is in this order, which is the design:
+ *  - die with the zygote first, so that nothing below can leave an orphan;
+ *  - the descriptors that the zygote has of other sandboxes, of which there may be more than a sandbox may have;
+ *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
+ *  - the namespaces that show nothing of the launch, of which that of the network takes longest, and what bounds that one
+ *    while the host's proc is there. Here it may wait;
+ *  - the wire while the worker's socket can still be reached;
+ *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
+ *    ever undo one;
+ *  - the user namespace after them: from there on the process is nobody;
+ *  - Landlock once every file that is opened here is open, and before the filter, which does not let it be changed;
+ *  - the filter once there is nothing left to do that it refuses;
+ *  - the descriptors next, all but the one through which the zygote hears of a failure. libuv's loop comes later still:
+ *    it must find io_uring refused already;
+ *  - the greeting last: the worker takes a sandbox for made when every wall stands.
+ */
+
+import { currentArchitecture } from "../abi/arch.ts";
+import { CLONE, F_DUPFD_CLOEXEC, O, PR } from "../abi/linux.ts";
+import type { SandboxLimits } from "../contract/sandbox.ts";
+import { tasksOfUser } from "../contract/task-limit.ts";
+import { type Connection, hello, type Program } from "../protocol/control.ts";
+import { confine } from "../rootfs/access.ts";
+import { INSIDE_ID, mountTemplate } from "../rootfs/base.ts";
+import { mountOwn, pivotInto } from "../rootfs/mounts.ts";
+import { bindTerminal, provideRoot } from "../rootfs/program.ts";
+import { SCRATCH, TMP_FD } from "../rootfs/scratch.ts";
+import { dropCapabilities } from "../syscall/capabilities.ts";
+import { sys } from "../syscall/libc.ts";
+import {
+  adviseParentDeath,
+  closeAllBut,
+  connectTo,
+  setLoopbackUp,
+  setResourceLimits,
+  writeInside,
+  writeTo,
+} from "../syscall/steps.ts";
+import { boundNetwork } from "./network.ts";
+import { assertPipe, type Pipe } from "./signal-pipe.ts";
+
+/** What a fork needs in order to leave the zygote's surroundings, whatever it is to become. */
+export interface Departure {
+  cgroupFiles: string[];
+  sharesNetwork: boolean;
+  /** The descriptors that it has use for. */
+  kept: readonly number[];
+  /** A pidfd of the zygote. */
+  zygotePidfd: number;
+}
+
+/** Everything else that a fork needs to lock itself in. */
+export interface Entry {
+  hostId: number;
+  limits: SandboxLimits;
+  token: string;
+  connections: Connection[];
+  /** Ends of pipes that the zygote has already, and what they become. */
+  pipes: readonly { fd: number; target: number }[];
+  /** The worker's socket as an address. */
+  workerAddress: Buffer;
+  /** Where the files of roots are; for a program, where its own root is to be built as well. */
+  directory: string;
+  programRoot: string;
+  /** The prepared root of a program whose root is /usr's, where there is one. */
+  usrRoot?: string | undefined;
+  /** Where the zygote mounted the program's terminal. */
+  terminalMount: string | undefined;
+  program?: Program;
+  /** Version of the kernel's Landlock, 0 where it has none. */
+  landlockAbi: number;
+  /** The seccomp program. */
+  filter: Buffer;
+  /** What libuv's lock for signals lives in. */
+  signalPipe: Pipe;
+  /** Where a fork says what stopped it; close-on-exec. */
+  statusPipe: number;
+  /** A pidfd of the zygote. */
+  zygotePidfd: number;
+}
+
+/** Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place. */
+const FIRST_HIGH_FD = 64;
+
+/** Not yet that of mounts: what the zygote mounts for a launch has to be seen. */
+const NAMESPACES = CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
+const SETPGID = currentArchitecture().syscalls.setpgid as number;
+const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
+
+/** The first half of the checklist, in which the caller may wait for its launch. @throws SyscallError */
+export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Departure): void {
+  adviseParentDeath(zygotePidfd);
+  closeAllBut([0, 1, 2, ...kept]);
+  // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go to any process of the
+  // session (kill(2)). A session of its own would do as well, and costs a scheduling group (sched(7), autogroup).
+  sys.syscall("setpgid", SETPGID, 0, 0);
+  for (const file of cgroupFiles) writeTo(file, "0");
+  sys.unshare(sharesNetwork ? NAMESPACES : NAMESPACES | CLONE.NEWNET);
+  if (!sharesNetwork) {
+    setLoopbackUp();
+    boundNetwork();
+  }
+  sys.sethostname("sandpiper", "sandpiper".length);
+}
+
+/** Locks the calling process in, which has departed. When it returns, nothing but the sandbox is left. @throws SyscallError */
+export function enter(entry: Entry): void {
+  const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
+  // By the zygote's proc: some programs have none.
+  assertPipe(entry.signalPipe);
+  sys.unshare(CLONE.NEWNS);
+  // The sandbox's own proc is read-only, if it has one, and the maps of its users are written there.
+  const self = sys.open("/proc/self", O.RDONLY | O.CLOEXEC);
+  enterRoot(entry);
+  becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
+  // The change of user cleared it.
+  adviseParentDeath(entry.zygotePidfd);
+  const kind = entry.program ? "program" : "fork";
+  setResourceLimits(tasksOfUser(entry.limits.pids, kind), kind);
+  dropCapabilities();
+  sys.prctl(PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const kept = placeDescriptors([
+    ...entry.connections.map(({ fds }, index) => ({ fd: sockets[index] as number, targets: fds })),
+    ...entry.pipes.map(({ fd, target }) => ({ fd, targets: [target] })),
+    // A program has a /tmp that needs no descriptor.
+    ...(entry.program ? [] : [{ fd: sys.open(`/${SCRATCH}`, O.PATH | O.CLOEXEC), targets: [TMP_FD] }]),
+  ]);
+  confine(entry.landlockAbi, entry.program);
+  sys.installFilter(entry.filter);
+  closeAllBut([...kept, ...entry.signalPipe, entry.statusPipe]);
+  greet(entry);
+  // A program's status pipe closes when it starts, and until then says why it does not.
+  if (!entry.program) sys.close(entry.statusPipe);
+}
+
+/** Tells the worker which sandbox each connection belongs to. */
+function greet({ connections, token }: Entry): void {
+  for (const { name, fds } of connections) {
+    const greeting = hello(token, name);
+    sys.write(fds[0] as number, greeting, greeting.length);
+  }
+}
+
+function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
+  const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountTemplate(directory);
+  mountOwn(root, limits, program ? "tmp" : SCRATCH, program?.root !== "finite");
+  if (terminalMount !== undefined) bindTerminal(terminalMount, root);
+  pivotInto(root);
+}
+
+/** A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)). */
+function becomeNobody(hostId: number, { uid, gid }: { uid: number; gid: number }, self: number): void {
+  sys.setgroups(0, null);
+  sys.setresgid(hostId, hostId, hostId);
+  sys.setresuid(hostId, hostId, hostId);
+  // The change of user made /proc/self root's; the maps have to be written once.
+  sys.prctl(PR.SET_DUMPABLE, 1, 0, 0, 0);
+  sys.unshare(CLONE.NEWUSER);
+  writeInside(self, "setgroups", "deny");
+  writeInside(self, "uid_map", `${uid} ${hostId} 1`);
+  writeInside(self, "gid_map", `${gid} ${hostId} 1`);
+  sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/** Puts /dev/null on 0 and everything else where it belongs, and gives the descriptors that are in use now. */
+function placeDescriptors(given: readonly { fd: number; targets: readonly number[] }[]): number[] {
+  const high = given.map(({ fd }) => sys.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH_FD));
+  sys.dup2(sys.open("/dev/null", O.RDWR), 0);
+  given.forEach(({ targets }, index) => {
+    for (const target of targets) sys.dup2(high[index] as number, target);
+  });
+  return [0, ...given.flatMap(({ targets }) => targets)];
+}

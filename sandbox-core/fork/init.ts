@@ -1,0 +1,104 @@
+/**
+ * The first process of a sandbox that runs a program. A program is not made to be process 1: it would ignore every
+ * signal that it has no handler for, and the orphans of what it starts would stay zombies. So the fork that locked
+ * itself in stays and is process 1. It starts the program, collects whatever ends, and ends when the program does; the
+ * kernel then ends all that is left, as it does when this process is killed.
+ *
+ * It needs no file in the sandbox's root, holds no descriptor but the one it reports through, forwards nothing and
+ * takes no signal. The sandbox cannot see it: it is not dumpable, and /proc hides such processes.
+ */
+import { accessSync, constants } from "node:fs";
+import { endOf, type Program, type ProgramEnd, type Status } from "../protocol/control.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
+import { closeAllBut } from "../syscall/steps.ts";
+import { TERMINAL } from "../zygote/terminal.ts";
+
+/** What a shell looks through for a name without a slash, in this order, when PATH is not set. */
+export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const ANY_CHILD = -1;
+/** Where the status pipe is once nothing else is open. */
+const REPORT_FD = 0;
+
+/** A program that could not be started: the sandbox was made, and ends. */
+export class StartError extends Error {
+  /** The error's name: "ENOENT". */
+  readonly code: string;
+
+  constructor(message: string, code: string) {
+    super(message);
+    this.name = "StartError";
+    this.code = code;
+  }
+}
+
+type WithoutNumber<T> = T extends unknown ? Omit<T, "fork"> : never;
+/** What it tells the zygote. */
+export type InitStatus = WithoutNumber<Status>;
+
+/** Starts the program and stays until it ends. @throws StartError when it cannot be started */
+export function runAsInit(
+  program: Program,
+  statusPipe: number,
+  report: (descriptor: number, status: InitStatus) => void,
+): never {
+  const pid = startProgram(program);
+  report(statusPipe, { is: "started", program: pid });
+  // What the program reads and writes must end when the program closes it.
+  sys.dup2(statusPipe, REPORT_FD);
+  closeAllBut([REPORT_FD]);
+  try {
+    const end = reapUntil(pid);
+    report(REPORT_FD, { is: "ended", end });
+    return exitNow(end.code ?? 1);
+  } catch (error) {
+    // The descriptor that the zygote would be told through is closed by now.
+    report(REPORT_FD, { is: "failed", message: (error as Error).message });
+    return exitNow(1);
+  }
+}
+
+function startProgram({ argv, env, workingDirectory, terminal, policy }: Program): number {
+  sys.blockSignals();
+  try {
+    sys.chdir(workingDirectory);
+  } catch (error) {
+    throw new StartError(
+      `the working directory ${workingDirectory} cannot be entered: ${(error as Error).message}`,
+      codeOf(error),
+    );
+  }
+  const options = {
+    argv,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    session: policy === "command",
+    terminal: terminal && TERMINAL,
+  };
+  let refusal: unknown;
+  for (const path of candidates(argv[0] as string, env.PATH ?? DEFAULT_PATH)) {
+    try {
+      // Cheaper than a process that finds nothing to become.
+      accessSync(path, constants.X_OK);
+      return sys.posixSpawn(path, options);
+    } catch (error) {
+      // As execvp(3): what is there and may not be started is the better reason.
+      if (refusal === undefined || codeOf(refusal) === "ENOENT") refusal = error;
+      if (!["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error))) break;
+    }
+  }
+  throw new StartError(`execve(${argv[0]}) failed: ${codeOf(refusal)}`, codeOf(refusal));
+}
+
+function candidates(name: string, path: string): string[] {
+  return name.includes("/") ? [name] : path.split(":").map((directory) => `${directory || "."}/${name}`);
+}
+
+/** Collects whatever ends, until this process has. */
+function reapUntil(program: number): ProgramEnd {
+  const word = Buffer.alloc(4);
+  while (sys.waitpid(ANY_CHILD, word, 0) !== program);
+  return endOf(word.readInt32LE(0));
+}
+
+function codeOf(error: unknown): string {
+  return (error as { code?: string }).code ?? "";
+}

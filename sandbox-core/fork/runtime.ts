@@ -1,0 +1,46 @@
+/** The runtime in a zygote: warmed before the first fork, and gone on with in each. */
+import { randomFillSync } from "node:crypto";
+import { prepareRuntime } from "../runtime/main.ts";
+import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
+import { warm } from "../runtime/warm.ts";
+import { SocketWire } from "../runtime/wire.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
+import { mayGrow } from "../zygote/memory.ts";
+import { readEntropy } from "./entropy.ts";
+import { OPENSSL_SEED_BYTES, renewProcess } from "./renew.ts";
+import { serveAsTemplate } from "./template.ts";
+
+let begin: ((wireFd: number) => void) | undefined;
+
+/** Runs what forks will run, so that they find it loaded and compiled. */
+export async function warmUp(): Promise<void> {
+  await warm();
+  await warmWire();
+  // Drawn for the same reason, and used for nothing.
+  randomFillSync(readEntropy(OPENSSL_SEED_BYTES));
+  renewRandomness(readEntropy(ENTROPY_BYTES));
+}
+
+/** Does once what each fork would do, as far as that is the same in all. The console is the tenant's from then on. */
+export function prepare(): void {
+  // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
+  Object.assign(process, { reallyExit: exitNow });
+  begin = prepareRuntime({ serve: serveAsTemplate });
+}
+
+/** Opens and closes a wire, so that forks find that part of Node compiled. */
+async function warmWire(): Promise<void> {
+  const [here, there] = sys.socketpair();
+  const wire = new SocketWire();
+  await new Promise<unknown>((closed) => {
+    wire.start(here, () => {}, closed);
+    sys.close(there);
+  });
+}
+
+/** Goes on as the tenant's runtime, in a fork that is locked in. */
+export function live(): void {
+  mayGrow(true);
+  renewProcess();
+  begin?.(3);
+}

@@ -1,0 +1,312 @@
+/**
+ * One zygote with everything that is being made from it and was: what lives and dies together. A launcher has one
+ * generation that serves, and those before it that still have sandboxes.
+ */
+import { randomBytes } from "node:crypto";
+import { closeSync } from "node:fs";
+import type { Socket } from "node:net";
+import type { CgroupDriver } from "../cgroup/driver.ts";
+import { removeTree, sandboxGroup } from "../cgroup/sweep.ts";
+import { SandboxError, StartFailure } from "../contract/error.ts";
+import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
+import { hideSecrets } from "../fork/secrets.ts";
+import type { Connection, LaunchRequest, Program, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
+import { LaunchedSandbox } from "./sandbox.ts";
+import { SandboxGroup } from "./sandbox-cgroup.ts";
+import type { Receiver } from "./socket-receiver.ts";
+import { ZygoteProcess } from "./zygote-process.ts";
+
+/** How long the connections of a sandbox that ended already may take to be accepted. */
+const LAST_ACCEPT_MS = 1_000;
+/**
+ * How long a launch may take that takes milliseconds. Longer than a zygote may hang, so that it is the zygote that is
+ * given up then.
+ */
+const LAUNCH_LIMIT_MS = 12_000;
+const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
+
+export interface GenerationOptions {
+  nodeFlags: readonly string[];
+  zygote: ZygoteOptions;
+  receiver: Receiver;
+  cgroups: CgroupDriver;
+}
+
+const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
+
+/** A launch on its way: asked of the zygote, not yet a sandbox. */
+interface Pending {
+  token: string;
+  limits: SandboxLimits;
+  sockets: Promise<Map<string, Socket>>;
+  resolve: (sandbox: LaunchedSandbox) => void;
+  reject: (error: SandboxError) => void;
+  /** Ends what takes too long; and then gives up to wait for the end. */
+  deadline: NodeJS.Timeout;
+  /** Why it is being ended, once it took too long. */
+  overdue?: string;
+  /** The descriptor of what its program is started with, if it starts one. */
+  secrets: number | undefined;
+  /** The exit, when it came before the connections did. */
+  exit?: SandboxExit;
+}
+
+export class Generation {
+  /** Settles with the reason when its zygote is dead, and all that it had is ended and removed. Never rejects. */
+  readonly gone: Promise<string>;
+  readonly #options: GenerationOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #sandboxes = new Map<string, LaunchedSandbox>();
+  readonly #dead = Promise.withResolvers<string>();
+  #zygote: ZygoteProcess | undefined;
+  #onSelftest: ((ok: boolean) => void) | undefined;
+  #forks = 0;
+  /** Over which time its sandboxes make way, by `performance.now()`; undefined while it serves. */
+  #makingWay: { fromMs: number; untilMs: number } | undefined;
+  #isRetired = false;
+  readonly #onEmptied: (() => void)[] = [];
+
+  private constructor(options: GenerationOptions) {
+    this.#options = options;
+    this.gone = this.#dead.promise.then((reason) => this.#bury(reason));
+  }
+
+  /** A generation whose zygote is warm. @throws SandboxError that says what this machine lacks */
+  static async start(options: GenerationOptions): Promise<Generation> {
+    const generation = new Generation(options);
+    generation.#zygote = await ZygoteProcess.start(options.nodeFlags, options.zygote, {
+      onResponse: (response) => generation.#hear(response),
+      onDeath: (reason) => generation.#dead.resolve(reason),
+    });
+    return generation;
+  }
+
+  /** Settles with the reason as soon as its zygote is dead, before `gone` does. Never rejects. */
+  get died(): Promise<string> {
+    return this.#dead.promise;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** How many forks it has been asked for. */
+  get forks(): number {
+    return this.#forks;
+  }
+
+  /**
+   * A new sandbox. One with a program is there when the program has been started.
+   * @throws StartFailure when the program cannot be started, SandboxError when the kernel refuses a wall, or the zygote dies
+   */
+  start(request: LaunchRequest): Promise<LaunchedSandbox> {
+    this.#forks += 1;
+    return this.#launch(request);
+  }
+
+  /** A sandbox like those of `start` in which fork/probe.ts runs and nothing else. */
+  probe(limits: SandboxLimits, program?: Program): Promise<LaunchedSandbox> {
+    return this.#launch({ limits, connections: WIRE_ONLY, probe: true, ...(program ? { program } : {}) });
+  }
+
+  /** What it knows about the walls of its sandboxes. */
+  get facts(): ZygoteFacts {
+    return this.#process.facts;
+  }
+
+  #launch({ connections = [], program, ...what }: LaunchRequest): Promise<LaunchedSandbox> {
+    const id = randomBytes(8).toString("hex");
+    const hidden = program && hideSecrets(program);
+    const token = randomBytes(16).toString("hex");
+    const names = connections.map(({ name }) => name);
+    const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
+    const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
+    const sockets = this.#options.receiver.expect(token, names);
+    const { limits } = what;
+    this.#pending.set(id, { token, limits, sockets, resolve, reject, deadline, secrets: hidden?.secrets });
+    const told = hidden && { program: hidden.outline, secrets: hidden.secrets };
+    this.#process.send({ op: "launch", id, token, connections, ...what, ...told });
+    return promise;
+  }
+
+  /** Whether JavaScript lives on in a fork of this zygote. */
+  selftest(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#onSelftest = resolve;
+    this.#process.send({ op: "selftest" });
+    return promise;
+  }
+
+  /** How many sandboxes it has, and is making. */
+  get count(): number {
+    return this.#pending.size + this.#sandboxes.size;
+  }
+
+  /** Resolves when it has no sandbox and makes none. */
+  get emptied(): Promise<void> {
+    if (this.count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onEmptied.push(resolve));
+  }
+
+  /**
+   * Serves no more: each sandbox is to make way at a moment of its own within `withinMs`, and the zygote leaves with the
+   * last of them. Called again, it can only shorten that.
+   */
+  retire(withinMs: number): void {
+    this.outdate(withinMs);
+    this.#isRetired = true;
+    this.#noteIfEmpty();
+  }
+
+  /** Has each sandbox, those to come too, make way at a moment of its own within `withinMs`. */
+  outdate(withinMs: number): void {
+    const fromMs = performance.now();
+    const untilMs = Math.min(fromMs + withinMs, this.#makingWay?.untilMs ?? Number.POSITIVE_INFINITY);
+    this.#makingWay = { fromMs, untilMs };
+    for (const sandbox of this.#sandboxes.values()) this.#haveMakeWay(sandbox);
+  }
+
+  /** Ends its sandboxes and its zygote; resolves when all of it is gone. */
+  async stop(): Promise<void> {
+    await this.#process.stop();
+    await this.gone;
+  }
+
+  get #process(): ZygoteProcess {
+    return this.#zygote as ZygoteProcess;
+  }
+
+  #haveMakeWay(sandbox: LaunchedSandbox): void {
+    if (!this.#makingWay) return;
+    const { fromMs, untilMs } = this.#makingWay;
+    // Spread out, so that the calls of a busy worker do not all need a new instance in one moment.
+    sandbox.makeWayAt(fromMs + Math.random() * (untilMs - fromMs));
+  }
+
+  #noteIfEmpty(): void {
+    if (this.count > 0) return;
+    for (const resolve of this.#onEmptied.splice(0)) resolve();
+    if (this.#isRetired) void this.#process.stop();
+  }
+
+  /** After the zygote's death: refuses what was being made, and ends what was made. */
+  async #bury(reason: string): Promise<string> {
+    for (const id of [...this.#pending.keys()]) {
+      const pending = this.#take(id);
+      if (pending) this.#fail(pending, new SandboxError(reason));
+    }
+    this.#onSelftest?.(false);
+    const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
+    this.#sandboxes.clear();
+    this.#noteIfEmpty();
+    await this.#removeGroups();
+    for (const { sandbox, usage } of orphans) sandbox.end({ code: null, signal: null, usage, reason });
+    return reason;
+  }
+
+  /** A zygote that died before it was ready had no group. What cannot be removed now, the next zygote tries again. */
+  async #removeGroups(): Promise<void> {
+    const { group } = this.#zygote ?? { group: "" };
+    if (group !== "") await removeTree(this.#options.cgroups, group).catch(() => undefined);
+  }
+
+  #hear(response: Response): void {
+    if (response.is === "launched") void this.#complete(response);
+    else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
+    else if (response.is === "exited") this.#end(response.id, { ...response });
+    else if (response.is === "selftested") this.#onSelftest?.(response.ok);
+  }
+
+  async #complete({ id, pid, hostUid, program, terminal }: Extract<Response, { is: "launched" }>): Promise<void> {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    const sockets = await pending.sockets;
+    // It was told to end already.
+    if (pending.overdue !== undefined) return this.#refuse(id, pending.overdue);
+    if (!this.#take(id)) return;
+    const group = new SandboxGroup(this.#options.cgroups, sandboxGroup(this.#process.group, hostUid));
+    const sandbox = new LaunchedSandbox({
+      id,
+      pid,
+      hostUid,
+      sockets,
+      group,
+      limits: pending.limits,
+      send: (request) => this.#process.send({ ...request, id }),
+      ...(program !== undefined && { program }),
+      ...(terminal !== undefined && { terminal: { zygotePid: this.pid, fd: terminal } }),
+    });
+    if (pending.exit) sandbox.end(pending.exit);
+    else this.#sandboxes.set(id, sandbox);
+    this.#haveMakeWay(sandbox);
+    pending.resolve(sandbox);
+    this.#noteIfEmpty();
+  }
+
+  #refuse(id: string, reason: string, start?: string): void {
+    const pending = this.#take(id);
+    if (!pending) {
+      // Its connections were made before it failed.
+      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason });
+      return;
+    }
+    const message = pending.overdue ?? reason;
+    const error =
+      start === undefined
+        ? new SandboxError(`a sandbox could not be made: ${message}`)
+        : new StartFailure(`the program could not be started: ${message}`, start);
+    this.#fail(pending, error);
+    this.#noteIfEmpty();
+  }
+
+  /** The launch of that id, which is on its way no more. */
+  #take(id: string): Pending | undefined {
+    const pending = this.#pending.get(id);
+    clearTimeout(pending?.deadline);
+    if (pending?.secrets !== undefined) closeSync(pending.secrets);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  /** Tells who waits for it, and cuts its connections: those that are to come, and those that are there already. */
+  #fail({ token, sockets, reject }: Pending, error: SandboxError): void {
+    this.#options.receiver.forget(token);
+    void sockets.then((connected) => {
+      for (const socket of connected.values()) socket.destroy();
+    });
+    reject(error);
+  }
+
+  /**
+   * A fork hangs before it is locked in: nothing of it is worth waiting for but its end. Until that is known it may still take
+   * descriptors out of this process, whose numbers must not be those of others by then.
+   */
+  #expire(id: string): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    if (pending.overdue !== undefined) {
+      this.#refuse(id, pending.overdue);
+      return;
+    }
+    pending.overdue = `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`;
+    pending.deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
+    this.#process.send({ op: "kill", id });
+  }
+
+  #giveUp(id: string): void {
+    if (this.#pending.has(id)) this.#refuse(id, "it died before it began");
+  }
+
+  #end(id: string, { code, signal, usage, reason }: SandboxExit): void {
+    const exit = { code, signal, usage, ...(reason === undefined ? {} : { reason }) };
+    const pending = this.#pending.get(id);
+    if (pending) {
+      pending.exit = exit;
+      // Its connections were made before it was locked in: they are in the socket's queue by now, or never come.
+      setTimeout(() => this.#giveUp(id), LAST_ACCEPT_MS).unref();
+    }
+    this.#sandboxes.get(id)?.end(exit);
+    this.#sandboxes.delete(id);
+    this.#noteIfEmpty();
+  }
+}

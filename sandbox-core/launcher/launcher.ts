@@ -1,0 +1,270 @@
+/**
+ * A launcher: one zygote that serves, replaced when it dies and renewed before it is old.
+ *
+ * All forks of a zygote have the same addresses and the same hash seed, so what a sandbox learns about itself is true of
+ * its neighbours. A renewal bounds for how many and for how long. The next zygote is warm before it takes the place; the
+ * one before it stays until its sandboxes are gone, which are told to make way one by one.
+ */
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
+import type { CgroupDriver } from "../cgroup/driver.ts";
+import { SandboxError } from "../contract/error.ts";
+import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandbox.ts";
+import type { Connection, LaunchRequest, Program } from "../protocol/control.ts";
+import { Generation } from "./generation.ts";
+import { makeRunDirectory, removeRunDirectory } from "./run-directory.ts";
+import type { LaunchedSandbox } from "./sandbox.ts";
+import { Receiver } from "./socket-receiver.ts";
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 2_000;
+const LONGEST_RENEWAL_RETRY_MS = 60_000;
+/** Zygotes that may stay for the sandboxes they have. While there are so many, no other is renewed. */
+const MOST_RETIRED = 2;
+/** The part of a zygote's age over which its sandboxes make way, and the most that this may be. */
+const MAKING_WAY = 0.1;
+const LONGEST_MAKING_WAY_MS = 300_000;
+
+/** The wire, and one socket for what is written straight to descriptors 1 and 2. */
+const RUNTIME_CONNECTIONS: Connection[] = [
+  { name: "wire", fds: [3] },
+  { name: "stdio", fds: [1, 2] },
+];
+
+/** When a zygote is replaced by a new one. */
+export interface Renewal {
+  /** After so many forks. */
+  forks: number;
+  /** After so long, if it has forked at all. */
+  ageMs: number;
+}
+
+export const DEFAULT_RENEWAL: Renewal = { forks: 5_000, ageMs: 1_800_000 };
+
+export interface ZygoteLauncherOptions {
+  nodeFlags: readonly string[];
+  uidBase: number;
+  uidCount: number;
+  /** Starts this in each sandbox instead of the runtime that the zygote holds. */
+  runtime?: Program;
+  /** Its zygote holds no runtime and starts programs alone: it is ready sooner, and `launch` fails. */
+  programsOnly?: boolean;
+  /** Its zygote makes the fork of its next launch ahead, from the second launch on, unless this is false. */
+  forksAhead?: boolean;
+  /** `DEFAULT_RENEWAL` unless given. */
+  renewal?: Renewal;
+  /** Looks at each zygote before it serves. @throws when it must not */
+  approve?: (zygote: Generation) => Promise<void>;
+  /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
+  onTrouble?: (message: string, cause: unknown) => void;
+}
+
+export class ZygoteLauncher implements Launcher {
+  readonly kind: "fork" | "exec";
+  readonly #options: ZygoteLauncherOptions;
+  readonly #renewal: Renewal;
+  readonly #directory: string;
+  readonly #receiver: Receiver;
+  readonly #cgroups: CgroupDriver;
+  readonly #closing = new AbortController();
+  /** Oldest first. */
+  readonly #retired = new Set<Generation>();
+  #serving: Promise<Generation>;
+  /** The one that serves, once it does. */
+  #now: Generation[] = [];
+  #renewing: Promise<void> | undefined;
+  #age: NodeJS.Timeout | undefined;
+
+  private constructor(options: ZygoteLauncherOptions, cgroups: CgroupDriver, directory: string, receiver: Receiver) {
+    this.#cgroups = cgroups;
+    this.kind = options.runtime ? "exec" : "fork";
+    this.#options = options;
+    this.#renewal = options.renewal ?? DEFAULT_RENEWAL;
+    this.#directory = directory;
+    this.#receiver = receiver;
+    this.#serving = this.#begin();
+  }
+
+  /** A launcher whose zygote is warm. @throws SandboxError that says what this machine lacks */
+  static async open(options: ZygoteLauncherOptions): Promise<ZygoteLauncher> {
+    // First, as it says best what an ordinary user lacks.
+    const cgroups = detectCgroups();
+    const directory = await makeRunDirectory();
+    const receiver = await Receiver.listen(join(directory, "worker.sock"));
+    const launcher = new ZygoteLauncher(options, cgroups, directory, receiver);
+    try {
+      await launcher.#serving;
+    } catch (error) {
+      await launcher.close();
+      throw error;
+    }
+    return launcher;
+  }
+
+  /** Pid of the zygote that serves now. */
+  async zygotePid(): Promise<number> {
+    return (await this.#serving).pid;
+  }
+
+  launch(limits: SandboxLimits): Promise<ForkableSandbox> {
+    const { runtime } = this.#options;
+    return this.start({ limits, connections: RUNTIME_CONNECTIONS, ...(runtime && { program: runtime }) });
+  }
+
+  /**
+   * A new sandbox. One with a program is there when the program has been started.
+   * @throws StartFailure when the program cannot be started, else SandboxError as `launch` does
+   */
+  async start(request: LaunchRequest): Promise<LaunchedSandbox> {
+    assertSupported(this.#cgroups, request.limits);
+    const generation = await this.#living();
+    const started = generation.start(request);
+    if (generation.forks >= this.#renewal.forks) this.#renew(generation);
+    return started;
+  }
+
+  get count(): number {
+    return [...this.#retired, ...this.#now].reduce((sum, generation) => sum + generation.count, 0);
+  }
+
+  async retire(): Promise<void> {
+    const generations = [...this.#retired, ...this.#now];
+    for (const generation of generations) generation.outdate(0);
+    await Promise.all(generations.map(({ emptied }) => emptied));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearTimeout(this.#age);
+    await this.#renewing;
+    const serving = await this.#serving.catch(() => undefined);
+    await Promise.all([serving, ...this.#retired].map((generation) => generation?.stop()));
+    this.#receiver.close();
+    await removeRunDirectory(this.#directory);
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** The generation that serves at the moment of the return, not one that was succeeded while this waited. */
+  async #living(): Promise<Generation> {
+    for (;;) {
+      if (this.#closed) throw new SandboxError("the launcher is closed");
+      const serving = this.#serving;
+      const generation = await serving;
+      if (serving === this.#serving) return generation;
+    }
+  }
+
+  /** A zygote that may serve. */
+  async #start(): Promise<Generation> {
+    const { nodeFlags, uidBase, uidCount, approve, runtime, programsOnly = false, forksAhead = true } = this.#options;
+    const directory = this.#directory;
+    const generation = await Generation.start({
+      nodeFlags,
+      zygote: {
+        uidBase,
+        uidCount,
+        directory,
+        socketPath: join(directory, "worker.sock"),
+        runtime: !(runtime || programsOnly),
+        forksAhead,
+      },
+      receiver: this.#receiver,
+      cgroups: this.#cgroups,
+    });
+    try {
+      await approve?.(generation);
+    } catch (error) {
+      await generation.stop();
+      throw error;
+    }
+    return generation;
+  }
+
+  async #begin(): Promise<Generation> {
+    const first = await this.#start();
+    this.#watch(first);
+    return first;
+  }
+
+  /** Has a generation that serves from now on replaced when it dies, and renewed when it is old. */
+  #watch(generation: Generation): void {
+    this.#now = [generation];
+    void generation.died.then(() => this.#recover(generation));
+    clearTimeout(this.#age);
+    this.#age = setInterval(() => {
+      // Nobody has learnt anything about a zygote that never forked.
+      if (generation.forks > 0) this.#renew(generation);
+    }, this.#renewal.ageMs).unref();
+  }
+
+  /** After the death of the generation that served: the next one. New launches wait for this. */
+  #recover(dead: Generation): void {
+    if (this.#closed || this.#retired.has(dead)) return;
+    this.#serving = this.#replace(dead);
+    // Whoever launches next sees the failure; with nobody there it is no unhandled rejection.
+    this.#serving.catch(() => undefined);
+  }
+
+  async #replace(dead: Generation): Promise<Generation> {
+    await dead.gone;
+    for (let waitMs = FIRST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+      try {
+        return await this.#begin();
+      } catch {
+        await this.#pause(waitMs);
+      }
+    }
+    throw new SandboxError("the launcher is closed");
+  }
+
+  /** Begins to renew a generation, unless that has begun already. */
+  #renew(old: Generation): void {
+    if (this.#closed) return;
+    this.#renewing ??= this.#succeed(old).finally(() => {
+      this.#renewing = undefined;
+    });
+  }
+
+  /** Never rejects. */
+  async #succeed(old: Generation): Promise<void> {
+    const { forks, ageMs } = this.#renewal;
+    await this.#haveRoom();
+    for (let waitMs = LONGEST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RENEWAL_RETRY_MS)) {
+      try {
+        return await this.#handOver(old, await this.#start());
+      } catch (error) {
+        const message = `a zygote that is due for renewal after ${forks} forks or ${ageMs} ms cannot be renewed; it serves on`;
+        this.#options.onTrouble?.(message, error);
+        await this.#pause(waitMs);
+      }
+    }
+  }
+
+  /** Waits until fewer than `MOST_RETIRED` stay for their sandboxes; the oldest hurries. */
+  async #haveRoom(): Promise<void> {
+    const closed = new Promise((resolve) => this.#closing.signal.addEventListener("abort", resolve, { once: true }));
+    while (this.#retired.size >= MOST_RETIRED && !this.#closed) {
+      const [oldest] = this.#retired;
+      oldest?.retire(0);
+      await Promise.race([closed, ...Array.from(this.#retired, ({ gone }) => gone)]);
+    }
+  }
+
+  async #handOver(old: Generation, next: Generation): Promise<void> {
+    // It died meanwhile and was replaced, or all is over.
+    if (this.#closed || (await this.#serving.catch(() => undefined)) !== old) return next.stop();
+    this.#retired.add(old);
+    void old.gone.then(() => this.#retired.delete(old));
+    this.#serving = Promise.resolve(next);
+    this.#watch(next);
+    old.retire(Math.min(this.#renewal.ageMs * MAKING_WAY, LONGEST_MAKING_WAY_MS));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,69 @@
+/** Running a program in a sandbox from start to end: a build, a compiler, a tool. */
+import type { Socket } from "node:net";
+import { SandboxError } from "../contract/error.ts";
+import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
+import type { Program } from "../protocol/control.ts";
+import type { ZygoteLauncher } from "./launcher.ts";
+
+/** How often a program's processor time is looked at. */
+const METER_MS = 200;
+
+export interface ProgramRun {
+  program: Program;
+  limits: SandboxLimits;
+  timeoutMs: number;
+  /** Most processor time of all that it starts, together; it is looked at a few times a second. */
+  cpuMs?: number;
+  /** Most bytes of each of stdout and stderr; a program that writes more is ended. */
+  maxOutputBytes: number;
+}
+
+export interface ProgramResult {
+  code: number | null;
+  signal: number | null;
+  stdout: Buffer;
+  stderr: Buffer;
+  /** Set when it was ended from outside. */
+  ended?: "timeout" | "cpu limit" | "output limit";
+  usage: SandboxUsage;
+}
+
+/**
+ * Runs a program in a sandbox of its own, with what it binds and nothing else, and gives what it wrote.
+ * @throws SandboxError when the sandbox cannot be made, the program cannot be started or the zygote dies; whatever the
+ * program itself does is a result
+ */
+export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Promise<ProgramResult> {
+  const connections = [
+    { name: "stdout", fds: [1] },
+    { name: "stderr", fds: [2] },
+  ];
+  const sandbox = await launcher.start({ limits: run.limits, connections, program: run.program });
+  let ended: ProgramResult["ended"];
+  const end = (why: NonNullable<ProgramResult["ended"]>) => {
+    ended ??= why;
+    sandbox.kill(why);
+  };
+  const timer = setTimeout(() => end("timeout"), run.timeoutMs);
+  const { cpuMs = Number.POSITIVE_INFINITY } = run;
+  const meter = setInterval(() => sandbox.usage().cpuMs >= cpuMs && end("cpu limit"), METER_MS);
+  const read = (name: string) => collect(sandbox.socket(name), run.maxOutputBytes, () => end("output limit"));
+  const [stdout, stderr, exit] = await Promise.all([read("stdout"), read("stderr"), sandbox.exited]);
+  clearTimeout(timer);
+  clearInterval(meter);
+  const { code, signal, usage, reason } = exit;
+  if (reason !== undefined && !ended) throw new SandboxError(`the program did not run to its end: ${reason}`);
+  return { code, signal, stdout, stderr, usage, ...(ended ? { ended } : {}) };
+}
+
+/** Everything that the socket gives, up to a limit; the rest is read and dropped, so that the writer's end is seen. */
+async function collect(socket: Socket, limit: number, onLimit: () => void): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limit) onLimit();
+    else chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

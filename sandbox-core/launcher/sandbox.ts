@@ -1,0 +1,208 @@
+/** A launched sandbox as its holder sees it: the contract of contract/sandbox.ts over a zygote's messages. */
+
+import { closeSync } from "node:fs";
+import type { Socket } from "node:net";
+import type { Meter } from "../cgroup/driver.ts";
+import { SandboxError } from "../contract/error.ts";
+import type {
+  ForkableSandbox,
+  SandboxExit,
+  SandboxLanes,
+  SandboxLimits,
+  SandboxReading,
+  SandboxStats,
+  SandboxUsage,
+} from "../contract/sandbox.ts";
+import { Room } from "./fork-slot.ts";
+import { sendLanes } from "./fork-sockets.ts";
+import type { SandboxGroup } from "./sandbox-cgroup.ts";
+import { Wipe } from "./scratch-cleaner.ts";
+
+const LAST_READING_MS = 10_000;
+
+export interface SandboxParts {
+  id: string;
+  pid: number;
+  hostUid: number;
+  sockets: Map<string, Socket>;
+  group: SandboxGroup;
+  limits: SandboxLimits;
+  /** The pid of its program inside. */
+  program?: number;
+  /** The zygote's descriptor of the other side of its terminal. */
+  terminal?: { zygotePid: number; fd: number };
+  /** Asks something of the zygote about it. */
+  send: (request: Order) => void;
+}
+
+type Order = { op: "kill" } | { op: "signal"; signal: number } | { op: "took_terminal" };
+
+export class LaunchedSandbox implements ForkableSandbox {
+  readonly id: string;
+  readonly pid: number;
+  readonly hostUid: number;
+  /** The pid of its program as the sandbox knows it; undefined when it runs none. */
+  readonly program: number | undefined;
+  readonly exited: Promise<SandboxExit>;
+  readonly #sockets: Map<string, Socket>;
+  readonly #meter: Meter;
+  readonly #group: SandboxGroup;
+  readonly #send: (request: Order) => void;
+  readonly #terminal: SandboxParts["terminal"];
+  readonly #wipe: Wipe;
+  readonly #limits: SandboxLimits;
+  readonly #settle: (exit: SandboxExit) => void;
+  /** The figures at its end. */
+  #last: SandboxUsage | undefined;
+  #reason: string | undefined;
+  #makeWayAtMs = Number.POSITIVE_INFINITY;
+
+  constructor({ id, pid, hostUid, sockets, group, limits, program, terminal, send }: SandboxParts) {
+    this.id = id;
+    this.pid = pid;
+    this.hostUid = hostUid;
+    this.#sockets = sockets;
+    this.#group = group;
+    this.#meter = group.meter();
+    this.#limits = limits;
+    this.#wipe = new Wipe({ pid, limits, members: () => group.members() });
+    this.program = program;
+    this.#terminal = terminal;
+    this.#send = send;
+    const { promise, resolve } = Promise.withResolvers<SandboxExit>();
+    this.exited = promise;
+    this.#settle = resolve;
+  }
+
+  /** Its control group, by the name that the driver takes. */
+  get group(): string {
+    return this.#group.path;
+  }
+
+  get wire(): Socket {
+    return this.socket("wire");
+  }
+
+  get stdio(): Socket {
+    return this.socket("stdio");
+  }
+
+  /** The connection of that name, as it was asked for at the launch. @throws Error when there is none */
+  socket(name: string): Socket {
+    const socket = this.#sockets.get(name);
+    if (!socket) throw new Error(`sandbox ${this.id} has no connection named ${name}`);
+    return socket;
+  }
+
+  get outdated(): boolean {
+    return this.#makeWayAtMs !== Number.POSITIVE_INFINITY && performance.now() >= this.#makeWayAtMs;
+  }
+
+  /** From when on it is outdated, by `performance.now()`; an earlier moment stands. */
+  makeWayAt(ms: number): void {
+    this.#makeWayAtMs = Math.min(this.#makeWayAtMs, ms);
+  }
+
+  usage(): SandboxReading {
+    return this.#last ?? { ...this.#meter.read() };
+  }
+
+  oomKills(): number {
+    return this.#last?.oomKills ?? this.#group.oomKills();
+  }
+
+  stats(): SandboxStats | null {
+    return this.#last ? null : this.#group.stats();
+  }
+
+  async freeze(): Promise<void> {
+    if (this.#last || this.#reason !== undefined) throw new SandboxError(`sandbox ${this.id} has ended`);
+    await this.#group.freeze();
+  }
+
+  async thaw(): Promise<void> {
+    if (!this.#last) this.#group.thaw();
+  }
+
+  openRoom(fork: number): Room {
+    if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
+    const name = String(fork);
+    return new Room(this.#group.beside(name), this.#limits, {
+      open: () => this.#wipe.openDirectory(name),
+      // It goes with its sandbox.
+      remove: async () => {
+        if (!this.#last) await this.#wipe.removeDirectory(name);
+      },
+    });
+  }
+
+  sendLanes(bytes: Buffer, room?: Room): SandboxLanes {
+    const place = room?.open() ?? [];
+    try {
+      return sendLanes(this.#sockets.get("wire") as Socket, bytes, place);
+    } finally {
+      for (const fd of place) closeSync(fd);
+    }
+  }
+
+  get isAlone(): boolean {
+    const members = this.#last ? [] : this.#group.members();
+    // A program has a first process of ours beside it.
+    return members.length === (this.program === undefined ? 1 : 2) && members.includes(this.pid);
+  }
+
+  wipe(): string | null {
+    return this.#last ? "it has ended" : this.#wipe.run();
+  }
+
+  kill(reason: string): void {
+    if (this.#last) return;
+    this.#reason ??= reason;
+    // The last figures, for whoever does not wait for its end.
+    this.#meter.read();
+    this.#meter.close();
+    this.#send({ op: "kill" });
+  }
+
+  /** Sends a signal to its program, and to nothing else in it. */
+  signal(signal: number): void {
+    if (!this.#last) this.#send({ op: "signal", signal });
+  }
+
+  /**
+   * The other side of its terminal, which `take` gets out of the zygote as a descriptor of this process's.
+   * @throws Error when it has no terminal
+   */
+  takeTerminal(take: (zygotePid: number, fd: number) => number): number {
+    if (!this.#terminal) throw new Error(`sandbox ${this.id} has no terminal`);
+    try {
+      return take(this.#terminal.zygotePid, this.#terminal.fd);
+    } finally {
+      this.#send({ op: "took_terminal" });
+    }
+  }
+
+  /** What the launcher calls once everything of the sandbox is gone. */
+  end(exit: SandboxExit): void {
+    if (this.#last) return;
+    this.#last = exit.usage;
+    this.#meter.close();
+    this.#wipe.close();
+    for (const socket of this.#sockets.values()) endAfterReading(socket);
+    const settle = () => this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
+    if (!this.#group.hasFrozen) settle();
+    // Its groups are gone then, or cannot be removed: the next sweep tries again, and its end is told all the same.
+    else void this.#group.close().then(settle, settle);
+  }
+}
+
+/**
+ * What the sandbox wrote before its death may still be read; then the socket ends by itself, as its peer is gone. What
+ * nobody reads, such as the first word of a blank sandbox, is given up after a while.
+ */
+function endAfterReading(socket: Socket): void {
+  if (socket.readableEnded || socket.destroyed) return void socket.destroy();
+  const timer = setTimeout(() => socket.destroy(), LAST_READING_MS).unref();
+  socket.once("end", () => socket.destroy());
+  socket.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,157 @@
+/**
+ * What worker and zygote say to each other: lines of JSON over one socket. Both ends are ours; no sandbox has it.
+ */
+import { StringDecoder } from "node:string_decoder";
+import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
+import type { Bind } from "../rootfs/mounts.ts";
+
+/** The zygote's end of the control socket. */
+export const CONTROL_FD = 3;
+
+/** What a zygote is started with, as its one argument. */
+export interface ZygoteOptions {
+  /** The first host uid that it may use, and how many. It takes a free block of these for itself. */
+  uidBase: number;
+  uidCount: number;
+  /** Where it builds roots: an empty directory that only root may enter. */
+  directory: string;
+  /** The worker's socket, to which every sandbox is connected before it is locked in. */
+  socketPath: string;
+  /** Whether it holds the runtime; without, it starts programs alone. */
+  runtime: boolean;
+  /** Whether it makes the fork of its next launch ahead, when it has nothing else to do. */
+  forksAhead: boolean;
+}
+
+/** A connection of a sandbox to its worker, and the descriptors that it becomes inside. */
+export interface Connection {
+  name: string;
+  fds: number[];
+}
+
+/** One end of a pipe that the worker made, which the sandbox gets. */
+export interface PipeEnd {
+  /** The descriptor in the worker, which keeps it open until the launch is answered. */
+  from: number;
+  /** What it becomes inside. */
+  fd: number;
+}
+
+export interface WindowSize {
+  columns: number;
+  rows: number;
+}
+
+/** What is to be made. */
+export interface LaunchRequest {
+  limits: SandboxLimits;
+  connections?: Connection[];
+  pipes?: PipeEnd[];
+  /** Else it goes on as the runtime that the zygote holds. */
+  program?: Program;
+  /** Locked in as asked, it runs fork/probe.ts and neither runtime nor program. */
+  probe?: true;
+}
+
+/** A program to start instead of the runtime that the fork holds already. */
+export interface Program {
+  /** The program first: a path, or a name without a slash, which is looked for in `env.PATH`. */
+  argv: string[];
+  env: Record<string, string>;
+  binds: Bind[];
+  workingDirectory: string;
+  /**
+   * What it sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the default; no more than /etc, /tmp and
+   * /dev/null, for one that reads whatever path a stranger names, as nothing of it is without end; the programs and libraries
+   * of the host, which are in /usr; or a directory that is a root of its own.
+   */
+  root?: "bare" | "finite" | "usr" | { directory: string };
+  /** What it may ask of the kernel: `program`, the default, is for one that is known; `command` for any. */
+  policy?: "program" | "command";
+  /** Who it is inside; whoever it is, on the host it is a user of the sandbox's own. */
+  user?: { uid: number; gid: number };
+  /** `host` leaves it in the host's network. */
+  network?: "none" | "host";
+  /** A terminal of the sandbox's own as its standard input, output and error. */
+  terminal?: WindowSize;
+}
+
+/** What a zygote has to know of a program. The rest is secret from it, see fork/secrets.ts. */
+export type ProgramOutline = Omit<Program, "argv" | "env" | "binds" | "workingDirectory">;
+
+export type Request =
+  | (Omit<LaunchRequest, "program"> & {
+      op: "launch";
+      program?: ProgramOutline;
+      /** The worker's descriptor of the rest, which it keeps open until the launch is answered. */
+      secrets?: number;
+      id: string;
+      /** Proves to the worker which sandbox a connection is: 32 hex digits. */
+      token: string;
+      connections: Connection[];
+    })
+  | { op: "kill"; id: string }
+  /** To the program, not to what it started, nor to the sandbox's first process. */
+  | { op: "signal"; id: string; signal: number }
+  /** The worker has its own descriptor of the terminal. */
+  | { op: "took_terminal"; id: string }
+  | { op: "selftest" }
+  /** Are you there? */
+  | { op: "ping" };
+
+/** What only the zygote knows about the walls of its sandboxes. */
+export interface ZygoteFacts {
+  /** Digests of the seccomp program of forks, and of that of programs. */
+  filterSha256: { fork: string; exec: string };
+  /** Version of the kernel's Landlock, 0 where it has none. */
+  landlockAbi: number;
+  /** Whether it can refuse descriptors that are sent to a socket. */
+  refusesDescriptors: boolean;
+}
+
+export type Response =
+  | { is: "ready"; group: string; facts: ZygoteFacts }
+  /** A program has been started by then: `program` is its pid inside. `terminal` is the zygote's descriptor of the terminal's other side. */
+  | { is: "launched"; id: string; pid: number; hostUid: number; program?: number; terminal?: number }
+  /** A wall could not be put up, or, with the name of an error as `start`, the program not be started. Nothing is left. */
+  | { is: "refused"; id: string; message: string; start?: string }
+  | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
+  | { is: "selftested"; ok: boolean }
+  | { is: "there" };
+
+/** What a fork has to say to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
+export type Status =
+  | { fork: number; is: "failed"; message: string; start?: string }
+  /** `program` is the pid of the program as the sandbox knows it. */
+  | { fork: number; is: "started"; program: number }
+  | { fork: number; is: "ended"; end: ProgramEnd };
+
+export interface ProgramEnd {
+  code: number | null;
+  signal: number | null;
+}
+
+/** How a process ended, out of the word that waitpid(2) gives. */
+export function endOf(status: number): ProgramEnd {
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
+}
+
+/** The first bytes of a connection: token, space, name, padded to a fixed length so that nothing after it is read. */
+export const HELLO_BYTES = 48;
+
+export function hello(token: string, name: string): Buffer {
+  return Buffer.from(`${token} ${name}`.padEnd(HELLO_BYTES));
+}
+
+/** Cuts a byte stream of the other end into messages. */
+export class LineReader<Message> {
+  #rest = "";
+  readonly #decoder = new StringDecoder("utf8");
+
+  push(chunk: Buffer): Message[] {
+    const lines = (this.#rest + this.#decoder.write(chunk)).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines.map((line) => JSON.parse(line) as Message);
+  }
+}

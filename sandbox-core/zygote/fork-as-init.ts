@@ -1,0 +1,55 @@
+/** A fork of this process that V8 survives, as the first process of a pid namespace of its own, in a time namespace. */
+import { existsSync } from "node:fs";
+import { currentArchitecture } from "../abi/arch.ts";
+import { CLONE, O } from "../abi/linux.ts";
+import { complain } from "../fork/complain.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
+
+const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
+
+/** Exit code of a zygote that must not go on. */
+const EXIT_UNFIT = 71;
+
+/** A kernel before Linux 5.6, or without CONFIG_TIME_NS, has no time namespaces: the attestation says so. */
+const NAMESPACES = CLONE.NEWPID | (existsSync("/proc/self/ns/time") ? CLONE.NEWTIME : 0);
+
+let ownPidNamespace: number | undefined;
+
+/**
+ * fork(2): 0 in the child, its pid in the caller. The namespaces are made for children before the fork (unshare(2)),
+ * which saves the second fork that a pid namespace made by the child would take. That one is put back after the fork
+ * (setns(2)); of time namespaces each fork makes the next, and only forks enter them (time_namespaces(7)).
+ *
+ * The clocks in it are the host's, not set to begin anew: a fork inherits times of the monotonic clock in V8's and libuv's
+ * state, which that clock must not run behind; and an offset would hide nothing, as /proc/self/timens_offsets tells it.
+ * @throws SyscallError, and then there is no child; the caller's children go where they went before in any case
+ */
+export function forkAsInit(): number {
+  ownPidNamespace ??= sys.open("/proc/self/ns/pid", O.RDONLY | O.CLOEXEC);
+  sys.unshare(NAMESPACES);
+  let pid = -1;
+  try {
+    pid = sys.fork();
+  } finally {
+    if (pid !== 0) returnTo(ownPidNamespace);
+  }
+  return pid;
+}
+
+/**
+ * Has further children in our own pid namespace again. A zygote that could not would make its next sandbox a neighbour of
+ * the last: it ends here and now, the kernel ends its sandboxes, and its worker starts another.
+ */
+function returnTo(pidNamespace: number): void {
+  try {
+    sys.setns(pidNamespace, CLONE.NEWPID);
+  } catch (error) {
+    complain(error);
+    exitNow(EXIT_UNFIT);
+  }
+}
+
+/** A descriptor that can be read once the process has ended (pidfd_open(2)). */
+export function openPidfd(pid: number): number {
+  return sys.syscall("pidfd_open", PIDFD_OPEN, pid, 0);
+}

@@ -1,0 +1,79 @@
+/**
+ * What a dead sandbox leaves until the kernel has let go of it: its group, and with the group its host user. The kernel
+ * takes a dead task out of its group a moment after its parent may know, so that removing the group may have to be tried
+ * again; the zygote serves on meanwhile.
+ */
+import type { CgroupDriver } from "../cgroup/driver.ts";
+import type { Response } from "../protocol/control.ts";
+import { sys } from "../syscall/libc.ts";
+import type { HostIds } from "./host-ids.ts";
+
+const LONGEST_WAIT_MS = 100;
+/** A zygote that leaves waits for what is left up to two seconds; the next one removes it then. */
+const MOST_LAST_ATTEMPTS = 65;
+
+/** One sandbox that is gone, or was never made. */
+export interface Remnant {
+  group: string;
+  /** None when somebody else gives it back. */
+  hostId?: number;
+  /** What the worker hears once nothing is left; nothing when it never heard of it. */
+  response?: Response;
+}
+
+export class Remains {
+  readonly #cgroups: CgroupDriver;
+  readonly #ids: HostIds;
+  readonly #say: (response: Response) => void;
+  #left: Remnant[] = [];
+  #attempts = 0;
+
+  constructor(cgroups: CgroupDriver, ids: HostIds, say: (response: Response) => void) {
+    this.#cgroups = cgroups;
+    this.#ids = ids;
+    this.#say = say;
+  }
+
+  /** Clears it away now, or as soon as that can be done. */
+  add(remnant: Remnant): void {
+    this.#left.push(remnant);
+    this.#attempts = 0;
+    this.clear();
+  }
+
+  /** The groups below this one that nobody else clears away: the worker is gone that made some for forks of templates. */
+  addBelow(parent: string): void {
+    for (const name of this.#cgroups.children(parent)) this.add({ group: `${parent}/${name}` });
+  }
+
+  /** After how many milliseconds `clear` is to be called again; -1 when nothing is left. */
+  get waitMs(): number {
+    return this.#left.length === 0 ? -1 : Math.min(this.#attempts, LONGEST_WAIT_MS);
+  }
+
+  /** Removes what can be removed, gives the host users of that back, and tells the worker. */
+  clear(): void {
+    this.#attempts += 1;
+    this.#left = this.#left.filter((remnant) => !this.#cleared(remnant));
+  }
+
+  /** Clears everything away, and waits for it. */
+  clearAll(): void {
+    for (let attempt = 0; this.waitMs >= 0 && attempt < MOST_LAST_ATTEMPTS; attempt++) {
+      sys.poll(Buffer.alloc(0), 0, this.waitMs);
+      this.clear();
+    }
+  }
+
+  #cleared({ group, hostId, response }: Remnant): boolean {
+    try {
+      this.#cgroups.remove(group);
+    } catch {
+      // EBUSY for a moment. Whatever else it is, a group that is there still has a user that must not be used again.
+      return false;
+    }
+    if (hostId !== undefined) this.#ids.giveBack(hostId);
+    if (response !== undefined) this.#say(response);
+    return true;
+  }
+}
