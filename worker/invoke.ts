@@ -1,14 +1,14 @@
 /** The path of one call through a worker. */
 import { dropBody } from "../functions/bodies.ts";
 import type { Invocation } from "../functions/invocation.ts";
-import { Answer } from "./answer.ts";
-import type { Usage } from "./call.ts";
-import { CallLog } from "./call-log.ts";
-import type { Departure } from "./departures.ts";
-import { CallFailure } from "./outcome.ts";
-import { type Course, refuseIfOver, serve } from "./serve.ts";
-import { findBundle, keepRecord, type Parts, respond, usageOf, writeLog } from "./steps.ts";
-import { startTrail } from "./trail.ts";
+import type { Usage } from "./instance/call.ts";
+import type { Departure } from "./instance/departures.ts";
+import { CallLog } from "./outcome/call-log.ts";
+import { CallFailure } from "./outcome/outcome.ts";
+import { Answer } from "./path/reply.ts";
+import { type Course, refuseIfOver, serve } from "./path/serve.ts";
+import { startTrail } from "./path/spans.ts";
+import { findBundle, keepRecord, type Parts, respond, usageOf, writeLog } from "./path/steps.ts";
 
 /**
  * Runs a call and answers it. Never rejects; resolves when it is recorded.

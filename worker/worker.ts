@@ -15,21 +15,21 @@ import { type Attestation, badAllowances, MissingWallsError } from "../sandbox-c
 import { openLauncher } from "../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../sandbox-core/launcher/launcher.ts";
 import { runProgram } from "../sandbox-core/launcher/run-program.ts";
-import { Builder } from "./build.ts";
-import { Bundles } from "./bundles.ts";
-import { CallLog } from "./call-log.ts";
-import { Departures } from "./departures.ts";
-import { Heart } from "./heart.ts";
-import { Instance } from "./instance.ts";
+import { Builder } from "./code/builder.ts";
+import { Bundles } from "./code/bundles.ts";
+import { Heart } from "./heartbeat.ts";
+import { Departures } from "./instance/departures.ts";
+import { Instance } from "./instance/instance.ts";
+import { Obstacles } from "./instance/no-template-reason.ts";
+import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
-import { Launchers } from "./launchers.ts";
-import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./limits.ts";
-import { Obstacles } from "./obstacles.ts";
-import { sharedOrigin } from "./origin.ts";
-import { Pool } from "./pool.ts";
-import { type Parts, writeLog } from "./steps.ts";
-import { firstOf, templateOf } from "./template.ts";
-import { answerExpired, answerLost } from "./unrun.ts";
+import { CallLog } from "./outcome/call-log.ts";
+import { answerExpired, answerLost } from "./path/never-run.ts";
+import { type Parts, writeLog } from "./path/steps.ts";
+import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./pool/limits.ts";
+import { Pool } from "./pool/pool.ts";
+import { sharedOrigin } from "./pool/zygote-key.ts";
+import { Launchers } from "./pool/zygotes.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 /** Callers hear of a sandbox that cannot be made before they lose patience. */

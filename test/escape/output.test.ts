@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { formatLogLine } from "../../functions/cli/log-lines.ts";
 import type { LogRecord } from "../../functions/invocation.ts";
 import { encodeChunk, encodeHead } from "../../sandbox-core/protocol/frames.ts";
-import { Output } from "../../worker/output.ts";
+import { Output } from "../../worker/instance/output.ts";
 import { begin, eventually, poolOpener } from "../helpers/pool.ts";
 import { LONGEST_CALL_MS, stretched } from "../helpers/slowness.ts";
 import { TestWorker } from "../helpers/worker.ts";

@@ -4,16 +4,16 @@ import { functionConfigSchema } from "../../functions/manifest.ts";
 import type { Version } from "../../functions/version.ts";
 import { openLauncher } from "../../sandbox-core/host/open.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
-import { type RunningCall, TurnLost } from "../../worker/call.ts";
-import { CallLog } from "../../worker/call-log.ts";
-import { Instance } from "../../worker/instance.ts";
-import { Launchers } from "../../worker/launchers.ts";
-import type { Lease } from "../../worker/lease.ts";
-import { MIB, sandboxLimits } from "../../worker/limits.ts";
-import { sharedOrigin } from "../../worker/origin.ts";
-import { Pool } from "../../worker/pool.ts";
-import type { PoolOptions } from "../../worker/pool-options.ts";
-import { firstOf, templateOf } from "../../worker/template.ts";
+import { type RunningCall, TurnLost } from "../../worker/instance/call.ts";
+import { Instance } from "../../worker/instance/instance.ts";
+import { firstOf, templateOf } from "../../worker/instance/template.ts";
+import { CallLog } from "../../worker/outcome/call-log.ts";
+import type { Lease } from "../../worker/pool/lease.ts";
+import { MIB, sandboxLimits } from "../../worker/pool/limits.ts";
+import type { PoolOptions } from "../../worker/pool/options.ts";
+import { Pool } from "../../worker/pool/pool.ts";
+import { sharedOrigin } from "../../worker/pool/zygote-key.ts";
+import { Launchers } from "../../worker/pool/zygotes.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<

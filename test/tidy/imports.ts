@@ -20,7 +20,7 @@ const OWNERS: readonly (readonly [packages: RegExp, owners: RegExp])[] = [
   [/^koffi$/, /^sandbox-core\/syscall\//],
   // The benchmark's floor is bare BullMQ, which our own queue cannot stand in for.
   [/^bullmq$/, /^(functions\/queue|test\/bench\/bullmq-floor)\.ts$/],
-  [/^esbuild$/, /^(worker\/build\.ts|functions\/(cli\/|bundling\.ts))/],
+  [/^esbuild$/, /^(worker\/code\/builder\.ts|functions\/(cli\/|bundling\.ts))/],
   [/^@opentelemetry\/(?!api$)/, /^infra\//],
   [/^(hono|@hono\/.*)$/, /^gateway\//],
   // The CLI talks HTTP to a gateway, and what runs inside a sandbox has nothing to talk to.

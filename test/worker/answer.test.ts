@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import type { Reply } from "../../functions/invocation.ts";
 import type { Head } from "../../sandbox-core/protocol/frames.ts";
-import { Answer } from "../../worker/answer.ts";
-import { CallFailure } from "../../worker/outcome.ts";
+import { CallFailure } from "../../worker/outcome/outcome.ts";
+import { Answer } from "../../worker/path/reply.ts";
 import { newInvocation } from "../helpers/invocations.ts";
 
 const HEAD: Head = {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { after, test } from "node:test";
-import { Appetite } from "../../worker/appetite.ts";
+import { Appetite } from "../../worker/pool/cpu-pressure.ts";
 import { eventually, TestPool } from "../helpers/pool.ts";
 
 const children: ChildProcess[] = [];

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { CancellationSender } from "../../functions/cancellations.ts";
 import type { Reply } from "../../functions/invocation.ts";
-import { Departures } from "../../worker/departures.ts";
+import { Departures } from "../../worker/instance/departures.ts";
 import { eventually } from "../helpers/pool.ts";
 import { type CallOptions, TestWorker } from "../helpers/worker.ts";
 

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../sandbox-core/cgroup/sweep.ts";
-import type { Lease } from "../../worker/lease.ts";
+import type { Lease } from "../../worker/pool/lease.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
 import { begin, callText, eventually, type FunctionOptions, poolOpener, TestPool } from "../helpers/pool.ts";
 import { stretched } from "../helpers/slowness.ts";

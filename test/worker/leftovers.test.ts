@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import { TurnLost } from "../../worker/call.ts";
+import { TurnLost } from "../../worker/instance/call.ts";
 import { begin, callText, poolOpener } from "../helpers/pool.ts";
 import { TestWorker } from "../helpers/worker.ts";
 

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { describe, it, mock } from "node:test";
 import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
-import { TurnLost } from "../../worker/call.ts";
-import type { Lease } from "../../worker/lease.ts";
+import { TurnLost } from "../../worker/instance/call.ts";
+import type { Lease } from "../../worker/pool/lease.ts";
 import { begin, callText, type FunctionOptions, poolOpener, type TestPool } from "../helpers/pool.ts";
 import { stretched } from "../helpers/slowness.ts";
 

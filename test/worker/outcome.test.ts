@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { SandboxExit } from "../../sandbox-core/contract/sandbox.ts";
-import { CallFailure, type Cause, type End, judge } from "../../worker/outcome.ts";
+import { CallFailure, type Cause, type End, judge } from "../../worker/outcome/outcome.ts";
 
 const V8_LAST_WORDS = `
 <--- Last few GCs --->

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { test } from "node:test";
-import { isSettling, mostStarts, nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../worker/patience.ts";
+import { isSettling, mostStarts, nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../worker/pool/when-to-start.ts";
 
 const instances = Math.max(2, availableParallelism());
 

@@ -1,0 +1,167 @@
+/**
+ * Makes a bundle of an uploaded source tree: esbuild as a program in a sandbox that sees that tree, read-only, and
+ * nothing else. What it says of wrong code is the tenant's to read, as it is.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Redis } from "ioredis";
+import type { ArtifactStore } from "../../functions/artifacts.ts";
+import type { BuildRequest, BuildResult } from "../../functions/build.ts";
+import { bundleFlags } from "../../functions/bundling.ts";
+import { SandpiperError } from "../../functions/errors.ts";
+import { entryProblem, type SourceTreeFile, unpackSources } from "../../functions/sources.ts";
+import type { SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+import { programBinds, programPath } from "../../sandbox-core/host/open.ts";
+import type { ProgramResult, ProgramRun } from "../../sandbox-core/launcher/run-program.ts";
+import { readBuildErrors, readBuildOutput } from "./esbuild-output.ts";
+
+export interface BuilderOptions {
+  redis: Redis;
+  artifacts: ArtifactStore;
+  /** Runs a program in a sandbox. */
+  run(program: ProgramRun): Promise<ProgramResult>;
+}
+
+const MIB = 1024 * 1024;
+const LIMITS: SandboxLimits = { memoryBytes: 512 * MIB, cpus: 2, pids: 64, tmpBytes: 16 * MIB, tmpInodes: 1_024 };
+/** Most processor time of a build: ten times what a large bundle takes. */
+const CPU_MS = 10_000;
+/** Far above it, for what waits its turn on a busy machine. */
+const TIMEOUT_MS = 60_000;
+/** A bundle with its source map, which is a third longer in base64. */
+const MAX_OUTPUT_BYTES = 64 * MIB;
+/** Where the tree is inside; the working directory, so that esbuild names files relative to it. */
+const TREE = "/function";
+const RESULT_TTL_MS = 30 * 24 * 3_600_000;
+
+/** Makes bundles, once for the same input over all workers. */
+export class Builder {
+  readonly #options: BuilderOptions;
+
+  constructor(options: BuilderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The bundle of a source tree, built now or before.
+   * @throws Error when the platform fails; what is wrong with the sources is a result.
+   */
+  async build(request: BuildRequest): Promise<BuildResult> {
+    const key = `sp:build:${buildDigest(request)}`;
+    const before = await this.#builtBefore(key);
+    if (before !== null) return before;
+    const packed = await this.#options.artifacts.get(request.sourceDigest);
+    if (packed === null) throw new Error(`The artefact store has no source tree ${request.sourceDigest}.`);
+    const files = readTree(packed);
+    if (typeof files === "string") return { ok: false, message: files };
+    const result = await this.#buildNow(files, request.entry);
+    if (result.ok) await this.#options.redis.set(key, JSON.stringify(result), "PX", RESULT_TTL_MS);
+    return result;
+  }
+
+  /** What an earlier build of the same input gave, if all of it is still there. */
+  async #builtBefore(key: string): Promise<BuildResult | null> {
+    const stored = await this.#options.redis.get(key);
+    if (stored === null) return null;
+    const result = JSON.parse(stored) as Extract<BuildResult, { ok: true }>;
+    const { artifacts } = this.#options;
+    const there = await Promise.all([artifacts.has(result.bundle), artifacts.has(result.sourceMap)]);
+    return there.every(Boolean) ? result : null;
+  }
+
+  async #buildNow(files: SourceTreeFile[], entry: string): Promise<BuildResult> {
+    if (!files.some(({ path }) => path === entry)) {
+      return { ok: false, message: `The entry file ${JSON.stringify(entry)} is not among the uploaded files.` };
+    }
+    const problem = entryProblem(entry);
+    if (problem !== null) return { ok: false, message: `The entry file ${JSON.stringify(entry)} ${problem}.` };
+    const directory = await mkdtemp(join(tmpdir(), "sandpiper-build-"));
+    try {
+      const tree = join(directory, "tree");
+      await writeTree(tree, files);
+      return await this.#keep(await this.#options.run(esbuildRun(tree, entry)));
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  async #keep(result: ProgramResult): Promise<BuildResult> {
+    const refusal = refusalOf(result);
+    if (refusal !== null) return { ok: false, message: refusal };
+    const output = readBuildOutput(result.stdout, result.stderr);
+    if (typeof output === "string") return { ok: false, message: output };
+    const { artifacts } = this.#options;
+    const [bundle, sourceMap] = await Promise.all([artifacts.put(output.code), artifacts.put(output.sourceMap)]);
+    return { ok: true, bundle, sourceMap, bundleBytes: output.code.byteLength, warnings: output.warnings };
+  }
+}
+
+/** Why there is no output to read, or null. */
+function refusalOf({ code, ended, usage, stderr }: ProgramResult): string | null {
+  if (ended === "cpu limit")
+    return `The bundler was ended after ${CPU_MS} ms of processor time: the sources take too long to bundle.`;
+  if (ended === "timeout") return `The bundler was ended after ${TIMEOUT_MS} ms: this machine is too busy, try again.`;
+  if (ended === "output limit")
+    return `The bundle is larger than the limit of ${MAX_OUTPUT_BYTES} bytes with its source map.`;
+  if (usage.oomKills > 0) return `The bundler needed more than its ${LIMITS.memoryBytes / MIB} MiB: bundle less.`;
+  return code === 0 ? null : readBuildErrors(stderr);
+}
+
+function readTree(packed: Uint8Array): SourceTreeFile[] | string {
+  try {
+    return unpackSources(packed);
+  } catch (error) {
+    if (error instanceof SandpiperError) return error.message;
+    throw error;
+  }
+}
+
+/** Every path was checked by `unpackSources`: relative, and without "..". */
+async function writeTree(tree: string, files: readonly SourceTreeFile[]): Promise<void> {
+  await mkdir(tree, { mode: 0o755 });
+  const directories = new Set(files.map(({ path }) => dirname(path)));
+  for (const directory of directories) await mkdir(join(tree, directory), { recursive: true, mode: 0o755 });
+  for (const { path, bytes } of files) await writeFile(join(tree, path), bytes, { flag: "wx", mode: 0o644 });
+}
+
+function esbuildRun(tree: string, entry: string): ProgramRun {
+  const { binary } = esbuild();
+  const ours = ["--log-level=warning", "--log-limit=20", "--color=false", "--analyze"];
+  return {
+    program: {
+      // With a name for the output before it, esbuild takes the rest for a path, also one with a "=" in it.
+      argv: [programPath(binary), `bundle=./${entry}`, ...bundleFlags(), ...ours],
+      env: {},
+      workingDirectory: TREE,
+      // Sources may name any path: none leads to what has no end, as /dev/zero or /proc/self/pagemap.
+      root: "finite",
+      binds: [...programBinds(binary), { source: tree, target: TREE, kind: "directory", executable: false }],
+    },
+    limits: LIMITS,
+    timeoutMs: TIMEOUT_MS,
+    cpuMs: CPU_MS,
+    maxOutputBytes: MAX_OUTPUT_BYTES,
+  };
+}
+
+/** What decides what a build gives: the sources, where to begin, the options, and the bundler. */
+function buildDigest({ sourceDigest, entry }: BuildRequest): string {
+  const facts = [sourceDigest, entry, bundleFlags(), esbuild().version];
+  return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
+}
+
+let found: { binary: string; version: string } | undefined;
+
+/** esbuild's own program, which its package for this machine brings. */
+function esbuild(): { binary: string; version: string } {
+  if (found !== undefined) return found;
+  const manifest = createRequire(import.meta.url).resolve("esbuild/package.json");
+  const require = createRequire(manifest);
+  const binary = require.resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);
+  const { version } = require(manifest) as { version: string };
+  found = { binary, version };
+  return found;
+}

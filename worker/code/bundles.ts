@@ -1,0 +1,103 @@
+/** The code of versions, as a worker has it at hand: what it used last stays in memory, within a limit of bytes. */
+import type { ArtifactStore } from "../../functions/artifacts.ts";
+import type { VersionRef } from "../../functions/invocation.ts";
+import type { Registry } from "../../functions/registry.ts";
+import type { Version } from "../../functions/version.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+
+/** What a version runs. */
+export interface Bundle {
+  code: Uint8Array;
+  sourceMap: Uint8Array;
+}
+
+/** A version with its code. */
+export interface Loadable {
+  version: Version;
+  bundle: Bundle;
+}
+
+export interface BundlesOptions {
+  registry: Pick<Registry, "getVersion">;
+  artifacts: ArtifactStore;
+  /** Most bytes to keep in memory. */
+  maxBytes: number;
+}
+
+/** What an entry costs besides its code. */
+const ENTRY_BYTES = 4_096;
+
+/** Versions never change, so whatever was found once stays right; what was not found is asked for again. */
+export class Bundles {
+  readonly #options: BundlesOptions;
+  /** Least recently used first. */
+  readonly #kept = new Map<string, Loadable>();
+  readonly #coming = new Map<string, Promise<Loadable>>();
+  #bytes = 0;
+
+  constructor(options: BundlesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether `get` has it in memory. */
+  has(ref: VersionRef): boolean {
+    return this.#kept.has(keyOf(ref));
+  }
+
+  /**
+   * A version and its code.
+   * @throws CallFailure platform_error when there is no such version, or the store has lost or damaged its code.
+   */
+  async get(ref: VersionRef): Promise<Loadable> {
+    const key = keyOf(ref);
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) {
+      this.#kept.delete(key);
+      this.#kept.set(key, kept);
+      return kept;
+    }
+    let coming = this.#coming.get(key);
+    if (coming === undefined) {
+      coming = this.#fetch(ref).finally(() => this.#coming.delete(key));
+      this.#coming.set(key, coming);
+    }
+    return coming;
+  }
+
+  async #fetch(ref: VersionRef): Promise<Loadable> {
+    const version = await this.#options.registry.getVersion(ref);
+    if (version === null) throw new CallFailure("platform_error", "FUNCTION_NOT_FOUND");
+    const [code, sourceMap] = await Promise.all([this.#artifact(version.bundle), this.#artifact(version.sourceMap)]);
+    const loadable = { version, bundle: { code, sourceMap } };
+    this.#keep(keyOf(ref), loadable);
+    return loadable;
+  }
+
+  async #artifact(digest: string): Promise<Uint8Array> {
+    try {
+      const bytes = await this.#options.artifacts.get(digest);
+      if (bytes !== null) return bytes;
+    } catch (cause) {
+      throw new CallFailure("platform_error", "BUNDLE_LOST", undefined, cause);
+    }
+    throw new CallFailure("platform_error", "BUNDLE_LOST");
+  }
+
+  #keep(key: string, loadable: Loadable): void {
+    this.#kept.set(key, loadable);
+    this.#bytes += sizeOf(loadable);
+    for (const [oldest, { version, bundle }] of this.#kept) {
+      if (this.#bytes <= this.#options.maxBytes || oldest === key) return;
+      this.#kept.delete(oldest);
+      this.#bytes -= sizeOf({ version, bundle });
+    }
+  }
+}
+
+function keyOf({ tenant, functionName, version }: VersionRef): string {
+  return `${tenant}/${functionName}/${version}`;
+}
+
+function sizeOf({ bundle }: Loadable): number {
+  return bundle.code.byteLength + bundle.sourceMap.byteLength + ENTRY_BYTES;
+}

@@ -1,0 +1,231 @@
+/** One call on its way through an instance. */
+import {
+  type CallNumber,
+  encodeBody,
+  encodeBodyEnd,
+  encodeRequest,
+  type Failure,
+  type Head,
+  MAX_BODY_BYTES_PER_FRAME,
+  MAX_FRAME_BYTES,
+  ProtocolError,
+  type Request,
+  type SandboxMessage,
+} from "../../sandbox-core/protocol/frames.ts";
+import type { CallLog } from "../outcome/call-log.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+
+/** Room for a request's head in its first frame is the rest of a frame. */
+const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
+
+/** What a call is given, and what hears of it. Nothing is heard after the call's promises have settled. */
+export interface CallInput {
+  request: Omit<Request, "type" | "call" | "bodyFollows" | "body">;
+  body: Uint8Array;
+  log: CallLog;
+  /** Its turn has come. */
+  onBegin(): void;
+  onHead(head: Head): void;
+  onChunk(bytes: Uint8Array): void;
+}
+
+/** What a call used. */
+export interface Usage {
+  cpuMs: number;
+  /** Most memory that the instance has used so far. */
+  peakMemoryBytes: number;
+}
+
+/**
+ * A call that was handed to an instance. When the instance ends first, both promises reject: with a CallFailure, or with
+ * `TurnLost` when the call had not begun.
+ */
+export interface RunningCall {
+  /** The reply is complete, or the function failed to give one. */
+  readonly replied: Promise<Failure | null>;
+  /** The function left nothing running: the instance goes on with its next call. */
+  readonly idle: Promise<Usage>;
+  /** Whether the instance has nothing to do with it any more. */
+  readonly isOver: boolean;
+  /** Whether its turn has come. */
+  readonly hasBegun: boolean;
+  /** Tells the function that nobody waits for the answer; a call that has not begun loses its turn. */
+  cancel(): void;
+  /** How long the instance was busy with it; null while that is not over, or when it was not begun. */
+  readonly tookMs: number | null;
+}
+
+/** The call was not begun by its instance and will not be: the function knows nothing of it. */
+export class TurnLost extends Error {
+  override readonly name = "TurnLost";
+  /** How the instance ended before it began the call; null when it has other calls that take long. */
+  readonly death: CallFailure | null;
+
+  constructor(death: CallFailure | null = null) {
+    super();
+    this.death = death;
+  }
+}
+
+/** What a sandbox says of the call that it runs. */
+export type OfCall = Exclude<Extract<SandboxMessage, { call: CallNumber }>, { type: "withdrawn" }>;
+
+/** What an instance knows of a call. */
+export class Call implements RunningCall {
+  readonly number: CallNumber;
+  readonly input: CallInput;
+  readonly #replied = Promise.withResolvers<Failure | null>();
+  readonly #idle = Promise.withResolvers<Usage>();
+  readonly #onCancel: (call: Call) => void;
+  /** How far it is. What the sandbox says of it is believed at its own stage only. */
+  stage: "in line" | "waiting" | "streaming" | "replied" = "in line";
+  /** Whether it shall be given back if it has not begun. */
+  isAskedBack = false;
+  /** Whether all of it is one frame, and nothing was written behind that on its account. */
+  isLastWritten = false;
+  /** Whether nobody waits for the answer any more. */
+  isCancelled = false;
+  isOver = false;
+  tookMs: number | null = null;
+  #begunAtMs: number | null = null;
+
+  /** @param onCancel told once when the call is cancelled */
+  constructor(number: CallNumber, input: CallInput, onCancel: (call: Call) => void) {
+    this.#onCancel = onCancel;
+    this.number = number;
+    this.input = input;
+    for (const promise of [this.replied, this.idle]) promise.catch(() => {});
+  }
+
+  get replied(): Promise<Failure | null> {
+    return this.#replied.promise;
+  }
+
+  get log(): CallLog {
+    return this.input.log;
+  }
+
+  get hasBegun(): boolean {
+    return this.stage !== "in line";
+  }
+
+  cancel(): void {
+    if (this.isCancelled || this.isOver) return;
+    this.isCancelled = true;
+    this.#onCancel(this);
+  }
+
+  get idle(): Promise<Usage> {
+    return this.#idle.promise;
+  }
+
+  /** Takes what the sandbox says of it; true when that was its last word. @throws ProtocolError when it may not come now */
+  hear(message: OfCall): boolean {
+    switch (message.type) {
+      case "head":
+        this.#expect("waiting");
+        this.stage = "streaming";
+        this.input.onHead(message);
+        if (message.last) this.#reply(null);
+        return false;
+      case "chunk":
+        this.#expect("streaming");
+        this.input.onChunk(message.bytes);
+        return false;
+      case "end":
+        this.#expect("streaming");
+        this.#reply(message.error);
+        return false;
+      case "failed":
+        this.#expect("waiting");
+        this.#reply(message.error);
+        return false;
+      default:
+        this.#expect("replied");
+        return true;
+    }
+  }
+
+  #expect(stage: Call["stage"]): void {
+    if (this.stage !== stage) throw new ProtocolError(`A message for the stage ${stage} came in ${this.stage}.`);
+  }
+
+  begin(): void {
+    this.stage = "waiting";
+    this.#begunAtMs = performance.now();
+    this.input.onBegin();
+  }
+
+  #reply(failure: Failure | null): void {
+    this.stage = "replied";
+    this.#replied.resolve(failure);
+  }
+
+  end(): void {
+    this.isOver = true;
+    this.#stopClock();
+  }
+
+  settle(usage: Usage): void {
+    this.#idle.resolve(usage);
+  }
+
+  /** The sandbox gave it back, as it was asked to. @throws ProtocolError when it may not say so */
+  giveBack(): void {
+    if (!this.isAskedBack) throw new ProtocolError("A call that was not asked back was given back.");
+    this.lose(null);
+  }
+
+  /**
+   * The sandbox says that it will not begin it.
+   * @param death how the instance ends, if that is why
+   * @throws ProtocolError when it has said something of the call before
+   */
+  lose(death: CallFailure | null): void {
+    // Its turn may have come here while it was being withdrawn there.
+    if (this.stage !== "in line" && this.stage !== "waiting") throw new ProtocolError("A call had begun.");
+    this.isOver = true;
+    this.fail(new TurnLost(death));
+  }
+
+  fail(error: CallFailure | TurnLost): void {
+    this.#stopClock();
+    this.#replied.reject(error);
+    this.#idle.reject(error);
+  }
+
+  #stopClock(): void {
+    if (this.#begunAtMs !== null) this.tookMs = performance.now() - this.#begunAtMs;
+  }
+}
+
+/**
+ * A request as frames. One frame is all of it.
+ * @throws CallFailure HEADERS_TOO_LARGE when it does not fit the protocol
+ */
+export function requestFrames(call: CallNumber, { request, body }: CallInput): Uint8Array[] {
+  const whole = body.length <= MAX_BODY_BYTES_PER_FRAME;
+  try {
+    const first = whole ? body : new Uint8Array(0);
+    const frames: Uint8Array[] = [encodeRequest({ ...request, call, bodyFollows: !whole, body: first })];
+    if (whole) return frames;
+    for (let at = 0; at < body.length; at += BODY_PIECE_BYTES) {
+      frames.push(encodeBody(call, body.subarray(at, at + BODY_PIECE_BYTES)));
+    }
+    frames.push(encodeBodyEnd(call));
+    return frames;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : "";
+    throw new CallFailure(
+      "platform_error",
+      "HEADERS_TOO_LARGE",
+      `The request cannot be handed to the function. ${reason}`,
+      cause,
+    );
+  }
+}
+
+/** A failure as a log shows it: the stack if there is one, by the tenant's own files and lines. */
+export function describe({ name, message, stack }: Failure): string {
+  return stack || `${name}: ${message}`;
+}

@@ -1,0 +1,123 @@
+/** Clients that left before they were answered, and what becomes of their calls. */
+import { type Cancellation, MAX_CANCELLED } from "../../functions/cancellations.ts";
+import type { Invocation } from "../../functions/invocation.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+import type { RunningCall } from "./call.ts";
+import type { Instance } from "./instance.ts";
+
+/** Time for a function to end a call that was cancelled; then its instance is ended. */
+const GRACE_MS = 500;
+/**
+ * Most instances of one function that are ended in a second because their clients left. To start others costs more than
+ * to connect and leave: beyond this, a call holds its instance for as long as it would have anyway, or until the next second.
+ */
+const MOST_ENDS_PER_SECOND = 8;
+
+/** What the outcome of a call is whose client left. */
+export function clientGone(): CallFailure {
+  return new CallFailure("cancelled", "CLIENT_GONE");
+}
+
+/** Whether the client of one call has left, and what is to be done about that at the moment. */
+export class Departure {
+  #hasLeft = false;
+  #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
+  #onLeft: () => void = () => {};
+
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  /** Sets what is to be done when the client leaves; that is done at once when it has left already. */
+  whenLeft(action: () => void): void {
+    this.#onLeft = action;
+    if (this.#hasLeft) action();
+  }
+
+  leave(): void {
+    if (this.#hasLeft || this.#isOver) return;
+    this.#hasLeft = true;
+    this.#onLeft();
+  }
+
+  /** Does something after a while, unless the call is over by then. */
+  later(afterMs: number, action: () => void): void {
+    if (!this.#isOver) this.#timer = setTimeout(action, afterMs);
+  }
+
+  /** The call has ended. */
+  close(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+/** The calls that a worker has in hand, and those that it will not begin should they come. */
+export class Departures {
+  readonly #inHand = new Map<string, Departure>();
+  /** By invocation: until when the call may come. Oldest first. */
+  readonly #heard = new Map<string, number>();
+  #secondBeganMs = 0;
+  readonly #endsInSecond = new Map<string, number>();
+
+  /** A call has come; `close` it when it has ended. */
+  open(id: string): Departure {
+    const departure = new Departure();
+    this.#inHand.set(id, departure);
+    if (this.#heard.delete(id)) departure.leave();
+    return departure;
+  }
+
+  close(id: string): void {
+    this.#inHand.get(id)?.close();
+    this.#inHand.delete(id);
+  }
+
+  hear({ id, overAtMs }: Cancellation): void {
+    const departure = this.#inHand.get(id);
+    if (departure === undefined) this.#keep(id, overAtMs);
+    else departure.leave();
+  }
+
+  #keep(id: string, overAtMs: number): void {
+    this.#heard.set(id, overAtMs);
+    const nowMs = Date.now();
+    for (const [oldest, untilMs] of this.#heard) {
+      if (untilMs > nowMs && this.#heard.size <= MAX_CANCELLED) break;
+      this.#heard.delete(oldest);
+    }
+  }
+
+  /** Whether one more instance of the function may be ended now; counts it. */
+  mayEnd({ tenant, functionName }: Invocation): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#secondBeganMs >= 1_000) {
+      this.#secondBeganMs = nowMs;
+      this.#endsInSecond.clear();
+    }
+    const key = `${tenant}/${functionName}`;
+    const ends = (this.#endsInSecond.get(key) ?? 0) + 1;
+    if (ends > MOST_ENDS_PER_SECOND) return false;
+    this.#endsInSecond.set(key, ends);
+    return true;
+  }
+}
+
+export interface Cancelled {
+  running: RunningCall;
+  instance: Instance;
+  departure: Departure;
+  mayEnd: () => boolean;
+}
+
+/** Tells a function that its client left, and ends its instance if the call does not end by that. */
+export function cancel({ running, instance, departure, mayEnd }: Cancelled): void {
+  running.cancel();
+  const endIt = () => {
+    if (running.isOver) return;
+    if (running.hasBegun && mayEnd()) instance.end({ by: "client_gone" });
+    else departure.later(GRACE_MS, endIt);
+  };
+  departure.later(GRACE_MS, endIt);
+}

@@ -1,0 +1,333 @@
+/**
+ * A sandbox with a version loaded, as the worker sees it: the worker's end of the wire protocol.
+ *
+ * What comes over the wire is hostile. Anything that a well-behaved runtime would not send at that moment ends the
+ * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
+ */
+import type { Version } from "../../functions/version.ts";
+import type { ForkableSandbox, Sandbox } from "../../sandbox-core/contract/sandbox.ts";
+import {
+  type CallNumber,
+  decodeSandboxMessage,
+  encodeLoad,
+  encodeTemplate,
+  type Failure,
+  FrameReader,
+  ProtocolError,
+  type SandboxMessage,
+} from "../../sandbox-core/protocol/frames.ts";
+import type { Bundle } from "../code/bundles.ts";
+import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
+import { CallFailure, type Cause } from "../outcome/outcome.ts";
+import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
+import { DYING_MS, explain, settledWithin } from "./death.ts";
+import type { ForkEnd } from "./fork.ts";
+import { Intake } from "./intake.ts";
+import { type InstanceLogs, LogRouter } from "./logs.ts";
+import { CallMeter } from "./meter.ts";
+import { Output } from "./output.ts";
+import { TimeLimit } from "./time-limit.ts";
+import { Line } from "./turns.ts";
+import { WireEnd, writeTogether } from "./wire.ts";
+
+/** Calls that an instance serves at once. */
+export const CALLS_PER_INSTANCE = 1;
+type State = "blank" | "loading" | "idle" | "busy" | "template" | "ended";
+
+/** What the function's own code fails with before its first call. */
+const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
+
+export class Instance {
+  readonly sandbox: Sandbox;
+  readonly intake: Intake;
+  readonly #wire: Sandbox["wire"];
+  readonly #version: Version;
+  readonly #output: Output;
+  readonly #meter: CallMeter;
+  readonly #logs: InstanceLogs;
+  readonly #router: LogRouter;
+  readonly #wireEnd: WireEnd;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #loaded = Promise.withResolvers<Failure | null>();
+  readonly #templated = Promise.withResolvers<string | null>();
+  /** Gives the instance for the call after this one's, when it is a fork of a template. */
+  readonly successor: (() => Promise<Instance>) | null;
+  /** Told of the end of each fork, when it is a template. */
+  onForkEnded: ((number: number, end: ForkEnd) => void) | null = null;
+  /** Why it could not become a template; null when it did, or was not asked to. */
+  obstacle: string | null = null;
+  /** How long loading the version took; 0 in a fork. */
+  loadMs = 0;
+  #state: State = "blank";
+  readonly #line = new Line({
+    begin: (call) => this.#began(call),
+    finish: (call) => this.#finished(call),
+    idle: () => this.#becameIdle(),
+    send: (frames) => {
+      if (this.#state !== "ended") writeTogether(this.#wire, frames);
+    },
+  });
+  #lastNumber = 0;
+  #cause: Cause | null = null;
+  /** It said that it is going to end, and begins nothing any more. */
+  #isLeaving = false;
+  readonly #limit: TimeLimit;
+
+  private constructor(
+    sandbox: Sandbox,
+    version: Version,
+    logs: InstanceLogs,
+    successor: (() => Promise<Instance>) | null = null,
+  ) {
+    this.successor = successor;
+    this.sandbox = sandbox;
+    this.#wire = sandbox.wire;
+    this.intake = new Intake(sandbox.wire);
+    this.#meter = new CallMeter(sandbox);
+    this.#version = version;
+    this.#limit = new TimeLimit(version.config.timeoutMs, (during, limitMs) =>
+      this.end({ by: "deadline", during, limitMs }),
+    );
+    this.#logs = logs;
+    this.#router = new LogRouter(logs);
+    this.#wireEnd = new WireEnd(sandbox.wire);
+    for (const { promise } of [this.#ready, this.#loaded, this.#templated]) promise.catch(() => {});
+    this.#output = new Output(sandbox.stdio, (line) => this.#router.now.add("info", "stdout", line));
+    this.#listen();
+  }
+
+  /**
+   * Loads a version into a blank sandbox, which belongs to the instance from then on.
+   * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the sandbox ends.
+   */
+  static async load(sandbox: ForkableSandbox, version: Version, bundle: Bundle, logs: InstanceLogs): Promise<Instance> {
+    const instance = new Instance(sandbox, version, logs);
+    await instance.#load(bundle);
+    return instance;
+  }
+
+  /**
+   * Whether it became a template: it serves no call then, and forks when it is told to. If not, it goes on as it is.
+   * @throws CallFailure when its sandbox ends
+   */
+  async becomeTemplate(): Promise<boolean> {
+    this.#state = "template";
+    this.#limit.start("load");
+    writeTogether(this.#wire, [encodeTemplate()]);
+    this.obstacle = await this.#templated.promise;
+    this.#limit.stop();
+    if (this.obstacle !== null) this.#state = "idle";
+    return this.obstacle === null;
+  }
+
+  /**
+   * An instance like this one in a fork of its sandbox, once the function has renewed there what is its own.
+   * @param log gets what the function writes until then; without, that is written between calls
+   * @param successor gives the instance for the call after its one, when it is for one call
+   * @throws CallFailure FUNCTION_RESTORE_FAILED when the function throws, or what `judge` says when the fork ends
+   */
+  async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
+    const { idle } = this.#logs;
+    const instance = new Instance(fork, this.#version, { start: log ?? idle, idle }, successor);
+    instance.#state = "loading";
+    instance.#limit.start("restore");
+    await instance.#untilLoaded("restore");
+    return instance;
+  }
+
+  /** Whether it was a fork for one call that has ended, of which its template may serve on. */
+  get leftItsTemplate(): boolean {
+    return this.successor !== null && this.#state === "ended";
+  }
+
+  /** Whether each call of its version is to have a process of its own. */
+  get servesOnce(): boolean {
+    return this.#version.config.isolation === "invocation";
+  }
+
+  get #isSpent(): boolean {
+    return this.servesOnce && this.#lastNumber > 0;
+  }
+
+  /** Whether it can begin a call now. */
+  get isIdle(): boolean {
+    return this.#state === "idle" && !this.#isSpent && this.#isConnected;
+  }
+
+  /** Whether it can take a call, to begin it now or, before long, after those that it has. */
+  get hasPlace(): boolean {
+    return this.#state === "busy" && !this.servesOnce ? this.#line.hasPlace && this.#isConnected : this.isIdle;
+  }
+
+  get #isConnected(): boolean {
+    return !this.#isLeaving && !this.#wire.readableEnded && !this.#wire.destroyed;
+  }
+
+  /**
+   * Hands over a call, which begins when those before it have ended. From then on the function has its version's time
+   * limit, work given to `waitUntil` included.
+   * @throws CallFailure when the request cannot be sent as it is.
+   */
+  call(input: CallInput): RunningCall {
+    if (!this.hasPlace) throw new TurnLost();
+    this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
+    const frames = requestFrames(this.#lastNumber, input);
+    if (!this.#line.isEmpty && frames.length > 1) throw new TurnLost();
+    const call = new Call(this.#lastNumber, input, (cancelled) => this.#line.cancel(cancelled));
+    call.isLastWritten = frames.length === 1;
+    this.#line.add(call);
+    writeTogether(this.#wire, frames);
+    return call;
+  }
+
+  /** What has been used since a call ended last, and the most memory that any has used. */
+  usage(): Usage {
+    return this.#meter.usage();
+  }
+
+  /** Ends it for that reason, unless it is ending already. */
+  end(cause: Cause): void {
+    if (this.#state === "ended") return;
+    this.#cause = cause;
+    this.sandbox.kill(cause.by);
+    void this.#bury();
+  }
+
+  async #load({ code, sourceMap }: Bundle): Promise<void> {
+    const { tenant, functionName, version, entry, config } = this.#version;
+    const { env, isolation = "instance", memoryMiB, timeoutMs } = config;
+    this.#limit.start("load");
+    await this.#ready.promise;
+    this.#state = "loading";
+    const load = { tenant, functionName, version, entry, env, isolation, memoryMiB, timeoutMs, limits: LOG_LIMITS };
+    const sentAtMs = performance.now();
+    writeTogether(this.#wire, encodeLoad(load, code, sourceMap));
+    await this.#untilLoaded("load");
+    this.loadMs = performance.now() - sentAtMs;
+  }
+
+  async #untilLoaded(during: keyof typeof FAILURES): Promise<void> {
+    const failure = await this.#loaded.promise;
+    this.#meter.read(); // What was used until now belongs to no call.
+    if (failure === null) return;
+    this.#logs.start.add("error", "console", describe(failure));
+    throw new CallFailure("function_error", FAILURES[during]);
+  }
+
+  #listen(): void {
+    const { wire, exited } = this.sandbox;
+    let messages = 0;
+    const reader = new FrameReader(decodeSandboxMessage, (message) => {
+      messages += 1;
+      this.#hear(message);
+    });
+    wire.on("data", (chunk: Buffer) => {
+      if (this.#state === "ended") return;
+      messages = 0;
+      try {
+        reader.push(chunk);
+        this.intake.took(messages);
+      } catch (error) {
+        this.end({ by: "violation", message: error instanceof Error ? error.message : String(error) });
+      }
+    });
+    wire.on("close", () => void this.#hungUp());
+    // Its last words may still be on their way.
+    void exited.then(() => settledWithin(DYING_MS, this.#wireEnd.closed)).then(() => this.#bury());
+  }
+
+  /** @throws ProtocolError when the message may not come now. */
+  #hear(message: SandboxMessage): void {
+    if (this.#state === "ended") return;
+    if (message.type === "log") this.#router.hear(message);
+    else if (message.type === "ready") this.#hearReady();
+    else if (message.type === "loaded") this.#hearLoaded(null);
+    else if (message.type === "load_failed") this.#hearLoaded(message.error);
+    else if (message.type === "templated") this.#hearTemplated(message.obstacle);
+    else if (message.type === "ended") this.#hearEnded(message);
+    else if (message.type === "withdrawn") this.#line.withdrawn(message.call);
+    else if (message.type === "leaving") this.#hearLeaving(message.lastBegun);
+    else this.#line.hear(message);
+  }
+
+  #hearEnded({ fork, ...end }: ForkEnd & { fork: number }): void {
+    if (this.onForkEnded === null) throw new ProtocolError("It is no template.");
+    this.onForkEnded(fork, end);
+  }
+
+  #hearLoaded(failure: Failure | null): void {
+    if (this.#state !== "loading") throw new ProtocolError("Nothing was being loaded.");
+    this.#state = "idle";
+    this.#router.started();
+    this.#limit.stop();
+    this.#loaded.resolve(failure);
+  }
+
+  #hearTemplated(obstacle: string | null): void {
+    // The second of two changes nothing.
+    if (this.#state !== "template") throw new ProtocolError("It was not asked to be a template.");
+    this.#templated.resolve(obstacle);
+  }
+
+  #hearReady(): void {
+    if (this.#state !== "blank") throw new ProtocolError("It was ready before.");
+    this.#ready.resolve();
+  }
+
+  /** The calls that it has not begun are for others. */
+  #hearLeaving(lastBegun: CallNumber | 0): void {
+    if (this.#state === "blank" || this.#state === "loading") throw new ProtocolError("It has begun nothing yet.");
+    this.#isLeaving = true;
+    this.#line.lose(lastBegun);
+  }
+
+  #began(call: Call): void {
+    this.#state = "busy";
+    this.#router.begin(call);
+    this.#limit.start("call");
+    call.begin();
+  }
+
+  #finished(call: Call): void {
+    call.end();
+    this.#router.end(call);
+    this.#meter.settleSoon(call);
+  }
+
+  #becameIdle(): void {
+    this.#limit.stop();
+    this.#state = "idle";
+    this.#router.idle();
+  }
+
+  async #hungUp(): Promise<void> {
+    // A fork that has served its call leaves, and whoever forks next waits for its end.
+    if (this.successor !== null && this.#isSpent && this.#state === "idle") return;
+    if (this.#state === "ended" || (await settledWithin(DYING_MS, this.sandbox.exited)) !== null) return;
+    this.end({ by: "hang_up" });
+  }
+
+  /** Whether it ended before it had read all of the one call that it has, and so cannot have begun it. */
+  get #isUnread(): boolean {
+    // Once it has said what it began, its word stands; and what it left unread may be a call that was taken back since.
+    const isByItself = !this.#isLeaving && (this.#cause === null || this.#cause.by === "hang_up");
+    return isByItself && this.#wireEnd.leftUnread && this.#line.mayBeUnread;
+  }
+
+  /** Fails whoever waits, as soon as it is known why it ended. */
+  async #bury(): Promise<void> {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#limit.stop();
+    const isUnbegun = this.#isUnread;
+    const [call, ...behind] = this.#line.clear();
+    for (const other of behind) other.fail(new TurnLost());
+    const { memoryMiB } = this.#version.config;
+    const failure = await explain({ sandbox: this.sandbox, output: this.#output, cause: this.#cause, memoryMiB });
+    this.#logs.idle.flush();
+    this.#ready.reject(failure);
+    this.#loaded.reject(failure);
+    this.#templated.reject(failure);
+    call?.fail(isUnbegun ? new TurnLost(failure) : failure);
+  }
+}

@@ -1,0 +1,64 @@
+/** Where that belongs what an instance writes: to a call, to the start of the instance, or to the time between calls. */
+import { type CallNumber, type Log, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
+import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
+import type { Call } from "./call.ts";
+
+export interface InstanceLogs {
+  /** While the version is loaded: the log of the call that wanted it. */
+  start: CallLog;
+  /** Between calls. */
+  idle: CallLog;
+}
+
+export class LogRouter {
+  readonly #logs: InstanceLogs;
+  /** How many records the runtime has sent since the last call began. */
+  #records = 0;
+  #isStarting = true;
+  #running: Call | null = null;
+  /** The call before: its number and log alone, as a body may be large. */
+  #before: Pick<Call, "number" | "log"> | null = null;
+
+  constructor(logs: InstanceLogs) {
+    this.#logs = logs;
+  }
+
+  /** Where what is written now goes, as far as nobody says what it belongs to. */
+  get now(): CallLog {
+    return this.#running?.log ?? (this.#isStarting ? this.#logs.start : this.#logs.idle);
+  }
+
+  started(): void {
+    this.#isStarting = false;
+  }
+
+  begin(call: Call): void {
+    this.#records = 0;
+    this.#running = call;
+  }
+
+  /** The call that ran has ended. */
+  end({ number, log }: Call): void {
+    this.#before = { number, log };
+  }
+
+  /** No call runs now. */
+  idle(): void {
+    this.#running = null;
+  }
+
+  /** Takes a record of the runtime's. @throws ProtocolError when it may not come now */
+  hear({ call, level, source, text, timeMs }: Log): void {
+    const log = this.#logOf(call);
+    if (log === null) throw new ProtocolError("A log record of no call of now.");
+    this.#records += 1;
+    // The runtime stops by itself. What does not stop is not the runtime, and would keep the worker busy for nothing.
+    if (this.#records > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
+    log.add(level, source, text, timeMs);
+  }
+
+  #logOf(number: CallNumber | null): CallLog | null {
+    if (number === null) return this.#isStarting ? this.#logs.start : this.#logs.idle;
+    return [this.#running, this.#before].find((call) => call?.number === number)?.log ?? null;
+  }
+}

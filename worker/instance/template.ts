@@ -1,0 +1,140 @@
+/**
+ * A template as the worker sees it: a loaded process that runs no call itself, and forks when it is told to. Its forks are
+ * instances: one after another, each for one call of the isolation "invocation", with nothing left of the one before; or
+ * several at once, each in a place of its own, for as long as instances live.
+ */
+import type { ForkableSandbox } from "../../sandbox-core/contract/sandbox.ts";
+import { encodeEndFork, encodeFork, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
+import type { CallLog } from "../outcome/call-log.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+import { settledWithin } from "./death.ts";
+import { Fork, type ForkEnd, LEAVING_MS } from "./fork.ts";
+import type { Instance } from "./instance.ts";
+
+/** A version that takes longer to load is loaded once, and forked. Below it a fork would save less than its template costs. */
+const SLOW_LOAD_MS = 100;
+
+export class Template {
+  readonly #loaded: Instance;
+  readonly #sandbox: ForkableSandbox;
+  /** Those that have not ended, by their numbers. */
+  readonly #forks = new Map<number, Fork>();
+  #made = 0;
+  /** The last of the forks that are made one after another. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @param loaded an instance that became a template */
+  constructor(loaded: Instance, sandbox: ForkableSandbox) {
+    this.#loaded = loaded;
+    this.#sandbox = sandbox;
+    loaded.onForkEnded = (number, end) => this.#ended(number, end);
+  }
+
+  /**
+   * An instance for one call, in a fork, once nothing is left of the call before; it gives the next.
+   * @param log gets what the function writes before its call; without, that is written between calls
+   * @throws CallFailure, and then the sandbox is ended
+   */
+  async next(log: CallLog | null): Promise<Instance> {
+    try {
+      return await this.#next(log);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /**
+   * An instance in a fork beside those that there are.
+   * @param log gets what the function writes before its first call
+   * @throws CallFailure; what is to blame for it is ended
+   */
+  beside(log: CallLog): Promise<Instance> {
+    // What is found in the template's group besides itself is the one that is being made.
+    const made = this.#last.then(() => this.#beside(log));
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  async #next(log: CallLog | null): Promise<Instance> {
+    for (const fork of this.#forks.values()) {
+      // It has said that it leaves, or cannot be used any more. What it started may hold its wire open.
+      fork.kill("its call is over");
+      const exit = await settledWithin(2 * LEAVING_MS, fork.exited);
+      if (exit === null) throw new Error("a call did not end its process");
+    }
+    const left = this.#sandbox.wipe();
+    if (left !== null) throw new Error(`a call left something behind: ${left}`);
+    return this.#loaded.inFork(this.#order(null), log, () => this.next(null));
+  }
+
+  async #beside(log: CallLog): Promise<Instance> {
+    let fork: Fork;
+    try {
+      fork = await this.#orderInRoom();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    try {
+      const instance = await this.#loaded.inFork(fork, log, null);
+      if (fork.movedIn() && this.#sandbox.isAlone) return instance;
+    } catch (error) {
+      fork.kill("it did not begin");
+      throw error;
+    }
+    throw this.#failed(new Error("a fork is not where it should be"));
+  }
+
+  async #orderInRoom(): Promise<Fork> {
+    const room = this.#sandbox.openRoom(this.#made + 1);
+    try {
+      return this.#order(room);
+    } catch (error) {
+      await room.close();
+      throw error;
+    }
+  }
+
+  #order(room: ReturnType<ForkableSandbox["openRoom"]> | null): Fork {
+    const [template, number] = [this.#sandbox, ++this.#made];
+    const lanes = template.sendLanes(encodeFork(number), room ?? undefined);
+    const collect = () => this.#loaded.sandbox.wire.write(encodeEndFork(number));
+    const fork = new Fork({ template, lanes, number, room, collect });
+    this.#forks.set(number, fork);
+    void fork.exited.then(() => this.#forks.delete(number));
+    return fork;
+  }
+
+  /** Ends the sandbox for what went wrong, and gives what the call that waits is told. */
+  #failed(error: unknown): CallFailure {
+    this.#sandbox.kill(`it can be forked no more: ${(error as Error).message}`);
+    if (error instanceof CallFailure) return error;
+    return new CallFailure("platform_error", "SANDBOX_LOST", undefined, error);
+  }
+
+  #ended(number: number, end: ForkEnd): void {
+    if (!this.#forks.get(number)?.ended(end)) throw new ProtocolError("No such fork was to end.");
+  }
+}
+
+/** Makes a template of a loaded instance, if nothing stands in the way; else null. @throws CallFailure when its sandbox ends */
+export async function templateOf(loaded: Instance): Promise<Template | null> {
+  const sandbox = loaded.sandbox as ForkableSandbox;
+  if (!sandbox.isAlone) {
+    // What runs beside it would be none of its forks', and be there for all of them.
+    loaded.obstacle = "the module started processes of its own";
+    return null;
+  }
+  return (await loaded.becomeTemplate()) ? new Template(loaded, sandbox) : null;
+}
+
+/** Whether the version of an instance takes so long to load that further ones should be forks of it. */
+export function isSlow({ loadMs }: Instance): boolean {
+  return loadMs > SLOW_LOAD_MS;
+}
+
+/** The instance for the first call of a version that was loaded: in a fork, where each call is to have one and can. */
+export async function firstOf(loaded: Instance, log: CallLog): Promise<Instance> {
+  if (!loaded.servesOnce) return loaded;
+  const template = await templateOf(loaded);
+  return template === null ? loaded : template.next(log);
+}

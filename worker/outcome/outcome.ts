@@ -1,0 +1,147 @@
+/** What becomes of a call that got no answer: from what happened to one of the closed set of outcomes. */
+import { constants } from "node:os";
+import { ERRORS, type ErrorCode } from "../../functions/errors.ts";
+import type { Outcome, PublicError } from "../../functions/invocation.ts";
+import type { SandboxExit } from "../../sandbox-core/contract/sandbox.ts";
+import type { During } from "../instance/time-limit.ts";
+
+/** Why a call has no answer of its function's: thrown wherever that is found out. Its message is fit for clients. */
+export class CallFailure extends Error {
+  override readonly name = "CallFailure";
+  readonly outcome: Exclude<Outcome, "ok">;
+  readonly code: ErrorCode;
+
+  /** @param message without it, the sentence of the error table. */
+  constructor(
+    outcome: Exclude<Outcome, "ok">,
+    code: ErrorCode,
+    message: string = ERRORS[code].message,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+    this.outcome = outcome;
+    this.code = code;
+  }
+
+  /** A failure for whatever was thrown: what is not one already is a mistake of ours, and tells the client no more. */
+  static from(error: unknown): CallFailure {
+    return error instanceof CallFailure ? error : new CallFailure("platform_error", "INTERNAL", undefined, error);
+  }
+
+  get public(): PublicError {
+    return { code: this.code, message: this.message };
+  }
+}
+
+/** Why the worker ended a sandbox, or what it saw the sandbox do first. */
+export type Cause =
+  /** A limit of time was reached: while the version was loaded, while a copy of it renewed itself, or while a call ran. */
+  | { by: "deadline"; during: During; limitMs: number }
+  /** It sent what the protocol does not allow. */
+  | { by: "violation"; message: string }
+  /** It closed its end of the wire and went on living. */
+  | { by: "hang_up" }
+  /** The client of its call left, and the call did not end by that. */
+  | { by: "client_gone" }
+  | { by: "reply_limit"; limitBytes: number; limitName: string };
+
+/** What is known of the end of a sandbox. */
+export interface End {
+  /** The first thing that spoke against it, or null when it ended by itself. */
+  cause: Cause | null;
+  /** null: it has not ended, or nobody waited for that. */
+  exit: SandboxExit | null;
+  /** The last of what was written straight to descriptors 1 and 2. */
+  outputTail: string;
+  /** What the version may use, for messages. */
+  memoryMiB: number;
+}
+
+/**
+ * What V8 writes before it gives up for want of memory (`V8::FatalProcessOutOfMemory`, src/api/api.cc), such as
+ * "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory".
+ */
+const V8_OUT_OF_MEMORY =
+  /^FATAL ERROR: .*(?:out of memory|Allocation failed|invalid (?:table|array) (?:size|length))/im;
+
+/**
+ * What a call ends with when its sandbox ends. Memory comes first: the kernel's counter and V8's last words are surer
+ * than an exit code, and a sandbox whose processes are killed one after another does strange things meanwhile.
+ */
+export function judge(end: End): CallFailure {
+  const { cause, exit } = end;
+  if (cause?.by === "deadline") return ofCause(cause);
+  if (isOutOfMemory(end)) return outOfMemory(end);
+  if (cause !== null) return ofCause(cause);
+  if (exit === null || exit.reason !== undefined) return lost(exit);
+  if (exit.signal !== null) return endedBySignal(exit.signal);
+  const message = `The function ended its own process with exit code ${exit.code} before it had answered.`;
+  return new CallFailure("function_error", "FUNCTION_EXITED", message);
+}
+
+function isOutOfMemory({ exit, outputTail }: End): boolean {
+  if (exit === null) return false;
+  const abnormal = exit.code !== 0 || exit.signal !== null;
+  return exit.usage.oomKills > 0 || (abnormal && V8_OUT_OF_MEMORY.test(outputTail));
+}
+
+const TOO_LONG: Record<During, (limitMs: number) => string> = {
+  load: (limitMs) => `The function's module was not loaded within ${limitMs} ms. Do less at its top level.`,
+  restore: (limitMs) => `The function's afterRestore was not done within ${limitMs} ms. Do less in it.`,
+  call: (limitMs) =>
+    `The function did not answer within its limit of ${limitMs} ms. Do less in one call, or raise timeoutMs in sandpiper.jsonc.`,
+};
+
+function timedOut({ during, limitMs }: Extract<Cause, { by: "deadline" }>): CallFailure {
+  return new CallFailure("timeout", "TIMEOUT", TOO_LONG[during](limitMs));
+}
+
+function outOfMemory({ memoryMiB }: End): CallFailure {
+  const message = `The function needed more than its ${memoryMiB} MiB of memory. Use less, or raise memoryMiB in sandpiper.jsonc.`;
+  return new CallFailure("out_of_memory", "OUT_OF_MEMORY", message);
+}
+
+function ofCause(cause: Cause): CallFailure {
+  switch (cause.by) {
+    case "deadline":
+      return timedOut(cause);
+    case "client_gone":
+      return new CallFailure("cancelled", "CLIENT_GONE");
+    case "violation":
+      return new CallFailure(
+        "killed",
+        "KILLED",
+        "The function's sandbox was ended: it interfered with Sandpiper's own connection.",
+      );
+    case "hang_up":
+      return new CallFailure(
+        "killed",
+        "KILLED",
+        "The function's sandbox was ended: it closed Sandpiper's own connection.",
+      );
+    case "reply_limit":
+      return new CallFailure(
+        "function_error",
+        "REPLY_TOO_LARGE",
+        `The function's reply is larger than the limit of ${cause.limitBytes} bytes. Reply with less, or in parts. ${cause.limitName} sets the limit.`,
+      );
+  }
+}
+
+function lost(exit: SandboxExit | null): CallFailure {
+  return new CallFailure("platform_error", "SANDBOX_LOST", ERRORS.SANDBOX_LOST.message, exit?.reason);
+}
+
+function endedBySignal(signal: number): CallFailure {
+  const name = signalName(signal);
+  const hint =
+    name === "SIGSYS"
+      ? "It made a system call that the sandbox does not allow."
+      : "It crashed, or ended itself; process.abort and native code can do that.";
+  return new CallFailure("killed", "KILLED", `The function's process was ended by ${name}. ${hint}`);
+}
+
+function signalName(signal: number): string {
+  const found = Object.entries(constants.signals).find(([, number]) => number === signal);
+  return found?.[0] ?? `signal ${signal}`;
+}

@@ -1,0 +1,31 @@
+/** What a pool is made with. */
+import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+import type { Instance } from "../instance/instance.ts";
+import type { Template } from "../instance/template.ts";
+import type { CapacityLimits } from "./capacity.ts";
+import type { Demand } from "./waiting-call.ts";
+import type { ZygoteSharing } from "./zygote-key.ts";
+import type { Launchers } from "./zygotes.ts";
+
+export interface PoolOptions {
+  launchers: Launchers;
+  limits: CapacityLimits;
+  /** What one sandbox of a class may use. */
+  limitsOf(memoryMiB: number): SandboxLimits;
+  /** Whether tenants share zygotes. */
+  zygotes: ZygoteSharing;
+  /**
+   * Blank sandboxes kept ready of the class that most functions use; one is kept of every other class in use. Where
+   * tenants share no zygotes, one is kept of every class and tenant in use.
+   */
+  prewarmed: number;
+  prewarmedMemoryMiB: number;
+  /** How long an instance may stay loaded without a call. */
+  idleMs: number;
+  /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
+  load(sandbox: ForkableSandbox, demand: Demand): Promise<Instance>;
+  /** Makes a template of an instance that was slow to load, or says that there can be none: null. @throws CallFailure */
+  makeTemplate(loaded: Instance, demand: Demand): Promise<Template | null>;
+  /** Told of whatever no call hears about. */
+  onTrouble(message: string, cause?: unknown): void;
+}

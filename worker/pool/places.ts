@@ -1,0 +1,104 @@
+/** Every sandbox of this worker, from the moment a place is taken for it until the kernel has let go of it. */
+import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+import type { Capacity } from "./capacity.ts";
+import type { Origin } from "./zygote-key.ts";
+import type { Launchers } from "./zygotes.ts";
+
+const MIB = 1024 * 1024;
+/** A killed sandbox is gone within milliseconds; after this long its place is given back whatever the kernel says. */
+const LONGEST_END_MS = 10_000;
+
+/** A sandbox in its place; a fork of a template has one of its own. */
+export interface Box<Kind extends Sandbox = Sandbox> {
+  readonly sandbox: Kind;
+  readonly origin: Origin;
+  /** True from the moment that it was told to end, or ended by itself. */
+  ending: boolean;
+}
+
+export interface BoxesOptions {
+  capacity: Capacity;
+  launchers: Launchers;
+  limitsOf(memoryMiB: number): SandboxLimits;
+  /** Called once for each box when its sandbox has ended and its place is free again. */
+  onGone(box: Box, exit: SandboxExit | null): void;
+  onStuck(message: string): void;
+}
+
+/** Opens and ends sandboxes and keeps the worker's capacity true to what exists. */
+export class Boxes {
+  readonly #options: BoxesOptions;
+  readonly #all = new Set<Box>();
+
+  constructor(options: BoxesOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a place for a sandbox of that class; false when there is none. Whoever took it must `open` it. */
+  reserve(memoryMiB: number): boolean {
+    return this.#options.capacity.take(memoryMiB * MIB);
+  }
+
+  /** Whether a place will be free once every box that is ending has ended. */
+  willFit(memoryMiB: number): boolean {
+    return this.#options.capacity.willFit(memoryMiB * MIB);
+  }
+
+  /** Gives back a place that was reserved and is not needed. */
+  giveBack(memoryMiB: number): void {
+    this.#options.capacity.give(memoryMiB * MIB, false);
+  }
+
+  /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
+  open(origin: Origin): Promise<Box<ForkableSandbox>> {
+    const limits = this.#options.limitsOf(origin.memoryMiB);
+    return this.adopt(origin, () => this.#options.launchers.use(origin, (launcher) => launcher.launch(limits)));
+  }
+
+  /** The same of whatever `make` gives. */
+  async adopt<Kind extends Sandbox>(origin: Origin, make: () => Promise<Kind>): Promise<Box<Kind>> {
+    try {
+      const box: Box<Kind> = { sandbox: await make(), origin, ending: false };
+      this.#all.add(box);
+      void box.sandbox.exited.then((exit) => this.#gone(box, exit));
+      return box;
+    } catch (error) {
+      this.giveBack(origin.memoryMiB);
+      throw error;
+    }
+  }
+
+  /** Ends a sandbox now; `onGone` follows within a bounded time. Idempotent. */
+  end(box: Box, reason: string): void {
+    if (box.ending || !this.#all.has(box)) return;
+    box.ending = true;
+    this.#options.capacity.leaving(box.origin.memoryMiB * MIB);
+    box.sandbox.kill(reason);
+    const timer = setTimeout(() => this.#stuck(box), LONGEST_END_MS);
+    void box.sandbox.exited.then(() => clearTimeout(timer));
+  }
+
+  /** Ends all of them; resolves when they are gone. */
+  async endAll(reason: string): Promise<void> {
+    for (const box of this.#all) this.end(box, reason);
+    await Promise.all(Array.from(this.#all, (box) => box.sandbox.exited));
+  }
+
+  /** Whether there is one of this origin of which that holds. */
+  some(origin: Origin, holds: (box: Box) => boolean): boolean {
+    for (const box of this.#all) if (box.origin.key === origin.key && holds(box)) return true;
+    return false;
+  }
+
+  #stuck(box: Box): void {
+    this.#options.onStuck(`sandbox ${box.sandbox.id} was killed ${LONGEST_END_MS} ms ago and has not ended`);
+    this.#gone(box, null);
+  }
+
+  #gone(box: Box, exit: SandboxExit | null): void {
+    if (!this.#all.delete(box)) return;
+    this.#options.capacity.give(box.origin.memoryMiB * MIB, box.ending);
+    box.ending = true;
+    this.#options.onGone(box, exit);
+  }
+}

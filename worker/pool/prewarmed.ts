@@ -1,0 +1,156 @@
+/** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
+import type { ForkableSandbox } from "../../sandbox-core/contract/sandbox.ts";
+import type { Box, Boxes } from "./places.ts";
+import type { Origin } from "./zygote-key.ts";
+
+export interface BlanksOptions {
+  boxes: Boxes;
+  /** How many to keep of an origin. */
+  wanted(origin: Origin): number;
+  /** Nothing runs or waits: a good moment. */
+  isCalm(): boolean;
+  /** A call waits for a sandbox: a bad moment. */
+  isShort(): boolean;
+  /** One more is ready. It calls `refill` when the next may be made. */
+  onReady(): void;
+  onTrouble(message: string, cause: unknown): void;
+}
+
+/** A worker that is never calm refills after this time nevertheless: else its cold calls stay cold. */
+const PATIENCE_MS = 25;
+/** After a failure, before the next attempt. */
+const RETRY_MS = 1_000;
+
+type Blank = Box<ForkableSandbox>;
+
+/** The blanks of one origin. */
+interface Stock {
+  origin: Origin;
+  boxes: Blank[];
+  /** When one was last wanted, by `performance.now()`. */
+  usedAtMs: number;
+}
+
+/** Keeps a number of blank sandboxes of every origin in use. One is made at a time. */
+export class Blanks {
+  readonly #options: BlanksOptions;
+  /** By the key of their origin. */
+  readonly #stocks = new Map<string, Stock>();
+  #making: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: BlanksOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps sandboxes of this origin from now on. */
+  use(origin: Origin): void {
+    const { boxes } = this.#stocks.get(origin.key) ?? { boxes: [] };
+    this.#stocks.set(origin.key, { origin, boxes, usedAtMs: performance.now() });
+  }
+
+  /** Keeps none of this origin any more, and gives those that there are. */
+  forget(key: string): Blank[] {
+    const { boxes } = this.#stocks.get(key) ?? { boxes: [] };
+    this.#stocks.delete(key);
+    return boxes;
+  }
+
+  /** The origins that nobody has wanted one of since that time (`performance.now()`). */
+  unusedSince(timeMs: number): Origin[] {
+    return [...this.#stocks.values()].filter(({ usedAtMs }) => usedAtMs <= timeMs).map(({ origin }) => origin);
+  }
+
+  /** The one that was made last, or undefined. */
+  take(origin: Origin): Blank | undefined {
+    return this.#stocks.get(origin.key)?.boxes.pop();
+  }
+
+  /** One of any origin, to make room: of the one that has most. */
+  takeAny(): Blank | undefined {
+    const [most] = [...this.#stocks.values()].sort((a, b) => b.boxes.length - a.boxes.length);
+    return most?.boxes.pop();
+  }
+
+  /** Those that should make way for forks of a newer zygote. */
+  takeOutdated(): Blank[] {
+    return [...this.#stocks.values()].flatMap(({ boxes }) => {
+      const outdated = boxes.filter(({ sandbox }) => sandbox.outdated);
+      for (const box of outdated) boxes.splice(boxes.indexOf(box), 1);
+      return outdated;
+    });
+  }
+
+  has(box: Box): boolean {
+    return this.#stocks.get(box.origin.key)?.boxes.includes(box as Blank) ?? false;
+  }
+
+  /** Forgets one that ended by itself. */
+  drop(box: Box): void {
+    const boxes = this.#stocks.get(box.origin.key)?.boxes;
+    const index = boxes?.indexOf(box as Blank) ?? -1;
+    if (index >= 0) boxes?.splice(index, 1);
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const { boxes } of this.#stocks.values()) count += boxes.length;
+    return count;
+  }
+
+  /** Makes what is missing as soon as it is in nobody's way. Cheap: call it after whatever may have changed that. */
+  refill(): void {
+    if (this.#closed || this.#making !== null || this.#missing() === undefined) return;
+    if (this.#options.isCalm()) this.#fill();
+    else this.#later(PATIENCE_MS);
+  }
+
+  /** Resolves when what should be ready is ready, or cannot be made now. */
+  async filled(): Promise<void> {
+    this.#fill();
+    while (this.#making !== null) await this.#making;
+  }
+
+  /** Makes no more; resolves when the one that was being made is there or has failed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#making;
+  }
+
+  #fill(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const origin = this.#missing();
+    if (this.#closed || this.#making !== null || origin === undefined || this.#options.isShort()) return;
+    if (!this.#options.boxes.reserve(origin.memoryMiB)) return;
+    this.#making = this.#make(origin);
+  }
+
+  async #make(origin: Origin): Promise<void> {
+    try {
+      const box = await this.#options.boxes.open(origin);
+      const stock = this.#stocks.get(origin.key);
+      if (stock === undefined) this.#options.boxes.end(box, "nobody wants blanks of its kind any more");
+      else if (!box.ending) stock.boxes.push(box);
+      this.#making = null;
+      this.#options.onReady();
+    } catch (error) {
+      this.#making = null;
+      if (this.#closed) return;
+      this.#options.onTrouble("a blank sandbox could not be made", error);
+      this.#later(RETRY_MS);
+    }
+  }
+
+  #missing(): Origin | undefined {
+    for (const { origin, boxes } of this.#stocks.values())
+      if (boxes.length < this.#options.wanted(origin)) return origin;
+    return undefined;
+  }
+
+  #later(delayMs: number): void {
+    this.#timer ??= setTimeout(() => this.#fill(), delayMs).unref();
+  }
+}

@@ -1,0 +1,33 @@
+/** A template in its box: what further instances of a version are forked from. */
+import { MOST_ROOMS } from "../../sandbox-core/contract/sandbox.ts";
+import type { Template } from "../instance/template.ts";
+import type { Box } from "./places.ts";
+
+export class Parent {
+  readonly box: Box;
+  readonly template: Template;
+  /** When the last instance of it ended, by `performance.now()`. */
+  freeSinceMs = performance.now();
+  /** Instances of it that are on their way, or there. */
+  instances = 0;
+
+  constructor(box: Box, template: Template) {
+    this.box = box;
+    this.template = template;
+  }
+
+  /** Whether one more instance may come of it. */
+  get usable(): boolean {
+    return !this.box.ending && !this.box.sandbox.outdated && this.instances < MOST_ROOMS;
+  }
+
+  /** Whether nobody needs it now: all instances of it have ended. */
+  get isFree(): boolean {
+    return this.instances === 0;
+  }
+
+  left(): void {
+    this.instances -= 1;
+    this.freeSinceMs = performance.now();
+  }
+}

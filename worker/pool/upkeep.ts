@@ -1,0 +1,67 @@
+/** What leaves a pool without anybody's call: what was idle for long, and what makes way for newer zygotes or others. */
+
+import type { Boxes } from "./places.ts";
+import type { Shelves } from "./pooled-version.ts";
+import type { Blanks } from "./prewarmed.ts";
+import type { Launchers } from "./zygotes.ts";
+
+export interface UpkeepOptions {
+  shelves: Shelves;
+  blanks: Blanks;
+  boxes: Boxes;
+  launchers: Launchers;
+  idleMs: number;
+  /** Key of the origin whose blanks stay, however idle. */
+  kept: string | undefined;
+}
+
+const SHORTEST_PERIOD_MS = 50;
+const LONGEST_PERIOD_MS = 5_000;
+
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  readonly #timer: NodeJS.Timeout;
+
+  /** Begins at once, and looks again every few seconds. */
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+    const periodMs = Math.min(Math.max(options.idleMs / 4, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS);
+    this.#timer = setInterval(() => this.#tidy(), periodMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Keeps nothing ready of an origin whose zygote leaves, and ends what it has that serves nobody. */
+  leave(key: string): void {
+    const { blanks, boxes } = this.#options;
+    for (const box of blanks.forget(key)) boxes.end(box, "its zygote makes way");
+    this.#endOutdated();
+  }
+
+  #tidy(): void {
+    const { shelves, boxes, launchers, idleMs } = this.#options;
+    const longAgoMs = performance.now() - idleMs;
+    for (const box of shelves.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs)) boxes.end(box, "it was idle");
+    this.#endIdleBlanks(longAgoMs);
+    this.#endOutdated();
+    void launchers.retireIdle();
+  }
+
+  /** Ends the blanks of origins that have nothing else. */
+  #endIdleBlanks(longAgoMs: number): void {
+    const { blanks, boxes, kept } = this.#options;
+    for (const origin of blanks.unusedSince(longAgoMs)) {
+      const isUsed = boxes.some(origin, (box) => !blanks.has(box));
+      if (isUsed || origin.key === kept) continue;
+      for (const box of blanks.forget(origin.key)) boxes.end(box, "its kind was idle");
+    }
+  }
+
+  #endOutdated(): void {
+    const { shelves, blanks, boxes } = this.#options;
+    const outdated = [...shelves.takeFree(({ box }) => box.sandbox.outdated), ...blanks.takeOutdated()];
+    for (const box of outdated) boxes.end(box, "its zygote makes way");
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The launchers of a worker, each with a zygote: opened on first use, closed when nobody has used one for long, and never
+ * more than so many. When there are so many and another is wanted, the one that was used least recently makes way.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Launcher } from "../../sandbox-core/contract/sandbox.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+import type { Origin } from "./zygote-key.ts";
+
+export interface LaunchersOptions<L extends Launcher> {
+  open(memoryMiB: number): Promise<L>;
+  /** Most launchers at once, those that make way included. */
+  most: number;
+  /** How long one may stay that has no sandbox and makes none. */
+  idleMs: number;
+  /** The one that is never closed. */
+  kept: Origin;
+  /** How long a launch may go on failing before the call that waits for it fails. */
+  giveUpMs: number;
+  /** Told of an origin whose launcher is to be closed: its sandboxes are outdated, and none should be made. */
+  onLeaving(key: string): void;
+  /** Told of every failure that is followed by another attempt, and of those that nobody waits for. */
+  onFailure(message: string, cause: unknown): void;
+}
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 1_000;
+
+interface Opened<L> {
+  launcher: Promise<L>;
+  /** By `performance.now()`. */
+  usedAtMs: number;
+  /** How many things are being made with it. */
+  uses: number;
+}
+
+/** Makes things with launchers, and hides that a zygote may die and come back meanwhile. */
+export class Launchers<L extends Launcher = Launcher> {
+  readonly #options: LaunchersOptions<L>;
+  /** By the key of their origin; least recently used first. */
+  readonly #opened = new Map<string, Opened<L>>();
+  /** On their way out, until all of it is gone. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #stopped = new AbortController();
+
+  constructor(options: LaunchersOptions<L>) {
+    this.#options = options;
+  }
+
+  /** How many there are, those that make way included. */
+  get count(): number {
+    return this.#opened.size + this.#leaving.size;
+  }
+
+  /**
+   * Makes something with the launcher of an origin, and tries again with growing pauses when that fails: a launcher heals
+   * itself, and one that could not be opened is opened anew.
+   * @throws CallFailure platform_error SANDBOX_UNAVAILABLE when it went on failing for `giveUpMs`.
+   */
+  async use<T>(origin: Origin, make: (launcher: L) => Promise<T>): Promise<T> {
+    const giveUpAtMs = performance.now() + this.#options.giveUpMs;
+    for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_RETRY_MS)) {
+      try {
+        return await this.#useOnce(origin, make);
+      } catch (cause) {
+        if (this.#stopped.signal.aborted || performance.now() + pauseMs > giveUpAtMs) throw unavailable(cause);
+        this.#options.onFailure(`no sandbox of ${origin.memoryMiB} MiB could be made, trying again`, cause);
+      }
+      await delay(pauseMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
+    }
+  }
+
+  async #useOnce<T>(origin: Origin, make: (launcher: L) => Promise<T>): Promise<T> {
+    const launcher = this.open(origin);
+    const opened = this.#opened.get(origin.key);
+    if (opened === undefined) return make(await launcher);
+    opened.uses += 1;
+    try {
+      return await make(await launcher);
+    } finally {
+      opened.uses -= 1;
+      opened.usedAtMs = performance.now();
+    }
+  }
+
+  /** The launcher of an origin. @throws what opening it throws, or Error when there are as many as there may be. */
+  open(origin: Origin): Promise<L> {
+    if (this.#stopped.signal.aborted) return Promise.reject(new Error("The worker is shutting down."));
+    const found = this.#opened.get(origin.key);
+    if (found === undefined && this.count >= this.#options.most) return this.#makeRoom();
+    const opened = found ?? { launcher: this.#options.open(origin.memoryMiB), usedAtMs: 0, uses: 0 };
+    opened.usedAtMs = performance.now();
+    this.#opened.delete(origin.key);
+    this.#opened.set(origin.key, opened);
+    if (found === undefined) opened.launcher.catch(() => this.#opened.delete(origin.key));
+    return opened.launcher;
+  }
+
+  /** Closes those that nobody has used for long and that have no sandbox. */
+  async retireIdle(): Promise<void> {
+    const longAgoMs = performance.now() - this.#options.idleMs;
+    for (const [key, opened] of this.#opened) {
+      if (!this.#mayLeave(key) || opened.usedAtMs > longAgoMs) continue;
+      const launcher = await opened.launcher.catch(() => null);
+      if (launcher?.count === 0 && this.#mayLeave(key)) this.#dismiss(key, launcher);
+    }
+  }
+
+  /** Makes no more: whoever waits for a sandbox fails at once. */
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** Ends every launcher with its sandboxes; resolves when all of it is gone. */
+  async close(): Promise<void> {
+    this.stop();
+    const opened = Array.from(this.#opened.values(), ({ launcher }) => this.#closeOne(launcher));
+    await Promise.all([...opened, ...this.#leaving]);
+  }
+
+  /** Has one make way, unless one does already. Always throws: whoever wants the place comes again. */
+  async #makeRoom(): Promise<never> {
+    const [victim] = [...this.#opened.keys()].filter((key) => this.#mayLeave(key));
+    if (this.#leaving.size === 0 && victim !== undefined) {
+      const launcher = await this.#opened.get(victim)?.launcher.catch(() => null);
+      if (launcher && this.#leaving.size === 0 && this.#mayLeave(victim)) this.#dismiss(victim, launcher);
+    }
+    throw new Error(`there are ${this.#options.most} zygotes, as many as there may be (SANDPIPER_MAX_ZYGOTES)`);
+  }
+
+  #mayLeave(key: string): boolean {
+    return key !== this.#options.kept.key && this.#opened.get(key)?.uses === 0;
+  }
+
+  /** Closes a launcher as soon as its sandboxes have made way. */
+  #dismiss(key: string, launcher: L): void {
+    this.#opened.delete(key);
+    const emptied = launcher.retire();
+    this.#options.onLeaving(key);
+    const gone = Promise.race([emptied, aborted(this.#stopped.signal)]).then(() => this.#closeOne(launcher));
+    this.#leaving.add(gone);
+    void gone.then(() => this.#leaving.delete(gone));
+  }
+
+  async #closeOne(opened: L | Promise<L>): Promise<void> {
+    const launcher = await Promise.resolve(opened).catch(() => null);
+    await launcher?.close().catch((cause) => this.#options.onFailure("a launcher did not close cleanly", cause));
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function unavailable(cause: unknown): CallFailure {
+  const message = "The worker could not make a sandbox. Try again; the worker's log has the reason.";
+  return new CallFailure("platform_error", "SANDBOX_UNAVAILABLE", message, cause);
+}
