@@ -1,16 +1,16 @@
 /** Deployment: uploaded files become a version, the version gets its bundle, and the function moves to it. */
 import type { z } from "@hono/zod-openapi";
-import { type ArtifactStore, sha256 } from "../functions/artifacts.ts";
-import { SandpiperError } from "../functions/errors.ts";
-import type { FunctionConfig } from "../functions/manifest.ts";
+import { SandpiperError } from "../functions/model/errors.ts";
+import type { FunctionConfig } from "../functions/model/manifest.ts";
 import {
   checkSources,
   entryProblem,
   MAX_SOURCE_BYTES,
   packSources,
   type SourceTreeFile,
-} from "../functions/sources.ts";
-import { type SourceFile, type Version, versionDigest } from "../functions/version.ts";
+} from "../functions/model/sources.ts";
+import { type SourceFile, type Version, versionDigest } from "../functions/model/version.ts";
+import { type ArtifactStore, sha256 } from "../functions/store/artifacts.ts";
 import type { ControlParts } from "./environment.ts";
 import type { deploySchema } from "./schemas.ts";
 

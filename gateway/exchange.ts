@@ -1,8 +1,8 @@
 /** One call's answer: what workers reply becomes an HTTP response, whatever a function put into it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { asBuffer } from "../functions/bodies.ts";
-import { SandpiperError, statusOf } from "../functions/errors.ts";
-import type { CallTiming, Outcome, PublicError, Reply } from "../functions/invocation.ts";
+import { SandpiperError, statusOf } from "../functions/model/errors.ts";
+import type { CallTiming, Outcome, PublicError, Reply } from "../functions/model/invocation.ts";
+import { asBuffer } from "../functions/transport/bodies.ts";
 import type { Budget, Holder } from "./budget.ts";
 import type { WaitingCall } from "./calls.ts";
 import { sendError } from "./error-reply.ts";

@@ -1,6 +1,6 @@
 /** Keeps an eye on what the workers say about their walls, so that a gateway's spans can say it too. */
 import type { Redis } from "ioredis";
-import { degradedWalls, listWorkers } from "../functions/workers.ts";
+import { degradedWalls, listWorkers } from "../functions/store/workers.ts";
 
 const LOOK_MS = 2_000;
 

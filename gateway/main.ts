@@ -1,7 +1,7 @@
 /** The gateway's process. */
 import { randomUUID } from "node:crypto";
-import { storeSpans } from "../functions/traces.ts";
-import { DEGRADED_ATTRIBUTE } from "../functions/workers.ts";
+import { storeSpans } from "../functions/store/traces.ts";
+import { DEGRADED_ATTRIBUTE } from "../functions/store/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";

@@ -13,7 +13,7 @@ import {
   STATUS_CODES,
 } from "node:http";
 import type { Socket } from "node:net";
-import { type ErrorCode, errorBody, SandpiperError, statusOf } from "../functions/errors.ts";
+import { type ErrorCode, errorBody, SandpiperError, statusOf } from "../functions/model/errors.ts";
 import { arrive, METHODS } from "./arrival.ts";
 import type { Clients } from "./clients.ts";
 import { Connection } from "./connection.ts";

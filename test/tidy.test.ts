@@ -51,7 +51,7 @@ describe("imports", () => {
     for (const [path, specifier] of [
       ["gateway/app.ts", "../worker/pool.ts"],
       ["worker/pool.ts", "../gateway/app.ts"],
-      ["functions/queue.ts", "../infra/redis.ts"],
+      ["functions/redis/connections.ts", "../../infra/redis.ts"],
       ["infra/up.ts", "../functions/errors.ts"],
       ["infra/service.ts", "../sandbox-core/syscall/datagram.ts"],
       ["infra/systemd.ts", "../sandbox-core/syscall/libc.ts"],
@@ -65,8 +65,11 @@ describe("imports", () => {
       caught(forbiddenImports([source(path, `import type { X } from "${specifier}";`)]), /may not import/);
       caught(forbiddenImports([source(path, `await import("${specifier}");`)]), /may not import/);
     }
-    caught(forbiddenImports([source("functions/cli/a.ts", 'import { x } from "../queue.ts";')]), /may not import/);
-    clean(forbiddenImports([source("functions/cli/a.ts", 'import type { X } from "../traces.ts";')]));
+    caught(
+      forbiddenImports([source("functions/cli/a.ts", 'import { x } from "../transport/invocation-queue.ts";')]),
+      /may not import/,
+    );
+    clean(forbiddenImports([source("functions/cli/a.ts", 'import type { X } from "../store/traces.ts";')]));
     caught(forbiddenImports([source("infra/a.ts", 'import "@sandpiper/functions";')]), /relative path/);
     caught(forbiddenImports([source("infra/a.ts", 'import "./b";')]), /with its ending/);
   });

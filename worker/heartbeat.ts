@@ -1,8 +1,8 @@
 /** Says every second that this worker is alive. */
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
-import { atMost } from "../functions/connections.ts";
-import { beat, leave, type WorkerInfo } from "../functions/workers.ts";
+import { atMost } from "../functions/redis/connections.ts";
+import { beat, leave, type WorkerInfo } from "../functions/store/workers.ts";
 
 const BEAT_MS = 1_000;
 /** A Redis that is away must not keep a worker from leaving. */

@@ -1,6 +1,7 @@
 /** The path of one call through a worker. */
-import { dropBody } from "../functions/bodies.ts";
-import type { Invocation } from "../functions/invocation.ts";
+
+import type { Invocation } from "../functions/model/invocation.ts";
+import { dropBody } from "../functions/transport/bodies.ts";
 import type { Usage } from "./instance/call.ts";
 import type { Departure } from "./instance/departures.ts";
 import { CallLog } from "./outcome/call-log.ts";

@@ -1,6 +1,6 @@
 /** The worker process: takes calls from the queue and runs them in sandboxes. This file composes and shuts down. */
-import { storeSpans } from "../functions/traces.ts";
-import { DEGRADED_ATTRIBUTE } from "../functions/workers.ts";
+import { storeSpans } from "../functions/store/traces.ts";
+import { DEGRADED_ATTRIBUTE } from "../functions/store/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";

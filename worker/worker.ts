@@ -1,12 +1,12 @@
 /** A worker: everything that takes calls and builds from the queue and runs them, put together. */
 import type { Redis } from "ioredis";
-import { type ArtifactStore, FileArtifactStore } from "../functions/artifacts.ts";
-import { CancellationReceiver } from "../functions/cancellations.ts";
-import { atMost } from "../functions/connections.ts";
-import type { Invocation } from "../functions/invocation.ts";
-import { BuildWorker, InvocationWorker } from "../functions/queue.ts";
-import { Registry } from "../functions/registry.ts";
-import { ReplySender } from "../functions/reply.ts";
+import type { Invocation } from "../functions/model/invocation.ts";
+import { atMost } from "../functions/redis/connections.ts";
+import { type ArtifactStore, FileArtifactStore } from "../functions/store/artifacts.ts";
+import { Registry } from "../functions/store/registry.ts";
+import { CancellationReceiver } from "../functions/transport/cancellations.ts";
+import { BuildWorker, InvocationWorker } from "../functions/transport/invocation-queue.ts";
+import { ReplySender } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";

@@ -5,8 +5,8 @@ import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { exchange, textOf } from "./client/http.ts";
 import { CliError, messageOf } from "./failure.ts";
-import { exchange, textOf } from "./http.ts";
 import type { Io } from "./io.ts";
 import { packageModule } from "./paths.ts";
 

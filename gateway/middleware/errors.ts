@@ -2,7 +2,7 @@
 import type { ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { errorBody, SandpiperError } from "../../functions/errors.ts";
+import { errorBody, SandpiperError } from "../../functions/model/errors.ts";
 import type { Environment } from "../environment.ts";
 import { publicError } from "../error-reply.ts";
 

@@ -12,8 +12,8 @@ import {
   type TextMapSetter,
   trace,
 } from "@opentelemetry/api";
-import type { Invocation } from "../../functions/invocation.ts";
-import { TENANT_ATTRIBUTE } from "../../functions/traces.ts";
+import type { Invocation } from "../../functions/model/invocation.ts";
+import { TENANT_ATTRIBUTE } from "../../functions/store/traces.ts";
 import type { Ending } from "../exchange.ts";
 
 const incoming: TextMapGetter<IncomingHttpHeaders> = {

@@ -1,6 +1,6 @@
 /** Whether this process lives, and whether calls can be answered. Neither needs a key. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { degradedWalls, listWorkers, type WorkerInfo } from "../../functions/workers.ts";
+import { degradedWalls, listWorkers, type WorkerInfo } from "../../functions/store/workers.ts";
 import type { ControlParts, Environment } from "../environment.ts";
 import { jsonBody } from "../schemas.ts";
 

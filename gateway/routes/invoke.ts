@@ -2,11 +2,11 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Redis } from "ioredis";
-import { dropBody, inlineBody, putBody } from "../../functions/bodies.ts";
-import type { CancellationSender } from "../../functions/cancellations.ts";
-import { SandpiperError } from "../../functions/errors.ts";
-import { type Invocation, REQUEST_LIMITS } from "../../functions/invocation.ts";
-import type { InvocationQueue } from "../../functions/queue.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
+import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
+import type { CancellationSender } from "../../functions/transport/cancellations.ts";
+import type { InvocationQueue } from "../../functions/transport/invocation-queue.ts";
 import type { Budget } from "../budget.ts";
 import type { Calls } from "../calls.ts";
 import { publicError, sendError } from "../error-reply.ts";

@@ -1,8 +1,8 @@
 /** How one call went: its record, and its trace. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
-import { SandpiperError } from "../../functions/errors.ts";
-import { findInvocation } from "../../functions/logs.ts";
-import { readTrace } from "../../functions/traces.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import { findInvocation } from "../../functions/store/logs.ts";
+import { readTrace } from "../../functions/store/traces.ts";
 import type { ControlParts, Environment } from "../environment.ts";
 import { errorSchema, invocationSchema, jsonBody, keyedRoute, traceSchema } from "../schemas.ts";
 

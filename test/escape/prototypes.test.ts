@@ -1,7 +1,7 @@
 /** Requirement 19: `__proto__` and its like, in everything that a client or a function can name. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { functionConfigSchema } from "../../functions/manifest.ts";
+import { functionConfigSchema } from "../../functions/model/manifest.ts";
 import { Arena } from "./arena.ts";
 
 const NAMES = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"];

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { FileArtifactStore } from "../../functions/artifacts.ts";
-import { MAX_SOURCE_FILES } from "../../functions/sources.ts";
+import { MAX_SOURCE_FILES } from "../../functions/model/sources.ts";
+import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { TestWorker } from "../helpers/worker.ts";
 

@@ -4,7 +4,7 @@ import { chown, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
-import { FileArtifactStore } from "../../functions/artifacts.ts";
+import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 
 /** A user that is nobody here. */
 const GATEWAY = 2_390_000;

@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { it } from "node:test";
 import { build } from "esbuild";
-import { BUNDLE_OPTIONS, bundleFlags } from "../../functions/bundling.ts";
+import { BUNDLE_OPTIONS, bundleFlags } from "../../functions/model/bundling.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 it("gives esbuild's command line the same options as its JavaScript API", async () => {

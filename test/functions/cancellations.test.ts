@@ -6,7 +6,7 @@ import {
   CancellationReceiver,
   CancellationSender,
   MAX_CANCELLED,
-} from "../../functions/cancellations.ts";
+} from "../../functions/transport/cancellations.ts";
 import { eventually } from "../helpers/pool.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import type { Redis } from "ioredis";
-import type { InvocationRecord, LogRecord } from "../../functions/invocation.ts";
+import type { InvocationRecord, LogRecord } from "../../functions/model/invocation.ts";
 import {
   appendLogs,
   deleteLogs,
@@ -13,7 +13,7 @@ import {
   newestPlace,
   readLogs,
   recordInvocation,
-} from "../../functions/logs.ts";
+} from "../../functions/store/logs.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 import { stretched } from "../helpers/slowness.ts";
 

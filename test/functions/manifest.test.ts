@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { LOADERS } from "../../functions/bundling.ts";
+import { LOADERS } from "../../functions/model/bundling.ts";
 import {
   configJsonSchema,
   functionConfigSchema,
   MAX_ENV_VARIABLES,
   MEMORY_CLASSES_MIB,
-} from "../../functions/manifest.ts";
+} from "../../functions/model/manifest.ts";
 
 const accepts = (config: unknown) => functionConfigSchema.safeParse(config).success;
 

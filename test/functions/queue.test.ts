@@ -3,8 +3,8 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Redis } from "ioredis";
-import { putBody } from "../../functions/bodies.ts";
-import type { Invocation } from "../../functions/invocation.ts";
+import type { Invocation } from "../../functions/model/invocation.ts";
+import { putBody } from "../../functions/transport/bodies.ts";
 import {
   BuildQueue,
   type BuildRequest,
@@ -12,7 +12,7 @@ import {
   type InvocationHandlers,
   InvocationQueue,
   InvocationWorker,
-} from "../../functions/queue.ts";
+} from "../../functions/transport/invocation-queue.ts";
 import { newInvocation, startSilentWorker } from "../helpers/invocations.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 

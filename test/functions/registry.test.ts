@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
-import { REGISTRY_CHANGES, Registry } from "../../functions/registry.ts";
-import type { Version } from "../../functions/version.ts";
+import type { Version } from "../../functions/model/version.ts";
+import { REGISTRY_CHANGES, Registry } from "../../functions/store/registry.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
 let server: TestRedis;

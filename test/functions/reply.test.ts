@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import type { Redis } from "ioredis";
-import type { Reply } from "../../functions/invocation.ts";
-import { INLINE_REPLY_BYTES, type ReplyHandlers, ReplyReceiver, ReplySender } from "../../functions/reply.ts";
+import type { Reply } from "../../functions/model/invocation.ts";
+import {
+  INLINE_REPLY_BYTES,
+  type ReplyHandlers,
+  ReplyReceiver,
+  ReplySender,
+} from "../../functions/transport/reply-sender.ts";
 import { head } from "../helpers/gateway.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 

@@ -1,7 +1,7 @@
 /** A worker's room: what is begun, in which order, and what is given back for others. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Room } from "../../functions/room.ts";
+import { Room } from "../../functions/transport/call-slots.ts";
 
 /** A room for so many, and what was begun in it. */
 function roomFor(free: number) {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { SandpiperError } from "../../functions/errors.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
 import {
   checkSources,
   MAX_SOURCE_BYTES,
   MAX_SOURCE_FILES,
   packSources,
   unpackSources,
-} from "../../functions/sources.ts";
+} from "../../functions/model/sources.ts";
 
 const invalid = (pattern: RegExp) => (error: unknown) =>
   error instanceof SandpiperError && error.code === "INVALID_SOURCE" && pattern.test(error.message);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
-import { authenticate, createKey, createTenant, registerKey } from "../../functions/tenant.ts";
+import { authenticate, createKey, createTenant, registerKey } from "../../functions/store/tenant.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
 let server: TestRedis;

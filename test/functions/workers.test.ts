@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
-import { beat, degradedWalls, leave, listWorkers, WORKER_TTL_MS, type WorkerInfo } from "../../functions/workers.ts";
+import {
+  beat,
+  degradedWalls,
+  leave,
+  listWorkers,
+  WORKER_TTL_MS,
+  type WorkerInfo,
+} from "../../functions/store/workers.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
 let server: TestRedis;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beat, leave } from "../../functions/workers.ts";
+import { beat, leave } from "../../functions/store/workers.ts";
 import { Fleet } from "../../gateway/fleet.ts";
 import { startRedis } from "../helpers/redis.ts";
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { CancellationReceiver } from "../../functions/cancellations.ts";
-import type { Invocation } from "../../functions/invocation.ts";
+import type { Invocation } from "../../functions/model/invocation.ts";
+import { CancellationReceiver } from "../../functions/transport/cancellations.ts";
 import { type Head, head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { eventually } from "../helpers/pool.ts";
 
@@ -30,7 +30,7 @@ function nextInvocation(): Promise<Invocation> {
 function nextBody(): Promise<Buffer | null> {
   return new Promise((resolve) => {
     test.answer = async ({ request: { body } }) => {
-      const { takeBody } = await import("../../functions/bodies.ts");
+      const { takeBody } = await import("../../functions/transport/bodies.ts");
       resolve(body && (await takeBody(test.connection, body)));
       return {};
     };

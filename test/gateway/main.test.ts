@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, it } from "node:test";
 import type { Redis } from "ioredis";
-import { InvocationWorker } from "../../functions/queue.ts";
-import { Registry } from "../../functions/registry.ts";
-import { ReplySender } from "../../functions/reply.ts";
+import { Registry } from "../../functions/store/registry.ts";
+import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
+import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { head } from "../helpers/gateway.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 

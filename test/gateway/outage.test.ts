@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { InvocationWorker } from "../../functions/queue.ts";
+import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { head, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { startSilentWorker } from "../helpers/invocations.ts";
 

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, it, mock } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { type FunctionRef, type FunctionState, REGISTRY_CHANGES, type Registry } from "../../functions/registry.ts";
+import {
+  type FunctionRef,
+  type FunctionState,
+  REGISTRY_CHANGES,
+  type Registry,
+} from "../../functions/store/registry.ts";
 import { CurrentVersions } from "../../gateway/versions.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 

@@ -4,10 +4,15 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
-import type { Invocation, Reply } from "../../functions/invocation.ts";
-import { type BuildRequest, type BuildResult, BuildWorker, InvocationWorker } from "../../functions/queue.ts";
-import { ReplySender } from "../../functions/reply.ts";
-import { createKey } from "../../functions/tenant.ts";
+import type { Invocation, Reply } from "../../functions/model/invocation.ts";
+import { createKey } from "../../functions/store/tenant.ts";
+import {
+  type BuildRequest,
+  type BuildResult,
+  BuildWorker,
+  InvocationWorker,
+} from "../../functions/transport/invocation-queue.ts";
+import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { type Gateway, type GatewayConfig, startGateway } from "../../gateway/gateway.ts";
 import { createLogger } from "../../infra/log.ts";
 import { startRedis, type TestRedis } from "./redis.ts";

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import type { BodyInTransit, Invocation } from "../../functions/invocation.ts";
+import type { BodyInTransit, Invocation } from "../../functions/model/invocation.ts";
 import type { TestRedis } from "./redis.ts";
 import { stretched } from "./slowness.ts";
 

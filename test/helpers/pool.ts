@@ -1,7 +1,7 @@
 /** A pool over a real launcher, without queue and Redis around it. */
 import { afterEach } from "node:test";
-import { functionConfigSchema } from "../../functions/manifest.ts";
-import type { Version } from "../../functions/version.ts";
+import { functionConfigSchema } from "../../functions/model/manifest.ts";
+import type { Version } from "../../functions/model/version.ts";
 import { openLauncher } from "../../sandbox-core/host/open.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { type RunningCall, TurnLost } from "../../worker/instance/call.ts";

@@ -1,6 +1,6 @@
 /** A worker process that takes calls, says so, and never answers: it is there to be killed. */
 import { Redis } from "ioredis";
-import { InvocationWorker } from "../../functions/queue.ts";
+import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 
 const [socket = "", room = "100"] = process.argv.slice(2);
 const redis = new Redis({ path: socket, maxRetriesPerRequest: null });

@@ -3,10 +3,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ArtifactStore, FileArtifactStore } from "../../functions/artifacts.ts";
-import { putBody } from "../../functions/bodies.ts";
-import type { BuildResult } from "../../functions/build.ts";
-import { statusOf } from "../../functions/errors.ts";
+import type { BuildResult } from "../../functions/model/build.ts";
+import { statusOf } from "../../functions/model/errors.ts";
 import type {
   Invocation,
   InvocationRecord,
@@ -14,14 +12,16 @@ import type {
   Outcome,
   PublicError,
   Reply,
-} from "../../functions/invocation.ts";
-import { findInvocation, readLogs } from "../../functions/logs.ts";
-import { type FunctionConfig, functionConfigSchema } from "../../functions/manifest.ts";
-import { BuildQueue, InvocationQueue } from "../../functions/queue.ts";
-import { Registry } from "../../functions/registry.ts";
-import { ReplyReceiver } from "../../functions/reply.ts";
-import { packSources } from "../../functions/sources.ts";
-import { type Version, versionDigest } from "../../functions/version.ts";
+} from "../../functions/model/invocation.ts";
+import { type FunctionConfig, functionConfigSchema } from "../../functions/model/manifest.ts";
+import { packSources } from "../../functions/model/sources.ts";
+import { type Version, versionDigest } from "../../functions/model/version.ts";
+import { type ArtifactStore, FileArtifactStore } from "../../functions/store/artifacts.ts";
+import { findInvocation, readLogs } from "../../functions/store/logs.ts";
+import { Registry } from "../../functions/store/registry.ts";
+import { putBody } from "../../functions/transport/bodies.ts";
+import { BuildQueue, InvocationQueue } from "../../functions/transport/invocation-queue.ts";
+import { ReplyReceiver } from "../../functions/transport/reply-sender.ts";
 import { loadConfig } from "../../infra/config.ts";
 import { createLogger } from "../../infra/log.ts";
 import { connectRedis } from "../../infra/redis.ts";

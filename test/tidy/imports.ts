@@ -19,19 +19,19 @@ const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]
 const OWNERS: readonly (readonly [packages: RegExp, owners: RegExp])[] = [
   [/^koffi$/, /^sandbox-core\/syscall\//],
   // The benchmark's floor is bare BullMQ, which our own queue cannot stand in for.
-  [/^bullmq$/, /^(functions\/queue|test\/bench\/bullmq-floor)\.ts$/],
-  [/^esbuild$/, /^(worker\/code\/builder\.ts|functions\/(cli\/|bundling\.ts))/],
+  [/^bullmq$/, /^(functions\/transport\/|test\/bench\/bullmq-floor\.ts$)/],
+  [/^esbuild$/, /^(worker\/code\/builder\.ts|functions\/(cli\/|model\/bundling\.ts))/],
   [/^@opentelemetry\/(?!api$)/, /^infra\//],
   [/^(hono|@hono\/.*)$/, /^gateway\//],
   // The CLI talks HTTP to a gateway, and what runs inside a sandbox has nothing to talk to.
-  [/^ioredis$/, /^(functions\/[^/]+\.ts|infra\/.*|gateway\/.*|worker\/.*)$/],
+  [/^ioredis$/, /^(functions\/(redis|store|transport)\/.*|infra\/.*|gateway\/.*|worker\/.*)$/],
 ];
 
 /** Tests may import any package but these: what they test must be ours. */
 const CLOSED_TO_TESTS = /^bullmq$/;
 
 /** Modules inside `functions` that the CLI may use for their types only, as they speak to Redis. */
-const REDIS_MODULES = /^functions\/(queue|reply|registry|bodies|logs|traces|tenant|workers|connections)\.ts$/;
+const REDIS_MODULES = /^functions\/(redis|store|transport)\//;
 const TENANT_CODE = /^functions\/(examples|templates)\//;
 
 /** Relative imports that leave where a file may import from, or do not name a file with its ending. */

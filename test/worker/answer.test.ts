@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import type { Reply } from "../../functions/invocation.ts";
+import type { Reply } from "../../functions/model/invocation.ts";
 import type { Head } from "../../sandbox-core/protocol/frames.ts";
 import { CallFailure } from "../../worker/outcome/outcome.ts";
 import { Answer } from "../../worker/path/reply.ts";

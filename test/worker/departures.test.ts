@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { CancellationSender } from "../../functions/cancellations.ts";
-import type { Reply } from "../../functions/invocation.ts";
+import type { Reply } from "../../functions/model/invocation.ts";
+import { CancellationSender } from "../../functions/transport/cancellations.ts";
 import { Departures } from "../../worker/instance/departures.ts";
 import { eventually } from "../helpers/pool.ts";
 import { type CallOptions, TestWorker } from "../helpers/worker.ts";

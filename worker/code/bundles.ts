@@ -1,8 +1,9 @@
 /** The code of versions, as a worker has it at hand: what it used last stays in memory, within a limit of bytes. */
-import type { ArtifactStore } from "../../functions/artifacts.ts";
-import type { VersionRef } from "../../functions/invocation.ts";
-import type { Registry } from "../../functions/registry.ts";
-import type { Version } from "../../functions/version.ts";
+
+import type { VersionRef } from "../../functions/model/invocation.ts";
+import type { Version } from "../../functions/model/version.ts";
+import type { ArtifactStore } from "../../functions/store/artifacts.ts";
+import type { Registry } from "../../functions/store/registry.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 
 /** What a version runs. */

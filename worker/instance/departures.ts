@@ -1,6 +1,7 @@
 /** Clients that left before they were answered, and what becomes of their calls. */
-import { type Cancellation, MAX_CANCELLED } from "../../functions/cancellations.ts";
-import type { Invocation } from "../../functions/invocation.ts";
+
+import type { Invocation } from "../../functions/model/invocation.ts";
+import { type Cancellation, MAX_CANCELLED } from "../../functions/transport/cancellations.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import type { RunningCall } from "./call.ts";
 import type { Instance } from "./instance.ts";

@@ -4,7 +4,7 @@
  * What comes over the wire is hostile. Anything that a well-behaved runtime would not send at that moment ends the
  * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
  */
-import type { Version } from "../../functions/version.ts";
+import type { Version } from "../../functions/model/version.ts";
 import type { ForkableSandbox, Sandbox } from "../../sandbox-core/contract/sandbox.ts";
 import {
   type CallNumber,

@@ -1,5 +1,5 @@
 /** What is known of versions whose calls or instances should be forks of a template, and cannot: told once for each version. */
-import type { Version } from "../../functions/version.ts";
+import type { Version } from "../../functions/model/version.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import type { Instance } from "./instance.ts";
 

@@ -1,5 +1,5 @@
 /** The log of one invocation on its way to Redis, within limits that hold whatever the sandbox does. */
-import type { LogRecord } from "../../functions/invocation.ts";
+import type { LogRecord } from "../../functions/model/invocation.ts";
 
 /** A well-behaved runtime keeps to these by itself; see RuntimeLimits in the wire protocol. */
 export const LOG_LIMITS = { logRecords: 1_000, logBytes: 256 * 1024 };

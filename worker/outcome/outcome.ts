@@ -1,7 +1,7 @@
 /** What becomes of a call that got no answer: from what happened to one of the closed set of outcomes. */
 import { constants } from "node:os";
-import { ERRORS, type ErrorCode } from "../../functions/errors.ts";
-import type { Outcome, PublicError } from "../../functions/invocation.ts";
+import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
+import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
 import type { SandboxExit } from "../../sandbox-core/contract/sandbox.ts";
 import type { During } from "../instance/time-limit.ts";
 

@@ -1,5 +1,5 @@
 /** Calls that no worker runs: they waited too long, or the worker that had them is gone. */
-import type { Invocation } from "../../functions/invocation.ts";
+import type { Invocation } from "../../functions/model/invocation.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import { Answer } from "./reply.ts";
 import { keepRecord, NOTHING_USED, type Parts } from "./steps.ts";

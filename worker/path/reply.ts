@@ -1,5 +1,5 @@
 /** The answer to one call: gathers the function's reply within limits, sends it, and says how the call ended. */
-import { statusOf } from "../../functions/errors.ts";
+import { statusOf } from "../../functions/model/errors.ts";
 import type {
   HeaderPairs,
   Invocation,
@@ -7,7 +7,7 @@ import type {
   Outcome,
   PublicError,
   Reply,
-} from "../../functions/invocation.ts";
+} from "../../functions/model/invocation.ts";
 import type { Failure, Head } from "../../sandbox-core/protocol/frames.ts";
 import type { Usage } from "../instance/call.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";

@@ -1,6 +1,7 @@
 /** Having a call handled by an instance, and by another one when the first did not begin it. */
-import { takeBody } from "../../functions/bodies.ts";
-import type { Invocation } from "../../functions/invocation.ts";
+
+import type { Invocation } from "../../functions/model/invocation.ts";
+import { takeBody } from "../../functions/transport/bodies.ts";
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
 import type { Loadable } from "../code/bundles.ts";
 import { type CallInput, describe, type RunningCall, TurnLost, type Usage } from "../instance/call.ts";

@@ -10,7 +10,7 @@ import {
   TraceFlags,
   trace,
 } from "@opentelemetry/api";
-import type { Invocation } from "../../functions/invocation.ts";
+import type { Invocation } from "../../functions/model/invocation.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 
 /** What a step may say about itself while it runs. */

@@ -1,9 +1,9 @@
 /** The steps of a call's path that take more than a line, but for serve.ts; invoke.ts puts them in order. */
 import type { Attributes } from "@opentelemetry/api";
 import type { Redis } from "ioredis";
-import type { Invocation, InvocationRecord, LogRecord, Reply, VersionRef } from "../../functions/invocation.ts";
-import { appendLogs, recordInvocation } from "../../functions/logs.ts";
-import { INLINE_REPLY_BYTES } from "../../functions/reply.ts";
+import type { Invocation, InvocationRecord, LogRecord, Reply, VersionRef } from "../../functions/model/invocation.ts";
+import { appendLogs, recordInvocation } from "../../functions/store/logs.ts";
+import { INLINE_REPLY_BYTES } from "../../functions/transport/reply-sender.ts";
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
 import type { Bundles, Loadable } from "../code/bundles.ts";
 import type { Usage } from "../instance/call.ts";

@@ -1,5 +1,5 @@
 /** A loaded sandbox, and the exclusive use of it. */
-import type { StartKind } from "../../functions/invocation.ts";
+import type { StartKind } from "../../functions/model/invocation.ts";
 import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
 import type { CallInput, RunningCall } from "../instance/call.ts";
 import type { Instance } from "../instance/instance.ts";

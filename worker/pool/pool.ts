@@ -6,7 +6,7 @@
  * Whichever comes first serves it: an instance that another call gave back, or the new one. When there is no room
  * the instance that was idle longest makes some, and the call that waited longest gets it.
  */
-import type { Version } from "../../functions/version.ts";
+import type { Version } from "../../functions/model/version.ts";
 import { CALLS_PER_INSTANCE } from "../instance/instance.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";

@@ -1,5 +1,5 @@
 /** The instances and the waiting calls of a worker, version by version. */
-import type { VersionRef } from "../../functions/invocation.ts";
+import type { VersionRef } from "../../functions/model/invocation.ts";
 import { Appetite } from "./cpu-pressure.ts";
 import type { Loaded } from "./lease.ts";
 import type { Box } from "./places.ts";

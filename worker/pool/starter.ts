@@ -1,5 +1,5 @@
 /** Starting one more instance of a version: by a fork of its template, in a blank sandbox, or in one that is made now. */
-import type { Version } from "../../functions/version.ts";
+import type { Version } from "../../functions/model/version.ts";
 import type { ForkableSandbox } from "../../sandbox-core/contract/sandbox.ts";
 import type { Instance } from "../instance/instance.ts";
 import { isSlow } from "../instance/template.ts";

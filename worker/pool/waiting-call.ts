@@ -1,5 +1,5 @@
 /** A call that waits for an instance of its version. */
-import type { Version } from "../../functions/version.ts";
+import type { Version } from "../../functions/model/version.ts";
 import type { Bundle } from "../code/bundles.ts";
 import { clientGone, type Departure } from "../instance/departures.ts";
 import type { CallLog } from "../outcome/call-log.ts";

@@ -1,8 +1,8 @@
 /** `sandpiper delete`: a function is gone, and its URL with it. */
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
+import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { gatewayOf, optionsOf } from "../command-gateway.ts";
 import { CliError } from "../failure.ts";
 import { type Io, printJson, say } from "../io.ts";
 

@@ -2,14 +2,14 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Deployed } from "../client/gateway.ts";
+import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { gatewayOf, optionsOf } from "../command-gateway.ts";
-import { type LoadedConfig, loadConfig } from "../config-file.ts";
-import { escapeControls, escapeLine } from "../escape.ts";
+import { type LoadedConfig, loadConfig } from "../config/config-file.ts";
 import { CliError } from "../failure.ts";
-import type { Deployed } from "../gateway.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
-import { collectUpload, formatBytes, type Upload } from "../upload.ts";
+import { escapeControls, escapeLine } from "../show/escape.ts";
+import { collectUpload, formatBytes, type Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
   add([

@@ -1,11 +1,11 @@
 /** `sandpiper info`: one function in detail. */
 import type { Command } from "commander";
+import type { FunctionInfo } from "../client/gateway.ts";
+import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { gatewayOf, optionsOf } from "../command-gateway.ts";
-import { escapeLine } from "../escape.ts";
-import type { FunctionInfo } from "../gateway.ts";
 import { type Io, printJson, styled } from "../io.ts";
-import { formatBytes } from "../upload.ts";
+import { escapeLine } from "../show/escape.ts";
+import { formatBytes } from "../upload/upload.ts";
 
 export function addInfo(add: AddCommand, io: Io): void {
   const examples = [

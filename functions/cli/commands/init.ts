@@ -3,13 +3,13 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
-import { configJsonSchema } from "../../manifest.ts";
+import { configJsonSchema } from "../../model/manifest.ts";
+import { optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { optionsOf } from "../command-gateway.ts";
+import { nearest } from "../config/suggest.ts";
 import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 import { type Io, printJson } from "../io.ts";
 import { TEMPLATES_DIR } from "../paths.ts";
-import { nearest } from "../suggest.ts";
 
 /** The templates and what each is; the files are in functions/templates. */
 export const TEMPLATES: Readonly<Record<string, string>> = {

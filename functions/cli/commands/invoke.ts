@@ -1,17 +1,17 @@
 /** `sandpiper invoke`: call a function over HTTP as any client would, and show what its answer does not. */
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
-import type { HeaderPairs } from "../../invocation.ts";
-import { type BodyOptions, guessContentType, readBody } from "../body.ts";
-import { logsOfCall, printTrace, traceOfCall } from "../call-story.ts";
+import type { HeaderPairs } from "../../model/invocation.ts";
+import { type Answer, exchange } from "../client/http.ts";
+import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand, SetExitCode } from "../command.ts";
-import { gatewayOf, optionsOf } from "../command-gateway.ts";
-import { escapeLine } from "../escape.ts";
 import { CliError, EXIT_CODES } from "../failure.ts";
-import { type Answer, exchange } from "../http.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
-import { formatLogLine } from "../log-lines.ts";
-import { printBody, readAnswer } from "../output-body.ts";
+import { type BodyOptions, guessContentType, readBody } from "../show/body.ts";
+import { logsOfCall, printTrace, traceOfCall } from "../show/call-story.ts";
+import { escapeLine } from "../show/escape.ts";
+import { formatLogLine } from "../show/log-lines.ts";
+import { printBody, readAnswer } from "../show/output-body.ts";
 
 interface InvokeOptions extends BodyOptions {
   method?: string;

@@ -1,10 +1,10 @@
 /** `sandpiper logs`: what functions wrote, and how their calls ended. */
 import { type Command, InvalidArgumentError } from "commander";
+import type { LogQuery } from "../client/gateway.ts";
+import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { gatewayOf, optionsOf } from "../command-gateway.ts";
-import type { LogQuery } from "../gateway.ts";
 import type { Io } from "../io.ts";
-import { formatLogLine } from "../log-lines.ts";
+import { formatLogLine } from "../show/log-lines.ts";
 
 interface LogOptions {
   follow?: boolean;

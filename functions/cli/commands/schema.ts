@@ -1,5 +1,5 @@
 /** `sandpiper schema`: the JSON schema of sandpiper.jsonc. */
-import { configJsonSchema } from "../../manifest.ts";
+import { configJsonSchema } from "../../model/manifest.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson } from "../io.ts";
 

@@ -3,7 +3,7 @@
  * and of a version that takes long to import; against the time from the start of other servers to their first answer.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Version } from "../../../functions/version.ts";
+import type { Version } from "../../../functions/model/version.ts";
 import type { Platform } from "../../helpers/platform.ts";
 import { allOf, inTurn } from "../blocks.ts";
 import { BenchChild } from "../child.ts";

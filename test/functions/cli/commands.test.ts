@@ -15,7 +15,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { EXIT_CODES } from "../../../functions/cli/failure.ts";
-import { configJsonSchema, functionConfigSchema } from "../../../functions/manifest.ts";
+import { configJsonSchema, functionConfigSchema } from "../../../functions/model/manifest.ts";
 import { cli, SANDPIPER, startCli } from "../../helpers/cli.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -282,7 +282,7 @@ describe("the launcher", () => {
 it("the templates' configurations name every field with a default as it is", async () => {
   const cwd = freshDir();
   await cli(["init", "x"], { cwd });
-  const { config } = await import("../../../functions/cli/config-file.ts").then(({ loadConfig }) =>
+  const { config } = await import("../../../functions/cli/config/config-file.ts").then(({ loadConfig }) =>
     loadConfig(join(cwd, "x"), cwd),
   );
   const { memoryMiB, timeoutMs } = functionConfigSchema.parse({ name: "x" });

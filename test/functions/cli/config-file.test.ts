@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { loadConfig } from "../../../functions/cli/config-file.ts";
+import { loadConfig } from "../../../functions/cli/config/config-file.ts";
 import { CliError } from "../../../functions/cli/failure.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 

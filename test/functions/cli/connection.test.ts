@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chownSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { findConnection } from "../../../functions/cli/connection.ts";
+import { findConnection } from "../../../functions/cli/client/connection.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const base = tempDir();

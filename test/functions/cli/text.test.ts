@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { nameFrom } from "../../../functions/cli/commands/init.ts";
-import { escapeControls, escapeLine } from "../../../functions/cli/escape.ts";
-import { sourceFrame } from "../../../functions/cli/source-frame.ts";
-import { nearest } from "../../../functions/cli/suggest.ts";
-import { waterfall } from "../../../functions/cli/waterfall.ts";
-import { NAME_PATTERN } from "../../../functions/manifest.ts";
-import type { StoredSpan } from "../../../functions/traces.ts";
+import { sourceFrame } from "../../../functions/cli/config/source-frame.ts";
+import { nearest } from "../../../functions/cli/config/suggest.ts";
+import { escapeControls, escapeLine } from "../../../functions/cli/show/escape.ts";
+import { waterfall } from "../../../functions/cli/show/waterfall.ts";
+import { NAME_PATTERN } from "../../../functions/model/manifest.ts";
+import type { StoredSpan } from "../../../functions/store/traces.ts";
 
 describe("escaping for a terminal", () => {
   it("shows escape sequences, other controls and reordering marks instead of sending them", () => {

@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, symlinkSync, truncateSync, writeFileSync } from
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import { bundleFlags } from "../../../functions/bundling.ts";
-import { collectUpload, type Upload } from "../../../functions/cli/upload.ts";
-import { checkSources } from "../../../functions/sources.ts";
+import { collectUpload, type Upload } from "../../../functions/cli/upload/upload.ts";
+import { bundleFlags } from "../../../functions/model/bundling.ts";
+import { checkSources } from "../../../functions/model/sources.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const base = tempDir();

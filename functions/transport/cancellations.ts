@@ -3,7 +3,7 @@
  * take them, and beside it a sorted set, for workers whose subscription was broken meanwhile.
  */
 import type { Redis } from "ioredis";
-import { connectionLike, PATIENT } from "./connections.ts";
+import { connectionLike, PATIENT } from "../redis/connections.ts";
 
 const CHANNEL = "sp:cancelled";
 const KEY = "sp:cancelled";

@@ -1,8 +1,8 @@
 /** The gateway that a command's options name. */
 import type { Command } from "commander";
+import type { Io, OutputOptions } from "../io.ts";
 import { type ConnectionOptions, findConnection } from "./connection.ts";
 import { Gateway } from "./gateway.ts";
-import type { Io, OutputOptions } from "./io.ts";
 
 /** A command's own options, and those that may stand before it. `url` is the gateway's: a bare `--url` is not one. */
 export function optionsOf<Options>(command: Command): Options & ConnectionOptions & OutputOptions {

@@ -1,10 +1,10 @@
 /** The control API of a gateway, as the commands use it. docs: the gateway's /v1/openapi.json. */
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import type { InvocationRecord, LogRecord } from "../invocation.ts";
-import type { StoredSpan } from "../traces.ts";
+import type { InvocationRecord, LogRecord } from "../../model/invocation.ts";
+import type { StoredSpan } from "../../store/traces.ts";
+import { CliError, type FailureKind } from "../failure.ts";
 import type { Connection } from "./connection.ts";
-import { CliError, type FailureKind } from "./failure.ts";
 import { type Answer, exchange, textOf } from "./http.ts";
 
 /** A deployed function as `GET /v1/functions/{name}` tells it. */

@@ -1,8 +1,8 @@
 /** Tenants and their API keys: who is asking. Only this file knows their Redis keys. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Redis } from "ioredis";
-import { SandpiperError } from "./errors.ts";
-import { NAME_PATTERN } from "./manifest.ts";
+import { SandpiperError } from "../model/errors.ts";
+import { NAME_PATTERN } from "../model/manifest.ts";
 
 /** Who sent a request, as its key tells. */
 export interface Principal {

@@ -2,8 +2,8 @@
  * The registry: which functions a tenant has, and which version each of them runs. Only this file knows its Redis keys.
  */
 import type { Redis } from "ioredis";
-import type { VersionRef } from "./invocation.ts";
-import type { Version } from "./version.ts";
+import type { VersionRef } from "../model/invocation.ts";
+import type { Version } from "../model/version.ts";
 
 /** What a function is now. */
 export interface FunctionState {

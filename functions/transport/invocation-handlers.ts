@@ -1,4 +1,4 @@
-import type { Invocation } from "./invocation.ts";
+import type { Invocation } from "../model/invocation.ts";
 
 /** What a worker does with calls. */
 export interface InvocationHandlers {

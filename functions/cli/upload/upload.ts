@@ -1,9 +1,15 @@
 /** What a deployment sends: exactly the files that the bundle needs, and those that decide how imports resolve. */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, sep } from "node:path";
-import { entryProblem, MAX_SOURCE_BYTES, MAX_SOURCE_FILES, pathProblem, type SourceTreeFile } from "../sources.ts";
+import {
+  entryProblem,
+  MAX_SOURCE_BYTES,
+  MAX_SOURCE_FILES,
+  pathProblem,
+  type SourceTreeFile,
+} from "../../model/sources.ts";
+import { CliError } from "../failure.ts";
 import { type FormatOptions, findBundleInputs } from "./bundle-inputs.ts";
-import { CliError } from "./failure.ts";
 import { directoryPackageFiles, packageFiles, tsconfigFiles } from "./resolution-files.ts";
 import { standIns } from "./symlinks.ts";
 

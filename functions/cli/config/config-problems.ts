@@ -1,7 +1,7 @@
 /** The schema's complaints in words, each with its place in the file. */
 import { findNodeAtLocation, type Node } from "jsonc-parser";
 import type { z } from "zod";
-import { functionConfigSchema } from "../manifest.ts";
+import { functionConfigSchema } from "../../model/manifest.ts";
 import { nearest } from "./suggest.ts";
 
 /** Something wrong in a text: where, what, and what would be right. Offset and length in UTF-16 units. */

@@ -5,8 +5,8 @@
  */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
+import { CliError } from "../failure.ts";
 import type { ImportEdge } from "./bundle-inputs.ts";
-import { CliError } from "./failure.ts";
 import { ancestors } from "./resolution-files.ts";
 
 /** One file that stands for a link: a package.json by its absolute path. */

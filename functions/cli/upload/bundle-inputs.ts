@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import { type BuildFailure, build, formatMessages, type Message, type Metafile } from "esbuild";
-import { BUNDLE_OPTIONS } from "../bundling.ts";
-import { CliError } from "./failure.ts";
+import { BUNDLE_OPTIONS } from "../../model/bundling.ts";
+import { CliError } from "../failure.ts";
 
 /** An import as it is written and the file it led to. */
 export interface ImportEdge {

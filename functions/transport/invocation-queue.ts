@@ -16,17 +16,17 @@ import {
   Worker,
 } from "bullmq";
 import type { Redis } from "ioredis";
+import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "../model/build.ts";
+import { SandpiperError } from "../model/errors.ts";
+import type { Invocation } from "../model/invocation.ts";
+import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "../redis/connections.ts";
 import { dropBody } from "./bodies.ts";
-import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "./build.ts";
+import { Room } from "./call-slots.ts";
 import { Coalescer } from "./coalescer.ts";
-import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "./connections.ts";
-import { SandpiperError } from "./errors.ts";
-import type { Invocation } from "./invocation.ts";
 import type { InvocationHandlers } from "./invocation-handlers.ts";
-import { Room } from "./room.ts";
-import { JobTaker } from "./taker.ts";
+import { JobTaker } from "./job-taker.ts";
 
-export type { BuildRequest, BuildResult } from "./build.ts";
+export type { BuildRequest, BuildResult } from "../model/build.ts";
 export type { InvocationHandlers } from "./invocation-handlers.ts";
 
 /** Most calls in one job. */

@@ -1,4 +1,4 @@
-/** A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See queue.ts. */
+/** A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See transport/invocation-queue.ts. */
 import type { FunctionConfig } from "./manifest.ts";
 
 /** How long a build may take, and wait for a worker, together. */

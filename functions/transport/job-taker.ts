@@ -1,6 +1,6 @@
-/** Takes jobs from a queue in one round trip, wait included. Knows the meaning of two keys of BullMQ's; see queue.ts. */
+/** Takes jobs from a queue in one round trip, wait included. Knows the meaning of two keys of BullMQ's; see invocation-queue.ts. */
 import type { Redis } from "ioredis";
-import { connectionLike, PATIENT, sendTogether } from "./connections.ts";
+import { connectionLike, PATIENT, sendTogether } from "../redis/connections.ts";
 
 /** How long one wait for a job lasts before Redis is asked again, and how long it may take to say that there was none. */
 const BLOCK_SECONDS = 5;

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import type { BodyInTransit } from "./invocation.ts";
+import type { BodyInTransit } from "../model/invocation.ts";
 
 /** Largest request body that travels inside its job. */
 export const INLINE_REQUEST_BYTES = 16 * 1024;

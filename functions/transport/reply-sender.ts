@@ -14,8 +14,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
+import type { Reply } from "../model/invocation.ts";
 import { asBuffer, newBodyKey } from "./bodies.ts";
-import type { Reply } from "./invocation.ts";
 import { Pace } from "./pace.ts";
 import { Window } from "./window.ts";
 

@@ -2,9 +2,9 @@
 import { open } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { findNodeAtLocation, type Node, type ParseError, type ParseErrorCode, parseTree } from "jsonc-parser";
-import { type FunctionConfig, functionConfigSchema } from "../manifest.ts";
+import { type FunctionConfig, functionConfigSchema } from "../../model/manifest.ts";
+import { CliError, systemCodeOf } from "../failure.ts";
 import { explainIssue, type Problem } from "./config-problems.ts";
-import { CliError, systemCodeOf } from "./failure.ts";
 import { lineAndColumn, sourceFrame } from "./source-frame.ts";
 
 export const CONFIG_FILE = "sandpiper.jsonc";

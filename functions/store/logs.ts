@@ -3,8 +3,8 @@
  * invocation has at most one record, whoever tries to write it and however often.
  */
 import type { Redis } from "ioredis";
-import { connectionLike, PATIENT } from "./connections.ts";
-import type { InvocationRecord, LogRecord } from "./invocation.ts";
+import type { InvocationRecord, LogRecord } from "../model/invocation.ts";
+import { connectionLike, PATIENT } from "../redis/connections.ts";
 import { type LogKeys, RECORD_PREFIX, writeEntry } from "./log-batch.ts";
 import type { FunctionRef } from "./registry.ts";
 

@@ -3,8 +3,8 @@ import { fstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { CliError, messageOf, systemCodeOf } from "./failure.ts";
-import type { Io } from "./io.ts";
+import { CliError, messageOf, systemCodeOf } from "../failure.ts";
+import type { Io } from "../io.ts";
 
 export interface BodyOptions {
   data?: string;

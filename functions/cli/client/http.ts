@@ -5,8 +5,8 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
-import type { HeaderPairs } from "../invocation.ts";
-import { CliError, messageOf, systemCodeOf } from "./failure.ts";
+import type { HeaderPairs } from "../../model/invocation.ts";
+import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 
 export interface Exchange {
   method: string;

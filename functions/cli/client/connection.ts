@@ -2,9 +2,9 @@
 import { open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { CliError, messageOf, systemCodeOf } from "./failure.ts";
-import type { Io } from "./io.ts";
-import { PACKAGE_ROOT } from "./paths.ts";
+import { CliError, messageOf, systemCodeOf } from "../failure.ts";
+import type { Io } from "../io.ts";
+import { PACKAGE_ROOT } from "../paths.ts";
 
 export interface ConnectionOptions {
   url?: string;

@@ -1,6 +1,6 @@
 /**
  * An invocation: one request to run a function, from the gateway that admitted it to the reply that answers it.
- * These shapes travel through Redis; queue.ts carries invocations to a worker, reply.ts carries replies back.
+ * These shapes travel through Redis; transport/invocation-queue.ts carries invocations to a worker, transport/reply-sender.ts carries replies back.
  */
 
 /** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */
@@ -30,7 +30,7 @@ export const REQUEST_LIMITS = {
 
 /**
  * A body on its way through Redis: small ones travel inline as base64, larger ones beside the job under a key of
- * their own (see bodies.ts), which is removed when it is taken and expires if nobody does.
+ * their own (see transport/bodies.ts), which is removed when it is taken and expires if nobody does.
  */
 export type BodyInTransit = { inlineBase64: string } | { key: string; bytes: number };
 
