@@ -16,14 +16,14 @@ import { BuildQueue, InvocationQueue } from "../functions/transport/invocation-q
 import { ReplyReceiver } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
-import { createApp } from "./app.ts";
-import { Budget } from "./budget.ts";
-import { Calls } from "./calls.ts";
-import { type ClientLimits, Clients } from "./clients.ts";
-import { invoke } from "./routes/invoke.ts";
+import { CurrentVersions } from "./call/current-versions.ts";
+import { invoke } from "./call/invoke.ts";
+import { Calls } from "./call/waiting-calls.ts";
+import { createApp } from "./control/app.ts";
+import { Turns } from "./control/turns.ts";
+import { Budget } from "./http/budget.ts";
+import { type ClientLimits, Clients } from "./http/clients.ts";
 import { createGatewayServer } from "./server.ts";
-import { Turns } from "./turns.ts";
-import { CurrentVersions } from "./versions.ts";
 
 /** Most bytes of request bodies, and of answers that clients have not read yet, in memory at once. */
 const UPLOADS_BYTES = 256 * 1024 * 1024;
@@ -176,7 +176,7 @@ class Held {
     this.redis.disconnect();
   }
 
-  /** The scheme and host that a client used; arrival.ts has checked the host. */
+  /** The scheme and host that a client used; call/arrival.ts has checked the host. */
   #seenUrl(request: IncomingMessage): string {
     return request.headers.host === undefined ? this.ownUrl : `http://${request.headers.host}`;
   }

@@ -14,11 +14,11 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import { type ErrorCode, errorBody, SandpiperError, statusOf } from "../functions/model/errors.ts";
-import { arrive, METHODS } from "./arrival.ts";
-import type { Clients } from "./clients.ts";
-import { Connection } from "./connection.ts";
-import { publicError, sendError } from "./error-reply.ts";
-import { FUNCTION_PREFIX } from "./target.ts";
+import { arrive, METHODS } from "./call/arrival.ts";
+import { FUNCTION_PREFIX } from "./call/target.ts";
+import type { Clients } from "./http/clients.ts";
+import { Connection } from "./http/connection.ts";
+import { publicError, sendError } from "./http/error-reply.ts";
 
 /** Time for the header fields of a request, and for all of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -81,7 +81,7 @@ export function createGatewayServer(parts: ServerParts): Server {
     refuse(socket, "TOO_MANY_CONNECTIONS", REFUSED_MS);
   });
   server.on("request", listener);
-  // Node would say "continue" before anybody has looked at how large the body is going to be; see request-body.ts.
+  // Node would say "continue" before anybody has looked at how large the body is going to be; see http/request-body.ts.
   server.on("checkContinue", listener);
   server.on("checkExpectation", (request, response) => {
     begin(request, response);

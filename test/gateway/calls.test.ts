@@ -1,7 +1,7 @@
 /** How many calls a gateway has in the queue and at workers at once. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, it } from "node:test";
-import { Calls } from "../../gateway/calls.ts";
+import { Calls } from "../../gateway/call/waiting-calls.ts";
 import { head } from "../helpers/gateway.ts";
 
 const MANY = 10_000;

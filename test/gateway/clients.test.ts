@@ -4,8 +4,8 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, it, mock } from "node:test";
-import { type ClientLimits, Clients } from "../../gateway/clients.ts";
 import type { GatewayConfig } from "../../gateway/gateway.ts";
+import { type ClientLimits, Clients } from "../../gateway/http/clients.ts";
 import { head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 
 /** A second that does not end while a test runs. */

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { Budget } from "../../gateway/budget.ts";
-import { type Ending, Exchange } from "../../gateway/exchange.ts";
-import { readBody } from "../../gateway/request-body.ts";
+import { type Ending, Exchange } from "../../gateway/call/exchange.ts";
+import { Budget } from "../../gateway/http/budget.ts";
+import { readBody } from "../../gateway/http/request-body.ts";
 import { head, RawClient, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { stretched } from "../helpers/slowness.ts";
 

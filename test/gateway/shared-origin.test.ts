@@ -1,8 +1,8 @@
 /** Tenants below /fn/ are one site to a browser: none may speak for it. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { replyHeaders } from "../../gateway/headers.ts";
-import { ORIGIN_WIDE } from "../../gateway/shared-origin.ts";
+import { replyHeaders } from "../../gateway/call/headers.ts";
+import { ORIGIN_WIDE } from "../../gateway/call/shared-origin.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 
 const PATH = "/fn/main/hello";

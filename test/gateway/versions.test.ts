@@ -8,7 +8,7 @@ import {
   REGISTRY_CHANGES,
   type Registry,
 } from "../../functions/store/registry.ts";
-import { CurrentVersions } from "../../gateway/versions.ts";
+import { CurrentVersions } from "../../gateway/call/current-versions.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
 let redis: TestRedis;

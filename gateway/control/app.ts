@@ -1,7 +1,7 @@
 /** The control API, put together. Functions' URLs do not come here: see server.ts. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { SandpiperError } from "../functions/model/errors.ts";
-import type { ControlParts, Environment } from "./environment.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import type { ControlParts, Environment } from "./context.ts";
 import { auth } from "./middleware/auth.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";

@@ -1,7 +1,7 @@
 /** Whether this process lives, and whether calls can be answered. Neither needs a key. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { degradedWalls, listWorkers, type WorkerInfo } from "../../functions/store/workers.ts";
-import type { ControlParts, Environment } from "../environment.ts";
+import { degradedWalls, listWorkers, type WorkerInfo } from "../../../functions/store/workers.ts";
+import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody } from "../schemas.ts";
 
 const aliveSchema = z.object({ alive: z.literal(true) }).openapi("Alive");

@@ -1,6 +1,6 @@
 /** The calls that wait for their reply: who gets which reply, who has waited for too long, and how many there may be. */
-import { SandpiperError } from "../functions/model/errors.ts";
-import type { Reply } from "../functions/model/invocation.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import type { Reply } from "../../functions/model/invocation.ts";
 
 /** One waiting call. */
 export interface WaitingCall {

@@ -2,12 +2,12 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { SandpiperError } from "../../functions/model/errors.ts";
-import { deleteLogs } from "../../functions/store/logs.ts";
-import type { FunctionState } from "../../functions/store/registry.ts";
+import { SandpiperError } from "../../../functions/model/errors.ts";
+import { deleteLogs } from "../../../functions/store/logs.ts";
+import type { FunctionState } from "../../../functions/store/registry.ts";
+import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
-import type { ControlParts, Environment } from "../environment.ts";
-import { bodyLimit } from "../middleware/limits.ts";
+import { bodyLimit } from "../middleware/body-limit.ts";
 import {
   deployedSchema,
   deploySchema,

@@ -1,9 +1,9 @@
 /** How one call went: its record, and its trace. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
-import { SandpiperError } from "../../functions/model/errors.ts";
-import { findInvocation } from "../../functions/store/logs.ts";
-import { readTrace } from "../../functions/store/traces.ts";
-import type { ControlParts, Environment } from "../environment.ts";
+import { SandpiperError } from "../../../functions/model/errors.ts";
+import { findInvocation } from "../../../functions/store/logs.ts";
+import { readTrace } from "../../../functions/store/traces.ts";
+import type { ControlParts, Environment } from "../context.ts";
 import { errorSchema, invocationSchema, jsonBody, keyedRoute, traceSchema } from "../schemas.ts";
 
 const invocationRoute = keyedRoute({

@@ -1,9 +1,9 @@
 /** Reads the body of a control request before anything else does, within a limit. */
 import { createMiddleware } from "hono/factory";
-import type { Budget } from "../budget.ts";
-import type { Environment } from "../environment.ts";
+import type { Budget } from "../../http/budget.ts";
+import { readBody } from "../../http/request-body.ts";
+import type { Environment } from "../context.ts";
 import { checkJsonShape } from "../json-shape.ts";
-import { readBody } from "../request-body.ts";
 
 /** Far more than a deployment of as many files as are allowed needs. */
 const JSON_LIMITS = { maxDepth: 16, maxValues: 50_000, maxMarkupBytes: 2_000_000 };

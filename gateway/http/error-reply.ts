@@ -1,7 +1,7 @@
 /** Answers with an error, in the one shape that all errors of Sandpiper have. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { errorBody, SandpiperError, statusOf } from "../functions/model/errors.ts";
-import { isRedisAway } from "../functions/redis/connections.ts";
+import { errorBody, SandpiperError, statusOf } from "../../functions/model/errors.ts";
+import { isRedisAway } from "../../functions/redis/connections.ts";
 import { hasBody } from "./request-body.ts";
 
 /** How long, and how much, of a refused body is still read, so that its sender gets to see the answer. */

@@ -1,6 +1,6 @@
 /** Reads the body of a request, up to a limit. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { SandpiperError } from "../functions/model/errors.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
 import type { Budget, Holder } from "./budget.ts";
 
 export interface BodyLimits {

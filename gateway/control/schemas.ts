@@ -1,9 +1,9 @@
 /** The shapes of the control API: they validate requests, and /v1/openapi.json is made of them. */
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
-import { ERRORS } from "../functions/model/errors.ts";
-import { OUTCOMES } from "../functions/model/invocation.ts";
-import { functionConfigSchema, NAME_PATTERN } from "../functions/model/manifest.ts";
-import { MAX_PATH_BYTES, MAX_SOURCE_FILES } from "../functions/model/sources.ts";
+import { ERRORS } from "../../functions/model/errors.ts";
+import { OUTCOMES } from "../../functions/model/invocation.ts";
+import { functionConfigSchema, NAME_PATTERN } from "../../functions/model/manifest.ts";
+import { MAX_PATH_BYTES, MAX_SOURCE_FILES } from "../../functions/model/sources.ts";
 
 export const errorSchema = z
   .object({

@@ -1,7 +1,7 @@
 /** Which version a function runs, remembered so that a call reads nothing from Redis. */
 import type { Redis } from "ioredis";
-import { connectionLike, PATIENT } from "../functions/redis/connections.ts";
-import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../functions/store/registry.ts";
+import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
+import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
 
 export interface CurrentVersion {
   version: string;

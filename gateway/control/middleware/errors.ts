@@ -2,9 +2,9 @@
 import type { ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { errorBody, SandpiperError } from "../../functions/model/errors.ts";
-import type { Environment } from "../environment.ts";
-import { publicError } from "../error-reply.ts";
+import { errorBody, SandpiperError } from "../../../functions/model/errors.ts";
+import { publicError } from "../../http/error-reply.ts";
+import type { Environment } from "../context.ts";
 
 /** @param onInternalError told of what nobody foresaw. */
 export function errors(onInternalError: (error: unknown, requestId: string) => void): ErrorHandler<Environment> {

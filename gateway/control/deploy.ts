@@ -1,17 +1,17 @@
 /** Deployment: uploaded files become a version, the version gets its bundle, and the function moves to it. */
 import type { z } from "@hono/zod-openapi";
-import { SandpiperError } from "../functions/model/errors.ts";
-import type { FunctionConfig } from "../functions/model/manifest.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import {
   checkSources,
   entryProblem,
   MAX_SOURCE_BYTES,
   packSources,
   type SourceTreeFile,
-} from "../functions/model/sources.ts";
-import { type SourceFile, type Version, versionDigest } from "../functions/model/version.ts";
-import { type ArtifactStore, sha256 } from "../functions/store/artifacts.ts";
-import type { ControlParts } from "./environment.ts";
+} from "../../functions/model/sources.ts";
+import { type SourceFile, type Version, versionDigest } from "../../functions/model/version.ts";
+import { type ArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
+import type { ControlParts } from "./context.ts";
 import type { deploySchema } from "./schemas.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */

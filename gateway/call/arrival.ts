@@ -1,6 +1,6 @@
 /** What is wrong with a request whatever it asks for, and which host and path it is for (RFC 9112, section 3). */
 import type { IncomingMessage } from "node:http";
-import { SandpiperError } from "../functions/model/errors.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
 import { splitTarget } from "./target.ts";
 
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;

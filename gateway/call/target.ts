@@ -1,5 +1,5 @@
 /** What the target of a request line names: a function and the part of the path that is the function's own. */
-import { NAME_PATTERN } from "../functions/model/manifest.ts";
+import { NAME_PATTERN } from "../../functions/model/manifest.ts";
 
 export interface FunctionTarget {
   tenant: string;

@@ -7,15 +7,15 @@ import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocatio
 import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
 import type { CancellationSender } from "../../functions/transport/cancellations.ts";
 import type { InvocationQueue } from "../../functions/transport/invocation-queue.ts";
-import type { Budget } from "../budget.ts";
-import type { Calls } from "../calls.ts";
-import { publicError, sendError } from "../error-reply.ts";
-import { Exchange } from "../exchange.ts";
-import { requestHeaders } from "../headers.ts";
-import { type CallTrace, traceCall } from "../middleware/trace.ts";
-import { leftEarly, readBody } from "../request-body.ts";
-import { type FunctionTarget, parseFunctionTarget } from "../target.ts";
-import type { CurrentVersion, CurrentVersions } from "../versions.ts";
+import type { Budget } from "../http/budget.ts";
+import { publicError, sendError } from "../http/error-reply.ts";
+import { leftEarly, readBody } from "../http/request-body.ts";
+import type { CurrentVersion, CurrentVersions } from "./current-versions.ts";
+import { Exchange } from "./exchange.ts";
+import { requestHeaders } from "./headers.ts";
+import { type CallTrace, traceCall } from "./spans.ts";
+import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
+import type { Calls } from "./waiting-calls.ts";
 
 /** How long after a function's own limit a reply may come: its worker notices the limit, and the reply travels. */
 const GRACE_MS = 5_000;

@@ -1,6 +1,6 @@
 /** Header fields on their way through: raw pairs in their order, without those that concern one connection only. */
-import { SandpiperError } from "../functions/model/errors.ts";
-import { type HeaderPairs, REQUEST_LIMITS } from "../functions/model/invocation.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import { type HeaderPairs, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
 import { onSharedOrigin } from "./shared-origin.ts";
 
 /** Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered. */

@@ -1,5 +1,5 @@
 /** Bounds the work that parsing a JSON text can make, before it is parsed: the event loop does nothing else meanwhile. */
-import { SandpiperError } from "../functions/model/errors.ts";
+import { SandpiperError } from "../../functions/model/errors.ts";
 
 export interface JsonLimits {
   /** Most objects and arrays inside one another. */

@@ -1,6 +1,6 @@
 /** Who is asking, and the description of this API. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { ControlParts, Environment } from "../environment.ts";
+import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../schemas.ts";
 
 const whoamiRoute = keyedRoute({

@@ -1,9 +1,9 @@
 /** Asks for an API key, and says whose it is. */
 import { createMiddleware } from "hono/factory";
 import type { Redis } from "ioredis";
-import { SandpiperError } from "../../functions/model/errors.ts";
-import { authenticate } from "../../functions/store/tenant.ts";
-import type { Environment } from "../environment.ts";
+import { SandpiperError } from "../../../functions/model/errors.ts";
+import { authenticate } from "../../../functions/store/tenant.ts";
+import type { Environment } from "../context.ts";
 
 const BEARER = /^bearer +([^ ]+) *$/i;
 

@@ -1,12 +1,12 @@
 /** One call's answer: what workers reply becomes an HTTP response, whatever a function put into it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { SandpiperError, statusOf } from "../functions/model/errors.ts";
-import type { CallTiming, Outcome, PublicError, Reply } from "../functions/model/invocation.ts";
-import { asBuffer } from "../functions/transport/bodies.ts";
-import type { Budget, Holder } from "./budget.ts";
-import type { WaitingCall } from "./calls.ts";
-import { sendError } from "./error-reply.ts";
+import { SandpiperError, statusOf } from "../../functions/model/errors.ts";
+import type { CallTiming, Outcome, PublicError, Reply } from "../../functions/model/invocation.ts";
+import { asBuffer } from "../../functions/transport/bodies.ts";
+import type { Budget, Holder } from "../http/budget.ts";
+import { sendError } from "../http/error-reply.ts";
 import { announcedLength, reasonPhrase, replyHeaders } from "./headers.ts";
+import type { WaitingCall } from "./waiting-calls.ts";
 
 type Head = Extract<Reply, { kind: "head" }>;
 

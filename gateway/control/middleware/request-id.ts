@@ -1,7 +1,7 @@
 /** Names a request, so that its answer and our logs can be put together. */
 import { randomUUID } from "node:crypto";
 import { createMiddleware } from "hono/factory";
-import type { Environment } from "../environment.ts";
+import type { Environment } from "../context.ts";
 
 export const requestId = createMiddleware<Environment>(async (c, next) => {
   const id = randomUUID();

@@ -14,7 +14,7 @@ import {
 } from "@opentelemetry/api";
 import type { Invocation } from "../../functions/model/invocation.ts";
 import { TENANT_ATTRIBUTE } from "../../functions/store/traces.ts";
-import type { Ending } from "../exchange.ts";
+import type { Ending } from "./exchange.ts";
 
 const incoming: TextMapGetter<IncomingHttpHeaders> = {
   get: (headers, name) => headers[name],

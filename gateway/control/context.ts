@@ -3,13 +3,13 @@
 import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
-import type { ArtifactStore } from "../functions/store/artifacts.ts";
-import type { Registry } from "../functions/store/registry.ts";
-import type { Principal } from "../functions/store/tenant.ts";
-import type { BuildQueue } from "../functions/transport/invocation-queue.ts";
-import type { Budget } from "./budget.ts";
+import type { ArtifactStore } from "../../functions/store/artifacts.ts";
+import type { Registry } from "../../functions/store/registry.ts";
+import type { Principal } from "../../functions/store/tenant.ts";
+import type { BuildQueue } from "../../functions/transport/invocation-queue.ts";
+import type { CurrentVersions } from "../call/current-versions.ts";
+import type { Budget } from "../http/budget.ts";
 import type { Turns } from "./turns.ts";
-import type { CurrentVersions } from "./versions.ts";
 
 /** hono's type parameters for this API. */
 export interface Environment {
