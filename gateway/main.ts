@@ -7,7 +7,7 @@ import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { runService } from "../infra/service.ts";
-import { startTelemetry } from "../infra/telemetry.ts";
+import { startTelemetry } from "../infra/telemetry/telemetry.ts";
 import { Fleet } from "./fleet.ts";
 import { startGateway } from "./gateway.ts";
 

@@ -6,7 +6,7 @@ import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { type RunningService, runService } from "../infra/service.ts";
-import { startTelemetry } from "../infra/telemetry.ts";
+import { startTelemetry } from "../infra/telemetry/telemetry.ts";
 import { Worker } from "./worker.ts";
 
 const log = createLogger({ service: "worker" });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Invocation } from "../../functions/model/invocation.ts";
 import { readTrace, storeSpans } from "../../functions/store/traces.ts";
-import { startTelemetry, type Telemetry } from "../../infra/telemetry.ts";
+import { startTelemetry, type Telemetry } from "../../infra/telemetry/telemetry.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 
 let test: TestGateway;

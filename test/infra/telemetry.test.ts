@@ -7,8 +7,8 @@ import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
 import { promisify } from "node:util";
 import { propagation, ROOT_CONTEXT, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { SpanData, Telemetry, TelemetryOptions } from "../../infra/telemetry.ts";
-import { startTelemetry } from "../../infra/telemetry.ts";
+import type { SpanData, Telemetry, TelemetryOptions } from "../../infra/telemetry/telemetry.ts";
+import { startTelemetry } from "../../infra/telemetry/telemetry.ts";
 
 const SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const UNSAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";

@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { toJavaScript } from "../../infra/javascript.ts";
+import { toJavaScript } from "../../infra/package/javascript.ts";
 import { type Entry, writeArchive } from "./cpio.ts";
 import type { Parts } from "./packages.ts";
 

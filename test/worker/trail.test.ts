@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { SpanData } from "../../infra/spans.ts";
-import { startTelemetry, type Telemetry } from "../../infra/telemetry.ts";
+import type { SpanData } from "../../infra/telemetry/spans.ts";
+import { startTelemetry, type Telemetry } from "../../infra/telemetry/telemetry.ts";
 import { TestWorker } from "../helpers/worker.ts";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";

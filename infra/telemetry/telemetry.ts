@@ -9,7 +9,7 @@ import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type Span, type SpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
-import type { Environment } from "./environment.ts";
+import type { Environment } from "../environment.ts";
 import { createSampler } from "./sampler.ts";
 import { type SpanData, spanCollector } from "./spans.ts";
 

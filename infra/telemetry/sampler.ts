@@ -6,7 +6,7 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
-import { type Environment, EnvironmentReader } from "./environment.ts";
+import { type Environment, EnvironmentReader } from "../environment.ts";
 
 const SAMPLERS = [
   "always_on",

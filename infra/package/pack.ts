@@ -5,13 +5,13 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { ROOT } from "../up/paths.ts";
 import { nameJavaScript, toJavaScript } from "./javascript.ts";
-import { ROOT } from "./up/paths.ts";
 
 const DIST = join(ROOT, "dist");
 const SOURCES = ["gateway/**/*.ts", "worker/**/*.ts", "sandbox-core/**/*.ts", "functions/**/*.ts", "infra/**/*.ts"];
 /** What tenants write, and what only a checkout has a use for. */
-const LEFT_OUT = /^(functions\/(examples|templates)\/|infra\/(up|pack|javascript)(\/|\.ts$))/;
+const LEFT_OUT = /^(functions\/(examples|templates)\/|infra\/(up|package)(\/|\.ts$))/;
 const COPIED = ["functions/cli/sandpiper.mjs", "functions/templates", "infra/deploy"];
 
 rmSync(DIST, { recursive: true, force: true });
