@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { loadConfig } from "../../../../functions/cli/config/config-file.ts";
+import { CliError } from "../../../../functions/cli/failure.ts";
+import { tempDir } from "../../../helpers/temp-dir.ts";
+
+const base = tempDir();
+const freshDir = () => mkdtempSync(join(base, "d-"));
+
+function load(text: string) {
+  const dir = freshDir();
+  writeFileSync(join(dir, "sandpiper.jsonc"), text);
+  return loadConfig(dir, dir);
+}
+
+async function messageFor(text: string): Promise<string> {
+  const error = await load(text).then(
+    () => assert.fail("the configuration was accepted"),
+    (error: unknown) => error,
+  );
+  assert.ok(error instanceof CliError, String(error));
+  assert.equal(error.kind, "config");
+  return error.message;
+}
+
+describe("sandpiper.jsonc", () => {
+  it("may have comments, trailing commas and a byte order mark", async () => {
+    const { config } = await load('\ufeff{\n// why\n"name": "a", /* b */ "env": {"A": "1",},\n}');
+    assert.equal(config.name, "a");
+    assert.deepEqual(config.env, { A: "1" });
+    assert.ok(!("$schema" in (await load('{"$schema": "x", "name": "a"}')).config));
+  });
+
+  it("names the line of an unknown field and what was meant", async () => {
+    assert.equal(
+      await messageFor('{\n  "name": "a",\n  "memoryMib": 128\n}'),
+      [
+        'sandpiper.jsonc:3:3: unknown field "memoryMib"',
+        '  3 |   "memoryMib": 128',
+        "    |   ^^^^^^^^^^^",
+        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, memoryMiB, timeoutMs, isolation, env',
+      ].join("\n"),
+    );
+  });
+
+  it("names the place, the demand and the value of each wrong field", async () => {
+    const message = await messageFor(
+      '{\n"name": "A B",\n"memoryMiB": 100,\n"timeoutMs": "1s",\n"env": {"a-b": "", "C": 3}}',
+    );
+    assert.match(message, /^sandpiper\.jsonc:2:9: "name" is not right: 1 to 63 of a-z/m);
+    assert.match(message, /^sandpiper\.jsonc:3:14: .*one of 64, 128, 256, 512, 1024, 2048, not 100$/m);
+    assert.match(message, /^sandpiper\.jsonc:4:14: .*a number, not the string "1s"$/m);
+    assert.match(await messageFor('{"name": "a", "timeoutMs": 1.5}'), /it must be a whole number, not 1\.5$/m);
+    assert.match(message, /^sandpiper\.jsonc:5:9: "a-b" cannot be a name in "env"$/m);
+    assert.match(message, /^sandpiper\.jsonc:5:25: "env\.C" is not right: it must be a string, not 3$/m);
+  });
+
+  it("says which field is missing", async () => {
+    assert.match(await messageFor("{}"), /^sandpiper\.jsonc:1:1: the field "name" is missing/);
+  });
+
+  it("shows where the syntax breaks", async () => {
+    assert.match(
+      await messageFor('{\n  "name": "a"\n  "entry": "b"\n}'),
+      /^sandpiper\.jsonc:3:3: a ',' is expected here\n {2}3 \|/,
+    );
+    assert.match(await messageFor('{"name": "a'), /this string has no end/);
+    assert.match(await messageFor("{'name': 1}"), /:1:2: /);
+    assert.match(await messageFor(""), /the file is empty/);
+    assert.match(await messageFor("[]"), /must hold an object, not an array/);
+  });
+
+  it("refuses a field that is given twice, and __proto__", async () => {
+    assert.match(await messageFor('{"name": "a",\n "name": "b"}'), /:2:2: "name" is given twice/);
+    assert.match(
+      await messageFor('{"name": "a", "env": {"__proto__": "x"}}'),
+      /:1:23: a field cannot be called __proto__/,
+    );
+  });
+
+  it("tells a missing file from one that is too large", async () => {
+    const dir = freshDir();
+    await assert.rejects(loadConfig(dir, dir), { code: "CONFIG_MISSING", message: "there is no sandpiper.jsonc" });
+    await assert.rejects(load(`{"name": "a"}${" ".repeat(1024 * 1024)}`), { code: "CONFIG_TOO_LARGE" });
+  });
+});

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import {
+  type Cancellation,
+  CancellationReceiver,
+  CancellationSender,
+  MAX_CANCELLED,
+} from "../../../functions/transport/cancellations.ts";
+import { eventually } from "../../helpers/pool.ts";
+import { startRedis, type TestRedis } from "../../helpers/redis.ts";
+
+let redis: TestRedis;
+before(async () => {
+  redis = await startRedis();
+});
+after(() => redis.stop());
+
+function newCancellation(forMs = 60_000): Cancellation {
+  return { id: randomUUID(), overAtMs: Date.now() + forMs };
+}
+
+/** A receiver, and what it has heard. */
+async function startReceiver() {
+  const heard: Cancellation[] = [];
+  const receiver = new CancellationReceiver(redis.connect(), (cancellation) => heard.push(cancellation));
+  await receiver.current();
+  return { heard, receiver };
+}
+
+describe("cancellations", () => {
+  it("reach every worker, many at once", async () => {
+    const receivers = [await startReceiver(), await startReceiver()];
+    const sender = new CancellationSender(redis.connect());
+    const sent = Array.from({ length: 1_200 }, () => newCancellation());
+    for (const cancellation of sent) sender.send(cancellation);
+    for (const { heard, receiver } of receivers) {
+      await eventually(() => heard.length === sent.length);
+      assert.deepEqual(heard, sent);
+      receiver.close();
+    }
+  });
+
+  it("reach a worker that comes later, or comes back, unless the call is over", async () => {
+    const connection = redis.connect();
+    const sender = new CancellationSender(connection);
+    const [early, over, missed] = [newCancellation(), newCancellation(-1), newCancellation()];
+    sender.send(early);
+    sender.send(over);
+    await eventually(async () => (await connection.zscore("sp:cancelled", early.id)) !== null);
+    const { heard, receiver } = await startReceiver();
+    const ids = () => heard.map(({ id }) => id);
+    assert.ok(ids().includes(early.id));
+    assert.ok(!ids().includes(over.id));
+    await connection.zadd("sp:cancelled", missed.overAtMs, missed.id);
+    await connection.client("KILL", "TYPE", "PUBSUB");
+    await eventually(() => ids().includes(missed.id));
+    receiver.close();
+  });
+
+  it("are kept up to a limit", async () => {
+    const connection = redis.connect();
+    const sender = new CancellationSender(connection);
+    const kept = Array.from({ length: MAX_CANCELLED }).flatMap(() => [Date.now() + 30_000, randomUUID()]);
+    await connection.zadd("sp:cancelled", ...kept);
+    const last = newCancellation();
+    sender.send(last);
+    await eventually(async () => (await connection.zscore("sp:cancelled", last.id)) !== null);
+    await eventually(async () => (await connection.zcard("sp:cancelled")) === MAX_CANCELLED);
+  });
+});
