@@ -89,7 +89,7 @@ describe("imports", () => {
       caught(foreignPackages([source(path, `import x from "${specifier}";`)]), /may not import/);
     }
     clean(foreignPackages([source("worker/a.ts", 'import { trace } from "@opentelemetry/api";')]));
-    clean(foreignPackages([source("test/bench/bullmq-floor.ts", 'import { Queue } from "bullmq";')]));
+    clean(foreignPackages([source("test/bench/measure/bullmq-floor.ts", 'import { Queue } from "bullmq";')]));
   });
 
   test("make no circle", () => clean(importCycles(sources)));

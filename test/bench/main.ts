@@ -5,12 +5,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Report, runBench, SUITE_NAMES, type SuiteName } from "./bench.ts";
-import { formatHtml } from "./html.ts";
-import { noPeers, npmPeers } from "./peers.ts";
-import { FULL, QUICK } from "./plan.ts";
-import { DOCUMENTS, withFigures } from "./readme.ts";
-import { formatReport } from "./table.ts";
+import { noPeers, npmPeers } from "./peers/peers.ts";
+import { formatHtml } from "./report/html.ts";
+import { DOCUMENTS, withFigures } from "./report/readme.ts";
+import { formatReport } from "./report/table.ts";
+import { type Report, runBench, SUITE_NAMES, type SuiteName } from "./run/bench.ts";
+import { FULL, QUICK } from "./run/plan.ts";
 
 const USAGE = `Usage: npm run bench -- [--quick] [--no-peers] [--json FILE] [--html FILE] [SUITE...]
        npm run bench -- --readme FILE

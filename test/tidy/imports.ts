@@ -19,7 +19,7 @@ const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]
 const OWNERS: readonly (readonly [packages: RegExp, owners: RegExp])[] = [
   [/^koffi$/, /^sandbox-core\/syscall\//],
   // The benchmark's floor is bare BullMQ, which our own queue cannot stand in for.
-  [/^bullmq$/, /^(functions\/transport\/|test\/bench\/bullmq-floor\.ts$)/],
+  [/^bullmq$/, /^(functions\/transport\/|test\/bench\/measure\/bullmq-floor\.ts$)/],
   [/^esbuild$/, /^(worker\/code\/builder\.ts|functions\/(cli\/|model\/bundling\.ts))/],
   [/^@opentelemetry\/(?!api$)/, /^infra\//],
   [/^(hono|@hono\/.*)$/, /^gateway\//],

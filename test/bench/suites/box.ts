@@ -2,13 +2,13 @@
 import { Box, Zygote } from "../../../sandbox-core/contract/sandbox.ts";
 import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
-import { inTurn, sequence } from "../blocks.ts";
-import { type Engine, findEngines, NODE, TRUE } from "../engines.ts";
-import { countKernelObjects, type KernelObjects } from "../kernel-objects.ts";
-import type { Plan } from "../plan.ts";
-import { Sheet } from "../sheet.ts";
-import { Samples } from "../stats.ts";
-import type { Suite, Unit } from "../suite.ts";
+import { inTurn, sequence } from "../measure/blocks.ts";
+import { countKernelObjects, type KernelObjects } from "../measure/kernel-objects.ts";
+import { Sheet } from "../measure/sheet.ts";
+import { Samples } from "../measure/stats.ts";
+import { type Engine, findEngines, NODE, TRUE } from "../peers/engines.ts";
+import type { Plan } from "../run/plan.ts";
+import type { Suite, Unit } from "../run/suite.ts";
 
 const LANES = 2;
 /** Growth is told for so many boxes. */

@@ -9,15 +9,15 @@ import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts"
 import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
-import { kernelMemory, memoryOf } from "../memory.ts";
-import type { Peers } from "../peers.ts";
-import type { Plan } from "../plan.ts";
-import { descendantsOf } from "../processes.ts";
-import { ServerHome } from "../server.ts";
-import { DENO, workerdConfiguration, workerdKind } from "../servers.ts";
-import { Sheet } from "../sheet.ts";
-import { Samples } from "../stats.ts";
-import type { Suite, Unit } from "../suite.ts";
+import { kernelMemory, memoryOf } from "../measure/memory.ts";
+import { descendantsOf } from "../measure/processes.ts";
+import { Sheet } from "../measure/sheet.ts";
+import { Samples } from "../measure/stats.ts";
+import type { Peers } from "../peers/peers.ts";
+import { ServerHome } from "../peers/server.ts";
+import { DENO, workerdConfiguration, workerdKind } from "../peers/servers.ts";
+import type { Plan } from "../run/plan.ts";
+import type { Suite, Unit } from "../run/suite.ts";
 
 const suite = "density";
 const GIB_IN_MIB = 1_024;

@@ -1,16 +1,16 @@
 /** Calls that each run in a process of their own which is thrown away, against warm calls and a new Node for each call. */
-import { BenchChild } from "../child.ts";
-import { Contender } from "../contender.ts";
-import { deployFiles, deployHello, readHello } from "../deployment.ts";
-import { levelOf, runLevels } from "../levels.ts";
-import { accountsOf, startOurs } from "../ours.ts";
-import type { Peers } from "../peers.ts";
-import type { Plan } from "../plan.ts";
-import { ServerHome } from "../server.ts";
-import { SPAWNING } from "../servers.ts";
-import { Sheet } from "../sheet.ts";
-import { differenceOf } from "../stats.ts";
-import type { Suite } from "../suite.ts";
+import { BenchChild } from "../measure/child.ts";
+import { Contender } from "../measure/contender.ts";
+import { levelOf, runLevels } from "../measure/levels.ts";
+import { Sheet } from "../measure/sheet.ts";
+import { differenceOf } from "../measure/stats.ts";
+import type { Peers } from "../peers/peers.ts";
+import { ServerHome } from "../peers/server.ts";
+import { SPAWNING } from "../peers/servers.ts";
+import { deployFiles, deployHello, readHello } from "../run/deployment.ts";
+import { accountsOf, startOurs } from "../run/ours.ts";
+import type { Plan } from "../run/plan.ts";
+import type { Suite } from "../run/suite.ts";
 
 const suite = "fresh";
 const FRESH = "fresh";

@@ -3,19 +3,19 @@
  * are measured in turn, so each of them has a platform, or a queue, of its own.
  */
 import type { Platform } from "../../helpers/platform.ts";
-import { Backlog } from "../backlog.ts";
-import { allOf, inTurn } from "../blocks.ts";
-import { BenchChild } from "../child.ts";
-import { Contender } from "../contender.ts";
-import { deployHello } from "../deployment.ts";
-import { levelOf, runLevels } from "../levels.ts";
-import { accountsOf, startOurs } from "../ours.ts";
-import type { Peers } from "../peers.ts";
-import type { Plan } from "../plan.ts";
-import { Planter } from "../planted.ts";
-import { Sheet } from "../sheet.ts";
-import { Samples } from "../stats.ts";
-import type { Suite } from "../suite.ts";
+import { Backlog } from "../measure/backlog.ts";
+import { allOf, inTurn } from "../measure/blocks.ts";
+import { BenchChild } from "../measure/child.ts";
+import { Contender } from "../measure/contender.ts";
+import { levelOf, runLevels } from "../measure/levels.ts";
+import { Sheet } from "../measure/sheet.ts";
+import { Samples } from "../measure/stats.ts";
+import type { Peers } from "../peers/peers.ts";
+import { deployHello } from "../run/deployment.ts";
+import { accountsOf, startOurs } from "../run/ours.ts";
+import type { Plan } from "../run/plan.ts";
+import { Planter } from "../run/planted.ts";
+import type { Suite } from "../run/suite.ts";
 
 const suite = "scale";
 const IN_FLIGHT = [1, 64] as const;

@@ -1,13 +1,13 @@
 /** What tracing costs: off, a hundredth of the calls sampled, all of them; the spans go to a collector that drops them. */
-import { allOf } from "../blocks.ts";
-import { BenchChild } from "../child.ts";
-import { Contender } from "../contender.ts";
-import { deployHello } from "../deployment.ts";
-import { levelOf, runLevels } from "../levels.ts";
-import { accountsOf, startOurs } from "../ours.ts";
-import type { Plan } from "../plan.ts";
-import { Sheet } from "../sheet.ts";
-import type { Suite } from "../suite.ts";
+import { allOf } from "../measure/blocks.ts";
+import { BenchChild } from "../measure/child.ts";
+import { Contender } from "../measure/contender.ts";
+import { levelOf, runLevels } from "../measure/levels.ts";
+import { Sheet } from "../measure/sheet.ts";
+import { deployHello } from "../run/deployment.ts";
+import { accountsOf, startOurs } from "../run/ours.ts";
+import type { Plan } from "../run/plan.ts";
+import type { Suite } from "../run/suite.ts";
 
 const suite = "trace";
 const IN_FLIGHT = [1, 64] as const;

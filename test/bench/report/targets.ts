@@ -1,5 +1,5 @@
 /** What is aimed at, as data, and whether a run reached it. */
-import type { Results, Unit } from "./suite.ts";
+import type { Results, Unit } from "../run/suite.ts";
 
 interface Aim {
   suite: string;

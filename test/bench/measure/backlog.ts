@@ -1,8 +1,8 @@
 /** The queue between gateways and workers with so many jobs in it that nobody takes: what a call costs at its ends then. */
 import { randomUUID } from "node:crypto";
-import type { Invocation } from "../../functions/model/invocation.ts";
-import { InvocationQueue, InvocationWorker } from "../../functions/transport/invocation-queue.ts";
-import { startRedis, type TestRedis } from "../helpers/redis.ts";
+import type { Invocation } from "../../../functions/model/invocation.ts";
+import { InvocationQueue, InvocationWorker } from "../../../functions/transport/invocation-queue.ts";
+import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 import { perSecond } from "./blocks.ts";
 import { Ledger } from "./ledger.ts";
 import { Samples } from "./stats.ts";

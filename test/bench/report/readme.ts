@@ -1,5 +1,5 @@
 /** Writes the figures of a report into documents, between two markers. */
-import type { Report } from "./bench.ts";
+import type { Report } from "../run/bench.ts";
 import { formatReport } from "./table.ts";
 import type { Verdict } from "./targets.ts";
 import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";

@@ -1,17 +1,18 @@
 /** One run: suite by suite, each is set up, measures round by round, and is closed whatever happens. */
+
+import { noPeers, type Peers } from "../peers/peers.ts";
+import { judge, type Verdict } from "../report/targets.ts";
+import { openBoxSuite } from "../suites/box.ts";
+import { openColdSuite } from "../suites/cold.ts";
+import { openDensitySuite } from "../suites/density.ts";
+import { openFreshSuite } from "../suites/fresh.ts";
+import { openSandboxSuite } from "../suites/sandbox.ts";
+import { openScaleSuite } from "../suites/scale.ts";
+import { openTraceSuite } from "../suites/trace.ts";
+import { openWarmSuite } from "../suites/warm.ts";
 import { describeMachine, type Machine } from "./machine.ts";
-import { noPeers, type Peers } from "./peers.ts";
 import type { Plan } from "./plan.ts";
 import type { OpenSuite, Results, Suite } from "./suite.ts";
-import { openBoxSuite } from "./suites/box.ts";
-import { openColdSuite } from "./suites/cold.ts";
-import { openDensitySuite } from "./suites/density.ts";
-import { openFreshSuite } from "./suites/fresh.ts";
-import { openSandboxSuite } from "./suites/sandbox.ts";
-import { openScaleSuite } from "./suites/scale.ts";
-import { openTraceSuite } from "./suites/trace.ts";
-import { openWarmSuite } from "./suites/warm.ts";
-import { judge, type Verdict } from "./targets.ts";
 
 export const SUITES = {
   sandbox: openSandboxSuite,

@@ -1,7 +1,7 @@
 /** Adds up what calls cost: processor time by process, and Redis commands. */
 import type { Redis } from "ioredis";
+import type { Cost } from "../run/suite.ts";
 import { cpuMs } from "./processes.ts";
-import type { Cost } from "./suite.ts";
 
 export interface Accounts {
   /** Process ids by the name that they are shown under, as they are now. */

@@ -6,12 +6,12 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { descendantsOf } from "../measure/processes.ts";
 import type { Peers } from "./peers.ts";
-import { descendantsOf } from "./processes.ts";
 import type { ServerKind } from "./servers.ts";
 
-const APPS = join(import.meta.dirname, "apps");
-const OWN_PACKAGES = resolve(import.meta.dirname, "../../node_modules");
+const APPS = join(import.meta.dirname, "../apps");
+const OWN_PACKAGES = resolve(import.meta.dirname, "../../../node_modules");
 /** How often a server that does not listen yet is tried again, and for how long. */
 const RETRY_MS = 1;
 const PATIENCE_MS = 60_000;

@@ -1,11 +1,11 @@
 /** Puts functions where a deployment puts them, without a build for each: thousands of them in seconds. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Version } from "../../functions/model/version.ts";
-import { FileArtifactStore } from "../../functions/store/artifacts.ts";
-import { Registry } from "../../functions/store/registry.ts";
-import { createTenant } from "../../functions/store/tenant.ts";
-import type { Platform } from "../helpers/platform.ts";
+import type { Version } from "../../../functions/model/version.ts";
+import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
+import { Registry } from "../../../functions/store/registry.ts";
+import { createTenant } from "../../../functions/store/tenant.ts";
+import type { Platform } from "../../helpers/platform.ts";
 
 /** How many are written at once. */
 const BATCH = 500;

@@ -1,7 +1,7 @@
 /** A report as one HTML file that needs nothing else: charts, and every figure below them. */
-import type { Report } from "./bench.ts";
+import type { Report } from "../run/bench.ts";
+import type { Row } from "../run/suite.ts";
 import { barChart, escaped, stackChart } from "./chart.ts";
-import type { Row } from "./suite.ts";
 import type { Verdict } from "./targets.ts";
 import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
 

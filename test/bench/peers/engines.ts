@@ -1,10 +1,10 @@
 /** Other programs that isolate a command, each made to do as much as it can of what a box does. */
 import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ensureProgram } from "../../infra/up/apt-install.ts";
-import { createSteps } from "../../infra/up/steps.ts";
-import { tempDir } from "../helpers/temp-dir.ts";
-import { runMs } from "./programs.ts";
+import { ensureProgram } from "../../../infra/up/apt-install.ts";
+import { createSteps } from "../../../infra/up/steps.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
+import { runMs } from "../measure/programs.ts";
 import { seeingVersionOne } from "./version-one.ts";
 
 /** A command that they all run. */

@@ -1,7 +1,8 @@
 /** What a suite writes its results on. What was never measured is left off; `missing` says why. */
+
+import type { Results, Unit } from "../run/suite.ts";
 import type { Ledger } from "./ledger.ts";
 import { ratioOf, type Samples } from "./stats.ts";
-import type { Results, Unit } from "./suite.ts";
 
 export interface RowStyle {
   /** The chart that the row belongs to; unless it is given, rows of one unit share one. */

@@ -1,6 +1,7 @@
 /** How much a run measures. */
+
+import type { BlockLength } from "../measure/child.ts";
 import type { SuiteName } from "./bench.ts";
-import type { BlockLength } from "./child.ts";
 
 export interface Plan {
   /** Rounds that count, at most. In each, a suite runs a short block of every contender. */

@@ -1,6 +1,6 @@
 /** What the kernel tells of processes: proc_pid_stat(5), proc_pid_status(5). */
 import { readFileSync } from "node:fs";
-import { childrenOf } from "../helpers/platform.ts";
+import { childrenOf } from "../../helpers/platform.ts";
 
 /** Length of a tick of processor time: USER_HZ is 100 wherever Linux runs Node. */
 const TICK_MS = 10;

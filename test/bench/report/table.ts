@@ -1,6 +1,6 @@
 /** A report as text for people. */
-import type { Report } from "./bench.ts";
-import type { Cost, Ratio, Row } from "./suite.ts";
+import type { Report } from "../run/bench.ts";
+import type { Cost, Ratio, Row } from "../run/suite.ts";
 import type { Verdict } from "./targets.ts";
 import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
 

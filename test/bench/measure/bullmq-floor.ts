@@ -5,7 +5,7 @@
  */
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
-import { BINARY, ITEMS } from "./apps/payloads.mjs";
+import { BINARY, ITEMS } from "../apps/payloads.mjs";
 import { serveBlocks } from "./child.ts";
 
 const QUEUE = "bench";

@@ -1,10 +1,10 @@
 /** Deploys functions as the CLI does, without starting it each time. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Platform } from "../helpers/platform.ts";
+import type { Platform } from "../../helpers/platform.ts";
 import { type Built, Planter } from "./planted.ts";
 
-const HELLO = resolve(import.meta.dirname, "../../functions/examples/hello");
+const HELLO = resolve(import.meta.dirname, "../../../functions/examples/hello");
 const CONFIG = { memoryMiB: 128, timeoutMs: 5_000, env: { GREETING: "Hello" } };
 
 /**

@@ -3,9 +3,9 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { ensureProgram } from "../../infra/up/apt-install.ts";
-import { createSteps } from "../../infra/up/steps.ts";
-import { tempDir } from "../helpers/temp-dir.ts";
+import { ensureProgram } from "../../../infra/up/apt-install.ts";
+import { createSteps } from "../../../infra/up/steps.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
 
 /** Makes so many, one after the other. @returns milliseconds of each */
 export type CloneFloor = (count: number) => Promise<number[]>;

@@ -1,7 +1,8 @@
 /** What a suite is, and what it gives. */
-import type { Peers } from "./peers.ts";
+
+import type { RatioSummary, Summary } from "../measure/stats.ts";
+import type { Peers } from "../peers/peers.ts";
 import type { Plan } from "./plan.ts";
-import type { RatioSummary, Summary } from "./stats.ts";
 
 export type Unit = "ms" | "per s" | "MiB" | "objects" | "per GiB";
 

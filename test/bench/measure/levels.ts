@@ -1,7 +1,8 @@
 /** Levels that are told apart by nothing but how many calls are in flight. */
+
+import type { Plan } from "../run/plan.ts";
 import { inTurn } from "./blocks.ts";
 import type { Contender } from "./contender.ts";
-import type { Plan } from "./plan.ts";
 
 /** A contender, and where its calls go. */
 export interface Entrant {

@@ -1,6 +1,6 @@
 /** Figures as people read them. */
-import type { Machine } from "./machine.ts";
-import type { Unit } from "./suite.ts";
+import type { Machine } from "../run/machine.ts";
+import type { Unit } from "../run/suite.ts";
 import type { Verdict } from "./targets.ts";
 
 /** Three digits that mean something. */

@@ -1,8 +1,8 @@
 /** Sandpiper as the bench runs it: the settings of `npm start`, and who of it is charged with what. */
-import { Platform, type PlatformOptions } from "../helpers/platform.ts";
-import type { BenchChild } from "./child.ts";
-import type { Accounts } from "./ledger.ts";
-import { descendantsOf } from "./processes.ts";
+import { Platform, type PlatformOptions } from "../../helpers/platform.ts";
+import type { BenchChild } from "../measure/child.ts";
+import type { Accounts } from "../measure/ledger.ts";
+import { descendantsOf } from "../measure/processes.ts";
 
 /** What `npm start` has unless told otherwise; the tests' platform is smaller. */
 const DEFAULTS = { SANDPIPER_PREWARMED: "4", SANDPIPER_MAX_SANDBOXES: "128" };
