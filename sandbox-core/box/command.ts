@@ -2,10 +2,8 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { SandboxError } from "../contract/error.ts";
+import { type Bind, DEFAULT_PATH, type Program, type WindowSize } from "../contract/program.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
-import { DEFAULT_PATH } from "../fork/init.ts";
-import type { Program, WindowSize } from "../protocol/control.ts";
-import type { Bind } from "../rootfs/mounts.ts";
 import { kindOf } from "../rootfs/program.ts";
 
 /** A file or directory of the host that the box sees. */

@@ -2,10 +2,10 @@
 import { closeSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { ReadStream, WriteStream } from "node:tty";
+import type { WindowSize } from "../contract/program.ts";
 import type { LaunchedSandbox } from "../launcher/sandbox.ts";
-import type { WindowSize } from "../protocol/control.ts";
+import { openPidfd } from "../syscall/pidfd.ts";
 import { duplicate, setWindowSize, takeDescriptor } from "../syscall/steps.ts";
-import { openPidfd } from "../zygote/fork-as-init.ts";
 
 export class Terminal {
   /** What the box shows. Hostile: escape sequences are not escaped. Ends when nothing in the box has the terminal open. */

@@ -22,9 +22,10 @@
 
 import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, F_DUPFD_CLOEXEC, O, PR } from "../abi/linux.ts";
+import type { Program } from "../contract/program.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import { tasksOfUser } from "../contract/task-limit.ts";
-import { type Connection, hello, type Program } from "../protocol/control.ts";
+import { type Connection, hello } from "../protocol/control.ts";
 import { confine } from "../rootfs/access.ts";
 import { INSIDE_ID, mountTemplate } from "../rootfs/base.ts";
 import { mountOwn, pivotInto } from "../rootfs/mounts.ts";

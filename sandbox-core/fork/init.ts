@@ -8,13 +8,11 @@
  * takes no signal. The sandbox cannot see it: it is not dumpable, and /proc hides such processes.
  */
 import { accessSync, constants } from "node:fs";
-import { endOf, type Program, type ProgramEnd, type Status } from "../protocol/control.ts";
+import { DEFAULT_PATH, type Program } from "../contract/program.ts";
+import { endOf, type ProgramEnd, type Status } from "../protocol/control.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
 import { closeAllBut } from "../syscall/steps.ts";
-import { TERMINAL } from "../zygote/terminal.ts";
 
-/** What a shell looks through for a name without a slash, in this order, when PATH is not set. */
-export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const ANY_CHILD = -1;
 /** Where the status pipe is once nothing else is open. */
 const REPORT_FD = 0;
@@ -102,3 +100,6 @@ function reapUntil(program: number): ProgramEnd {
 function codeOf(error: unknown): string {
   return (error as { code?: string }).code ?? "";
 }
+
+/** The sandbox's side: the first pair of its instance. */
+export const TERMINAL = "/dev/pts/0";

@@ -1,11 +1,11 @@
 /** A fork's part of a launch: it departs, waits for its order, locks itself in, and goes on as what was asked for. */
 
-import type { Program } from "../protocol/control.ts";
+import type { CgroupDriver } from "../cgroup/driver.ts";
+import type { Program } from "../contract/program.ts";
 import { exitNow, unixAddress } from "../syscall/libc.ts";
-import type { House } from "../zygote/state.ts";
-import { awaitOrder, type Order, type Spare } from "../zygote/waiting-fork.ts";
 import { depart, enter } from "./enter.ts";
 import type { InitStatus } from "./init.ts";
+import { awaitOrder, type Order, type Spare } from "./order.ts";
 import { takePipes } from "./pipes.ts";
 import { failureOf, reportTo } from "./report.ts";
 import { takeSecrets } from "./secrets.ts";
@@ -24,9 +24,20 @@ export type Born =
   /** An attestation's look from inside. The socket is one of the zygote's, which it must not reach. */
   | { is: "probe"; zygotesSocket: string };
 
+/** What a fork needs to know of its zygote's state. */
+interface LaunchState {
+  cgroups: Pick<CgroupDriver, "joinFiles">;
+  ids: { socketName: string };
+  socketPath: string;
+  directory: string;
+  programRoot: string;
+  landlockAbi: number;
+  filters: Record<"fork" | "program" | "command", Buffer>;
+}
+
 /** What each fork has from its zygote. */
 export interface Heirloom {
-  house: House;
+  house: LaunchState;
   /** What libuv's lock for signals lives in. */
   signalPipe: Pipe;
   /** Where forks report to the zygote. */

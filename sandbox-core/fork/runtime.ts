@@ -5,8 +5,8 @@ import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
 import { SocketWire } from "../runtime/wire.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
-import { mayGrow } from "../zygote/memory.ts";
 import { readEntropy } from "./entropy.ts";
+import { mayGrow } from "./heap.ts";
 import { OPENSSL_SEED_BYTES, renewProcess } from "./renew.ts";
 import { serveAsTemplate } from "./template.ts";
 

@@ -3,10 +3,9 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Attestation, assertWalls, attest } from "../attest/attest.ts";
 import { SandboxError } from "../contract/error.ts";
+import type { Bind, Program } from "../contract/program.ts";
 import type { Generation } from "../launcher/generation.ts";
 import { type Renewal, ZygoteLauncher } from "../launcher/launcher.ts";
-import type { Program } from "../protocol/control.ts";
-import type { Bind } from "../rootfs/mounts.ts";
 import { RUNTIME_NODE_FLAGS } from "../runtime/flags.ts";
 
 export interface LauncherOptions {

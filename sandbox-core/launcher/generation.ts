@@ -8,11 +8,12 @@ import type { Socket } from "node:net";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeTree, sandboxGroup } from "../cgroup/sweep.ts";
 import { SandboxError, StartFailure } from "../contract/error.ts";
+import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
-import { hideSecrets } from "../fork/secrets.ts";
-import type { Connection, LaunchRequest, Program, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
+import type { Connection, LaunchRequest, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
+import { hideSecrets } from "./secrets.ts";
 import type { Receiver } from "./socket-receiver.ts";
 import { ZygoteProcess } from "./zygote-process.ts";
 

@@ -1,8 +1,8 @@
 /** Running a program in a sandbox from start to end: a build, a compiler, a tool. */
 import type { Socket } from "node:net";
 import { SandboxError } from "../contract/error.ts";
+import type { Program } from "../contract/program.ts";
 import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
-import type { Program } from "../protocol/control.ts";
 import type { ZygoteLauncher } from "./launcher.ts";
 
 /** How often a program's processor time is looked at. */

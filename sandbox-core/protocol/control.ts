@@ -2,8 +2,8 @@
  * What worker and zygote say to each other: lines of JSON over one socket. Both ends are ours; no sandbox has it.
  */
 import { StringDecoder } from "node:string_decoder";
+import type { Program } from "../contract/program.ts";
 import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
-import type { Bind } from "../rootfs/mounts.ts";
 
 /** The zygote's end of the control socket. */
 export const CONTROL_FD = 3;
@@ -37,11 +37,6 @@ export interface PipeEnd {
   fd: number;
 }
 
-export interface WindowSize {
-  columns: number;
-  rows: number;
-}
-
 /** What is to be made. */
 export interface LaunchRequest {
   limits: SandboxLimits;
@@ -51,29 +46,6 @@ export interface LaunchRequest {
   program?: Program;
   /** Locked in as asked, it runs fork/probe.ts and neither runtime nor program. */
   probe?: true;
-}
-
-/** A program to start instead of the runtime that the fork holds already. */
-export interface Program {
-  /** The program first: a path, or a name without a slash, which is looked for in `env.PATH`. */
-  argv: string[];
-  env: Record<string, string>;
-  binds: Bind[];
-  workingDirectory: string;
-  /**
-   * What it sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the default; no more than /etc, /tmp and
-   * /dev/null, for one that reads whatever path a stranger names, as nothing of it is without end; the programs and libraries
-   * of the host, which are in /usr; or a directory that is a root of its own.
-   */
-  root?: "bare" | "finite" | "usr" | { directory: string };
-  /** What it may ask of the kernel: `program`, the default, is for one that is known; `command` for any. */
-  policy?: "program" | "command";
-  /** Who it is inside; whoever it is, on the host it is a user of the sandbox's own. */
-  user?: { uid: number; gid: number };
-  /** `host` leaves it in the host's network. */
-  network?: "none" | "host";
-  /** A terminal of the sandbox's own as its standard input, output and error. */
-  terminal?: WindowSize;
 }
 
 /** What a zygote has to know of a program. The rest is secret from it, see fork/secrets.ts. */

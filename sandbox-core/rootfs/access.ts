@@ -7,10 +7,9 @@
  * the world would keep it from servers of its own on loopback.
  */
 import { LANDLOCK_FS as FS, LANDLOCK, O } from "../abi/linux.ts";
-import type { Program } from "../protocol/control.ts";
+import type { Bind, Program } from "../contract/program.ts";
 import { allowBeneath, createRuleset, restrictSelf } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
-import type { Bind } from "./mounts.ts";
 import { usrBinds } from "./program.ts";
 
 /** What each version of Landlock added; a sandbox gives up all that its kernel knows. */

@@ -4,18 +4,6 @@ import { MNT_DETACH, MS } from "../abi/linux.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import { sys } from "../syscall/libc.ts";
 
-/** A file or directory of the host that a program may see, read-only unless `writable`. */
-export interface Bind {
-  source: string;
-  /** Absolute path inside. */
-  target: string;
-  kind: "file" | "directory";
-  /** Whether programs in it may be started. */
-  executable: boolean;
-  /** Whether it can be written, as far as its owner and mode allow it to the sandbox's host user. */
-  writable?: boolean;
-}
-
 interface Mount {
   source: string;
   /** Relative to the new root. */

@@ -2,11 +2,10 @@
 import { cpSync, existsSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { MS } from "../abi/linux.ts";
-import type { Program } from "../protocol/control.ts";
+import type { Bind, Program } from "../contract/program.ts";
 import { sys } from "../syscall/libc.ts";
 import { emptyIn, mountTemplate, mountView, writeEtc } from "./base.ts";
 import { DEVICES_FLAGS, mountNullDevice, mountTerminalDevices } from "./devices.ts";
-import type { Bind } from "./mounts.ts";
 import { withPlace } from "./place.ts";
 
 /** Directories that are links into /usr where /usr is merged, and directories of their own where it is not. */

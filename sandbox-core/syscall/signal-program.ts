@@ -1,9 +1,9 @@
 /** Finding and signalling the program among the processes of a sandbox, from outside. */
 import { readFileSync } from "node:fs";
 import { currentArchitecture } from "../abi/arch.ts";
-import { openPidfd } from "../zygote/fork-as-init.ts";
 import { SyscallError } from "./error.ts";
 import { sys } from "./libc.ts";
+import { openPidfd } from "./pidfd.ts";
 
 const PIDFD_SEND_SIGNAL = currentArchitecture().syscalls.pidfd_send_signal as number;
 /** A program, by its parent's pid on the host and its own inside. */

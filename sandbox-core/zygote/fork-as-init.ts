@@ -1,11 +1,8 @@
 /** A fork of this process that V8 survives, as the first process of a pid namespace of its own, in a time namespace. */
 import { existsSync } from "node:fs";
-import { currentArchitecture } from "../abi/arch.ts";
 import { CLONE, O } from "../abi/linux.ts";
 import { complain } from "../fork/complain.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
-
-const PIDFD_OPEN = currentArchitecture().syscalls.pidfd_open as number;
 
 /** Exit code of a zygote that must not go on. */
 const EXIT_UNFIT = 71;
@@ -47,9 +44,4 @@ function returnTo(pidNamespace: number): void {
     complain(error);
     exitNow(EXIT_UNFIT);
   }
-}
-
-/** A descriptor that can be read once the process has ended (pidfd_open(2)). */
-export function openPidfd(pid: number): number {
-  return sys.syscall("pidfd_open", PIDFD_OPEN, pid, 0);
 }

@@ -1,10 +1,11 @@
 /** The forks of a zygote before they have an order: each gets a place of its own, and one may be spare. */
 import { sandboxGroup } from "../cgroup/sweep.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
+import type { Place, Spare } from "../fork/order.ts";
 import type { Poller } from "./poller.ts";
 import type { Remains } from "./reaper.ts";
 import type { House } from "./state.ts";
-import { discard, forkSpare, type Place, type Spare } from "./waiting-fork.ts";
+import { discard, forkSpare } from "./waiting-fork.ts";
 
 export class Forks {
   readonly #house: House;

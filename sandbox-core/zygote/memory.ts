@@ -13,7 +13,7 @@
  * them in that fork, and copies the small page that was written to, as it would have.
  */
 import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectGarbage, mayGrow } from "../fork/heap.ts";
 import { collapse, fillHoles, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
 import { gapsIn, readMappings } from "./mappings.ts";
 
@@ -21,23 +21,6 @@ import { gapsIn, readMappings } from "./mappings.ts";
 const WANTED: Range = [0x1_0000_0000n, 0x4000_0000_0000n];
 /** Memory that is this process's own and written to, as proc_pid_maps(5) shows it: heaps, and not files. */
 const PRIVATE_MEMORY = / rw-p 0+ 00:00 0 /;
-
-type Collect = (options: { type: "major"; execution: "sync"; flavor: "regular" | "last-resort" }) => void;
-
-/** Collects garbage; the last resort of V8 also gives all pages back that it can do without. */
-export function collectGarbage(flavor: "regular" | "last-resort" = "regular"): void {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as Collect)({ type: "major", execution: "sync", flavor });
-  setFlagsFromString("--no-expose-gc");
-}
-
-/**
- * Has V8's young generation stay at the size that it has, or grow again as V8 does by default. In a zygote each 256 KiB of it
- * would be one more mapping for every fork to copy.
- */
-export function mayGrow(grows: boolean): void {
-  setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);
-}
 
 /** Done once, when everything is loaded. What the machine refuses of it makes forks slower, and nothing else. */
 export function compactMemory(): void {

@@ -3,10 +3,10 @@
  * Under a V8 that hands work to threads, which do not exist in a child, it hangs instead.
  */
 import { SIGKILL } from "../abi/linux.ts";
+import { collectGarbage } from "../fork/heap.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
+import { openPidfd } from "../syscall/pidfd.ts";
 import { isReadable } from "../syscall/steps.ts";
-import { openPidfd } from "./fork-as-init.ts";
-import { collectGarbage } from "./memory.ts";
 
 const DEADLINE_MS = 5_000;
 

@@ -9,6 +9,7 @@ import { SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import { type Born, becomeSandbox, type Heirloom } from "../fork/launch.ts";
+import type { Launch, Spare } from "../fork/order.ts";
 import { neverStarted } from "../fork/report.ts";
 import { findSignalPipe } from "../fork/signal-pipe.ts";
 import {
@@ -22,17 +23,17 @@ import {
 } from "../protocol/control.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
+import { openPidfd } from "../syscall/pidfd.ts";
 import { signalProgram } from "../syscall/signal-program.ts";
 import { canRefuseDescriptors, isReadable, makePipe } from "../syscall/steps.ts";
 import { writeLine } from "../syscall/write-line.ts";
-import { openPidfd } from "./fork-as-init.ts";
 import { Forks } from "./forks.ts";
 import { Poller } from "./poller.ts";
 import { Remains } from "./reaper.ts";
 import { provesFork } from "./selftest.ts";
 import type { House } from "./state.ts";
 import { TerminalPair } from "./terminal.ts";
-import { isInHostNetwork, type Launch, type Spare, startsProgram, suits, tell } from "./waiting-fork.ts";
+import { isInHostNetwork, startsProgram, suits, tell } from "./waiting-fork.ts";
 
 /** Longer than anything that is done between two waits; a self-test may take five seconds. */
 const LONGEST_TURN_S = 10;

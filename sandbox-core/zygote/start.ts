@@ -8,7 +8,6 @@
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
 import { F_SETFD, PR, SIGCONT } from "../abi/linux.ts";
-import { compileCacheFlags } from "../launcher/compile-cache.ts";
 import { CONTROL_FD } from "../protocol/control.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { ZYGOTE_POLICY } from "../seccomp/policy.ts";
@@ -25,7 +24,7 @@ sys.prctl(PR.SET_PDEATHSIG, SIGCONT, 0, 0, 0);
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
 for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);
-const flags = [...compileCacheFlags(), ...nameFlags(), ...argumentsOfNode];
+const flags = [...process.execArgv, ...nameFlags(), ...argumentsOfNode];
 sys.execve(process.execPath, ["node", ...flags, main, options], []);
 
 /** Flags for a Node whose own modules have names that tell nothing of the host. A fork's threads have the same flags, and no file. */

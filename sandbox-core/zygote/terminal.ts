@@ -5,12 +5,10 @@
 import { mkdirSync, openSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { MNT_DETACH, MS, O, TERMINAL_IOCTL } from "../abi/linux.ts";
-import type { WindowSize } from "../protocol/control.ts";
+import type { WindowSize } from "../contract/program.ts";
 import { sys } from "../syscall/libc.ts";
 import { setWindowSize } from "../syscall/steps.ts";
 
-/** The sandbox's side: the first pair of its instance. */
-export const TERMINAL = "/dev/pts/0";
 const MOST_TERMINALS = 16;
 
 export class TerminalPair {

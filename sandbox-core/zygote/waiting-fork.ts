@@ -5,47 +5,12 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { SIGKILL } from "../abi/linux.ts";
-import type { SandboxLimits } from "../contract/sandbox.ts";
-import { LineReader, type Request } from "../protocol/control.ts";
+import type { Launch, Order, Place, Spare } from "../fork/order.ts";
 import { sys } from "../syscall/libc.ts";
+import { openPidfd } from "../syscall/pidfd.ts";
 import { makePipe } from "../syscall/steps.ts";
 import { writeLine } from "../syscall/write-line.ts";
-import { forkAsInit, openPidfd } from "./fork-as-init.ts";
-
-export type Launch = Extract<Request, { op: "launch" }>;
-
-/** What is made for a sandbox before there is a fork to be in it. */
-export interface Place {
-  hostId: number;
-  group: string;
-  /** Those that the group has. */
-  limits: SandboxLimits;
-  /** Whether it is to be in the host's network. */
-  sharesNetwork: boolean;
-}
-
-/** What a fork is to become: the launch, and what its zygote has made ready for it. */
-export interface Order {
-  launch: Launch;
-  /** The root with the host's programs, if it has been made. */
-  usrRoot?: string | undefined;
-  terminalMount?: string | undefined;
-}
-
-/** Each fork of a zygote has a number of its own, by which it says what becomes of it. */
-export interface Spare {
-  number: number;
-  place: Place;
-  /** 0 in the fork itself. */
-  pid: number;
-  pidfd: number;
-  /** Where its order is written to; in the fork, where it comes from. */
-  orders: number;
-}
-
-const ORDER_BYTES = 65_536;
-// Made once, before any fork: memory that a fork has to make is its own page faults.
-const buffer = Buffer.alloc(ORDER_BYTES);
+import { forkAsInit } from "./fork-as-init.ts";
 
 /** Forks; returns on both sides, and the fork has to call `awaitOrder` then. @throws SyscallError, and then there is no fork */
 export function forkSpare(number: number, place: Place): Spare {
@@ -75,17 +40,6 @@ export function discard({ pid, pidfd, orders }: Spare): void {
   collect(pid);
   sys.close(pidfd);
   sys.close(orders);
-}
-
-/** The fork's part: waits, and dies with its zygote meanwhile. @throws SyscallError, or Error when the zygote is gone */
-export function awaitOrder({ orders }: Spare): Order {
-  const lines = new LineReader<Order>();
-  for (;;) {
-    const count = sys.read(orders, buffer, ORDER_BYTES);
-    if (count === 0) throw new Error("there was no order");
-    const [order] = lines.push(buffer.subarray(0, count));
-    if (order) return order;
-  }
 }
 
 function closeAnyway(fd: number): void {

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { finished } from "node:stream/promises";
 import { SandboxError, StartFailure } from "../../contract/error.ts";
-import type { WindowSize } from "../../protocol/control.ts";
+import type { WindowSize } from "../../contract/program.ts";
 import { showAsIs } from "../../syscall/steps.ts";
 import { Box } from "../box.ts";
 import { type BoxEnd, exitCodeOf } from "../outcome.ts";
