@@ -11,10 +11,14 @@ import type { Config } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { UnfitError } from "../infra/service.ts";
-import { type Attestation, badAllowances, MissingWallsError } from "../sandbox-core/attest/attest.ts";
-import { openLauncher } from "../sandbox-core/host/open.ts";
-import type { ZygoteLauncher } from "../sandbox-core/launcher/launcher.ts";
-import { runProgram } from "../sandbox-core/launcher/run-program.ts";
+import {
+  type Attestation,
+  badAllowances,
+  MissingWallsError,
+  openLauncher,
+  runProgram,
+  type ZygoteLauncher,
+} from "../sandbox-core/index.ts";
 import { Builder } from "./code/builder.ts";
 import { Bundles } from "./code/bundles.ts";
 import { Heart } from "./heartbeat.ts";

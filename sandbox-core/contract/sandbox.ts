@@ -184,11 +184,3 @@ export interface Launcher {
   /** Ends every sandbox and the launcher's own processes; resolves when all of it is gone. */
   close(): Promise<void>;
 }
-
-export { Box, type BoxResult, type BoxRunOptions } from "../box/box.ts";
-export { type BoxBind, type BoxOptions, DEFAULT_BOX_LIMITS } from "../box/command.ts";
-export type { BoxEnd, BoxOutcome } from "../box/outcome.ts";
-export type { Terminal } from "../box/terminal.ts";
-export { Zygote, type ZygoteSettings } from "../box/zygote.ts";
-export { SandboxError, StartFailure } from "./error.ts";
-export { MOST_ROOMS } from "./task-limit.ts";

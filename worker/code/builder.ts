@@ -13,9 +13,13 @@ import { bundleFlags } from "../../functions/model/bundling.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { entryProblem, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
-import type { SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
-import { programBinds, programPath } from "../../sandbox-core/host/open.ts";
-import type { ProgramResult, ProgramRun } from "../../sandbox-core/launcher/run-program.ts";
+import {
+  type ProgramResult,
+  type ProgramRun,
+  programBinds,
+  programPath,
+  type SandboxLimits,
+} from "../../sandbox-core/index.ts";
 import { readBuildErrors, readBuildOutput } from "./esbuild-output.ts";
 
 export interface BuilderOptions {

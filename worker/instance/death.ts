@@ -1,5 +1,6 @@
 /** Finding out why a sandbox ended, as far as that can be known in time. */
-import type { Sandbox } from "../../sandbox-core/contract/sandbox.ts";
+
+import type { Sandbox } from "../../sandbox-core/index.ts";
 import { type CallFailure, type Cause, judge } from "../outcome/outcome.ts";
 import type { Output } from "./output.ts";
 

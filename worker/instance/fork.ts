@@ -9,7 +9,7 @@ import type {
   SandboxRoom,
   SandboxStats,
   SandboxUsage,
-} from "../../sandbox-core/contract/sandbox.ts";
+} from "../../sandbox-core/index.ts";
 import { settledWithin } from "./death.ts";
 
 /** How long a fork that is to end may take until its template has collected it. Then the whole sandbox ends. */

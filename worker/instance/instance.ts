@@ -5,7 +5,7 @@
  * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
  */
 import type { Version } from "../../functions/model/version.ts";
-import type { ForkableSandbox, Sandbox } from "../../sandbox-core/contract/sandbox.ts";
+import type { ForkableSandbox, Sandbox } from "../../sandbox-core/index.ts";
 import {
   type CallNumber,
   decodeSandboxMessage,

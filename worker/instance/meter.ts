@@ -1,5 +1,6 @@
 /** What the calls of an instance use: the figures of its sandbox, shared out. */
-import type { Sandbox } from "../../sandbox-core/contract/sandbox.ts";
+
+import type { Sandbox } from "../../sandbox-core/index.ts";
 import type { Call, Usage } from "./call.ts";
 
 export class CallMeter {

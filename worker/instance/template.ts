@@ -3,7 +3,8 @@
  * instances: one after another, each for one call of the isolation "invocation", with nothing left of the one before; or
  * several at once, each in a place of its own, for as long as instances live.
  */
-import type { ForkableSandbox } from "../../sandbox-core/contract/sandbox.ts";
+
+import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import { encodeEndFork, encodeFork, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure } from "../outcome/outcome.ts";

@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
 import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
-import type { SandboxExit } from "../../sandbox-core/contract/sandbox.ts";
+import type { SandboxExit } from "../../sandbox-core/index.ts";
 import type { During } from "../instance/time-limit.ts";
 
 /** Why a call has no answer of its function's: thrown wherever that is found out. Its message is fit for clients. */

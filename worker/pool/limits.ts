@@ -1,5 +1,5 @@
 /** What a sandbox of a memory class may use. */
-import type { SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+import type { SandboxLimits } from "../../sandbox-core/index.ts";
 
 /** The class of functions that say nothing (see the manifest's defaults): kept prewarmed. */
 export const DEFAULT_MEMORY_MIB = 128;

@@ -1,5 +1,6 @@
 /** What a pool is made with. */
-import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+
+import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Template } from "../instance/template.ts";
 import type { CapacityLimits } from "./capacity.ts";

@@ -1,5 +1,6 @@
 /** Every sandbox of this worker, from the moment a place is taken for it until the kernel has let go of it. */
-import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
+
+import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Origin } from "./zygote-key.ts";
 import type { Launchers } from "./zygotes.ts";

@@ -1,5 +1,6 @@
 /** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
-import type { ForkableSandbox } from "../../sandbox-core/contract/sandbox.ts";
+
+import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Box, Boxes } from "./places.ts";
 import type { Origin } from "./zygote-key.ts";
 

@@ -1,6 +1,6 @@
 /** Starting one more instance of a version: by a fork of its template, in a blank sandbox, or in one that is made now. */
 import type { Version } from "../../functions/model/version.ts";
-import type { ForkableSandbox } from "../../sandbox-core/contract/sandbox.ts";
+import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
 import { isSlow } from "../instance/template.ts";
 import { Loaded } from "./lease.ts";

@@ -1,5 +1,6 @@
 /** A template in its box: what further instances of a version are forked from. */
-import { MOST_ROOMS } from "../../sandbox-core/contract/sandbox.ts";
+
+import { MOST_ROOMS } from "../../sandbox-core/index.ts";
 import type { Template } from "../instance/template.ts";
 import type { Box } from "./places.ts";
 

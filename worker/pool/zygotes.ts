@@ -3,7 +3,7 @@
  * more than so many. When there are so many and another is wanted, the one that was used least recently makes way.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Launcher } from "../../sandbox-core/contract/sandbox.ts";
+import type { Launcher } from "../../sandbox-core/index.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import type { Origin } from "./zygote-key.ts";
 

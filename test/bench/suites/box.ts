@@ -1,5 +1,6 @@
 /** Boxes, and JavaScript sandboxes, beside the same command under other programs that isolate. */
-import { Box, Zygote } from "../../../sandbox-core/contract/sandbox.ts";
+
+import { Box, Zygote } from "../../../sandbox-core/index.ts";
 import { childrenOf } from "../../helpers/platform.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { inTurn, sequence } from "../measure/blocks.ts";

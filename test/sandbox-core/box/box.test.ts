@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { Box, type BoxRunOptions, SandboxError, StartFailure, Zygote } from "../../../sandbox-core/contract/sandbox.ts";
+import { Box, type BoxRunOptions, SandboxError, StartFailure, Zygote } from "../../../sandbox-core/index.ts";
 import { stretched } from "../../helpers/slowness.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 

@@ -4,7 +4,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
-import { Box, Zygote } from "../../../sandbox-core/contract/sandbox.ts";
+import { Box, Zygote } from "../../../sandbox-core/index.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "../../helpers/pool.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";

@@ -1,0 +1,14 @@
+/** All of the library that others use. Nothing inside imports this file. */
+export { type Attestation, badAllowances, MissingWallsError } from "./attest/attest.ts";
+export { Box, type BoxResult, type BoxRunOptions } from "./box/box.ts";
+export { type BoxBind, type BoxOptions, DEFAULT_BOX_LIMITS } from "./box/command.ts";
+export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
+export type { Terminal } from "./box/terminal.ts";
+export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
+export { SandboxError, StartFailure } from "./contract/error.ts";
+export type * from "./contract/sandbox.ts";
+export { MOST_ROOMS } from "./contract/task-limit.ts";
+export { type LauncherOptions, openLauncher, programBinds, programPath } from "./host/open.ts";
+export { tryIsolation } from "./host/trial.ts";
+export type { ZygoteLauncher } from "./launcher/launcher.ts";
+export { type ProgramResult, type ProgramRun, runProgram } from "./launcher/run-program.ts";
