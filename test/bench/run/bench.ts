@@ -11,7 +11,7 @@ import { openScaleSuite } from "../suites/scale.ts";
 import { openTraceSuite } from "../suites/trace.ts";
 import { openWarmSuite } from "../suites/warm.ts";
 import { describeMachine, type Machine } from "./machine.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, SuiteName } from "./plan.ts";
 import type { OpenSuite, Results, Suite } from "./suite.ts";
 
 export const SUITES = {
@@ -23,9 +23,9 @@ export const SUITES = {
   density: openDensitySuite,
   scale: openScaleSuite,
   trace: openTraceSuite,
-} satisfies Record<string, OpenSuite>;
+} satisfies Record<SuiteName, OpenSuite>;
 
-export type SuiteName = keyof typeof SUITES;
+export type { SuiteName } from "./plan.ts";
 export const SUITE_NAMES = Object.keys(SUITES) as SuiteName[];
 
 export interface Report extends Results {

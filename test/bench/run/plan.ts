@@ -1,7 +1,8 @@
 /** How much a run measures. */
 
 import type { BlockLength } from "../measure/child.ts";
-import type { SuiteName } from "./bench.ts";
+
+export type SuiteName = "sandbox" | "box" | "cold" | "warm" | "fresh" | "density" | "scale" | "trace";
 
 export interface Plan {
   /** Rounds that count, at most. In each, a suite runs a short block of every contender. */
