@@ -1,9 +1,8 @@
 /** How long a sandbox may take for what it does now: kept outside of it. */
+import type { During } from "../outcome/outcome.ts";
 
 /** Longest time that evaluating a bundle may take, and a function to renew what is its own in a copy. */
-const BEFORE_CALLS_MS = { load: 10_000, restore: 10_000 };
-
-export type During = keyof typeof BEFORE_CALLS_MS | "call";
+const BEFORE_CALLS_MS: Record<Exclude<During, "call">, number> = { load: 10_000, restore: 10_000 };
 
 export class TimeLimit {
   readonly #callMs: number;

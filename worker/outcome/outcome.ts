@@ -3,7 +3,6 @@ import { constants } from "node:os";
 import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
 import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
 import type { SandboxExit } from "../../sandbox-core/index.ts";
-import type { During } from "../instance/time-limit.ts";
 
 /** Why a call has no answer of its function's: thrown wherever that is found out. Its message is fit for clients. */
 export class CallFailure extends Error {
@@ -32,6 +31,9 @@ export class CallFailure extends Error {
     return { code: this.code, message: this.message };
   }
 }
+
+/** What a sandbox did when its time was over. */
+export type During = "load" | "restore" | "call";
 
 /** Why the worker ended a sandbox, or what it saw the sandbox do first. */
 export type Cause =

@@ -1,8 +1,8 @@
 /** The instances and the waiting calls of a worker, version by version. */
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import { Appetite } from "./cpu-pressure.ts";
-import type { Loaded } from "./lease.ts";
 import type { Box } from "./places.ts";
+import type { Loaded } from "./pooled-instance.ts";
 import type { Parent } from "./template-place.ts";
 import type { Waiter } from "./waiting-call.ts";
 import { UNKNOWN_CALL_MS } from "./when-to-start.ts";

@@ -1,0 +1,125 @@
+/** An instance as the pool keeps it, with its place, and the leases of it. */
+
+import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
+import type { CallInput, RunningCall } from "../instance/call.ts";
+import type { Instance } from "../instance/instance.ts";
+import { type Lease, type LeaseEnd, type Start, WARM } from "./lease.ts";
+import type { Box } from "./places.ts";
+import type { Parent } from "./template-place.ts";
+
+/** A box with a version in it. */
+export class Loaded {
+  /** Which version of which tenant it serves, for ever. */
+  readonly key: string;
+  readonly box: Box;
+  #instance: Instance;
+  /** How many calls have it. */
+  leases = 0;
+  /** A call has it that wants nobody behind itself. */
+  #closed = false;
+  /** By `performance.now()`. */
+  freeSinceMs = 0;
+  /** What it was forked from, if it was. */
+  readonly parent: Parent | null;
+  #start: Start;
+
+  constructor(key: string, box: Box, instance: Instance, start: Start, parent: Parent | null) {
+    this.parent = parent;
+    this.key = key;
+    this.box = box;
+    this.#instance = instance;
+    this.#start = start;
+  }
+
+  get instance(): Instance {
+    return this.#instance;
+  }
+
+  /** Whether its instance served for the one call of a fork: the next call takes another fork. */
+  get isToBeRenewed(): boolean {
+    return !this.box.ending && this.#instance.successor !== null && !this.#instance.isIdle;
+  }
+
+  /** @throws Error when it can be used no more */
+  async renew(): Promise<void> {
+    if (this.#instance.successor !== null) this.#instance = await this.#instance.successor();
+  }
+
+  /** How long it took until it was there; 0 once it has served. */
+  get startMs(): number {
+    return this.#start.initMs || this.#start.sandboxMs;
+  }
+
+  /** Whether a call may begin in it now. */
+  get usable(): boolean {
+    return !this.box.ending && !this.box.sandbox.outdated && this.instance.isIdle;
+  }
+
+  /** Whether a call may wait in it for its turn. */
+  get hasPlace(): boolean {
+    return (
+      !this.#closed &&
+      !this.box.ending &&
+      !this.box.sandbox.outdated &&
+      this.instance.hasPlace &&
+      this.leases < MAX_CALLS_IN_LINE
+    );
+  }
+
+  /** The same, about to be put among the free ones: the call that takes it from there has a warm start. */
+  shelved(): this {
+    this.freeSinceMs = performance.now();
+    this.#start = WARM;
+    return this;
+  }
+
+  /**
+   * @param mayShare whether calls of other leases may stand in line behind this one's.
+   * @param onEnd told once.
+   */
+  lease(mayShare: boolean, onEnd: (end: LeaseEnd) => void): Lease {
+    const start = this.#start;
+    this.#start = WARM;
+    this.leases += 1;
+    this.#closed = !mayShare;
+    return new OneLease(this.instance, start, (end) => {
+      this.leases -= 1;
+      if (!mayShare) this.#closed = false;
+      onEnd(end);
+    });
+  }
+}
+
+class OneLease implements Lease {
+  readonly instance: Instance;
+  readonly start: Start;
+  readonly #onEnd: (end: LeaseEnd) => void;
+  #running: RunningCall | null = null;
+  #over = false;
+
+  constructor(instance: Instance, start: Start, onEnd: (end: LeaseEnd) => void) {
+    this.instance = instance;
+    this.start = start;
+    this.#onEnd = onEnd;
+  }
+
+  call(input: CallInput): RunningCall {
+    this.#running = this.instance.call(input);
+    return this.#running;
+  }
+
+  release(): void {
+    const isOver = this.#running === null || this.#running.isOver || this.instance.leftItsTemplate;
+    this.#end(isOver ? null : "its call had not finished");
+  }
+
+  discard(reason: string): void {
+    this.#end(reason);
+  }
+
+  #end(discardedFor: string | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#onEnd({ discardedFor, tookMs: this.#running?.tookMs ?? null });
+  }
+}
