@@ -11,9 +11,10 @@ import { atMost, connectionLike, FAIL_FAST } from "../functions/redis/connection
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { registerKey } from "../functions/store/tenant.ts";
+import { BuildQueue } from "../functions/transport/build-queue.ts";
 import { CancellationSender } from "../functions/transport/cancellations.ts";
-import { BuildQueue, InvocationQueue } from "../functions/transport/invocation-queue.ts";
-import { ReplyReceiver } from "../functions/transport/reply-sender.ts";
+import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
+import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
 import { CurrentVersions } from "./call/current-versions.ts";

@@ -3,25 +3,7 @@
  * their Redis keys.
  */
 import type { Redis } from "ioredis";
-
-/** A finished span, as plain JSON. */
-export interface StoredSpan {
-  /** 32 lower-case hex digits. */
-  traceId: string;
-  /** 16 lower-case hex digits. */
-  spanId: string;
-  parentSpanId?: string;
-  name: string;
-  kind: "internal" | "server" | "client" | "producer" | "consumer";
-  /** Which process made it: "gateway" or "worker". */
-  service: string;
-  /** Unix time in milliseconds, with a fraction. */
-  startMs: number;
-  endMs: number;
-  status: "unset" | "ok" | "error";
-  statusMessage?: string;
-  attributes: Record<string, string | number | boolean | (string | number | boolean)[]>;
-}
+import type { StoredSpan } from "../model/span.ts";
 
 /** The attribute that says whose trace a span is of; a span without it is not stored. */
 export const TENANT_ATTRIBUTE = "sandpiper.tenant";

@@ -6,7 +6,7 @@ import type { Redis } from "ioredis";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
-import type { BuildQueue } from "../../functions/transport/invocation-queue.ts";
+import type { BuildQueue } from "../../functions/transport/build-queue.ts";
 import type { CurrentVersions } from "../call/current-versions.ts";
 import type { Budget } from "../http/budget.ts";
 import type { Turns } from "./turns.ts";

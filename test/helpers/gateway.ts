@@ -6,12 +6,8 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { Invocation, Reply } from "../../functions/model/invocation.ts";
 import { createKey } from "../../functions/store/tenant.ts";
-import {
-  type BuildRequest,
-  type BuildResult,
-  BuildWorker,
-  InvocationWorker,
-} from "../../functions/transport/invocation-queue.ts";
+import { BuildWorker } from "../../functions/transport/build-queue.ts";
+import { type BuildRequest, type BuildResult, InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { type Gateway, type GatewayConfig, startGateway } from "../../gateway/gateway.ts";
 import { createLogger } from "../../infra/log.ts";

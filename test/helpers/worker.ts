@@ -20,8 +20,9 @@ import { type ArtifactStore, FileArtifactStore } from "../../functions/store/art
 import { findInvocation, readLogs } from "../../functions/store/logs.ts";
 import { Registry } from "../../functions/store/registry.ts";
 import { putBody } from "../../functions/transport/bodies.ts";
-import { BuildQueue, InvocationQueue } from "../../functions/transport/invocation-queue.ts";
-import { ReplyReceiver } from "../../functions/transport/reply-sender.ts";
+import { BuildQueue } from "../../functions/transport/build-queue.ts";
+import { InvocationQueue } from "../../functions/transport/invocation-queue.ts";
+import { ReplyReceiver } from "../../functions/transport/reply-receiver.ts";
 import { loadConfig } from "../../infra/config.ts";
 import { createLogger } from "../../infra/log.ts";
 import { connectRedis } from "../../infra/redis.ts";

@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import { z } from "zod";
 import type { InvocationRecord, LogRecord } from "../../model/invocation.ts";
-import type { StoredSpan } from "../../store/traces.ts";
+import type { StoredSpan } from "../../model/span.ts";
 import { CliError, type FailureKind } from "../failure.ts";
 import type { Connection } from "./connection.ts";
 import { type Answer, exchange, textOf } from "./http.ts";

@@ -1,6 +1,6 @@
 /** What is known of one call beside its answer: its log and its trace, which arrive a moment after the answer. */
 import { setTimeout as wait } from "node:timers/promises";
-import type { StoredSpan } from "../../store/traces.ts";
+import type { StoredSpan } from "../../model/span.ts";
 import type { Gateway, LogLine } from "../client/gateway.ts";
 import type { Answer } from "../client/http.ts";
 import { columnsOf, type Io, isUtf8, say } from "../io.ts";

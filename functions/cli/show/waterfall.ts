@@ -1,5 +1,6 @@
 /** A trace as a waterfall: one row a span, indented under its parent, with a bar where it was in time. */
-import type { StoredSpan } from "../../store/traces.ts";
+
+import type { StoredSpan } from "../../model/span.ts";
 import { escapeLine } from "./escape.ts";
 
 export interface WaterfallOptions {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
-import { readTrace, type StoredSpan, storeSpans, TRACE_TTL_MS } from "../../../functions/store/traces.ts";
+import type { StoredSpan } from "../../../functions/model/span.ts";
+import { readTrace, storeSpans, TRACE_TTL_MS } from "../../../functions/store/traces.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
 let server: TestRedis;

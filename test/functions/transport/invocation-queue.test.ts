@@ -5,10 +5,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Redis } from "ioredis";
 import type { Invocation } from "../../../functions/model/invocation.ts";
 import { putBody } from "../../../functions/transport/bodies.ts";
+import { BuildQueue, BuildWorker } from "../../../functions/transport/build-queue.ts";
 import {
-  BuildQueue,
   type BuildRequest,
-  BuildWorker,
   type InvocationHandlers,
   InvocationQueue,
   InvocationWorker,

@@ -3,12 +3,8 @@ import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import type { Redis } from "ioredis";
 import type { Reply } from "../../../functions/model/invocation.ts";
-import {
-  INLINE_REPLY_BYTES,
-  type ReplyHandlers,
-  ReplyReceiver,
-  ReplySender,
-} from "../../../functions/transport/reply-sender.ts";
+import { type ReplyHandlers, ReplyReceiver } from "../../../functions/transport/reply-receiver.ts";
+import { INLINE_REPLY_BYTES, ReplySender } from "../../../functions/transport/reply-sender.ts";
 import { head } from "../../helpers/gateway.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 

@@ -8,7 +8,7 @@ import { nearest } from "../../../../functions/cli/config/suggest.ts";
 import { escapeControls, escapeLine } from "../../../../functions/cli/show/escape.ts";
 import { waterfall } from "../../../../functions/cli/show/waterfall.ts";
 import { NAME_PATTERN } from "../../../../functions/model/manifest.ts";
-import type { StoredSpan } from "../../../../functions/store/traces.ts";
+import type { StoredSpan } from "../../../../functions/model/span.ts";
 
 describe("escaping for a terminal", () => {
   it("shows escape sequences, other controls and reordering marks instead of sending them", () => {

@@ -1,0 +1,97 @@
+/** Builds, carried from a gateway to a worker and their results back. */
+
+import { setTimeout } from "node:timers/promises";
+import { type Job, Queue, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "../model/build.ts";
+import { SandpiperError } from "../model/errors.ts";
+import { connectionLike, FAIL_FAST, PATIENT } from "../redis/connections.ts";
+import { LOCK_MS, NO_EVENTS, PREFIX } from "./queue-options.ts";
+
+const BUILDS = "builds";
+
+/** The gateway's end of builds. */
+export class BuildQueue {
+  readonly #redis: Redis;
+  readonly #queue: Queue<BuildRequest, BuildResult>;
+
+  constructor(redis: Redis) {
+    this.#redis = connectionLike(redis, FAIL_FAST);
+    // A result stays until whoever asked has seen it.
+    const defaultJobOptions = { attempts: 1, removeOnComplete: { age: 60 }, removeOnFail: { age: 60 } };
+    this.#queue = new Queue(BUILDS, { connection: this.#redis, prefix: PREFIX, defaultJobOptions, streams: NO_EVENTS });
+    this.#queue.on("error", () => {});
+  }
+
+  /** Resolves when builds can be asked for for the first time. */
+  async ready(): Promise<void> {
+    await this.#queue.waitUntilReady();
+  }
+
+  /**
+   * Has a worker make a bundle.
+   * @throws SandpiperError BUILD_UNAVAILABLE when no worker did in `limitMs`, QUEUE_UNAVAILABLE when Redis is away.
+   */
+  async build(request: BuildRequest, limitMs = BUILD_LIMIT_MS): Promise<BuildResult> {
+    try {
+      if (this.#redis.status !== "ready") throw new Error("The connection to Redis is lost.");
+      const { id = "" } = await this.#queue.add("build", request);
+      return await this.#result(id, Date.now() + limitMs);
+    } catch (cause) {
+      throw cause instanceof SandpiperError ? cause : new SandpiperError("QUEUE_UNAVAILABLE", { cause });
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#redis.disconnect();
+    await this.#queue.close();
+  }
+
+  /** Asks again and again: builds are rare, and an answer that is asked for outlives any broken connection. */
+  async #result(id: string, deadlineMs: number): Promise<BuildResult> {
+    for (let delayMs = FIRST_POLL_MS; ; delayMs = Math.min(delayMs * 2, LAST_POLL_MS)) {
+      await setTimeout(delayMs);
+      const job = await this.#queue.getJob(id);
+      if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue;
+      if (job?.finishedOn === undefined && job && Date.now() < deadlineMs) continue;
+      // Nobody waits for it any more. It cannot be removed while a worker has it, and ends by itself then.
+      await job?.remove().catch(() => {});
+      throw new SandpiperError("BUILD_UNAVAILABLE", { details: { reason: job?.failedReason ?? "timed out" } });
+    }
+  }
+}
+
+/** The worker's end of builds. A build whose worker dies is tried once more by another: it changes nothing outside. */
+export class BuildWorker {
+  readonly #redis: Redis;
+  readonly #worker: Worker<BuildRequest, BuildResult>;
+
+  /** @param build makes a bundle; what it rejects with becomes BUILD_UNAVAILABLE at the gateway. */
+  constructor(
+    redis: Redis,
+    build: (request: BuildRequest) => Promise<BuildResult>,
+    onError: (error: Error) => void = () => {},
+  ) {
+    this.#redis = connectionLike(redis, PATIENT);
+    this.#worker = new Worker(BUILDS, (job: Job<BuildRequest, BuildResult>) => build(job.data), {
+      connection: this.#redis,
+      prefix: PREFIX,
+      autorun: false,
+      lockDuration: LOCK_MS * 2,
+      stalledInterval: LOCK_MS,
+      maxStalledCount: 1,
+    });
+    this.#worker.on("error", onError);
+  }
+
+  /** Begins to take builds, one at a time. */
+  start(): void {
+    void this.#worker.run().catch(() => {});
+  }
+
+  /** Takes no more builds, and resolves when the one at work has ended. */
+  async close(): Promise<void> {
+    await this.#worker.close();
+    this.#redis.disconnect();
+  }
+}
