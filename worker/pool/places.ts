@@ -10,28 +10,28 @@ const MIB = 1024 * 1024;
 const LONGEST_END_MS = 10_000;
 
 /** A sandbox in its place; a fork of a template has one of its own. */
-export interface Box<Kind extends Sandbox = Sandbox> {
+export interface Place<Kind extends Sandbox = Sandbox> {
   readonly sandbox: Kind;
   readonly origin: Origin;
   /** True from the moment that it was told to end, or ended by itself. */
   ending: boolean;
 }
 
-export interface BoxesOptions {
+export interface PlacesOptions {
   capacity: Capacity;
   launchers: Launchers;
   limitsOf(memoryMiB: number): SandboxLimits;
-  /** Called once for each box when its sandbox has ended and its place is free again. */
-  onGone(box: Box, exit: SandboxExit | null): void;
+  /** Called once for each place when its sandbox has ended and its place is free again. */
+  onGone(place: Place, exit: SandboxExit | null): void;
   onStuck(message: string): void;
 }
 
 /** Opens and ends sandboxes and keeps the worker's capacity true to what exists. */
-export class Boxes {
-  readonly #options: BoxesOptions;
-  readonly #all = new Set<Box>();
+export class Places {
+  readonly #options: PlacesOptions;
+  readonly #all = new Set<Place>();
 
-  constructor(options: BoxesOptions) {
+  constructor(options: PlacesOptions) {
     this.#options = options;
   }
 
@@ -40,7 +40,7 @@ export class Boxes {
     return this.#options.capacity.take(memoryMiB * MIB);
   }
 
-  /** Whether a place will be free once every box that is ending has ended. */
+  /** Whether a place will be free once every place that is ending has ended. */
   willFit(memoryMiB: number): boolean {
     return this.#options.capacity.willFit(memoryMiB * MIB);
   }
@@ -51,18 +51,18 @@ export class Boxes {
   }
 
   /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
-  open(origin: Origin): Promise<Box<ForkableSandbox>> {
+  open(origin: Origin): Promise<Place<ForkableSandbox>> {
     const limits = this.#options.limitsOf(origin.memoryMiB);
     return this.adopt(origin, () => this.#options.launchers.use(origin, (launcher) => launcher.launch(limits)));
   }
 
   /** The same of whatever `make` gives. */
-  async adopt<Kind extends Sandbox>(origin: Origin, make: () => Promise<Kind>): Promise<Box<Kind>> {
+  async adopt<Kind extends Sandbox>(origin: Origin, make: () => Promise<Kind>): Promise<Place<Kind>> {
     try {
-      const box: Box<Kind> = { sandbox: await make(), origin, ending: false };
-      this.#all.add(box);
-      void box.sandbox.exited.then((exit) => this.#gone(box, exit));
-      return box;
+      const place: Place<Kind> = { sandbox: await make(), origin, ending: false };
+      this.#all.add(place);
+      void place.sandbox.exited.then((exit) => this.#gone(place, exit));
+      return place;
     } catch (error) {
       this.giveBack(origin.memoryMiB);
       throw error;
@@ -70,36 +70,36 @@ export class Boxes {
   }
 
   /** Ends a sandbox now; `onGone` follows within a bounded time. Idempotent. */
-  end(box: Box, reason: string): void {
-    if (box.ending || !this.#all.has(box)) return;
-    box.ending = true;
-    this.#options.capacity.leaving(box.origin.memoryMiB * MIB);
-    box.sandbox.kill(reason);
-    const timer = setTimeout(() => this.#stuck(box), LONGEST_END_MS);
-    void box.sandbox.exited.then(() => clearTimeout(timer));
+  end(place: Place, reason: string): void {
+    if (place.ending || !this.#all.has(place)) return;
+    place.ending = true;
+    this.#options.capacity.leaving(place.origin.memoryMiB * MIB);
+    place.sandbox.kill(reason);
+    const timer = setTimeout(() => this.#stuck(place), LONGEST_END_MS);
+    void place.sandbox.exited.then(() => clearTimeout(timer));
   }
 
   /** Ends all of them; resolves when they are gone. */
   async endAll(reason: string): Promise<void> {
-    for (const box of this.#all) this.end(box, reason);
-    await Promise.all(Array.from(this.#all, (box) => box.sandbox.exited));
+    for (const place of this.#all) this.end(place, reason);
+    await Promise.all(Array.from(this.#all, (place) => place.sandbox.exited));
   }
 
   /** Whether there is one of this origin of which that holds. */
-  some(origin: Origin, holds: (box: Box) => boolean): boolean {
-    for (const box of this.#all) if (box.origin.key === origin.key && holds(box)) return true;
+  some(origin: Origin, holds: (place: Place) => boolean): boolean {
+    for (const place of this.#all) if (place.origin.key === origin.key && holds(place)) return true;
     return false;
   }
 
-  #stuck(box: Box): void {
-    this.#options.onStuck(`sandbox ${box.sandbox.id} was killed ${LONGEST_END_MS} ms ago and has not ended`);
-    this.#gone(box, null);
+  #stuck(place: Place): void {
+    this.#options.onStuck(`sandbox ${place.sandbox.id} was killed ${LONGEST_END_MS} ms ago and has not ended`);
+    this.#gone(place, null);
   }
 
-  #gone(box: Box, exit: SandboxExit | null): void {
-    if (!this.#all.delete(box)) return;
-    this.#options.capacity.give(box.origin.memoryMiB * MIB, box.ending);
-    box.ending = true;
-    this.#options.onGone(box, exit);
+  #gone(place: Place, exit: SandboxExit | null): void {
+    if (!this.#all.delete(place)) return;
+    this.#options.capacity.give(place.origin.memoryMiB * MIB, place.ending);
+    place.ending = true;
+    this.#options.onGone(place, exit);
   }
 }

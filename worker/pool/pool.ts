@@ -12,7 +12,7 @@ import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";
 import type { Lease, LeaseEnd } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
-import { type Box, Boxes } from "./places.ts";
+import { type Place, Places } from "./places.ts";
 import type { Loaded } from "./pooled-instance.ts";
 import { type Shelf, Shelves, shortestLine } from "./pooled-version.ts";
 import { Blanks } from "./prewarmed.ts";
@@ -40,13 +40,13 @@ const MIB = 1024 * 1024;
 export class Pool {
   readonly #options: PoolOptions;
   readonly #capacity: Capacity;
-  readonly #boxes: Boxes;
+  readonly #places: Places;
   readonly #blanks: Blanks;
   readonly #starter: Starter;
   /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
   readonly #prewarmed: Origin | null;
   readonly #shelves = new Shelves();
-  readonly #loadedIn = new Map<Box, Loaded>();
+  readonly #loadedIn = new Map<Place, Loaded>();
   /** Oldest first, over all versions. */
   readonly #waiting = new Map<Waiter, Shelf>();
   readonly #upkeep: Upkeep;
@@ -60,27 +60,27 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#capacity = new Capacity(options.limits);
-    this.#boxes = new Boxes({
+    this.#places = new Places({
       capacity: this.#capacity,
       launchers: options.launchers,
       limitsOf: options.limitsOf,
-      onGone: (box) => this.#gone(box),
+      onGone: (place) => this.#gone(place),
       onStuck: options.onTrouble,
     });
     this.#blanks = new Blanks({
-      boxes: this.#boxes,
+      places: this.#places,
       wanted: ({ key }) => Math.min(options.prewarmed, key === this.#prewarmed?.key ? Infinity : 1),
       isCalm: () => this.#busy + this.#starting + this.#waiting.size === 0,
       isShort: () => this.#waiting.size > 0,
       onReady: () => this.#pump(),
       onTrouble: options.onTrouble,
     });
-    this.#starter = new Starter({ pool: options, boxes: this.#boxes, blanks: this.#blanks });
+    this.#starter = new Starter({ pool: options, places: this.#places, blanks: this.#blanks });
     this.#prewarmed = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
     if (this.#prewarmed) this.#blanks.use(this.#prewarmed);
     const { launchers, idleMs } = options;
-    const [shelves, blanks, boxes, kept] = [this.#shelves, this.#blanks, this.#boxes, this.#prewarmed?.key];
-    this.#upkeep = new Upkeep({ shelves, blanks, boxes, launchers, idleMs, kept });
+    const [shelves, blanks, places, kept] = [this.#shelves, this.#blanks, this.#places, this.#prewarmed?.key];
+    this.#upkeep = new Upkeep({ shelves, blanks, places, launchers, idleMs, kept });
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -136,7 +136,7 @@ export class Pool {
     for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
     this.#options.launchers.stop();
     await this.#blanks.close();
-    await this.#boxes.endAll("the worker is shutting down");
+    await this.#places.endAll("the worker is shutting down");
     await this.#options.launchers.close();
   }
 
@@ -183,7 +183,7 @@ export class Pool {
   #hasPatience(shelf: Shelf, waiter: Waiter, before: number): boolean {
     const instances = shelf.instances + shelf.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
-    const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ box }) => box.sandbox));
+    const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ place }) => place.sandbox));
     const queueing = { instances, before, waitedMs, meanCallMs: shelf.meanCallMs, isHungry };
     if (!isSettling(shelf) && !shouldWait(queueing)) return false;
     this.#patience ??= setTimeout(() => {
@@ -212,7 +212,7 @@ export class Pool {
   #started(shelf: Shelf, loaded: Loaded): void {
     shelf.starting -= 1;
     this.#starting -= 1;
-    this.#loadedIn.set(loaded.box, loaded);
+    this.#loadedIn.set(loaded.place, loaded);
     shelf.instances += 1;
     shelf.loading = { endedAtMs: performance.now(), tookMs: loaded.startMs };
     this.#offer(loaded);
@@ -233,7 +233,7 @@ export class Pool {
     const shelf = this.#shelves.withKey(loaded.key);
     const [next] = shelf.waiting;
     shelf.offeredAtMs = performance.now();
-    if (!loaded.usable) this.#boxes.end(loaded.box, "it is no longer usable");
+    if (!loaded.usable) this.#places.end(loaded.place, "it is no longer usable");
     else if (next !== undefined && !this.#mustMakeWay(shelf)) next.serve(this.#lease(shelf, loaded, next.demand));
     else shelf.free.push(loaded.shelved());
     this.#shelves.forgetIfEmpty(shelf);
@@ -243,7 +243,7 @@ export class Pool {
   /** Whether an older call of another version has waited for room long enough. */
   #mustMakeWay(shelf: Shelf): boolean {
     if (this.#starved === null || shelf.waiting.has(this.#starved)) return false;
-    if (this.#boxes.willFit(this.#starved.demand.version.config.memoryMiB)) return false;
+    if (this.#places.willFit(this.#starved.demand.version.config.memoryMiB)) return false;
     this.#starved.timesPassedOver += 1;
     return this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
   }
@@ -251,7 +251,7 @@ export class Pool {
   #takeFree(shelf: Shelf): Loaded | undefined {
     for (let loaded = shelf.free.pop(); loaded !== undefined; loaded = shelf.free.pop()) {
       if (loaded.usable) return loaded;
-      this.#boxes.end(loaded.box, "it is no longer usable");
+      this.#places.end(loaded.place, "it is no longer usable");
     }
     return undefined;
   }
@@ -279,7 +279,7 @@ export class Pool {
   #leaseEnded(loaded: Loaded, { discardedFor, tookMs }: LeaseEnd): void {
     const shelf = this.#shelves.withKey(loaded.key);
     if (tookMs !== null) shelf.meanCallMs = nextMean(shelf.meanCallMs, tookMs);
-    if (discardedFor !== null) this.#boxes.end(loaded.box, discardedFor);
+    if (discardedFor !== null) this.#places.end(loaded.place, discardedFor);
     if (loaded.leases > 0) {
       if (shelf.waiting.size > 0) this.#pump();
       return;
@@ -290,7 +290,7 @@ export class Pool {
   /** Has a template fork for the next call, as soon as nothing is left of the last. */
   async #renew(shelf: Shelf, loaded: Loaded): Promise<void> {
     shelf.renewing += 1;
-    await loaded.renew().catch((error: Error) => this.#boxes.end(loaded.box, error.message));
+    await loaded.renew().catch((error: Error) => this.#places.end(loaded.place, error.message));
     shelf.renewing -= 1;
     this.#becameFree(shelf, loaded);
   }
@@ -303,20 +303,20 @@ export class Pool {
 
   /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */
   #makeRoom(memoryMiB: number): void {
-    while (!this.#boxes.willFit(memoryMiB)) {
+    while (!this.#places.willFit(memoryMiB)) {
       const victim = this.#blanks.takeAny() ?? this.#shelves.takeLongestIdle();
       if (victim === undefined) return;
-      this.#boxes.end(victim, "its place is needed");
+      this.#places.end(victim, "its place is needed");
     }
   }
 
-  #gone(box: Box): void {
-    const loaded = this.#loadedIn.get(box);
-    this.#loadedIn.delete(box);
-    this.#blanks.drop(box);
-    if (loaded === undefined) this.#shelves.removeParent(box);
+  #gone(place: Place): void {
+    const loaded = this.#loadedIn.get(place);
+    this.#loadedIn.delete(place);
+    this.#blanks.drop(place);
+    if (loaded === undefined) this.#shelves.removeTemplatePlace(place);
     else this.#shelves.remove(loaded);
-    loaded?.parent?.left();
+    loaded?.templatePlace?.left();
     this.#pump();
   }
 

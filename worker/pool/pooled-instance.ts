@@ -4,14 +4,14 @@ import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
 import type { CallInput, RunningCall } from "../instance/call.ts";
 import type { Instance } from "../instance/instance.ts";
 import { type Lease, type LeaseEnd, type Start, WARM } from "./lease.ts";
-import type { Box } from "./places.ts";
-import type { Parent } from "./template-place.ts";
+import type { Place } from "./places.ts";
+import type { TemplatePlace } from "./template-place.ts";
 
-/** A box with a version in it. */
+/** A place with a version in it. */
 export class Loaded {
   /** Which version of which tenant it serves, for ever. */
   readonly key: string;
-  readonly box: Box;
+  readonly place: Place;
   #instance: Instance;
   /** How many calls have it. */
   leases = 0;
@@ -20,13 +20,13 @@ export class Loaded {
   /** By `performance.now()`. */
   freeSinceMs = 0;
   /** What it was forked from, if it was. */
-  readonly parent: Parent | null;
+  readonly templatePlace: TemplatePlace | null;
   #start: Start;
 
-  constructor(key: string, box: Box, instance: Instance, start: Start, parent: Parent | null) {
-    this.parent = parent;
+  constructor(key: string, place: Place, instance: Instance, start: Start, templatePlace: TemplatePlace | null) {
+    this.templatePlace = templatePlace;
     this.key = key;
-    this.box = box;
+    this.place = place;
     this.#instance = instance;
     this.#start = start;
   }
@@ -37,7 +37,7 @@ export class Loaded {
 
   /** Whether its instance served for the one call of a fork: the next call takes another fork. */
   get isToBeRenewed(): boolean {
-    return !this.box.ending && this.#instance.successor !== null && !this.#instance.isIdle;
+    return !this.place.ending && this.#instance.successor !== null && !this.#instance.isIdle;
   }
 
   /** @throws Error when it can be used no more */
@@ -52,15 +52,15 @@ export class Loaded {
 
   /** Whether a call may begin in it now. */
   get usable(): boolean {
-    return !this.box.ending && !this.box.sandbox.outdated && this.instance.isIdle;
+    return !this.place.ending && !this.place.sandbox.outdated && this.instance.isIdle;
   }
 
   /** Whether a call may wait in it for its turn. */
   get hasPlace(): boolean {
     return (
       !this.#closed &&
-      !this.box.ending &&
-      !this.box.sandbox.outdated &&
+      !this.place.ending &&
+      !this.place.sandbox.outdated &&
       this.instance.hasPlace &&
       this.leases < MAX_CALLS_IN_LINE
     );

@@ -1,9 +1,9 @@
 /** The instances and the waiting calls of a worker, version by version. */
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import { Appetite } from "./cpu-pressure.ts";
-import type { Box } from "./places.ts";
+import type { Place } from "./places.ts";
 import type { Loaded } from "./pooled-instance.ts";
-import type { Parent } from "./template-place.ts";
+import type { TemplatePlace } from "./template-place.ts";
 import type { Waiter } from "./waiting-call.ts";
 import { UNKNOWN_CALL_MS } from "./when-to-start.ts";
 
@@ -17,7 +17,7 @@ export interface Shelf {
   /** Oldest first. */
   readonly waiting: Set<Waiter>;
   /** Templates of which further instances are forked, and those that make way. */
-  readonly parents: Set<Parent>;
+  readonly templatePlaces: Set<TemplatePlace>;
   /** Instances on their way, and instances that are alive, free or not. */
   starting: number;
   instances: number;
@@ -47,44 +47,44 @@ export class Shelves {
       const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
       const counts = { starting: 0, instances: 0, renewing: 0 };
       const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
-      const parents = new Set<Parent>();
-      shelf = { key, free, leased, waiting, parents, ...counts, ...times, appetite: new Appetite() };
+      const templatePlaces = new Set<TemplatePlace>();
+      shelf = { key, free, leased, waiting, templatePlaces, ...counts, ...times, appetite: new Appetite() };
       this.#shelves.set(key, shelf);
     }
     return shelf;
   }
 
-  /** The box that was free longest, taken from its shelf: of an instance, or of a template without any. */
-  takeLongestIdle(): Box | undefined {
+  /** The place that was free longest, taken from its shelf: of an instance, or of a template without any. */
+  takeLongestIdle(): Place | undefined {
     let longest: Shelf | undefined;
     for (const shelf of this.#shelves.values()) if (idleSince(shelf) < idleSince(longest)) longest = shelf;
     if (longest === undefined) return undefined;
-    return longest.free.shift()?.box ?? this.#takeParent(longest, ({ isFree }) => isFree);
+    return longest.free.shift()?.place ?? this.#takeTemplatePlace(longest, ({ isFree }) => isFree);
   }
 
-  /** Every free box, of an instance or a template, of which that holds, taken from its shelf. */
-  takeFree(holds: (one: Loaded | Parent) => boolean): Box[] {
+  /** Every free place, of an instance or a template, of which that holds, taken from its shelf. */
+  takeFree(holds: (one: Loaded | TemplatePlace) => boolean): Place[] {
     return [...this.#shelves.values()].flatMap((shelf) => {
       const taken = shelf.free.filter(holds);
       const stay = shelf.free.filter((loaded) => !taken.includes(loaded));
       shelf.free.splice(0, shelf.free.length, ...stay);
-      const boxes = taken.map(({ box }) => box);
-      const parent = this.#takeParent(shelf, (one) => one.isFree && holds(one));
+      const places = taken.map(({ place }) => place);
+      const templatePlace = this.#takeTemplatePlace(shelf, (one) => one.isFree && holds(one));
       this.forgetIfEmpty(shelf);
-      return parent === undefined ? boxes : [...boxes, parent];
+      return templatePlace === undefined ? places : [...places, templatePlace];
     });
   }
 
-  #takeParent({ parents }: Shelf, holds: (parent: Parent) => boolean): Box | undefined {
-    const found = [...parents].find(holds);
-    if (found !== undefined) parents.delete(found);
-    return found?.box;
+  #takeTemplatePlace({ templatePlaces }: Shelf, holds: (templatePlace: TemplatePlace) => boolean): Place | undefined {
+    const found = [...templatePlaces].find(holds);
+    if (found !== undefined) templatePlaces.delete(found);
+    return found?.place;
   }
 
   /** Takes a template that ended from its shelf. */
-  removeParent(box: Box): void {
+  removeTemplatePlace(place: Place): void {
     for (const shelf of this.#shelves.values()) {
-      this.#takeParent(shelf, (parent) => parent.box === box);
+      this.#takeTemplatePlace(shelf, (templatePlace) => templatePlace.place === place);
       this.forgetIfEmpty(shelf);
     }
   }
@@ -100,7 +100,7 @@ export class Shelves {
   }
 
   forgetIfEmpty(shelf: Shelf): void {
-    if (shelf.waiting.size + shelf.starting + shelf.instances + shelf.parents.size === 0)
+    if (shelf.waiting.size + shelf.starting + shelf.instances + shelf.templatePlaces.size === 0)
       this.#shelves.delete(shelf.key);
   }
 
@@ -122,6 +122,6 @@ export function shortestLine({ leased }: Shelf): Loaded | undefined {
 
 function idleSince(shelf: Shelf | undefined): number {
   if (shelf === undefined) return Number.POSITIVE_INFINITY;
-  const [first] = [...shelf.free, ...[...shelf.parents].filter(({ isFree }) => isFree)];
+  const [first] = [...shelf.free, ...[...shelf.templatePlaces].filter(({ isFree }) => isFree)];
   return first?.freeSinceMs ?? Number.POSITIVE_INFINITY;
 }

@@ -1,11 +1,11 @@
 /** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
 
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
-import type { Box, Boxes } from "./places.ts";
+import type { Place, Places } from "./places.ts";
 import type { Origin } from "./zygote-key.ts";
 
 export interface BlanksOptions {
-  boxes: Boxes;
+  places: Places;
   /** How many to keep of an origin. */
   wanted(origin: Origin): number;
   /** Nothing runs or waits: a good moment. */
@@ -22,12 +22,12 @@ const PATIENCE_MS = 25;
 /** After a failure, before the next attempt. */
 const RETRY_MS = 1_000;
 
-type Blank = Box<ForkableSandbox>;
+type Blank = Place<ForkableSandbox>;
 
 /** The blanks of one origin. */
 interface Stock {
   origin: Origin;
-  boxes: Blank[];
+  places: Blank[];
   /** When one was last wanted, by `performance.now()`. */
   usedAtMs: number;
 }
@@ -47,15 +47,15 @@ export class Blanks {
 
   /** Keeps sandboxes of this origin from now on. */
   use(origin: Origin): void {
-    const { boxes } = this.#stocks.get(origin.key) ?? { boxes: [] };
-    this.#stocks.set(origin.key, { origin, boxes, usedAtMs: performance.now() });
+    const { places } = this.#stocks.get(origin.key) ?? { places: [] };
+    this.#stocks.set(origin.key, { origin, places, usedAtMs: performance.now() });
   }
 
   /** Keeps none of this origin any more, and gives those that there are. */
   forget(key: string): Blank[] {
-    const { boxes } = this.#stocks.get(key) ?? { boxes: [] };
+    const { places } = this.#stocks.get(key) ?? { places: [] };
     this.#stocks.delete(key);
-    return boxes;
+    return places;
   }
 
   /** The origins that nobody has wanted one of since that time (`performance.now()`). */
@@ -65,38 +65,38 @@ export class Blanks {
 
   /** The one that was made last, or undefined. */
   take(origin: Origin): Blank | undefined {
-    return this.#stocks.get(origin.key)?.boxes.pop();
+    return this.#stocks.get(origin.key)?.places.pop();
   }
 
   /** One of any origin, to make room: of the one that has most. */
   takeAny(): Blank | undefined {
-    const [most] = [...this.#stocks.values()].sort((a, b) => b.boxes.length - a.boxes.length);
-    return most?.boxes.pop();
+    const [most] = [...this.#stocks.values()].sort((a, b) => b.places.length - a.places.length);
+    return most?.places.pop();
   }
 
   /** Those that should make way for forks of a newer zygote. */
   takeOutdated(): Blank[] {
-    return [...this.#stocks.values()].flatMap(({ boxes }) => {
-      const outdated = boxes.filter(({ sandbox }) => sandbox.outdated);
-      for (const box of outdated) boxes.splice(boxes.indexOf(box), 1);
+    return [...this.#stocks.values()].flatMap(({ places }) => {
+      const outdated = places.filter(({ sandbox }) => sandbox.outdated);
+      for (const place of outdated) places.splice(places.indexOf(place), 1);
       return outdated;
     });
   }
 
-  has(box: Box): boolean {
-    return this.#stocks.get(box.origin.key)?.boxes.includes(box as Blank) ?? false;
+  has(place: Place): boolean {
+    return this.#stocks.get(place.origin.key)?.places.includes(place as Blank) ?? false;
   }
 
   /** Forgets one that ended by itself. */
-  drop(box: Box): void {
-    const boxes = this.#stocks.get(box.origin.key)?.boxes;
-    const index = boxes?.indexOf(box as Blank) ?? -1;
-    if (index >= 0) boxes?.splice(index, 1);
+  drop(place: Place): void {
+    const places = this.#stocks.get(place.origin.key)?.places;
+    const index = places?.indexOf(place as Blank) ?? -1;
+    if (index >= 0) places?.splice(index, 1);
   }
 
   get count(): number {
     let count = 0;
-    for (const { boxes } of this.#stocks.values()) count += boxes.length;
+    for (const { places } of this.#stocks.values()) count += places.length;
     return count;
   }
 
@@ -125,16 +125,16 @@ export class Blanks {
     this.#timer = null;
     const origin = this.#missing();
     if (this.#closed || this.#making !== null || origin === undefined || this.#options.isShort()) return;
-    if (!this.#options.boxes.reserve(origin.memoryMiB)) return;
+    if (!this.#options.places.reserve(origin.memoryMiB)) return;
     this.#making = this.#make(origin);
   }
 
   async #make(origin: Origin): Promise<void> {
     try {
-      const box = await this.#options.boxes.open(origin);
+      const place = await this.#options.places.open(origin);
       const stock = this.#stocks.get(origin.key);
-      if (stock === undefined) this.#options.boxes.end(box, "nobody wants blanks of its kind any more");
-      else if (!box.ending) stock.boxes.push(box);
+      if (stock === undefined) this.#options.places.end(place, "nobody wants blanks of its kind any more");
+      else if (!place.ending) stock.places.push(place);
       this.#making = null;
       this.#options.onReady();
     } catch (error) {
@@ -146,8 +146,8 @@ export class Blanks {
   }
 
   #missing(): Origin | undefined {
-    for (const { origin, boxes } of this.#stocks.values())
-      if (boxes.length < this.#options.wanted(origin)) return origin;
+    for (const { origin, places } of this.#stocks.values())
+      if (places.length < this.#options.wanted(origin)) return origin;
     return undefined;
   }
 

@@ -1,25 +1,25 @@
-/** A template in its box: what further instances of a version are forked from. */
+/** A template in its place: what further instances of a version are forked from. */
 
 import { MOST_ROOMS } from "../../sandbox-core/index.ts";
 import type { Template } from "../instance/template.ts";
-import type { Box } from "./places.ts";
+import type { Place } from "./places.ts";
 
-export class Parent {
-  readonly box: Box;
+export class TemplatePlace {
+  readonly place: Place;
   readonly template: Template;
   /** When the last instance of it ended, by `performance.now()`. */
   freeSinceMs = performance.now();
   /** Instances of it that are on their way, or there. */
   instances = 0;
 
-  constructor(box: Box, template: Template) {
-    this.box = box;
+  constructor(place: Place, template: Template) {
+    this.place = place;
     this.template = template;
   }
 
   /** Whether one more instance may come of it. */
   get usable(): boolean {
-    return !this.box.ending && !this.box.sandbox.outdated && this.instances < MOST_ROOMS;
+    return !this.place.ending && !this.place.sandbox.outdated && this.instances < MOST_ROOMS;
   }
 
   /** Whether nobody needs it now: all instances of it have ended. */

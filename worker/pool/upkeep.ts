@@ -1,6 +1,6 @@
 /** What leaves a pool without anybody's call: what was idle for long, and what makes way for newer zygotes or others. */
 
-import type { Boxes } from "./places.ts";
+import type { Places } from "./places.ts";
 import type { Shelves } from "./pooled-version.ts";
 import type { Blanks } from "./prewarmed.ts";
 import type { Launchers } from "./zygotes.ts";
@@ -8,7 +8,7 @@ import type { Launchers } from "./zygotes.ts";
 export interface UpkeepOptions {
   shelves: Shelves;
   blanks: Blanks;
-  boxes: Boxes;
+  places: Places;
   launchers: Launchers;
   idleMs: number;
   /** Key of the origin whose blanks stay, however idle. */
@@ -35,15 +35,16 @@ export class Upkeep {
 
   /** Keeps nothing ready of an origin whose zygote leaves, and ends what it has that serves nobody. */
   leave(key: string): void {
-    const { blanks, boxes } = this.#options;
-    for (const box of blanks.forget(key)) boxes.end(box, "its zygote makes way");
+    const { blanks, places } = this.#options;
+    for (const place of blanks.forget(key)) places.end(place, "its zygote makes way");
     this.#endOutdated();
   }
 
   #tidy(): void {
-    const { shelves, boxes, launchers, idleMs } = this.#options;
+    const { shelves, places, launchers, idleMs } = this.#options;
     const longAgoMs = performance.now() - idleMs;
-    for (const box of shelves.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs)) boxes.end(box, "it was idle");
+    for (const place of shelves.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
+      places.end(place, "it was idle");
     this.#endIdleBlanks(longAgoMs);
     this.#endOutdated();
     void launchers.retireIdle();
@@ -51,17 +52,17 @@ export class Upkeep {
 
   /** Ends the blanks of origins that have nothing else. */
   #endIdleBlanks(longAgoMs: number): void {
-    const { blanks, boxes, kept } = this.#options;
+    const { blanks, places, kept } = this.#options;
     for (const origin of blanks.unusedSince(longAgoMs)) {
-      const isUsed = boxes.some(origin, (box) => !blanks.has(box));
+      const isUsed = places.some(origin, (place) => !blanks.has(place));
       if (isUsed || origin.key === kept) continue;
-      for (const box of blanks.forget(origin.key)) boxes.end(box, "its kind was idle");
+      for (const place of blanks.forget(origin.key)) places.end(place, "its kind was idle");
     }
   }
 
   #endOutdated(): void {
-    const { shelves, blanks, boxes } = this.#options;
-    const outdated = [...shelves.takeFree(({ box }) => box.sandbox.outdated), ...blanks.takeOutdated()];
-    for (const box of outdated) boxes.end(box, "its zygote makes way");
+    const { shelves, blanks, places } = this.#options;
+    const outdated = [...shelves.takeFree(({ place }) => place.sandbox.outdated), ...blanks.takeOutdated()];
+    for (const place of outdated) places.end(place, "its zygote makes way");
   }
 }
