@@ -14,7 +14,7 @@ import type { Lease, LeaseEnd } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { Loaded } from "./pooled-instance.ts";
-import { type Shelf, Shelves, shortestLine } from "./pooled-version.ts";
+import { type PooledVersion, PooledVersions, shortestLine } from "./pooled-version.ts";
 import { Blanks } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -45,10 +45,10 @@ export class Pool {
   readonly #starter: Starter;
   /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
   readonly #prewarmed: Origin | null;
-  readonly #shelves = new Shelves();
+  readonly #pooledVersions = new PooledVersions();
   readonly #loadedIn = new Map<Place, Loaded>();
   /** Oldest first, over all versions. */
-  readonly #waiting = new Map<Waiter, Shelf>();
+  readonly #waiting = new Map<Waiter, PooledVersion>();
   readonly #upkeep: Upkeep;
   /** The oldest call that cannot be served for want of room. */
   #starved: Waiter | null = null;
@@ -79,8 +79,13 @@ export class Pool {
     this.#prewarmed = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
     if (this.#prewarmed) this.#blanks.use(this.#prewarmed);
     const { launchers, idleMs } = options;
-    const [shelves, blanks, places, kept] = [this.#shelves, this.#blanks, this.#places, this.#prewarmed?.key];
-    this.#upkeep = new Upkeep({ shelves, blanks, places, launchers, idleMs, kept });
+    const [pooledVersions, blanks, places, kept] = [
+      this.#pooledVersions,
+      this.#blanks,
+      this.#places,
+      this.#prewarmed?.key,
+    ];
+    this.#upkeep = new Upkeep({ pooledVersions, blanks, places, launchers, idleMs, kept });
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -94,12 +99,12 @@ export class Pool {
    */
   async acquire(demand: Demand): Promise<Lease> {
     this.#checkAdmissible(demand.version);
-    const shelf = this.#shelves.of(demand.version);
-    const found = shelf.waiting.size === 0 ? this.#find(shelf, demand) : undefined;
-    if (found !== undefined) return this.#lease(shelf, found, demand);
+    const pooledVersion = this.#pooledVersions.of(demand.version);
+    const found = pooledVersion.waiting.size === 0 ? this.#find(pooledVersion, demand) : undefined;
+    if (found !== undefined) return this.#lease(pooledVersion, found, demand);
     const waiter = new Waiter(demand, (over) => this.#forget(over));
-    shelf.waiting.add(waiter);
-    this.#waiting.set(waiter, shelf);
+    pooledVersion.waiting.add(waiter);
+    this.#waiting.set(waiter, pooledVersion);
     this.#pump();
     return waiter.served;
   }
@@ -118,7 +123,7 @@ export class Pool {
       blank: this.#blanks.count,
       starting: this.#starting,
       busy: this.#busy,
-      free: this.#shelves.freeCount,
+      free: this.#pooledVersions.freeCount,
       waiting: this.#waiting.size,
     };
   }
@@ -156,18 +161,22 @@ export class Pool {
   #pump(): void {
     this.#starved = null;
     if (this.#closed) return;
-    const seen = new Map<Shelf, number>();
-    for (const [waiter, shelf] of this.#waiting) {
-      const found = this.#find(shelf, waiter.demand);
+    const seen = new Map<PooledVersion, number>();
+    for (const [waiter, pooledVersion] of this.#waiting) {
+      const found = this.#find(pooledVersion, waiter.demand);
       if (found !== undefined) {
-        waiter.serve(this.#lease(shelf, found, waiter.demand));
+        waiter.serve(this.#lease(pooledVersion, found, waiter.demand));
         continue;
       }
-      const before = seen.get(shelf) ?? 0;
-      seen.set(shelf, before + 1);
-      if (before < shelf.starting + shelf.renewing || shelf.starting >= mostStarts(shelf)) continue;
-      if (this.#hasPatience(shelf, waiter, before)) continue;
-      if (this.#isHeldUp(waiter, this.#begin(shelf, waiter))) return;
+      const before = seen.get(pooledVersion) ?? 0;
+      seen.set(pooledVersion, before + 1);
+      if (
+        before < pooledVersion.starting + pooledVersion.renewing ||
+        pooledVersion.starting >= mostStarts(pooledVersion)
+      )
+        continue;
+      if (this.#hasPatience(pooledVersion, waiter, before)) continue;
+      if (this.#isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
     if (this.#starved === null) this.#blanks.refill();
   }
@@ -180,12 +189,12 @@ export class Pool {
   }
 
   /** Whether a call does better to wait for one of the instances there are, with so many calls before it. */
-  #hasPatience(shelf: Shelf, waiter: Waiter, before: number): boolean {
-    const instances = shelf.instances + shelf.starting;
+  #hasPatience(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
+    const instances = pooledVersion.instances + pooledVersion.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
-    const isHungry = shelf.appetite.isHungry(Array.from(shelf.leased, ({ place }) => place.sandbox));
-    const queueing = { instances, before, waitedMs, meanCallMs: shelf.meanCallMs, isHungry };
-    if (!isSettling(shelf) && !shouldWait(queueing)) return false;
+    const isHungry = pooledVersion.appetite.isHungry(Array.from(pooledVersion.leased, ({ place }) => place.sandbox));
+    const queueing = { instances, before, waitedMs, meanCallMs: pooledVersion.meanCallMs, isHungry };
+    if (!isSettling(pooledVersion) && !shouldWait(queueing)) return false;
     this.#patience ??= setTimeout(() => {
       this.#patience = null;
       this.#pump();
@@ -194,62 +203,63 @@ export class Pool {
   }
 
   /** Begins to start an instance for a call; false when there is no room for it, and then room is being made for the first. */
-  #begin(shelf: Shelf, { demand }: Waiter): boolean {
-    const way = this.#starter.reserve(shelf, demand.version);
+  #begin(pooledVersion: PooledVersion, { demand }: Waiter): boolean {
+    const way = this.#starter.reserve(pooledVersion, demand.version);
     if (way === null) {
       if (this.#starved === null) this.#makeRoom(demand.version.config.memoryMiB);
       return false;
     }
-    shelf.starting += 1;
+    pooledVersion.starting += 1;
     this.#starting += 1;
-    this.#starter.start(shelf, demand, way).then(
-      (loaded) => this.#started(shelf, loaded),
-      (error) => this.#startFailed(shelf, error),
+    this.#starter.start(pooledVersion, demand, way).then(
+      (loaded) => this.#started(pooledVersion, loaded),
+      (error) => this.#startFailed(pooledVersion, error),
     );
     return true;
   }
 
-  #started(shelf: Shelf, loaded: Loaded): void {
-    shelf.starting -= 1;
+  #started(pooledVersion: PooledVersion, loaded: Loaded): void {
+    pooledVersion.starting -= 1;
     this.#starting -= 1;
     this.#loadedIn.set(loaded.place, loaded);
-    shelf.instances += 1;
-    shelf.loading = { endedAtMs: performance.now(), tookMs: loaded.startMs };
+    pooledVersion.instances += 1;
+    pooledVersion.loading = { endedAtMs: performance.now(), tookMs: loaded.startMs };
     this.#offer(loaded);
   }
 
-  #startFailed(shelf: Shelf, error: unknown): void {
-    shelf.starting -= 1;
+  #startFailed(pooledVersion: PooledVersion, error: unknown): void {
+    pooledVersion.starting -= 1;
     this.#starting -= 1;
-    const [waiter] = shelf.waiting;
+    const [waiter] = pooledVersion.waiting;
     if (waiter !== undefined) waiter.fail(error);
     else if (!this.#closed) this.#options.onTrouble("a start that no call waits for any more failed", error);
-    this.#shelves.forgetIfEmpty(shelf);
+    this.#pooledVersions.forgetIfEmpty(pooledVersion);
     this.#pump();
   }
 
-  /** Gives an instance to the call that should have it next, or puts it on its shelf. */
+  /** Gives an instance to the call that should have it next, or puts it on its pooled version. */
   #offer(loaded: Loaded): void {
-    const shelf = this.#shelves.withKey(loaded.key);
-    const [next] = shelf.waiting;
-    shelf.offeredAtMs = performance.now();
+    const pooledVersion = this.#pooledVersions.withKey(loaded.key);
+    const [next] = pooledVersion.waiting;
+    pooledVersion.offeredAtMs = performance.now();
     if (!loaded.usable) this.#places.end(loaded.place, "it is no longer usable");
-    else if (next !== undefined && !this.#mustMakeWay(shelf)) next.serve(this.#lease(shelf, loaded, next.demand));
-    else shelf.free.push(loaded.shelved());
-    this.#shelves.forgetIfEmpty(shelf);
+    else if (next !== undefined && !this.#mustMakeWay(pooledVersion))
+      next.serve(this.#lease(pooledVersion, loaded, next.demand));
+    else pooledVersion.free.push(loaded.madeFree());
+    this.#pooledVersions.forgetIfEmpty(pooledVersion);
     this.#pump();
   }
 
   /** Whether an older call of another version has waited for room long enough. */
-  #mustMakeWay(shelf: Shelf): boolean {
-    if (this.#starved === null || shelf.waiting.has(this.#starved)) return false;
+  #mustMakeWay(pooledVersion: PooledVersion): boolean {
+    if (this.#starved === null || pooledVersion.waiting.has(this.#starved)) return false;
     if (this.#places.willFit(this.#starved.demand.version.config.memoryMiB)) return false;
     this.#starved.timesPassedOver += 1;
     return this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
   }
 
-  #takeFree(shelf: Shelf): Loaded | undefined {
-    for (let loaded = shelf.free.pop(); loaded !== undefined; loaded = shelf.free.pop()) {
+  #takeFree(pooledVersion: PooledVersion): Loaded | undefined {
+    for (let loaded = pooledVersion.free.pop(); loaded !== undefined; loaded = pooledVersion.free.pop()) {
       if (loaded.usable) return loaded;
       this.#places.end(loaded.place, "it is no longer usable");
     }
@@ -257,54 +267,54 @@ export class Pool {
   }
 
   /** An instance for a call: a free one, or one that will soon have done what it has. */
-  #find(shelf: Shelf, { mayShare }: Demand): Loaded | undefined {
-    const free = this.#takeFree(shelf);
-    if (free !== undefined || !mayShare || shelf.leased.size === 0) return free;
+  #find(pooledVersion: PooledVersion, { mayShare }: Demand): Loaded | undefined {
+    const free = this.#takeFree(pooledVersion);
+    if (free !== undefined || !mayShare || pooledVersion.leased.size === 0) return free;
     // An instance that never becomes free could not make way for a call that has no room.
     if (this.#starved !== null) return undefined;
-    const found = shortestLine(shelf);
+    const found = shortestLine(pooledVersion);
     if (found === undefined) return undefined;
-    const [instances, ahead] = [shelf.instances + shelf.starting, found.leases];
-    return shouldLineUp({ instances, ahead, meanCallMs: shelf.meanCallMs }) ? found : undefined;
+    const [instances, ahead] = [pooledVersion.instances + pooledVersion.starting, found.leases];
+    return shouldLineUp({ instances, ahead, meanCallMs: pooledVersion.meanCallMs }) ? found : undefined;
   }
 
-  #lease(shelf: Shelf, loaded: Loaded, { mayShare }: Demand): Lease {
+  #lease(pooledVersion: PooledVersion, loaded: Loaded, { mayShare }: Demand): Lease {
     if (loaded.leases === 0) {
       this.#busy += 1;
-      shelf.leased.add(loaded);
+      pooledVersion.leased.add(loaded);
     }
     return loaded.lease(mayShare, (end) => this.#leaseEnded(loaded, end));
   }
 
   #leaseEnded(loaded: Loaded, { discardedFor, tookMs }: LeaseEnd): void {
-    const shelf = this.#shelves.withKey(loaded.key);
-    if (tookMs !== null) shelf.meanCallMs = nextMean(shelf.meanCallMs, tookMs);
+    const pooledVersion = this.#pooledVersions.withKey(loaded.key);
+    if (tookMs !== null) pooledVersion.meanCallMs = nextMean(pooledVersion.meanCallMs, tookMs);
     if (discardedFor !== null) this.#places.end(loaded.place, discardedFor);
     if (loaded.leases > 0) {
-      if (shelf.waiting.size > 0) this.#pump();
+      if (pooledVersion.waiting.size > 0) this.#pump();
       return;
     }
-    void (loaded.isToBeRenewed ? this.#renew(shelf, loaded) : this.#becameFree(shelf, loaded));
+    void (loaded.isToBeRenewed ? this.#renew(pooledVersion, loaded) : this.#becameFree(pooledVersion, loaded));
   }
 
   /** Has a template fork for the next call, as soon as nothing is left of the last. */
-  async #renew(shelf: Shelf, loaded: Loaded): Promise<void> {
-    shelf.renewing += 1;
+  async #renew(pooledVersion: PooledVersion, loaded: Loaded): Promise<void> {
+    pooledVersion.renewing += 1;
     await loaded.renew().catch((error: Error) => this.#places.end(loaded.place, error.message));
-    shelf.renewing -= 1;
-    this.#becameFree(shelf, loaded);
+    pooledVersion.renewing -= 1;
+    this.#becameFree(pooledVersion, loaded);
   }
 
-  #becameFree(shelf: Shelf, loaded: Loaded): void {
+  #becameFree(pooledVersion: PooledVersion, loaded: Loaded): void {
     this.#busy -= 1;
-    shelf.leased.delete(loaded);
+    pooledVersion.leased.delete(loaded);
     this.#offer(loaded);
   }
 
   /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */
   #makeRoom(memoryMiB: number): void {
     while (!this.#places.willFit(memoryMiB)) {
-      const victim = this.#blanks.takeAny() ?? this.#shelves.takeLongestIdle();
+      const victim = this.#blanks.takeAny() ?? this.#pooledVersions.takeLongestIdle();
       if (victim === undefined) return;
       this.#places.end(victim, "its place is needed");
     }
@@ -314,17 +324,17 @@ export class Pool {
     const loaded = this.#loadedIn.get(place);
     this.#loadedIn.delete(place);
     this.#blanks.drop(place);
-    if (loaded === undefined) this.#shelves.removeTemplatePlace(place);
-    else this.#shelves.remove(loaded);
+    if (loaded === undefined) this.#pooledVersions.removeTemplatePlace(place);
+    else this.#pooledVersions.remove(loaded);
     loaded?.templatePlace?.left();
     this.#pump();
   }
 
   #forget(waiter: Waiter): void {
     this.#waiting.delete(waiter);
-    const shelf = this.#shelves.of(waiter.demand.version);
-    shelf.waiting.delete(waiter);
-    this.#shelves.forgetIfEmpty(shelf);
+    const pooledVersion = this.#pooledVersions.of(waiter.demand.version);
+    pooledVersion.waiting.delete(waiter);
+    this.#pooledVersions.forgetIfEmpty(pooledVersion);
     // Whoever comes next may fit where this one did not.
     if (this.#starved === waiter) queueMicrotask(() => this.#pump());
   }

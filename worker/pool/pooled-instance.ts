@@ -67,7 +67,7 @@ export class Loaded {
   }
 
   /** The same, about to be put among the free ones: the call that takes it from there has a warm start. */
-  shelved(): this {
+  madeFree(): this {
     this.freeSinceMs = performance.now();
     this.#start = WARM;
     return this;

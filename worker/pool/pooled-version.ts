@@ -8,7 +8,7 @@ import type { Waiter } from "./waiting-call.ts";
 import { UNKNOWN_CALL_MS } from "./when-to-start.ts";
 
 /** One version's part of the pool. */
-export interface Shelf {
+export interface PooledVersion {
   readonly key: string;
   /** Most recently used last. */
   readonly free: Loaded[];
@@ -32,87 +32,97 @@ export interface Shelf {
   meanCallMs: number;
 }
 
-/** Finds a version's shelf, and over all shelves what was idle longest. Empty shelves are forgotten. */
-export class Shelves {
-  readonly #shelves = new Map<string, Shelf>();
+/** Finds a version's pooled version, and over all pooled versions what was idle longest. Empty pooled versions are forgotten. */
+export class PooledVersions {
+  readonly #pooledVersions = new Map<string, PooledVersion>();
 
-  of(version: VersionRef): Shelf {
+  of(version: VersionRef): PooledVersion {
     // The same code of two tenants has one digest: the tenant is what keeps their instances apart.
     return this.withKey(`${version.tenant}/${version.functionName}/${version.version}`);
   }
 
-  withKey(key: string): Shelf {
-    let shelf = this.#shelves.get(key);
-    if (shelf === undefined) {
+  withKey(key: string): PooledVersion {
+    let pooledVersion = this.#pooledVersions.get(key);
+    if (pooledVersion === undefined) {
       const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
       const counts = { starting: 0, instances: 0, renewing: 0 };
       const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
       const templatePlaces = new Set<TemplatePlace>();
-      shelf = { key, free, leased, waiting, templatePlaces, ...counts, ...times, appetite: new Appetite() };
-      this.#shelves.set(key, shelf);
+      pooledVersion = { key, free, leased, waiting, templatePlaces, ...counts, ...times, appetite: new Appetite() };
+      this.#pooledVersions.set(key, pooledVersion);
     }
-    return shelf;
+    return pooledVersion;
   }
 
-  /** The place that was free longest, taken from its shelf: of an instance, or of a template without any. */
+  /** The place that was free longest, taken from its pooled version: of an instance, or of a template without any. */
   takeLongestIdle(): Place | undefined {
-    let longest: Shelf | undefined;
-    for (const shelf of this.#shelves.values()) if (idleSince(shelf) < idleSince(longest)) longest = shelf;
+    let longest: PooledVersion | undefined;
+    for (const pooledVersion of this.#pooledVersions.values())
+      if (idleSince(pooledVersion) < idleSince(longest)) longest = pooledVersion;
     if (longest === undefined) return undefined;
     return longest.free.shift()?.place ?? this.#takeTemplatePlace(longest, ({ isFree }) => isFree);
   }
 
-  /** Every free place, of an instance or a template, of which that holds, taken from its shelf. */
+  /** Every free place, of an instance or a template, of which that holds, taken from its pooled version. */
   takeFree(holds: (one: Loaded | TemplatePlace) => boolean): Place[] {
-    return [...this.#shelves.values()].flatMap((shelf) => {
-      const taken = shelf.free.filter(holds);
-      const stay = shelf.free.filter((loaded) => !taken.includes(loaded));
-      shelf.free.splice(0, shelf.free.length, ...stay);
+    return [...this.#pooledVersions.values()].flatMap((pooledVersion) => {
+      const taken = pooledVersion.free.filter(holds);
+      const stay = pooledVersion.free.filter((loaded) => !taken.includes(loaded));
+      pooledVersion.free.splice(0, pooledVersion.free.length, ...stay);
       const places = taken.map(({ place }) => place);
-      const templatePlace = this.#takeTemplatePlace(shelf, (one) => one.isFree && holds(one));
-      this.forgetIfEmpty(shelf);
+      const templatePlace = this.#takeTemplatePlace(pooledVersion, (one) => one.isFree && holds(one));
+      this.forgetIfEmpty(pooledVersion);
       return templatePlace === undefined ? places : [...places, templatePlace];
     });
   }
 
-  #takeTemplatePlace({ templatePlaces }: Shelf, holds: (templatePlace: TemplatePlace) => boolean): Place | undefined {
+  #takeTemplatePlace(
+    { templatePlaces }: PooledVersion,
+    holds: (templatePlace: TemplatePlace) => boolean,
+  ): Place | undefined {
     const found = [...templatePlaces].find(holds);
     if (found !== undefined) templatePlaces.delete(found);
     return found?.place;
   }
 
-  /** Takes a template that ended from its shelf. */
+  /** Takes a template that ended from its pooled version. */
   removeTemplatePlace(place: Place): void {
-    for (const shelf of this.#shelves.values()) {
-      this.#takeTemplatePlace(shelf, (templatePlace) => templatePlace.place === place);
-      this.forgetIfEmpty(shelf);
+    for (const pooledVersion of this.#pooledVersions.values()) {
+      this.#takeTemplatePlace(pooledVersion, (templatePlace) => templatePlace.place === place);
+      this.forgetIfEmpty(pooledVersion);
     }
   }
 
-  /** Takes an instance that ended from its shelf, wherever it stands there. */
+  /** Takes an instance that ended from its pooled version, wherever it stands there. */
   remove(loaded: Loaded): void {
-    const shelf = this.withKey(loaded.key);
-    shelf.instances -= 1;
-    shelf.leased.delete(loaded);
-    const index = shelf.free.indexOf(loaded);
-    if (index >= 0) shelf.free.splice(index, 1);
-    this.forgetIfEmpty(shelf);
+    const pooledVersion = this.withKey(loaded.key);
+    pooledVersion.instances -= 1;
+    pooledVersion.leased.delete(loaded);
+    const index = pooledVersion.free.indexOf(loaded);
+    if (index >= 0) pooledVersion.free.splice(index, 1);
+    this.forgetIfEmpty(pooledVersion);
   }
 
-  forgetIfEmpty(shelf: Shelf): void {
-    if (shelf.waiting.size + shelf.starting + shelf.instances + shelf.templatePlaces.size === 0)
-      this.#shelves.delete(shelf.key);
+  forgetIfEmpty(pooledVersion: PooledVersion): void {
+    if (
+      pooledVersion.waiting.size +
+        pooledVersion.starting +
+        pooledVersion.instances +
+        pooledVersion.templatePlaces.size ===
+      0
+    )
+      this.#pooledVersions.delete(pooledVersion.key);
   }
 
   get freeCount(): number {
     let count = 0;
-    for (const { free } of this.#shelves.values()) count += free.length;
+    for (const { free } of this.#pooledVersions.values()) count += free.length;
     return count;
   }
 }
 
 /** The instance with calls, and with place for more, that has the fewest. */
-export function shortestLine({ leased }: Shelf): Loaded | undefined {
+export function shortestLine({ leased }: PooledVersion): Loaded | undefined {
   let found: Loaded | undefined;
   for (const loaded of leased) {
     if (loaded.hasPlace && loaded.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = loaded;
@@ -120,8 +130,8 @@ export function shortestLine({ leased }: Shelf): Loaded | undefined {
   return found;
 }
 
-function idleSince(shelf: Shelf | undefined): number {
-  if (shelf === undefined) return Number.POSITIVE_INFINITY;
-  const [first] = [...shelf.free, ...[...shelf.templatePlaces].filter(({ isFree }) => isFree)];
+function idleSince(pooledVersion: PooledVersion | undefined): number {
+  if (pooledVersion === undefined) return Number.POSITIVE_INFINITY;
+  const [first] = [...pooledVersion.free, ...[...pooledVersion.templatePlaces].filter(({ isFree }) => isFree)];
   return first?.freeSinceMs ?? Number.POSITIVE_INFINITY;
 }

@@ -6,7 +6,7 @@ import { isSlow } from "../instance/template.ts";
 import type { PoolOptions } from "./options.ts";
 import type { Place, Places } from "./places.ts";
 import { Loaded } from "./pooled-instance.ts";
-import type { Shelf } from "./pooled-version.ts";
+import type { PooledVersion } from "./pooled-version.ts";
 import type { Blanks } from "./prewarmed.ts";
 import { TemplatePlace } from "./template-place.ts";
 import type { Demand } from "./waiting-call.ts";
@@ -35,8 +35,8 @@ export class Starter {
   }
 
   /** Takes a place for an instance of that version; null when there is none. Whoever gets a way must `start` by it. */
-  reserve(shelf: Shelf, version: Version): Way | null {
-    const templatePlace = [...shelf.templatePlaces].find(({ usable }) => usable);
+  reserve(pooledVersion: PooledVersion, version: Version): Way | null {
+    const templatePlace = [...pooledVersion.templatePlaces].find(({ usable }) => usable);
     const blank = templatePlace === undefined ? this.#blanks.take(this.#originOf(version)) : undefined;
     if (blank === undefined && !this.#places.reserve(version.config.memoryMiB)) return null;
     if (templatePlace === undefined) return { by: "load", blank };
@@ -45,11 +45,17 @@ export class Starter {
   }
 
   /** @throws what `load` throws, or a launch */
-  start(shelf: Shelf, demand: Demand, way: Way): Promise<Loaded> {
-    return way.by === "fork" ? this.#fork(shelf, demand, way.templatePlace) : this.#load(shelf, demand, way.blank);
+  start(pooledVersion: PooledVersion, demand: Demand, way: Way): Promise<Loaded> {
+    return way.by === "fork"
+      ? this.#fork(pooledVersion, demand, way.templatePlace)
+      : this.#load(pooledVersion, demand, way.blank);
   }
 
-  async #load(shelf: Shelf, demand: Demand, blank: Place<ForkableSandbox> | undefined): Promise<Loaded> {
+  async #load(
+    pooledVersion: PooledVersion,
+    demand: Demand,
+    blank: Place<ForkableSandbox> | undefined,
+  ): Promise<Loaded> {
     const origin = this.#originOf(demand.version);
     const beganAtMs = performance.now();
     const place = blank ?? (await this.#places.open(origin));
@@ -58,12 +64,12 @@ export class Starter {
     try {
       const instance = await this.#pool.load(place.sandbox, demand);
       const templatePlace = await this.#makeTemplatePlace(place, instance, demand);
-      if (templatePlace !== null) shelf.templatePlaces.add(templatePlace);
+      if (templatePlace !== null) pooledVersion.templatePlaces.add(templatePlace);
       const loaded = templatePlace === null ? { place, instance } : await this.#forkPlace(templatePlace, demand);
       const kind = blank === undefined ? "cold" : "prewarmed";
       const times = { sandboxMs: launchedAtMs - beganAtMs, initMs: performance.now() - launchedAtMs };
       return new Loaded(
-        shelf.key,
+        pooledVersion.key,
         loaded.place,
         loaded.instance,
         { kind, ...times, loadedAtMs: Date.now() },
@@ -94,12 +100,12 @@ export class Starter {
     return null;
   }
 
-  async #fork(shelf: Shelf, demand: Demand, templatePlace: TemplatePlace): Promise<Loaded> {
+  async #fork(pooledVersion: PooledVersion, demand: Demand, templatePlace: TemplatePlace): Promise<Loaded> {
     const beganAtMs = performance.now();
     const { place, instance } = await this.#forkPlace(templatePlace, demand);
     const sandboxMs = performance.now() - beganAtMs;
     return new Loaded(
-      shelf.key,
+      pooledVersion.key,
       place,
       instance,
       { kind: "forked", sandboxMs, initMs: 0, loadedAtMs: 0 },

@@ -1,12 +1,12 @@
 /** What leaves a pool without anybody's call: what was idle for long, and what makes way for newer zygotes or others. */
 
 import type { Places } from "./places.ts";
-import type { Shelves } from "./pooled-version.ts";
+import type { PooledVersions } from "./pooled-version.ts";
 import type { Blanks } from "./prewarmed.ts";
 import type { Launchers } from "./zygotes.ts";
 
 export interface UpkeepOptions {
-  shelves: Shelves;
+  pooledVersions: PooledVersions;
   blanks: Blanks;
   places: Places;
   launchers: Launchers;
@@ -41,9 +41,9 @@ export class Upkeep {
   }
 
   #tidy(): void {
-    const { shelves, places, launchers, idleMs } = this.#options;
+    const { pooledVersions, places, launchers, idleMs } = this.#options;
     const longAgoMs = performance.now() - idleMs;
-    for (const place of shelves.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
+    for (const place of pooledVersions.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
       places.end(place, "it was idle");
     this.#endIdleBlanks(longAgoMs);
     this.#endOutdated();
@@ -61,8 +61,8 @@ export class Upkeep {
   }
 
   #endOutdated(): void {
-    const { shelves, blanks, places } = this.#options;
-    const outdated = [...shelves.takeFree(({ place }) => place.sandbox.outdated), ...blanks.takeOutdated()];
+    const { pooledVersions, blanks, places } = this.#options;
+    const outdated = [...pooledVersions.takeFree(({ place }) => place.sandbox.outdated), ...blanks.takeOutdated()];
     for (const place of outdated) places.end(place, "its zygote makes way");
   }
 }

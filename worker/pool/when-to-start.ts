@@ -44,10 +44,10 @@ interface Loading {
  * took to load, while calls get their turns. Times are those of `performance.now()`.
  */
 export function isSettling(
-  shelf: { loading: Loading | null; offeredAtMs: number },
+  pooledVersion: { loading: Loading | null; offeredAtMs: number },
   nowMs: number = performance.now(),
 ): boolean {
-  const { loading, offeredAtMs } = shelf;
+  const { loading, offeredAtMs } = pooledVersion;
   if (loading === null || nowMs - offeredAtMs > PATIENCE_MS) return false;
   return nowMs - loading.endedAtMs < Math.min(loading.tookMs, LONGEST_PATIENCE_MS);
 }
