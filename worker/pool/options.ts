@@ -26,7 +26,7 @@ export interface PoolOptions {
   /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
   load(sandbox: ForkableSandbox, demand: Demand): Promise<Instance>;
   /** Makes a template of an instance that was slow to load, or says that there can be none: null. @throws CallFailure */
-  makeTemplate(loaded: Instance, demand: Demand): Promise<Template | null>;
+  makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;
   /** Told of whatever no call hears about. */
   onTrouble(message: string, cause?: unknown): void;
 }

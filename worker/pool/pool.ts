@@ -13,7 +13,7 @@ import { Capacity } from "./capacity.ts";
 import type { Lease, LeaseEnd } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
 import { type Place, Places } from "./places.ts";
-import type { Loaded } from "./pooled-instance.ts";
+import type { PooledInstance } from "./pooled-instance.ts";
 import { type PooledVersion, PooledVersions, shortestLine } from "./pooled-version.ts";
 import { Blanks } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
@@ -46,7 +46,7 @@ export class Pool {
   /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
   readonly #prewarmed: Origin | null;
   readonly #pooledVersions = new PooledVersions();
-  readonly #loadedIn = new Map<Place, Loaded>();
+  readonly #pooledIn = new Map<Place, PooledInstance>();
   /** Oldest first, over all versions. */
   readonly #waiting = new Map<Waiter, PooledVersion>();
   readonly #upkeep: Upkeep;
@@ -212,19 +212,19 @@ export class Pool {
     pooledVersion.starting += 1;
     this.#starting += 1;
     this.#starter.start(pooledVersion, demand, way).then(
-      (loaded) => this.#started(pooledVersion, loaded),
+      (pooled) => this.#started(pooledVersion, pooled),
       (error) => this.#startFailed(pooledVersion, error),
     );
     return true;
   }
 
-  #started(pooledVersion: PooledVersion, loaded: Loaded): void {
+  #started(pooledVersion: PooledVersion, pooled: PooledInstance): void {
     pooledVersion.starting -= 1;
     this.#starting -= 1;
-    this.#loadedIn.set(loaded.place, loaded);
+    this.#pooledIn.set(pooled.place, pooled);
     pooledVersion.instances += 1;
-    pooledVersion.loading = { endedAtMs: performance.now(), tookMs: loaded.startMs };
-    this.#offer(loaded);
+    pooledVersion.loading = { endedAtMs: performance.now(), tookMs: pooled.startMs };
+    this.#offer(pooled);
   }
 
   #startFailed(pooledVersion: PooledVersion, error: unknown): void {
@@ -238,14 +238,14 @@ export class Pool {
   }
 
   /** Gives an instance to the call that should have it next, or puts it on its pooled version. */
-  #offer(loaded: Loaded): void {
-    const pooledVersion = this.#pooledVersions.withKey(loaded.key);
+  #offer(pooled: PooledInstance): void {
+    const pooledVersion = this.#pooledVersions.withKey(pooled.key);
     const [next] = pooledVersion.waiting;
     pooledVersion.offeredAtMs = performance.now();
-    if (!loaded.usable) this.#places.end(loaded.place, "it is no longer usable");
+    if (!pooled.usable) this.#places.end(pooled.place, "it is no longer usable");
     else if (next !== undefined && !this.#mustMakeWay(pooledVersion))
-      next.serve(this.#lease(pooledVersion, loaded, next.demand));
-    else pooledVersion.free.push(loaded.madeFree());
+      next.serve(this.#lease(pooledVersion, pooled, next.demand));
+    else pooledVersion.free.push(pooled.madeFree());
     this.#pooledVersions.forgetIfEmpty(pooledVersion);
     this.#pump();
   }
@@ -258,16 +258,16 @@ export class Pool {
     return this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
   }
 
-  #takeFree(pooledVersion: PooledVersion): Loaded | undefined {
-    for (let loaded = pooledVersion.free.pop(); loaded !== undefined; loaded = pooledVersion.free.pop()) {
-      if (loaded.usable) return loaded;
-      this.#places.end(loaded.place, "it is no longer usable");
+  #takeFree(pooledVersion: PooledVersion): PooledInstance | undefined {
+    for (let pooled = pooledVersion.free.pop(); pooled !== undefined; pooled = pooledVersion.free.pop()) {
+      if (pooled.usable) return pooled;
+      this.#places.end(pooled.place, "it is no longer usable");
     }
     return undefined;
   }
 
   /** An instance for a call: a free one, or one that will soon have done what it has. */
-  #find(pooledVersion: PooledVersion, { mayShare }: Demand): Loaded | undefined {
+  #find(pooledVersion: PooledVersion, { mayShare }: Demand): PooledInstance | undefined {
     const free = this.#takeFree(pooledVersion);
     if (free !== undefined || !mayShare || pooledVersion.leased.size === 0) return free;
     // An instance that never becomes free could not make way for a call that has no room.
@@ -278,37 +278,37 @@ export class Pool {
     return shouldLineUp({ instances, ahead, meanCallMs: pooledVersion.meanCallMs }) ? found : undefined;
   }
 
-  #lease(pooledVersion: PooledVersion, loaded: Loaded, { mayShare }: Demand): Lease {
-    if (loaded.leases === 0) {
+  #lease(pooledVersion: PooledVersion, pooled: PooledInstance, { mayShare }: Demand): Lease {
+    if (pooled.leases === 0) {
       this.#busy += 1;
-      pooledVersion.leased.add(loaded);
+      pooledVersion.leased.add(pooled);
     }
-    return loaded.lease(mayShare, (end) => this.#leaseEnded(loaded, end));
+    return pooled.lease(mayShare, (end) => this.#leaseEnded(pooled, end));
   }
 
-  #leaseEnded(loaded: Loaded, { discardedFor, tookMs }: LeaseEnd): void {
-    const pooledVersion = this.#pooledVersions.withKey(loaded.key);
+  #leaseEnded(pooled: PooledInstance, { discardedFor, tookMs }: LeaseEnd): void {
+    const pooledVersion = this.#pooledVersions.withKey(pooled.key);
     if (tookMs !== null) pooledVersion.meanCallMs = nextMean(pooledVersion.meanCallMs, tookMs);
-    if (discardedFor !== null) this.#places.end(loaded.place, discardedFor);
-    if (loaded.leases > 0) {
+    if (discardedFor !== null) this.#places.end(pooled.place, discardedFor);
+    if (pooled.leases > 0) {
       if (pooledVersion.waiting.size > 0) this.#pump();
       return;
     }
-    void (loaded.isToBeRenewed ? this.#renew(pooledVersion, loaded) : this.#becameFree(pooledVersion, loaded));
+    void (pooled.isToBeRenewed ? this.#renew(pooledVersion, pooled) : this.#becameFree(pooledVersion, pooled));
   }
 
   /** Has a template fork for the next call, as soon as nothing is left of the last. */
-  async #renew(pooledVersion: PooledVersion, loaded: Loaded): Promise<void> {
+  async #renew(pooledVersion: PooledVersion, pooled: PooledInstance): Promise<void> {
     pooledVersion.renewing += 1;
-    await loaded.renew().catch((error: Error) => this.#places.end(loaded.place, error.message));
+    await pooled.renew().catch((error: Error) => this.#places.end(pooled.place, error.message));
     pooledVersion.renewing -= 1;
-    this.#becameFree(pooledVersion, loaded);
+    this.#becameFree(pooledVersion, pooled);
   }
 
-  #becameFree(pooledVersion: PooledVersion, loaded: Loaded): void {
+  #becameFree(pooledVersion: PooledVersion, pooled: PooledInstance): void {
     this.#busy -= 1;
-    pooledVersion.leased.delete(loaded);
-    this.#offer(loaded);
+    pooledVersion.leased.delete(pooled);
+    this.#offer(pooled);
   }
 
   /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */
@@ -321,12 +321,12 @@ export class Pool {
   }
 
   #gone(place: Place): void {
-    const loaded = this.#loadedIn.get(place);
-    this.#loadedIn.delete(place);
+    const pooled = this.#pooledIn.get(place);
+    this.#pooledIn.delete(place);
     this.#blanks.drop(place);
-    if (loaded === undefined) this.#pooledVersions.removeTemplatePlace(place);
-    else this.#pooledVersions.remove(loaded);
-    loaded?.templatePlace?.left();
+    if (pooled === undefined) this.#pooledVersions.removeTemplatePlace(place);
+    else this.#pooledVersions.remove(pooled);
+    pooled?.templatePlace?.left();
     this.#pump();
   }
 

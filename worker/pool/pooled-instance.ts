@@ -8,7 +8,7 @@ import type { Place } from "./places.ts";
 import type { TemplatePlace } from "./template-place.ts";
 
 /** A place with a version in it. */
-export class Loaded {
+export class PooledInstance {
   /** Which version of which tenant it serves, for ever. */
   readonly key: string;
   readonly place: Place;
@@ -82,7 +82,7 @@ export class Loaded {
     this.#start = WARM;
     this.leases += 1;
     this.#closed = !mayShare;
-    return new OneLease(this.instance, start, (end) => {
+    return new InstanceLease(this.instance, start, (end) => {
       this.leases -= 1;
       if (!mayShare) this.#closed = false;
       onEnd(end);
@@ -90,7 +90,7 @@ export class Loaded {
   }
 }
 
-class OneLease implements Lease {
+class InstanceLease implements Lease {
   readonly instance: Instance;
   readonly start: Start;
   readonly #onEnd: (end: LeaseEnd) => void;

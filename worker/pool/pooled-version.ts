@@ -2,7 +2,7 @@
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import { Appetite } from "./cpu-pressure.ts";
 import type { Place } from "./places.ts";
-import type { Loaded } from "./pooled-instance.ts";
+import type { PooledInstance } from "./pooled-instance.ts";
 import type { TemplatePlace } from "./template-place.ts";
 import type { Waiter } from "./waiting-call.ts";
 import { UNKNOWN_CALL_MS } from "./when-to-start.ts";
@@ -11,9 +11,9 @@ import { UNKNOWN_CALL_MS } from "./when-to-start.ts";
 export interface PooledVersion {
   readonly key: string;
   /** Most recently used last. */
-  readonly free: Loaded[];
+  readonly free: PooledInstance[];
   /** Instances that have calls. */
-  readonly leased: Set<Loaded>;
+  readonly leased: Set<PooledInstance>;
   /** Oldest first. */
   readonly waiting: Set<Waiter>;
   /** Templates of which further instances are forked, and those that make way. */
@@ -44,7 +44,7 @@ export class PooledVersions {
   withKey(key: string): PooledVersion {
     let pooledVersion = this.#pooledVersions.get(key);
     if (pooledVersion === undefined) {
-      const [free, leased, waiting] = [[], new Set<Loaded>(), new Set<Waiter>()];
+      const [free, leased, waiting] = [[], new Set<PooledInstance>(), new Set<Waiter>()];
       const counts = { starting: 0, instances: 0, renewing: 0 };
       const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
       const templatePlaces = new Set<TemplatePlace>();
@@ -64,10 +64,10 @@ export class PooledVersions {
   }
 
   /** Every free place, of an instance or a template, of which that holds, taken from its pooled version. */
-  takeFree(holds: (one: Loaded | TemplatePlace) => boolean): Place[] {
+  takeFree(holds: (one: PooledInstance | TemplatePlace) => boolean): Place[] {
     return [...this.#pooledVersions.values()].flatMap((pooledVersion) => {
       const taken = pooledVersion.free.filter(holds);
-      const stay = pooledVersion.free.filter((loaded) => !taken.includes(loaded));
+      const stay = pooledVersion.free.filter((pooled) => !taken.includes(pooled));
       pooledVersion.free.splice(0, pooledVersion.free.length, ...stay);
       const places = taken.map(({ place }) => place);
       const templatePlace = this.#takeTemplatePlace(pooledVersion, (one) => one.isFree && holds(one));
@@ -94,11 +94,11 @@ export class PooledVersions {
   }
 
   /** Takes an instance that ended from its pooled version, wherever it stands there. */
-  remove(loaded: Loaded): void {
-    const pooledVersion = this.withKey(loaded.key);
+  remove(pooled: PooledInstance): void {
+    const pooledVersion = this.withKey(pooled.key);
     pooledVersion.instances -= 1;
-    pooledVersion.leased.delete(loaded);
-    const index = pooledVersion.free.indexOf(loaded);
+    pooledVersion.leased.delete(pooled);
+    const index = pooledVersion.free.indexOf(pooled);
     if (index >= 0) pooledVersion.free.splice(index, 1);
     this.forgetIfEmpty(pooledVersion);
   }
@@ -122,10 +122,10 @@ export class PooledVersions {
 }
 
 /** The instance with calls, and with place for more, that has the fewest. */
-export function shortestLine({ leased }: PooledVersion): Loaded | undefined {
-  let found: Loaded | undefined;
-  for (const loaded of leased) {
-    if (loaded.hasPlace && loaded.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = loaded;
+export function shortestLine({ leased }: PooledVersion): PooledInstance | undefined {
+  let found: PooledInstance | undefined;
+  for (const pooled of leased) {
+    if (pooled.hasPlace && pooled.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = pooled;
   }
   return found;
 }

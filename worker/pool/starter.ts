@@ -5,7 +5,7 @@ import type { Instance } from "../instance/instance.ts";
 import { isSlow } from "../instance/template.ts";
 import type { PoolOptions } from "./options.ts";
 import type { Place, Places } from "./places.ts";
-import { Loaded } from "./pooled-instance.ts";
+import { PooledInstance } from "./pooled-instance.ts";
 import type { PooledVersion } from "./pooled-version.ts";
 import type { Blanks } from "./prewarmed.ts";
 import { TemplatePlace } from "./template-place.ts";
@@ -45,7 +45,7 @@ export class Starter {
   }
 
   /** @throws what `load` throws, or a launch */
-  start(pooledVersion: PooledVersion, demand: Demand, way: Way): Promise<Loaded> {
+  start(pooledVersion: PooledVersion, demand: Demand, way: Way): Promise<PooledInstance> {
     return way.by === "fork"
       ? this.#fork(pooledVersion, demand, way.templatePlace)
       : this.#load(pooledVersion, demand, way.blank);
@@ -55,7 +55,7 @@ export class Starter {
     pooledVersion: PooledVersion,
     demand: Demand,
     blank: Place<ForkableSandbox> | undefined,
-  ): Promise<Loaded> {
+  ): Promise<PooledInstance> {
     const origin = this.#originOf(demand.version);
     const beganAtMs = performance.now();
     const place = blank ?? (await this.#places.open(origin));
@@ -65,13 +65,13 @@ export class Starter {
       const instance = await this.#pool.load(place.sandbox, demand);
       const templatePlace = await this.#makeTemplatePlace(place, instance, demand);
       if (templatePlace !== null) pooledVersion.templatePlaces.add(templatePlace);
-      const loaded = templatePlace === null ? { place, instance } : await this.#forkPlace(templatePlace, demand);
+      const pooled = templatePlace === null ? { place, instance } : await this.#forkPlace(templatePlace, demand);
       const kind = blank === undefined ? "cold" : "prewarmed";
       const times = { sandboxMs: launchedAtMs - beganAtMs, initMs: performance.now() - launchedAtMs };
-      return new Loaded(
+      return new PooledInstance(
         pooledVersion.key,
-        loaded.place,
-        loaded.instance,
+        pooled.place,
+        pooled.instance,
         { kind, ...times, loadedAtMs: Date.now() },
         templatePlace,
       );
@@ -82,11 +82,11 @@ export class Starter {
   }
 
   /** A template of an instance that was slow to load, with a place for one fork; null when that cannot be had. */
-  async #makeTemplatePlace(place: Place, loaded: Instance, demand: Demand): Promise<TemplatePlace | null> {
+  async #makeTemplatePlace(place: Place, pooled: Instance, demand: Demand): Promise<TemplatePlace | null> {
     const { memoryMiB } = demand.version.config;
-    if (!isSlow(loaded) || loaded.servesOnce || !this.#places.reserve(memoryMiB)) return null;
+    if (!isSlow(pooled) || pooled.servesOnce || !this.#places.reserve(memoryMiB)) return null;
     try {
-      const template = await this.#pool.makeTemplate(loaded, demand);
+      const template = await this.#pool.makeTemplate(pooled, demand);
       if (template !== null) {
         const templatePlace = new TemplatePlace(place, template);
         templatePlace.instances = 1;
@@ -100,11 +100,11 @@ export class Starter {
     return null;
   }
 
-  async #fork(pooledVersion: PooledVersion, demand: Demand, templatePlace: TemplatePlace): Promise<Loaded> {
+  async #fork(pooledVersion: PooledVersion, demand: Demand, templatePlace: TemplatePlace): Promise<PooledInstance> {
     const beganAtMs = performance.now();
     const { place, instance } = await this.#forkPlace(templatePlace, demand);
     const sandboxMs = performance.now() - beganAtMs;
-    return new Loaded(
+    return new PooledInstance(
       pooledVersion.key,
       place,
       instance,
