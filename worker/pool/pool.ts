@@ -15,7 +15,7 @@ import type { PoolOptions } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
 import { type PooledVersion, PooledVersions, shortestLine } from "./pooled-version.ts";
-import { Blanks } from "./prewarmed.ts";
+import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, shuttingDown, Waiter } from "./waiting-call.ts";
@@ -41,10 +41,10 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #capacity: Capacity;
   readonly #places: Places;
-  readonly #blanks: Blanks;
+  readonly #prewarmed: Prewarmed;
   readonly #starter: Starter;
   /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
-  readonly #prewarmed: Origin | null;
+  readonly #prewarmedZygote: Origin | null;
   readonly #pooledVersions = new PooledVersions();
   readonly #pooledIn = new Map<Place, PooledInstance>();
   /** Oldest first, over all versions. */
@@ -67,30 +67,30 @@ export class Pool {
       onGone: (place) => this.#gone(place),
       onStuck: options.onTrouble,
     });
-    this.#blanks = new Blanks({
+    this.#prewarmed = new Prewarmed({
       places: this.#places,
-      wanted: ({ key }) => Math.min(options.prewarmed, key === this.#prewarmed?.key ? Infinity : 1),
+      wanted: ({ key }) => Math.min(options.prewarmed, key === this.#prewarmedZygote?.key ? Infinity : 1),
       isCalm: () => this.#busy + this.#starting + this.#waiting.size === 0,
       isShort: () => this.#waiting.size > 0,
       onReady: () => this.#pump(),
       onTrouble: options.onTrouble,
     });
-    this.#starter = new Starter({ pool: options, places: this.#places, blanks: this.#blanks });
-    this.#prewarmed = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
-    if (this.#prewarmed) this.#blanks.use(this.#prewarmed);
+    this.#starter = new Starter({ pool: options, places: this.#places, prewarmed: this.#prewarmed });
+    this.#prewarmedZygote = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
+    if (this.#prewarmedZygote) this.#prewarmed.use(this.#prewarmedZygote);
     const { launchers, idleMs } = options;
-    const [pooledVersions, blanks, places, kept] = [
+    const [pooledVersions, prewarmed, places, kept] = [
       this.#pooledVersions,
-      this.#blanks,
+      this.#prewarmed,
       this.#places,
-      this.#prewarmed?.key,
+      this.#prewarmedZygote?.key,
     ];
-    this.#upkeep = new Upkeep({ pooledVersions, blanks, places, launchers, idleMs, kept });
+    this.#upkeep = new Upkeep({ pooledVersions, prewarmed, places, launchers, idleMs, kept });
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
   async prewarm(): Promise<void> {
-    await this.#blanks.filled();
+    await this.#prewarmed.filled();
   }
 
   /**
@@ -120,7 +120,7 @@ export class Pool {
     return {
       sandboxes: this.#capacity.sandboxes,
       memoryBytes: this.#capacity.memoryBytes,
-      blank: this.#blanks.count,
+      blank: this.#prewarmed.count,
       starting: this.#starting,
       busy: this.#busy,
       free: this.#pooledVersions.freeCount,
@@ -140,7 +140,7 @@ export class Pool {
     if (this.#patience !== null) clearTimeout(this.#patience);
     for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
     this.#options.launchers.stop();
-    await this.#blanks.close();
+    await this.#prewarmed.close();
     await this.#places.endAll("the worker is shutting down");
     await this.#options.launchers.close();
   }
@@ -178,7 +178,7 @@ export class Pool {
       if (this.#hasPatience(pooledVersion, waiter, before)) continue;
       if (this.#isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
-    if (this.#starved === null) this.#blanks.refill();
+    if (this.#starved === null) this.#prewarmed.refill();
   }
 
   /** Notes whether a call's start has begun; true when nothing more may begin before a call that waits for room. */
@@ -314,7 +314,7 @@ export class Pool {
   /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */
   #makeRoom(memoryMiB: number): void {
     while (!this.#places.willFit(memoryMiB)) {
-      const victim = this.#blanks.takeAny() ?? this.#pooledVersions.takeLongestIdle();
+      const victim = this.#prewarmed.takeAny() ?? this.#pooledVersions.takeLongestIdle();
       if (victim === undefined) return;
       this.#places.end(victim, "its place is needed");
     }
@@ -323,7 +323,7 @@ export class Pool {
   #gone(place: Place): void {
     const pooled = this.#pooledIn.get(place);
     this.#pooledIn.delete(place);
-    this.#blanks.drop(place);
+    this.#prewarmed.drop(place);
     if (pooled === undefined) this.#pooledVersions.removeTemplatePlace(place);
     else this.#pooledVersions.remove(pooled);
     pooled?.templatePlace?.left();

@@ -4,7 +4,7 @@ import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Place, Places } from "./places.ts";
 import type { Origin } from "./zygote-key.ts";
 
-export interface BlanksOptions {
+export interface PrewarmedOptions {
   places: Places;
   /** How many to keep of an origin. */
   wanted(origin: Origin): number;
@@ -22,26 +22,26 @@ const PATIENCE_MS = 25;
 /** After a failure, before the next attempt. */
 const RETRY_MS = 1_000;
 
-type Blank = Place<ForkableSandbox>;
+type PrewarmedPlace = Place<ForkableSandbox>;
 
 /** The blanks of one origin. */
 interface Stock {
   origin: Origin;
-  places: Blank[];
+  places: PrewarmedPlace[];
   /** When one was last wanted, by `performance.now()`. */
   usedAtMs: number;
 }
 
 /** Keeps a number of blank sandboxes of every origin in use. One is made at a time. */
-export class Blanks {
-  readonly #options: BlanksOptions;
+export class Prewarmed {
+  readonly #options: PrewarmedOptions;
   /** By the key of their origin. */
   readonly #stocks = new Map<string, Stock>();
   #making: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(options: BlanksOptions) {
+  constructor(options: PrewarmedOptions) {
     this.#options = options;
   }
 
@@ -52,7 +52,7 @@ export class Blanks {
   }
 
   /** Keeps none of this origin any more, and gives those that there are. */
-  forget(key: string): Blank[] {
+  forget(key: string): PrewarmedPlace[] {
     const { places } = this.#stocks.get(key) ?? { places: [] };
     this.#stocks.delete(key);
     return places;
@@ -64,18 +64,18 @@ export class Blanks {
   }
 
   /** The one that was made last, or undefined. */
-  take(origin: Origin): Blank | undefined {
+  take(origin: Origin): PrewarmedPlace | undefined {
     return this.#stocks.get(origin.key)?.places.pop();
   }
 
   /** One of any origin, to make room: of the one that has most. */
-  takeAny(): Blank | undefined {
+  takeAny(): PrewarmedPlace | undefined {
     const [most] = [...this.#stocks.values()].sort((a, b) => b.places.length - a.places.length);
     return most?.places.pop();
   }
 
   /** Those that should make way for forks of a newer zygote. */
-  takeOutdated(): Blank[] {
+  takeOutdated(): PrewarmedPlace[] {
     return [...this.#stocks.values()].flatMap(({ places }) => {
       const outdated = places.filter(({ sandbox }) => sandbox.outdated);
       for (const place of outdated) places.splice(places.indexOf(place), 1);
@@ -84,13 +84,13 @@ export class Blanks {
   }
 
   has(place: Place): boolean {
-    return this.#stocks.get(place.origin.key)?.places.includes(place as Blank) ?? false;
+    return this.#stocks.get(place.origin.key)?.places.includes(place as PrewarmedPlace) ?? false;
   }
 
   /** Forgets one that ended by itself. */
   drop(place: Place): void {
     const places = this.#stocks.get(place.origin.key)?.places;
-    const index = places?.indexOf(place as Blank) ?? -1;
+    const index = places?.indexOf(place as PrewarmedPlace) ?? -1;
     if (index >= 0) places?.splice(index, 1);
   }
 

@@ -7,7 +7,7 @@ import type { PoolOptions } from "./options.ts";
 import type { Place, Places } from "./places.ts";
 import { PooledInstance } from "./pooled-instance.ts";
 import type { PooledVersion } from "./pooled-version.ts";
-import type { Blanks } from "./prewarmed.ts";
+import type { Prewarmed } from "./prewarmed.ts";
 import { TemplatePlace } from "./template-place.ts";
 import type { Demand } from "./waiting-call.ts";
 import { type Origin, originOf } from "./zygote-key.ts";
@@ -20,24 +20,24 @@ export type Way =
 export interface StarterOptions {
   pool: PoolOptions;
   places: Places;
-  blanks: Blanks;
+  prewarmed: Prewarmed;
 }
 
 export class Starter {
   readonly #pool: PoolOptions;
   readonly #places: Places;
-  readonly #blanks: Blanks;
+  readonly #prewarmed: Prewarmed;
 
-  constructor({ pool, places, blanks }: StarterOptions) {
+  constructor({ pool, places, prewarmed }: StarterOptions) {
     this.#pool = pool;
     this.#places = places;
-    this.#blanks = blanks;
+    this.#prewarmed = prewarmed;
   }
 
   /** Takes a place for an instance of that version; null when there is none. Whoever gets a way must `start` by it. */
   reserve(pooledVersion: PooledVersion, version: Version): Way | null {
     const templatePlace = [...pooledVersion.templatePlaces].find(({ usable }) => usable);
-    const blank = templatePlace === undefined ? this.#blanks.take(this.#originOf(version)) : undefined;
+    const blank = templatePlace === undefined ? this.#prewarmed.take(this.#originOf(version)) : undefined;
     if (blank === undefined && !this.#places.reserve(version.config.memoryMiB)) return null;
     if (templatePlace === undefined) return { by: "load", blank };
     templatePlace.instances += 1;
@@ -59,7 +59,7 @@ export class Starter {
     const origin = this.#originOf(demand.version);
     const beganAtMs = performance.now();
     const place = blank ?? (await this.#places.open(origin));
-    this.#blanks.use(origin);
+    this.#prewarmed.use(origin);
     const launchedAtMs = performance.now();
     try {
       const instance = await this.#pool.load(place.sandbox, demand);

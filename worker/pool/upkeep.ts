@@ -2,12 +2,12 @@
 
 import type { Places } from "./places.ts";
 import type { PooledVersions } from "./pooled-version.ts";
-import type { Blanks } from "./prewarmed.ts";
+import type { Prewarmed } from "./prewarmed.ts";
 import type { Launchers } from "./zygotes.ts";
 
 export interface UpkeepOptions {
   pooledVersions: PooledVersions;
-  blanks: Blanks;
+  prewarmed: Prewarmed;
   places: Places;
   launchers: Launchers;
   idleMs: number;
@@ -35,8 +35,8 @@ export class Upkeep {
 
   /** Keeps nothing ready of an origin whose zygote leaves, and ends what it has that serves nobody. */
   leave(key: string): void {
-    const { blanks, places } = this.#options;
-    for (const place of blanks.forget(key)) places.end(place, "its zygote makes way");
+    const { prewarmed, places } = this.#options;
+    for (const place of prewarmed.forget(key)) places.end(place, "its zygote makes way");
     this.#endOutdated();
   }
 
@@ -45,24 +45,24 @@ export class Upkeep {
     const longAgoMs = performance.now() - idleMs;
     for (const place of pooledVersions.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
       places.end(place, "it was idle");
-    this.#endIdleBlanks(longAgoMs);
+    this.#endIdlePrewarmed(longAgoMs);
     this.#endOutdated();
     void launchers.retireIdle();
   }
 
   /** Ends the blanks of origins that have nothing else. */
-  #endIdleBlanks(longAgoMs: number): void {
-    const { blanks, places, kept } = this.#options;
-    for (const origin of blanks.unusedSince(longAgoMs)) {
-      const isUsed = places.some(origin, (place) => !blanks.has(place));
+  #endIdlePrewarmed(longAgoMs: number): void {
+    const { prewarmed, places, kept } = this.#options;
+    for (const origin of prewarmed.unusedSince(longAgoMs)) {
+      const isUsed = places.some(origin, (place) => !prewarmed.has(place));
       if (isUsed || origin.key === kept) continue;
-      for (const place of blanks.forget(origin.key)) places.end(place, "its kind was idle");
+      for (const place of prewarmed.forget(origin.key)) places.end(place, "its kind was idle");
     }
   }
 
   #endOutdated(): void {
-    const { pooledVersions, blanks, places } = this.#options;
-    const outdated = [...pooledVersions.takeFree(({ place }) => place.sandbox.outdated), ...blanks.takeOutdated()];
+    const { pooledVersions, prewarmed, places } = this.#options;
+    const outdated = [...pooledVersions.takeFree(({ place }) => place.sandbox.outdated), ...prewarmed.takeOutdated()];
     for (const place of outdated) places.end(place, "its zygote makes way");
   }
 }
