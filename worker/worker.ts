@@ -33,7 +33,7 @@ import { answerExpired, answerLost } from "./path/never-run.ts";
 import { type Parts, writeLog } from "./path/steps.ts";
 import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./pool/limits.ts";
 import { Pool } from "./pool/pool.ts";
-import { sharedOrigin } from "./pool/zygote-key.ts";
+import { sharedZygote } from "./pool/zygote-key.ts";
 import { Launchers } from "./pool/zygotes.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
@@ -101,7 +101,7 @@ export class Worker {
   /** Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for what else fails. */
   async start(): Promise<void> {
     // Found out now, and not by the first call.
-    const opened = this.#launchers.open(sharedOrigin(DEFAULT_MEMORY_MIB));
+    const opened = this.#launchers.open(sharedZygote(DEFAULT_MEMORY_MIB));
     this.#launcherKind = (await opened.catch(refuseToServe)).kind;
     await this.#pool.prewarm();
     await this.#cancellations.current();
@@ -163,7 +163,7 @@ export class Worker {
       open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, allowDegraded, ...told }),
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
-      kept: sharedOrigin(DEFAULT_MEMORY_MIB),
+      kept: sharedZygote(DEFAULT_MEMORY_MIB),
       giveUpMs: LAUNCH_PATIENCE_MS,
       onLeaving: (key) => this.#pool.leave(key),
       onFailure: this.#onTrouble,
@@ -229,7 +229,7 @@ export class Worker {
       redis,
       artifacts,
       run: (program) =>
-        this.#launchers.use(sharedOrigin(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
+        this.#launchers.use(sharedZygote(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
     });
     const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
     return new BuildWorker(redis, (request) => builder.build(request), onError);

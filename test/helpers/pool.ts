@@ -12,7 +12,7 @@ import type { Lease } from "../../worker/pool/lease.ts";
 import { MIB, sandboxLimits } from "../../worker/pool/limits.ts";
 import type { PoolOptions } from "../../worker/pool/options.ts";
 import { Pool } from "../../worker/pool/pool.ts";
-import { sharedOrigin } from "../../worker/pool/zygote-key.ts";
+import { sharedZygote } from "../../worker/pool/zygote-key.ts";
 import { Launchers } from "../../worker/pool/zygotes.ts";
 import { stretched } from "./slowness.ts";
 
@@ -58,7 +58,7 @@ export class TestPool {
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#launchers = new Launchers({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, zygoteFlags, kind: "fork" }),
-      ...{ most: maxZygotes, idleMs, kept: sharedOrigin(128), giveUpMs },
+      ...{ most: maxZygotes, idleMs, kept: sharedZygote(128), giveUpMs },
       onLeaving: (key) => this.pool.leave(key),
       onFailure: onTrouble,
     });
@@ -79,7 +79,7 @@ export class TestPool {
 
   /** Pid of the zygote of a class. */
   async zygotePid(memoryMiB = 128): Promise<number> {
-    return (await this.#launchers.open(sharedOrigin(memoryMiB))).zygotePid();
+    return (await this.#launchers.open(sharedZygote(memoryMiB))).zygotePid();
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {

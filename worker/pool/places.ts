@@ -2,7 +2,7 @@
 
 import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
-import type { Origin } from "./zygote-key.ts";
+import type { ZygoteKey } from "./zygote-key.ts";
 import type { Launchers } from "./zygotes.ts";
 
 const MIB = 1024 * 1024;
@@ -12,7 +12,7 @@ const LONGEST_END_MS = 10_000;
 /** A sandbox in its place; a fork of a template has one of its own. */
 export interface Place<Kind extends Sandbox = Sandbox> {
   readonly sandbox: Kind;
-  readonly origin: Origin;
+  readonly zygote: ZygoteKey;
   /** True from the moment that it was told to end, or ended by itself. */
   ending: boolean;
 }
@@ -51,20 +51,20 @@ export class Places {
   }
 
   /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
-  open(origin: Origin): Promise<Place<ForkableSandbox>> {
-    const limits = this.#options.limitsOf(origin.memoryMiB);
-    return this.adopt(origin, () => this.#options.launchers.use(origin, (launcher) => launcher.launch(limits)));
+  open(zygote: ZygoteKey): Promise<Place<ForkableSandbox>> {
+    const limits = this.#options.limitsOf(zygote.memoryMiB);
+    return this.adopt(zygote, () => this.#options.launchers.use(zygote, (launcher) => launcher.launch(limits)));
   }
 
   /** The same of whatever `make` gives. */
-  async adopt<Kind extends Sandbox>(origin: Origin, make: () => Promise<Kind>): Promise<Place<Kind>> {
+  async adopt<Kind extends Sandbox>(zygote: ZygoteKey, make: () => Promise<Kind>): Promise<Place<Kind>> {
     try {
-      const place: Place<Kind> = { sandbox: await make(), origin, ending: false };
+      const place: Place<Kind> = { sandbox: await make(), zygote, ending: false };
       this.#all.add(place);
       void place.sandbox.exited.then((exit) => this.#gone(place, exit));
       return place;
     } catch (error) {
-      this.giveBack(origin.memoryMiB);
+      this.giveBack(zygote.memoryMiB);
       throw error;
     }
   }
@@ -73,7 +73,7 @@ export class Places {
   end(place: Place, reason: string): void {
     if (place.ending || !this.#all.has(place)) return;
     place.ending = true;
-    this.#options.capacity.leaving(place.origin.memoryMiB * MIB);
+    this.#options.capacity.leaving(place.zygote.memoryMiB * MIB);
     place.sandbox.kill(reason);
     const timer = setTimeout(() => this.#stuck(place), LONGEST_END_MS);
     void place.sandbox.exited.then(() => clearTimeout(timer));
@@ -85,9 +85,9 @@ export class Places {
     await Promise.all(Array.from(this.#all, (place) => place.sandbox.exited));
   }
 
-  /** Whether there is one of this origin of which that holds. */
-  some(origin: Origin, holds: (place: Place) => boolean): boolean {
-    for (const place of this.#all) if (place.origin.key === origin.key && holds(place)) return true;
+  /** Whether there is one of this zygote of which that holds. */
+  some(zygote: ZygoteKey, holds: (place: Place) => boolean): boolean {
+    for (const place of this.#all) if (place.zygote.key === zygote.key && holds(place)) return true;
     return false;
   }
 
@@ -98,7 +98,7 @@ export class Places {
 
   #gone(place: Place, exit: SandboxExit | null): void {
     if (!this.#all.delete(place)) return;
-    this.#options.capacity.give(place.origin.memoryMiB * MIB, place.ending);
+    this.#options.capacity.give(place.zygote.memoryMiB * MIB, place.ending);
     place.ending = true;
     this.#options.onGone(place, exit);
   }

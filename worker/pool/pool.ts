@@ -20,7 +20,7 @@ import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, shuttingDown, Waiter } from "./waiting-call.ts";
 import { isSettling, mostStarts, nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./when-to-start.ts";
-import { type Origin, sharedOrigin } from "./zygote-key.ts";
+import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
 /** What the pool holds right now. */
 export interface PoolSnapshot {
@@ -43,8 +43,8 @@ export class Pool {
   readonly #places: Places;
   readonly #prewarmed: Prewarmed;
   readonly #starter: Starter;
-  /** The origin whose blanks are for whoever comes; none where tenants share no zygotes. */
-  readonly #prewarmedZygote: Origin | null;
+  /** The zygote whose blanks are for whoever comes; none where tenants share no zygotes. */
+  readonly #prewarmedZygote: ZygoteKey | null;
   readonly #pooledVersions = new PooledVersions();
   readonly #pooledIn = new Map<Place, PooledInstance>();
   /** Oldest first, over all versions. */
@@ -76,7 +76,7 @@ export class Pool {
       onTrouble: options.onTrouble,
     });
     this.#starter = new Starter({ pool: options, places: this.#places, prewarmed: this.#prewarmed });
-    this.#prewarmedZygote = options.zygotes === "shared" ? sharedOrigin(options.prewarmedMemoryMiB) : null;
+    this.#prewarmedZygote = options.zygotes === "shared" ? sharedZygote(options.prewarmedMemoryMiB) : null;
     if (this.#prewarmedZygote) this.#prewarmed.use(this.#prewarmedZygote);
     const { launchers, idleMs } = options;
     const [pooledVersions, prewarmed, places, kept] = [
@@ -128,7 +128,7 @@ export class Pool {
     };
   }
 
-  /** Keeps nothing of an origin whose zygote leaves but what serves a call; that ends with its call. */
+  /** Keeps nothing of an zygote whose zygote leaves but what serves a call; that ends with its call. */
   leave(key: string): void {
     this.#upkeep.leave(key);
   }

@@ -2,12 +2,12 @@
 
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Place, Places } from "./places.ts";
-import type { Origin } from "./zygote-key.ts";
+import type { ZygoteKey } from "./zygote-key.ts";
 
 export interface PrewarmedOptions {
   places: Places;
-  /** How many to keep of an origin. */
-  wanted(origin: Origin): number;
+  /** How many to keep of an zygote. */
+  wanted(zygote: ZygoteKey): number;
   /** Nothing runs or waits: a good moment. */
   isCalm(): boolean;
   /** A call waits for a sandbox: a bad moment. */
@@ -24,18 +24,18 @@ const RETRY_MS = 1_000;
 
 type PrewarmedPlace = Place<ForkableSandbox>;
 
-/** The blanks of one origin. */
+/** The blanks of one zygote. */
 interface Stock {
-  origin: Origin;
+  zygote: ZygoteKey;
   places: PrewarmedPlace[];
   /** When one was last wanted, by `performance.now()`. */
   usedAtMs: number;
 }
 
-/** Keeps a number of blank sandboxes of every origin in use. One is made at a time. */
+/** Keeps a number of blank sandboxes of every zygote in use. One is made at a time. */
 export class Prewarmed {
   readonly #options: PrewarmedOptions;
-  /** By the key of their origin. */
+  /** By the key of their zygote. */
   readonly #stocks = new Map<string, Stock>();
   #making: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -45,30 +45,30 @@ export class Prewarmed {
     this.#options = options;
   }
 
-  /** Keeps sandboxes of this origin from now on. */
-  use(origin: Origin): void {
-    const { places } = this.#stocks.get(origin.key) ?? { places: [] };
-    this.#stocks.set(origin.key, { origin, places, usedAtMs: performance.now() });
+  /** Keeps sandboxes of this zygote from now on. */
+  use(zygote: ZygoteKey): void {
+    const { places } = this.#stocks.get(zygote.key) ?? { places: [] };
+    this.#stocks.set(zygote.key, { zygote, places, usedAtMs: performance.now() });
   }
 
-  /** Keeps none of this origin any more, and gives those that there are. */
+  /** Keeps none of this zygote any more, and gives those that there are. */
   forget(key: string): PrewarmedPlace[] {
     const { places } = this.#stocks.get(key) ?? { places: [] };
     this.#stocks.delete(key);
     return places;
   }
 
-  /** The origins that nobody has wanted one of since that time (`performance.now()`). */
-  unusedSince(timeMs: number): Origin[] {
-    return [...this.#stocks.values()].filter(({ usedAtMs }) => usedAtMs <= timeMs).map(({ origin }) => origin);
+  /** The zygotes that nobody has wanted one of since that time (`performance.now()`). */
+  unusedSince(timeMs: number): ZygoteKey[] {
+    return [...this.#stocks.values()].filter(({ usedAtMs }) => usedAtMs <= timeMs).map(({ zygote }) => zygote);
   }
 
   /** The one that was made last, or undefined. */
-  take(origin: Origin): PrewarmedPlace | undefined {
-    return this.#stocks.get(origin.key)?.places.pop();
+  take(zygote: ZygoteKey): PrewarmedPlace | undefined {
+    return this.#stocks.get(zygote.key)?.places.pop();
   }
 
-  /** One of any origin, to make room: of the one that has most. */
+  /** One of any zygote, to make room: of the one that has most. */
   takeAny(): PrewarmedPlace | undefined {
     const [most] = [...this.#stocks.values()].sort((a, b) => b.places.length - a.places.length);
     return most?.places.pop();
@@ -84,12 +84,12 @@ export class Prewarmed {
   }
 
   has(place: Place): boolean {
-    return this.#stocks.get(place.origin.key)?.places.includes(place as PrewarmedPlace) ?? false;
+    return this.#stocks.get(place.zygote.key)?.places.includes(place as PrewarmedPlace) ?? false;
   }
 
   /** Forgets one that ended by itself. */
   drop(place: Place): void {
-    const places = this.#stocks.get(place.origin.key)?.places;
+    const places = this.#stocks.get(place.zygote.key)?.places;
     const index = places?.indexOf(place as PrewarmedPlace) ?? -1;
     if (index >= 0) places?.splice(index, 1);
   }
@@ -123,16 +123,16 @@ export class Prewarmed {
   #fill(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const origin = this.#missing();
-    if (this.#closed || this.#making !== null || origin === undefined || this.#options.isShort()) return;
-    if (!this.#options.places.reserve(origin.memoryMiB)) return;
-    this.#making = this.#make(origin);
+    const zygote = this.#missing();
+    if (this.#closed || this.#making !== null || zygote === undefined || this.#options.isShort()) return;
+    if (!this.#options.places.reserve(zygote.memoryMiB)) return;
+    this.#making = this.#make(zygote);
   }
 
-  async #make(origin: Origin): Promise<void> {
+  async #make(zygote: ZygoteKey): Promise<void> {
     try {
-      const place = await this.#options.places.open(origin);
-      const stock = this.#stocks.get(origin.key);
+      const place = await this.#options.places.open(zygote);
+      const stock = this.#stocks.get(zygote.key);
       if (stock === undefined) this.#options.places.end(place, "nobody wants blanks of its kind any more");
       else if (!place.ending) stock.places.push(place);
       this.#making = null;
@@ -145,9 +145,9 @@ export class Prewarmed {
     }
   }
 
-  #missing(): Origin | undefined {
-    for (const { origin, places } of this.#stocks.values())
-      if (places.length < this.#options.wanted(origin)) return origin;
+  #missing(): ZygoteKey | undefined {
+    for (const { zygote, places } of this.#stocks.values())
+      if (places.length < this.#options.wanted(zygote)) return zygote;
     return undefined;
   }
 

@@ -10,7 +10,7 @@ import type { PooledVersion } from "./pooled-version.ts";
 import type { Prewarmed } from "./prewarmed.ts";
 import { TemplatePlace } from "./template-place.ts";
 import type { Demand } from "./waiting-call.ts";
-import { type Origin, originOf } from "./zygote-key.ts";
+import { type ZygoteKey, zygoteOf } from "./zygote-key.ts";
 
 /** How an instance is to be started. A place is taken for it. */
 export type Way =
@@ -37,7 +37,7 @@ export class Starter {
   /** Takes a place for an instance of that version; null when there is none. Whoever gets a way must `start` by it. */
   reserve(pooledVersion: PooledVersion, version: Version): Way | null {
     const templatePlace = [...pooledVersion.templatePlaces].find(({ usable }) => usable);
-    const blank = templatePlace === undefined ? this.#prewarmed.take(this.#originOf(version)) : undefined;
+    const blank = templatePlace === undefined ? this.#prewarmed.take(this.#zygoteOf(version)) : undefined;
     if (blank === undefined && !this.#places.reserve(version.config.memoryMiB)) return null;
     if (templatePlace === undefined) return { by: "load", blank };
     templatePlace.instances += 1;
@@ -56,10 +56,10 @@ export class Starter {
     demand: Demand,
     blank: Place<ForkableSandbox> | undefined,
   ): Promise<PooledInstance> {
-    const origin = this.#originOf(demand.version);
+    const zygote = this.#zygoteOf(demand.version);
     const beganAtMs = performance.now();
-    const place = blank ?? (await this.#places.open(origin));
-    this.#prewarmed.use(origin);
+    const place = blank ?? (await this.#places.open(zygote));
+    this.#prewarmed.use(zygote);
     const launchedAtMs = performance.now();
     try {
       const instance = await this.#pool.load(place.sandbox, demand);
@@ -117,7 +117,7 @@ export class Starter {
   async #forkPlace(templatePlace: TemplatePlace, { log }: Demand): Promise<{ place: Place; instance: Instance }> {
     let instance: Instance | undefined;
     try {
-      const place = await this.#places.adopt(templatePlace.place.origin, async () => {
+      const place = await this.#places.adopt(templatePlace.place.zygote, async () => {
         instance = await templatePlace.template.beside(log);
         return instance.sandbox;
       });
@@ -128,7 +128,7 @@ export class Starter {
     }
   }
 
-  #originOf({ tenant, config }: Version): Origin {
-    return originOf(this.#pool.zygotes, tenant, config.memoryMiB);
+  #zygoteOf({ tenant, config }: Version): ZygoteKey {
+    return zygoteOf(this.#pool.zygotes, tenant, config.memoryMiB);
   }
 }

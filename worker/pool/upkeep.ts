@@ -11,7 +11,7 @@ export interface UpkeepOptions {
   places: Places;
   launchers: Launchers;
   idleMs: number;
-  /** Key of the origin whose blanks stay, however idle. */
+  /** Key of the zygote whose blanks stay, however idle. */
   kept: string | undefined;
 }
 
@@ -33,7 +33,7 @@ export class Upkeep {
     clearInterval(this.#timer);
   }
 
-  /** Keeps nothing ready of an origin whose zygote leaves, and ends what it has that serves nobody. */
+  /** Keeps nothing ready of an zygote whose zygote leaves, and ends what it has that serves nobody. */
   leave(key: string): void {
     const { prewarmed, places } = this.#options;
     for (const place of prewarmed.forget(key)) places.end(place, "its zygote makes way");
@@ -50,13 +50,13 @@ export class Upkeep {
     void launchers.retireIdle();
   }
 
-  /** Ends the blanks of origins that have nothing else. */
+  /** Ends the blanks of zygotes that have nothing else. */
   #endIdlePrewarmed(longAgoMs: number): void {
     const { prewarmed, places, kept } = this.#options;
-    for (const origin of prewarmed.unusedSince(longAgoMs)) {
-      const isUsed = places.some(origin, (place) => !prewarmed.has(place));
-      if (isUsed || origin.key === kept) continue;
-      for (const place of prewarmed.forget(origin.key)) places.end(place, "its kind was idle");
+    for (const zygote of prewarmed.unusedSince(longAgoMs)) {
+      const isUsed = places.some(zygote, (place) => !prewarmed.has(place));
+      if (isUsed || zygote.key === kept) continue;
+      for (const place of prewarmed.forget(zygote.key)) places.end(place, "its kind was idle");
     }
   }
 

@@ -1,6 +1,6 @@
 /** Which zygote a sandbox is forked from. */
 
-export interface Origin {
+export interface ZygoteKey {
   /** The same for the same zygote. */
   readonly key: string;
   readonly memoryMiB: number;
@@ -10,11 +10,11 @@ export interface Origin {
 export type ZygoteSharing = "shared" | "tenant";
 
 /** The zygote of a memory class that serves no tenant in particular: builds, and everybody where zygotes are shared. */
-export function sharedOrigin(memoryMiB: number): Origin {
+export function sharedZygote(memoryMiB: number): ZygoteKey {
   return { key: String(memoryMiB), memoryMiB };
 }
 
 /** The zygote for functions of this tenant. */
-export function originOf(sharing: ZygoteSharing, tenant: string, memoryMiB: number): Origin {
-  return sharing === "shared" ? sharedOrigin(memoryMiB) : { key: `${memoryMiB}/${tenant}`, memoryMiB };
+export function zygoteOf(sharing: ZygoteSharing, tenant: string, memoryMiB: number): ZygoteKey {
+  return sharing === "shared" ? sharedZygote(memoryMiB) : { key: `${memoryMiB}/${tenant}`, memoryMiB };
 }

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Launcher } from "../../sandbox-core/index.ts";
 import { CallFailure } from "../outcome/outcome.ts";
-import type { Origin } from "./zygote-key.ts";
+import type { ZygoteKey } from "./zygote-key.ts";
 
 export interface LaunchersOptions<L extends Launcher> {
   open(memoryMiB: number): Promise<L>;
@@ -14,10 +14,10 @@ export interface LaunchersOptions<L extends Launcher> {
   /** How long one may stay that has no sandbox and makes none. */
   idleMs: number;
   /** The one that is never closed. */
-  kept: Origin;
+  kept: ZygoteKey;
   /** How long a launch may go on failing before the call that waits for it fails. */
   giveUpMs: number;
-  /** Told of an origin whose launcher is to be closed: its sandboxes are outdated, and none should be made. */
+  /** Told of an zygote whose launcher is to be closed: its sandboxes are outdated, and none should be made. */
   onLeaving(key: string): void;
   /** Told of every failure that is followed by another attempt, and of those that nobody waits for. */
   onFailure(message: string, cause: unknown): void;
@@ -37,7 +37,7 @@ interface Opened<L> {
 /** Makes things with launchers, and hides that a zygote may die and come back meanwhile. */
 export class Launchers<L extends Launcher = Launcher> {
   readonly #options: LaunchersOptions<L>;
-  /** By the key of their origin; least recently used first. */
+  /** By the key of their zygote; least recently used first. */
   readonly #opened = new Map<string, Opened<L>>();
   /** On their way out, until all of it is gone. */
   readonly #leaving = new Set<Promise<void>>();
@@ -53,26 +53,26 @@ export class Launchers<L extends Launcher = Launcher> {
   }
 
   /**
-   * Makes something with the launcher of an origin, and tries again with growing pauses when that fails: a launcher heals
+   * Makes something with the launcher of an zygote, and tries again with growing pauses when that fails: a launcher heals
    * itself, and one that could not be opened is opened anew.
    * @throws CallFailure platform_error SANDBOX_UNAVAILABLE when it went on failing for `giveUpMs`.
    */
-  async use<T>(origin: Origin, make: (launcher: L) => Promise<T>): Promise<T> {
+  async use<T>(zygote: ZygoteKey, make: (launcher: L) => Promise<T>): Promise<T> {
     const giveUpAtMs = performance.now() + this.#options.giveUpMs;
     for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_RETRY_MS)) {
       try {
-        return await this.#useOnce(origin, make);
+        return await this.#useOnce(zygote, make);
       } catch (cause) {
         if (this.#stopped.signal.aborted || performance.now() + pauseMs > giveUpAtMs) throw unavailable(cause);
-        this.#options.onFailure(`no sandbox of ${origin.memoryMiB} MiB could be made, trying again`, cause);
+        this.#options.onFailure(`no sandbox of ${zygote.memoryMiB} MiB could be made, trying again`, cause);
       }
       await delay(pauseMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
     }
   }
 
-  async #useOnce<T>(origin: Origin, make: (launcher: L) => Promise<T>): Promise<T> {
-    const launcher = this.open(origin);
-    const opened = this.#opened.get(origin.key);
+  async #useOnce<T>(zygote: ZygoteKey, make: (launcher: L) => Promise<T>): Promise<T> {
+    const launcher = this.open(zygote);
+    const opened = this.#opened.get(zygote.key);
     if (opened === undefined) return make(await launcher);
     opened.uses += 1;
     try {
@@ -83,16 +83,16 @@ export class Launchers<L extends Launcher = Launcher> {
     }
   }
 
-  /** The launcher of an origin. @throws what opening it throws, or Error when there are as many as there may be. */
-  open(origin: Origin): Promise<L> {
+  /** The launcher of an zygote. @throws what opening it throws, or Error when there are as many as there may be. */
+  open(zygote: ZygoteKey): Promise<L> {
     if (this.#stopped.signal.aborted) return Promise.reject(new Error("The worker is shutting down."));
-    const found = this.#opened.get(origin.key);
+    const found = this.#opened.get(zygote.key);
     if (found === undefined && this.count >= this.#options.most) return this.#makeRoom();
-    const opened = found ?? { launcher: this.#options.open(origin.memoryMiB), usedAtMs: 0, uses: 0 };
+    const opened = found ?? { launcher: this.#options.open(zygote.memoryMiB), usedAtMs: 0, uses: 0 };
     opened.usedAtMs = performance.now();
-    this.#opened.delete(origin.key);
-    this.#opened.set(origin.key, opened);
-    if (found === undefined) opened.launcher.catch(() => this.#opened.delete(origin.key));
+    this.#opened.delete(zygote.key);
+    this.#opened.set(zygote.key, opened);
+    if (found === undefined) opened.launcher.catch(() => this.#opened.delete(zygote.key));
     return opened.launcher;
   }
 
