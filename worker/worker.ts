@@ -34,7 +34,7 @@ import { type Parts, writeLog } from "./path/steps.ts";
 import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./pool/limits.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
-import { Launchers } from "./pool/zygotes.ts";
+import { Zygotes } from "./pool/zygotes.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 /** Callers hear of a sandbox that cannot be made before they lose patience. */
@@ -49,7 +49,7 @@ const LAST_REPLIES_MS = 2_000;
 type Trouble = (message: string, error?: unknown) => void;
 
 export class Worker {
-  readonly #launchers: Launchers<ZygoteLauncher>;
+  readonly #zygotes: Zygotes<ZygoteLauncher>;
   readonly #allowDegraded: readonly string[];
   readonly #onDegraded: (walls: readonly string[]) => void;
   /** Walls that the sandboxes of some zygote lack. */
@@ -75,7 +75,7 @@ export class Worker {
     this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
     this.#onDegraded = onDegraded;
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
-    this.#launchers = this.#makeLaunchers(config);
+    this.#zygotes = this.#makeZygotes(config);
     this.#pool = this.#makePool(config);
     const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
@@ -101,7 +101,7 @@ export class Worker {
   /** Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for what else fails. */
   async start(): Promise<void> {
     // Found out now, and not by the first call.
-    const opened = this.#launchers.open(sharedZygote(DEFAULT_MEMORY_MIB));
+    const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
     this.#launcherKind = (await opened.catch(refuseToServe)).kind;
     await this.#pool.prewarm();
     await this.#cancellations.current();
@@ -154,12 +154,12 @@ export class Worker {
     });
   }
 
-  #makeLaunchers({ worker }: Config): Launchers<ZygoteLauncher> {
+  #makeZygotes({ worker }: Config): Zygotes<ZygoteLauncher> {
     const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal } = worker;
     const onAttested = (attestation: Attestation) => this.#noteWalls(attestation);
     const told = { onFallback: this.#onTrouble, onTrouble: this.#onTrouble, onAttested };
     const allowDegraded = this.#allowDegraded;
-    return new Launchers({
+    return new Zygotes({
       open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, allowDegraded, ...told }),
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
@@ -182,10 +182,10 @@ export class Worker {
 
   #makePool({ worker }: Config): Pool {
     return new Pool({
-      launchers: this.#launchers,
+      zygotes: this.#zygotes,
       limits: worker,
       limitsOf: sandboxLimits,
-      zygotes: worker.zygotes,
+      zygoteSharing: worker.zygotes,
       prewarmed: worker.prewarmed,
       prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
       idleMs: worker.idleMs,
@@ -229,7 +229,7 @@ export class Worker {
       redis,
       artifacts,
       run: (program) =>
-        this.#launchers.use(sharedZygote(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
+        this.#zygotes.use(sharedZygote(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
     });
     const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
     return new BuildWorker(redis, (request) => builder.build(request), onError);

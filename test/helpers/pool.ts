@@ -13,11 +13,11 @@ import { MIB, sandboxLimits } from "../../worker/pool/limits.ts";
 import type { PoolOptions } from "../../worker/pool/options.ts";
 import { Pool } from "../../worker/pool/pool.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";
-import { Launchers } from "../../worker/pool/zygotes.ts";
+import { Zygotes } from "../../worker/pool/zygotes.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
-  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygotes"> &
+  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygoteSharing"> &
     PoolOptions["limits"] & { renewal: Renewal; maxZygotes: number; giveUpMs: number; zygoteFlags: readonly string[] }
 >;
 
@@ -42,7 +42,7 @@ export interface FunctionOptions {
 export class TestPool {
   readonly pool: Pool;
   readonly troubles: string[] = [];
-  readonly #launchers: Launchers<ZygoteLauncher>;
+  readonly #zygotes: Zygotes<ZygoteLauncher>;
 
   constructor(settings: Settings = {}) {
     const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
@@ -51,22 +51,22 @@ export class TestPool {
     const {
       zygoteFlags = [],
       renewal = DEFAULT_RENEWAL,
-      zygotes = "shared",
+      zygoteSharing = "shared",
       maxZygotes = 16,
       giveUpMs = stretched(5_000),
     } = settings;
     const onTrouble = (message: string) => void this.troubles.push(message);
-    this.#launchers = new Launchers({
+    this.#zygotes = new Zygotes({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, zygoteFlags, kind: "fork" }),
       ...{ most: maxZygotes, idleMs, kept: sharedZygote(128), giveUpMs },
       onLeaving: (key) => this.pool.leave(key),
       onFailure: onTrouble,
     });
     this.pool = new Pool({
-      launchers: this.#launchers,
+      zygotes: this.#zygotes,
       limits: { maxSandboxes, memoryBudgetBytes },
       limitsOf: sandboxLimits,
-      zygotes,
+      zygoteSharing,
       prewarmed,
       prewarmedMemoryMiB: 128,
       idleMs,
@@ -79,7 +79,7 @@ export class TestPool {
 
   /** Pid of the zygote of a class. */
   async zygotePid(memoryMiB = 128): Promise<number> {
-    return (await this.#launchers.open(sharedZygote(memoryMiB))).zygotePid();
+    return (await this.#zygotes.open(sharedZygote(memoryMiB))).zygotePid();
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {

@@ -6,15 +6,15 @@ import type { Template } from "../instance/template.ts";
 import type { CapacityLimits } from "./capacity.ts";
 import type { Demand } from "./waiting-call.ts";
 import type { ZygoteSharing } from "./zygote-key.ts";
-import type { Launchers } from "./zygotes.ts";
+import type { Zygotes } from "./zygotes.ts";
 
 export interface PoolOptions {
-  launchers: Launchers;
+  zygotes: Zygotes;
   limits: CapacityLimits;
   /** What one sandbox of a class may use. */
   limitsOf(memoryMiB: number): SandboxLimits;
   /** Whether tenants share zygotes. */
-  zygotes: ZygoteSharing;
+  zygoteSharing: ZygoteSharing;
   /**
    * Blank sandboxes kept ready of the class that most functions use; one is kept of every other class in use. Where
    * tenants share no zygotes, one is kept of every class and tenant in use.

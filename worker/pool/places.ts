@@ -3,7 +3,7 @@
 import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
-import type { Launchers } from "./zygotes.ts";
+import type { Zygotes } from "./zygotes.ts";
 
 const MIB = 1024 * 1024;
 /** A killed sandbox is gone within milliseconds; after this long its place is given back whatever the kernel says. */
@@ -19,7 +19,7 @@ export interface Place<Kind extends Sandbox = Sandbox> {
 
 export interface PlacesOptions {
   capacity: Capacity;
-  launchers: Launchers;
+  zygotes: Zygotes;
   limitsOf(memoryMiB: number): SandboxLimits;
   /** Called once for each place when its sandbox has ended and its place is free again. */
   onGone(place: Place, exit: SandboxExit | null): void;
@@ -53,7 +53,7 @@ export class Places {
   /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
   open(zygote: ZygoteKey): Promise<Place<ForkableSandbox>> {
     const limits = this.#options.limitsOf(zygote.memoryMiB);
-    return this.adopt(zygote, () => this.#options.launchers.use(zygote, (launcher) => launcher.launch(limits)));
+    return this.adopt(zygote, () => this.#options.zygotes.use(zygote, (launcher) => launcher.launch(limits)));
   }
 
   /** The same of whatever `make` gives. */

@@ -62,7 +62,7 @@ export class Pool {
     this.#capacity = new Capacity(options.limits);
     this.#places = new Places({
       capacity: this.#capacity,
-      launchers: options.launchers,
+      zygotes: options.zygotes,
       limitsOf: options.limitsOf,
       onGone: (place) => this.#gone(place),
       onStuck: options.onTrouble,
@@ -76,16 +76,16 @@ export class Pool {
       onTrouble: options.onTrouble,
     });
     this.#starter = new Starter({ pool: options, places: this.#places, prewarmed: this.#prewarmed });
-    this.#prewarmedZygote = options.zygotes === "shared" ? sharedZygote(options.prewarmedMemoryMiB) : null;
+    this.#prewarmedZygote = options.zygoteSharing === "shared" ? sharedZygote(options.prewarmedMemoryMiB) : null;
     if (this.#prewarmedZygote) this.#prewarmed.use(this.#prewarmedZygote);
-    const { launchers, idleMs } = options;
+    const { zygotes, idleMs } = options;
     const [pooledVersions, prewarmed, places, kept] = [
       this.#pooledVersions,
       this.#prewarmed,
       this.#places,
       this.#prewarmedZygote?.key,
     ];
-    this.#upkeep = new Upkeep({ pooledVersions, prewarmed, places, launchers, idleMs, kept });
+    this.#upkeep = new Upkeep({ pooledVersions, prewarmed, places, zygotes, idleMs, kept });
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -139,10 +139,10 @@ export class Pool {
     this.#upkeep.stop();
     if (this.#patience !== null) clearTimeout(this.#patience);
     for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
-    this.#options.launchers.stop();
+    this.#options.zygotes.stop();
     await this.#prewarmed.close();
     await this.#places.endAll("the worker is shutting down");
-    await this.#options.launchers.close();
+    await this.#options.zygotes.close();
   }
 
   #checkAdmissible({ config }: Version): void {

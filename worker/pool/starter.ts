@@ -129,6 +129,6 @@ export class Starter {
   }
 
   #zygoteOf({ tenant, config }: Version): ZygoteKey {
-    return zygoteOf(this.#pool.zygotes, tenant, config.memoryMiB);
+    return zygoteOf(this.#pool.zygoteSharing, tenant, config.memoryMiB);
   }
 }

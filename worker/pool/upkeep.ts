@@ -3,13 +3,13 @@
 import type { Places } from "./places.ts";
 import type { PooledVersions } from "./pooled-version.ts";
 import type { Prewarmed } from "./prewarmed.ts";
-import type { Launchers } from "./zygotes.ts";
+import type { Zygotes } from "./zygotes.ts";
 
 export interface UpkeepOptions {
   pooledVersions: PooledVersions;
   prewarmed: Prewarmed;
   places: Places;
-  launchers: Launchers;
+  zygotes: Zygotes;
   idleMs: number;
   /** Key of the zygote whose blanks stay, however idle. */
   kept: string | undefined;
@@ -41,13 +41,13 @@ export class Upkeep {
   }
 
   #tidy(): void {
-    const { pooledVersions, places, launchers, idleMs } = this.#options;
+    const { pooledVersions, places, zygotes, idleMs } = this.#options;
     const longAgoMs = performance.now() - idleMs;
     for (const place of pooledVersions.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
       places.end(place, "it was idle");
     this.#endIdlePrewarmed(longAgoMs);
     this.#endOutdated();
-    void launchers.retireIdle();
+    void zygotes.retireIdle();
   }
 
   /** Ends the blanks of zygotes that have nothing else. */

@@ -7,7 +7,7 @@ import type { Launcher } from "../../sandbox-core/index.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
 
-export interface LaunchersOptions<L extends Launcher> {
+export interface ZygotesOptions<L extends Launcher> {
   open(memoryMiB: number): Promise<L>;
   /** Most launchers at once, those that make way included. */
   most: number;
@@ -35,15 +35,15 @@ interface Opened<L> {
 }
 
 /** Makes things with launchers, and hides that a zygote may die and come back meanwhile. */
-export class Launchers<L extends Launcher = Launcher> {
-  readonly #options: LaunchersOptions<L>;
+export class Zygotes<L extends Launcher = Launcher> {
+  readonly #options: ZygotesOptions<L>;
   /** By the key of their zygote; least recently used first. */
   readonly #opened = new Map<string, Opened<L>>();
   /** On their way out, until all of it is gone. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
 
-  constructor(options: LaunchersOptions<L>) {
+  constructor(options: ZygotesOptions<L>) {
     this.#options = options;
   }
 

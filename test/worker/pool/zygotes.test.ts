@@ -23,7 +23,7 @@ describe("zygotes of a worker", () => {
   });
 
   it("are one for each tenant where that is asked for, blanks included", async () => {
-    const test = open({ zygotes: "tenant", prewarmed: 1 });
+    const test = open({ zygoteSharing: "tenant", prewarmed: 1 });
     await test.pool.prewarm();
     assert.deepEqual(families(), [], "nobody could use a blank of nobody's");
     await test.use({ tenant: "a" });
@@ -36,7 +36,7 @@ describe("zygotes of a worker", () => {
   });
 
   it("make way for another tenant's when there are as many as may be, the least recently used first", async () => {
-    const test = open({ zygotes: "tenant", maxZygotes: 2 });
+    const test = open({ zygoteSharing: "tenant", maxZygotes: 2 });
     const first = await test.use({ tenant: "a" });
     await test.use({ tenant: "b" });
     await test.use({ tenant: "a", name: "g" });
@@ -46,7 +46,7 @@ describe("zygotes of a worker", () => {
   });
 
   it("do not make way while they serve calls: whoever wants another is told", async () => {
-    const test = open({ zygotes: "tenant", maxZygotes: 2, giveUpMs: stretched(300) });
+    const test = open({ zygoteSharing: "tenant", maxZygotes: 2, giveUpMs: stretched(300) });
     const [a, b] = [await test.acquire({ tenant: "a" }), await test.acquire({ tenant: "b" })];
     await assert.rejects(test.acquire({ tenant: "c" }), failure("SANDBOX_UNAVAILABLE"));
     assert.ok(a.instance.isIdle && b.instance.isIdle);
