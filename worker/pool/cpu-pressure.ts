@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 const SHORTEST_LOOK_MS = 50;
 const LONGEST_LOOK_MS = 1_000;
 /** Who runs or wants to run for this part of the time waits for little else. */
-const HUNGRY_SHARE = 0.5;
+const WANTS_MORE_SHARE = 0.5;
 /** What the latest look weighs: the kernel counts by its own beat. */
 const LATEST_WEIGHT = 0.7;
 
@@ -24,7 +24,7 @@ export interface Eater {
 /** Processor time in milliseconds, by the pid of a sandbox's first process. */
 type Wishes = Map<number, { wantedMs: number; hadMs: number }>;
 
-export class Appetite {
+export class CpuPressure {
   #atMs = Number.NEGATIVE_INFINITY;
   #wishes: Wishes = new Map();
   /** The part of their time in which they run or want to; all of it until something is known. */
@@ -34,10 +34,10 @@ export class Appetite {
    * Whether these sandboxes want more than there is, by what they did since the last look. Where nothing is known yet, or
    * not of the present, they do: soon there will be another look.
    */
-  isHungry(eaters: readonly Eater[]): boolean {
+  wantsMoreCpu(eaters: readonly Eater[]): boolean {
     const nowMs = performance.now();
     const elapsedMs = nowMs - this.#atMs;
-    if (elapsedMs < SHORTEST_LOOK_MS) return this.#share > HUNGRY_SHARE;
+    if (elapsedMs < SHORTEST_LOOK_MS) return this.#share > WANTS_MORE_SHARE;
     const before = this.#wishes;
     // A template leaves all work to its forks: of them it is known what they had.
     this.#wishes = new Map(eaters.map((one) => [one.pid, { wantedMs: wantedMs(one.pid), hadMs: one.usage().cpuMs }]));
@@ -45,7 +45,7 @@ export class Appetite {
     const isRecent = elapsedMs <= LONGEST_LOOK_MS && eaters.some(({ pid }) => before.has(pid));
     const latest = isRecent ? meanGrowth(before, this.#wishes) / elapsedMs : 1;
     this.#share += LATEST_WEIGHT * (latest - this.#share);
-    return this.#share > HUNGRY_SHARE;
+    return this.#share > WANTS_MORE_SHARE;
   }
 }
 

@@ -19,7 +19,7 @@ import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, shuttingDown, Waiter } from "./waiting-call.ts";
-import { isSettling, mostStarts, nextMean, PATIENCE_MS, shouldLineUp, shouldWait } from "./when-to-start.ts";
+import { isSettling, mostStarts, nextMean, shouldLineUp, shouldWait, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
 /** What the pool holds right now. */
@@ -52,7 +52,7 @@ export class Pool {
   readonly #upkeep: Upkeep;
   /** The oldest call that cannot be served for want of room. */
   #starved: Waiter | null = null;
-  #patience: NodeJS.Timeout | null = null;
+  #waitTimer: NodeJS.Timeout | null = null;
   #starting = 0;
   #busy = 0;
   #closed = false;
@@ -137,7 +137,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#closed = true;
     this.#upkeep.stop();
-    if (this.#patience !== null) clearTimeout(this.#patience);
+    if (this.#waitTimer !== null) clearTimeout(this.#waitTimer);
     for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
     this.#options.zygotes.stop();
     await this.#prewarmed.close();
@@ -175,7 +175,7 @@ export class Pool {
         pooledVersion.starting >= mostStarts(pooledVersion)
       )
         continue;
-      if (this.#hasPatience(pooledVersion, waiter, before)) continue;
+      if (this.#waitsForBusy(pooledVersion, waiter, before)) continue;
       if (this.#isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
     if (this.#starved === null) this.#prewarmed.refill();
@@ -189,16 +189,18 @@ export class Pool {
   }
 
   /** Whether a call does better to wait for one of the instances there are, with so many calls before it. */
-  #hasPatience(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
+  #waitsForBusy(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
     const instances = pooledVersion.instances + pooledVersion.starting;
     const waitedMs = performance.now() - waiter.sinceMs;
-    const isHungry = pooledVersion.appetite.isHungry(Array.from(pooledVersion.leased, ({ place }) => place.sandbox));
-    const queueing = { instances, before, waitedMs, meanCallMs: pooledVersion.meanCallMs, isHungry };
+    const wantsMoreCpu = pooledVersion.cpuPressure.wantsMoreCpu(
+      Array.from(pooledVersion.leased, ({ place }) => place.sandbox),
+    );
+    const queueing = { instances, before, waitedMs, meanCallMs: pooledVersion.meanCallMs, wantsMoreCpu };
     if (!isSettling(pooledVersion) && !shouldWait(queueing)) return false;
-    this.#patience ??= setTimeout(() => {
-      this.#patience = null;
+    this.#waitTimer ??= setTimeout(() => {
+      this.#waitTimer = null;
       this.#pump();
-    }, PATIENCE_MS);
+    }, WAIT_MS);
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** The instances and the waiting calls of a worker, version by version. */
 import type { VersionRef } from "../../functions/model/invocation.ts";
-import { Appetite } from "./cpu-pressure.ts";
+import { CpuPressure } from "./cpu-pressure.ts";
 import type { Place } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
 import type { TemplatePlace } from "./template-place.ts";
@@ -27,7 +27,7 @@ export interface PooledVersion {
   offeredAtMs: number;
   /** Templates of those that fork for the next call as soon as the last one is cleared away. */
   renewing: number;
-  readonly appetite: Appetite;
+  readonly cpuPressure: CpuPressure;
   /** How long a call keeps an instance busy, in milliseconds: a mean in which the latest calls weigh most. */
   meanCallMs: number;
 }
@@ -48,7 +48,16 @@ export class PooledVersions {
       const counts = { starting: 0, instances: 0, renewing: 0 };
       const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
       const templatePlaces = new Set<TemplatePlace>();
-      pooledVersion = { key, free, leased, waiting, templatePlaces, ...counts, ...times, appetite: new Appetite() };
+      pooledVersion = {
+        key,
+        free,
+        leased,
+        waiting,
+        templatePlaces,
+        ...counts,
+        ...times,
+        cpuPressure: new CpuPressure(),
+      };
       this.#pooledVersions.set(key, pooledVersion);
     }
     return pooledVersion;

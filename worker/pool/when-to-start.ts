@@ -10,9 +10,9 @@ const ENOUGH_INSTANCES = Math.max(2, availableParallelism());
  * About what one more instance costs on a busy machine. A call whose turn comes later than that gets an instance of its
  * own after so much waiting: its function waits for something else than a processor.
  */
-export const PATIENCE_MS = 100;
+export const WAIT_MS = 100;
 /** However soon its turn seems to come, no call waits longer than this while there is room for an instance. */
-const LONGEST_PATIENCE_MS = 1_000;
+const LONGEST_WAIT_MS = 1_000;
 /** The weight of the latest call in a version's mean. */
 const LATEST_WEIGHT = 0.2;
 
@@ -48,8 +48,8 @@ export function isSettling(
   nowMs: number = performance.now(),
 ): boolean {
   const { loading, offeredAtMs } = pooledVersion;
-  if (loading === null || nowMs - offeredAtMs > PATIENCE_MS) return false;
-  return nowMs - loading.endedAtMs < Math.min(loading.tookMs, LONGEST_PATIENCE_MS);
+  if (loading === null || nowMs - offeredAtMs > WAIT_MS) return false;
+  return nowMs - loading.endedAtMs < Math.min(loading.tookMs, LONGEST_WAIT_MS);
 }
 
 export interface Queueing {
@@ -60,14 +60,14 @@ export interface Queueing {
   waitedMs: number;
   meanCallMs: number;
   /** Whether the instances want more processor time than there is: see `Appetite`. */
-  isHungry: boolean;
+  wantsMoreCpu: boolean;
 }
 
-export function shouldWait({ instances, before, waitedMs, meanCallMs, isHungry }: Queueing): boolean {
+export function shouldWait({ instances, before, waitedMs, meanCallMs, wantsMoreCpu }: Queueing): boolean {
   if (instances < ENOUGH_INSTANCES) return false;
-  if (isHungry) return true;
+  if (wantsMoreCpu) return true;
   const turnInMs = ((before + 1) * meanCallMs) / instances;
-  return waitedMs < (turnInMs < PATIENCE_MS ? LONGEST_PATIENCE_MS : PATIENCE_MS);
+  return waitedMs < (turnInMs < WAIT_MS ? LONGEST_WAIT_MS : WAIT_MS);
 }
 
 /**

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { after, test } from "node:test";
-import { Appetite } from "../../../worker/pool/cpu-pressure.ts";
+import { CpuPressure } from "../../../worker/pool/cpu-pressure.ts";
 import { eventually, TestPool } from "../../helpers/pool.ts";
 
 const children: ChildProcess[] = [];
@@ -21,11 +21,11 @@ async function started(script: string): Promise<number> {
 
 /** What looks at these processes, of which it knows nothing yet. */
 function lookAt(pids: number[]): () => boolean {
-  const appetite = new Appetite();
+  const cpuPressure = new CpuPressure();
   const eaters = pids.map((pid) => ({ pid, usage: () => ({ cpuMs: 0 }) }));
-  const isHungry = () => appetite.isHungry(eaters);
-  assert.equal(isHungry(), true, "nothing is known that speaks against it");
-  return isHungry;
+  const wantsMoreCpu = () => cpuPressure.wantsMoreCpu(eaters);
+  assert.equal(wantsMoreCpu(), true, "nothing is known that speaks against it");
+  return wantsMoreCpu;
 }
 
 const ranNs = (pid: number) => Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[0]);
@@ -33,30 +33,30 @@ const ranNs = (pid: number) => Number(readFileSync(`/proc/${pid}/schedstat`, "la
 test("more spinning processes than processors are hungry, however little each of them gets", async () => {
   const spinning = Array.from({ length: 2 * availableParallelism() }, () => started("while (true);"));
   const pids = await Promise.all(spinning);
-  const [isHungry, before, beganMs] = [lookAt(pids), pids.map(ranNs), performance.now()];
+  const [wantsMoreCpu, before, beganMs] = [lookAt(pids), pids.map(ranNs), performance.now()];
   // Each of them has run since, and for long enough to say something.
   await eventually(
     () => performance.now() - beganMs > 200 && pids.every((pid, index) => ranNs(pid) > (before[index] ?? 0)),
   );
-  assert.equal(isHungry(), true);
+  assert.equal(wantsMoreCpu(), true);
   pids.forEach((pid) => void process.kill(pid, "SIGKILL"));
 });
 
 test("who waits for a timer is not", async () => {
   // A shorter wait would be no longer than that for a processor, on a full machine.
   const waiting = await started("setInterval(() => {}, 1_000)");
-  const isHungry = lookAt([waiting]);
-  await eventually(() => !isHungry());
+  const wantsMoreCpu = lookAt([waiting]);
+  await eventually(() => !wantsMoreCpu());
   process.kill(waiting, "SIGKILL");
 });
 
 test("a template whose forks run all the time is, though it waits itself", async () => {
   const waiting = await started("setInterval(() => {}, 10)");
-  const [appetite, beganMs] = [new Appetite(), performance.now()];
+  const [cpuPressure, beganMs] = [new CpuPressure(), performance.now()];
   const eaters = [{ pid: waiting, usage: () => ({ cpuMs: performance.now() - beganMs }) }];
-  appetite.isHungry(eaters);
+  cpuPressure.wantsMoreCpu(eaters);
   await eventually(() => performance.now() - beganMs > 200);
-  assert.equal(appetite.isHungry(eaters), true);
+  assert.equal(cpuPressure.wantsMoreCpu(eaters), true);
   process.kill(waiting, "SIGKILL");
 });
 

@@ -7,11 +7,14 @@ import { isSettling, mostStarts, nextMean, shouldWait, UNKNOWN_CALL_MS } from ".
 const instances = Math.max(2, availableParallelism());
 
 test("with few instances nobody waits", () => {
-  assert.equal(shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1, isHungry: true }), false);
+  assert.equal(
+    shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1, wantsMoreCpu: true }),
+    false,
+  );
 });
 
 test("behind short calls a call waits, up to a second", () => {
-  const short = { instances, before: 60, meanCallMs: 1, isHungry: false };
+  const short = { instances, before: 60, meanCallMs: 1, wantsMoreCpu: false };
   assert.equal(shouldWait({ ...short, waitedMs: 999 }), true);
   assert.equal(shouldWait({ ...short, waitedMs: 1_000 }), false);
 });
@@ -21,13 +24,13 @@ test("behind long calls, or many, it waits a moment only", () => {
     { instances, before: 0, meanCallMs: UNKNOWN_CALL_MS },
     { instances, before: 1_000 * instances, meanCallMs: 1 },
   ]) {
-    assert.equal(shouldWait({ ...long, waitedMs: 99, isHungry: false }), true);
-    assert.equal(shouldWait({ ...long, waitedMs: 100, isHungry: false }), false);
+    assert.equal(shouldWait({ ...long, waitedMs: 99, wantsMoreCpu: false }), true);
+    assert.equal(shouldWait({ ...long, waitedMs: 100, wantsMoreCpu: false }), false);
   }
 });
 
 test("behind calls that keep every processor busy it waits for as long as that lasts", () => {
-  assert.equal(shouldWait({ instances, before: 9, waitedMs: 60_000, meanCallMs: 500, isHungry: true }), true);
+  assert.equal(shouldWait({ instances, before: 9, waitedMs: 60_000, meanCallMs: 500, wantsMoreCpu: true }), true);
 });
 
 test("a version that was never loaded is loaded once, and then not more often than there are processors for", () => {
