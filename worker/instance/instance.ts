@@ -27,7 +27,7 @@ import { type InstanceLogs, LogRouter } from "./logs.ts";
 import { CallMeter } from "./meter.ts";
 import { Output } from "./output.ts";
 import { TimeLimit } from "./time-limit.ts";
-import { Line } from "./turns.ts";
+import { Turns } from "./turns.ts";
 import { WireEnd, writeTogether } from "./wire.ts";
 
 /** Calls that an instance serves at once. */
@@ -59,7 +59,7 @@ export class Instance {
   /** How long loading the version took; 0 in a fork. */
   loadMs = 0;
   #state: State = "blank";
-  readonly #line = new Line({
+  readonly #turns = new Turns({
     begin: (call) => this.#began(call),
     finish: (call) => this.#finished(call),
     idle: () => this.#becameIdle(),
@@ -156,7 +156,7 @@ export class Instance {
 
   /** Whether it can take a call, to begin it now or, before long, after those that it has. */
   get hasPlace(): boolean {
-    return this.#state === "busy" && !this.servesOnce ? this.#line.hasPlace && this.#isConnected : this.isIdle;
+    return this.#state === "busy" && !this.servesOnce ? this.#turns.hasPlace && this.#isConnected : this.isIdle;
   }
 
   get #isConnected(): boolean {
@@ -172,10 +172,10 @@ export class Instance {
     if (!this.hasPlace) throw new TurnLost();
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
     const frames = requestFrames(this.#lastNumber, input);
-    if (!this.#line.isEmpty && frames.length > 1) throw new TurnLost();
-    const call = new Call(this.#lastNumber, input, (cancelled) => this.#line.cancel(cancelled));
+    if (!this.#turns.isEmpty && frames.length > 1) throw new TurnLost();
+    const call = new Call(this.#lastNumber, input, (cancelled) => this.#turns.cancel(cancelled));
     call.isLastWritten = frames.length === 1;
-    this.#line.add(call);
+    this.#turns.add(call);
     writeTogether(this.#wire, frames);
     return call;
   }
@@ -245,9 +245,9 @@ export class Instance {
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
     else if (message.type === "templated") this.#hearTemplated(message.obstacle);
     else if (message.type === "ended") this.#hearEnded(message);
-    else if (message.type === "withdrawn") this.#line.withdrawn(message.call);
+    else if (message.type === "withdrawn") this.#turns.withdrawn(message.call);
     else if (message.type === "leaving") this.#hearLeaving(message.lastBegun);
-    else this.#line.hear(message);
+    else this.#turns.hear(message);
   }
 
   #hearEnded({ fork, ...end }: ForkEnd & { fork: number }): void {
@@ -278,7 +278,7 @@ export class Instance {
   #hearLeaving(lastBegun: CallNumber | 0): void {
     if (this.#state === "blank" || this.#state === "loading") throw new ProtocolError("It has begun nothing yet.");
     this.#isLeaving = true;
-    this.#line.lose(lastBegun);
+    this.#turns.lose(lastBegun);
   }
 
   #began(call: Call): void {
@@ -311,7 +311,7 @@ export class Instance {
   get #isUnread(): boolean {
     // Once it has said what it began, its word stands; and what it left unread may be a call that was taken back since.
     const isByItself = !this.#isLeaving && (this.#cause === null || this.#cause.by === "hang_up");
-    return isByItself && this.#wireEnd.leftUnread && this.#line.mayBeUnread;
+    return isByItself && this.#wireEnd.leftUnread && this.#turns.mayBeUnread;
   }
 
   /** Fails whoever waits, as soon as it is known why it ended. */
@@ -320,7 +320,7 @@ export class Instance {
     this.#state = "ended";
     this.#limit.stop();
     const isUnbegun = this.#isUnread;
-    const [call, ...behind] = this.#line.clear();
+    const [call, ...behind] = this.#turns.clear();
     for (const other of behind) other.fail(new TurnLost());
     const { memoryMiB } = this.#version.config;
     const failure = await explain({ sandbox: this.sandbox, output: this.#output, cause: this.#cause, memoryMiB });

@@ -13,7 +13,7 @@ import { CallFailure } from "../outcome/outcome.ts";
 import type { Call, OfCall } from "./call.ts";
 
 /** When a call takes longer, those behind it are taken back: another instance may be free sooner. */
-const PATIENT_MS = 20;
+const HELD_UP_MS = 20;
 
 /** The instance that has the calls. */
 export interface LineHost {
@@ -28,10 +28,10 @@ export interface LineHost {
 
 const LEFT_BEFORE = "The function's process ended before it began the call, by something that was left behind in it.";
 
-export class Line {
+export class Turns {
   readonly #calls: Call[] = [];
   readonly #host: LineHost;
-  #patience: NodeJS.Timeout | null = null;
+  #heldUpTimer: NodeJS.Timeout | null = null;
   #isHeldUp = false;
 
   constructor(host: LineHost) {
@@ -53,7 +53,7 @@ export class Line {
 
   /** Adds a call, which begins at once when it is alone. */
   add(call: Call): void {
-    if (this.#calls.push(call) > 1) this.#patience ??= setTimeout(() => this.#heldUp(), PATIENT_MS);
+    if (this.#calls.push(call) > 1) this.#heldUpTimer ??= setTimeout(() => this.#heldUp(), HELD_UP_MS);
     else this.#host.begin(call);
   }
 
@@ -106,18 +106,18 @@ export class Line {
     this.#calls.splice(index, 1);
     if (index > 0) return;
     this.#isHeldUp = false;
-    if (this.#calls.length > 1) this.#patience?.refresh();
-    else this.#stopPatience();
+    if (this.#calls.length > 1) this.#heldUpTimer?.refresh();
+    else this.#stopTimer();
   }
 
   /** Takes all calls out and gives them, in order. */
   clear(): Call[] {
-    this.#stopPatience();
+    this.#stopTimer();
     return this.#calls.splice(0);
   }
 
   #heldUp(): void {
-    this.#patience = null;
+    this.#heldUpTimer = null;
     this.#isHeldUp = true;
     this.#askBack(this.#calls.slice(1));
   }
@@ -140,8 +140,8 @@ export class Line {
     this.#host.send(calls.map(({ number }) => encodeWithdraw(number)));
   }
 
-  #stopPatience(): void {
-    if (this.#patience !== null) clearTimeout(this.#patience);
-    this.#patience = null;
+  #stopTimer(): void {
+    if (this.#heldUpTimer !== null) clearTimeout(this.#heldUpTimer);
+    this.#heldUpTimer = null;
   }
 }
