@@ -88,7 +88,7 @@ export interface SandboxExit {
 }
 
 /** What a fork of a template has for its own, the holder's ends. Hostile, as those of a sandbox are. */
-export interface SandboxLanes {
+export interface SandboxForkSockets {
   wire: Duplex;
   stdio: Readable;
 }
@@ -97,7 +97,7 @@ export interface SandboxLanes {
  * A fork's own place in its template's sandbox: a /tmp, and a control group with the limits of a sandbox. All of it is safe once the
  * sandbox has ended, but `close` has still to be called.
  */
-export interface SandboxRoom {
+export interface SandboxForkSlot {
   /** What is in it, as the host sees it. */
   readonly pids: number[];
   usage(): SandboxReading;
@@ -153,13 +153,13 @@ export interface ForkableSandbox extends Sandbox {
    * Makes a place for a fork of it, told from others by its number; for `MOST_ROOMS` at once.
    * @throws SandboxError when it has ended, or the kernel refuses a limit
    */
-  openRoom(fork: number): SandboxRoom;
+  openForkSlot(fork: number): SandboxForkSlot;
   /**
    * Makes connections for a fork of it and sends the other ends, with these bytes, over its wire.
-   * @param room where the fork is to be; without, it is where the sandbox is
+   * @param slot where the fork is to be; without, it is where the sandbox is
    * @throws SyscallError when it has ended, or does not read
    */
-  sendLanes(bytes: Buffer, room?: SandboxRoom): SandboxLanes;
+  sendForkSockets(bytes: Buffer, slot?: SandboxForkSlot): SandboxForkSockets;
   /** Whether its group holds what it was made with and nothing else, as the kernel tells it. */
   readonly isAlone: boolean;
   /**

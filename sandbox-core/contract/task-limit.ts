@@ -1,7 +1,7 @@
 /** How many tasks the user of a sandbox may have. */
 
 /** Most forks of one template that have rooms at once. */
-export const MOST_ROOMS = 32;
+export const MOST_FORK_SLOTS = 32;
 
 /**
  * What RLIMIT_NPROC is to be (setrlimit(2)). The kernel counts by user, and all forks of a template are of one: so there is
@@ -9,5 +9,5 @@ export const MOST_ROOMS = 32;
  * which root has not everywhere.
  */
 export function tasksOfUser(pids: number, kind: "fork" | "program"): number {
-  return kind === "program" ? pids : pids * (MOST_ROOMS + 1);
+  return kind === "program" ? pids : pids * (MOST_FORK_SLOTS + 1);
 }

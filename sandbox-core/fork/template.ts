@@ -170,7 +170,7 @@ function retried<Result>(call: () => Result): Result {
   }
 }
 
-/** @param place a room's /tmp and what to write to in order to be in its control group (launcher/fork-slot.ts), or nothing */
+/** @param place a fork slot's /tmp and what to write to in order to be in its control group (launcher/fork-slot.ts), or nothing */
 function becomeFork([wire, output, ...place]: number[], handlers: Handlers): void {
   try {
     takeHandlersUp(handlers);

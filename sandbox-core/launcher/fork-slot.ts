@@ -10,7 +10,13 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Meter } from "../cgroup/driver.ts";
-import type { SandboxLimits, SandboxReading, SandboxRoom, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
+import type {
+  SandboxForkSlot,
+  SandboxLimits,
+  SandboxReading,
+  SandboxStats,
+  SandboxUsage,
+} from "../contract/sandbox.ts";
 import type { SandboxGroup } from "./sandbox-cgroup.ts";
 
 const { O_WRONLY } = constants;
@@ -19,23 +25,23 @@ const RETRY_MS = 1;
 const LONGEST_END_MS = 2_000;
 
 /** The directory that is a fork's /tmp. */
-export interface RoomDirectory {
+export interface ForkSlotDirectory {
   /** Makes it, and gives a descriptor of it. */
   open(): number;
   remove(): Promise<void>;
 }
 
-export class Room implements SandboxRoom {
+export class ForkSlot implements SandboxForkSlot {
   readonly #group: SandboxGroup;
   readonly #meter: Meter;
   readonly #limits: SandboxLimits;
-  readonly #directory: RoomDirectory;
+  readonly #directory: ForkSlotDirectory;
   #hasDirectory = false;
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
 
   /** @throws when the kernel refuses a limit, and then nothing is left */
-  constructor(group: SandboxGroup, limits: SandboxLimits, directory: RoomDirectory) {
+  constructor(group: SandboxGroup, limits: SandboxLimits, directory: ForkSlotDirectory) {
     this.#directory = directory;
     this.#group = group;
     this.#limits = limits;

@@ -5,7 +5,7 @@ import { refuseDescriptors } from "../syscall/steps.ts";
 import { descriptorOf } from "./handle.ts";
 
 /** The worker's ends. */
-export interface Lanes {
+export interface ForkSockets {
   wire: Socket;
   stdio: Socket;
 }
@@ -14,7 +14,7 @@ export interface Lanes {
  * Makes both, and sends the other ends with these bytes, and more descriptors, over a connection of the template's.
  * @throws SyscallError, and then nothing is left
  */
-export function sendLanes(template: Socket, bytes: Buffer, more: readonly number[] = []): Lanes {
+export function sendForkSockets(template: Socket, bytes: Buffer, more: readonly number[] = []): ForkSockets {
   const pairs: [ours: number, theirs: number][] = [];
   try {
     for (let made = 0; made < 2; made++) pairs.push(sys.socketpair());

@@ -7,14 +7,14 @@ import { SandboxError } from "../contract/error.ts";
 import type {
   ForkableSandbox,
   SandboxExit,
-  SandboxLanes,
+  SandboxForkSockets,
   SandboxLimits,
   SandboxReading,
   SandboxStats,
   SandboxUsage,
 } from "../contract/sandbox.ts";
-import { Room } from "./fork-slot.ts";
-import { sendLanes } from "./fork-sockets.ts";
+import { ForkSlot } from "./fork-slot.ts";
+import { sendForkSockets } from "./fork-sockets.ts";
 import type { SandboxGroup } from "./sandbox-cgroup.ts";
 import { Wipe } from "./scratch-cleaner.ts";
 
@@ -124,10 +124,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (!this.#last) this.#group.thaw();
   }
 
-  openRoom(fork: number): Room {
+  openForkSlot(fork: number): ForkSlot {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
     const name = String(fork);
-    return new Room(this.#group.beside(name), this.#limits, {
+    return new ForkSlot(this.#group.beside(name), this.#limits, {
       open: () => this.#wipe.openDirectory(name),
       // It goes with its sandbox.
       remove: async () => {
@@ -136,10 +136,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     });
   }
 
-  sendLanes(bytes: Buffer, room?: Room): SandboxLanes {
-    const place = room?.open() ?? [];
+  sendForkSockets(bytes: Buffer, slot?: ForkSlot): SandboxForkSockets {
+    const place = slot?.open() ?? [];
     try {
-      return sendLanes(this.#sockets.get("wire") as Socket, bytes, place);
+      return sendForkSockets(this.#sockets.get("wire") as Socket, bytes, place);
     } finally {
       for (const fd of place) closeSync(fd);
     }

@@ -64,8 +64,8 @@ export class SandboxClient extends WireClient {
   /** The wire of a new fork of this sandbox, which is a template, once it has begun; with a room of its own, or where its template is. */
   async fork({ inRoom = false } = {}): Promise<WireClient> {
     const number = ++this.#forks;
-    const room = inRoom ? this.sandbox.openRoom(number) : undefined;
-    const { wire, stdio } = this.sandbox.sendLanes(encodeFork(number), room);
+    const slot = inRoom ? this.sandbox.openForkSlot(number) : undefined;
+    const { wire, stdio } = this.sandbox.sendForkSockets(encodeFork(number), slot);
     stdio.resume();
     const client = new WireClient(wire, once(wire, "close"));
     await client.next("loaded");

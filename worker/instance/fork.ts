@@ -4,9 +4,9 @@ import type {
   ForkableSandbox,
   Sandbox,
   SandboxExit,
-  SandboxLanes,
+  SandboxForkSlot,
+  SandboxForkSockets,
   SandboxReading,
-  SandboxRoom,
   SandboxStats,
   SandboxUsage,
 } from "../../sandbox-core/index.ts";
@@ -25,11 +25,11 @@ export interface ForkEnd {
 
 export interface ForkParts {
   template: ForkableSandbox;
-  lanes: SandboxLanes;
+  sockets: SandboxForkSockets;
   /** Among all forks of that template. */
   number: number;
   /** Where it is, alone; null when it is where its template is, which does nothing meanwhile: then the figures are those of both. */
-  room: SandboxRoom | null;
+  slot: SandboxForkSlot | null;
   /** Has the template end it and tell of that. */
   collect: () => void;
 }
@@ -52,12 +52,12 @@ export class Fork implements Sandbox {
   #isOver = false;
 
   constructor(parts: ForkParts) {
-    const { template, lanes, number } = parts;
-    this.#oomKillsBefore = parts.room === null ? template.oomKills() : 0;
+    const { template, sockets, number } = parts;
+    this.#oomKillsBefore = parts.slot === null ? template.oomKills() : 0;
     this.id = `${template.id}/${number}`;
     this.hostUid = template.hostUid;
-    this.wire = lanes.wire;
-    this.stdio = lanes.stdio;
+    this.wire = sockets.wire;
+    this.stdio = sockets.stdio;
     this.#parts = parts;
     this.#pid = template.pid;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
@@ -65,7 +65,7 @@ export class Fork implements Sandbox {
     this.#settle = resolve;
     // Nobody can make use of a fork that has no wire.
     this.wire.once("close", () => void this.#end());
-    void template.exited.then((exit) => this.#conclude(exit, parts.room === null ? 0 : exit.usage.oomKills));
+    void template.exited.then((exit) => this.#conclude(exit, parts.slot === null ? 0 : exit.usage.oomKills));
   }
 
   /** Its process, once that is in its own place; until then that of its template. */
@@ -79,7 +79,7 @@ export class Fork implements Sandbox {
 
   /** Whether it is in its own place, as the kernel tells it. */
   movedIn(): boolean {
-    const [pid] = this.#parts.room?.pids ?? [];
+    const [pid] = this.#parts.slot?.pids ?? [];
     this.#pid = pid ?? this.#pid;
     return pid !== undefined;
   }
@@ -91,8 +91,8 @@ export class Fork implements Sandbox {
   }
 
   /** What its figures are of, and what is frozen with it. */
-  get #place(): SandboxRoom | ForkableSandbox {
-    return this.#parts.room ?? this.#parts.template;
+  get #place(): SandboxForkSlot | ForkableSandbox {
+    return this.#parts.slot ?? this.#parts.template;
   }
 
   usage(): SandboxReading {
@@ -126,8 +126,8 @@ export class Fork implements Sandbox {
   async #end(): Promise<void> {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    const { room, template, collect } = this.#parts;
-    room?.kill();
+    const { slot, template, collect } = this.#parts;
+    slot?.kill();
     collect();
     const end = await settledWithin(LEAVING_MS, this.#told.promise);
     if (end === null) return template.kill("a fork of it did not end");
@@ -140,9 +140,9 @@ export class Fork implements Sandbox {
   async #conclude(end: ForkEnd & { reason?: string }, oomKills: number): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { room, template } = this.#parts;
+    const { slot, template } = this.#parts;
     const usage =
-      room === null ? { ...this.usage(), oomKills: this.oomKills(), throttledMs: 0 } : await closedRoom(room, template);
+      slot === null ? { ...this.usage(), oomKills: this.oomKills(), throttledMs: 0 } : await closedSlot(slot, template);
     const { code, signal, reason } = end;
     const exit = { code, signal, usage: { ...usage, oomKills: usage.oomKills + oomKills } };
     this.#settle(reason === undefined ? exit : { ...exit, reason });
@@ -150,14 +150,14 @@ export class Fork implements Sandbox {
 }
 
 /** Clears a place away, by ending the whole sandbox if it has to be. */
-async function closedRoom(room: SandboxRoom, template: ForkableSandbox): Promise<SandboxUsage> {
+async function closedSlot(slot: SandboxForkSlot, template: ForkableSandbox): Promise<SandboxUsage> {
   try {
-    return await room.close();
+    return await slot.close();
   } catch {
     template.kill("what a fork of it started cannot be ended");
     await template.exited;
     // What the kernel keeps for longer is removed by whoever sweeps next.
-    return room.close().catch(() => ({ ...room.usage(), oomKills: 0, throttledMs: 0 }));
+    return slot.close().catch(() => ({ ...slot.usage(), oomKills: 0, throttledMs: 0 }));
   }
 }
 

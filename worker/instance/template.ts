@@ -71,7 +71,7 @@ export class Template {
   async #beside(log: CallLog): Promise<Instance> {
     let fork: Fork;
     try {
-      fork = await this.#orderInRoom();
+      fork = await this.#orderInSlot();
     } catch (error) {
       throw this.#failed(error);
     }
@@ -85,21 +85,21 @@ export class Template {
     throw this.#failed(new Error("a fork is not where it should be"));
   }
 
-  async #orderInRoom(): Promise<Fork> {
-    const room = this.#sandbox.openRoom(this.#made + 1);
+  async #orderInSlot(): Promise<Fork> {
+    const slot = this.#sandbox.openForkSlot(this.#made + 1);
     try {
-      return this.#order(room);
+      return this.#order(slot);
     } catch (error) {
-      await room.close();
+      await slot.close();
       throw error;
     }
   }
 
-  #order(room: ReturnType<ForkableSandbox["openRoom"]> | null): Fork {
+  #order(slot: ReturnType<ForkableSandbox["openForkSlot"]> | null): Fork {
     const [template, number] = [this.#sandbox, ++this.#made];
-    const lanes = template.sendLanes(encodeFork(number), room ?? undefined);
+    const sockets = template.sendForkSockets(encodeFork(number), slot ?? undefined);
     const collect = () => this.#loaded.sandbox.wire.write(encodeEndFork(number));
-    const fork = new Fork({ template, lanes, number, room, collect });
+    const fork = new Fork({ template, sockets, number, slot, collect });
     this.#forks.set(number, fork);
     void fork.exited.then(() => this.#forks.delete(number));
     return fork;
