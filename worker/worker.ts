@@ -89,7 +89,7 @@ export class Worker {
       departures: new Departures(),
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
-      replyRoom: (gatewayId) => this.#replies.room(gatewayId),
+      untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
       onTrouble: this.#onTrouble,
     };
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
@@ -115,7 +115,7 @@ export class Worker {
     return {
       posture: { launcher: this.#launcherKind, degraded: [...this.#degraded] },
       running: this.#running,
-      room: this.#room(),
+      room: this.#freeSlots(),
       pool: { ...this.#pool.snapshot() },
     };
   }
@@ -136,7 +136,7 @@ export class Worker {
     await this.#heart.stop();
   }
 
-  #room(): number {
+  #freeSlots(): number {
     return this.#pool.size - this.#running;
   }
 
@@ -150,7 +150,7 @@ export class Worker {
     await invoke(this.#parts, call, departure, () => {
       departures.close(call.id);
       this.#running -= 1;
-      this.#calls.roomChanged();
+      this.#calls.slotsChanged();
     });
   }
 
@@ -216,7 +216,7 @@ export class Worker {
 
   #makeCalls(redis: Redis): InvocationWorker {
     return new InvocationWorker(redis, {
-      room: () => this.#room(),
+      freeSlots: () => this.#freeSlots(),
       run: (call) => this.#run(call),
       lost: (calls) => answerLost(this.#parts, calls),
       expired: (calls) => answerExpired(this.#parts, calls),

@@ -6,7 +6,7 @@
  */
 const KEEP_MS = 10;
 
-export class Room {
+export class CallSlots {
   readonly #free: () => number;
   readonly #waiting = new Set<() => void>();
   /** How many calls are kept. */
@@ -63,8 +63,8 @@ export class Room {
   }
 
   #beginSome<Call>(calls: Call[], begin: (call: Call) => void): Call[] {
-    const room = this.#closed ? 0 : Math.max(0, this.#free());
-    for (const call of calls.slice(0, room)) begin(call);
-    return calls.slice(room);
+    const slots = this.#closed ? 0 : Math.max(0, this.#free());
+    for (const call of calls.slice(0, slots)) begin(call);
+    return calls.slice(slots);
   }
 }

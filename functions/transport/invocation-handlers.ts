@@ -3,7 +3,7 @@ import type { Invocation } from "../model/invocation.ts";
 /** What a worker does with calls. */
 export interface InvocationHandlers {
   /** How many more calls may be given to `run` now; those given before count as soon as `run` was called. */
-  room(): number;
+  freeSlots(): number;
   /** Runs a call and answers it. Resolves when its reply was handed to Redis; never rejects. */
   run(call: Invocation): Promise<void>;
   /** Answers and records calls that a worker took and may have run, and that it will not answer. */

@@ -20,7 +20,7 @@ import { SandpiperError } from "../model/errors.ts";
 import type { Invocation } from "../model/invocation.ts";
 import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "../redis/connections.ts";
 import { dropBody } from "./bodies.ts";
-import { Room } from "./call-slots.ts";
+import { CallSlots } from "./call-slots.ts";
 import { Coalescer } from "./coalescer.ts";
 import type { InvocationHandlers } from "./invocation-handlers.ts";
 import { JobTaker } from "./job-taker.ts";
@@ -116,7 +116,7 @@ export class InvocationWorker {
   readonly #worker: Worker<CallsJob>;
   readonly #queue: Queue<CallsJob>;
   readonly #taker: JobTaker;
-  readonly #room: Room;
+  readonly #slots: CallSlots;
   readonly #handlers: InvocationHandlers;
   /** Lock tokens of the jobs that this worker owns, by job. */
   readonly #owned = new Map<string, string>();
@@ -134,7 +134,7 @@ export class InvocationWorker {
   /** @param redis says where Redis is; the worker has connections of its own. */
   constructor(redis: Redis, handlers: InvocationHandlers) {
     this.#handlers = handlers;
-    this.#room = new Room(() => handlers.room());
+    this.#slots = new CallSlots(() => handlers.freeSlots());
     this.#redis = connectionLike(redis, PATIENT);
     const options = { connection: this.#redis, prefix: PREFIX };
     this.#queue = new Queue<CallsJob>(CALLS, { ...options, defaultJobOptions: JOB_OPTIONS, streams: NO_EVENTS });
@@ -147,7 +147,7 @@ export class InvocationWorker {
     this.#worker.on("error", (error) => this.#report(error));
     this.#worker.on("stalled", () => {
       this.#stalled++;
-      this.#room.changed();
+      this.#slots.changed();
     });
   }
 
@@ -159,9 +159,9 @@ export class InvocationWorker {
     this.#loop = Promise.resolve().then(() => this.#takeJobs());
   }
 
-  /** Say so whenever `room` may have become more. */
-  roomChanged(): void {
-    this.#room.changed();
+  /** Say so whenever `freeSlots` may have become more. */
+  slotsChanged(): void {
+    this.#slots.changed();
   }
 
   /** Takes no more jobs, and resolves when all calls that were given to `run` have ended. */
@@ -172,7 +172,7 @@ export class InvocationWorker {
 
   async #close(): Promise<void> {
     this.#closing = true;
-    this.#room.close();
+    this.#slots.close();
     void this.#taker.close().catch(() => {});
     await atMost(CLOSE_REDIS_MS, this.#loop);
     while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
@@ -184,8 +184,8 @@ export class InvocationWorker {
   async #takeJobs(): Promise<void> {
     while (!this.#closing) {
       try {
-        if (this.#room.isOpen || this.#stalled > 0) await this.#takeOne();
-        else await this.#room.change();
+        if (this.#slots.isOpen || this.#stalled > 0) await this.#takeOne();
+        else await this.#slots.change();
       } catch (error) {
         this.#report(error);
         await setTimeout(ERROR_PAUSE_MS);
@@ -219,7 +219,7 @@ export class InvocationWorker {
     const expired = calls.filter((call) => call.expiresAtMs <= nowMs);
     const alive = expired.length === 0 ? calls : calls.filter((call) => call.expiresAtMs > nowMs);
     const running: Promise<void>[] = [];
-    const rest = await this.#room.fill(alive, (call) => running.push(this.#handlers.run(call)));
+    const rest = await this.#slots.fill(alive, (call) => running.push(this.#handlers.run(call)));
     if (rest.length > 0) await this.#putBack(job, alive.slice(0, alive.length - rest.length), rest);
     if (expired.length > 0) await this.#giveUp(expired, this.#handlers.expired?.(expired));
     await Promise.all(running);

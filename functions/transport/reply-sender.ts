@@ -9,7 +9,7 @@
  * travels under a key of its own, which the head names, and is taken by the gateway in its turn.
  *
  * A gateway says now and then how many bytes it has taken of a sender, under a key that lives for a minute. Who has much to
- * send asks for `room` before: else one function's streams would fill Redis, which hangs up on a gateway that is too far
+ * send asks for `untilTaken` before: else one function's streams would fill Redis, which hangs up on a gateway that is too far
  * behind, and then all replies are lost, whoever's they are.
  */
 import { randomBytes } from "node:crypto";
@@ -66,8 +66,8 @@ export class ReplySender {
    * null when a gateway keeps up with what this worker sends; else what resolves when it does, and then one may send. Short
    * replies need not ask.
    */
-  room(gatewayId: string): Promise<void> | null {
-    return this.#windowOf(gatewayId).room();
+  untilTaken(gatewayId: string): Promise<void> | null {
+    return this.#windowOf(gatewayId).untilTaken();
   }
 
   /** Sends a reply with others of the same moment. Replies to one gateway arrive in order. */

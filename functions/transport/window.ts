@@ -24,7 +24,7 @@ export class Window {
   }
 
   /** null when more may be sent now; else what resolves when it may, for one who waits after the other. */
-  room(): Promise<void> | null {
+  untilTaken(): Promise<void> | null {
     if (this.#hasRoom && this.#waiting.length === 0) return null;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);

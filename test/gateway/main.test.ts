@@ -86,7 +86,7 @@ it("lets a call in flight end when it is told to stop, and takes no more", async
   const release = Promise.withResolvers<void>();
   const sender = new ReplySender(connection);
   const worker = new InvocationWorker(connection, {
-    room: () => 10,
+    freeSlots: () => 10,
     async run({ replyTo, id }) {
       taken.resolve();
       await release.promise;

@@ -97,7 +97,7 @@ describe("when a worker is killed", () => {
     const waiting = Array.from({ length: 5 }, call);
     await victim.running(5);
     const survivor = new InvocationWorker(test.connection, {
-      room: () => 1,
+      freeSlots: () => 1,
       run: async ({ replyTo, id }) => test.sender.send(replyTo, head(id, { body: Buffer.from("alive") })),
       async lost(calls) {
         const error = { code: "WORKER_LOST", message: "The worker was lost." };

@@ -93,7 +93,7 @@ export async function startTestGateway(
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
   const worker = new InvocationWorker(connection, {
-    room: () => 100,
+    freeSlots: () => 100,
     async run(invocation) {
       const send = (reply: Reply) => sender.send(invocation.replyTo, reply);
       const parts = await test.answer(invocation, send);

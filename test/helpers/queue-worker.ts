@@ -6,7 +6,7 @@ const [socket = "", room = "100"] = process.argv.slice(2);
 const redis = new Redis({ path: socket, maxRetriesPerRequest: null });
 let left = Number(room);
 const worker = new InvocationWorker(redis, {
-  room: () => left,
+  freeSlots: () => left,
   run({ id }) {
     left--;
     process.send?.({ running: id });

@@ -102,7 +102,7 @@ function begin(course: Course, lease: Lease, body: Uint8Array, step: Step): Runn
   const { method, url, path, headers, remoteAddress } = invocation.request;
   const keepTo = (exceeded: Cause | null) => {
     if (exceeded !== null) lease.instance.end(exceeded);
-    else if (answer.isStreaming) pace(lease.instance.intake, () => parts.replyRoom(invocation.replyTo));
+    else if (answer.isStreaming) pace(lease.instance.intake, () => parts.untilTaken(invocation.replyTo));
   };
   const input: CallInput = {
     request: { invocationId: invocation.id, method, url, path, headers, remoteAddress, ...step.traceContext },

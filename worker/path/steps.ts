@@ -23,7 +23,7 @@ export interface Parts {
   limits: ReplyLimits;
   sendReply(gatewayId: string, reply: Reply): void;
   /** null when a gateway keeps up with the replies to it; else what resolves when it does. */
-  replyRoom(gatewayId: string): Promise<void> | null;
+  untilTaken(gatewayId: string): Promise<void> | null;
   /** Told of what could not be recorded. */
   onTrouble(message: string, cause?: unknown): void;
 }
@@ -35,14 +35,14 @@ export function findBundle({ bundles }: Parts, invocation: Invocation, step: Ste
 
 /** Sends what a function replied. A long reply waits until its gateway has taken what was sent before. */
 export async function respond(
-  { replyRoom }: Parts,
+  { untilTaken }: Parts,
   { replyTo }: Invocation,
   answer: Answer,
   failure: Failure | null,
   step: Step,
 ): Promise<void> {
   answer.stopClock();
-  if (failure === null && !answer.isStreaming && answer.bytes > INLINE_REPLY_BYTES) await replyRoom(replyTo);
+  if (failure === null && !answer.isStreaming && answer.bytes > INLINE_REPLY_BYTES) await untilTaken(replyTo);
   answer.finish(failure, step);
 }
 

@@ -84,7 +84,7 @@ export class Backlog {
     let left = CALLS;
     let startMs = 0;
     const worker = new InvocationWorker(this.#redis.connect(), {
-      room: () => left,
+      freeSlots: () => left,
       async run() {
         // The first one opens the connections.
         if (left-- === CALLS) startMs = performance.now();

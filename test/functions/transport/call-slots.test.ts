@@ -1,13 +1,13 @@
 /** A worker's room: what is begun, in which order, and what is given back for others. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Room } from "../../../functions/transport/call-slots.ts";
+import { CallSlots } from "../../../functions/transport/call-slots.ts";
 
 /** A room for so many, and what was begun in it. */
 function roomFor(free: number) {
   const begun: number[] = [];
   const state = { free };
-  const room = new Room(() => state.free);
+  const room = new CallSlots(() => state.free);
   const begin = (call: number) => {
     state.free -= 1;
     begun.push(call);

@@ -35,7 +35,7 @@ afterEach(async () => {
 
 function startWorker(handlers: Partial<InvocationHandlers>): InvocationWorker {
   const worker = new InvocationWorker(redis, {
-    room: () => 100,
+    freeSlots: () => 100,
     run: async () => {},
     lost: async () => {},
     ...handlers,
@@ -125,7 +125,7 @@ describe("a worker without room for all of a job", () => {
     const release = Promise.withResolvers<void>();
     let room = 5;
     startWorker({
-      room: () => room,
+      freeSlots: () => room,
       run(call) {
         room--;
         first.add(call);
@@ -144,7 +144,7 @@ describe("a worker without room for all of a job", () => {
     const seen = new Collected();
     let room = 0;
     const worker = startWorker({
-      room: () => room,
+      freeSlots: () => room,
       async run(call) {
         room--;
         seen.add(call);
@@ -155,7 +155,7 @@ describe("a worker without room for all of a job", () => {
     assert.deepEqual(seen.ids, []);
     for (const count of [1, 2, 3]) {
       room = 1;
-      worker.roomChanged();
+      worker.slotsChanged();
       await seen.reach(count);
     }
     assert.deepEqual(seen.ids, idsOf(calls));
@@ -217,7 +217,7 @@ describe("a worker that is killed", () => {
     const lost = new Collected();
     const ran = new Collected();
     const survivor = startWorker({
-      room: () => 0,
+      freeSlots: () => 0,
       run: async (call) => ran.add(call),
       lost: async (gone) => lost.add(...gone),
     });
@@ -329,7 +329,7 @@ describe("closing", () => {
     await queue.submit(call);
     const asked = Promise.withResolvers<void>();
     const worker = startWorker({
-      room() {
+      freeSlots() {
         asked.resolve(worker.close());
         return 1;
       },

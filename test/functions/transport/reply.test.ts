@@ -166,12 +166,12 @@ describe("a sender that is far ahead of its gateway", () => {
   it("has room again as the gateway takes what was sent, one who waits after the other", async () => {
     const gateway = await inbox("i");
     const sender = new ReplySender(redis);
-    assert.equal(sender.room("i"), null);
+    assert.equal(sender.untilTaken("i"), null);
     chunks(sender, "i", "1", 5);
-    assert.equal(sender.room("another"), null);
+    assert.equal(sender.untilTaken("another"), null);
     const sent: string[] = [];
     const waiting = ["2", "3", "4"].map(async (id) => {
-      await sender.room("i");
+      await sender.untilTaken("i");
       // Whoever comes next finds no room, as this one took it.
       chunks(sender, "i", id, 5);
       sent.push(id);
@@ -190,7 +190,7 @@ describe("a sender that is far ahead of its gateway", () => {
   it("waits no longer than a moment for one that takes nothing", async () => {
     const sender = new ReplySender(redis);
     chunks(sender, "gone", "1", 5);
-    await sender.room("gone");
+    await sender.untilTaken("gone");
   });
 
   it("ends no stream of which it dropped a part", async () => {
