@@ -5,14 +5,14 @@ import type { Program } from "../contract/program.ts";
 import { exitNow, unixAddress } from "../syscall/libc.ts";
 import { depart, enter } from "./enter.ts";
 import type { InitStatus } from "./init.ts";
-import { awaitOrder, type Order, type Spare } from "./order.ts";
+import { awaitOrder, type Order, type WaitingFork } from "./order.ts";
 import { takePipes } from "./pipes.ts";
 import { failureOf, reportTo } from "./report.ts";
 import { takeSecrets } from "./secrets.ts";
 import type { Pipe } from "./signal-pipe.ts";
 
 /** What a fork goes on as: the runtime that it holds already, or a program's init, which may still fail to start it. */
-export type Born =
+export type Role =
   | { is: "runtime" }
   | {
       is: "program";
@@ -36,8 +36,8 @@ interface LaunchState {
 }
 
 /** What each fork has from its zygote. */
-export interface Heirloom {
-  house: LaunchState;
+export interface Inherited {
+  state: LaunchState;
   /** What libuv's lock for signals lives in. */
   signalPipe: Pipe;
   /** Where forks report to the zygote. */
@@ -47,24 +47,24 @@ export interface Heirloom {
 }
 
 /** Departs, waits for the order and returns locked in. Never throws: it would unwind into what the zygote does. */
-export function becomeSandbox(spare: Spare, heirloom: Heirloom): Born {
-  const fail = (error: Error) => end(spare.number, heirloom.statusPipe, error);
+export function launchSandbox(waiting: WaitingFork, inherited: Inherited): Role {
+  const fail = (error: Error) => end(waiting.number, inherited.statusPipe, error);
   try {
-    const { house, signalPipe, statusPipe, zygotePidfd, workerPidfd } = heirloom;
-    const { group, limits, sharesNetwork } = spare.place;
-    const kept = [...signalPipe, statusPipe, zygotePidfd, workerPidfd, spare.orders];
-    depart({ cgroupFiles: house.cgroups.joinFiles(group, limits), sharesNetwork, kept, zygotePidfd });
-    return lockIn(awaitOrder(spare), spare, heirloom, fail);
+    const { state, signalPipe, statusPipe, zygotePidfd, workerPidfd } = inherited;
+    const { group, limits, sharesNetwork } = waiting.place;
+    const kept = [...signalPipe, statusPipe, zygotePidfd, workerPidfd, waiting.orders];
+    depart({ cgroupFiles: state.cgroups.joinFiles(group, limits), sharesNetwork, kept, zygotePidfd });
+    return lockIn(awaitOrder(waiting), waiting, inherited, fail);
   } catch (error) {
     return fail(error as Error);
   }
 }
 
-function lockIn(order: Order, spare: Spare, heirloom: Heirloom, fail: (error: Error) => never): Born {
+function lockIn(order: Order, waiting: WaitingFork, inherited: Inherited, fail: (error: Error) => never): Role {
   const { launch, usrRoot, terminalMount } = order;
-  const { number, place } = spare;
+  const { number, place } = waiting;
   const { hostId } = place;
-  const { house, signalPipe, statusPipe, zygotePidfd, workerPidfd } = heirloom;
+  const { state, signalPipe, statusPipe, zygotePidfd, workerPidfd } = inherited;
   const { token, connections, limits } = launch;
   const program = launch.program && takeSecrets(launch.program, launch.secrets, workerPidfd);
   enter({
@@ -72,20 +72,20 @@ function lockIn(order: Order, spare: Spare, heirloom: Heirloom, fail: (error: Er
     limits,
     token,
     connections,
-    workerAddress: unixAddress(house.socketPath),
-    directory: house.directory,
-    programRoot: house.programRoot,
-    landlockAbi: house.landlockAbi,
+    workerAddress: unixAddress(state.socketPath),
+    directory: state.directory,
+    programRoot: state.programRoot,
+    landlockAbi: state.landlockAbi,
     usrRoot,
     terminalMount,
     pipes: takePipes(launch.pipes ?? [], workerPidfd, hostId),
-    filter: house.filters[program ? (program.policy ?? "program") : "fork"],
+    filter: state.filters[program ? (program.policy ?? "program") : "fork"],
     signalPipe,
     statusPipe,
     zygotePidfd,
     ...(program ? { program } : {}),
   });
-  if (launch.probe) return { is: "probe", zygotesSocket: house.ids.socketName };
+  if (launch.probe) return { is: "probe", zygotesSocket: state.ids.socketName };
   if (!program) return { is: "runtime" };
   const report = (fd: number, status: InitStatus) => reportTo(fd, { fork: number, ...status });
   return { is: "program", program, statusPipe, report, fail };

@@ -25,7 +25,7 @@ export interface Order {
 }
 
 /** Each fork of a zygote has a number of its own, by which it says what becomes of it. */
-export interface Spare {
+export interface WaitingFork {
   number: number;
   place: Place;
   /** 0 in the fork itself. */
@@ -41,7 +41,7 @@ const ORDER_BYTES = 65_536;
 const buffer = Buffer.alloc(ORDER_BYTES);
 
 /** The fork's part: waits, and dies with its zygote meanwhile. @throws SyscallError, or Error when the zygote is gone */
-export function awaitOrder({ orders }: Spare): Order {
+export function awaitOrder({ orders }: WaitingFork): Order {
   const lines = new LineReader<Order>();
   for (;;) {
     const count = sys.read(orders, buffer, ORDER_BYTES);

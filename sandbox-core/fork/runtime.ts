@@ -39,7 +39,7 @@ async function warmWire(): Promise<void> {
 }
 
 /** Goes on as the tenant's runtime, in a fork that is locked in. */
-export function live(): void {
+export function startRuntime(): void {
   mayGrow(true);
   renewProcess();
   begin?.(3);

@@ -16,14 +16,14 @@ import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { complain } from "../fork/complain.ts";
 import { runAsInit } from "../fork/init.ts";
-import type { Born } from "../fork/launch.ts";
+import type { Role } from "../fork/launch.ts";
 import { probe } from "../fork/probe.ts";
 import type { ZygoteOptions } from "../protocol/control.ts";
 import { exitNow } from "../syscall/libc.ts";
 import { renewEventLoop } from "../syscall/node.ts";
 import { compactMemory } from "./memory.ts";
 import { serve } from "./serve.ts";
-import { prepareHouse } from "./state.ts";
+import { prepareZygote } from "./state.ts";
 
 /** Exit code of a fork that was locked in and could not begin. */
 const FAILED_START = 70;
@@ -34,22 +34,22 @@ process.argv.length = 1;
 // One that starts programs alone needs no runtime, and is ready sooner.
 const runtime = options.runtime ? await import("../fork/runtime.ts") : undefined;
 await runtime?.warmUp();
-const house = await prepareHouse(options);
+const state = await prepareZygote(options);
 runtime?.prepare();
 // For the next zygote.
 flushCompileCache();
 compactMemory();
 setFlagsFromString("--lazy");
-goOn(serve(house));
+takeRole(serve(state));
 
 /** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
-function goOn(born: Born): void {
+function takeRole(role: Role): void {
   try {
-    if (born.is === "program") runAsInit(born.program, born.statusPipe, born.report);
-    else if (born.is === "probe") look(born.zygotesSocket);
-    else runtime?.live();
+    if (role.is === "program") runAsInit(role.program, role.statusPipe, role.report);
+    else if (role.is === "probe") look(role.zygotesSocket);
+    else runtime?.startRuntime();
   } catch (error) {
-    if (born.is === "program") born.fail(error as Error);
+    if (role.is === "program") role.fail(error as Error);
     complain(error);
     exitNow(FAILED_START);
   }

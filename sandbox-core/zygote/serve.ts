@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
-import { type Born, becomeSandbox, type Heirloom } from "../fork/launch.ts";
-import type { Launch, Spare } from "../fork/order.ts";
+import { type Inherited, launchSandbox, type Role } from "../fork/launch.ts";
+import type { Launch, WaitingFork } from "../fork/order.ts";
 import { neverStarted } from "../fork/report.ts";
 import { findSignalPipe } from "../fork/signal-pipe.ts";
 import {
@@ -31,7 +31,7 @@ import { Forks } from "./forks.ts";
 import { Poller } from "./poller.ts";
 import { Remains } from "./reaper.ts";
 import { provesFork } from "./selftest.ts";
-import type { House } from "./state.ts";
+import type { ZygoteState } from "./state.ts";
 import { TerminalPair } from "./terminal.ts";
 import { isInHostNetwork, startsProgram, suits, tell } from "./waiting-fork.ts";
 
@@ -58,15 +58,15 @@ interface Child {
 }
 
 /** Serves until the worker hangs up, and never returns then; returns in each fork, locked in. */
-export function serve(house: House): Born {
-  return new Server(house).run();
+export function serve(state: ZygoteState): Role {
+  return new Server(state).run();
 }
 
 class Server {
-  readonly #house: House;
+  readonly #state: ZygoteState;
   readonly #poller = new Poller();
   readonly #remains: Remains;
-  readonly #unborn: Forks;
+  readonly #forks: Forks;
   readonly #requests = new LineReader<Request>();
   readonly #statuses = new LineReader<Status>();
   readonly #buffer = Buffer.alloc(READ_BYTES);
@@ -76,27 +76,27 @@ class Server {
   /** Terminals that their worker has not taken yet. */
   readonly #terminals = new Map<string, TerminalPair>();
   readonly #statusRead: number;
-  readonly #heirloom: Heirloom;
+  readonly #inherited: Inherited;
   #launches = 0;
   /** The limits of the next fork, if it is to be made as soon as there is nothing else to do. */
   #forkAhead: SandboxLimits | undefined;
 
-  constructor(house: House) {
-    this.#house = house;
-    this.#remains = new Remains(house.cgroups, house.ids, (response) => this.#say(response));
-    this.#unborn = new Forks(house, this.#poller, this.#remains);
+  constructor(state: ZygoteState) {
+    this.#state = state;
+    this.#remains = new Remains(state.cgroups, state.ids, (response) => this.#say(response));
+    this.#forks = new Forks(state, this.#poller, this.#remains);
     // Found before there is a pipe of our own.
     const signalPipe = findSignalPipe();
     const { read, write } = makePipe();
     this.#statusRead = read;
     const [zygotePidfd, workerPidfd] = [openPidfd(process.pid), openPidfd(process.ppid)];
-    this.#heirloom = { house, signalPipe, statusPipe: write, zygotePidfd, workerPidfd };
+    this.#inherited = { state, signalPipe, statusPipe: write, zygotePidfd, workerPidfd };
     this.#poller.add(CONTROL_FD);
     this.#poller.add(this.#statusRead);
   }
 
-  run(): Born {
-    const { group, filterSha256, landlockAbi } = this.#house;
+  run(): Role {
+    const { group, filterSha256, landlockAbi } = this.#state;
     const facts = { filterSha256, landlockAbi, refusesDescriptors: canRefuseDescriptors() };
     this.#say({ is: "ready", group, facts });
     for (;;) {
@@ -104,32 +104,32 @@ class Server {
       // If this hangs the kernel ends it (alarm(2)), even when there is no worker any more; forks inherit no alarm.
       sys.alarm(LONGEST_TURN_S);
       const ahead = ready.length === 0 ? this.#forkAhead : undefined;
-      const born = ahead ? this.#makeSpare(ahead) : this.#attendAll(ready);
-      if (born) return born;
+      const role = ahead ? this.#makeWaiting(ahead) : this.#attendAll(ready);
+      if (role) return role;
       this.#remains.clear();
       sys.alarm(0);
     }
   }
 
   /** Requests last: what they make has descriptors by numbers that may have been those of the dead. */
-  #attendAll(ready: readonly number[]): Born | undefined {
+  #attendAll(ready: readonly number[]): Role | undefined {
     for (const fd of ready)
       if (fd === this.#statusRead) this.#readStatuses();
       else if (fd !== CONTROL_FD) this.#bury(fd);
     return ready.includes(CONTROL_FD) ? this.#readRequests() : undefined;
   }
 
-  #readRequests(): Born | undefined {
+  #readRequests(): Role | undefined {
     const count = sys.read(CONTROL_FD, this.#buffer, READ_BYTES);
     if (count === 0) this.#leave();
     for (const request of this.#requests.push(this.#buffer.subarray(0, count))) {
-      const born = this.#answer(request);
-      if (born) return born;
+      const role = this.#answer(request);
+      if (role) return role;
     }
     return undefined;
   }
 
-  #answer(request: Request): Born | undefined {
+  #answer(request: Request): Role | undefined {
     if (request.op === "launch") return this.#launch(request);
     if (request.op === "selftest") this.#say({ is: "selftested", ok: provesFork() });
     else if (request.op === "ping") this.#say({ is: "there" });
@@ -138,36 +138,36 @@ class Server {
   }
 
   /** Makes the fork of the next launch, if that can be done now: else that launch makes its own, and hears why not. */
-  #makeSpare(limits: SandboxLimits): Born | undefined {
+  #makeWaiting(limits: SandboxLimits): Role | undefined {
     this.#forkAhead = undefined;
-    let spare: Spare;
+    let waiting: WaitingFork;
     try {
-      spare = this.#unborn.make(limits, false);
+      waiting = this.#forks.make(limits, false);
     } catch {
       return undefined;
     }
-    return spare.pid === 0 ? becomeSandbox(spare, this.#heirloom) : undefined;
+    return waiting.pid === 0 ? launchSandbox(waiting, this.#inherited) : undefined;
   }
 
   /** Returns in the fork alone. */
-  #launch(launch: Launch): Born | undefined {
-    let spare: Spare;
+  #launch(launch: Launch): Role | undefined {
+    let waiting: WaitingFork;
     try {
       this.#prepare(launch);
-      const ahead = this.#unborn.spare;
+      const ahead = this.#forks.waiting;
       if (ahead && suits(ahead.place, launch) && this.#handOver(ahead, launch, true)) return undefined;
-      this.#unborn.drop();
-      spare = this.#unborn.make(launch.limits, isInHostNetwork(launch));
+      this.#forks.drop();
+      waiting = this.#forks.make(launch.limits, isInHostNetwork(launch));
     } catch (error) {
       this.#refuse(launch, error as Error);
       return undefined;
     }
     // A fork must never come upon what is done about an error of its parent's.
-    if (spare.pid === 0) return becomeSandbox(spare, this.#heirloom);
+    if (waiting.pid === 0) return launchSandbox(waiting, this.#inherited);
     try {
-      this.#handOver(spare, launch, false);
+      this.#handOver(waiting, launch, false);
     } catch (error) {
-      this.#unborn.drop();
+      this.#forks.drop();
       this.#refuse(launch, error as Error);
     }
     return undefined;
@@ -175,20 +175,20 @@ class Server {
 
   /** @throws Error when this zygote cannot make what is wanted */
   #prepare({ program }: Launch): void {
-    if (!program && !this.#house.hasRuntime) throw new Error("this zygote starts programs alone");
-    if (program?.root === "usr" || typeof program?.root === "object") this.#house.needUsrRoot();
+    if (!program && !this.#state.hasRuntime) throw new Error("this zygote starts programs alone");
+    if (program?.root === "usr" || typeof program?.root === "object") this.#state.needUsrRoot();
   }
 
   /**
-   * Has the spare fork become what is wanted; false when it is dead, and `mayBeDead`.
-   * @throws Error when it cannot, and then it is the spare one still
+   * Has the waiting fork become what is wanted; false when it is dead, and `mayBeDead`.
+   * @throws Error when it cannot, and then it is the waiting one still
    */
-  #handOver(spare: Spare, launch: Launch, mayBeDead: boolean): boolean {
-    const { number, pid, pidfd, place } = spare;
+  #handOver(waiting: WaitingFork, launch: Launch, mayBeDead: boolean): boolean {
+    const { number, pid, pidfd, place } = waiting;
     const { hostId, group } = place;
     const terminal = this.#openTerminal(launch, hostId);
     try {
-      tell(spare, { launch, usrRoot: this.#house.usrRoot, terminalMount: terminal?.mount });
+      tell(waiting, { launch, usrRoot: this.#state.usrRoot, terminalMount: terminal?.mount });
     } catch (error) {
       const isDead = error instanceof SyscallError && error.code === "EPIPE";
       if (mayBeDead || !isDead) {
@@ -197,9 +197,9 @@ class Server {
         throw error;
       }
       // It has said why, which is heard at its burial.
-      sys.close(spare.orders);
+      sys.close(waiting.orders);
     }
-    this.#unborn.spend();
+    this.#forks.spend();
     if (terminal !== undefined) this.#terminals.set(launch.id, terminal);
     const child: Child = { id: launch.id, number, pid, pidfd, hostId, group, isProgram: startsProgram(launch) };
     this.#byPidfd.set(pidfd, child);
@@ -208,13 +208,13 @@ class Server {
     if (!child.isProgram) this.#say({ is: "launched", id: child.id, pid, hostUid: hostId });
     // Nobody knows of a first launch whether there will be another.
     this.#launches += 1;
-    if (this.#house.forksAhead && this.#launches > 1) this.#forkAhead = launch.limits;
+    if (this.#state.forksAhead && this.#launches > 1) this.#forkAhead = launch.limits;
     return true;
   }
 
   #openTerminal({ id, program }: Launch, hostId: number): TerminalPair | undefined {
     const size = program?.terminal;
-    return size && new TerminalPair(join(this.#house.directory, `terminal-${id}`), hostId, size);
+    return size && new TerminalPair(join(this.#state.directory, `terminal-${id}`), hostId, size);
   }
 
   #refuse({ id }: Launch, { message }: Error): void {
@@ -229,7 +229,7 @@ class Server {
     if (request.op === "kill") this.#end(child);
     else if (child.program !== undefined)
       signalProgram(
-        this.#house.cgroups.members(child.group),
+        this.#state.cgroups.members(child.group),
         { init: child.pid, program: child.program },
         request.signal,
       );
@@ -237,7 +237,7 @@ class Server {
 
   #end(child: Child): void {
     sys.kill(child.pid, SIGKILL);
-    this.#house.cgroups.releaseKilled(child.group);
+    this.#state.cgroups.releaseKilled(child.group);
   }
 
   /** The worker has its own descriptor by now, or wants none. */
@@ -273,14 +273,14 @@ class Server {
 
   /** The first process of the sandbox ended, and with it all others: the kernel ends a pid namespace with its init. */
   #bury(pidfd: number): void {
-    if (pidfd === this.#unborn.spare?.pidfd) this.#unborn.drop();
+    if (pidfd === this.#forks.waiting?.pidfd) this.#forks.drop();
     const child = this.#byPidfd.get(pidfd);
     if (!child) return;
     // What it said before it ended is there by now.
     this.#readStatuses();
     const end = this.#reap(child);
     const { id, group, hostId, isProgram, program } = child;
-    const usage = this.#house.cgroups.usage(group);
+    const usage = this.#state.cgroups.usage(group);
     const refusal = child.refusal ?? (isProgram && program === undefined ? neverStarted(end, usage) : undefined);
     if (program === undefined) this.#dropTerminal(id);
     const response: Response = refusal
@@ -302,13 +302,13 @@ class Server {
 
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
   #leave(): never {
-    this.#unborn.drop();
+    this.#forks.drop();
     for (const child of this.#byId.values()) this.#end(child);
     for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
-    this.#remains.addBelow(this.#house.group);
+    this.#remains.addBelow(this.#state.group);
     this.#remains.clearAll();
-    this.#house.cgroups.remove(this.#house.group);
-    removeRootGroup(this.#house.cgroups);
+    this.#state.cgroups.remove(this.#state.group);
+    removeRootGroup(this.#state.cgroups);
     return exitNow(0);
   }
 

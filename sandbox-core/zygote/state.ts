@@ -18,7 +18,7 @@ import { landlockAbi } from "../syscall/landlock.ts";
 import { sys } from "../syscall/libc.ts";
 import { HostIds } from "./host-ids.ts";
 
-export interface House {
+export interface ZygoteState {
   cgroups: CgroupDriver;
   /** The group of this zygote's sandboxes. */
   group: string;
@@ -43,7 +43,7 @@ export interface House {
  * Gets a mount namespace of its own, the shared root, a group and a block of users; removes what dead zygotes left.
  * @throws Error or SyscallError that says what this machine lacks
  */
-export async function prepareHouse(options: ZygoteOptions): Promise<House> {
+export async function prepareZygote(options: ZygoteOptions): Promise<ZygoteState> {
   const { uidBase, uidCount, directory, socketPath, runtime, forksAhead } = options;
   const cgroups = detectCgroups();
   await sweepDead(cgroups);
@@ -58,7 +58,7 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
   buildTemplate(directory);
 
   const filters = { fork: filterOf(FORK_POLICY), program: filterOf(EXEC_POLICY), command: filterOf(COMMAND_POLICY) };
-  const house: House = {
+  const state: ZygoteState = {
     cgroups,
     group,
     ids: new HostIds({ uidBase, uidCount }),
@@ -71,14 +71,14 @@ export async function prepareHouse(options: ZygoteOptions): Promise<House> {
     forksAhead,
     directory,
     needUsrRoot() {
-      if (house.usrRoot !== undefined) return;
+      if (state.usrRoot !== undefined) return;
       const root = join(directory, "usr");
       mkdirSync(root, { recursive: true });
       buildUsrRoot(root);
-      house.usrRoot = root;
+      state.usrRoot = root;
     },
   };
-  return house;
+  return state;
 }
 
 function filterOf(policy: Policy): Buffer {

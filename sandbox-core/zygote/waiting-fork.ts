@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { SIGKILL } from "../abi/linux.ts";
-import type { Launch, Order, Place, Spare } from "../fork/order.ts";
+import type { Launch, Order, Place, WaitingFork } from "../fork/order.ts";
 import { sys } from "../syscall/libc.ts";
 import { openPidfd } from "../syscall/pidfd.ts";
 import { makePipe } from "../syscall/steps.ts";
@@ -13,7 +13,7 @@ import { writeLine } from "../syscall/write-line.ts";
 import { forkAsInit } from "./fork-as-init.ts";
 
 /** Forks; returns on both sides, and the fork has to call `awaitOrder` then. @throws SyscallError, and then there is no fork */
-export function forkSpare(number: number, place: Place): Spare {
+export function forkWaiting(number: number, place: Place): WaitingFork {
   const { read, write } = makePipe();
   let pid: number | undefined;
   try {
@@ -30,13 +30,13 @@ export function forkSpare(number: number, place: Place): Spare {
 }
 
 /** Tells it what to become; it has no more orders. @throws SyscallError, EPIPE when it is dead */
-export function tell({ orders }: Spare, order: Order): void {
+export function tell({ orders }: WaitingFork, order: Order): void {
   writeLine(orders, order);
   sys.close(orders);
 }
 
 /** Ends one that is not needed. */
-export function discard({ pid, pidfd, orders }: Spare): void {
+export function discard({ pid, pidfd, orders }: WaitingFork): void {
   collect(pid);
   sys.close(pidfd);
   sys.close(orders);
