@@ -166,7 +166,7 @@ export interface ForkableSandbox extends Sandbox {
    * Sees to it that its first process is the only one and that /tmp is empty, both from outside. Says what is left, or
    * null. Never throws.
    */
-  wipe(): string | null;
+  cleanScratch(): string | null;
 }
 
 /** Makes sandboxes that run the JavaScript runtime of `runtime/main.ts` and speak `protocol/frames.ts` on their wire. */

@@ -16,7 +16,7 @@ import type {
 import { ForkSlot } from "./fork-slot.ts";
 import { sendForkSockets } from "./fork-sockets.ts";
 import type { SandboxGroup } from "./sandbox-cgroup.ts";
-import { Wipe } from "./scratch-cleaner.ts";
+import { ScratchCleaner } from "./scratch-cleaner.ts";
 
 const LAST_READING_MS = 10_000;
 
@@ -49,7 +49,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   readonly #group: SandboxGroup;
   readonly #send: (request: Order) => void;
   readonly #terminal: SandboxParts["terminal"];
-  readonly #wipe: Wipe;
+  readonly #scratch: ScratchCleaner;
   readonly #limits: SandboxLimits;
   readonly #settle: (exit: SandboxExit) => void;
   /** The figures at its end. */
@@ -65,7 +65,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#group = group;
     this.#meter = group.meter();
     this.#limits = limits;
-    this.#wipe = new Wipe({ pid, limits, members: () => group.members() });
+    this.#scratch = new ScratchCleaner({ pid, limits, members: () => group.members() });
     this.program = program;
     this.#terminal = terminal;
     this.#send = send;
@@ -128,10 +128,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
     const name = String(fork);
     return new ForkSlot(this.#group.beside(name), this.#limits, {
-      open: () => this.#wipe.openDirectory(name),
+      open: () => this.#scratch.openDirectory(name),
       // It goes with its sandbox.
       remove: async () => {
-        if (!this.#last) await this.#wipe.removeDirectory(name);
+        if (!this.#last) await this.#scratch.removeDirectory(name);
       },
     });
   }
@@ -151,8 +151,8 @@ export class LaunchedSandbox implements ForkableSandbox {
     return members.length === (this.program === undefined ? 1 : 2) && members.includes(this.pid);
   }
 
-  wipe(): string | null {
-    return this.#last ? "it has ended" : this.#wipe.run();
+  cleanScratch(): string | null {
+    return this.#last ? "it has ended" : this.#scratch.run();
   }
 
   kill(reason: string): void {
@@ -187,7 +187,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (this.#last) return;
     this.#last = exit.usage;
     this.#meter.close();
-    this.#wipe.close();
+    this.#scratch.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);
     const settle = () => this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
     if (!this.#group.hasFrozen) settle();

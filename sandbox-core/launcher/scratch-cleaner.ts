@@ -30,7 +30,7 @@ const TOO_MANY_FILES = "too many files in /tmp";
 /** What /tmp shows as the time of its last change and its last reading, always. */
 const NO_TIME = new Date(0);
 
-export interface WipeOptions {
+export interface ScratchCleanerOptions {
   /** The sandbox's first process. */
   pid: number;
   limits: SandboxLimits;
@@ -38,12 +38,12 @@ export interface WipeOptions {
   members: () => number[];
 }
 
-export class Wipe {
-  readonly #options: WipeOptions;
+export class ScratchCleaner {
+  readonly #options: ScratchCleanerOptions;
   /** Its /tmp. */
   #tmp: number | undefined;
 
-  constructor(options: WipeOptions) {
+  constructor(options: ScratchCleanerOptions) {
     this.#options = options;
   }
 

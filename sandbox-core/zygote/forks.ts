@@ -3,22 +3,22 @@ import { sandboxGroup } from "../cgroup/sweep.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import type { Place, WaitingFork } from "../fork/order.ts";
 import type { Poller } from "./poller.ts";
-import type { Remains } from "./reaper.ts";
+import type { Reaper } from "./reaper.ts";
 import type { ZygoteState } from "./state.ts";
 import { discard, forkWaiting } from "./waiting-fork.ts";
 
 export class Forks {
   readonly #state: ZygoteState;
   readonly #poller: Poller;
-  readonly #remains: Remains;
+  readonly #reaper: Reaper;
   /** The one that has no order yet, if there is one. */
   #waiting: WaitingFork | undefined;
   #count = 0;
 
-  constructor(state: ZygoteState, poller: Poller, remains: Remains) {
+  constructor(state: ZygoteState, poller: Poller, reaper: Reaper) {
     this.#state = state;
     this.#poller = poller;
-    this.#remains = remains;
+    this.#reaper = reaper;
   }
 
   get waiting(): WaitingFork | undefined {
@@ -42,7 +42,7 @@ export class Forks {
       this.#poller.add(waiting.pidfd);
     } catch (error) {
       if (waiting) discard(waiting);
-      this.#remains.add(place);
+      this.#reaper.add(place);
       throw error;
     }
     this.#waiting = waiting;
@@ -61,6 +61,6 @@ export class Forks {
     this.#waiting = undefined;
     this.#poller.remove(waiting.pidfd);
     discard(waiting);
-    this.#remains.add(waiting.place);
+    this.#reaper.add(waiting.place);
   }
 }

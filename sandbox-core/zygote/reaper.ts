@@ -21,7 +21,7 @@ export interface Remnant {
   response?: Response;
 }
 
-export class Remains {
+export class Reaper {
   readonly #cgroups: CgroupDriver;
   readonly #ids: HostIds;
   readonly #say: (response: Response) => void;

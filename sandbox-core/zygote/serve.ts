@@ -29,7 +29,7 @@ import { canRefuseDescriptors, isReadable, makePipe } from "../syscall/steps.ts"
 import { writeLine } from "../syscall/write-line.ts";
 import { Forks } from "./forks.ts";
 import { Poller } from "./poller.ts";
-import { Remains } from "./reaper.ts";
+import { Reaper } from "./reaper.ts";
 import { provesFork } from "./selftest.ts";
 import type { ZygoteState } from "./state.ts";
 import { TerminalPair } from "./terminal.ts";
@@ -65,7 +65,7 @@ export function serve(state: ZygoteState): Role {
 class Server {
   readonly #state: ZygoteState;
   readonly #poller = new Poller();
-  readonly #remains: Remains;
+  readonly #reaper: Reaper;
   readonly #forks: Forks;
   readonly #requests = new LineReader<Request>();
   readonly #statuses = new LineReader<Status>();
@@ -83,8 +83,8 @@ class Server {
 
   constructor(state: ZygoteState) {
     this.#state = state;
-    this.#remains = new Remains(state.cgroups, state.ids, (response) => this.#say(response));
-    this.#forks = new Forks(state, this.#poller, this.#remains);
+    this.#reaper = new Reaper(state.cgroups, state.ids, (response) => this.#say(response));
+    this.#forks = new Forks(state, this.#poller, this.#reaper);
     // Found before there is a pipe of our own.
     const signalPipe = findSignalPipe();
     const { read, write } = makePipe();
@@ -100,13 +100,13 @@ class Server {
     const facts = { filterSha256, landlockAbi, refusesDescriptors: canRefuseDescriptors() };
     this.#say({ is: "ready", group, facts });
     for (;;) {
-      const ready = this.#poller.wait(this.#forkAhead ? 0 : this.#remains.waitMs);
+      const ready = this.#poller.wait(this.#forkAhead ? 0 : this.#reaper.waitMs);
       // If this hangs the kernel ends it (alarm(2)), even when there is no worker any more; forks inherit no alarm.
       sys.alarm(LONGEST_TURN_S);
       const ahead = ready.length === 0 ? this.#forkAhead : undefined;
       const role = ahead ? this.#makeWaiting(ahead) : this.#attendAll(ready);
       if (role) return role;
-      this.#remains.clear();
+      this.#reaper.clear();
       sys.alarm(0);
     }
   }
@@ -286,7 +286,7 @@ class Server {
     const response: Response = refusal
       ? { is: "refused", id, ...refusal }
       : { is: "exited", id, ...(child.end ?? end), usage };
-    this.#remains.add({ group, hostId, response });
+    this.#reaper.add({ group, hostId, response });
   }
 
   #reap(child: Child): ProgramEnd {
@@ -305,8 +305,8 @@ class Server {
     this.#forks.drop();
     for (const child of this.#byId.values()) this.#end(child);
     for (const pidfd of [...this.#byPidfd.keys()]) this.#bury(pidfd);
-    this.#remains.addBelow(this.#state.group);
-    this.#remains.clearAll();
+    this.#reaper.addBelow(this.#state.group);
+    this.#reaper.clearAll();
     this.#state.cgroups.remove(this.#state.group);
     removeRootGroup(this.#state.cgroups);
     return exitNow(0);

@@ -63,7 +63,7 @@ export class Template {
       const exit = await settledWithin(2 * LEAVING_MS, fork.exited);
       if (exit === null) throw new Error("a call did not end its process");
     }
-    const left = this.#sandbox.wipe();
+    const left = this.#sandbox.cleanScratch();
     if (left !== null) throw new Error(`a call left something behind: ${left}`);
     return this.#loaded.inFork(this.#order(null), log, () => this.next(null));
   }
