@@ -70,22 +70,22 @@ export async function startGateway(
   log: Logger,
   { recordsRoots = true }: { recordsRoots?: boolean } = {},
 ): Promise<Gateway> {
-  const held = new Held(config, redis, log, recordsRoots);
+  const parts = new GatewayParts(config, redis, log, recordsRoots);
   try {
-    await held.connected();
-    if (config.bootstrapKeyFile !== null) await registerBootstrapKey(held.redis, config.bootstrapKeyFile);
-    await listen(held.server, config);
+    await parts.connected();
+    if (config.bootstrapKeyFile !== null) await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
+    await listen(parts.server, config);
   } catch (error) {
-    await held.release();
+    await parts.release();
     throw error;
   }
-  const { port } = held.server.address() as AddressInfo;
-  held.ownUrl = `http://${urlHost(config.host)}:${port}`;
-  return { url: config.publicUrl ?? held.ownUrl, port, drain: () => held.drain(), stop: () => held.release() };
+  const { port } = parts.server.address() as AddressInfo;
+  parts.ownUrl = `http://${urlHost(config.host)}:${port}`;
+  return { url: config.publicUrl ?? parts.ownUrl, port, drain: () => parts.drain(), stop: () => parts.release() };
 }
 
 /** Everything that a gateway holds. */
-class Held {
+class GatewayParts {
   readonly redis: Redis;
   readonly server: Server;
   ownUrl = "";

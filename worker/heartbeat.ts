@@ -10,7 +10,7 @@ const LEAVE_MS = 1_000;
 
 type Facts = Omit<WorkerInfo, "id" | "host" | "pid" | "startedAtMs">;
 
-export class Heart {
+export class Heartbeat {
   readonly #redis: Redis;
   readonly #facts: () => Facts;
   readonly #identity: Pick<WorkerInfo, "id" | "host" | "pid" | "startedAtMs">;

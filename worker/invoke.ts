@@ -6,9 +6,9 @@ import type { Usage } from "./instance/call.ts";
 import type { Departure } from "./instance/departures.ts";
 import { CallLog } from "./outcome/call-log.ts";
 import { CallFailure } from "./outcome/outcome.ts";
-import { Answer } from "./path/reply.ts";
+import { CallReply } from "./path/reply.ts";
 import { type Course, refuseIfOver, serve } from "./path/serve.ts";
-import { startTrail } from "./path/spans.ts";
+import { startSpans } from "./path/spans.ts";
 import { findBundle, keepRecord, type Parts, respond, usageOf, writeLog } from "./path/steps.ts";
 
 /**
@@ -22,21 +22,21 @@ export async function invoke(
   departure: Departure,
   onEnded: () => void,
 ): Promise<void> {
-  const trail = startTrail(invocation);
-  const answer = new Answer(invocation, parts);
+  const spans = startSpans(invocation);
+  const reply = new CallReply(invocation, parts);
   const log = new CallLog(invocation.id, (records) => writeLog(parts, invocation, records));
-  const course: Course = { parts, invocation, departure, answer, log, trail, lease: undefined, body: undefined };
+  const course: Course = { parts, invocation, departure, reply, log, spans, lease: undefined, body: undefined };
   let usage: Usage | undefined;
   try {
     refuseIfOver(course);
-    const loadable = await trail.step("bundle", (step) => findBundle(parts, invocation, step));
+    const loadable = await spans.step("bundle", (step) => findBundle(parts, invocation, step));
     const { failure, idle } = await serve(course, loadable);
-    await trail.step("respond", (step) => respond(parts, invocation, answer, failure, step));
+    await spans.step("respond", (step) => respond(parts, invocation, reply, failure, step));
     usage = await idle;
   } catch (error) {
     const failure = CallFailure.from(error);
-    if (answer.outcome === "ok") log.say("warn", `After its reply: ${failure.message}`);
-    if (answer.outcome === null) await trail.step("respond", (step) => answer.fail(failure, step));
+    if (reply.outcome === "ok") log.say("warn", `After its reply: ${failure.message}`);
+    if (reply.outcome === null) await spans.step("respond", (step) => reply.fail(failure, step));
   }
   usage ??= usageOf(course.lease);
   course.lease?.release();
@@ -45,5 +45,5 @@ export async function invoke(
   // Records are gathered for some milliseconds, in which another call may run.
   onEnded();
   log.flush();
-  await keepRecord(parts, answer.record(usage, trail.traceId));
+  await keepRecord(parts, reply.record(usage, spans.traceId));
 }

@@ -22,14 +22,14 @@ import {
 } from "../sandbox-core/index.ts";
 import { Builder } from "./code/builder.ts";
 import { Bundles } from "./code/bundles.ts";
-import { Heart } from "./heartbeat.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
 import { Obstacles } from "./instance/no-template-reason.ts";
 import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
 import { CallLog } from "./outcome/call-log.ts";
-import { answerExpired, answerLost } from "./path/never-run.ts";
+import { failExpired, failLost } from "./path/never-run.ts";
 import { type Parts, writeLog } from "./path/steps.ts";
 import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./pool/limits.ts";
 import { Pool } from "./pool/pool.ts";
@@ -61,7 +61,7 @@ export class Worker {
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
   readonly #builds: BuildWorker;
-  readonly #heart: Heart;
+  readonly #heartbeat: Heartbeat;
   readonly #onTrouble: Trouble;
   #launcherKind = "none";
   #running = 0;
@@ -95,7 +95,7 @@ export class Worker {
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
     this.#calls = this.#makeCalls(redis);
     this.#builds = this.#makeBuilds(redis, artifacts);
-    this.#heart = new Heart(redis, config.worker.workerId, () => this.facts());
+    this.#heartbeat = new Heartbeat(redis, config.worker.workerId, () => this.facts());
   }
 
   /** Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for what else fails. */
@@ -107,7 +107,7 @@ export class Worker {
     await this.#cancellations.current();
     this.#calls.start();
     this.#builds.start();
-    this.#heart.start();
+    this.#heartbeat.start();
   }
 
   /** What it tells about itself. */
@@ -133,7 +133,7 @@ export class Worker {
     await this.#pool.close();
     this.#cancellations.close();
     await atMost(LAST_REPLIES_MS, this.#replies.flush());
-    await this.#heart.stop();
+    await this.#heartbeat.stop();
   }
 
   #freeSlots(): number {
@@ -218,8 +218,8 @@ export class Worker {
     return new InvocationWorker(redis, {
       freeSlots: () => this.#freeSlots(),
       run: (call) => this.#run(call),
-      lost: (calls) => answerLost(this.#parts, calls),
-      expired: (calls) => answerExpired(this.#parts, calls),
+      lost: (calls) => failLost(this.#parts, calls),
+      expired: (calls) => failExpired(this.#parts, calls),
       onError: (error) => this.#onTrouble("the queue has trouble", error),
     });
   }

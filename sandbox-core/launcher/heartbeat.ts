@@ -10,7 +10,7 @@ const BEAT_MS = 1_000;
 /** More than anything takes that a zygote does before it answers again; its self-test may take five seconds. */
 const MOST_BEATS_UNANSWERED = 10;
 
-export class Heartbeat {
+export class ZygoteHeartbeat {
   readonly #pid: number;
   readonly #timer: NodeJS.Timeout;
   #unanswered = 0;

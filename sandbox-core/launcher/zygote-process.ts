@@ -13,7 +13,7 @@ import {
   type ZygoteOptions,
 } from "../protocol/control.ts";
 import { compileCacheFlags } from "./compile-cache.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { ZygoteHeartbeat } from "./heartbeat.ts";
 
 const START_TIMEOUT_MS = 30_000;
 const LAST_WORDS_BYTES = 4_096;
@@ -29,7 +29,7 @@ export class ZygoteProcess {
   readonly #control: Socket;
   #dead = false;
   #lastWords = "";
-  #heartbeat: Heartbeat | undefined;
+  #heartbeat: ZygoteHeartbeat | undefined;
   /** Why it was given up, when it was. */
   #givenUp: string | undefined;
   /** The cgroup of its sandboxes, and what it knows about their walls, once it is ready. */
@@ -120,7 +120,7 @@ export class ZygoteProcess {
       this.#givenUp = why;
       this.#child.kill("SIGKILL");
     };
-    this.#heartbeat = new Heartbeat(this.pid, () => this.send({ op: "ping" }), giveUp);
+    this.#heartbeat = new ZygoteHeartbeat(this.pid, () => this.send({ op: "ping" }), giveUp);
   }
 }
 

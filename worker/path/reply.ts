@@ -21,14 +21,14 @@ export interface ReplyLimits {
   maxStreamBytes: number;
 }
 
-export interface AnswerOptions {
+export interface CallReplyOptions {
   limits: ReplyLimits;
   sendReply(gatewayId: string, reply: Reply): void;
 }
 
 /** Every way to end a call passes here; the first one counts, and the client hears of it once. */
-export class Answer {
-  readonly #options: AnswerOptions;
+export class CallReply {
+  readonly #options: CallReplyOptions;
   readonly #invocation: Invocation;
   readonly #takenAtMs = Date.now();
   #start: Start = WARM;
@@ -42,7 +42,7 @@ export class Answer {
   #outcome: Outcome | null = null;
   #error: PublicError | undefined;
 
-  constructor(invocation: Invocation, options: AnswerOptions) {
+  constructor(invocation: Invocation, options: CallReplyOptions) {
     this.#invocation = invocation;
     this.#options = options;
   }

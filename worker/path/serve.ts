@@ -10,8 +10,8 @@ import type { Intake } from "../instance/intake.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";
 import type { Lease } from "../pool/lease.ts";
-import type { Answer } from "./reply.ts";
-import type { Step, Trail } from "./spans.ts";
+import type { CallReply } from "./reply.ts";
+import type { CallSpans, Step } from "./spans.ts";
 import { type Parts, usageAttributes } from "./steps.ts";
 
 /** A call may lose its turn so often to calls that take long before it gets an instance to itself. */
@@ -24,9 +24,9 @@ export interface Course {
   parts: Parts;
   invocation: Invocation;
   departure: Departure;
-  answer: Answer;
+  reply: CallReply;
   log: CallLog;
-  trail: Trail;
+  spans: CallSpans;
   /** Its instance, the last of them. */
   lease: Lease | undefined;
   /** The request's body, once it was taken out of Redis. */
@@ -52,7 +52,7 @@ export async function serve(course: Course, loadable: Loadable): Promise<Served>
     refuseIfOver(course);
     const lease = await acquire(course, loadable, turnsLost);
     course.lease = lease;
-    const served = await course.trail.step("handler", (step) => handle(course, lease, step));
+    const served = await course.spans.step("handler", (step) => handle(course, lease, step));
     if (!(served instanceof TurnLost)) return served;
     lease.release();
     if (served.death !== null && deaths.push(served.death) >= MOST_DEATHS) throw served.death;
@@ -60,25 +60,25 @@ export async function serve(course: Course, loadable: Loadable): Promise<Served>
 }
 
 async function acquire(course: Course, loadable: Loadable, turnsLost: number): Promise<Lease> {
-  const { parts, invocation, departure, log, trail } = course;
+  const { parts, invocation, departure, log, spans } = course;
   const { expiresAtMs, request } = invocation;
   // A body that is not here yet would keep others waiting; and a call is not put off for ever.
   const isHere = request.body === null || "inlineBase64" in request.body || course.body !== undefined;
   const mayShare = turnsLost < MOST_TURNS_LOST && isHere;
-  const lease = await trail.step("acquire", async (step) => {
+  const lease = await spans.step("acquire", async (step) => {
     const acquired = await parts.pool.acquire({ ...loadable, expiresAtMs, departure, mayShare, log });
     const { kind } = acquired.start;
     step.set({ "sandpiper.start": kind, "faas.coldstart": kind !== "warm" });
     return acquired;
   });
   const { loadedAtMs, initMs } = lease.start;
-  if (loadedAtMs > 0) trail.past("load", loadedAtMs - initMs, loadedAtMs);
+  if (loadedAtMs > 0) spans.past("load", loadedAtMs - initMs, loadedAtMs);
   return lease;
 }
 
 /** Sends the request and takes the reply, whose parts go to the answer as they come. */
 async function handle(course: Course, lease: Lease, step: Step): Promise<Served | TurnLost> {
-  const { parts, invocation, departure, answer, log } = course;
+  const { parts, invocation, departure, reply, log } = course;
   const { instance } = lease;
   course.body ??= await bodyOf(course);
   if (departure.hasLeft) throw clientGone();
@@ -86,31 +86,31 @@ async function handle(course: Course, lease: Lease, step: Step): Promise<Served 
   if (running instanceof TurnLost) return running;
   departure.whenLeft(() => {
     // What was answered whole is over for its client: work that goes on has its time.
-    if (answer.outcome !== null) return;
-    answer.fail(clientGone());
+    if (reply.outcome !== null) return;
+    reply.fail(clientGone());
     cancel({ running, instance, departure, mayEnd: () => parts.departures.mayEnd(invocation) });
   });
   const failure = await running.replied.catch(unlessLost);
   if (failure instanceof TurnLost) return failure;
   if (failure !== null) log.add("error", "console", describe(failure));
-  if (step.isRecording) step.set({ ...usageAttributes(instance), "http.response.status_code": answer.status });
+  if (step.isRecording) step.set({ ...usageAttributes(instance), "http.response.status_code": reply.status });
   return { failure, idle: running.idle };
 }
 
 function begin(course: Course, lease: Lease, body: Uint8Array, step: Step): RunningCall | TurnLost {
-  const { parts, invocation, answer, log } = course;
+  const { parts, invocation, reply, log } = course;
   const { method, url, path, headers, remoteAddress } = invocation.request;
   const keepTo = (exceeded: Cause | null) => {
     if (exceeded !== null) lease.instance.end(exceeded);
-    else if (answer.isStreaming) pace(lease.instance.intake, () => parts.untilTaken(invocation.replyTo));
+    else if (reply.isStreaming) pace(lease.instance.intake, () => parts.untilTaken(invocation.replyTo));
   };
   const input: CallInput = {
     request: { invocationId: invocation.id, method, url, path, headers, remoteAddress, ...step.traceContext },
     body,
     log,
-    onBegin: () => answer.begin(lease.start),
-    onHead: (head) => keepTo(answer.head(head)),
-    onChunk: (bytes) => keepTo(answer.chunk(bytes)),
+    onBegin: () => reply.begin(lease.start),
+    onHead: (head) => keepTo(reply.head(head)),
+    onChunk: (bytes) => keepTo(reply.chunk(bytes)),
   };
   try {
     return lease.call(input);

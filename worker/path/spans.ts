@@ -28,7 +28,7 @@ export interface TraceContext {
 }
 
 /** Makes one span for each step of a call, below the span in which the gateway queued it. */
-export interface Trail {
+export interface CallSpans {
   readonly traceId: string | undefined;
   /** Runs a step inside its span; a step that throws marks it. */
   step<T>(name: string, run: (step: Step) => T | Promise<T>): T | Promise<T>;
@@ -37,12 +37,12 @@ export interface Trail {
 }
 
 /** The trail of a call, which starts with the span of its wait in the queue. */
-export function startTrail(invocation: Invocation): Trail {
+export function startSpans(invocation: Invocation): CallSpans {
   if (!isSampled(invocation.traceparent)) return unsampled(invocation);
-  const trail = new SampledTrail(invocation);
+  const spans = new SampledSpans(invocation);
   const waited = { "messaging.system": "bullmq", "messaging.operation.type": "receive" };
-  trail.past("queue", invocation.enqueuedAtMs, Date.now(), waited);
-  return trail;
+  spans.past("queue", invocation.enqueuedAtMs, Date.now(), waited);
+  return spans;
 }
 
 /** Version 00 of W3C Trace Context: the last two hex digits are flags, and the lowest of them says sampled. */
@@ -50,13 +50,13 @@ function isSampled(traceparent: string | undefined): boolean {
   return traceparent !== undefined && (Number.parseInt(traceparent.slice(-2), 16) & TraceFlags.SAMPLED) !== 0;
 }
 
-function unsampled({ traceparent, tracestate }: Invocation): Trail {
+function unsampled({ traceparent, tracestate }: Invocation): CallSpans {
   const traceContext = { traceparent: traceparent ?? null, tracestate: tracestate ?? null };
   const step: Step = { isRecording: false, set: () => {}, traceContext };
   return { traceId: undefined, step: (_name, run) => run(step), past: () => {} };
 }
 
-class SampledTrail implements Trail {
+class SampledSpans implements CallSpans {
   readonly traceId: string | undefined;
   readonly #tracer = trace.getTracer("sandpiper.worker");
   readonly #parent: Context;

@@ -11,7 +11,7 @@ import type { Departures } from "../instance/departures.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Lease } from "../pool/lease.ts";
 import type { Pool } from "../pool/pool.ts";
-import type { Answer, ReplyLimits } from "./reply.ts";
+import type { CallReply, ReplyLimits } from "./reply.ts";
 import type { Step } from "./spans.ts";
 
 /** What a worker runs calls with. */
@@ -37,13 +37,13 @@ export function findBundle({ bundles }: Parts, invocation: Invocation, step: Ste
 export async function respond(
   { untilTaken }: Parts,
   { replyTo }: Invocation,
-  answer: Answer,
+  reply: CallReply,
   failure: Failure | null,
   step: Step,
 ): Promise<void> {
-  answer.stopClock();
-  if (failure === null && !answer.isStreaming && answer.bytes > INLINE_REPLY_BYTES) await untilTaken(replyTo);
-  answer.finish(failure, step);
+  reply.stopClock();
+  if (failure === null && !reply.isStreaming && reply.bytes > INLINE_REPLY_BYTES) await untilTaken(replyTo);
+  reply.finish(failure, step);
 }
 
 /** What the call of a lease has used that has not ended by itself. */

@@ -3,7 +3,7 @@ import { it } from "node:test";
 import type { Reply } from "../../../functions/model/invocation.ts";
 import type { Head } from "../../../sandbox-core/protocol/frames.ts";
 import { CallFailure } from "../../../worker/outcome/outcome.ts";
-import { Answer } from "../../../worker/path/reply.ts";
+import { CallReply } from "../../../worker/path/reply.ts";
 import { newInvocation } from "../../helpers/invocations.ts";
 
 const HEAD: Head = {
@@ -19,9 +19,12 @@ const HEAD: Head = {
 const LIMITS = { maxReplyBytes: 10_000_000, maxStreamBytes: 10_000_000 };
 
 /** What a gateway gets of a call, and the answer, which has a head by now. */
-function answering(head: Partial<Head>): { answer: Answer; sent: Reply[] } {
+function answering(head: Partial<Head>): { answer: CallReply; sent: Reply[] } {
   const sent: Reply[] = [];
-  const answer = new Answer(newInvocation(), { limits: LIMITS, sendReply: (_gateway, reply) => void sent.push(reply) });
+  const answer = new CallReply(newInvocation(), {
+    limits: LIMITS,
+    sendReply: (_gateway, reply) => void sent.push(reply),
+  });
   answer.head({ ...HEAD, last: false, ...head });
   return { answer, sent };
 }
@@ -30,10 +33,10 @@ const shown = (sent: Reply[]) =>
   sent.map((reply) => (reply.kind === "end" ? "end" : Buffer.from(reply.body).toString()));
 
 /** The heads that a gateway gets of a call. */
-function headsOf(dealings: (answer: Answer) => void): (string | undefined)[] {
+function headsOf(dealings: (answer: CallReply) => void): (string | undefined)[] {
   const sent: Reply[] = [];
   const limits = { maxReplyBytes: 100, maxStreamBytes: 100 };
-  dealings(new Answer(newInvocation(), { limits, sendReply: (_gateway, reply) => void sent.push(reply) }));
+  dealings(new CallReply(newInvocation(), { limits, sendReply: (_gateway, reply) => void sent.push(reply) }));
   return sent.flatMap((reply) => (reply.kind === "head" ? [reply.statusText] : []));
 }
 
