@@ -21,7 +21,7 @@ import { CurrentVersions } from "./call/current-versions.ts";
 import { invoke } from "./call/invoke.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import { createApp } from "./control/app.ts";
-import { Turns } from "./control/turns.ts";
+import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
 import { createGatewayServer } from "./server.ts";
@@ -121,7 +121,7 @@ class GatewayParts {
       registry,
       artifacts: new FileArtifactStore(config.artifactsDir),
       builds: this.#builds,
-      buildTurns: new Turns(),
+      buildTurns: new KeyedTurns(),
       accepting: () => this.#calls.accepting && this.#queue.available,
       closing: this.#closing.signal,
     });

@@ -10,7 +10,7 @@ import { checkMachine, checkPort } from "./up/checks.ts";
 import { openDataDir } from "./up/data-dir.ts";
 import { callHello, deployExample, listExamples } from "./up/examples.ts";
 import { Interrupted, UpError } from "./up/failure.ts";
-import { Instance } from "./up/instance.ts";
+import { UpInstance } from "./up/instance.ts";
 import { ROOT } from "./up/paths.ts";
 import { listenForEnd } from "./up/signals.ts";
 import { createSteps, type Steps } from "./up/steps.ts";
@@ -35,7 +35,7 @@ async function up(args: UpArgs, { hangLimitMs, allowRedis }: Config, steps: Step
   const broken = Promise.withResolvers<never>();
   const dir = openDataDir(args.dataDir);
   const parts = { args, dir, env: process.env, steps, signals, hangLimitMs, allowRedis };
-  const instance = new Instance({ ...parts, gaveUp: broken.reject });
+  const instance = new UpInstance({ ...parts, gaveUp: broken.reject });
   const ended = new Promise<void>((resolve) => signals.end.addEventListener("abort", () => resolve(), { once: true }));
   try {
     const interrupted = ended.then(() => {
@@ -55,7 +55,7 @@ async function up(args: UpArgs, { hangLimitMs, allowRedis }: Config, steps: Step
 
 /** From nothing to an example that answered. */
 async function start(
-  instance: Instance,
+  instance: UpInstance,
   args: UpArgs,
   apiKeyFile: string,
   steps: Steps,

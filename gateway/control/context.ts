@@ -9,7 +9,7 @@ import type { Principal } from "../../functions/store/tenant.ts";
 import type { BuildQueue } from "../../functions/transport/build-queue.ts";
 import type { CurrentVersions } from "../call/current-versions.ts";
 import type { Budget } from "../http/budget.ts";
-import type { Turns } from "./turns.ts";
+import type { KeyedTurns } from "./turns.ts";
 
 /** hono's type parameters for this API. */
 export interface Environment {
@@ -23,7 +23,7 @@ export interface ControlParts {
   artifacts: ArtifactStore;
   builds: BuildQueue;
   /** By tenant: who may ask for a build now. */
-  buildTurns: Turns;
+  buildTurns: KeyedTurns;
   versions: CurrentVersions;
   /** What all request bodies that are being read may hold together. */
   uploads: Budget;

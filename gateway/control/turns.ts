@@ -1,5 +1,5 @@
 /** One thing at a time for each key, in the order of asking; things of different keys do not wait for each other. */
-export class Turns {
+export class KeyedTurns {
   /** The end of the last that was asked for, for each key that has one in course. */
   readonly #last = new Map<string, Promise<void>>();
 

@@ -31,7 +31,7 @@ export interface InstanceOptions {
   gaveUp(error: UpError): void;
 }
 
-export class Instance {
+export class UpInstance {
   readonly #options: InstanceOptions;
   readonly #cleanup = new AsyncDisposableStack();
   readonly #record: ProcessRecord;

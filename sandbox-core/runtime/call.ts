@@ -9,7 +9,7 @@ import {
 } from "../protocol/frames.ts";
 import { IncomingBody } from "./body.ts";
 import type { Handler, HandlerCall } from "./handlers/handler.ts";
-import { ReplySender } from "./reply.ts";
+import { RuntimeReply } from "./reply.ts";
 import type { Outlet } from "./wire.ts";
 
 // Captured before tenant code.
@@ -24,18 +24,18 @@ export interface CallHost {
   /** Something of a call failed that no answer can tell any more. */
   logError(text: string): void;
   /** The reply is complete: nobody but the log hears of this call from here on. */
-  replied(call: Call): void;
+  replied(call: RuntimeCall): void;
   /** The call left nothing running. */
-  idle(call: Call): void;
+  idle(call: RuntimeCall): void;
 }
 
-export class Call implements HandlerCall {
+export class RuntimeCall implements HandlerCall {
   readonly number: CallNumber;
   readonly request: Request;
   readonly deadlineMs: number;
   readonly body: IncomingBody;
   readonly #host: CallHost;
-  readonly #sender: ReplySender;
+  readonly #sender: RuntimeReply;
   /** Made when a function asks for its signal, or there is something to tell it. */
   #abort: AbortController | null = null;
   #pending = 0;
@@ -48,7 +48,7 @@ export class Call implements HandlerCall {
     this.number = request.call;
     this.request = request;
     this.body = new IncomingBody(host.wire, request.body, request.bodyFollows);
-    this.#sender = new ReplySender(host.wire, request.call, (frame) => this.#finish(frame));
+    this.#sender = new RuntimeReply(host.wire, request.call, (frame) => this.#finish(frame));
   }
 
   get signal(): AbortSignal {

@@ -32,7 +32,7 @@ export type ReplyState = "unsent" | "open" | "complete";
  * one `head` if it fits; only a body that is open then is sent as a stream. Its head waits for the first bytes for some
  * milliseconds and then leaves without them, as whoever reads an event stream has to see that it is open.
  */
-export class ReplySender {
+export class RuntimeReply {
   readonly #wire: Outlet;
   readonly #call: CallNumber;
   /** Gets the frame that completes the reply, so that the caller can send more in the same write. */

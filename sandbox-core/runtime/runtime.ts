@@ -21,7 +21,7 @@ import {
   type Request,
   type WorkerMessage,
 } from "../protocol/frames.ts";
-import { Call, type CallHost } from "./call.ts";
+import { type CallHost, RuntimeCall } from "./call.ts";
 import { describeError } from "./describe.ts";
 import { functionEnvironment } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
@@ -68,7 +68,7 @@ export class Runtime implements CallHost {
   readonly log: LogWriter;
   readonly #host: RuntimeHost;
   /** The call that runs: one at a time. */
-  #call: Call | null = null;
+  #call: RuntimeCall | null = null;
   /** Calls that were sent ahead of their turn. */
   #line: Request[] = [];
   #callBeganMs = 0;
@@ -190,7 +190,7 @@ export class Runtime implements CallHost {
     this.#host.flushOutput();
   }
 
-  idle({ number }: Call): void {
+  idle({ number }: RuntimeCall): void {
     this.#call = null;
     this.#lastEnded = number;
     if (this.#isLeaving) this.#die();
@@ -201,7 +201,7 @@ export class Runtime implements CallHost {
     }
   }
 
-  #running(call: CallNumber): Call | null {
+  #running(call: CallNumber): RuntimeCall | null {
     return this.#call?.number === call ? this.#call : null;
   }
 
@@ -225,7 +225,7 @@ export class Runtime implements CallHost {
 
   #begin(request: Request): void {
     this.#callBeganMs = now();
-    const call = new Call(this, request, this.#load?.timeoutMs ?? 0);
+    const call = new RuntimeCall(this, request, this.#load?.timeoutMs ?? 0);
     this.#call = call;
     this.#lastBegun = request.call;
     this.log.begin(request.call);
