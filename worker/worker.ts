@@ -25,7 +25,7 @@ import { Bundles } from "./code/bundles.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
-import { Obstacles } from "./instance/no-template-reason.ts";
+import { NoTemplateReasons } from "./instance/no-template-reason.ts";
 import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
 import { CallLog } from "./outcome/call-log.ts";
@@ -55,7 +55,7 @@ export class Worker {
   /** Walls that the sandboxes of some zygote lack. */
   readonly #degraded = new Set<string>();
   readonly #pool: Pool;
-  readonly #obstacles: Obstacles;
+  readonly #noTemplateReasons: NoTemplateReasons;
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
@@ -81,7 +81,7 @@ export class Worker {
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
     const artifacts = new FileArtifactStore(config.artifactsDir);
     const registry = new Registry(redis);
-    this.#obstacles = this.#makeObstacles(registry);
+    this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
       redis,
       bundles: new Bundles({ registry, artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
@@ -193,23 +193,24 @@ export class Worker {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const loaded = await Instance.load(sandbox, version, bundle, { start: log, idle });
         const first = await firstOf(loaded, log);
-        this.#obstacles.note(version, loaded, log);
+        this.#noTemplateReasons.note(version, loaded, log);
         return first;
       },
       makeTemplate: async (loaded, { version, log }) => {
         const template = await templateOf(loaded);
-        this.#obstacles.note(version, loaded, log);
+        this.#noTemplateReasons.note(version, loaded, log);
         return template;
       },
       onTrouble: this.#onTrouble,
     });
   }
 
-  #makeObstacles(registry: Registry): Obstacles {
+  #makeNoTemplateReasons(registry: Registry): NoTemplateReasons {
     const onUnkept = (error: Error) =>
       this.#onTrouble("what keeps a version from being a template was not kept", error);
-    return new Obstacles({
-      keep: (version, obstacle) => void registry.noteObstacle(version, obstacle).catch(onUnkept),
+    return new NoTemplateReasons({
+      keep: (version, noTemplateReason) =>
+        void registry.noteNoTemplateReason(version, noTemplateReason).catch(onUnkept),
       onFound: (message) => this.#onTrouble(message),
     });
   }

@@ -11,7 +11,7 @@ export interface FunctionState {
   functionName: string;
   version: Version;
   /** Why calls of the version have no forks of a template, as it asks for; null when they have, or none was called. */
-  obstacle: string | null;
+  noTemplateReason: string | null;
   createdAtMs: number;
   updatedAtMs: number;
 }
@@ -27,7 +27,7 @@ const functionKey = ({ tenant, functionName }: FunctionRef): string => `sp:funct
 /** A hash of all versions of a function, and of what was found out about them, so that all goes when the function goes. */
 const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
 
-const obstacleField = (version: string): string => `${version}:obstacle`;
+const noTemplateReasonField = (version: string): string => `${version}:noTemplateReason`;
 
 /** KEYS: versions. ARGV: version, field, obstacle. Notes nothing of a version that is gone. */
 const NOTE = `
@@ -94,8 +94,15 @@ export class Registry {
   }
 
   /** Notes why a version cannot be a template. */
-  async noteObstacle(ref: VersionRef, obstacle: string): Promise<void> {
-    await this.#redis.eval(NOTE, 1, versionsKey(ref), ref.version, obstacleField(ref.version), obstacle);
+  async noteNoTemplateReason(ref: VersionRef, noTemplateReason: string): Promise<void> {
+    await this.#redis.eval(
+      NOTE,
+      1,
+      versionsKey(ref),
+      ref.version,
+      noTemplateReasonField(ref.version),
+      noTemplateReason,
+    );
   }
 
   /** Digest of the version that a function runs, or null when there is no such function. One read of Redis. */
@@ -108,13 +115,17 @@ export class Registry {
     const stored = await this.#redis.hgetall(functionKey(ref));
     const digest = stored.version;
     if (digest === undefined) return null;
-    const [version, obstacle = null] = await this.#redis.hmget(versionsKey(ref), digest, obstacleField(digest));
+    const [version, noTemplateReason = null] = await this.#redis.hmget(
+      versionsKey(ref),
+      digest,
+      noTemplateReasonField(digest),
+    );
     if (!version) return null;
     return {
       tenant: ref.tenant,
       functionName: ref.functionName,
       version: JSON.parse(version) as Version,
-      obstacle,
+      noTemplateReason,
       createdAtMs: Number(stored.createdAtMs),
       updatedAtMs: Number(stored.updatedAtMs),
     };

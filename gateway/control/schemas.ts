@@ -56,7 +56,7 @@ export const functionSchema = z
     url: z.url(),
     version: z.string(),
     config: functionConfigSchema,
-    obstacle: z.string().nullable().openapi({
+    noTemplateReason: z.string().nullable().openapi({
       description:
         'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
     }),

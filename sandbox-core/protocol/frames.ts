@@ -81,7 +81,7 @@ export const MAX_ERROR_NAME_LENGTH = 256;
 export const MAX_ERROR_MESSAGE_LENGTH = 16 * 1024;
 export const MAX_ERROR_STACK_LENGTH = 32 * 1024;
 /** Longest reason why a process cannot be a template. */
-export const MAX_OBSTACLE_LENGTH = 512;
+export const MAX_NO_TEMPLATE_REASON_LENGTH = 512;
 /** Every order to a template has this length: it reads them one by one, as descriptors come with some. */
 export const TEMPLATE_ORDER_BYTES = 9;
 /** Most bytes of the text of one log record. */
@@ -219,8 +219,8 @@ export type SandboxMessage =
   | Log
   | { type: "idle"; call: CallNumber }
   | { type: "withdrawn"; call: CallNumber }
-  /** `obstacle` is why it cannot be forked, and is no template; null when it is one. */
-  | { type: "templated"; obstacle: string | null }
+  /** `noTemplateReason` is why it cannot be forked, and is no template; null when it is one. */
+  | { type: "templated"; noTemplateReason: string | null }
   /** How a fork ended, as waitpid(2) tells it: one of the two is null. */
   | { type: "ended"; fork: number; code: number | null; signal: number | null }
   /** No call after this one has begun, or will; 0 when none has. */
@@ -458,8 +458,9 @@ function decodeHead(payload: Buffer): Head {
 }
 
 function decodeTemplated(fields: Fields): SandboxMessage {
-  const obstacle = fields.obstacle === null ? null : text(fields, "obstacle", MAX_OBSTACLE_LENGTH);
-  return { type: "templated", obstacle };
+  const noTemplateReason =
+    fields.noTemplateReason === null ? null : text(fields, "noTemplateReason", MAX_NO_TEMPLATE_REASON_LENGTH);
+  return { type: "templated", noTemplateReason };
 }
 
 function decodeEnded(fork: number, fields: Fields): SandboxMessage {
@@ -724,8 +725,10 @@ export function encodeLoaded(initMs: number): Buffer {
 }
 
 /** An obstacle beyond its limit is cut. */
-export function encodeTemplated(obstacle: string | null): Buffer {
-  return jsonFrame(TYPE.templated, 0, { obstacle: obstacle === null ? null : cutText(obstacle, MAX_OBSTACLE_LENGTH) });
+export function encodeTemplated(noTemplateReason: string | null): Buffer {
+  return jsonFrame(TYPE.templated, 0, {
+    noTemplateReason: noTemplateReason === null ? null : cutText(noTemplateReason, MAX_NO_TEMPLATE_REASON_LENGTH),
+  });
 }
 
 export function encodeEnded(fork: number, end: { code: number | null; signal: number | null }): Buffer {

@@ -21,7 +21,7 @@ export class Beforehand {
   readonly #threads = readdirSync("/proc/self/task").length;
 
   /** Why the process cannot be forked now, as the end of a sentence that begins with "because"; or null. */
-  obstacle(): string | null {
+  noTemplateReason(): string | null {
     const open = difference(getActiveResourcesInfo(), this.#resources);
     if (open.length > 0) return `the module keeps something open: ${listed(open)}`;
     const found = [...descriptors()].filter(([fd]) => !this.#descriptors.has(fd)).map(([, target]) => target);

@@ -298,7 +298,7 @@ export class Runtime implements CallHost {
       throw new ProtocolError("Only a process that waits for its first call can become a template.");
     this.#host.becomeTemplate({
       livesLong: this.#load?.isolation === "instance",
-      tell: (obstacle) => this.wire.send(encodeTemplated(obstacle)),
+      tell: (noTemplateReason) => this.wire.send(encodeTemplated(noTemplateReason)),
       onFork: () => void this.#restore(),
     });
   }

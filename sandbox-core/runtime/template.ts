@@ -18,7 +18,7 @@ export interface Forks {
 export interface Becoming {
   livesLong: boolean;
   /** Told why it cannot be forked, or null. From that word on, nothing here reads what the worker sends. */
-  tell(obstacle: string | null): void;
+  tell(noTemplateReason: string | null): void;
   /** Called in each fork, before it reads from its wire. */
   onFork(): void;
 }
@@ -48,9 +48,9 @@ export class TemplateMaker {
       return;
     }
     const become = () => {
-      const obstacle = beforehand.obstacle();
-      tell(obstacle);
-      if (obstacle !== null) return;
+      const noTemplateReason = beforehand.noTemplateReason();
+      tell(noTemplateReason);
+      if (noTemplateReason !== null) return;
       // The worker sends nothing before it has heard that, so nothing is read by this process that is a fork's to read.
       this.#wire.flush(() => {
         forks.serve(livesLong);

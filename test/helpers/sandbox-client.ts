@@ -56,8 +56,8 @@ export class SandboxClient extends WireClient {
   static async template(launcher: ZygoteLauncher, code: string, options: LoadOptions = {}): Promise<SandboxClient> {
     const client = await SandboxClient.with(launcher, code, { isolation: "invocation", ...options });
     client.wire.write(encodeTemplate());
-    const { obstacle } = await client.next("templated");
-    if (obstacle !== null) throw new Error(obstacle);
+    const { noTemplateReason } = await client.next("templated");
+    if (noTemplateReason !== null) throw new Error(noTemplateReason);
     return client;
   }
 

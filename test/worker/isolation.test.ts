@@ -14,8 +14,8 @@ const COUNTS = `
   };`;
 const ISOLATION = { isolation: "invocation" } as const;
 
-const obstacleOf = async (test: TestWorker, functionName: string) =>
-  (await new Registry(test.redis.connect()).getFunction({ tenant: "main", functionName }))?.obstacle;
+const noTemplateReasonOf = async (test: TestWorker, functionName: string) =>
+  (await new Registry(test.redis.connect()).getFunction({ tenant: "main", functionName }))?.noTemplateReason;
 
 describe("calls of a template", () => {
   let test: TestWorker;
@@ -39,7 +39,7 @@ describe("calls of a template", () => {
       ids.add(id);
     }
     assert.equal(ids.size, 1);
-    assert.equal(await obstacleOf(test, "counts"), null);
+    assert.equal(await noTemplateReasonOf(test, "counts"), null);
   });
 
   it("may leave a body unread, and reply with more than fits a frame", async () => {
@@ -81,10 +81,13 @@ describe("calls of a template", () => {
     assert.notEqual(first.id, second.id);
     const logs = await Promise.all(answers.map(({ id }) => test.logs("open", id)));
     const said = logs.map((records) => records.filter(({ source }) => source === "platform").map(({ text }) => text));
-    const [obstacle, sentence] = ["the module keeps something open: Timeout", said[0]?.[0] ?? ""];
-    assert.equal(sentence, `Each call loads the module anew instead of having a copy of it, because ${obstacle}.`);
+    const [noTemplateReason, sentence] = ["the module keeps something open: Timeout", said[0]?.[0] ?? ""];
+    assert.equal(
+      sentence,
+      `Each call loads the module anew instead of having a copy of it, because ${noTemplateReason}.`,
+    );
     assert.deepEqual(said[1], []);
-    assert.equal(await obstacleOf(test, "open"), obstacle);
+    assert.equal(await noTemplateReasonOf(test, "open"), noTemplateReason);
   });
 });
 
@@ -95,7 +98,7 @@ it("where sandboxes are no forks, each call loads the module, and the reason say
     const [first, second] = [await test.call("counts"), await test.call("counts")].map(({ text }) => JSON.parse(text));
     assert.deepEqual([first.calls, second.calls], [1, 1]);
     assert.notEqual(first.id, second.id);
-    assert.match((await obstacleOf(test, "counts")) ?? "", /started anew instead of forked/);
+    assert.match((await noTemplateReasonOf(test, "counts")) ?? "", /started anew instead of forked/);
   } finally {
     await test.stop();
   }

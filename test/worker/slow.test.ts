@@ -42,11 +42,14 @@ describe("a version that is slow to load", () => {
     await test.deploy("open", `setInterval(() => {}, 1_000); ${SLOW}`);
     const { id, outcome } = await test.call("open");
     const [said] = (await test.logs("open", id)).filter(({ source }) => source === "platform").map(({ text }) => text);
-    const obstacle = "the module keeps something open: Timeout";
+    const noTemplateReason = "the module keeps something open: Timeout";
     assert.equal(outcome, "ok");
-    assert.equal(said, `Each instance loads the module anew instead of having a copy of it, because ${obstacle}.`);
+    assert.equal(
+      said,
+      `Each instance loads the module anew instead of having a copy of it, because ${noTemplateReason}.`,
+    );
     const ref = { tenant: "main", functionName: "open" };
-    assert.equal((await new Registry(test.redis.connect()).getFunction(ref))?.obstacle, obstacle);
+    assert.equal((await new Registry(test.redis.connect()).getFunction(ref))?.noTemplateReason, noTemplateReason);
   });
 
   it("answers with what its hook fails with", async () => {

@@ -55,7 +55,7 @@ export class Instance {
   /** Told of the end of each fork, when it is a template. */
   onForkEnded: ((number: number, end: ForkEnd) => void) | null = null;
   /** Why it could not become a template; null when it did, or was not asked to. */
-  obstacle: string | null = null;
+  noTemplateReason: string | null = null;
   /** How long loading the version took; 0 in a fork. */
   loadMs = 0;
   #state: State = "blank";
@@ -114,10 +114,10 @@ export class Instance {
     this.#state = "template";
     this.#limit.start("load");
     writeTogether(this.#wire, [encodeTemplate()]);
-    this.obstacle = await this.#templated.promise;
+    this.noTemplateReason = await this.#templated.promise;
     this.#limit.stop();
-    if (this.obstacle !== null) this.#state = "idle";
-    return this.obstacle === null;
+    if (this.noTemplateReason !== null) this.#state = "idle";
+    return this.noTemplateReason === null;
   }
 
   /**
@@ -243,7 +243,7 @@ export class Instance {
     else if (message.type === "ready") this.#hearReady();
     else if (message.type === "loaded") this.#hearLoaded(null);
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
-    else if (message.type === "templated") this.#hearTemplated(message.obstacle);
+    else if (message.type === "templated") this.#hearTemplated(message.noTemplateReason);
     else if (message.type === "ended") this.#hearEnded(message);
     else if (message.type === "withdrawn") this.#turns.withdrawn(message.call);
     else if (message.type === "leaving") this.#hearLeaving(message.lastBegun);
@@ -263,10 +263,10 @@ export class Instance {
     this.#loaded.resolve(failure);
   }
 
-  #hearTemplated(obstacle: string | null): void {
+  #hearTemplated(noTemplateReason: string | null): void {
     // The second of two changes nothing.
     if (this.#state !== "template") throw new ProtocolError("It was not asked to be a template.");
-    this.#templated.resolve(obstacle);
+    this.#templated.resolve(noTemplateReason);
   }
 
   #hearReady(): void {

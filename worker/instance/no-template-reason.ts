@@ -6,31 +6,31 @@ import type { Instance } from "./instance.ts";
 /** More than anybody deploys; beyond it, what was told is told again. */
 const MOST_KNOWN = 10_000;
 
-export interface ObstaclesOptions {
+export interface NoTemplateReasonsOptions {
   /** Keeps it for whoever asks about the function. */
-  keep(version: Version, obstacle: string): void;
+  keep(version: Version, noTemplateReason: string): void;
   /** Told for the worker's own log. */
   onFound(message: string): void;
 }
 
-export class Obstacles {
-  readonly #options: ObstaclesOptions;
+export class NoTemplateReasons {
+  readonly #options: NoTemplateReasonsOptions;
   readonly #known = new Set<string>();
 
-  constructor(options: ObstaclesOptions) {
+  constructor(options: NoTemplateReasonsOptions) {
     this.#options = options;
   }
 
   /** Tells of the obstacle of an instance that was loaded, if it has one: the function's log, the registry and the worker's log. */
-  note(version: Version, { obstacle, servesOnce }: Instance, log: CallLog): void {
+  note(version: Version, { noTemplateReason, servesOnce }: Instance, log: CallLog): void {
     const key = `${version.tenant}/${version.functionName}/${version.version}`;
-    if (obstacle === null || this.#known.has(key)) return;
+    if (noTemplateReason === null || this.#known.has(key)) return;
     if (this.#known.size >= MOST_KNOWN) this.#known.clear();
     this.#known.add(key);
     const { keep, onFound } = this.#options;
     const who = servesOnce ? "call" : "instance";
-    log.say("warn", `Each ${who} loads the module anew instead of having a copy of it, because ${obstacle}.`);
-    keep(version, obstacle);
-    onFound(`${who}s of ${key} have no template: ${obstacle}`);
+    log.say("warn", `Each ${who} loads the module anew instead of having a copy of it, because ${noTemplateReason}.`);
+    keep(version, noTemplateReason);
+    onFound(`${who}s of ${key} have no template: ${noTemplateReason}`);
   }
 }

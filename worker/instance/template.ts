@@ -122,7 +122,7 @@ export async function templateOf(loaded: Instance): Promise<Template | null> {
   const sandbox = loaded.sandbox as ForkableSandbox;
   if (!sandbox.isAlone) {
     // What runs beside it would be none of its forks', and be there for all of them.
-    loaded.obstacle = "the module started processes of its own";
+    loaded.noTemplateReason = "the module started processes of its own";
     return null;
   }
   return (await loaded.becomeTemplate()) ? new Template(loaded, sandbox) : null;

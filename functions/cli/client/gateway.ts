@@ -15,7 +15,7 @@ export interface FunctionInfo {
   version: string;
   config: { memoryMiB: number; timeoutMs: number; isolation: string; env: Record<string, string> };
   /** Why its calls have no forks of a template, when they should. */
-  obstacle: string | null;
+  noTemplateReason: string | null;
   entry: string;
   bundleBytes: number;
   files: { path: string; bytes: number }[];

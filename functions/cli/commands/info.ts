@@ -43,9 +43,9 @@ function describe(io: Io, info: FunctionInfo): string {
   return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(9))} ${escapeLine(value)}\n`).join("");
 }
 
-function isolation({ config, obstacle }: FunctionInfo): string {
+function isolation({ config, noTemplateReason }: FunctionInfo): string {
   const each = config.isolation === "invocation" ? "call" : "instance";
-  return obstacle === null
+  return noTemplateReason === null
     ? config.isolation
-    : `${config.isolation}, by loading it for each ${each}, because ${obstacle}`;
+    : `${config.isolation}, by loading it for each ${each}, because ${noTemplateReason}`;
 }

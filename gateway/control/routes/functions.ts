@@ -98,7 +98,10 @@ function urlOf({ baseUrl }: ControlParts, c: Context<Environment>, name: string)
   return `${baseUrl(c.env.incoming)}/fn/${c.var.principal.tenant}/${name}`;
 }
 
-function infoOf({ tenant, functionName, version, obstacle, createdAtMs, updatedAtMs }: FunctionState, url: string) {
+function infoOf(
+  { tenant, functionName, version, noTemplateReason, createdAtMs, updatedAtMs }: FunctionState,
+  url: string,
+) {
   const { config, entry, bundleBytes, files } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
@@ -109,7 +112,7 @@ function infoOf({ tenant, functionName, version, obstacle, createdAtMs, updatedA
     version: version.version,
     // A version that was deployed before there was a choice has none.
     config: { ...config, isolation: config.isolation ?? "instance", env },
-    obstacle,
+    noTemplateReason,
     entry,
     bundleBytes,
     files: files.map(({ path, bytes }) => ({ path, bytes })),

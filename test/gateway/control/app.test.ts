@@ -254,7 +254,7 @@ describe("functions", () => {
         ...{ name: "shown", entry: "index.ts", memoryMiB: 64, timeoutMs: 10_000, isolation: "instance" },
         env: { SECRET: "***" },
       },
-      obstacle: null,
+      noTemplateReason: null,
       entry: "index.ts",
       bundleBytes: 6,
       files: [{ path: "index.ts", bytes: 35 }],

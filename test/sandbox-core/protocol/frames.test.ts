@@ -39,7 +39,10 @@ type Given = [frames.WorkerMessage[], Uint8Array[]];
 const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
   fc.constant<Sent>([{ type: "ready" }, frames.encodeReady()]),
   sent(initMs, (initMs) => [{ type: "loaded", initMs }, frames.encodeLoaded(initMs)]),
-  sent(fc.option(word(100)), (obstacle) => [{ type: "templated", obstacle }, frames.encodeTemplated(obstacle)]),
+  sent(fc.option(word(100)), (noTemplateReason) => [
+    { type: "templated", noTemplateReason },
+    frames.encodeTemplated(noTemplateReason),
+  ]),
   sent(fc.tuple(call, fc.integer({ min: 0, max: 255 })), ([fork, code]) => [
     { type: "ended", fork, code, signal: null },
     frames.encodeEnded(fork, { code, signal: null }),
@@ -273,8 +276,8 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
   ["ready with a payload", 0x81, Buffer.alloc(0), Buffer.alloc(1)],
   ["initMs below 0", 0x82, Buffer.from('{"initMs":0}'), Buffer.from('{"initMs":-1}')],
   ["initMs that is no number", 0x82, Buffer.from('{"initMs":1.5}'), Buffer.from('{"initMs":"1"}')],
-  ["an obstacle that is no text", 0x8b, Buffer.from('{"obstacle":"1"}'), Buffer.from('{"obstacle":1}')],
-  ["no word of an obstacle", 0x8b, Buffer.from('{"obstacle":null}'), Buffer.from("{}")],
+  ["an obstacle that is no text", 0x8b, Buffer.from('{"noTemplateReason":"1"}'), Buffer.from('{"noTemplateReason":1}')],
+  ["no word of an obstacle", 0x8b, Buffer.from('{"noTemplateReason":null}'), Buffer.from("{}")],
   ["an end with code and signal", 0x8c, ended(1, { code: 0, signal: null }), ended(1, { code: 0, signal: 9 })],
   ["an end with neither", 0x8c, ended(1, { code: null, signal: 9 }), ended(1, { code: null, signal: null })],
   ["the end of no fork", 0x8c, ended(1, { code: 0, signal: null }), ended(0, { code: 0, signal: null })],

@@ -151,7 +151,7 @@ describe("a version that is slow to load", () => {
   it("is loaded for each instance when it cannot be forked, and says why", async () => {
     const pool = open();
     const [one, other] = await instances(pool, slow(WHO, { module: "setInterval(() => {}, 1000);" }), 2);
-    assert.match(one?.instance.obstacle ?? "", /keeps something open: Timeout/);
+    assert.match(one?.instance.noTemplateReason ?? "", /keeps something open: Timeout/);
     assert.notEqual((await json(one as Lease)).id, (await json(other as Lease)).id);
     assert.equal(pool.pool.snapshot().sandboxes, 2);
   });

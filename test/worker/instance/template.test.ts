@@ -281,7 +281,7 @@ describe("a call that ends badly has the outcome that it has elsewhere, and the 
 });
 
 describe("a version that cannot be forked is loaded for each call, and says why", () => {
-  const CASES: [what: string, code: string, obstacle: RegExp][] = [
+  const CASES: [what: string, code: string, noTemplateReason: RegExp][] = [
     ["a timer", "setInterval(() => {}, 1000);", /keeps something open: Timeout/],
     ["a server", `require("node:net").createServer().listen(0);`, /keeps something open: TCPServerWrap/],
     ["an open file", `fs.openSync("/etc/passwd");`, /keeps files or sockets open: \/etc\/passwd/],
@@ -293,7 +293,7 @@ describe("a version that cannot be forked is loaded for each call, and says why"
       /keeps|threads/,
     ],
   ];
-  for (const [what, does, obstacle] of CASES)
+  for (const [what, does, noTemplateReason] of CASES)
     it(what, async () => {
       const code = `import * as fs from "node:fs"; ${does} let calls = 0; const id = crypto.randomUUID();
         export default () => Response.json({ id, calls: ++calls });`;
@@ -301,7 +301,7 @@ describe("a version that cannot be forked is loaded for each call, and says why"
       const ids = new Set<string>();
       for (let call = 0; call < 2; call++) {
         const lease = await pool.acquire({ code, version, isolation: "invocation" });
-        assert.match(lease.instance.obstacle ?? "none", obstacle);
+        assert.match(lease.instance.noTemplateReason ?? "none", noTemplateReason);
         const { id, calls } = JSON.parse(await callText(lease));
         lease.release();
         assert.equal(calls, 1);
