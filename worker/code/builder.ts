@@ -13,6 +13,7 @@ import { bundleFlags } from "../../functions/model/bundling.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { entryProblem, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
+import { findBuild, keepBuild } from "../../functions/store/builds.ts";
 import {
   type ProgramResult,
   type ProgramRun,
@@ -39,7 +40,6 @@ const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 * MIB;
 /** Where the tree is inside; the working directory, so that esbuild names files relative to it. */
 const TREE = "/function";
-const RESULT_TTL_MS = 30 * 24 * 3_600_000;
 
 /** Makes bundles, once for the same input over all workers. */
 export class Builder {
@@ -54,24 +54,23 @@ export class Builder {
    * @throws Error when the platform fails; what is wrong with the sources is a result.
    */
   async build(request: BuildRequest): Promise<BuildResult> {
-    const key = `sp:build:${buildDigest(request)}`;
-    const before = await this.#builtBefore(key);
+    const digest = buildDigest(request);
+    const before = await this.#builtBefore(digest);
     if (before !== null) return before;
     const packed = await this.#options.artifacts.get(request.sourceDigest);
     if (packed === null) throw new Error(`The artefact store has no source tree ${request.sourceDigest}.`);
     const files = readTree(packed);
     if (typeof files === "string") return { ok: false, message: files };
     const result = await this.#buildNow(files, request.entry);
-    if (result.ok) await this.#options.redis.set(key, JSON.stringify(result), "PX", RESULT_TTL_MS);
+    if (result.ok) await keepBuild(this.#options.redis, digest, result);
     return result;
   }
 
   /** What an earlier build of the same input gave, if all of it is still there. */
-  async #builtBefore(key: string): Promise<BuildResult | null> {
-    const stored = await this.#options.redis.get(key);
-    if (stored === null) return null;
-    const result = JSON.parse(stored) as Extract<BuildResult, { ok: true }>;
-    const { artifacts } = this.#options;
+  async #builtBefore(digest: string): Promise<BuildResult | null> {
+    const { redis, artifacts } = this.#options;
+    const result = await findBuild(redis, digest);
+    if (result === null) return null;
     const there = await Promise.all([artifacts.has(result.bundle), artifacts.has(result.sourceMap)]);
     return there.every(Boolean) ? result : null;
   }
