@@ -3,12 +3,12 @@ import { type Import, packageOf, resolveImport, type Source } from "./source.ts"
 
 /** The first rule whose prefix fits a file's path says where its relative imports may lead. */
 const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]])[] = [
-  ["functions/", ["functions/"]],
+  ["functions/", ["functions/", "infra/std/"]],
   // systemd is told by datagrams, which Node cannot send.
   ["infra/systemd.ts", ["infra/", "sandbox-core/syscall/datagram.ts"]],
   ["infra/", ["infra/"]],
   ["sandbox-core/runtime/", ["sandbox-core/runtime/", "sandbox-core/protocol/"]],
-  ["sandbox-core/protocol/", ["sandbox-core/protocol/", "sandbox-core/contract/", "sandbox-core/rootfs/"]],
+  ["sandbox-core/protocol/", ["sandbox-core/protocol/", "sandbox-core/contract/"]],
   ["sandbox-core/", ["sandbox-core/"]],
   ["gateway/", ["gateway/", "functions/", "infra/"]],
   ["worker/", ["worker/", "functions/", "infra/", "sandbox-core/"]],
@@ -76,12 +76,12 @@ export function foreignPackages(sources: readonly Source[]): string[] {
   });
 }
 
-/** Circles of imports that exist when the code runs, each told once, from its first file by name. */
+/** Circles of imports, those of types too, each told once, from its first file by name. */
 export function importCycles(sources: readonly Source[]): string[] {
   const graph = new Map(
     sources.map(({ path, imports }) => [
       path,
-      imports.flatMap(({ specifier, typeOnly }) => (typeOnly ? [] : (resolveImport(path, specifier) ?? []))),
+      imports.flatMap(({ specifier }) => resolveImport(path, specifier) ?? []),
     ]),
   );
   const cycles = new Set<string>();
