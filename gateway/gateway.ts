@@ -7,7 +7,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Redis } from "ioredis";
-import { atMost, connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
+import { connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { registerKey } from "../functions/store/tenant.ts";
@@ -17,6 +17,8 @@ import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
+import { MIB } from "../infra/std/bytes.ts";
+import { settledWithin } from "../infra/std/time.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { invoke } from "./call/invoke.ts";
 import { Calls } from "./call/waiting-calls.ts";
@@ -27,8 +29,8 @@ import { type ClientLimits, Clients } from "./http/clients.ts";
 import { createGatewayServer } from "./server.ts";
 
 /** Most bytes of request bodies, and of answers that clients have not read yet, in memory at once. */
-const UPLOADS_BYTES = 256 * 1024 * 1024;
-const DOWNLOADS_BYTES = 256 * 1024 * 1024;
+const UPLOADS_BYTES = 256 * MIB;
+const DOWNLOADS_BYTES = 256 * MIB;
 /** How long shutting down waits for calls, and then for other answers. */
 const DRAIN_CALLS_MS = 30_000;
 const DRAIN_ANSWERS_MS = 2_000;
@@ -150,7 +152,7 @@ class GatewayParts {
   /** Resolves when replies can arrive and commands be sent. @throws Error when that takes too long. */
   async connected(): Promise<void> {
     const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), this.#builds.ready(), whenReady(this.redis)]);
-    await atMost(START_MS, ready);
+    await settledWithin(START_MS, ready);
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);
   }
@@ -161,7 +163,7 @@ class GatewayParts {
     this.#closing.abort();
     this.server.closeIdleConnections();
     if (this.server.listening || (await connectionsOf(this.server)) > 0) {
-      await atMost(DRAIN_ANSWERS_MS, once(this.server, "close"));
+      await settledWithin(DRAIN_ANSWERS_MS, once(this.server, "close"));
     }
     await this.release();
   }

@@ -4,9 +4,8 @@ import { resolve } from "node:path";
 import { type Environment, EnvironmentReader } from "./environment.ts";
 import { REDIS_FAULTS, type RedisFaultName } from "./redis-durability.ts";
 import { parseRedisUrl } from "./redis-url.ts";
+import { KIB, MIB } from "./std/bytes.ts";
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
 /** Timers of Node take 31 bits of milliseconds at most. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Unix user ids are 32 bits, and the highest one means "no user". */

@@ -2,6 +2,7 @@
  * Log lines of Sandpiper's own processes: JSON when piped, for people on a terminal. Written to standard error, so that
  * standard output stays what a command promises.
  */
+import { escapeJson, escapeLine } from "./std/escape.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LEVELS)[number];
@@ -66,30 +67,21 @@ export function createLogger(options: LoggerOptions): Logger {
   return make({});
 }
 
-/** Text with every control character, C1 and line and paragraph separators included, as a visible escape. */
-export function escapeControls(text: string): string {
-  return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
 function levelOf(text: string | undefined): LogLevel {
   return LEVELS.find((level) => level === text) ?? "info";
 }
 
 /** JSON escapes C0 controls by itself; a terminal that shows the line must not meet the others either. */
 function jsonLine(record: Record<string, unknown>): string {
-  return `${escapeControls(JSON.stringify(record))}\n`;
+  return `${escapeJson(JSON.stringify(record))}\n`;
 }
 
 function humanLine(time: string, level: LogLevel, service: string, message: string, fields: LogFields): string {
   const rest = Object.entries(fields).map(([name, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
-    return ` ${escapeControls(name)}=${escapeControls(text)}`;
+    return ` ${escapeLine(name)}=${escapeLine(text)}`;
   });
-  return `${time.slice(11, 23)} ${level.padEnd(5)} ${service}: ${escapeControls(shorten(message))}${rest.join("")}\n`;
+  return `${time.slice(11, 23)} ${level.padEnd(5)} ${service}: ${escapeLine(shorten(message))}${rest.join("")}\n`;
 }
 
 /** The fields as plain JSON values: secrets masked, errors spelled out, long text cut, undefined left out. */

@@ -2,9 +2,9 @@
 import { Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "./log.ts";
 import { parseRedisUrl, redactRedisUrl } from "./redis-url.ts";
+import { backoffMs } from "./std/time.ts";
 
-const FIRST_RETRY_MS = 50;
-const LONGEST_RETRY_MS = 1_000;
+const RETRY = { firstMs: 50, longestMs: 1_000 };
 
 export interface RedisConnectOptions {
   /**
@@ -34,10 +34,10 @@ function redisOptions(url: string, name: string, whileAway: "fail" | "wait"): Om
     connectionName: name,
     // Every failed attempt rejects what is waiting; null keeps it.
     maxRetriesPerRequest: whileAway === "fail" ? 0 : null,
-    retryStrategy: (attempt) => Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS),
+    retryStrategy: (attempt) => backoffMs(attempt, RETRY),
     connectTimeout: 1_500,
     // Answered with LOADING, Redis is alive and reads its append-only file: ask again soon, not in 10 s.
-    maxLoadingRetryTime: LONGEST_RETRY_MS,
+    maxLoadingRetryTime: RETRY.longestMs,
   };
 }
 

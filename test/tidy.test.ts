@@ -56,6 +56,7 @@ describe("imports", () => {
       ["infra/service.ts", "../sandbox-core/syscall/datagram.ts"],
       ["infra/systemd.ts", "../sandbox-core/syscall/libc.ts"],
       ["sandbox-core/index.ts", "../functions/errors.ts"],
+      ["sandbox-core/host/machine.ts", "../../infra/std/bytes.ts"],
       ["sandbox-core/runtime/main.ts", "../syscall/libc.ts"],
       ["sandbox-core/protocol/frames.ts", "../runtime/main.ts"],
       ["functions/examples/hello/index.ts", "../../errors.ts"],
@@ -85,6 +86,7 @@ describe("imports", () => {
       ["functions/errors.ts", "hono/factory"],
       ["functions/cli/list.ts", "ioredis"],
       ["sandbox-core/runtime/main.ts", "ioredis"],
+      ["infra/std/lru.ts", "lru-cache"],
     ] as const) {
       caught(foreignPackages([source(path, `import x from "${specifier}";`)]), /may not import/);
     }

@@ -1,8 +1,8 @@
 /** Says every second that this worker is alive. */
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
-import { atMost } from "../functions/redis/connections.ts";
 import { beat, leave, type WorkerInfo } from "../functions/store/workers.ts";
+import { settledWithin } from "../infra/std/time.ts";
 
 const BEAT_MS = 1_000;
 /** A Redis that is away must not keep a worker from leaving. */
@@ -32,7 +32,7 @@ export class Heartbeat {
   /** Beats no more, and says so. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await atMost(LEAVE_MS, leave(this.#redis, this.#identity.id));
+    await settledWithin(LEAVE_MS, leave(this.#redis, this.#identity.id));
   }
 
   /** One at a time: beats that wait for Redis to come back would all be late. */

@@ -1,7 +1,6 @@
 /** A worker: everything that takes calls and builds from the queue and runs them, put together. */
 import type { Redis } from "ioredis";
 import type { Invocation } from "../functions/model/invocation.ts";
-import { atMost } from "../functions/redis/connections.ts";
 import { type ArtifactStore, FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { BuildWorker } from "../functions/transport/build-queue.ts";
@@ -12,6 +11,7 @@ import type { Config } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { UnfitError } from "../infra/service.ts";
+import { settledWithin } from "../infra/std/time.ts";
 import {
   type Attestation,
   badAllowances,
@@ -123,16 +123,16 @@ export class Worker {
   /** Takes nothing new, lets what runs end, and ends every sandbox. */
   async drain(): Promise<void> {
     const drained = Promise.all([this.#calls.close(), this.#builds.close()]);
-    await atMost(DRAIN_MS, drained);
+    await settledWithin(DRAIN_MS, drained);
     await this.stop();
-    await atMost(LAST_REPLIES_MS, drained);
+    await settledWithin(LAST_REPLIES_MS, drained);
   }
 
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
   async stop(): Promise<void> {
     await this.#pool.close();
     this.#cancellations.close();
-    await atMost(LAST_REPLIES_MS, this.#replies.flush());
+    await settledWithin(LAST_REPLIES_MS, this.#replies.flush());
     await this.#heartbeat.stop();
   }
 
@@ -146,7 +146,7 @@ export class Worker {
     const departure = departures.open(call.id);
     // After a break of that connection, clients may have left of whom this worker has not heard yet.
     const heardAll = this.#cancellations.current();
-    if (heardAll !== null) await atMost(CANCELLATIONS_MS, heardAll);
+    if (heardAll !== null) await settledWithin(CANCELLATIONS_MS, heardAll);
     await invoke(this.#parts, call, departure, () => {
       departures.close(call.id);
       this.#running -= 1;

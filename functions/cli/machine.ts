@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { MIB } from "../../infra/std/bytes.ts";
 import { exchange, textOf } from "./client/http.ts";
 import { CliError, messageOf } from "./failure.ts";
 import type { Io } from "./io.ts";
@@ -21,7 +22,7 @@ export interface Check {
 }
 
 const SCRIPT_TIMEOUT_MS = 60_000;
-const SCRIPT_OUTPUT_BYTES = 4 * 1024 * 1024;
+const SCRIPT_OUTPUT_BYTES = 4 * MIB;
 
 const checkSchema = z.object({
   name: z.string(),

@@ -3,9 +3,6 @@ import type { FunctionConfig } from "./manifest.ts";
 
 /** How long a build may take, and wait for a worker, together. */
 export const BUILD_LIMIT_MS = 120_000;
-/** How long a gateway waits before it asks for a result, at first and in the end. */
-export const FIRST_POLL_MS = 10;
-export const LAST_POLL_MS = 250;
 
 /** A bundle to be made of an uploaded source tree. */
 export interface BuildRequest {

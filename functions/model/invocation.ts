@@ -3,6 +3,8 @@
  * These shapes travel through Redis; transport/invocation-queue.ts carries invocations to a worker, transport/reply-sender.ts carries replies back.
  */
 
+import { KIB } from "../../infra/std/bytes.ts";
+
 /** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */
 export const OUTCOMES = [
   "ok",
@@ -22,10 +24,10 @@ export type HeaderPairs = [name: string, value: string][];
 export const REQUEST_LIMITS = {
   headers: 128,
   headerNameLength: 256,
-  headerValueLength: 16 * 1024,
+  headerValueLength: 16 * KIB,
   /** All names and values together. */
-  headersLength: 64 * 1024,
-  urlLength: 32 * 1024,
+  headersLength: 64 * KIB,
+  urlLength: 32 * KIB,
 };
 
 /**

@@ -1,4 +1,6 @@
 /** A source tree as one artefact: strict about what a path may be, as the worker writes these files to a disk. */
+
+import { MIB } from "../../infra/std/bytes.ts";
 import { SandpiperError } from "./errors.ts";
 
 export interface SourceTreeFile {
@@ -8,7 +10,7 @@ export interface SourceTreeFile {
 }
 
 export const MAX_SOURCE_FILES = 5_000;
-export const MAX_SOURCE_BYTES = 64 * 1024 * 1024;
+export const MAX_SOURCE_BYTES = 64 * MIB;
 export const MAX_PATH_BYTES = 512;
 
 /** First bytes of a packed tree, with the number of the format. */

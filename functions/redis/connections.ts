@@ -26,14 +26,6 @@ export function connectionLike(redis: Redis, options: Partial<RedisOptions>): Re
   return connection;
 }
 
-/** Waits for a promise, whatever it settles to, but not for longer than this. */
-export async function atMost(limitMs: number, promise: Promise<unknown>): Promise<void> {
-  const limit = Promise.withResolvers<void>();
-  const timer = setTimeout(limit.resolve, limitMs);
-  await Promise.race([promise.catch(() => {}), limit.promise]);
-  clearTimeout(timer);
-}
-
 /** Whether a failed command failed because Redis did not answer, rather than because of what was asked. */
 export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

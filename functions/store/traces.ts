@@ -3,6 +3,7 @@
  * their Redis keys.
  */
 import type { Redis } from "ioredis";
+import { KIB } from "../../infra/std/bytes.ts";
 import type { StoredSpan } from "../model/span.ts";
 
 /** The attribute that says whose trace a span is of; a span without it is not stored. */
@@ -10,7 +11,7 @@ export const TENANT_ATTRIBUTE = "sandpiper.tenant";
 
 export const TRACE_TTL_MS = 10 * 60_000;
 const MAX_SPANS_PER_TRACE = 1_000;
-const MAX_SPAN_BYTES = 8 * 1024;
+const MAX_SPAN_BYTES = 8 * KIB;
 const TRACE_ID = /^[0-9a-f]{32}$/;
 const traceKey = (tenant: string, traceId: string): string => `sp:trace:${tenant}:${traceId}`;
 

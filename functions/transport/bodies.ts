@@ -4,10 +4,11 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
+import { KIB } from "../../infra/std/bytes.ts";
 import type { BodyInTransit } from "../model/invocation.ts";
 
 /** Largest request body that travels inside its job. */
-export const INLINE_REQUEST_BYTES = 16 * 1024;
+export const INLINE_REQUEST_BYTES = 16 * KIB;
 
 const KEY_PREFIX = "sp:body:";
 

@@ -3,12 +3,15 @@
 import { setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult, FIRST_POLL_MS, LAST_POLL_MS } from "../model/build.ts";
+import { backoffMs } from "../../infra/std/time.ts";
+import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult } from "../model/build.ts";
 import { SandpiperError } from "../model/errors.ts";
 import { connectionLike, FAIL_FAST, PATIENT } from "../redis/connections.ts";
 import { LOCK_MS, NO_EVENTS, PREFIX } from "./queue-options.ts";
 
 const BUILDS = "builds";
+/** Pauses before a gateway asks for a result. */
+const POLL = { firstMs: 10, longestMs: 250 };
 
 /** The gateway's end of builds. */
 export class BuildQueue {
@@ -49,8 +52,8 @@ export class BuildQueue {
 
   /** Asks again and again: builds are rare, and an answer that is asked for outlives any broken connection. */
   async #result(id: string, deadlineMs: number): Promise<BuildResult> {
-    for (let delayMs = FIRST_POLL_MS; ; delayMs = Math.min(delayMs * 2, LAST_POLL_MS)) {
-      await setTimeout(delayMs);
+    for (let attempt = 1; ; attempt++) {
+      await setTimeout(backoffMs(attempt, POLL));
       const job = await this.#queue.getJob(id);
       if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue;
       if (job?.finishedOn === undefined && job && Date.now() < deadlineMs) continue;

@@ -16,9 +16,10 @@ import {
   Worker,
 } from "bullmq";
 import type { Redis } from "ioredis";
+import { settledWithin } from "../../infra/std/time.ts";
 import { SandpiperError } from "../model/errors.ts";
 import type { Invocation } from "../model/invocation.ts";
-import { atMost, connectionLike, FAIL_FAST, PATIENT, sendTogether } from "../redis/connections.ts";
+import { connectionLike, FAIL_FAST, PATIENT, sendTogether } from "../redis/connections.ts";
 import { dropBody } from "./bodies.ts";
 import { CallSlots } from "./call-slots.ts";
 import { Coalescer } from "./coalescer.ts";
@@ -174,10 +175,10 @@ export class InvocationWorker {
     this.#closing = true;
     this.#slots.close();
     void this.#taker.close().catch(() => {});
-    await atMost(CLOSE_REDIS_MS, this.#loop);
+    await settledWithin(CLOSE_REDIS_MS, this.#loop);
     while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
     clearInterval(this.#renewal);
-    await atMost(CLOSE_REDIS_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
+    await settledWithin(CLOSE_REDIS_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
     this.#redis.disconnect();
   }
 

@@ -1,13 +1,15 @@
 /** The gateway's end of replies: takes those that are sent to it, in order. */
 
 import type { Redis } from "ioredis";
+import { KIB } from "../../infra/std/bytes.ts";
+import { LruMap } from "../../infra/std/lru.ts";
 import type { Reply } from "../model/invocation.ts";
 import { channelOf, type FrameHead, HEADER_BYTES, MAX_PEERS, SENDER_BYTES, takenKey } from "./reply-frames.ts";
 
 const TAKEN_TTL_MS = 60_000;
 
 /** A gateway speaks of what it took when it is so much more. */
-const TAKEN_STEP_BYTES = 256 * 1024;
+const TAKEN_STEP_BYTES = 256 * KIB;
 
 /** What a gateway does with what it receives. */
 export interface ReplyHandlers {
@@ -35,7 +37,7 @@ export class ReplyReceiver {
   readonly #subscriber: Redis;
   readonly #handlers: ReplyHandlers;
   readonly #gatewayId: string;
-  readonly #senders = new Map<string, Sender>();
+  readonly #senders = new LruMap<string, Sender>(MAX_PEERS);
   /** Replies that wait for a large body, by invocation: those behind it must wait too. */
   readonly #waiting = new Map<string, Promise<void>>();
   /** Settles when the subscription stands for the first time. */
@@ -95,11 +97,10 @@ export class ReplyReceiver {
   }
 
   #senderOf(name: string): Sender {
-    const sender = this.#senders.get(name) ?? { number: 0, takenBytes: 0, toldBytes: 0 };
-    // Re-inserted, so that the map's first entry is the sender that has been silent for longest.
-    this.#senders.delete(name);
+    const known = this.#senders.get(name);
+    if (known !== undefined) return known;
+    const sender = { number: 0, takenBytes: 0, toldBytes: 0 };
     this.#senders.set(name, sender);
-    if (this.#senders.size > MAX_PEERS) this.#senders.delete(this.#senders.keys().next().value ?? "");
     return sender;
   }
 

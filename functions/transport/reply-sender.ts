@@ -14,17 +14,19 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
+import { KIB, MIB } from "../../infra/std/bytes.ts";
+import { LruMap } from "../../infra/std/lru.ts";
 import type { Reply } from "../model/invocation.ts";
 import { asBuffer, newBodyKey } from "./bodies.ts";
 import { Pace } from "./pace.ts";
 import { channelOf, type FrameHead, HEADER_BYTES, MAX_PEERS, SENDER_BYTES, takenKey } from "./reply-frames.ts";
 import { Window } from "./window.ts";
 
-export const INLINE_REPLY_BYTES = 64 * 1024;
+export const INLINE_REPLY_BYTES = 64 * KIB;
 /** How long a large body waits for its gateway. */
 const BODY_TTL_MS = 60_000;
 /** Most bytes that wait to be published while Redis is away; replies beyond it are dropped, their gateways gave up. */
-const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+const MAX_PENDING_BYTES = 64 * MIB;
 interface Outgoing {
   /** The calls that have a part of a stream in it. */
   streams: Set<string>;
@@ -42,7 +44,7 @@ export class ReplySender {
   readonly #sender = randomBytes(SENDER_BYTES);
   readonly #outgoing = new Map<string, Outgoing>();
   /** By gateway. */
-  readonly #windows = new Map<string, Window>();
+  readonly #windows = new LruMap<string, Window>(MAX_PEERS);
   /** Streams of which a part was dropped: what follows may not look as if nothing were missing. */
   readonly #torn = new Set<string>();
   readonly #onError: (error: Error) => void;
@@ -105,7 +107,6 @@ export class ReplySender {
       const key = takenKey(this.#sender.toString("hex"), gatewayId);
       window = new Window(async () => Number(await this.#redis.get(key).catch(() => 0)));
       this.#windows.set(gatewayId, window);
-      if (this.#windows.size > MAX_PEERS) this.#windows.delete(this.#windows.keys().next().value ?? "");
     }
     return window;
   }

@@ -1,8 +1,9 @@
 /** How far a sender may be ahead of its reader: what the reader has not taken yet stays below a limit, or nearly. */
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { MIB } from "../../infra/std/bytes.ts";
 
 /** Who has more than this on its way waits. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
+const WINDOW_BYTES = 4 * MIB;
 const POLL_MS = 5;
 /** A reader that takes nothing for so long is gone, or will not say any more: nobody waits for that. */
 const SILENCE_MS = 2_000;

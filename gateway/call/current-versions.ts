@@ -2,6 +2,7 @@
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
 import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
+import { LruMap } from "../../infra/std/lru.ts";
 
 export interface CurrentVersion {
   version: string;
@@ -23,9 +24,9 @@ const MAX_REMEMBERED = 10_000;
 export class CurrentVersions {
   readonly #registry: Registry;
   readonly #subscriber: Redis;
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #remembered = new LruMap<string, Remembered>(MAX_REMEMBERED);
   /** Apart, so that made-up names displace no function. */
-  readonly #unknown = new Map<string, Remembered>();
+  readonly #unknown = new LruMap<string, Remembered>(MAX_REMEMBERED);
   /** Counts what was forgotten, so that a read that began before a change is not remembered after it. */
   #changes = 0;
   #listening = false;
@@ -75,8 +76,6 @@ export class CurrentVersions {
     this.#remembered.delete(name);
     this.#unknown.delete(name);
     names.set(name, { current, untilMs: Date.now() + forMs });
-    const oldest = names.size > MAX_REMEMBERED ? names.keys().next().value : undefined;
-    if (oldest !== undefined) names.delete(oldest);
   }
 
   /** What changed while nobody listened is unknown. */

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandpiperError, statusOf } from "../../functions/model/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../../functions/model/invocation.ts";
 import { asBuffer } from "../../functions/transport/bodies.ts";
+import { KIB } from "../../infra/std/bytes.ts";
 import type { Budget, Holder } from "../http/budget.ts";
 import { sendError } from "../http/error-reply.ts";
 import { announcedLength, reasonPhrase, replyHeaders } from "./headers.ts";
@@ -47,7 +48,7 @@ const BODYLESS = new Set([204, 205, 304]);
 
 const NOTHING = new Uint8Array(0);
 /** Up to here it is cheaper to copy a body than to send one more piece. */
-const SHORT_BYTES = 16 * 1024;
+const SHORT_BYTES = 16 * KIB;
 
 export class Exchange implements WaitingCall, Holder {
   readonly id: string;

@@ -1,6 +1,7 @@
 /** Header fields on their way through: raw pairs in their order, without those that concern one connection only. */
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { type HeaderPairs, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
+import { KIB } from "../../infra/std/bytes.ts";
 import { onSharedOrigin } from "./shared-origin.ts";
 
 /** Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered. */
@@ -22,7 +23,7 @@ const HOP_BY_HOP = new Set([
 const OURS = new Set(["content-length", "x-request-id", "x-sandpiper-outcome"]);
 
 /** Most characters of all fields of a reply together; clients refuse more. */
-const MAX_REPLY_HEADER_LENGTH = 64 * 1024;
+const MAX_REPLY_HEADER_LENGTH = 64 * KIB;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Tab, visible ASCII, space and Latin-1's upper half (RFC 9110, section 5.5). */

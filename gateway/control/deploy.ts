@@ -11,11 +11,12 @@ import {
 } from "../../functions/model/sources.ts";
 import { type SourceFile, type Version, versionDigest } from "../../functions/model/version.ts";
 import { type ArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
 import type { deploySchema } from "./schemas.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
-export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * 1024 * 1024;
+export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
 
 export interface Deployed {
   version: Version;

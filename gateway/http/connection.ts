@@ -7,15 +7,16 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { KIB } from "../../infra/std/bytes.ts";
+import { backoffMs } from "../../infra/std/time.ts";
 
 /** Header fields end like this, and so do bodies in chunks. */
 const END = Buffer.from("\r\n\r\n");
 const NOTHING = Buffer.alloc(0);
 /** Beyond this much a client that sends ahead is not read until its turn comes. */
-const MAX_AHEAD_BYTES = 16 * 1024;
-/** Pauses between the interim responses that find out whether a client is there: the first, then twice as long each. */
-const FIRST_PROBE_PAUSE_MS = 10;
-const LONGEST_PROBE_PAUSE_MS = 1_000;
+const MAX_AHEAD_BYTES = 16 * KIB;
+/** Pauses between the interim responses that find out whether a client is there. */
+const PROBE_PAUSES = { firstMs: 10, longestMs: 1_000 };
 
 export class Connection {
   readonly #socket: Socket;
@@ -102,16 +103,15 @@ export class Connection {
     const [request, response] = this.#first;
     if (!request?.complete || response === undefined || response.writableEnded) return;
     if (response.headersSent) this.#socket.destroy();
-    else if (this.#probing === null) this.#probe(FIRST_PROBE_PAUSE_MS);
+    else if (this.#probing === null) this.#probe(1);
   }
 
-  #probe(pauseMs: number): void {
+  #probe(attempt: number): void {
     const [request, response] = this.#first;
     this.#probing = null;
     if (response === undefined || this.#socket.destroyed) return;
     if (!response.headersSent && request?.httpVersion !== "1.0") response.writeContinue();
-    const nextPauseMs = Math.min(2 * pauseMs, LONGEST_PROBE_PAUSE_MS);
-    this.#probing = setTimeout(() => this.#probe(nextPauseMs), pauseMs).unref();
+    this.#probing = setTimeout(() => this.#probe(attempt + 1), backoffMs(attempt, PROBE_PAUSES)).unref();
   }
 
   get #first(): [request?: IncomingMessage, response?: ServerResponse] {

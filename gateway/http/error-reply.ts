@@ -2,11 +2,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errorBody, SandpiperError, statusOf } from "../../functions/model/errors.ts";
 import { isRedisAway } from "../../functions/redis/connections.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import { hasBody } from "./request-body.ts";
 
 /** How long, and how much, of a refused body is still read, so that its sender gets to see the answer. */
 const LINGER_MS = 2_000;
-const LINGER_BYTES = 64 * 1024 * 1024;
+const LINGER_BYTES = 64 * MIB;
 
 /** What can be told to a client of any failure: an unknown one becomes INTERNAL and says nothing of itself. */
 export function publicError(error: unknown): SandpiperError {

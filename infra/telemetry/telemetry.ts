@@ -10,6 +10,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type Span, type SpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { Environment } from "../environment.ts";
+import { settledWithin } from "../std/time.ts";
 import { createSampler } from "./sampler.ts";
 import { type SpanData, spanCollector } from "./spans.ts";
 
@@ -17,6 +18,8 @@ export type { SpanData } from "./spans.ts";
 
 /** Most text of one attribute: tenants choose paths and names, and spans are kept in memory. */
 const ATTRIBUTE_LENGTH_LIMIT = 4_096;
+/** Longest time for handing spans over. */
+const EXPORT_LIMIT_MS = 5_000;
 
 export interface TelemetryOptions {
   /** Which process this is: "gateway", "worker". OTEL_SERVICE_NAME overrides it in what is exported. */
@@ -63,7 +66,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     describe: (attributes) => {
       common.attributes = attributes;
     },
-    flush: () => provider.forceFlush({ timeoutMillis: 5_000 }).catch(nothing),
+    flush: () => provider.forceFlush({ timeoutMillis: EXPORT_LIMIT_MS }).catch(nothing),
     shutdown: () => (stopped ??= stop(provider)),
   };
 }
@@ -87,7 +90,9 @@ function spanProcessors(options: TelemetryOptions, env: Environment): SpanProces
   const processors: SpanProcessor[] = [];
   if (options.onSpans) processors.push(spanCollector(options, options.onSpans));
   if (env.OTEL_EXPORTER_OTLP_ENDPOINT || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
-    processors.push(new BatchSpanProcessor({ exporter: new OTLPTraceExporter(), exportTimeoutMillis: 5_000 }));
+    processors.push(
+      new BatchSpanProcessor({ exporter: new OTLPTraceExporter(), exportTimeoutMillis: EXPORT_LIMIT_MS }),
+    );
   }
   return processors;
 }
@@ -102,12 +107,7 @@ function describeProcess(options: TelemetryOptions): Resource {
 }
 
 async function stop(provider: TracerProvider): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, 5_000);
-  });
-  await Promise.race([provider.shutdown().catch(nothing), deadline]);
-  clearTimeout(timer);
+  await settledWithin(EXPORT_LIMIT_MS, provider.shutdown());
   trace.disable();
   propagation.disable();
 }

@@ -5,6 +5,7 @@ import type { Environment } from "../environment.ts";
 import { connectRedis } from "../redis.ts";
 import { findRedisFaults, type RedisFaultName } from "../redis-durability.ts";
 import { redactRedisUrl } from "../redis-url.ts";
+import { settledWithin } from "../std/time.ts";
 import type { DataDir } from "./data-dir.ts";
 import { UpError } from "./failure.ts";
 import { findOnPath } from "./path-search.ts";
@@ -81,16 +82,16 @@ async function saysReady(child: ChildProcess): Promise<void> {
 export async function checkRedis(url: string, allowed: readonly RedisFaultName[]): Promise<string[]> {
   const redis = connectRedis(url, "sandpiper-start");
   try {
-    const timeout = new Promise<never>((_, reject) => {
-      setTimeout(reject, PING_TIMEOUT_MS, new Error(`no answer within ${PING_TIMEOUT_MS / 1000} s`)).unref();
-    });
-    let lastError: Error | undefined;
+    let failure: Error | undefined;
     redis.on("error", (error: Error) => {
-      lastError = error;
+      failure = error;
     });
-    const info = await Promise.race([redis.info("server"), timeout]).catch((error: Error) => {
-      throw unreachable(url, lastError ?? error);
-    });
+    const refused = (error: Error) => {
+      failure ??= error;
+      return null;
+    };
+    const info = await settledWithin(PING_TIMEOUT_MS, redis.info("server").catch(refused));
+    if (info === null) throw unreachable(url, failure ?? new Error(`no answer within ${PING_TIMEOUT_MS / 1000} s`));
     checkVersion(info);
     return await durabilityWarnings(redis, allowed);
   } finally {

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { EXIT_CONFIG } from "../service.ts";
+import { backoffMs } from "../std/time.ts";
 import { Interrupted, UpError } from "./failure.ts";
 import { HangWatch } from "./hang.ts";
 import { killGroup, type ProcessRecord } from "./leftovers.ts";
@@ -44,8 +45,8 @@ const STOP_NOW_MS = 5_000;
 /** More deaths than this within the window are a crash loop. */
 const MAX_DEATHS = 12;
 const DEATH_WINDOW_MS = 60_000;
-const FIRST_BACKOFF_MS = 100;
-const LONGEST_BACKOFF_MS = 2_000;
+/** The first death is healed at once; then ever more slowly. */
+const BACKOFF = { firstMs: 100, longestMs: 2_000 };
 
 export class Supervisor {
   readonly #program: Program;
@@ -174,7 +175,7 @@ export class Supervisor {
       if (pointless || deaths > MAX_DEATHS) return this.#giveUp(reason, deaths);
       this.#hooks.note(`the ${this.#program.name} ended with ${reason}; starting it again`);
       try {
-        await delay((this.#hooks.backoffMs ?? backoffMs)(deaths), null, { signal: this.#stopping.signal });
+        await delay((this.#hooks.backoffMs ?? pauseMs)(deaths), null, { signal: this.#stopping.signal });
         const child = await this.#launch();
         this.#hooks.note(`the ${this.#program.name} is back`);
         return this.#watch(child);
@@ -202,9 +203,8 @@ export class Supervisor {
   }
 }
 
-/** The first death is healed at once; then ever more slowly. */
-function backoffMs(deaths: number): number {
-  return deaths <= 1 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (deaths - 2), LONGEST_BACKOFF_MS);
+function pauseMs(deaths: number): number {
+  return deaths <= 1 ? 0 : backoffMs(deaths - 1, BACKOFF);
 }
 
 function isRunning(child: ChildProcess): boolean {

@@ -2,6 +2,7 @@
 import { open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { KIB } from "../../../infra/std/bytes.ts";
 import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 import type { Io } from "../io.ts";
 import { PACKAGE_ROOT } from "../paths.ts";
@@ -19,7 +20,7 @@ export interface Connection {
   source: string;
 }
 
-const MAX_FILE_BYTES = 64 * 1024;
+const MAX_FILE_BYTES = 64 * KIB;
 const CONNECTION_FILE = join(".sandpiper", "connection.json");
 const connectionFileSchema = z.object({ url: z.string(), apiKeyFile: z.string() });
 

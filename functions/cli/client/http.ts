@@ -5,6 +5,7 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
+import { MIB } from "../../../infra/std/bytes.ts";
 import type { HeaderPairs } from "../../model/invocation.ts";
 import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 
@@ -81,7 +82,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: "no answer",
 };
 
-const MAX_JSON_BYTES = 64 * 1024 * 1024;
+const MAX_JSON_BYTES = 64 * MIB;
 
 /**
  * The whole body as text.

@@ -2,13 +2,13 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { Deployed } from "../client/gateway.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type LoadedConfig, loadConfig } from "../config/config-file.ts";
 import { CliError } from "../failure.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
-import { escapeControls, escapeLine } from "../show/escape.ts";
 import { collectUpload, formatBytes, type Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {

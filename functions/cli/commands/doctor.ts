@@ -1,5 +1,6 @@
 /** `sandpiper doctor`: what this machine offers for isolation, line by line, and what is missing. */
 import type { Command } from "commander";
+import { escapeLine } from "../../../infra/std/escape.ts";
 import { type ConnectionOptions, findConnection } from "../client/connection.ts";
 import { Gateway } from "../client/gateway.ts";
 import { optionsOf } from "../client/of-command.ts";
@@ -7,7 +8,6 @@ import type { AddCommand, SetExitCode } from "../command.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { type Io, isUtf8, printJson, styled } from "../io.ts";
 import { attestation, type Check, failedCheck, gatewayCheck, installationChecks, isolationChecks } from "../machine.ts";
-import { escapeLine } from "../show/escape.ts";
 
 const GATEWAY_WAIT_MS = 5_000;
 

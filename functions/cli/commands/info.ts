@@ -1,10 +1,10 @@
 /** `sandpiper info`: one function in detail. */
 import type { Command } from "commander";
+import { escapeLine } from "../../../infra/std/escape.ts";
 import type { FunctionInfo } from "../client/gateway.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";
-import { escapeLine } from "../show/escape.ts";
 import { formatBytes } from "../upload/upload.ts";
 
 export function addInfo(add: AddCommand, io: Io): void {

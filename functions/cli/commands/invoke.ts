@@ -1,6 +1,7 @@
 /** `sandpiper invoke`: call a function over HTTP as any client would, and show what its answer does not. */
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
+import { escapeLine } from "../../../infra/std/escape.ts";
 import type { HeaderPairs } from "../../model/invocation.ts";
 import { type Answer, exchange } from "../client/http.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
@@ -9,7 +10,6 @@ import { CliError, EXIT_CODES } from "../failure.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
 import { type BodyOptions, guessContentType, readBody } from "../show/body.ts";
 import { logsOfCall, printTrace, traceOfCall } from "../show/call-story.ts";
-import { escapeLine } from "../show/escape.ts";
 import { formatLogLine } from "../show/log-lines.ts";
 import { printBody, readAnswer } from "../show/output-body.ts";
 

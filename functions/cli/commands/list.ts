@@ -1,9 +1,9 @@
 /** `sandpiper list`: the functions that are deployed. */
 import type { Command } from "commander";
+import { escapeLine } from "../../../infra/std/escape.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
-import { escapeLine } from "../show/escape.ts";
 
 export function addList(add: AddCommand, io: Io): void {
   add(["sandpiper list", "sandpiper list --json | jq -r '.[].url'"]).action((_options, command: Command) =>

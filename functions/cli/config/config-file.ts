@@ -2,13 +2,14 @@
 import { open } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { findNodeAtLocation, type Node, type ParseError, type ParseErrorCode, parseTree } from "jsonc-parser";
+import { MIB } from "../../../infra/std/bytes.ts";
 import { type FunctionConfig, functionConfigSchema } from "../../model/manifest.ts";
 import { CliError, systemCodeOf } from "../failure.ts";
 import { explainIssue, type Problem } from "./config-problems.ts";
 import { lineAndColumn, sourceFrame } from "./source-frame.ts";
 
 export const CONFIG_FILE = "sandpiper.jsonc";
-const MAX_CONFIG_BYTES = 1024 * 1024;
+const MAX_CONFIG_BYTES = MIB;
 
 export interface LoadedConfig {
   config: FunctionConfig;

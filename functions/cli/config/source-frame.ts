@@ -1,5 +1,5 @@
 /** A place in a text as people read it: line, column, and the line itself with a caret under what is meant. */
-import { escapeLine } from "../show/escape.ts";
+import { escapeLine } from "../../../infra/std/escape.ts";
 
 /** Line and column, both from 1, of an offset in UTF-16 units. */
 export function lineAndColumn(text: string, offset: number): { line: number; column: number } {

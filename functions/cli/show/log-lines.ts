@@ -1,8 +1,9 @@
 /** Log lines for people. Functions write what they like into them, so nothing reaches the terminal unescaped. */
+
+import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { InvocationRecord, LogRecord } from "../../model/invocation.ts";
 import type { LogLine } from "../client/gateway.ts";
 import { styled } from "../io.ts";
-import { escapeControls, escapeLine } from "./escape.ts";
 
 const LEVEL_STYLES = { debug: "gray", info: "green", warn: "yellow", error: "red" } as const;
 

@@ -3,10 +3,10 @@ import { isUtf8 } from "node:buffer";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import { escapeControls } from "../../../infra/std/escape.ts";
 import type { Answer } from "../client/http.ts";
 import { messageOf } from "../failure.ts";
 import { type Io, say } from "../io.ts";
-import { escapeControls } from "./escape.ts";
 
 /** Writes the body to stdout, part by part as it comes. Resolves with the reason when it broke off, else null. */
 export async function printBody(io: Io, answer: Answer, raw: boolean): Promise<string | null> {

@@ -1,7 +1,7 @@
 /** A trace as a waterfall: one row a span, indented under its parent, with a bar where it was in time. */
 
+import { escapeLine } from "../../../infra/std/escape.ts";
 import type { StoredSpan } from "../../model/span.ts";
-import { escapeLine } from "./escape.ts";
 
 export interface WaterfallOptions {
   columns: number;

@@ -5,28 +5,9 @@ import fc from "fast-check";
 import { nameFrom } from "../../../../functions/cli/commands/init.ts";
 import { sourceFrame } from "../../../../functions/cli/config/source-frame.ts";
 import { nearest } from "../../../../functions/cli/config/suggest.ts";
-import { escapeControls, escapeLine } from "../../../../functions/cli/show/escape.ts";
 import { waterfall } from "../../../../functions/cli/show/waterfall.ts";
 import { NAME_PATTERN } from "../../../../functions/model/manifest.ts";
 import type { StoredSpan } from "../../../../functions/model/span.ts";
-
-describe("escaping for a terminal", () => {
-  it("shows escape sequences, other controls and reordering marks instead of sending them", () => {
-    assert.equal(escapeControls("\u001b[31mred\u0007\u009b\u007f"), "\\x1b[31mred\\x07\\x9b\\x7f");
-    assert.equal(escapeControls("a\r\u202eb\u2066"), "a\\x0d\\u202eb\\u2066");
-    assert.equal(escapeControls("tab\tline\nä 𝄞 \ud800"), "tab\tline\nä 𝄞 \\ud800");
-    assert.equal(escapeLine("a\nb\tc"), "a\\nb\\tc");
-  });
-
-  it("never lets a control character through", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "binary" }), (text) => {
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there.
-        assert.doesNotMatch(escapeLine(text), /[\u0000-\u001f\u007f-\u009f]/);
-      }),
-    );
-  });
-});
 
 describe("did you mean", () => {
   const fields = ["name", "entry", "memoryMiB", "timeoutMs", "env"];

@@ -1,4 +1,4 @@
-/** Text that a function wrote, made safe to show on a terminal. */
+/** Text of others, made safe to show on a terminal and to keep in a log. */
 
 /**
  * Everything that a terminal or a reader's eye may take as more than text: C0 and C1 control characters but tab and line
@@ -12,11 +12,20 @@ const UNSAFE =
 export function escapeControls(text: string): string {
   return text.replace(UNSAFE, (character) => {
     const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : escapeAsJson(character);
   });
 }
 
 /** The same for text that must stay on one line. */
 export function escapeLine(text: string): string {
   return escapeControls(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+}
+
+/** A line of JSON for a terminal: the same value, with the characters escaped that JSON itself lets through. */
+export function escapeJson(json: string): string {
+  return json.replace(UNSAFE, escapeAsJson);
+}
+
+function escapeAsJson(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
