@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
 import { MIB } from "../../infra/std/bytes.ts";
+import { readySchema } from "../api/schemas.ts";
 import { exchange, textOf } from "./client/http.ts";
 import { CliError, messageOf } from "./failure.ts";
 import type { Io } from "./io.ts";
@@ -32,7 +33,7 @@ const checkSchema = z.object({
   sandboxes: z.number().optional(),
 });
 /** A gateway that is older than its CLI may not say it. */
-const readySchema = z.object({ degraded: z.array(z.string()).default([]) });
+const degradedSchema = readySchema.pick({ degraded: true }).partial();
 /** What is read of an attestation; all of it is passed on as it is. */
 const attestedSchema = z.looseObject({
   ok: z.boolean(),
@@ -164,7 +165,7 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
 
 /** What a ready gateway says of walls that its workers do without. */
 function degradation(text: string): string {
-  const { degraded } = readySchema.parse(JSON.parse(text));
+  const { degraded = [] } = degradedSchema.parse(JSON.parse(text));
   return degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";
 }
 

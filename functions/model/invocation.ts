@@ -4,18 +4,9 @@
  */
 
 import { KIB } from "../../infra/std/bytes.ts";
+import type { CallTiming, Outcome, PublicError, StartKind } from "./record.ts";
 
-/** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */
-export const OUTCOMES = [
-  "ok",
-  "function_error",
-  "timeout",
-  "out_of_memory",
-  "killed",
-  "cancelled",
-  "platform_error",
-] as const;
-export type Outcome = (typeof OUTCOMES)[number];
+export type { CallTiming, InvocationRecord, LogRecord, Outcome, PublicError, StartKind } from "./record.ts";
 
 /** Header fields as raw pairs, in order; several fields of one name stay several. Names are lower case. */
 export type HeaderPairs = [name: string, value: string][];
@@ -70,28 +61,6 @@ export interface Invocation extends VersionRef {
   expiresAtMs: number;
 }
 
-/**
- * How an instance was come by: `cold` made a sandbox, `prewarmed` loaded a blank one, `forked` is a copy of one that was slow
- * to load, `warm` was there already.
- */
-export type StartKind = "cold" | "prewarmed" | "forked" | "warm";
-
-/** Where the time of a call went, in milliseconds. */
-export interface CallTiming {
-  queueMs: number;
-  /** Getting a sandbox, or a copy in one: 0 for a warm instance. */
-  sandboxMs: number;
-  /** Loading the version into it: 0 for a warm instance and a copy. */
-  initMs: number;
-  handlerMs: number;
-}
-
-/** An error as a client may see it: a code of errors.ts and a sentence, never a stack trace. */
-export interface PublicError {
-  code: string;
-  message: string;
-}
-
 /** What a worker sends back: one `head`, and for a streaming reply `chunk`s and one `end`. */
 export type Reply =
   | {
@@ -112,28 +81,3 @@ export type Reply =
     }
   | { kind: "chunk"; id: string; body: Uint8Array }
   | { kind: "end"; id: string; outcome: Outcome; error?: PublicError };
-
-/** What is recorded of an execution: at most one for each invocation, and the last record of its log. */
-export interface InvocationRecord extends VersionRef {
-  id: string;
-  outcome: Outcome;
-  error?: PublicError;
-  status: number;
-  start: StartKind;
-  timing: CallTiming;
-  cpuMs: number;
-  peakMemoryBytes: number;
-  startedAtMs: number;
-  endedAtMs: number;
-  traceId?: string;
-}
-
-/** One line of a function's log. Text is as the function wrote it, cut to a limit: escape it before a terminal sees it. */
-export interface LogRecord {
-  invocationId: string | null;
-  timeMs: number;
-  level: "debug" | "info" | "warn" | "error";
-  /** console: console.*; stdout, stderr: written straight to the descriptors; platform: said by Sandpiper. */
-  source: "console" | "stdout" | "stderr" | "platform";
-  text: string;
-}

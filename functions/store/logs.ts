@@ -3,13 +3,10 @@
  * invocation has at most one record, whoever tries to write it and however often.
  */
 import type { Redis } from "ioredis";
-import type { InvocationRecord, LogRecord } from "../model/invocation.ts";
+import type { InvocationRecord, LogEntry, LogRecord } from "../model/record.ts";
 import { connectionLike, PATIENT } from "../redis/connections.ts";
 import { type LogKeys, RECORD_PREFIX, writeEntry } from "./log-batch.ts";
 import type { FunctionRef } from "./registry.ts";
-
-/** One line of a function's history: something it logged, or the end of a call. */
-export type LogEntry = LogRecord | { end: InvocationRecord };
 
 /** Longest text of one log record, in UTF-16 units; more is cut. */
 export const MAX_LOG_TEXT_LENGTH = 8_192;

@@ -1,5 +1,5 @@
 /** Deployment: uploaded files become a version, the version gets its bundle, and the function moves to it. */
-import type { z } from "@hono/zod-openapi";
+import type { CheckedDeployment } from "../../functions/api/schemas.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import {
@@ -13,7 +13,6 @@ import { type SourceFile, type Version, versionDigest } from "../../functions/mo
 import { type ArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
-import type { deploySchema } from "./schemas.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
 export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
@@ -33,7 +32,7 @@ export async function deploy(
   parts: ControlParts,
   tenant: string,
   name: string,
-  upload: z.output<typeof deploySchema>,
+  upload: CheckedDeployment,
 ): Promise<Deployed> {
   const { $schema: _, ...config } = upload.config;
   if (config.name !== name) {

@@ -1,57 +1,25 @@
 /** The control API of a gateway, as the commands use it. docs: the gateway's /v1/openapi.json. */
 import { createInterface } from "node:readline";
-import { z } from "zod";
-import type { InvocationRecord, LogRecord } from "../../model/invocation.ts";
+import type { z } from "zod";
+import {
+  type Deployed,
+  type Deployment,
+  deployedSchema,
+  errorSchema,
+  type FunctionInfo,
+  functionListSchema,
+  functionSchema,
+  type LogEntry,
+  type LogsQuery,
+  logEntrySchema,
+  traceSchema,
+  type Whoami,
+  whoamiSchema,
+} from "../../api/schemas.ts";
 import type { StoredSpan } from "../../model/span.ts";
 import { CliError, type FailureKind } from "../failure.ts";
 import type { Connection } from "./connection.ts";
 import { type Answer, exchange, textOf } from "./http.ts";
-
-/** A deployed function as `GET /v1/functions/{name}` tells it. */
-export interface FunctionInfo {
-  name: string;
-  tenant: string;
-  url: string;
-  version: string;
-  config: { memoryMiB: number; timeoutMs: number; isolation: string; env: Record<string, string> };
-  /** Why its calls have no forks of a template, when they should. */
-  noTemplateReason: string | null;
-  entry: string;
-  bundleBytes: number;
-  files: { path: string; bytes: number }[];
-  createdAt: string;
-  updatedAt: string;
-}
-
-export interface Deployed {
-  name: string;
-  version: string;
-  url: string;
-  created: boolean;
-  bundleBytes: number;
-  warnings: string[];
-}
-
-export interface Whoami {
-  tenant: string;
-  keyId: string;
-  publicUrl: string;
-}
-
-/** One line of a log: what was written, or how an invocation ended. */
-export type LogLine = LogRecord | { end: InvocationRecord };
-
-export interface LogQuery {
-  limit?: number;
-  invocation?: string;
-  /** Unix time in milliseconds. */
-  sinceMs?: number;
-  follow?: boolean;
-}
-
-const errorBodySchema = z.object({
-  error: z.object({ code: z.string(), message: z.string(), requestId: z.string().optional() }),
-});
 
 export class Gateway {
   readonly connection: Connection;
@@ -64,24 +32,24 @@ export class Gateway {
   }
 
   async whoami(): Promise<Whoami> {
-    return (await this.#json("GET", "/v1/whoami")) as Whoami;
+    return this.#ask(whoamiSchema, "GET", "/v1/whoami");
   }
 
-  async deploy(name: string, body: unknown): Promise<Deployed> {
-    return (await this.#json("PUT", functionPath(name), body)) as Deployed;
+  async deploy(name: string, deployment: Deployment): Promise<Deployed> {
+    return this.#ask(deployedSchema, "PUT", functionPath(name), deployment);
   }
 
   async list(): Promise<FunctionInfo[]> {
-    const { functions } = (await this.#json("GET", "/v1/functions")) as { functions: FunctionInfo[] };
-    return functions;
+    return (await this.#ask(functionListSchema, "GET", "/v1/functions")).functions;
   }
 
   async info(name: string): Promise<FunctionInfo> {
-    return (await this.#json("GET", functionPath(name))) as FunctionInfo;
+    return this.#ask(functionSchema, "GET", functionPath(name));
   }
 
   async delete(name: string): Promise<void> {
-    await this.#json("DELETE", functionPath(name));
+    const answer = await succeeded(await this.#send("DELETE", functionPath(name)));
+    answer.body.resume();
   }
 
   /** The spans of a trace, or null as long as none are stored. */
@@ -91,41 +59,32 @@ export class Gateway {
       answer.body.resume();
       return null;
     }
-    const { spans } = (await parsed(await succeeded(answer))) as { spans: StoredSpan[] };
-    return spans;
+    return (await parsed(traceSchema, await succeeded(answer))).spans;
   }
 
   /** Log lines, oldest first; with `follow`, until the signal aborts: then it throws the signal's reason. */
-  async *logs(name: string, query: LogQuery, signal = this.#interrupted): AsyncGenerator<LogLine, void, void> {
-    const parameters = new URLSearchParams();
-    if (query.limit !== undefined) parameters.set("limit", String(query.limit));
-    if (query.invocation !== undefined) parameters.set("invocation", query.invocation);
-    if (query.sinceMs !== undefined) parameters.set("since", String(query.sinceMs));
-    if (query.follow) parameters.set("follow", "1");
+  async *logs(name: string, query: LogsQuery, signal = this.#interrupted): AsyncGenerator<LogEntry, void, void> {
+    const parameters = new URLSearchParams(Object.entries(query));
     const answer = await succeeded(
       await this.#send("GET", `${functionPath(name)}/logs?${parameters}`, undefined, signal),
     );
     try {
       for await (const line of createInterface({ input: answer.body, crlfDelay: Number.POSITIVE_INFINITY })) {
-        if (line.trim() !== "") yield JSON.parse(line) as LogLine;
+        if (line.trim() !== "") yield checked(logEntrySchema, line);
       }
       // readline ends in silence when its input is destroyed.
       if (answer.body.errored) throw answer.body.errored;
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof CliError) throw error;
       throw new CliError("unavailable", "the log broke off", { code: "ANSWER_BROKE_OFF", cause: error });
     } finally {
       answer.body.destroy();
     }
   }
 
-  async #json(method: string, path: string, body?: unknown): Promise<unknown> {
-    const answer = await succeeded(await this.#send(method, path, body));
-    if (answer.status === 204) {
-      answer.body.resume();
-      return null;
-    }
-    return await parsed(answer);
+  async #ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T> {
+    return parsed(schema, await succeeded(await this.#send(method, path, body)));
   }
 
   #send(method: string, path: string, body?: unknown, signal = this.#interrupted): Promise<Answer> {
@@ -147,16 +106,29 @@ function functionPath(name: string): string {
   return `/v1/functions/${encodeURIComponent(name)}`;
 }
 
-async function parsed(answer: Answer): Promise<unknown> {
-  const text = await textOf(answer);
+async function parsed<T>(schema: z.ZodType<T>, answer: Answer): Promise<T> {
+  return checked(schema, await textOf(answer));
+}
+
+/** The value of a gateway's JSON; what the schema does not know is left out. @throws CliError BAD_ANSWER */
+function checked<T>(schema: z.ZodType<T>, text: string): T {
+  let value: unknown;
   try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CliError("unavailable", "what answered is no Sandpiper gateway: its answer is not JSON", {
-      code: "BAD_ANSWER",
-      cause: error,
-    });
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw badAnswer("what answered is no Sandpiper gateway: its answer is not JSON", cause);
   }
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const at = error.issues[0]?.path.join(".");
+  throw badAnswer(
+    `the gateway's answer is not as this CLI knows it${at ? ` (${at})` : ""}: is it another version?`,
+    error,
+  );
+}
+
+function badAnswer(message: string, cause: unknown): CliError {
+  return new CliError("unavailable", message, { code: "BAD_ANSWER", cause });
 }
 
 async function succeeded(answer: Answer): Promise<Answer> {
@@ -165,14 +137,14 @@ async function succeeded(answer: Answer): Promise<Answer> {
 }
 
 /** The failure that a gateway's error answer stands for. */
-export function answerError(status: number, text: string): CliError {
+function answerError(status: number, text: string): CliError {
   let body: unknown = null;
   try {
     body = JSON.parse(text);
   } catch {
     // Not from a gateway, perhaps from a proxy before it: the status alone speaks.
   }
-  const known = errorBodySchema.safeParse(body);
+  const known = errorSchema.safeParse(body);
   if (!known.success) {
     return new CliError(kindOf(status, ""), `the gateway answered with status ${status}`, { code: "BAD_ANSWER" });
   }

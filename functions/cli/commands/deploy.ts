@@ -3,7 +3,7 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
-import type { Deployed } from "../client/gateway.ts";
+import type { Deployed } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type LoadedConfig, loadConfig } from "../config/config-file.ts";

@@ -1,7 +1,7 @@
 /** `sandpiper info`: one function in detail. */
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
-import type { FunctionInfo } from "../client/gateway.ts";
+import type { FunctionInfo } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";

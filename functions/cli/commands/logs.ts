@@ -1,6 +1,6 @@
 /** `sandpiper logs`: what functions wrote, and how their calls ended. */
 import { type Command, InvalidArgumentError } from "commander";
-import type { LogQuery } from "../client/gateway.ts";
+import type { LogsQuery } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import type { Io } from "../io.ts";
@@ -30,11 +30,11 @@ export function addLogs(add: AddCommand, io: Io): void {
 async function logs(io: Io, name: string, command: Command): Promise<void> {
   const { json, follow, invocation, since, limit } = optionsOf<LogOptions>(command);
   const gateway = await gatewayOf(io, command);
-  const query: LogQuery = {
-    ...(follow && { follow }),
+  const query: LogsQuery = {
+    ...(follow && { follow: "1" }),
     ...(invocation !== undefined && { invocation }),
-    ...(since !== undefined && { sinceMs: Date.now() - since }),
-    ...(limit !== undefined && { limit }),
+    ...(since !== undefined && { since: String(Date.now() - since) }),
+    ...(limit !== undefined && { limit: String(limit) }),
   };
   try {
     for await (const line of gateway.logs(name, query)) {

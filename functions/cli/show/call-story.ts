@@ -1,7 +1,8 @@
 /** What is known of one call beside its answer: its log and its trace, which arrive a moment after the answer. */
 import { setTimeout as wait } from "node:timers/promises";
+import type { LogEntry } from "../../api/schemas.ts";
 import type { StoredSpan } from "../../model/span.ts";
-import type { Gateway, LogLine } from "../client/gateway.ts";
+import type { Gateway } from "../client/gateway.ts";
 import type { Answer } from "../client/http.ts";
 import { columnsOf, type Io, isUtf8, say } from "../io.ts";
 import { waterfall } from "./waterfall.ts";
@@ -17,14 +18,14 @@ export async function logsOfCall(
   name: string,
   answer: Answer,
   interrupted: AbortSignal,
-): Promise<LogLine[]> {
+): Promise<LogEntry[]> {
   const invocation = answer.header("x-request-id");
   // Without an outcome nothing ran, and nothing is logged.
   if (invocation === undefined || answer.header("x-sandpiper-outcome") === undefined) return [];
-  const lines: LogLine[] = [];
+  const lines: LogEntry[] = [];
   const signal = AbortSignal.any([AbortSignal.timeout(LOG_WAIT_MS), interrupted]);
   try {
-    for await (const line of gateway.logs(name, { invocation, follow: true, limit: 1_000 }, signal)) {
+    for await (const line of gateway.logs(name, { invocation, follow: "1", limit: "1000" }, signal)) {
       lines.push(line);
       if ("end" in line) break;
     }

@@ -1,14 +1,13 @@
 /** Log lines for people. Functions write what they like into them, so nothing reaches the terminal unescaped. */
 
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
-import type { InvocationRecord, LogRecord } from "../../model/invocation.ts";
-import type { LogLine } from "../client/gateway.ts";
+import type { InvocationRecord, LogEntry, LogRecord } from "../../model/record.ts";
 import { styled } from "../io.ts";
 
 const LEVEL_STYLES = { debug: "gray", info: "green", warn: "yellow", error: "red" } as const;
 
 /** One line of a log with its line feed: "12:03:04.123 info  console  text". Further lines of one record are indented. */
-export function formatLogLine(line: LogLine, stream: NodeJS.WriteStream): string {
+export function formatLogLine(line: LogEntry, stream: NodeJS.WriteStream): string {
   return "end" in line ? formatEnd(line.end, stream) : formatRecord(line, stream);
 }
 

@@ -1,28 +1,28 @@
 /** Deploys, lists, shows and deletes functions. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import {
+  deployedSchema,
+  deploymentSchema,
+  errorSchema,
+  type FunctionInfo,
+  functionListSchema,
+  functionSchema,
+  nameParam,
+} from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
+import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
-import {
-  deployedSchema,
-  deploySchema,
-  errorSchema,
-  functionSchema,
-  jsonBody,
-  keyedRoute,
-  nameParam,
-} from "../schemas.ts";
 
 const deployRoute = keyedRoute({
   method: "put",
   path: "/v1/functions/{name}",
   summary: "Deploy a function",
-  request: { params: nameParam, body: { required: true, ...jsonBody(deploySchema, "Configuration and sources.") } },
+  request: { params: nameParam, body: { required: true, ...jsonBody(deploymentSchema, "Configuration and sources.") } },
   responses: {
     200: jsonBody(deployedSchema, "A function that was there runs this version now."),
     201: jsonBody(deployedSchema, "A new function runs this version."),
@@ -37,7 +37,7 @@ const listRoute = keyedRoute({
   path: "/v1/functions",
   summary: "List functions",
   responses: {
-    200: jsonBody(z.object({ functions: z.array(functionSchema) }), "All functions of the tenant, by name."),
+    200: jsonBody(functionListSchema, "All functions of the tenant, by name."),
   },
 });
 
@@ -101,7 +101,7 @@ function urlOf({ baseUrl }: ControlParts, c: Context<Environment>, name: string)
 function infoOf(
   { tenant, functionName, version, noTemplateReason, createdAtMs, updatedAtMs }: FunctionState,
   url: string,
-) {
+): FunctionInfo {
   const { config, entry, bundleBytes, files } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));

@@ -1,22 +1,9 @@
 /** Whether this process lives, and whether calls can be answered. Neither needs a key. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { aliveSchema, readySchema } from "../../../functions/api/schemas.ts";
 import { degradedWalls, listWorkers, type WorkerInfo } from "../../../functions/store/workers.ts";
 import type { ControlParts, Environment } from "../context.ts";
-import { jsonBody } from "../schemas.ts";
-
-const aliveSchema = z.object({ alive: z.literal(true) }).openapi("Alive");
-const readySchema = z
-  .object({
-    ready: z.boolean(),
-    workers: z.int(),
-    degraded: z.array(z.string()).openapi({
-      description:
-        "Walls that sandboxes of some worker do without, as its configuration allows (SANDPIPER_ALLOW_DEGRADED).",
-      example: ["swap-limit"],
-    }),
-    reason: z.string().optional(),
-  })
-  .openapi("Ready");
+import { jsonBody } from "../keyed-route.ts";
 
 const healthRoute = createRoute({
   method: "get",

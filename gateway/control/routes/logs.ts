@@ -1,10 +1,11 @@
 /** What a function logged: NDJSON, oldest first, and on request what comes. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { errorSchema, logsQuery, nameParam } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { followLogs, type LogFilter, newestPlace, type PlacedEntry, readLogs } from "../../../functions/store/logs.ts";
 import type { FunctionRef } from "../../../functions/store/registry.ts";
 import type { ControlParts, Environment } from "../context.ts";
-import { errorSchema, jsonBody, keyedRoute, logsQuery, nameParam } from "../schemas.ts";
+import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { noFunction } from "./functions.ts";
 
 /** Each follower has a connection to Redis of its own. */

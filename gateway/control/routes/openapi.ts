@@ -1,17 +1,15 @@
 /** Who is asking, and the description of this API. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { whoamiSchema } from "../../../functions/api/schemas.ts";
 import type { ControlParts, Environment } from "../context.ts";
-import { jsonBody, keyedRoute } from "../schemas.ts";
+import { jsonBody, keyedRoute } from "../keyed-route.ts";
 
 const whoamiRoute = keyedRoute({
   method: "get",
   path: "/v1/whoami",
   summary: "Show whose key this is",
   responses: {
-    200: jsonBody(
-      z.object({ tenant: z.string(), keyId: z.string(), publicUrl: z.url() }).openapi("WhoAmI"),
-      "The key's.",
-    ),
+    200: jsonBody(whoamiSchema, "The key's."),
   },
 });
 

@@ -1,17 +1,18 @@
 /** How one call went: its record, and its trace. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { errorSchema, invocationRecordSchema, traceSchema } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { findInvocation } from "../../../functions/store/logs.ts";
 import { readTrace } from "../../../functions/store/traces.ts";
 import type { ControlParts, Environment } from "../context.ts";
-import { errorSchema, invocationSchema, jsonBody, keyedRoute, traceSchema } from "../schemas.ts";
+import { jsonBody, keyedRoute } from "../keyed-route.ts";
 
 const invocationRoute = keyedRoute({
   method: "get",
   path: "/v1/invocations/{id}",
   summary: "Show how a call ended",
   request: { params: z.object({ id: z.string().openapi({ param: { name: "id", in: "path" }, format: "uuid" }) }) },
-  responses: { 200: jsonBody(invocationSchema, "The record."), 404: jsonBody(errorSchema, "There is none.") },
+  responses: { 200: jsonBody(invocationRecordSchema, "The record."), 404: jsonBody(errorSchema, "There is none.") },
 });
 
 const traceRoute = keyedRoute({

@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import type { Redis } from "ioredis";
-import type { InvocationRecord, LogRecord } from "../../../functions/model/invocation.ts";
+import type { InvocationRecord, LogEntry, LogRecord } from "../../../functions/model/record.ts";
 import {
   appendLogs,
   deleteLogs,
   findInvocation,
   followLogs,
-  type LogEntry,
   MAX_LOG_TEXT_LENGTH,
   newestPlace,
   readLogs,

@@ -1,0 +1,129 @@
+/**
+ * The shapes of the control API, which whoever serves or uses it takes its types from. They validate requests in the gateway
+ * and answers in its clients, and /v1/openapi.json is made of them.
+ */
+import { z } from "zod";
+import { ERRORS } from "../model/errors.ts";
+import { functionConfigSchema, NAME_PATTERN } from "../model/manifest.ts";
+import { MAX_PATH_BYTES, MAX_SOURCE_FILES } from "../model/sources.ts";
+import { storedSpanSchema } from "../model/span.ts";
+
+export { invocationRecordSchema, type LogEntry, logEntrySchema } from "../model/record.ts";
+
+/** The answer to whatever fails. A client may meet codes of a newer gateway. */
+export const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.string().meta({ enum: Object.keys(ERRORS), example: "FUNCTION_NOT_FOUND" }),
+      message: z.string(),
+      requestId: z.string(),
+    }),
+  })
+  .meta({ id: "Error" });
+
+/** A function's name in a path. */
+export const nameParam = z.object({
+  name: z
+    .string()
+    .regex(NAME_PATTERN, "1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'")
+    .meta({ example: "hello" }),
+});
+
+/** An upload: configuration and sources. */
+export const deploymentSchema = z
+  .strictObject({
+    config: functionConfigSchema,
+    entry: z.string().min(1).max(MAX_PATH_BYTES).meta({ description: "Path of the entry among the files." }),
+    files: z
+      .array(
+        z.strictObject({
+          path: z.string().meta({ example: "src/index.ts" }),
+          contentBase64: z.string().meta({ format: "byte" }),
+        }),
+      )
+      .min(1)
+      .max(MAX_SOURCE_FILES),
+  })
+  .meta({ id: "Deployment" });
+/** A deployment as a client sends it; fields with a default may lack. */
+export type Deployment = z.input<typeof deploymentSchema>;
+/** A deployment as the gateway has it, defaults filled in. */
+export type CheckedDeployment = z.output<typeof deploymentSchema>;
+
+/** What a deployment made. */
+export const deployedSchema = z
+  .object({
+    name: z.string(),
+    version: z.string(),
+    url: z.url(),
+    created: z.boolean().meta({ description: "Whether the function is new." }),
+    bundleBytes: z.int(),
+    warnings: z.array(z.string()),
+  })
+  .meta({ id: "Deployed" });
+export type Deployed = z.output<typeof deployedSchema>;
+
+/** A deployed function. The configuration may have fields of a newer gateway. */
+export const functionSchema = z
+  .object({
+    name: z.string(),
+    tenant: z.string(),
+    url: z.url(),
+    version: z.string(),
+    config: z.object(functionConfigSchema.shape),
+    noTemplateReason: z.string().nullable().meta({
+      description:
+        'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
+    }),
+    entry: z.string(),
+    bundleBytes: z.int(),
+    files: z.array(z.object({ path: z.string(), bytes: z.int() })),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: "Function" });
+export type FunctionInfo = z.output<typeof functionSchema>;
+
+/** All functions of a tenant. */
+export const functionListSchema = z.object({ functions: z.array(functionSchema) });
+
+/** The spans of one call. */
+export const traceSchema = z.object({ spans: z.array(storedSpanSchema) }).meta({ id: "Trace" });
+
+/** The owner of an API key. */
+export const whoamiSchema = z
+  .object({ tenant: z.string(), keyId: z.string(), publicUrl: z.url() })
+  .meta({ id: "WhoAmI" });
+export type Whoami = z.output<typeof whoamiSchema>;
+
+/** Unix time in milliseconds, or a date and time of RFC 3339. */
+const timeSchema = z
+  .union([z.coerce.number().int().min(0), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))])
+  .meta({ type: "string", example: "2026-01-31T12:00:00Z" });
+
+/** Which entries of a log are wanted. */
+export const logsQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(5_000).default(200).meta({ description: "Most entries, the latest ones." }),
+  invocation: z.uuid().optional().meta({ description: "Only of this invocation." }),
+  since: timeSchema.optional().meta({ description: "Only from this time on: Unix milliseconds or RFC 3339." }),
+  follow: z.enum(["0", "1"]).default("0").meta({ description: "1: stay, and send what comes." }),
+});
+/** The query of a log as a URL has it. */
+export type LogsQuery = Partial<Record<keyof z.output<typeof logsQuery>, string>>;
+
+/** The answer of /healthz. */
+export const aliveSchema = z.object({ alive: z.literal(true) }).meta({ id: "Alive" });
+
+/** The answer of /readyz. */
+export const readySchema = z
+  .object({
+    ready: z.boolean(),
+    workers: z.int(),
+    degraded: z.array(z.string()).meta({
+      description:
+        "Walls that sandboxes of some worker do without, as its configuration allows (SANDPIPER_ALLOW_DEGRADED).",
+      example: ["swap-limit"],
+    }),
+    reason: z.string().optional(),
+  })
+  .meta({ id: "Ready" });

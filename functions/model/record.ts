@@ -1,0 +1,66 @@
+/** What is kept of calls, and shown by the API: how each ended, and what was logged meanwhile. */
+import { z } from "zod";
+
+/** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */
+const outcomeSchema = z
+  .enum(["ok", "function_error", "timeout", "out_of_memory", "killed", "cancelled", "platform_error"])
+  .meta({ id: "Outcome" });
+export type Outcome = z.output<typeof outcomeSchema>;
+
+/**
+ * How an instance was come by: `cold` made a sandbox, `prewarmed` loaded a blank one, `forked` is a copy of one that was slow
+ * to load, `warm` was there already.
+ */
+const startKindSchema = z.enum(["cold", "prewarmed", "forked", "warm"]);
+export type StartKind = z.output<typeof startKindSchema>;
+
+/** Where the time of a call went, in milliseconds. */
+const callTimingSchema = z.object({
+  queueMs: z.number(),
+  /** Getting a sandbox, or a copy in one: 0 for a warm instance. */
+  sandboxMs: z.number(),
+  /** Loading the version into it: 0 for a warm instance and a copy. */
+  initMs: z.number(),
+  handlerMs: z.number(),
+});
+export type CallTiming = z.output<typeof callTimingSchema>;
+
+/** An error as a client may see it: a code of errors.ts and a sentence, never a stack trace. */
+const publicErrorSchema = z.object({ code: z.string(), message: z.string() });
+export type PublicError = z.output<typeof publicErrorSchema>;
+
+/** The record of an execution: at most one for each invocation, and the last record of its log. */
+export const invocationRecordSchema = z
+  .object({
+    id: z.string(),
+    tenant: z.string(),
+    functionName: z.string(),
+    version: z.string(),
+    outcome: outcomeSchema,
+    error: publicErrorSchema.optional(),
+    status: z.int(),
+    start: startKindSchema,
+    timing: callTimingSchema,
+    cpuMs: z.number(),
+    peakMemoryBytes: z.number(),
+    startedAtMs: z.number(),
+    endedAtMs: z.number(),
+    traceId: z.string().optional(),
+  })
+  .meta({ id: "Invocation" });
+export type InvocationRecord = z.output<typeof invocationRecordSchema>;
+
+/** One line of a function's log. Text is as the function wrote it, cut to a limit: escape it before a terminal sees it. */
+const logRecordSchema = z.object({
+  invocationId: z.string().nullable(),
+  timeMs: z.number(),
+  level: z.enum(["debug", "info", "warn", "error"]),
+  /** console: console.*; stdout, stderr: written straight to the descriptors; platform: said by Sandpiper. */
+  source: z.enum(["console", "stdout", "stderr", "platform"]),
+  text: z.string(),
+});
+export type LogRecord = z.output<typeof logRecordSchema>;
+
+/** One entry of a function's log: a line that was written, or the end of a call. */
+export const logEntrySchema = z.union([z.object({ end: invocationRecordSchema }), logRecordSchema]);
+export type LogEntry = z.output<typeof logEntrySchema>;
