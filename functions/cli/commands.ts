@@ -1,4 +1,7 @@
-/** All commands, in the order of the help. Only the one that is asked for is loaded, as all of them take half a second. */
+/**
+ * All commands, in the order of the help. Only the one that is asked for is loaded, as all of them take half a second; a
+ * command loads what needs a library when it runs, so that its help is quick.
+ */
 import type { CompleteCommand } from "./command.ts";
 
 export interface CommandEntry {

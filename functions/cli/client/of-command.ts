@@ -1,8 +1,8 @@
 /** The gateway that a command's options name. */
 import type { Command } from "commander";
 import type { Io, OutputOptions } from "../io.ts";
-import { type ConnectionOptions, findConnection } from "./connection.ts";
-import { Gateway } from "./gateway.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import type { Gateway } from "./gateway.ts";
 
 /** A command's own options, and those that may stand before it. `url` is the gateway's: a bare `--url` is not one. */
 export function optionsOf<Options>(command: Command): Options & ConnectionOptions & OutputOptions {
@@ -12,5 +12,7 @@ export function optionsOf<Options>(command: Command): Options & ConnectionOption
 
 /** @throws CliError when no gateway is known; see findConnection. */
 export async function gatewayOf(io: Io, command: Command): Promise<Gateway> {
+  const { findConnection } = await import("./connection.ts");
+  const { Gateway } = await import("./gateway.ts");
   return new Gateway(await findConnection(io, optionsOf(command)), io.interrupted);
 }

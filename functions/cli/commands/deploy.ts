@@ -2,14 +2,15 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { Deployed } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { type LoadedConfig, loadConfig } from "../config/config-file.ts";
+import type { LoadedConfig } from "../config/config-file.ts";
 import { CliError } from "../failure.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
-import { collectUpload, formatBytes, type Upload } from "../upload/upload.ts";
+import type { Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
   add([
@@ -25,6 +26,8 @@ export function addDeploy(add: AddCommand, io: Io): void {
 async function deploy(io: Io, given: string, command: Command): Promise<void> {
   const { json, dryRun } = optionsOf<{ dryRun?: boolean }>(command);
   const directory = realDirectory(resolve(io.cwd, given), given);
+  const { loadConfig } = await import("../config/config-file.ts");
+  const { collectUpload } = await import("../upload/upload.ts");
   const loaded = await loadConfig(directory, realpathSync(io.cwd));
   const gateway = dryRun ? null : await gatewayOf(io, command);
   const entry = entryOf(directory, loaded);

@@ -1,13 +1,12 @@
 /** `sandpiper doctor`: what this machine offers for isolation, line by line, and what is missing. */
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
-import { type ConnectionOptions, findConnection } from "../client/connection.ts";
-import { Gateway } from "../client/gateway.ts";
+import type { ConnectionOptions } from "../client/connection.ts";
 import { optionsOf } from "../client/of-command.ts";
 import type { AddCommand, SetExitCode } from "../command.ts";
 import { EXIT_CODES } from "../failure.ts";
 import { type Io, isUtf8, printJson, styled } from "../io.ts";
-import { attestation, type Check, failedCheck, gatewayCheck, installationChecks, isolationChecks } from "../machine.ts";
+import type { Check } from "../machine.ts";
 
 const GATEWAY_WAIT_MS = 5_000;
 
@@ -25,6 +24,7 @@ export function addDoctor(add: AddCommand, io: Io, setExitCode: SetExitCode): vo
 
 /** Shows each wall of a sandbox that is made for it, and then the sandbox's posture. */
 async function attest(io: Io, command: Command, setExitCode: SetExitCode): Promise<void> {
+  const { attestation } = await import("../machine.ts");
   const found = await attestation(io);
   if (!found.ok) setExitCode(EXIT_CODES.internal.code);
   if (optionsOf(command).json) return printJson(io, found);
@@ -49,6 +49,7 @@ interface Section {
 }
 
 async function doctor(io: Io, command: Command, setExitCode: SetExitCode): Promise<void> {
+  const { installationChecks, isolationChecks } = await import("../machine.ts");
   const options = optionsOf(command);
   const sections: Section[] = [
     { title: "installation", checks: installationChecks(io) },
@@ -62,6 +63,9 @@ async function doctor(io: Io, command: Command, setExitCode: SetExitCode): Promi
 }
 
 async function connectionChecks(io: Io, options: ConnectionOptions): Promise<Check[]> {
+  const { failedCheck, gatewayCheck } = await import("../machine.ts");
+  const { findConnection } = await import("../client/connection.ts");
+  const { Gateway } = await import("../client/gateway.ts");
   try {
     const connection = await findConnection(io, options);
     const signal = AbortSignal.any([io.interrupted, AbortSignal.timeout(GATEWAY_WAIT_MS)]);

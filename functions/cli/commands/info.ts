@@ -1,11 +1,11 @@
 /** `sandpiper info`: one function in detail. */
 import type { Command } from "commander";
+import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { FunctionInfo } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";
-import { formatBytes } from "../upload/upload.ts";
 
 export function addInfo(add: AddCommand, io: Io): void {
   const examples = [

@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
-import { configJsonSchema } from "../../model/manifest.ts";
 import { optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { nearest } from "../config/suggest.ts";
@@ -76,6 +75,7 @@ async function filesOf(template: string, name: string): Promise<Map<string, stri
     const text = (await readFile(join(source, file), "utf8")).replaceAll("{{name}}", name);
     files.set(file === "gitignore" ? ".gitignore" : file, text);
   }
+  const { configJsonSchema } = await import("../../model/manifest.ts");
   return files.set(SCHEMA_FILE, `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
 }
 

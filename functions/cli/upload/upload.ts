@@ -1,7 +1,7 @@
 /** What a deployment sends: exactly the files that the bundle needs, and those that decide how imports resolve. */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, sep } from "node:path";
-import { KIB, MIB } from "../../../infra/std/bytes.ts";
+import { formatBytes } from "../../../infra/std/bytes.ts";
 import {
   entryProblem,
   MAX_SOURCE_BYTES,
@@ -94,11 +94,4 @@ function checkLimits(files: readonly SourceTreeFile[], totalBytes: number): void
     code: "UPLOAD_TOO_LARGE",
     hint: "import less, or fetch large data from elsewhere at run time",
   });
-}
-
-/** Bytes for people: "812 B", "1.3 KiB", "64.0 MiB". */
-export function formatBytes(bytes: number): string {
-  if (bytes < KIB) return `${bytes} B`;
-  if (bytes < MIB) return `${(bytes / KIB).toFixed(1)} KiB`;
-  return `${(bytes / MIB).toFixed(1)} MiB`;
 }
