@@ -26,7 +26,7 @@ export class Fleet {
     clearInterval(this.#timer);
   }
 
-  /** What was known stands while Redis is away. */
+  /** The last known walls stand while Redis is away. */
   async #look(): Promise<void> {
     const workers = await listWorkers(this.#redis).catch(() => null);
     if (workers === null) return;

@@ -185,7 +185,7 @@ class GatewayParts {
   }
 }
 
-/** hono behind node's server. What it refuses as a URL is answered in our shape. */
+/** hono behind node's server. A URL that hono refuses is answered in our shape. */
 function controlListener(fetch: Parameters<typeof getRequestListener>[0]) {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
   return (...args: Parameters<typeof listener>) => void listener(...args);

@@ -39,7 +39,7 @@ export interface WorkerConfig {
 
 export interface Config {
   redisUrl: string;
-  /** What a Redis may lack that would be refused otherwise. */
+  /** Faults of a Redis that would be refused otherwise. */
   allowRedis: readonly RedisFaultName[];
   dataDir: string;
   artifactsDir: string;

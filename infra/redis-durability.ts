@@ -9,15 +9,15 @@ export type RedisFaultName = (typeof REDIS_FAULTS)[number];
 
 export interface RedisFault {
   name: RedisFaultName;
-  /** What is wrong, and what comes of it. */
+  /** The fault, and what comes of it. */
   message: string;
-  /** What to do. */
+  /** Advice: how to mend it. */
   hint: string;
 }
 
 export interface RedisFindings {
   faults: RedisFault[];
-  /** What this Redis does not tell, in the words of its configuration file. */
+  /** Settings that this Redis does not tell, in the words of its configuration file. */
   untold: string[];
 }
 
@@ -72,7 +72,7 @@ function report({ faults, untold }: RedisFindings, allowed: readonly RedisFaultN
 }
 
 /**
- * What is wrong with a Redis. INFO tells most of it, and CONFIG, which hosted ones refuse, the rest.
+ * The faults of a Redis. INFO tells most of it, and CONFIG, which hosted ones refuse, the rest.
  * @throws Error when Redis is away
  */
 export async function findRedisFaults(redis: Redis): Promise<RedisFindings> {
@@ -116,7 +116,7 @@ async function setting(redis: Redis, name: string): Promise<string | null> {
   return typeof value === "string" ? value : null;
 }
 
-/** What Redis answers, or null when it refuses the command. @throws Error when it is away */
+/** The answer of Redis, or null when it refuses the command. @throws Error when it is away */
 async function told<T>(answer: Promise<T>): Promise<T | null> {
   return await answer.catch((error: unknown) => {
     if (error instanceof ReplyError) return null;

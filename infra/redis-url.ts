@@ -1,4 +1,4 @@
-/** What a `REDIS_URL` may look like, and how ioredis wants it. */
+/** The forms of a `REDIS_URL`, and how ioredis wants it. */
 import type { RedisOptions } from "ioredis";
 
 /** Bytes of a unix socket's path, without the NUL at its end (`sun_path` in unix(7)). */

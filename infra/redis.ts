@@ -8,7 +8,7 @@ const RETRY = { firstMs: 50, longestMs: 1_000 };
 
 export interface RedisConnectOptions {
   /**
-   * What commands do while Redis is away. `fail` (the default): they are rejected as soon as an attempt to connect
+   * The fate of commands while Redis is away. `fail` (the default): they are rejected as soon as an attempt to connect
    * fails, within about a second. `wait`: they wait for it to come back, as BullMQ's workers and subscribers want.
    */
   whileAway?: "fail" | "wait";
@@ -18,7 +18,7 @@ export interface RedisConnectOptions {
 
 /**
  * A connection that heals itself: it tries again after 50 ms, then ever more slowly, at least once a second.
- * It connects in the background; await `ready` or just send commands. End it with `quit()` or `disconnect()`.
+ * The connection is made in the background; await `ready` or just send commands. End it with `quit()` or `disconnect()`.
  * @param name shown by Redis in CLIENT LIST.
  * @throws Error when the URL has no meaning.
  */

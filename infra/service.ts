@@ -18,7 +18,7 @@ const EXIT_STOPPED = 143;
 /** How often a service says that it lives. */
 const BEAT_MS = 1_000;
 
-/** What a child of `npm start` says over its IPC channel. */
+/** Words of a child of `npm start` over its IPC channel. */
 export type ServiceMessage =
   | { type: "ready"; facts: Record<string, unknown> }
   | { type: "failed"; message: string; code: string | null }

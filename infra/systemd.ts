@@ -1,4 +1,4 @@
-/** What a service tells systemd: that it is ready, and that it lives. sd_notify(3) describes the protocol. */
+/** A service's words to systemd: that it is ready, and that it lives. sd_notify(3) describes the protocol. */
 import type { Environment } from "./environment.ts";
 
 /** Says once more that the service is ready and lives. Never throws. */

@@ -50,7 +50,7 @@ export type Deployment = z.input<typeof deploymentSchema>;
 /** A deployment as the gateway has it, defaults filled in. */
 export type CheckedDeployment = z.output<typeof deploymentSchema>;
 
-/** What a deployment made. */
+/** The result of a deployment. */
 export const deployedSchema = z
   .object({
     name: z.string(),

@@ -1,4 +1,4 @@
-/** What a command is made of. */
+/** The parts of a command. */
 import type { Command } from "commander";
 import type { Io } from "./io.ts";
 

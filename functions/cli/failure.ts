@@ -18,7 +18,7 @@ export type FailureKind = Exclude<keyof typeof EXIT_CODES, "ok">;
 export interface FailureDetails {
   /** Stable and for programs: upper case. An answer of the gateway keeps the gateway's code. */
   code: string;
-  /** What to do about it, if that is known. */
+  /** Advice: how to mend it, if that is known. */
   hint?: string;
   requestId?: string;
   cause?: unknown;

@@ -1,4 +1,4 @@
-/** What a command may touch of the process it runs in, so that nothing below main.ts reaches for globals. */
+/** The parts of its process that a command may touch, so that nothing below main.ts reaches for globals. */
 import { styleText } from "node:util";
 
 export interface Io {

@@ -1,4 +1,4 @@
-/** What `doctor` looks at: the machine, through the worker's own script, and what the CLI can see by itself. */
+/** The checks of `doctor`: the machine, through the worker's own script, and what the CLI can see by itself. */
 import { execFile } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { createRequire } from "node:module";
@@ -34,7 +34,7 @@ const checkSchema = z.object({
 });
 /** A gateway that is older than its CLI may not say it. */
 const degradedSchema = readySchema.pick({ degraded: true }).partial();
-/** What is read of an attestation; all of it is passed on as it is. */
+/** The fields read of an attestation; all of it is passed on as it is. */
 const attestedSchema = z.looseObject({
   ok: z.boolean(),
   walls: z.array(
@@ -51,7 +51,7 @@ const attestedSchema = z.looseObject({
 export type Attested = z.infer<typeof attestedSchema>;
 const reportSchema = z.object({ checks: z.array(checkSchema) });
 
-/** What the kernel offers for isolation, line by line, as the worker's script finds it. Never throws. */
+/** The kernel's offer for isolation, line by line, as the worker's script finds it. Never throws. */
 export async function isolationChecks(io: Io): Promise<Check[]> {
   try {
     const { checks } = reportSchema.parse(await runWorkersDoctor(io, ["--json"]));
@@ -163,7 +163,7 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   }
 }
 
-/** What a ready gateway says of walls that its workers do without. */
+/** A ready gateway's words on walls that its workers do without. */
 function degradation(text: string): string {
   const { degraded = [] } = degradedSchema.parse(JSON.parse(text));
   return degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";

@@ -24,7 +24,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** What shells give for a program that SIGINT ended. */
+/** The exit code that shells give for a program that SIGINT ended. */
 const EXIT_INTERRUPTED = 130;
 
 function buildProgram(io: Io, json: boolean): Command {

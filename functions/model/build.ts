@@ -15,7 +15,7 @@ export interface BuildRequest {
   config: FunctionConfig;
 }
 
-/** What a build gave: digests of what is now in the artefact store, or the bundler's own words on what is wrong. */
+/** The result of a build: digests of what is now in the artefact store, or the bundler's own words on what is wrong. */
 export type BuildResult =
   | { ok: true; bundle: string; sourceMap: string; bundleBytes: number; warnings: string[] }
   | { ok: false; message: string };

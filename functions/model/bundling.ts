@@ -3,7 +3,7 @@
  * and the worker uses the very same to make the bundle, so that both resolve every import alike.
  */
 
-/** What an import of a file becomes, by the file's ending: code, a string (`text`) or a Uint8Array (`binary`). */
+/** The kind of an imported file, by its ending: code, a string (`text`) or a Uint8Array (`binary`). */
 export const LOADERS = {
   ".txt": "text",
   ".md": "text",
@@ -28,7 +28,7 @@ export const LOADERS = {
 
 /**
  * CommonJS packages in an ES module bundle call `require` for Node's own modules. esbuild's shim looks for a global one.
- * It is set on globalThis and not declared, so that a function may declare a `require` of its own.
+ * The function is set on globalThis and not declared, so that a function may declare a `require` of its own.
  */
 const REQUIRE_BANNER =
   'globalThis.require ??= process.getBuiltinModule("node:module").createRequire("file:///function/index.mjs");';

@@ -3,18 +3,18 @@
  * and a test keeps the two equal.
  */
 
-/** What is known of a code. */
+/** The facts of one code. */
 export interface ErrorEntry {
   /** HTTP status of the answer that carries it. */
   readonly status: number;
-  /** What happened, as one sentence; the message when the place that failed has nothing more exact to say. */
+  /** The event, as one sentence; the message when the place that failed has nothing more exact to say. */
   readonly message: string;
-  /** What to do about it. */
+  /** Advice: how to mend it. */
   readonly fix: string;
 }
 
 export const ERRORS = {
-  // What a client sent.
+  // Faults of what a client sent.
   UNAUTHENTICATED: {
     status: 401,
     message: "This needs a valid API key.",
@@ -182,7 +182,7 @@ export const ERRORS = {
     message: "The function's sandbox was ended from outside.",
     fix: "Look for a forbidden system call or a limit in the function's log, then call again.",
   },
-  // What the platform itself failed at.
+  // Failures of the platform itself.
   SANDBOX_LOST: {
     status: 503,
     message: "The sandbox was lost while the function ran.",
@@ -248,7 +248,7 @@ export function statusOf(code: string): number {
 }
 
 export interface SandpiperErrorOptions {
-  /** What was wrong and where; without it the table's sentence. */
+  /** The fault and its place; by default the table's sentence. */
   message?: string;
   /** Facts for logs. They are not shown to clients, and hold no secrets. */
   details?: Readonly<Record<string, unknown>>;

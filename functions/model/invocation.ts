@@ -35,7 +35,7 @@ export interface VersionRef {
   version: string;
 }
 
-/** What a worker needs to run one call. */
+/** All that a worker needs to run one call. */
 export interface Invocation extends VersionRef {
   /** UUID; also the client's `x-request-id`. */
   id: string;
@@ -61,7 +61,7 @@ export interface Invocation extends VersionRef {
   expiresAtMs: number;
 }
 
-/** What a worker sends back: one `head`, and for a streaming reply `chunk`s and one `end`. */
+/** A worker's reply: one `head`, and for a streaming reply `chunk`s and one `end`. */
 export type Reply =
   | {
       kind: "head";

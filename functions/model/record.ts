@@ -1,4 +1,4 @@
-/** What is kept of calls, and shown by the API: how each ended, and what was logged meanwhile. */
+/** Records of calls, as they are kept and as the API shows them: how each ended, and what was logged meanwhile. */
 import { z } from "zod";
 
 /** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */

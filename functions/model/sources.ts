@@ -74,7 +74,7 @@ export function checkSources(files: readonly SourceTreeFile[]): void {
   }
 }
 
-/** What is wrong with a path as a sentence's end, or null. */
+/** The fault of a path as a sentence's end, or null. */
 export function pathProblem(path: string): string | null {
   if (path === "") return "is empty";
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return `is longer than ${MAX_PATH_BYTES} bytes`;
@@ -91,7 +91,7 @@ export function pathProblem(path: string): string | null {
   return null;
 }
 
-/** What is wrong with a path as an entry, as a sentence's end, or null. */
+/** The fault of a path as an entry, as a sentence's end, or null. */
 export function entryProblem(path: string): string | null {
   return path.includes("*") ? 'has a "*", which the bundler would take for a pattern' : null;
 }

@@ -1,4 +1,4 @@
-/** What builds gave, by the digest of their input, so that the same input is built once. */
+/** Results of builds, by the digest of their input, so that the same input is built once. */
 import type { Redis } from "ioredis";
 import type { BuildResult } from "../model/build.ts";
 

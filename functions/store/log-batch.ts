@@ -70,7 +70,7 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** What goes next on a connection: for each stream its entries. */
+/** The entries that go next on a connection, by stream. */
 type Batch = Map<string, { keys: LogKeys; waiting: Waiting[] }>;
 
 const open = new WeakMap<Redis, Batch>();

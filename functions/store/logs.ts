@@ -1,5 +1,5 @@
 /**
- * What functions log, and how their calls ended. Each function has one capped stream in Redis with both, in order; each
+ * Logs of functions, and records of their calls. Each function has one capped stream in Redis with both, in order; each
  * invocation has at most one record, whoever tries to write it and however often.
  */
 import type { Redis } from "ioredis";
@@ -94,7 +94,7 @@ export async function readLogs(
 }
 
 /**
- * Entries as they come, from behind a place on; ends when the signal aborts. It uses a connection of its own, which
+ * Entries as they come, from behind a place on; ends when the signal aborts. Following has a connection of its own, which
  * waits while Redis is away.
  * @param after a `place` out of `readLogs`; without it only what comes from now on.
  */

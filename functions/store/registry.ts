@@ -1,11 +1,9 @@
-/**
- * The registry: which functions a tenant has, and which version each of them runs. Only this file knows its Redis keys.
- */
+/** The registry: which functions a tenant has, and which version each of them runs. */
 import type { Redis } from "ioredis";
 import type { VersionRef } from "../model/invocation.ts";
 import type { Version } from "../model/version.ts";
 
-/** What a function is now. */
+/** A function as it is now. */
 export interface FunctionState {
   tenant: string;
   functionName: string;
@@ -60,7 +58,7 @@ export class Registry {
     this.#redis = redis;
   }
 
-  /** Keeps a version. It is immutable: keeping it again under the same digest replaces only what its build gave. */
+  /** Keeps a version. Versions are immutable: keeping one again under the same digest replaces only what its build gave. */
   async putVersion(version: Version): Promise<void> {
     await this.#redis.hset(versionsKey(version), version.version, JSON.stringify(version));
   }
@@ -139,7 +137,7 @@ export class Registry {
   }
 
   /**
-   * Removes a function and all its versions. Gateways are told. What is in the artefact store stays: other functions
+   * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store: other functions
    * may use the same bytes.
    * @returns whether there was one.
    */

@@ -1,10 +1,10 @@
-/** Tenants and their API keys: who is asking. Only this file knows their Redis keys. */
+/** Tenants and their API keys: who is asking. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../model/errors.ts";
 import { NAME_PATTERN } from "../model/manifest.ts";
 
-/** Who sent a request, as its key tells. */
+/** The sender of a request, as its key tells. */
 export interface Principal {
   tenant: string;
   keyId: string;
@@ -54,7 +54,7 @@ export async function registerKey(redis: Redis, tenant: string, key: string): Pr
   return { keyId };
 }
 
-/** Who holds this key, or null when it is not valid. Takes as long for a wrong secret as for the right one. */
+/** The holder of a key, or null when it is not valid. Takes as long for a wrong secret as for the right one. */
 export async function authenticate(redis: Redis, key: string): Promise<Principal | null> {
   const parts = KEY_PATTERN.exec(key);
   if (!parts) return null;

@@ -1,7 +1,4 @@
-/**
- * Spans of sampled calls, kept for a while so that a trace can be read back without any collector. Only this file knows
- * their Redis keys.
- */
+/** Spans of sampled calls, kept for a while so that a trace can be read back without any collector. */
 import type { Redis } from "ioredis";
 import { KIB } from "../../infra/std/bytes.ts";
 import type { StoredSpan } from "../model/span.ts";

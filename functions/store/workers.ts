@@ -1,7 +1,7 @@
 /** Which workers are alive: each beats every second or so, and is gone when it has not for five. */
 import type { Redis } from "ioredis";
 
-/** What a worker tells about itself. */
+/** A worker's facts, as it tells them itself. */
 export interface WorkerInfo {
   id: string;
   host: string;

@@ -57,7 +57,7 @@ export class BuildQueue {
       const job = await this.#queue.getJob(id);
       if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue;
       if (job?.finishedOn === undefined && job && Date.now() < deadlineMs) continue;
-      // Nobody waits for it any more. It cannot be removed while a worker has it, and ends by itself then.
+      // Nobody waits for the job any more. A job cannot be removed while a worker has it, and ends by itself then.
       await job?.remove().catch(() => {});
       throw new SandpiperError("BUILD_UNAVAILABLE", { details: { reason: job?.failedReason ?? "timed out" } });
     }

@@ -31,7 +31,7 @@ export class CancellationSender {
     this.#redis = redis;
   }
 
-  /** Tells workers, with others of the same moment. What cannot be told is dropped: the call then runs to its end. */
+  /** Tells workers, with others of the same moment. A message that cannot be told is dropped: the call then runs to its end. */
   send(cancellation: Cancellation): void {
     if (this.#waiting.length >= MAX_CANCELLED) return;
     this.#waiting.push(cancellation);
@@ -58,7 +58,7 @@ export class CancellationSender {
   }
 }
 
-/** A worker's end. It has a connection of its own, as Redis wants of subscribers. */
+/** A worker's end, with a connection of its own, as Redis wants of subscribers. */
 export class CancellationReceiver {
   readonly #redis: Redis;
   readonly #subscriber: Redis;

@@ -8,7 +8,7 @@ interface Waiting<T> {
 }
 
 /**
- * What is added in one moment (see `Pace`), or while a batch is being sent, goes together in the next batches. At most
+ * Additions of one moment (see `Pace`), or while a batch is being sent, go together in the next batches. At most
  * one round of batches is on its way at a time, so that batches grow by themselves when the receiver is slow.
  */
 export class Coalescer<T> {

@@ -23,12 +23,8 @@ import { connectionLike, FAIL_FAST, PATIENT, sendTogether } from "../redis/conne
 import { dropBody } from "./bodies.ts";
 import { CallSlots } from "./call-slots.ts";
 import { Coalescer } from "./coalescer.ts";
-import type { InvocationHandlers } from "./invocation-handlers.ts";
 import { JobTaker } from "./job-taker.ts";
 import { LOCK_MS, NO_EVENTS, PREFIX } from "./queue-options.ts";
-
-export type { BuildRequest, BuildResult } from "../model/build.ts";
-export type { InvocationHandlers } from "./invocation-handlers.ts";
 
 /** Most calls in one job. */
 export const MAX_CALLS_PER_JOB = 32;
@@ -87,7 +83,7 @@ export class InvocationQueue {
 
   /**
    * Puts a call into the queue, with others of the same moment. Settles within two seconds.
-   * @throws SandpiperError QUEUE_UNAVAILABLE when Redis did not say that it has the call. It may have it all the same.
+   * @throws SandpiperError QUEUE_UNAVAILABLE when Redis did not say that it has the call, which it may have all the same.
    */
   submit(call: Invocation): Promise<void> {
     return this.available ? this.#coalescer.add(call) : Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
@@ -109,6 +105,20 @@ export class InvocationQueue {
       throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
     }
   }
+}
+
+/** A worker's ways with calls. */
+export interface InvocationHandlers {
+  /** How many more calls may be given to `run` now; those given before count as soon as `run` was called. */
+  freeSlots(): number;
+  /** Runs a call and answers it. Resolves when its reply was handed to Redis; never rejects. */
+  run(call: Invocation): Promise<void>;
+  /** Answers and records calls that a worker took and may have run, and that it will not answer. */
+  lost(calls: Invocation[]): Promise<void>;
+  /** Answers calls that waited too long and were not run. Their gateway may have given up on them. */
+  expired?(calls: Invocation[]): Promise<void>;
+  /** Told of failures of the queue itself. */
+  onError?(error: Error): void;
 }
 
 /** The worker's end. */
@@ -142,7 +152,7 @@ export class InvocationWorker {
     const lock = { lockDuration: LOCK_MS };
     this.#taker = new JobTaker(redis, (connection) => openBackend(CALLS, { ...options, ...lock, connection }));
     const watch = { ...lock, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 0 };
-    // It only looks after locks, and needs no connection to wait on.
+    // BullMQ's worker only looks after locks here, and needs no connection to wait on.
     this.#worker = new Worker<CallsJob>(CALLS, null, { ...options, ...watch, autorun: false }, openBackend);
     this.#queue.on("error", (error) => this.#report(error));
     this.#worker.on("error", (error) => this.#report(error));

@@ -12,7 +12,7 @@ local count = redis.call("LLEN", KEYS[1])
 if count == 0 then redis.call("ZREM", KEYS[2], "0") end
 return count`;
 
-/** What BullMQ does over one connection. */
+/** BullMQ's commands over one connection. */
 export interface TakingBackend {
   readonly keys: Record<string, string>;
   /** Locks the first waiting job for the token, and moves it to those at work. */

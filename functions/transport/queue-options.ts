@@ -1,4 +1,4 @@
-/** What all queues have in common. */
+/** Options that all queues have in common. */
 
 /** How long a worker owns a job without saying so again, and how often it says so. */
 export const LOCK_MS = 4_000;

@@ -11,7 +11,7 @@ const TAKEN_TTL_MS = 60_000;
 /** A gateway speaks of what it took when it is so much more. */
 const TAKEN_STEP_BYTES = 256 * KIB;
 
-/** What a gateway does with what it receives. */
+/** A gateway's reactions to what it receives. */
 export interface ReplyHandlers {
   onReply: (reply: Reply) => void;
   /** A large body was gone when its turn came: the call cannot be answered whole. */
@@ -22,7 +22,7 @@ export interface ReplyHandlers {
   onReady?: () => void;
 }
 
-/** What a gateway knows of a worker that sends it replies. */
+/** A worker that sends a gateway replies, as the gateway knows it. */
 interface Sender {
   /** Of its last message. */
   number: number;
@@ -31,7 +31,7 @@ interface Sender {
   toldBytes: number;
 }
 
-/** A gateway's end. It has a connection of its own, as Redis wants of subscribers. */
+/** A gateway's end, with a connection of its own, as Redis wants of subscribers. */
 export class ReplyReceiver {
   readonly #redis: Redis;
   readonly #subscriber: Redis;
@@ -104,7 +104,7 @@ export class ReplyReceiver {
     return sender;
   }
 
-  /** Tells a sender how much was taken of it. What is not heard is told with the next. */
+  /** Tells a sender how much was taken of it. A total that is not heard is told with the next. */
   #took(name: string, sender: Sender, bytes: number): void {
     sender.takenBytes += bytes;
     if (sender.takenBytes - sender.toldBytes < TAKEN_STEP_BYTES) return;

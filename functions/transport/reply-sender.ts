@@ -8,8 +8,8 @@
  * Numbers let a gateway drop a message that a connection sent twice after it broke. A body over `INLINE_REPLY_BYTES`
  * travels under a key of its own, which the head names, and is taken by the gateway in its turn.
  *
- * A gateway says now and then how many bytes it has taken of a sender, under a key that lives for a minute. Who has much to
- * send asks for `untilTaken` before: else one function's streams would fill Redis, which hangs up on a gateway that is too far
+ * A gateway says now and then how many bytes it has taken of a sender, under a key that lives for a minute. A sender with
+ * much data asks for `untilTaken` before: else one function's streams would fill Redis, which hangs up on a gateway that is too far
  * behind, and then all replies are lost, whoever's they are.
  */
 import { randomBytes } from "node:crypto";

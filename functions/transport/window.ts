@@ -2,7 +2,7 @@
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { MIB } from "../../infra/std/bytes.ts";
 
-/** Who has more than this on its way waits. */
+/** A sender with more than this on its way waits. */
 const WINDOW_BYTES = 4 * MIB;
 const POLL_MS = 5;
 /** A reader that takes nothing for so long is gone, or will not say any more: nobody waits for that. */
@@ -55,7 +55,7 @@ export class Window {
   /** Each sends in its turn, so that the next one knows of it. */
   async #admit(): Promise<void> {
     while (this.#hasRoom && this.#waiting.length > 0) {
-      // It stands in line until it has sent, lest somebody goes before it.
+      // The first stands in line until it has sent, lest somebody goes before it.
       this.#waiting[0]?.();
       await turn();
       this.#waiting.shift();

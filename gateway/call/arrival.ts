@@ -1,4 +1,4 @@
-/** What is wrong with a request whatever it asks for, and which host and path it is for (RFC 9112, section 3). */
+/** Faults that any request may have, and the host and path that it is for (RFC 9112, section 3). */
 import type { IncomingMessage } from "node:http";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { splitTarget } from "./target.ts";

@@ -78,7 +78,7 @@ export class CurrentVersions {
     names.set(name, { current, untilMs: Date.now() + forMs });
   }
 
-  /** What changed while nobody listened is unknown. */
+  /** Changes while nobody listened are unknown. */
   #listen(listening: boolean): void {
     this.#listening = listening;
     this.#changes++;

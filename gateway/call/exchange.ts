@@ -11,7 +11,7 @@ import type { WaitingCall } from "./waiting-calls.ts";
 
 type Head = Extract<Reply, { kind: "head" }>;
 
-/** What an answer can be described with when it has ended. */
+/** The facts of an answer that has ended. */
 export interface Ending {
   status: number;
   outcome: Outcome | null;
@@ -25,7 +25,7 @@ export interface ExchangeOptions {
   response: ServerResponse;
   /** Where the function is on an origin that it shares with others; null when the origin is its own. */
   sharedPath: string | null;
-  /** What all answers that clients have not read yet may hold together. */
+  /** Memory that all answers which clients have not read yet may hold together. */
   budget: Budget;
   /** Told when the client left before its answer was complete, or was too slow to be given all of it. */
   onLeft: () => void;
@@ -216,7 +216,7 @@ function ms(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-/** What is wrong with a status as a sentence's end, or null. 1xx would not end the exchange. */
+/** The fault of a status as a sentence's end, or null. 1xx would not end the exchange. */
 function statusProblem(status: number): string | null {
   return Number.isInteger(status) && status >= 200 && status <= 599 ? null : `its status is ${status}`;
 }

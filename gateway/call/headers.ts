@@ -19,7 +19,7 @@ const HOP_BY_HOP = new Set([
   "http2-settings",
 ]);
 
-/** What the gateway says itself; a function's own words on these are dropped. */
+/** Fields that the gateway says itself; a function's own words on these are dropped. */
 const OURS = new Set(["content-length", "x-request-id", "x-sandpiper-outcome"]);
 
 /** Most characters of all fields of a reply together; clients refuse more. */

@@ -37,9 +37,9 @@ export interface InvokeParts {
   recordsRoots: boolean;
   /** Where clients reach this gateway, as they see it. */
   baseUrl: (request: IncomingMessage) => string;
-  /** What of a path as clients see it a proxy takes off before it comes here; without a slash at its end. */
+  /** The beginning of paths that a proxy takes off before they come here; without a slash at its end. */
   basePath: string;
-  /** Who sent a request. */
+  /** The address of a request's client. */
   clientAddress: (request: IncomingMessage) => string;
   /** Told of failures that are Sandpiper's own. */
   onInternalError: (error: unknown, requestId: string) => void;

@@ -1,5 +1,5 @@
 /**
- * What a function may say to browsers where others have the same origin: below /fn/ a browser takes all tenants for one
+ * The words of a function to browsers where others have the same origin: below /fn/ a browser takes all tenants for one
  * site. Fields that concern more than their own answer do not pass there, and cookies are for their function's URL alone. A
  * function with a host of its own says what it likes.
  */

@@ -42,7 +42,7 @@ export function traceCall(headers: IncomingHttpHeaders, startMs: number, records
   return recordsRoots || headers.traceparent ? new SpanTrace(headers, startMs) : UNRECORDED;
 }
 
-/** What the function gets to hand on is a context that nobody records (W3C Trace Context, section 3.2). */
+/** The context that a function gets to hand on when nobody records (W3C Trace Context, section 3.2). */
 const UNRECORDED: CallTrace = {
   describe() {},
   enqueue(invocation, send) {

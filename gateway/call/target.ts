@@ -1,4 +1,4 @@
-/** What the target of a request line names: a function and the part of the path that is the function's own. */
+/** The target of a request line: it names a function and the part of the path that is the function's own. */
 import { NAME_PATTERN } from "../../functions/model/manifest.ts";
 
 export interface FunctionTarget {

@@ -1,4 +1,4 @@
-/** What every handler of the control API can reach. */
+/** The parts that every handler of the control API can reach. */
 
 import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
@@ -25,7 +25,7 @@ export interface ControlParts {
   /** By tenant: who may ask for a build now. */
   buildTurns: KeyedTurns;
   versions: CurrentVersions;
-  /** What all request bodies that are being read may hold together. */
+  /** Memory that all request bodies being read may hold together. */
   uploads: Budget;
   /** Whether calls can be taken now. */
   accepting: () => boolean;

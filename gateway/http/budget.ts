@@ -1,6 +1,6 @@
 /** How much memory clients and functions together may make this process hold. */
 
-/** Who holds a part of a budget, and can be made to let go of it. */
+/** A holder of a part of a budget, who can be made to let go of it. */
 export interface Holder {
   letGo(): void;
 }

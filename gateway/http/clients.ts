@@ -1,4 +1,4 @@
-/** Who a client is, and how much one client may ask for, so that one cannot keep a gateway busy for all. */
+/** The address of a client, and how much one client may ask for, so that one cannot keep a gateway busy for all. */
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP, type Socket } from "node:net";
 
@@ -80,7 +80,7 @@ export class Clients {
       .split(",")
       .reverse()) {
       const next = addressIn(text);
-      // What is no address was not written by a proxy of ours.
+      // Text that is no address was not written by a proxy of ours.
       if (next === null) return address;
       address = next;
       if (!contains(this.#proxies, address)) return address;

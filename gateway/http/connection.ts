@@ -1,7 +1,7 @@
 /**
  * A client's connection: one request at a time is parsed and answered. Node's parser takes whatever has arrived in one go, and may
  * find thousands of requests there, each with its objects and all of them in course at once. So the parser gets its bytes from
- * here, in pieces that end where a request's header fields or body end. What lies behind a request without an answer stays bytes,
+ * here, in pieces that end where a request's header fields or body end. Bytes behind a request without an answer stay bytes,
  * and few of them: the client is not read any more. An answer counts as given when the kernel has it, so that a client that reads
  * nothing is served nothing more.
  */
@@ -23,7 +23,7 @@ export class Connection {
   readonly #parse: (bytes: Buffer) => void;
   /** Which requests have no whole answer yet: what is written beside them would be taken for their answer. */
   readonly #open = new Map<IncomingMessage, ServerResponse>();
-  /** What has arrived and was not parsed. */
+  /** Bytes that have arrived and were not parsed. */
   #ahead: Buffer = NOTHING;
   /** The last bytes that were parsed while no `END` was among them, as the rest of it may come next. */
   #before: Buffer = NOTHING;
@@ -70,7 +70,7 @@ export class Connection {
       this.#open.delete(request);
       this.#feed();
     });
-    // What is written after the client left has nowhere to go; without a listener it would end the process.
+    // Words after the client left have nowhere to go; without a listener it would end the process.
     response.on("error", () => {});
     if (this.#clientEnded) this.#askClient();
   }
@@ -94,7 +94,7 @@ export class Connection {
   }
 
   /**
-   * The client ended its side of the connection. It left, or it said all that it had to say and still waits: the kernel
+   * The client ended its side of the connection. The client left, or said all that it had to say and still waits: the kernel
    * shows no difference until something is sent to it. Interim responses tell, which every client of HTTP/1.1 has to take
    * (RFC 9110, section 15.2): when nobody is there, the first is answered with a reset, and the next fails by that. In the
    * middle of an answer there is nothing of the kind, and ending the connection then counts as leaving.
@@ -148,7 +148,7 @@ export class Connection {
     this.#paused = full;
   }
 
-  /** What comes behind the last request of a connection that is about to end is for nobody. */
+  /** Bytes behind the last request of a connection that is about to end are for nobody. */
   #mayParse(): boolean {
     if (this.#left || !this.#socket.writable) return false;
     if (this.#open.size === 0) return true;

@@ -9,7 +9,7 @@ import { hasBody } from "./request-body.ts";
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 64 * MIB;
 
-/** What can be told to a client of any failure: an unknown one becomes INTERNAL and says nothing of itself. */
+/** The error that a client is told for any failure: an unknown one becomes INTERNAL and says nothing of itself. */
 export function publicError(error: unknown): SandpiperError {
   if (error instanceof SandpiperError) return error;
   if (isRedisAway(error)) return new SandpiperError("QUEUE_UNAVAILABLE", { cause: error });

@@ -5,7 +5,7 @@ import type { Budget, Holder } from "./budget.ts";
 
 export interface BodyLimits {
   maxBytes: number;
-  /** What all bodies that are being read may hold together. */
+  /** Memory that all bodies being read may hold together. */
   budget: Budget;
 }
 
@@ -46,7 +46,7 @@ export async function readBody(
   }
 }
 
-/** What arrives, without destroying the request when reading stops early: its answer is still to be sent. */
+/** Pieces as they arrive. Stopping early does not destroy the request: its answer is still to be sent. */
 async function* dataOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   try {
     yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
@@ -55,7 +55,7 @@ async function* dataOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   }
 }
 
-/** What became of a request whose client left before all of it was there. */
+/** The error of a request whose client left before all of it was there. */
 export function leftEarly(cause?: unknown): SandpiperError {
   return new SandpiperError("CLIENT_GONE", { message: "The client left before its request had arrived.", cause });
 }

@@ -10,7 +10,7 @@ import { nameJavaScript, toJavaScript } from "./javascript.ts";
 
 const DIST = join(ROOT, "dist");
 const SOURCES = ["gateway/**/*.ts", "worker/**/*.ts", "sandbox-core/**/*.ts", "functions/**/*.ts", "infra/**/*.ts"];
-/** What tenants write, and what only a checkout has a use for. */
+/** Files of tenants, and those that only a checkout has a use for. */
 const LEFT_OUT = /^(functions\/(examples|templates)\/|infra\/(up|package)(\/|\.ts$))/;
 const COPIED = ["functions/cli/sandpiper.mjs", "functions/templates", "infra/deploy"];
 

@@ -26,7 +26,7 @@ export interface TelemetryOptions {
   service: string;
   /** Tells processes of one service apart. */
   instanceId: string;
-  /** Gets finished sampled spans in batches, at most 100 ms after they ended. What it rejects with is dropped. */
+  /** Gets finished sampled spans in batches, at most 100 ms after they ended. Its rejections are dropped. */
   onSpans?: (spans: SpanData[]) => Promise<void> | void;
   env?: Environment;
 }
@@ -97,7 +97,7 @@ function spanProcessors(options: TelemetryOptions, env: Environment): SpanProces
   return processors;
 }
 
-/** What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say wins over what we know ourselves. */
+/** OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over what we know ourselves. */
 function describeProcess(options: TelemetryOptions): Resource {
   return resourceFromAttributes({
     "service.name": `sandpiper-${options.service}`,

@@ -16,7 +16,7 @@ export interface Wanted {
   otherwise: string;
 }
 
-/** What dpkg needs on its PATH; apt's own default for DPkg::Path. */
+/** Directories that dpkg needs on its PATH; apt's own default for DPkg::Path. */
 const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 /** The programs by which Debian's packages start their services. */
 const SERVICE_STARTERS = ["invoke-rc.d", "deb-systemd-invoke"];
@@ -42,7 +42,7 @@ export async function ensureProgram(wanted: Wanted, env: Environment, steps: Ste
   throw new UpError(`apt installed ${program}, but there is none on PATH`, `type: ${byHand(wanted)}`);
 }
 
-/** What a user types when we cannot. */
+/** The command that a user types when we cannot. */
 function byHand({ packages }: Wanted): string {
   return `apt-get update && apt-get install ${packages.join(" ")}`;
 }

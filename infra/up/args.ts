@@ -17,7 +17,7 @@ export interface UpArgs {
   allowDegraded: string | null;
 }
 
-/** What holds for options that are not given. */
+/** Values of options that are not given. */
 export type UpDefaults = Pick<UpArgs, "host" | "port" | "dataDir">;
 
 export const HELP = `Starts Sandpiper on this machine: Redis, gateway, workers, and the examples.

@@ -1,4 +1,4 @@
-/** What must be true before anything is started. */
+/** Conditions that must hold before anything is started. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { UpError } from "./failure.ts";

@@ -1,4 +1,4 @@
-/** What `npm start` says when it cannot go on. */
+/** Words of `npm start` when it cannot go on. */
 
 /** A failure that the user can do something about: what was wrong, and what to do. No stack trace is shown for it. */
 export class UpError extends Error {

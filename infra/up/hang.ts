@@ -12,7 +12,7 @@ const LOOK_MS = 1_000;
 /** USER_HZ of both processors that Sandpiper runs on: proc_pid_stat(5) counts processor time in hundredths of a second. */
 const TICK_MS = 10;
 
-/** What the kernel says of a thread. */
+/** A thread, as the kernel tells of it. */
 interface Look {
   /** One letter of proc_pid_stat(5). */
   state: string;
@@ -43,7 +43,7 @@ export class HangWatch {
 
   #look(limitMs: number, onHang: (why: string) => void): void {
     const look = lookAt(this.#pid);
-    // It is gone, and its end is told otherwise.
+    // The process is gone, and its end is told otherwise.
     if (look === null) return;
     this.#silentMs += silenceMs(look, look.ranMs - this.#ranMs);
     this.#ranMs = look.ranMs;

@@ -23,7 +23,7 @@ export interface InstanceOptions {
   env: Environment;
   steps: Steps;
   signals: EndSignals;
-  /** What the Redis of REDIS_URL may lack. */
+  /** Faults that the Redis of REDIS_URL may have. */
   allowRedis: readonly RedisFaultName[];
   /** How long gateway and workers may give no sign of life; 0: for ever. */
   hangLimitMs: number;

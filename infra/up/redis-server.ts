@@ -109,7 +109,7 @@ function checkVersion(info: string): void {
   );
 }
 
-/** What is wrong with it and allowed, or cannot be known. @throws UpError for what is not allowed */
+/** Faults that are allowed or cannot be known. @throws UpError for what is not allowed */
 async function durabilityWarnings(redis: Redis, allowed: readonly RedisFaultName[]): Promise<string[]> {
   const { faults, untold } = await findRedisFaults(redis);
   const refused = faults.filter(({ name }) => !allowed.includes(name));

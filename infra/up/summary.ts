@@ -1,4 +1,4 @@
-/** What `npm start` prints when everything runs. */
+/** Lines of `npm start` when everything runs. */
 import { relative } from "node:path";
 import { HELLO_PATH } from "./examples.ts";
 
@@ -7,13 +7,13 @@ export interface Running {
   apiKeyFile: string;
   /** The CLI finds this Sandpiper by itself; it does for the default data directory. */
   found: boolean;
-  /** It ends by itself, now. */
+  /** Whether `npm start` ends by itself, now. */
   once: boolean;
   /** The working directory: paths below it are shown relative to it. */
   cwd: string;
   /** Name and URL of each example. */
   examples: readonly (readonly [name: string, url: string])[];
-  /** What the called example answered. */
+  /** The answer of the called example. */
   answer: string;
 }
 

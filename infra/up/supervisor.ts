@@ -8,7 +8,7 @@ import { Interrupted, UpError } from "./failure.ts";
 import { HangWatch } from "./hang.ts";
 import { killGroup, type ProcessRecord } from "./leftovers.ts";
 
-/** What to keep running. */
+/** A program to keep running. */
 export interface Program {
   /** For messages: "gateway", "worker 1". */
   name: string;
@@ -16,7 +16,7 @@ export interface Program {
   spawn(): ChildProcess;
   /** Resolves when it is ready. Its end and a time-out are watched for elsewhere. */
   ready(child: ChildProcess): Promise<void>;
-  /** Calls `heard` at each sign of life that it gives once it is ready. What gives none is not watched. */
+  /** Calls `heard` at each sign of life that it gives once it is ready. A program that gives none is not watched. */
   listen?(child: ChildProcess, heard: () => void): void;
 }
 
@@ -24,7 +24,7 @@ export interface SupervisorHooks {
   record: ProcessRecord;
   /** Something a person should know: it died, it is back. */
   note(text: string): void;
-  /** It dies again and again: nothing more is tried. */
+  /** The program dies again and again: nothing more is tried. */
   gaveUp(error: UpError): void;
   /** How long a program that gives signs of life may give none before it is killed; 0: for ever. */
   hangLimitMs: number;

@@ -3,7 +3,7 @@ import { loadConfig } from "../config.ts";
 import type { Environment } from "../environment.ts";
 
 /**
- * What differs from worker to worker: its name, and its share of the machine.
+ * The settings that differ from worker to worker: its name, and its share of the machine.
  * @throws ConfigError when the environment's own settings are wrong.
  */
 export function workerEnvironment(env: Environment, index: number, count: number): Environment {

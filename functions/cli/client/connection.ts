@@ -24,7 +24,7 @@ const MAX_FILE_BYTES = 64 * KIB;
 const CONNECTION_FILE = join(".sandpiper", "connection.json");
 const connectionFileSchema = z.object({ url: z.string(), apiKeyFile: z.string() });
 
-/** Keys have this shape. It is checked before a key is sent, so that no other file's content ever travels as one. */
+/** The shape of keys, checked before a key is sent, so that no other file's content ever travels as one. */
 const API_KEY = /^sp_[A-Za-z0-9]+_[A-Za-z0-9_-]+$/;
 
 /**

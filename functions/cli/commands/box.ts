@@ -1,4 +1,4 @@
-/** `sandpiper box`: what is after it is read by the process that this one becomes. */
+/** `sandpiper box`: the words after it are read by the process that this one becomes. */
 import { becomeBox } from "../box.ts";
 import type { AddCommand } from "../command.ts";
 import type { Io } from "../io.ts";

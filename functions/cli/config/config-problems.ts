@@ -16,7 +16,7 @@ type Issue = z.core.$ZodIssue;
 
 const FIELDS = Object.keys(functionConfigSchema.shape);
 
-/** What is wrong by one issue of the schema's: one problem, or one for each unknown key. */
+/** The problems of one issue of the schema's: one problem, or one for each unknown key. */
 export function explainIssue(root: Node, issue: Issue): Problem[] {
   const path = issue.path.map((part) => (typeof part === "symbol" ? String(part) : part));
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownField(root, key));
@@ -45,7 +45,7 @@ function unknownField(root: Node, key: string): Problem {
   };
 }
 
-/** What the schema wants at this place and what is there instead. */
+/** A sentence on what the schema wants at this place, and what is there instead. */
 function demand(issue: Issue, node: Node): string {
   const given = kindOf(node);
   switch (issue.code) {

@@ -1,4 +1,4 @@
-/** What is known of one call beside its answer: its log and its trace, which arrive a moment after the answer. */
+/** The log and the trace of one call, which arrive a moment after the answer. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { LogEntry } from "../../api/schemas.ts";
 import type { StoredSpan } from "../../model/span.ts";

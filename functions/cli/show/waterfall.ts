@@ -11,7 +11,7 @@ export interface WaterfallOptions {
 
 const NAME_COLUMNS = 22;
 const DURATION_COLUMNS = 11;
-/** What a row says beside its bar, from the span's attributes: the label to show for each. */
+/** Attributes that a row shows beside its bar, and the label of each. */
 const KEY_ATTRIBUTES: Readonly<Record<string, string>> = {
   "sandpiper.outcome": "outcome",
   "sandpiper.start": "start",

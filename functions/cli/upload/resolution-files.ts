@@ -31,7 +31,7 @@ export function directoryPackageFiles(imports: readonly ImportEdge[]): string[] 
 }
 
 /**
- * The tsconfig.json that applies to each input, with all it extends. It may lie above everything else: its `paths` and
+ * The tsconfig.json that applies to each input, with all it extends. The file may lie above everything else: its `paths` and
  * its JSX settings count for the files below it. Packages under node_modules have none, as esbuild sees it.
  */
 export function tsconfigFiles(inputs: readonly string[]): string[] {

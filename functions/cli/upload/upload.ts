@@ -1,4 +1,4 @@
-/** What a deployment sends: exactly the files that the bundle needs, and those that decide how imports resolve. */
+/** The files of a deployment: exactly the files that the bundle needs, and those that decide how imports resolve. */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, sep } from "node:path";
 import { formatBytes } from "../../../infra/std/bytes.ts";

@@ -16,7 +16,7 @@ export function errors(onInternalError: (error: unknown, requestId: string) => v
   };
 }
 
-/** What libraries throw, in our own words. */
+/** Errors of libraries, in our own words. */
 function translated(error: Error): SandpiperError {
   // hono's own refusals: a body that is no JSON, or says that it is something else.
   if (error instanceof HTTPException && error.status < 500) {

@@ -1,4 +1,4 @@
-/** What a function logged: NDJSON, oldest first, and on request what comes. */
+/** The log of a function: NDJSON, oldest first, and on request what comes. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { errorSchema, logsQuery, nameParam } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
@@ -69,7 +69,7 @@ function ndjson(body: string | ReadableStream<Uint8Array>): never {
   return new Response(body, { headers }) as never;
 }
 
-/** What there is, and then what comes, as fast as the client reads it. */
+/** The log so far, and then what comes, as fast as the client reads it. */
 function followed(
   parts: ControlParts,
   ref: FunctionRef,

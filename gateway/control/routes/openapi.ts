@@ -1,4 +1,4 @@
-/** Who is asking, and the description of this API. */
+/** The owner of a key, and the description of this API. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { whoamiSchema } from "../../../functions/api/schemas.ts";
 import type { ControlParts, Environment } from "../context.ts";

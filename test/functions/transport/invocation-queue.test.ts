@@ -3,11 +3,11 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Redis } from "ioredis";
+import type { BuildRequest } from "../../../functions/model/build.ts";
 import type { Invocation } from "../../../functions/model/invocation.ts";
 import { putBody } from "../../../functions/transport/bodies.ts";
 import { BuildQueue, BuildWorker } from "../../../functions/transport/build-queue.ts";
 import {
-  type BuildRequest,
   type InvocationHandlers,
   InvocationQueue,
   InvocationWorker,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { z } from "zod";
+import type { BuildRequest, BuildResult } from "../../../functions/model/build.ts";
 import type { InvocationRecord, LogRecord } from "../../../functions/model/invocation.ts";
 import { unpackSources } from "../../../functions/model/sources.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
@@ -9,7 +10,6 @@ import { appendLogs, recordInvocation } from "../../../functions/store/logs.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
 import { beat } from "../../../functions/store/workers.ts";
-import type { BuildRequest, BuildResult } from "../../../functions/transport/invocation-queue.ts";
 import { deployment, RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 
 let test: TestGateway;
