@@ -22,7 +22,7 @@ for (const path of sources) {
   writeFileSync(target, toJavaScript(readFileSync(join(ROOT, path), "utf8")));
 }
 for (const path of COPIED) cpSync(join(ROOT, path), join(DIST, path), { recursive: true });
-declareTypes("sandbox-core/contract/sandbox.ts");
+declareTypes("sandbox-core/index.ts");
 process.stderr.write(`built dist: ${sources.length} modules\n`);
 
 /** Writes the declarations of a module, and of what its types are made of, beside its JavaScript. */
