@@ -29,8 +29,8 @@ import { NoTemplateReasons } from "./instance/no-template-reason.ts";
 import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
 import { CallLog } from "./outcome/call-log.ts";
-import { failExpired, failLost } from "./path/never-run.ts";
-import { type Parts, writeLog } from "./path/steps.ts";
+import { openCall, type Parts } from "./path/context.ts";
+import { failExpired, failLost, writeLog } from "./path/record.ts";
 import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./pool/limits.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
@@ -140,18 +140,19 @@ export class Worker {
     return this.#pool.size - this.#running;
   }
 
-  async #run(call: Invocation): Promise<void> {
+  async #run(invocation: Invocation): Promise<void> {
     this.#running += 1;
     const { departures } = this.#parts;
-    const departure = departures.open(call.id);
+    const departure = departures.open(invocation.id);
     // After a break of that connection, clients may have left of whom this worker has not heard yet.
     const heardAll = this.#cancellations.current();
     if (heardAll !== null) await settledWithin(CANCELLATIONS_MS, heardAll);
-    await invoke(this.#parts, call, departure, () => {
-      departures.close(call.id);
+    const onEnded = () => {
+      departures.close(invocation.id);
       this.#running -= 1;
       this.#calls.slotsChanged();
-    });
+    };
+    await invoke(openCall(this.#parts, { invocation, departure, onEnded }));
   }
 
   #makeZygotes({ worker }: Config): Zygotes<ZygoteLauncher> {
@@ -218,7 +219,7 @@ export class Worker {
   #makeCalls(redis: Redis): InvocationWorker {
     return new InvocationWorker(redis, {
       freeSlots: () => this.#freeSlots(),
-      run: (call) => this.#run(call),
+      run: (invocation) => this.#run(invocation),
       lost: (calls) => failLost(this.#parts, calls),
       expired: (calls) => failExpired(this.#parts, calls),
       onError: (error) => this.#onTrouble("the queue has trouble", error),

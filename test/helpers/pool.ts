@@ -4,11 +4,11 @@ import { functionConfigSchema } from "../../functions/model/manifest.ts";
 import type { Version } from "../../functions/model/version.ts";
 import { openLauncher } from "../../sandbox-core/host/open.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
-import { type RunningCall, TurnLost } from "../../worker/instance/call.ts";
+import type { CallInput, RunningCall } from "../../worker/instance/call.ts";
 import { Instance } from "../../worker/instance/instance.ts";
 import { firstOf, templateOf } from "../../worker/instance/template.ts";
 import { CallLog } from "../../worker/outcome/call-log.ts";
-import type { Lease } from "../../worker/pool/lease.ts";
+import type { Handled, Lease } from "../../worker/pool/lease.ts";
 import { MIB, sandboxLimits } from "../../worker/pool/limits.ts";
 import type { PoolOptions } from "../../worker/pool/options.ts";
 import { Pool } from "../../worker/pool/pool.ts";
@@ -94,14 +94,11 @@ export class TestPool {
     });
   }
 
-  /** Acquires, calls once, releases; gives what the function answered. As a worker does, it tries again when its turn is lost. */
+  /** Acquires, calls once, releases; gives what the function answered. */
   async use(options: FunctionOptions = {}): Promise<{ id: string; calls: number; start: string }> {
     const lease = await this.acquire(options);
-    const text = await callText(lease).catch((error: Error) =>
-      error instanceof TurnLost ? null : Promise.reject(error),
-    );
+    const text = await callText(lease);
     lease.release();
-    if (text === null) return this.use({ ...options, mayShare: false });
     return { ...(JSON.parse(text) as { id: string; calls: number }), start: lease.start.kind };
   }
 
@@ -113,21 +110,24 @@ export class TestPool {
 /** The body of a call's reply; rejects with the failure of one that has none. */
 export async function callText(lease: Lease, path = "/", sent = new Uint8Array(0)): Promise<string> {
   const body: Uint8Array[] = [];
-  const call = begin(lease, path, body, sent);
-  const failure = await call.replied;
+  const { failure, idle } = await begin(lease, path, body, sent);
   if (failure !== null) throw new Error(failure.message);
-  await call.idle;
+  await idle;
   return Buffer.concat(body).toString("utf8");
 }
 
 /** Hands a call over; what it answers is added to `body`. */
-export function begin(
-  lease: Pick<Lease, "call">,
-  path = "/",
-  body: Uint8Array[] = [],
-  sent = new Uint8Array(0),
-): RunningCall {
-  return lease.call({
+export function begin(lease: Lease, path = "/", body: Uint8Array[] = [], sent = new Uint8Array(0)): Promise<Handled> {
+  return lease.call(inputOf(path, body, sent));
+}
+
+/** Hands a call over to an instance, with nobody to have another one run it. */
+export function beginAt({ instance }: Lease, path = "/"): RunningCall | null {
+  return instance.call(inputOf(path, [], new Uint8Array(0)));
+}
+
+function inputOf(path: string, body: Uint8Array[], sent: Uint8Array): CallInput {
+  return {
     request: {
       ...{ invocationId: crypto.randomUUID(), method: "GET", url: `http://sandpiper.test${path}`, path },
       ...{ headers: [], remoteAddress: "127.0.0.1", traceparent: null, tracestate: null },
@@ -137,7 +137,7 @@ export function begin(
     onBegin: () => {},
     onHead: (head) => void body.push(head.body),
     onChunk: (bytes) => void body.push(bytes),
-  });
+  };
 }
 
 /** What opens pools for the tests of a file, and closes those of each test after it. */

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import { TurnLost } from "../../worker/instance/call.ts";
-import { begin, callText, poolOpener } from "../helpers/pool.ts";
+import { begin, beginAt, callText, poolOpener } from "../helpers/pool.ts";
 import { TestWorker } from "../helpers/worker.ts";
 
 const PAIRS = 10;
@@ -64,10 +63,11 @@ describe("an instance that dies without a word", () => {
     assert.equal(next.instance, lease.instance);
     const { pid } = next.instance.sandbox;
     process.kill(pid, "SIGSTOP");
-    const call = begin(next);
+    const call = beginAt(next);
     await written(next.instance.sandbox.wire);
     process.kill(pid, "SIGKILL");
-    await assert.rejects(call.replied, TurnLost);
+    const end = await call?.replied;
+    assert.ok(end?.begun === false && end.death?.code === "KILLED");
   });
 
   it("does not give a call back that it may have begun", async () => {
@@ -78,7 +78,7 @@ describe("an instance that dies without a word", () => {
     // What it logs says that it has begun.
     await once(wire, "data");
     process.kill(pid, "SIGKILL");
-    await assert.rejects(call.replied, { code: "KILLED" });
+    await assert.rejects(call, { code: "KILLED" });
   });
 });
 

@@ -37,13 +37,16 @@ export interface Usage {
 }
 
 /**
- * A call that was handed to an instance. When the instance ends first, both promises reject: with a CallFailure, or with
- * `TurnLost` when the call had not begun.
+ * How a call ends at an instance: with the last word of its function, or not begun. A call that was not begun never will
+ * be, and the function knows nothing of it; `death` says how the instance ended, or is null when it has other calls.
  */
+export type TurnEnd = { begun: true; failure: Failure | null } | { begun: false; death: CallFailure | null };
+
+/** A call that was handed to an instance. Both promises reject with a CallFailure when the instance ends during the call. */
 export interface RunningCall {
-  /** The reply is complete, or the function failed to give one. */
-  readonly replied: Promise<Failure | null>;
-  /** The function left nothing running: the instance goes on with its next call. */
+  /** Resolves when the reply is complete, when the function failed to give one, or when the call will not begin. */
+  readonly replied: Promise<TurnEnd>;
+  /** Resolves when the function left nothing running; never for a call that was not begun. */
   readonly idle: Promise<Usage>;
   /** Whether the instance has nothing to do with it any more. */
   readonly isOver: boolean;
@@ -55,18 +58,6 @@ export interface RunningCall {
   readonly tookMs: number | null;
 }
 
-/** The call was not begun by its instance and will not be: the function knows nothing of it. */
-export class TurnLost extends Error {
-  override readonly name = "TurnLost";
-  /** How the instance ended before it began the call; null when it has other calls that take long. */
-  readonly death: CallFailure | null;
-
-  constructor(death: CallFailure | null = null) {
-    super();
-    this.death = death;
-  }
-}
-
 /** What a sandbox says of the call that it runs. */
 export type OfCall = Exclude<Extract<SandboxMessage, { call: CallNumber }>, { type: "withdrawn" }>;
 
@@ -74,7 +65,7 @@ export type OfCall = Exclude<Extract<SandboxMessage, { call: CallNumber }>, { ty
 export class Call implements RunningCall {
   readonly number: CallNumber;
   readonly input: CallInput;
-  readonly #replied = Promise.withResolvers<Failure | null>();
+  readonly #replied = Promise.withResolvers<TurnEnd>();
   readonly #idle = Promise.withResolvers<Usage>();
   readonly #onCancel: (call: Call) => void;
   /** How far it is. What the sandbox says of it is believed at its own stage only. */
@@ -97,7 +88,7 @@ export class Call implements RunningCall {
     for (const promise of [this.replied, this.idle]) promise.catch(() => {});
   }
 
-  get replied(): Promise<Failure | null> {
+  get replied(): Promise<TurnEnd> {
     return this.#replied.promise;
   }
 
@@ -158,7 +149,7 @@ export class Call implements RunningCall {
 
   #reply(failure: Failure | null): void {
     this.stage = "replied";
-    this.#replied.resolve(failure);
+    this.#replied.resolve({ begun: true, failure });
   }
 
   end(): void {
@@ -177,18 +168,18 @@ export class Call implements RunningCall {
   }
 
   /**
-   * The sandbox says that it will not begin it.
+   * Ends a call that will not be begun.
    * @param death how the instance ends, if that is why
-   * @throws ProtocolError when it has said something of the call before
+   * @throws ProtocolError when the sandbox has said something of the call before
    */
   lose(death: CallFailure | null): void {
     // Its turn may have come here while it was being withdrawn there.
     if (this.stage !== "in line" && this.stage !== "waiting") throw new ProtocolError("A call had begun.");
-    this.isOver = true;
-    this.fail(new TurnLost(death));
+    this.end();
+    this.#replied.resolve({ begun: false, death });
   }
 
-  fail(error: CallFailure | TurnLost): void {
+  fail(error: CallFailure): void {
     this.#stopClock();
     this.#replied.reject(error);
     this.#idle.reject(error);

@@ -24,22 +24,23 @@ export class Departure {
   #hasLeft = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
-  #onLeft: () => void = () => {};
+  readonly #actions = new Set<() => void>();
 
   get hasLeft(): boolean {
     return this.#hasLeft;
   }
 
-  /** Sets what is to be done when the client leaves; that is done at once when it has left already. */
-  whenLeft(action: () => void): void {
-    this.#onLeft = action;
+  /** Does something when the client leaves, or at once when it has left already. Returns what prevents that. */
+  whenLeft(action: () => void): () => void {
+    this.#actions.add(action);
     if (this.#hasLeft) action();
+    return () => void this.#actions.delete(action);
   }
 
   leave(): void {
     if (this.#hasLeft || this.#isOver) return;
     this.#hasLeft = true;
-    this.#onLeft();
+    for (const action of this.#actions) action();
   }
 
   /** Does something after a while, unless the call is over by then. */

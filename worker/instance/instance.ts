@@ -19,7 +19,7 @@ import {
 import type { Bundle } from "../code/bundles.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";
-import { Call, type CallInput, describe, type RunningCall, requestFrames, TurnLost, type Usage } from "./call.ts";
+import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
 import { DYING_MS, explain, settledWithin } from "./death.ts";
 import type { ForkEnd } from "./fork.ts";
 import { Intake } from "./intake.ts";
@@ -165,14 +165,14 @@ export class Instance {
 
   /**
    * Hands over a call, which begins when those before it have ended. From then on the function has its version's time
-   * limit, work given to `waitUntil` included.
+   * limit, work given to `waitUntil` included. Returns null, and takes nothing, when it has no place for the call.
    * @throws CallFailure when the request cannot be sent as it is.
    */
-  call(input: CallInput): RunningCall {
-    if (!this.hasPlace) throw new TurnLost();
+  call(input: CallInput): RunningCall | null {
+    if (!this.hasPlace) return null;
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
     const frames = requestFrames(this.#lastNumber, input);
-    if (!this.#turns.isEmpty && frames.length > 1) throw new TurnLost();
+    if (!this.#turns.isEmpty && frames.length > 1) return null;
     const call = new Call(this.#lastNumber, input, (cancelled) => this.#turns.cancel(cancelled));
     call.isLastWritten = frames.length === 1;
     this.#turns.add(call);
@@ -321,13 +321,14 @@ export class Instance {
     this.#limit.stop();
     const isUnbegun = this.#isUnread;
     const [call, ...behind] = this.#turns.clear();
-    for (const other of behind) other.fail(new TurnLost());
+    for (const other of behind) other.lose(null);
     const { memoryMiB } = this.#version.config;
     const failure = await explain({ sandbox: this.sandbox, output: this.#output, cause: this.#cause, memoryMiB });
     this.#logs.idle.flush();
     this.#ready.reject(failure);
     this.#loaded.reject(failure);
     this.#templated.reject(failure);
-    call?.fail(isUnbegun ? new TurnLost(failure) : failure);
+    if (isUnbegun) call?.lose(failure);
+    else call?.fail(failure);
   }
 }

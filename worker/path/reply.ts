@@ -11,7 +11,7 @@ import type {
 import type { Failure, Head } from "../../sandbox-core/protocol/frames.ts";
 import type { Usage } from "../instance/call.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";
-import { type Start, WARM } from "../pool/lease.ts";
+import { type Start, WARM } from "../pool/instance-lease.ts";
 import { Pieces } from "./pieces.ts";
 import type { Step } from "./spans.ts";
 

@@ -1,69 +1,71 @@
-/** The steps of a call's path that take more than a line, but for serve.ts; invoke.ts puts them in order. */
-import type { Attributes } from "@opentelemetry/api";
-import type { Redis } from "ioredis";
-import type { Invocation, InvocationRecord, LogRecord, Reply, VersionRef } from "../../functions/model/invocation.ts";
-import { appendLogs, recordInvocation } from "../../functions/store/logs.ts";
+/** The short steps of a call's path; invoke.ts puts them in order. */
+import { dropBody } from "../../functions/transport/bodies.ts";
 import { INLINE_REPLY_BYTES } from "../../functions/transport/reply-sender.ts";
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
-import type { Bundles, Loadable } from "../code/bundles.ts";
-import type { Usage } from "../instance/call.ts";
-import type { Departures } from "../instance/departures.ts";
-import type { Instance } from "../instance/instance.ts";
+import type { Loadable } from "../code/bundles.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+import type { Start } from "../pool/instance-lease.ts";
 import type { Lease } from "../pool/lease.ts";
-import type { Pool } from "../pool/pool.ts";
-import type { CallReply, ReplyLimits } from "./reply.ts";
-import type { Step } from "./spans.ts";
+import type { CallContext } from "./context.ts";
+import { keepRecord, NOTHING_USED } from "./record.ts";
+import type { CallSpans, Step } from "./spans.ts";
 
-/** What a worker runs calls with. */
-export interface Parts {
-  redis: Redis;
-  bundles: Bundles;
-  pool: Pool;
-  departures: Departures;
-  limits: ReplyLimits;
-  sendReply(gatewayId: string, reply: Reply): void;
-  /** null when a gateway keeps up with the replies to it; else what resolves when it does. */
-  untilTaken(gatewayId: string): Promise<void> | null;
-  /** Told of what could not be recorded. */
-  onTrouble(message: string, cause?: unknown): void;
-}
-
-export function findBundle({ bundles }: Parts, invocation: Invocation, step: Step): Promise<Loadable> {
+/** The version of the call, and its code. */
+export function findBundle({ parts: { bundles }, invocation }: CallContext, step: Step): Promise<Loadable> {
   step.set({ "sandpiper.bundle": bundles.has(invocation) ? "hit" : "miss" });
   return bundles.get(invocation);
 }
 
+/** Leases an instance; the spans tell of instances that come after the first, too. */
+export async function acquire(call: CallContext, loadable: Loadable, step: Step): Promise<Lease> {
+  const { parts, departure, expiresAtMs, log, spans } = call;
+  const { request } = call.invocation;
+  // A body that is not here yet would keep others waiting.
+  const mayShare = request.body === null || "inlineBase64" in request.body;
+  const onExchanged = (start: Start, beganAtMs: number) => {
+    spans.past("acquire", beganAtMs, Date.now(), startAttributes(start));
+    showLoad(spans, start);
+  };
+  const lease = await parts.pool.acquire({ ...loadable, expiresAtMs, departure, mayShare, log, onExchanged });
+  call.lease = lease;
+  step.set(startAttributes(lease.start));
+  showLoad(spans, lease.start);
+  return lease;
+}
+
+function startAttributes({ kind }: Start) {
+  return { "sandpiper.start": kind, "faas.coldstart": kind !== "warm" };
+}
+
+function showLoad(spans: CallSpans, { loadedAtMs, initMs }: Start): void {
+  if (loadedAtMs > 0) spans.past("load", loadedAtMs - initMs, loadedAtMs);
+}
+
 /** Sends what a function replied. A long reply waits until its gateway has taken what was sent before. */
-export async function respond(
-  { untilTaken }: Parts,
-  { replyTo }: Invocation,
-  reply: CallReply,
-  failure: Failure | null,
-  step: Step,
-): Promise<void> {
+export async function respond(call: CallContext, failure: Failure | null, step: Step): Promise<void> {
+  const { parts, invocation, reply } = call;
   reply.stopClock();
-  if (failure === null && !reply.isStreaming && reply.bytes > INLINE_REPLY_BYTES) await untilTaken(replyTo);
+  const isLong = !reply.isStreaming && reply.bytes > INLINE_REPLY_BYTES;
+  if (failure === null && isLong) await parts.untilTaken(invocation.replyTo);
   reply.finish(failure, step);
 }
 
-/** What the call of a lease has used that has not ended by itself. */
-export function usageOf(lease: Lease | undefined): Usage {
-  return lease?.instance.usage() ?? NOTHING_USED;
+/** Answers a call that something kept from its reply. */
+export async function fail({ reply, log, spans }: CallContext, error: unknown): Promise<void> {
+  const failure = CallFailure.from(error);
+  if (reply.outcome === "ok") log.say("warn", `After its reply: ${failure.message}`);
+  if (reply.outcome === null) await spans.step("respond", (step) => reply.fail(failure, step));
 }
 
-/** Writes what a function logged. The call does not wait for that, and does not fail by it. */
-export function writeLog({ redis, onTrouble }: Parts, ref: VersionRef, records: LogRecord[]): void {
-  appendLogs(redis, ref, records).catch((error) => onTrouble("the log of a call could not be written", error));
+/** Gives the instance back and keeps the log and the record of a call. */
+export async function end(call: CallContext): Promise<void> {
+  const { parts, lease, reply, log, spans } = call;
+  const usage = call.usage ?? lease?.instance.usage() ?? NOTHING_USED;
+  lease?.release();
+  // The body of a call that reached no instance is for nobody.
+  if (!call.isBodyTaken) void dropBody(parts.redis, call.invocation.request.body);
+  // Records are gathered for some milliseconds, in which another call may run.
+  call.onEnded();
+  log.flush();
+  await keepRecord(parts, reply.record(usage, spans.traceId));
 }
-
-export async function keepRecord({ redis, onTrouble }: Parts, record: InvocationRecord): Promise<void> {
-  await recordInvocation(redis, record).catch((error) => onTrouble("a call could not be recorded", error));
-}
-
-/** What the call that an instance has used so far, as a span shows it. */
-export function usageAttributes(instance: Instance): Attributes {
-  const { cpuMs, peakMemoryBytes } = instance.usage();
-  return { "sandpiper.cpu_ms": cpuMs, "sandpiper.peak_memory_bytes": peakMemoryBytes };
-}
-
-export const NOTHING_USED: Usage = { cpuMs: 0, peakMemoryBytes: 0 };

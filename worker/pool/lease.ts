@@ -1,37 +1,97 @@
-/** A loaded sandbox, and the exclusive use of it. */
-import type { StartKind } from "../../functions/model/invocation.ts";
-import type { CallInput, RunningCall } from "../instance/call.ts";
+/** The use of a version's instances for one call: of one, and of the next when that does not begin the call. */
+import type { Failure } from "../../sandbox-core/protocol/frames.ts";
+import type { CallInput, TurnEnd, Usage } from "../instance/call.ts";
+import { cancel, clientGone } from "../instance/departures.ts";
 import type { Instance } from "../instance/instance.ts";
+import type { CallFailure } from "../outcome/outcome.ts";
+import type { InstanceLease, Start } from "./instance-lease.ts";
+import type { Demand } from "./waiting-call.ts";
 
-/** How the instance of a lease was come by, and how long that took. */
-export interface Start {
-  kind: StartKind;
-  sandboxMs: number;
-  initMs: number;
-  /** Unix time in milliseconds at which the version was loaded; 0 for a warm start. */
-  loadedAtMs: number;
+/** Turns that a call may lose to calls that take long before it gets an instance to itself. */
+const MOST_TURNS_LOST = 2;
+/** Most instances that may end before they begin a call: their word for that is not believed for ever. */
+const MOST_DEATHS = 5;
+
+type Acquire = (demand: Demand) => Promise<InstanceLease>;
+
+const NO_PLACE: TurnEnd = { begun: false, death: null };
+
+/** A call that a function has handled. */
+export interface Handled {
+  /** Why the function gave no reply, or not all of one. */
+  failure: Failure | null;
+  /** Resolves when the function left nothing running. */
+  idle: Promise<Usage>;
 }
-
-export const WARM: Start = { kind: "warm", sandboxMs: 0, initMs: 0, loadedAtMs: 0 };
 
 /**
- * The use of an instance for one call, after the calls of other leases of it. It ends with the first `release` or
- * `discard`; more of them do nothing.
+ * The use of an instance for one call. An instance that does not begin the call is exchanged for another. The first
+ * `release` or `discard` ends the lease; more of them do nothing.
  */
-export interface Lease {
-  readonly instance: Instance;
-  readonly start: Start;
-  /** Hands the call over, once. @throws what `Instance.call` throws. */
-  call(input: CallInput): RunningCall;
-  /** Gives the instance back for the next call of its version. One that has the call still is ended instead. */
-  release(): void;
-  /** Ends the instance: whatever it still does, it does no more. */
-  discard(reason: string): void;
-}
+export class Lease {
+  readonly #demand: Demand;
+  readonly #acquire: Acquire;
+  #current: InstanceLease;
+  #turnsLost = 0;
+  #deaths = 0;
 
-export interface LeaseEnd {
-  /** Why the instance must end, or null. */
-  discardedFor: string | null;
-  /** How long the instance was busy with the call; null when that is not known. */
-  tookMs: number | null;
+  /** @param acquire gives the use of one instance, as often as asked */
+  private constructor(demand: Demand, acquire: Acquire, first: InstanceLease) {
+    this.#demand = demand;
+    this.#acquire = acquire;
+    this.#current = first;
+  }
+
+  static async open(demand: Demand, acquire: Acquire): Promise<Lease> {
+    return new Lease(demand, acquire, await acquire(demand));
+  }
+
+  /** The instance that has the call, or will have it. */
+  get instance(): Instance {
+    return this.#current.instance;
+  }
+
+  get start(): Start {
+    return this.#current.start;
+  }
+
+  /**
+   * Has an instance run the call, once.
+   * @throws CallFailure when the instance ends during the call, when no other can be had, or when the client has left.
+   */
+  async call(input: CallInput): Promise<Handled> {
+    if (this.#demand.departure?.hasLeft) throw clientGone();
+    const running = this.#current.call(input);
+    const end = (await running?.replied) ?? NO_PLACE;
+    if (running !== null && end.begun) return { failure: end.failure, idle: running.idle };
+    await this.#exchange(end.begun ? null : end.death);
+    return this.call(input);
+  }
+
+  /** @param death how the instance ended that did not begin the call, or null */
+  async #exchange(death: CallFailure | null): Promise<void> {
+    this.#current.release();
+    this.#turnsLost += 1;
+    if (death !== null && ++this.#deaths >= MOST_DEATHS) throw death;
+    const beganAtMs = Date.now();
+    this.#current = await this.#acquire({ ...this.#demand, mayShare: this.#turnsLost < MOST_TURNS_LOST });
+    this.#demand.onExchanged?.(this.start, beganAtMs);
+  }
+
+  /** Tells the function that its client left. The instance is ended if the call does not end by that. */
+  cancel(mayEnd: () => boolean): void {
+    const { running, instance } = this.#current;
+    const { departure } = this.#demand;
+    if (running !== null && departure !== undefined) cancel({ running, instance, departure, mayEnd });
+  }
+
+  /** Gives the instance back for the next call of its version. An instance that still has the call is ended instead. */
+  release(): void {
+    this.#current.release();
+  }
+
+  /** Ends the instance, whatever it still does. */
+  discard(reason: string): void {
+    this.#current.discard(reason);
+  }
 }

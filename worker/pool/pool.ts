@@ -10,7 +10,8 @@ import type { Version } from "../../functions/model/version.ts";
 import { CALLS_PER_INSTANCE } from "../instance/instance.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";
-import type { Lease, LeaseEnd } from "./lease.ts";
+import type { InstanceLease, LeaseEnd } from "./instance-lease.ts";
+import { Lease } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
@@ -18,7 +19,7 @@ import { type PooledVersion, PooledVersions, shortestLine } from "./pooled-versi
 import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
-import { type Demand, shuttingDown, Waiter } from "./waiting-call.ts";
+import { type Demand, refuseIfOver, shuttingDown, Waiter } from "./waiting-call.ts";
 import { isSettling, mostStarts, nextMean, shouldLineUp, shouldWait, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
@@ -97,7 +98,12 @@ export class Pool {
    * The use of an instance of that version for one call; end it with `release` or `discard`.
    * @throws CallFailure when the version cannot be loaded, no sandbox can be made, or the time is over.
    */
-  async acquire(demand: Demand): Promise<Lease> {
+  acquire(demand: Demand): Promise<Lease> {
+    return Lease.open(demand, (again) => this.#acquire(again));
+  }
+
+  async #acquire(demand: Demand): Promise<InstanceLease> {
+    refuseIfOver(demand);
     this.#checkAdmissible(demand.version);
     const pooledVersion = this.#pooledVersions.of(demand.version);
     const found = pooledVersion.waiting.size === 0 ? this.#find(pooledVersion, demand) : undefined;
@@ -280,7 +286,7 @@ export class Pool {
     return shouldLineUp({ instances, ahead, meanCallMs: pooledVersion.meanCallMs }) ? found : undefined;
   }
 
-  #lease(pooledVersion: PooledVersion, pooled: PooledInstance, { mayShare }: Demand): Lease {
+  #lease(pooledVersion: PooledVersion, pooled: PooledInstance, { mayShare }: Demand): InstanceLease {
     if (pooled.leases === 0) {
       this.#busy += 1;
       pooledVersion.leased.add(pooled);

@@ -1,9 +1,8 @@
 /** An instance as the pool keeps it, with its place, and the leases of it. */
 
 import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
-import type { CallInput, RunningCall } from "../instance/call.ts";
 import type { Instance } from "../instance/instance.ts";
-import { type Lease, type LeaseEnd, type Start, WARM } from "./lease.ts";
+import { InstanceLease, type LeaseEnd, type Start, WARM } from "./instance-lease.ts";
 import type { Place } from "./places.ts";
 import type { TemplatePlace } from "./template-place.ts";
 
@@ -77,7 +76,7 @@ export class PooledInstance {
    * @param mayShare whether calls of other leases may stand in line behind this one's.
    * @param onEnd told once.
    */
-  lease(mayShare: boolean, onEnd: (end: LeaseEnd) => void): Lease {
+  lease(mayShare: boolean, onEnd: (end: LeaseEnd) => void): InstanceLease {
     const start = this.#start;
     this.#start = WARM;
     this.leases += 1;
@@ -87,39 +86,5 @@ export class PooledInstance {
       if (!mayShare) this.#closed = false;
       onEnd(end);
     });
-  }
-}
-
-class InstanceLease implements Lease {
-  readonly instance: Instance;
-  readonly start: Start;
-  readonly #onEnd: (end: LeaseEnd) => void;
-  #running: RunningCall | null = null;
-  #over = false;
-
-  constructor(instance: Instance, start: Start, onEnd: (end: LeaseEnd) => void) {
-    this.instance = instance;
-    this.start = start;
-    this.#onEnd = onEnd;
-  }
-
-  call(input: CallInput): RunningCall {
-    this.#running = this.instance.call(input);
-    return this.#running;
-  }
-
-  release(): void {
-    const isOver = this.#running === null || this.#running.isOver || this.instance.leftItsTemplate;
-    this.#end(isOver ? null : "its call had not finished");
-  }
-
-  discard(reason: string): void {
-    this.#end(reason);
-  }
-
-  #end(discardedFor: string | null): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#onEnd({ discardedFor, tookMs: this.#running?.tookMs ?? null });
   }
 }

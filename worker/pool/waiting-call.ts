@@ -4,7 +4,7 @@ import type { Bundle } from "../code/bundles.ts";
 import { clientGone, type Departure } from "../instance/departures.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure } from "../outcome/outcome.ts";
-import type { Lease } from "./lease.ts";
+import type { InstanceLease, Start } from "./instance-lease.ts";
 
 /** What a call needs an instance for. */
 export interface Demand {
@@ -18,6 +18,14 @@ export interface Demand {
   departure?: Departure;
   /** Gets the output of an instance that is started for it. */
   log: CallLog;
+  /** Told when a lease has exchanged its instance, which took since that Unix time in milliseconds. */
+  onExchanged?(start: Start, beganAtMs: number): void;
+}
+
+/** @throws CallFailure when nobody waits for the reply of a call any more. */
+export function refuseIfOver({ expiresAtMs, departure }: Pick<Demand, "expiresAtMs" | "departure">): void {
+  if (departure?.hasLeft) throw clientGone();
+  if (Date.now() > expiresAtMs) throw new CallFailure("platform_error", "EXPIRED");
 }
 
 /** Timers of Node take 31 bits of milliseconds at most. */
@@ -26,14 +34,15 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Settles once: served, failed or expired, whichever comes first; `onOver` hears of it at once. */
 export class Waiter {
   readonly demand: Demand;
-  readonly served: Promise<Lease>;
+  readonly served: Promise<InstanceLease>;
   /** Since when it waits, by `performance.now()`. */
   readonly sinceMs = performance.now();
   /** How often an instance that could have made room for it served its own version again instead. */
   timesPassedOver = 0;
-  readonly #settle: PromiseWithResolvers<Lease>;
+  readonly #settle: PromiseWithResolvers<InstanceLease>;
   readonly #timer: NodeJS.Timeout;
   readonly #onOver: (waiter: Waiter) => void;
+  readonly #stopListening: (() => void) | undefined;
 
   constructor(demand: Demand, onOver: (waiter: Waiter) => void) {
     this.demand = demand;
@@ -42,10 +51,10 @@ export class Waiter {
     this.#onOver = onOver;
     const waitMs = Math.min(Math.max(demand.expiresAtMs - Date.now(), 0), LONGEST_TIMER_MS);
     this.#timer = setTimeout(() => this.fail(expired()), waitMs);
-    demand.departure?.whenLeft(() => this.fail(clientGone()));
+    this.#stopListening = demand.departure?.whenLeft(() => this.fail(clientGone()));
   }
 
-  serve(lease: Lease): void {
+  serve(lease: InstanceLease): void {
     this.#over();
     this.#settle.resolve(lease);
   }
@@ -56,7 +65,7 @@ export class Waiter {
   }
 
   #over(): void {
-    this.demand.departure?.whenLeft(() => {});
+    this.#stopListening?.();
     clearTimeout(this.#timer);
     this.#onOver(this);
   }

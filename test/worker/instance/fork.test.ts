@@ -279,7 +279,7 @@ describe("instances in one sandbox", () => {
   it("end with their template, and the next call has another", async () => {
     const options = slow(`await new Promise(() => {});`);
     const [one, other] = await instances(pool, options, 2);
-    const calls = [one, other].map((lease) => begin(lease as Lease).replied);
+    const calls = [one, other].map((lease) => begin(lease as Lease));
     const template = templatePid((one as Lease).instance.sandbox.pid);
     process.kill(template, "SIGKILL");
     for (const replied of calls) await assert.rejects(replied, code("KILLED"));

@@ -3,9 +3,8 @@ import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { describe, it, mock } from "node:test";
 import { MAX_CALLS_IN_LINE } from "../../../sandbox-core/protocol/frames.ts";
-import { TurnLost } from "../../../worker/instance/call.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
-import { begin, callText, type FunctionOptions, poolOpener, type TestPool } from "../../helpers/pool.ts";
+import { begin, beginAt, callText, type FunctionOptions, poolOpener, type TestPool } from "../../helpers/pool.ts";
 import { stretched } from "../../helpers/slowness.ts";
 
 const open = poolOpener();
@@ -98,7 +97,7 @@ describe("calls in line at an instance", () => {
     const instances = [...new Set(leases.map(({ instance }) => instance))];
     const sum = (figures: number[]) => figures.reduce((total, figure) => total + figure, 0);
     const before = sum(instances.map((instance) => instance.sandbox.usage().cpuMs - instance.usage().cpuMs));
-    const shares = await withoutTimers(() => Promise.all(leases.map((lease) => begin(lease).idle)));
+    const shares = await withoutTimers(() => Promise.all(leases.map(async (lease) => (await begin(lease)).idle)));
     const figures = shares.map(({ cpuMs }) => cpuMs);
     assert.ok(sum(figures) > 0);
     const after = sum(instances.map(({ sandbox }) => sandbox.usage().cpuMs));
@@ -106,15 +105,19 @@ describe("calls in line at an instance", () => {
     for (const lease of leases) lease.release();
   });
 
-  it("come back when the instance ends before their turn, and only the one that ran fails", async () => {
+  it("go to another instance when theirs ends before their turn, and only the one that ran fails", async () => {
     const { acquire } = await busyPool();
     const { first, others } = await linedUp(acquire, ENOUGH_INSTANCES);
-    const failed = first.map((lease) => begin(lease, "/exit").replied);
-    const behind = others.map((lease) => begin(lease).replied);
-    for (const reply of failed) await assert.rejects(reply, { code: "FUNCTION_EXITED" });
-    for (const reply of behind) await assert.rejects(reply, TurnLost);
-    for (const lease of [...first, ...others]) lease.release();
-    assert.match(await callText(await acquire()), /^[0-9a-f-]{36}$/);
+    const ended = first.map(({ instance }) => instance);
+    const failed = first.map((lease) => begin(lease, "/exit"));
+    const behind = others.map((lease) => callText(lease));
+    for (const call of failed) await assert.rejects(call, { code: "FUNCTION_EXITED" });
+    for (const lease of first) lease.release();
+    for (const [index, text] of (await Promise.all(behind)).entries()) {
+      assert.match(text, /^[0-9a-f-]{36}$/);
+      assert.ok(!ended.includes((others[index] as Lease).instance));
+    }
+    for (const lease of others) lease.release();
   });
 
   for (const path of ["/wait", "/block"]) {
@@ -122,8 +125,8 @@ describe("calls in line at an instance", () => {
       const { acquire } = await busyPool();
       const { first, others } = await linedUp(acquire, ENOUGH_INSTANCES);
       const long = first.map((lease) => callText(lease, path));
-      const behind = others.map((lease) => begin(lease).replied);
-      for (const reply of behind) await assert.rejects(reply, TurnLost);
+      const behind = others.map((lease) => beginAt(lease)?.replied);
+      for (const end of await Promise.all(behind)) assert.deepEqual(end, { begun: false, death: null });
       for (const lease of others) lease.release();
       await Promise.all(long);
       for (const lease of first) {
@@ -143,13 +146,13 @@ describe("calls in line at an instance", () => {
 
   it("are no more than an instance takes", async () => {
     const { acquire } = await busyPool();
-    const { instance } = await acquire();
+    const lease = await acquire();
     for (let count = 0; count < MAX_CALLS_IN_LINE; count++) {
-      assert.ok(instance.hasPlace);
-      void begin({ call: (input) => instance.call(input) }, "/wait");
+      assert.ok(lease.instance.hasPlace);
+      assert.notEqual(beginAt(lease, "/wait"), null);
     }
-    assert.ok(!instance.hasPlace);
-    assert.throws(() => begin({ call: (input) => instance.call(input) }), TurnLost);
+    assert.ok(!lease.instance.hasPlace);
+    assert.equal(beginAt(lease), null);
   });
 
   it("do not keep an instance for ever from a version that needs its place", async () => {

@@ -1,0 +1,76 @@
+/** The step in which a function handles a call: the request goes to an instance, and the reply's parts come back. */
+import { takeBody } from "../../functions/transport/bodies.ts";
+import { type CallInput, describe } from "../instance/call.ts";
+import { clientGone } from "../instance/departures.ts";
+import type { Instance } from "../instance/instance.ts";
+import type { Intake } from "../instance/intake.ts";
+import { CallFailure, type Cause } from "../outcome/outcome.ts";
+import type { Handled, Lease } from "../pool/lease.ts";
+import type { CallContext } from "./context.ts";
+import type { Step } from "./spans.ts";
+
+const NO_BODY = new Uint8Array(0);
+
+/** Sends the request and takes the reply. @throws CallFailure when the function gives none */
+export async function handle(call: CallContext, lease: Lease, step: Step): Promise<Handled> {
+  const body = await bodyOf(call);
+  const handled = lease.call(inputOf(call, lease, body, step));
+  call.departure.whenLeft(() => cancel(call, lease));
+  const { failure, idle } = await handled;
+  if (failure !== null) call.log.add("error", "console", describe(failure));
+  if (step.isRecording) step.set(attributesOf(call, lease.instance));
+  return { failure, idle };
+}
+
+async function bodyOf(call: CallContext): Promise<Uint8Array> {
+  const { parts, invocation } = call;
+  const { request } = invocation;
+  call.isBodyTaken = true;
+  const body = request.body === null ? NO_BODY : await takeBody(parts.redis, request.body);
+  if (body === null) throw new CallFailure("platform_error", "BODY_LOST");
+  return body;
+}
+
+function inputOf(
+  { parts, invocation, reply, log }: CallContext,
+  lease: Lease,
+  body: Uint8Array,
+  step: Step,
+): CallInput {
+  const { method, url, path, headers, remoteAddress } = invocation.request;
+  const keepTo = (exceeded: Cause | null) => {
+    if (exceeded !== null) lease.instance.end(exceeded);
+    else if (reply.isStreaming) pace(lease.instance.intake, () => parts.untilTaken(invocation.replyTo));
+  };
+  return {
+    request: { invocationId: invocation.id, method, url, path, headers, remoteAddress, ...step.traceContext },
+    body,
+    log,
+    onBegin: () => reply.begin(lease.start),
+    onHead: (head) => keepTo(reply.head(head)),
+    onChunk: (bytes) => keepTo(reply.chunk(bytes)),
+  };
+}
+
+/** The client left. A call that was answered whole is over for its client: work that goes on has its time. */
+function cancel({ parts, invocation, reply }: CallContext, lease: Lease): void {
+  if (reply.outcome !== null) return;
+  reply.fail(clientGone());
+  lease.cancel(() => parts.departures.mayEnd(invocation));
+}
+
+/** Reads no more of a sandbox until its gateway has taken what was sent, and so has the sandbox wait. */
+function pace(intake: Intake, untilTaken: () => Promise<void> | null): void {
+  const taken = intake.isHeld ? null : untilTaken();
+  if (taken !== null) intake.hold(taken);
+}
+
+/** The reply's status and what the call has used so far, as a span shows them. */
+function attributesOf({ reply }: CallContext, instance: Instance) {
+  const { cpuMs, peakMemoryBytes } = instance.usage();
+  return {
+    "sandpiper.cpu_ms": cpuMs,
+    "sandpiper.peak_memory_bytes": peakMemoryBytes,
+    "http.response.status_code": reply.status,
+  };
+}

@@ -1,0 +1,46 @@
+/** What remains of calls: their records and logs in Redis, also of calls that no worker runs. */
+import type { Redis } from "ioredis";
+import type { Invocation, InvocationRecord, LogRecord, VersionRef } from "../../functions/model/invocation.ts";
+import { appendLogs, recordInvocation } from "../../functions/store/logs.ts";
+import type { Usage } from "../instance/call.ts";
+import { CallFailure } from "../outcome/outcome.ts";
+import { CallReply, type CallReplyOptions } from "./reply.ts";
+
+export interface RecordParts {
+  redis: Redis;
+  /** Told of what could not be recorded. */
+  onTrouble(message: string, cause?: unknown): void;
+}
+
+type AnswerParts = RecordParts & CallReplyOptions;
+
+export const NOTHING_USED: Usage = { cpuMs: 0, peakMemoryBytes: 0 };
+
+/** Writes what a function logged. The call does not wait for that, and does not fail by it. */
+export function writeLog({ redis, onTrouble }: RecordParts, ref: VersionRef, records: LogRecord[]): void {
+  appendLogs(redis, ref, records).catch((error) => onTrouble("the log of a call could not be written", error));
+}
+
+/** Never rejects. */
+export async function keepRecord({ redis, onTrouble }: RecordParts, record: InvocationRecord): Promise<void> {
+  await recordInvocation(redis, record).catch((error) => onTrouble("a call could not be recorded", error));
+}
+
+/** Answers calls whose worker died. They may have run; one that was recorded before keeps its record. */
+export function failLost(parts: AnswerParts, calls: Invocation[]): Promise<void> {
+  return failAll(parts, calls, new CallFailure("platform_error", "WORKER_LOST"));
+}
+
+/** Answers calls that waited too long. They did not run. */
+export function failExpired(parts: AnswerParts, calls: Invocation[]): Promise<void> {
+  return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED"));
+}
+
+async function failAll(parts: AnswerParts, calls: Invocation[], failure: CallFailure): Promise<void> {
+  const records = calls.map((call) => {
+    const reply = new CallReply(call, parts);
+    reply.fail(failure);
+    return keepRecord(parts, reply.record(NOTHING_USED));
+  });
+  await Promise.all(records);
+}
