@@ -11,6 +11,7 @@ import type { Config } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { UnfitError } from "../infra/service.ts";
+import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
   type Attestation,
@@ -31,7 +32,7 @@ import { invoke } from "./invoke.ts";
 import { CallLog } from "./outcome/call-log.ts";
 import { openCall, type Parts } from "./path/context.ts";
 import { failExpired, failLost, writeLog } from "./path/record.ts";
-import { DEFAULT_MEMORY_MIB, MIB, sandboxLimits } from "./pool/limits.ts";
+import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";

@@ -2,14 +2,15 @@
 import { afterEach } from "node:test";
 import { functionConfigSchema } from "../../functions/model/manifest.ts";
 import type { Version } from "../../functions/model/version.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import { openLauncher } from "../../sandbox-core/host/open.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import type { CallInput, RunningCall } from "../../worker/instance/call.ts";
 import { Instance } from "../../worker/instance/instance.ts";
 import { firstOf, templateOf } from "../../worker/instance/template.ts";
 import { CallLog } from "../../worker/outcome/call-log.ts";
+import { sandboxLimits } from "../../worker/pool/capacity.ts";
 import type { Handled, Lease } from "../../worker/pool/lease.ts";
-import { MIB, sandboxLimits } from "../../worker/pool/limits.ts";
 import type { PoolOptions } from "../../worker/pool/options.ts";
 import { Pool } from "../../worker/pool/pool.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";

@@ -14,6 +14,7 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { entryProblem, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
 import { findBuild, keepBuild } from "../../functions/store/builds.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import {
   type ProgramResult,
   type ProgramRun,
@@ -30,7 +31,6 @@ export interface BuilderOptions {
   run(program: ProgramRun): Promise<ProgramResult>;
 }
 
-const MIB = 1024 * 1024;
 const LIMITS: SandboxLimits = { memoryBytes: 512 * MIB, cpus: 2, pids: 64, tmpBytes: 16 * MIB, tmpInodes: 1_024 };
 /** Most processor time of a build: ten times what a large bundle takes. */
 const CPU_MS = 10_000;

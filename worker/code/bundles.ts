@@ -1,9 +1,9 @@
 /** The code of versions, as a worker has it at hand: what it used last stays in memory, within a limit of bytes. */
-
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { Version } from "../../functions/model/version.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
 import type { Registry } from "../../functions/store/registry.ts";
+import { LruMap } from "../../infra/std/lru.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 
 /** What a version runs. */
@@ -31,13 +31,12 @@ const ENTRY_BYTES = 4_096;
 /** Versions never change, so whatever was found once stays right; what was not found is asked for again. */
 export class Bundles {
   readonly #options: BundlesOptions;
-  /** Least recently used first. */
-  readonly #kept = new Map<string, Loadable>();
+  readonly #kept: LruMap<string, Loadable>;
   readonly #coming = new Map<string, Promise<Loadable>>();
-  #bytes = 0;
 
   constructor(options: BundlesOptions) {
     this.#options = options;
+    this.#kept = new LruMap(options.maxBytes, sizeOf);
   }
 
   /** Whether `get` has it in memory. */
@@ -52,11 +51,7 @@ export class Bundles {
   async get(ref: VersionRef): Promise<Loadable> {
     const key = keyOf(ref);
     const kept = this.#kept.get(key);
-    if (kept !== undefined) {
-      this.#kept.delete(key);
-      this.#kept.set(key, kept);
-      return kept;
-    }
+    if (kept !== undefined) return kept;
     let coming = this.#coming.get(key);
     if (coming === undefined) {
       coming = this.#fetch(ref).finally(() => this.#coming.delete(key));
@@ -70,7 +65,7 @@ export class Bundles {
     if (version === null) throw new CallFailure("platform_error", "FUNCTION_NOT_FOUND");
     const [code, sourceMap] = await Promise.all([this.#artifact(version.bundle), this.#artifact(version.sourceMap)]);
     const loadable = { version, bundle: { code, sourceMap } };
-    this.#keep(keyOf(ref), loadable);
+    this.#kept.set(keyOf(ref), loadable);
     return loadable;
   }
 
@@ -82,16 +77,6 @@ export class Bundles {
       throw new CallFailure("platform_error", "BUNDLE_LOST", undefined, cause);
     }
     throw new CallFailure("platform_error", "BUNDLE_LOST");
-  }
-
-  #keep(key: string, loadable: Loadable): void {
-    this.#kept.set(key, loadable);
-    this.#bytes += sizeOf(loadable);
-    for (const [oldest, { version, bundle }] of this.#kept) {
-      if (this.#bytes <= this.#options.maxBytes || oldest === key) return;
-      this.#kept.delete(oldest);
-      this.#bytes -= sizeOf({ version, bundle });
-    }
   }
 }
 

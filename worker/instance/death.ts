@@ -1,12 +1,12 @@
 /** Finding out why a sandbox ended, as far as that can be known in time. */
-
+import { settledWithin } from "../../infra/std/time.ts";
 import type { Sandbox } from "../../sandbox-core/index.ts";
 import { type CallFailure, type Cause, judge } from "../outcome/outcome.ts";
 import type { Output } from "./output.ts";
 
 /** A sandbox that closed its wire is dying, and has so long for it. */
 export const DYING_MS = 500;
-/** How long a death that was caused may take to tell its figures before the call is answered without them. */
+/** Time to wait for a killed sandbox's usage figures before answering without them. */
 const DEATH_LIMIT_MS = 2_000;
 
 export interface Dying {
@@ -25,15 +25,4 @@ export async function explain({ sandbox, output, cause, memoryMiB }: Dying): Pro
   const exit = await settledWithin(DEATH_LIMIT_MS, sandbox.exited);
   await settledWithin(DYING_MS, output.ended);
   return judge({ cause, exit, outputTail: output.tail, memoryMiB });
-}
-
-/** What a promise that never rejects settles to, or null when it takes longer than this. */
-export async function settledWithin<T>(limitMs: number, promise: Promise<T>): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), limitMs);
-  });
-  const settled = await Promise.race([promise, late]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -1,5 +1,6 @@
 /** A fork of a template, as a sandbox: with a wire and an output of its own, inside the walls of its template's sandbox. */
 import { once } from "node:events";
+import { settledWithin } from "../../infra/std/time.ts";
 import type {
   ForkableSandbox,
   Sandbox,
@@ -10,7 +11,6 @@ import type {
   SandboxStats,
   SandboxUsage,
 } from "../../sandbox-core/index.ts";
-import { settledWithin } from "./death.ts";
 
 /** How long a fork that is to end may take until its template has collected it. Then the whole sandbox ends. */
 export const LEAVING_MS = 2_000;

@@ -5,6 +5,7 @@
  * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
  */
 import type { Version } from "../../functions/model/version.ts";
+import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox, Sandbox } from "../../sandbox-core/index.ts";
 import {
   type CallNumber,
@@ -20,7 +21,7 @@ import type { Bundle } from "../code/bundles.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
-import { DYING_MS, explain, settledWithin } from "./death.ts";
+import { DYING_MS, explain } from "./death.ts";
 import type { ForkEnd } from "./fork.ts";
 import { Intake } from "./intake.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";

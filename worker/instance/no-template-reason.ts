@@ -1,5 +1,6 @@
-/** What is known of versions whose calls or instances should be forks of a template, and cannot: told once for each version. */
+/** Why calls or instances of a version are no forks of a template, although they should be: told once for each version. */
 import type { Version } from "../../functions/model/version.ts";
+import { LruMap } from "../../infra/std/lru.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import type { Instance } from "./instance.ts";
 
@@ -7,7 +8,7 @@ import type { Instance } from "./instance.ts";
 const MOST_KNOWN = 10_000;
 
 export interface NoTemplateReasonsOptions {
-  /** Keeps it for whoever asks about the function. */
+  /** Keeps the reason for whoever asks about the function. */
   keep(version: Version, noTemplateReason: string): void;
   /** Told for the worker's own log. */
   onFound(message: string): void;
@@ -15,18 +16,17 @@ export interface NoTemplateReasonsOptions {
 
 export class NoTemplateReasons {
   readonly #options: NoTemplateReasonsOptions;
-  readonly #known = new Set<string>();
+  readonly #known = new LruMap<string, true>(MOST_KNOWN);
 
   constructor(options: NoTemplateReasonsOptions) {
     this.#options = options;
   }
 
-  /** Tells of the obstacle of an instance that was loaded, if it has one: the function's log, the registry and the worker's log. */
+  /** Tells why a loaded instance has no template, if there is a reason: the function's log, the registry and the worker's log. */
   note(version: Version, { noTemplateReason, servesOnce }: Instance, log: CallLog): void {
     const key = `${version.tenant}/${version.functionName}/${version.version}`;
     if (noTemplateReason === null || this.#known.has(key)) return;
-    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
-    this.#known.add(key);
+    this.#known.set(key, true);
     const { keep, onFound } = this.#options;
     const who = servesOnce ? "call" : "instance";
     log.say("warn", `Each ${who} loads the module anew instead of having a copy of it, because ${noTemplateReason}.`);

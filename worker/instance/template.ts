@@ -3,12 +3,11 @@
  * instances: one after another, each for one call of the isolation "invocation", with nothing left of the one before; or
  * several at once, each in a place of its own, for as long as instances live.
  */
-
+import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import { encodeEndFork, encodeFork, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure } from "../outcome/outcome.ts";
-import { settledWithin } from "./death.ts";
 import { Fork, type ForkEnd, LEAVING_MS } from "./fork.ts";
 import type { Instance } from "./instance.ts";
 

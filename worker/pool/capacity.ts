@@ -1,4 +1,15 @@
-/** How many sandboxes a worker holds, and how much memory their limits add up to. */
+/** What one sandbox may use, how many a worker holds, and how much memory their limits add up to. */
+import { MIB } from "../../infra/std/bytes.ts";
+import type { SandboxLimits } from "../../sandbox-core/index.ts";
+
+/** The class of functions that say nothing (see the manifest's defaults): kept prewarmed. */
+export const DEFAULT_MEMORY_MIB = 128;
+
+/** The limits of a sandbox of a class. /tmp may take a quarter of the memory, as its pages count as memory. */
+export function sandboxLimits(memoryMiB: number): SandboxLimits {
+  const memoryBytes = memoryMiB * MIB;
+  return { memoryBytes, cpus: 1, pids: 64, tmpBytes: memoryBytes / 4, tmpInodes: 4_096 };
+}
 
 export interface CapacityLimits {
   maxSandboxes: number;

@@ -1,11 +1,11 @@
 /** Every sandbox of this worker, from the moment a place is taken for it until the kernel has let go of it. */
 
+import { MIB } from "../../infra/std/bytes.ts";
 import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
 import type { Zygotes } from "./zygotes.ts";
 
-const MIB = 1024 * 1024;
 /** A killed sandbox is gone within milliseconds; after this long its place is given back whatever the kernel says. */
 const LONGEST_END_MS = 10_000;
 

@@ -7,6 +7,7 @@
  * the instance that was idle longest makes some, and the call that waited longest gets it.
  */
 import type { Version } from "../../functions/model/version.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import { CALLS_PER_INSTANCE } from "../instance/instance.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";
@@ -36,7 +37,6 @@ export interface PoolSnapshot {
 
 /** How often an instance may serve its own version again, or be started, while an older call of another wants the place. */
 const MOST_TIMES_PASSED_OVER = 32;
-const MIB = 1024 * 1024;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -134,7 +134,7 @@ export class Pool {
     };
   }
 
-  /** Keeps nothing of an zygote whose zygote leaves but what serves a call; that ends with its call. */
+  /** Keeps nothing of a zygote that leaves but what serves a call; that ends with its call. */
   leave(key: string): void {
     this.#upkeep.leave(key);
   }

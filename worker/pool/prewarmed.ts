@@ -6,7 +6,7 @@ import type { ZygoteKey } from "./zygote-key.ts";
 
 export interface PrewarmedOptions {
   places: Places;
-  /** How many to keep of an zygote. */
+  /** How many to keep of a zygote. */
   wanted(zygote: ZygoteKey): number;
   /** Nothing runs or waits: a good moment. */
   isCalm(): boolean;

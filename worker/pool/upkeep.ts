@@ -33,7 +33,7 @@ export class Upkeep {
     clearInterval(this.#timer);
   }
 
-  /** Keeps nothing ready of an zygote whose zygote leaves, and ends what it has that serves nobody. */
+  /** Keeps nothing ready of a zygote that leaves, and ends what it has that serves nobody. */
   leave(key: string): void {
     const { prewarmed, places } = this.#options;
     for (const place of prewarmed.forget(key)) places.end(place, "its zygote makes way");

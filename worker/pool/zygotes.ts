@@ -3,6 +3,7 @@
  * more than so many. When there are so many and another is wanted, the one that was used least recently makes way.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { backoffMs } from "../../infra/std/time.ts";
 import type { Launcher } from "../../sandbox-core/index.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
@@ -17,14 +18,13 @@ export interface ZygotesOptions<L extends Launcher> {
   kept: ZygoteKey;
   /** How long a launch may go on failing before the call that waits for it fails. */
   giveUpMs: number;
-  /** Told of an zygote whose launcher is to be closed: its sandboxes are outdated, and none should be made. */
+  /** Told of a zygote whose launcher is to be closed: the sandboxes are outdated, and none should be made. */
   onLeaving(key: string): void;
   /** Told of every failure that is followed by another attempt, and of those that nobody waits for. */
   onFailure(message: string, cause: unknown): void;
 }
 
-const FIRST_RETRY_MS = 50;
-const LONGEST_RETRY_MS = 1_000;
+const RETRY = { firstMs: 50, longestMs: 1_000 };
 
 interface Opened<L> {
   launcher: Promise<L>;
@@ -53,13 +53,14 @@ export class Zygotes<L extends Launcher = Launcher> {
   }
 
   /**
-   * Makes something with the launcher of an zygote, and tries again with growing pauses when that fails: a launcher heals
+   * Makes something with the launcher of a zygote, and tries again with growing pauses when that fails: a launcher heals
    * itself, and one that could not be opened is opened anew.
    * @throws CallFailure platform_error SANDBOX_UNAVAILABLE when it went on failing for `giveUpMs`.
    */
   async use<T>(zygote: ZygoteKey, make: (launcher: L) => Promise<T>): Promise<T> {
     const giveUpAtMs = performance.now() + this.#options.giveUpMs;
-    for (let pauseMs = FIRST_RETRY_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_RETRY_MS)) {
+    for (let attempt = 1; ; attempt++) {
+      const pauseMs = backoffMs(attempt, RETRY);
       try {
         return await this.#useOnce(zygote, make);
       } catch (cause) {
@@ -83,7 +84,7 @@ export class Zygotes<L extends Launcher = Launcher> {
     }
   }
 
-  /** The launcher of an zygote. @throws what opening it throws, or Error when there are as many as there may be. */
+  /** The launcher of a zygote. @throws what opening it throws, or Error when there are as many as there may be. */
   open(zygote: ZygoteKey): Promise<L> {
     if (this.#stopped.signal.aborted) return Promise.reject(new Error("The worker is shutting down."));
     const found = this.#opened.get(zygote.key);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
-import { MIB } from "../../../worker/pool/limits.ts";
+import { MIB } from "../../../infra/std/bytes.ts";
 import { callText, eventually, poolOpener } from "../../helpers/pool.ts";
 import { LONGEST_CALL_MS } from "../../helpers/slowness.ts";
 
