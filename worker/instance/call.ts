@@ -69,7 +69,7 @@ export class Call implements RunningCall {
   readonly #idle = Promise.withResolvers<Usage>();
   readonly #onCancel: (call: Call) => void;
   /** How far it is. What the sandbox says of it is believed at its own stage only. */
-  stage: "in line" | "waiting" | "streaming" | "replied" = "in line";
+  stage: "queued" | "waiting" | "streaming" | "replied" = "queued";
   /** Whether it shall be given back if it has not begun. */
   isAskedBack = false;
   /** Whether all of it is one frame, and nothing was written behind that on its account. */
@@ -97,7 +97,7 @@ export class Call implements RunningCall {
   }
 
   get hasBegun(): boolean {
-    return this.stage !== "in line";
+    return this.stage !== "queued";
   }
 
   cancel(): void {
@@ -174,7 +174,7 @@ export class Call implements RunningCall {
    */
   lose(death: CallFailure | null): void {
     // Its turn may have come here while it was being withdrawn there.
-    if (this.stage !== "in line" && this.stage !== "waiting") throw new ProtocolError("A call had begun.");
+    if (this.stage !== "queued" && this.stage !== "waiting") throw new ProtocolError("A call had begun.");
     this.end();
     this.#replied.resolve({ begun: false, death });
   }

@@ -156,8 +156,8 @@ export class Instance {
   }
 
   /** Whether it can take a call, to begin it now or, before long, after those that it has. */
-  get hasPlace(): boolean {
-    return this.#state === "busy" && !this.servesOnce ? this.#turns.hasPlace && this.#isConnected : this.isIdle;
+  get takesCalls(): boolean {
+    return this.#state === "busy" && !this.servesOnce ? this.#turns.takesCalls && this.#isConnected : this.isIdle;
   }
 
   get #isConnected(): boolean {
@@ -166,11 +166,11 @@ export class Instance {
 
   /**
    * Hands over a call, which begins when those before it have ended. From then on the function has its version's time
-   * limit, work given to `waitUntil` included. Returns null, and takes nothing, when it has no place for the call.
+   * limit, work given to `waitUntil` included. Returns null, and takes nothing, when it cannot take the call.
    * @throws CallFailure when the request cannot be sent as it is.
    */
   call(input: CallInput): RunningCall | null {
-    if (!this.hasPlace) return null;
+    if (!this.takesCalls) return null;
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
     const frames = requestFrames(this.#lastNumber, input);
     if (!this.#turns.isEmpty && frames.length > 1) return null;

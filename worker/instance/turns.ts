@@ -16,7 +16,7 @@ import type { Call, OfCall } from "./call.ts";
 const HELD_UP_MS = 20;
 
 /** The instance that has the calls. */
-export interface LineHost {
+export interface TurnsHost {
   /** A call's turn has come. */
   begin(call: Call): void;
   /** The call that ran has ended. */
@@ -30,11 +30,11 @@ const LEFT_BEFORE = "The function's process ended before it began the call, by s
 
 export class Turns {
   readonly #calls: Call[] = [];
-  readonly #host: LineHost;
+  readonly #host: TurnsHost;
   #heldUpTimer: NodeJS.Timeout | null = null;
   #isHeldUp = false;
 
-  constructor(host: LineHost) {
+  constructor(host: TurnsHost) {
     this.#host = host;
   }
 
@@ -47,7 +47,7 @@ export class Turns {
     return this.#calls.length === 0;
   }
 
-  get hasPlace(): boolean {
+  get takesCalls(): boolean {
     return !this.#isHeldUp && this.#calls.length < MAX_CALLS_IN_LINE;
   }
 

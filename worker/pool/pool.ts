@@ -16,12 +16,13 @@ import { Lease } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
-import { type PooledVersion, PooledVersions, shortestLine } from "./pooled-version.ts";
+import { nextTurn, type PooledVersion, PooledVersions, waitsForBusy } from "./pooled-version.ts";
 import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, refuseIfOver, shuttingDown, Waiter } from "./waiting-call.ts";
-import { isSettling, mostStarts, nextMean, shouldLineUp, shouldWait, WAIT_MS } from "./when-to-start.ts";
+import { WaitingCalls } from "./waiting-calls.ts";
+import { mostStarts, nextMean, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
 /** What the pool holds right now. */
@@ -35,9 +36,6 @@ export interface PoolSnapshot {
   waiting: number;
 }
 
-/** How often an instance may serve its own version again, or be started, while an older call of another wants the place. */
-const MOST_TIMES_PASSED_OVER = 32;
-
 export class Pool {
   readonly #options: PoolOptions;
   readonly #capacity: Capacity;
@@ -48,11 +46,8 @@ export class Pool {
   readonly #prewarmedZygote: ZygoteKey | null;
   readonly #pooledVersions = new PooledVersions();
   readonly #pooledIn = new Map<Place, PooledInstance>();
-  /** Oldest first, over all versions. */
-  readonly #waiting = new Map<Waiter, PooledVersion>();
+  readonly #waiting = new WaitingCalls();
   readonly #upkeep: Upkeep;
-  /** The oldest call that cannot be served for want of room. */
-  #starved: Waiter | null = null;
   #waitTimer: NodeJS.Timeout | null = null;
   #starting = 0;
   #busy = 0;
@@ -71,8 +66,8 @@ export class Pool {
     this.#prewarmed = new Prewarmed({
       places: this.#places,
       wanted: ({ key }) => Math.min(options.prewarmed, key === this.#prewarmedZygote?.key ? Infinity : 1),
-      isCalm: () => this.#busy + this.#starting + this.#waiting.size === 0,
-      isShort: () => this.#waiting.size > 0,
+      isCalm: () => this.#busy + this.#starting + this.#waiting.count === 0,
+      isShort: () => this.#waiting.count > 0,
       onReady: () => this.#pump(),
       onTrouble: options.onTrouble,
     });
@@ -109,8 +104,7 @@ export class Pool {
     const found = pooledVersion.waiting.size === 0 ? this.#find(pooledVersion, demand) : undefined;
     if (found !== undefined) return this.#lease(pooledVersion, found, demand);
     const waiter = new Waiter(demand, (over) => this.#forget(over));
-    pooledVersion.waiting.add(waiter);
-    this.#waiting.set(waiter, pooledVersion);
+    this.#waiting.add(waiter, pooledVersion);
     this.#pump();
     return waiter.served;
   }
@@ -130,7 +124,7 @@ export class Pool {
       starting: this.#starting,
       busy: this.#busy,
       free: this.#pooledVersions.freeCount,
-      waiting: this.#waiting.size,
+      waiting: this.#waiting.count,
     };
   }
 
@@ -144,7 +138,7 @@ export class Pool {
     this.#closed = true;
     this.#upkeep.stop();
     if (this.#waitTimer !== null) clearTimeout(this.#waitTimer);
-    for (const waiter of this.#waiting.keys()) waiter.fail(shuttingDown());
+    this.#waiting.failAll(shuttingDown());
     this.#options.zygotes.stop();
     await this.#prewarmed.close();
     await this.#places.endAll("the worker is shutting down");
@@ -165,10 +159,9 @@ export class Pool {
    * those behind it may have what is too little for it.
    */
   #pump(): void {
-    this.#starved = null;
     if (this.#closed) return;
     const seen = new Map<PooledVersion, number>();
-    for (const [waiter, pooledVersion] of this.#waiting) {
+    for (const [waiter, pooledVersion] of this.#waiting.round()) {
       const found = this.#find(pooledVersion, waiter.demand);
       if (found !== undefined) {
         waiter.serve(this.#lease(pooledVersion, found, waiter.demand));
@@ -176,45 +169,26 @@ export class Pool {
       }
       const before = seen.get(pooledVersion) ?? 0;
       seen.set(pooledVersion, before + 1);
-      if (
-        before < pooledVersion.starting + pooledVersion.renewing ||
-        pooledVersion.starting >= mostStarts(pooledVersion)
-      )
-        continue;
-      if (this.#waitsForBusy(pooledVersion, waiter, before)) continue;
-      if (this.#isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
+      const { starting, renewing } = pooledVersion;
+      if (before < starting + renewing || starting >= mostStarts(pooledVersion)) continue;
+      if (waitsForBusy(pooledVersion, waiter, before)) this.#pumpLater();
+      else if (this.#waiting.isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
-    if (this.#starved === null) this.#prewarmed.refill();
+    if (this.#waiting.starved === null) this.#prewarmed.refill();
   }
 
-  /** Notes whether a call's start has begun; true when nothing more may begin before a call that waits for room. */
-  #isHeldUp(waiter: Waiter, isBegun: boolean): boolean {
-    if (this.#starved === null && !isBegun) this.#starved = waiter;
-    else if (this.#starved !== null && isBegun) this.#starved.timesPassedOver += 1;
-    return this.#starved !== null && this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
-  }
-
-  /** Whether a call does better to wait for one of the instances there are, with so many calls before it. */
-  #waitsForBusy(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
-    const instances = pooledVersion.instances + pooledVersion.starting;
-    const waitedMs = performance.now() - waiter.sinceMs;
-    const wantsMoreCpu = pooledVersion.cpuPressure.wantsMoreCpu(
-      Array.from(pooledVersion.leased, ({ place }) => place.sandbox),
-    );
-    const queueing = { instances, before, waitedMs, meanCallMs: pooledVersion.meanCallMs, wantsMoreCpu };
-    if (!isSettling(pooledVersion) && !shouldWait(queueing)) return false;
+  #pumpLater(): void {
     this.#waitTimer ??= setTimeout(() => {
       this.#waitTimer = null;
       this.#pump();
     }, WAIT_MS);
-    return true;
   }
 
   /** Begins to start an instance for a call; false when there is no room for it, and then room is being made for the first. */
   #begin(pooledVersion: PooledVersion, { demand }: Waiter): boolean {
     const way = this.#starter.reserve(pooledVersion, demand.version);
     if (way === null) {
-      if (this.#starved === null) this.#makeRoom(demand.version.config.memoryMiB);
+      if (this.#waiting.starved === null) this.#makeRoom(demand.version.config.memoryMiB);
       return false;
     }
     pooledVersion.starting += 1;
@@ -258,12 +232,8 @@ export class Pool {
     this.#pump();
   }
 
-  /** Whether an older call of another version has waited for room long enough. */
   #mustMakeWay(pooledVersion: PooledVersion): boolean {
-    if (this.#starved === null || pooledVersion.waiting.has(this.#starved)) return false;
-    if (this.#places.willFit(this.#starved.demand.version.config.memoryMiB)) return false;
-    this.#starved.timesPassedOver += 1;
-    return this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
+    return this.#waiting.mustMakeWay(pooledVersion, (memoryMiB) => this.#places.willFit(memoryMiB));
   }
 
   #takeFree(pooledVersion: PooledVersion): PooledInstance | undefined {
@@ -279,11 +249,7 @@ export class Pool {
     const free = this.#takeFree(pooledVersion);
     if (free !== undefined || !mayShare || pooledVersion.leased.size === 0) return free;
     // An instance that never becomes free could not make way for a call that has no room.
-    if (this.#starved !== null) return undefined;
-    const found = shortestLine(pooledVersion);
-    if (found === undefined) return undefined;
-    const [instances, ahead] = [pooledVersion.instances + pooledVersion.starting, found.leases];
-    return shouldLineUp({ instances, ahead, meanCallMs: pooledVersion.meanCallMs }) ? found : undefined;
+    return this.#waiting.starved === null ? nextTurn(pooledVersion) : undefined;
   }
 
   #lease(pooledVersion: PooledVersion, pooled: PooledInstance, { mayShare }: Demand): InstanceLease {
@@ -339,11 +305,9 @@ export class Pool {
   }
 
   #forget(waiter: Waiter): void {
-    this.#waiting.delete(waiter);
-    const pooledVersion = this.#pooledVersions.of(waiter.demand.version);
-    pooledVersion.waiting.delete(waiter);
-    this.#pooledVersions.forgetIfEmpty(pooledVersion);
-    // Whoever comes next may fit where this one did not.
-    if (this.#starved === waiter) queueMicrotask(() => this.#pump());
+    const wasStarved = this.#waiting.remove(waiter);
+    this.#pooledVersions.forgetIfEmpty(this.#pooledVersions.of(waiter.demand.version));
+    // The call that comes next may fit where this one did not.
+    if (wasStarved) queueMicrotask(() => this.#pump());
   }
 }

@@ -55,12 +55,12 @@ export class PooledInstance {
   }
 
   /** Whether a call may wait in it for its turn. */
-  get hasPlace(): boolean {
+  get takesCalls(): boolean {
     return (
       !this.#closed &&
       !this.place.ending &&
       !this.place.sandbox.outdated &&
-      this.instance.hasPlace &&
+      this.instance.takesCalls &&
       this.leases < MAX_CALLS_IN_LINE
     );
   }
@@ -73,7 +73,7 @@ export class PooledInstance {
   }
 
   /**
-   * @param mayShare whether calls of other leases may stand in line behind this one's.
+   * @param mayShare whether calls of other leases may be sent ahead behind this one.
    * @param onEnd told once.
    */
   lease(mayShare: boolean, onEnd: (end: LeaseEnd) => void): InstanceLease {

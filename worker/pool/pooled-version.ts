@@ -5,7 +5,7 @@ import type { Place } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
 import type { TemplatePlace } from "./template-place.ts";
 import type { Waiter } from "./waiting-call.ts";
-import { UNKNOWN_CALL_MS } from "./when-to-start.ts";
+import { isSettling, shouldSendAhead, shouldWait, UNKNOWN_CALL_MS } from "./when-to-start.ts";
 
 /** One version's part of the pool. */
 export interface PooledVersion {
@@ -32,7 +32,7 @@ export interface PooledVersion {
   meanCallMs: number;
 }
 
-/** Finds a version's pooled version, and over all pooled versions what was idle longest. Empty pooled versions are forgotten. */
+/** Finds a version's part of the pool, and over all of them the place that was idle longest. Empty parts are forgotten. */
 export class PooledVersions {
   readonly #pooledVersions = new Map<string, PooledVersion>();
 
@@ -130,13 +130,24 @@ export class PooledVersions {
   }
 }
 
-/** The instance with calls, and with place for more, that has the fewest. */
-export function shortestLine({ leased }: PooledVersion): PooledInstance | undefined {
+/** The instance behind whose calls another one should stand: the one with the fewest, if its turn comes soon. */
+export function nextTurn({ leased, instances, starting, meanCallMs }: PooledVersion): PooledInstance | undefined {
   let found: PooledInstance | undefined;
   for (const pooled of leased) {
-    if (pooled.hasPlace && pooled.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = pooled;
+    if (pooled.takesCalls && pooled.leases < (found?.leases ?? Number.POSITIVE_INFINITY)) found = pooled;
   }
-  return found;
+  if (found === undefined) return undefined;
+  const isSoon = shouldSendAhead({ instances: instances + starting, ahead: found.leases, meanCallMs });
+  return isSoon ? found : undefined;
+}
+
+/** Whether a call does better to wait for one of the busy instances, with so many calls before it, than for a new one. */
+export function waitsForBusy(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
+  const { instances, starting, leased, meanCallMs, cpuPressure } = pooledVersion;
+  const waitedMs = performance.now() - waiter.sinceMs;
+  const wantsMoreCpu = cpuPressure.wantsMoreCpu(Array.from(leased, ({ place }) => place.sandbox));
+  const queueing = { instances: instances + starting, before, waitedMs, meanCallMs, wantsMoreCpu };
+  return isSettling(pooledVersion) || shouldWait(queueing);
 }
 
 function idleSince(pooledVersion: PooledVersion | undefined): number {

@@ -59,7 +59,7 @@ export interface Queueing {
   before: number;
   waitedMs: number;
   meanCallMs: number;
-  /** Whether the instances want more processor time than there is: see `Appetite`. */
+  /** Whether the instances want more processor time than there is: see `CpuPressure`. */
   wantsMoreCpu: boolean;
 }
 
@@ -71,11 +71,11 @@ export function shouldWait({ instances, before, waitedMs, meanCallMs, wantsMoreC
 }
 
 /**
- * Whether a call should stand in line at an instance, rather than in the pool: a process that has its next call already
+ * Whether a call should be sent to an instance ahead of its turn, rather than wait in the pool: a process that has its next call already
  * need not sleep and be woken for it, which takes longer than a short call does.
  * @param ahead how many calls the instance has.
  */
-export function shouldLineUp({
+export function shouldSendAhead({
   instances,
   ahead,
   meanCallMs,

@@ -148,10 +148,10 @@ describe("calls in line at an instance", () => {
     const { acquire } = await busyPool();
     const lease = await acquire();
     for (let count = 0; count < MAX_CALLS_IN_LINE; count++) {
-      assert.ok(lease.instance.hasPlace);
+      assert.ok(lease.instance.takesCalls);
       assert.notEqual(beginAt(lease, "/wait"), null);
     }
-    assert.ok(!lease.instance.hasPlace);
+    assert.ok(!lease.instance.takesCalls);
     assert.equal(beginAt(lease), null);
   });
 
