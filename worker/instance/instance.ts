@@ -1,5 +1,5 @@
 /**
- * A sandbox with a version loaded, as the worker sees it: the worker's end of the wire protocol.
+ * A sandbox with a version loaded, as the worker sees it: what the instance does now, and how it ends.
  *
  * What comes over the wire is hostile. Anything that a well-behaved runtime would not send at that moment ends the
  * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
@@ -9,11 +9,9 @@ import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox, Sandbox } from "../../sandbox-core/index.ts";
 import {
   type CallNumber,
-  decodeSandboxMessage,
   encodeLoad,
   encodeTemplate,
   type Failure,
-  FrameReader,
   ProtocolError,
   type SandboxMessage,
 } from "../../sandbox-core/protocol/frames.ts";
@@ -23,34 +21,31 @@ import { CallFailure, type Cause } from "../outcome/outcome.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
 import { DYING_MS, explain } from "./death.ts";
 import type { ForkEnd } from "./fork.ts";
-import { Intake } from "./intake.ts";
+import type { Intake } from "./intake.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";
 import { CallMeter } from "./meter.ts";
 import { Output } from "./output.ts";
+import { Preparation } from "./preparation.ts";
 import { TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
-import { WireEnd, writeTogether } from "./wire.ts";
+import { WireEnd } from "./wire.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
-type State = "blank" | "loading" | "idle" | "busy" | "template" | "ended";
+type State = "preparing" | "idle" | "busy" | "template" | "ended";
 
 /** What the function's own code fails with before its first call. */
 const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
 
 export class Instance {
   readonly sandbox: Sandbox;
-  readonly intake: Intake;
-  readonly #wire: Sandbox["wire"];
   readonly #version: Version;
   readonly #output: Output;
   readonly #meter: CallMeter;
   readonly #logs: InstanceLogs;
   readonly #router: LogRouter;
-  readonly #wireEnd: WireEnd;
-  readonly #ready = Promise.withResolvers<void>();
-  readonly #loaded = Promise.withResolvers<Failure | null>();
-  readonly #templated = Promise.withResolvers<string | null>();
+  readonly #wire: WireEnd;
+  readonly #preparation = new Preparation();
   /** Gives the instance for the call after this one's, when it is a fork of a template. */
   readonly successor: (() => Promise<Instance>) | null;
   /** Told of the end of each fork, when it is a template. */
@@ -59,14 +54,12 @@ export class Instance {
   noTemplateReason: string | null = null;
   /** How long loading the version took; 0 in a fork. */
   loadMs = 0;
-  #state: State = "blank";
+  #state: State = "preparing";
   readonly #turns = new Turns({
     begin: (call) => this.#began(call),
     finish: (call) => this.#finished(call),
     idle: () => this.#becameIdle(),
-    send: (frames) => {
-      if (this.#state !== "ended") writeTogether(this.#wire, frames);
-    },
+    send: (frames) => this.#wire.send(frames),
   });
   #lastNumber = 0;
   #cause: Cause | null = null;
@@ -82,8 +75,6 @@ export class Instance {
   ) {
     this.successor = successor;
     this.sandbox = sandbox;
-    this.#wire = sandbox.wire;
-    this.intake = new Intake(sandbox.wire);
     this.#meter = new CallMeter(sandbox);
     this.#version = version;
     this.#limit = new TimeLimit(version.config.timeoutMs, (during, limitMs) =>
@@ -91,10 +82,14 @@ export class Instance {
     );
     this.#logs = logs;
     this.#router = new LogRouter(logs);
-    this.#wireEnd = new WireEnd(sandbox.wire);
-    for (const { promise } of [this.#ready, this.#loaded, this.#templated]) promise.catch(() => {});
+    this.#wire = new WireEnd(sandbox.wire, {
+      hear: (message) => this.#hear(message),
+      onViolation: (message) => this.end({ by: "violation", message }),
+      onClose: () => void this.#hungUp(),
+    });
     this.#output = new Output(sandbox.stdio, (line) => this.#router.now.add("info", "stdout", line));
-    this.#listen();
+    // Its last words may still be on their way.
+    void sandbox.exited.then(() => settledWithin(DYING_MS, this.#wire.closed)).then(() => this.#bury());
   }
 
   /**
@@ -114,8 +109,8 @@ export class Instance {
   async becomeTemplate(): Promise<boolean> {
     this.#state = "template";
     this.#limit.start("load");
-    writeTogether(this.#wire, [encodeTemplate()]);
-    this.noTemplateReason = await this.#templated.promise;
+    this.#wire.send([encodeTemplate()]);
+    this.noTemplateReason = await this.#preparation.becomeTemplate();
     this.#limit.stop();
     if (this.noTemplateReason !== null) this.#state = "idle";
     return this.noTemplateReason === null;
@@ -130,7 +125,7 @@ export class Instance {
   async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
     const { idle } = this.#logs;
     const instance = new Instance(fork, this.#version, { start: log ?? idle, idle }, successor);
-    instance.#state = "loading";
+    instance.#preparation.beginLoading();
     instance.#limit.start("restore");
     await instance.#untilLoaded("restore");
     return instance;
@@ -161,7 +156,7 @@ export class Instance {
   }
 
   get #isConnected(): boolean {
-    return !this.#isLeaving && !this.#wire.readableEnded && !this.#wire.destroyed;
+    return !this.#isLeaving && this.#wire.isConnected;
   }
 
   /**
@@ -177,8 +172,13 @@ export class Instance {
     const call = new Call(this.#lastNumber, input, (cancelled) => this.#turns.cancel(cancelled));
     call.isLastWritten = frames.length === 1;
     this.#turns.add(call);
-    writeTogether(this.#wire, frames);
+    this.#wire.send(frames);
     return call;
+  }
+
+  /** How fast its sandbox is read. */
+  get intake(): Intake {
+    return this.#wire.intake;
   }
 
   /** What has been used since a call ended last, and the most memory that any has used. */
@@ -198,53 +198,30 @@ export class Instance {
     const { tenant, functionName, version, entry, config } = this.#version;
     const { env, isolation = "instance", memoryMiB, timeoutMs } = config;
     this.#limit.start("load");
-    await this.#ready.promise;
-    this.#state = "loading";
+    await this.#preparation.ready;
+    this.#preparation.beginLoading();
     const load = { tenant, functionName, version, entry, env, isolation, memoryMiB, timeoutMs, limits: LOG_LIMITS };
     const sentAtMs = performance.now();
-    writeTogether(this.#wire, encodeLoad(load, code, sourceMap));
+    this.#wire.send(encodeLoad(load, code, sourceMap));
     await this.#untilLoaded("load");
     this.loadMs = performance.now() - sentAtMs;
   }
 
   async #untilLoaded(during: keyof typeof FAILURES): Promise<void> {
-    const failure = await this.#loaded.promise;
+    const failure = await this.#preparation.loaded;
     this.#meter.read(); // What was used until now belongs to no call.
     if (failure === null) return;
     this.#logs.start.add("error", "console", describe(failure));
     throw new CallFailure("function_error", FAILURES[during]);
   }
 
-  #listen(): void {
-    const { wire, exited } = this.sandbox;
-    let messages = 0;
-    const reader = new FrameReader(decodeSandboxMessage, (message) => {
-      messages += 1;
-      this.#hear(message);
-    });
-    wire.on("data", (chunk: Buffer) => {
-      if (this.#state === "ended") return;
-      messages = 0;
-      try {
-        reader.push(chunk);
-        this.intake.took(messages);
-      } catch (error) {
-        this.end({ by: "violation", message: error instanceof Error ? error.message : String(error) });
-      }
-    });
-    wire.on("close", () => void this.#hungUp());
-    // Its last words may still be on their way.
-    void exited.then(() => settledWithin(DYING_MS, this.#wireEnd.closed)).then(() => this.#bury());
-  }
-
   /** @throws ProtocolError when the message may not come now. */
   #hear(message: SandboxMessage): void {
-    if (this.#state === "ended") return;
     if (message.type === "log") this.#router.hear(message);
-    else if (message.type === "ready") this.#hearReady();
+    else if (message.type === "ready") this.#preparation.hearReady();
     else if (message.type === "loaded") this.#hearLoaded(null);
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
-    else if (message.type === "templated") this.#hearTemplated(message.noTemplateReason);
+    else if (message.type === "templated") this.#preparation.hearTemplated(message.noTemplateReason);
     else if (message.type === "ended") this.#hearEnded(message);
     else if (message.type === "withdrawn") this.#turns.withdrawn(message.call);
     else if (message.type === "leaving") this.#hearLeaving(message.lastBegun);
@@ -257,27 +234,15 @@ export class Instance {
   }
 
   #hearLoaded(failure: Failure | null): void {
-    if (this.#state !== "loading") throw new ProtocolError("Nothing was being loaded.");
+    this.#preparation.hearLoaded(failure);
     this.#state = "idle";
     this.#router.started();
     this.#limit.stop();
-    this.#loaded.resolve(failure);
-  }
-
-  #hearTemplated(noTemplateReason: string | null): void {
-    // The second of two changes nothing.
-    if (this.#state !== "template") throw new ProtocolError("It was not asked to be a template.");
-    this.#templated.resolve(noTemplateReason);
-  }
-
-  #hearReady(): void {
-    if (this.#state !== "blank") throw new ProtocolError("It was ready before.");
-    this.#ready.resolve();
   }
 
   /** The calls that it has not begun are for others. */
   #hearLeaving(lastBegun: CallNumber | 0): void {
-    if (this.#state === "blank" || this.#state === "loading") throw new ProtocolError("It has begun nothing yet.");
+    if (this.#preparation.isUnderWay) throw new ProtocolError("It has begun nothing yet.");
     this.#isLeaving = true;
     this.#turns.lose(lastBegun);
   }
@@ -312,13 +277,14 @@ export class Instance {
   get #isUnread(): boolean {
     // Once it has said what it began, its word stands; and what it left unread may be a call that was taken back since.
     const isByItself = !this.#isLeaving && (this.#cause === null || this.#cause.by === "hang_up");
-    return isByItself && this.#wireEnd.leftUnread && this.#turns.mayBeUnread;
+    return isByItself && this.#wire.leftUnread && this.#turns.mayBeUnread;
   }
 
   /** Fails whoever waits, as soon as it is known why it ended. */
   async #bury(): Promise<void> {
     if (this.#state === "ended") return;
     this.#state = "ended";
+    this.#wire.ignore();
     this.#limit.stop();
     const isUnbegun = this.#isUnread;
     const [call, ...behind] = this.#turns.clear();
@@ -326,9 +292,7 @@ export class Instance {
     const { memoryMiB } = this.#version.config;
     const failure = await explain({ sandbox: this.sandbox, output: this.#output, cause: this.#cause, memoryMiB });
     this.#logs.idle.flush();
-    this.#ready.reject(failure);
-    this.#loaded.reject(failure);
-    this.#templated.reject(failure);
+    this.#preparation.fail(failure);
     if (isUnbegun) call?.lose(failure);
     else call?.fail(failure);
   }
