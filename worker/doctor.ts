@@ -45,7 +45,7 @@ function fail(message: string): false {
   return false;
 }
 
-/** What the configuration says; one that is wrong allows nothing, and is told. */
+/** Settings of the configuration. A wrong configuration allows nothing, and is reported as a problem. */
 function readSettings(): { allowDegraded: readonly string[]; uidCount: number; problem: MachineCheck[] } {
   try {
     const { allowDegraded, uidCount } = loadConfig().worker;

@@ -38,13 +38,13 @@ import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
-/** Callers hear of a sandbox that cannot be made before they lose patience. */
-const LAUNCH_PATIENCE_MS = 5_000;
-/** How long calls may go on when the worker is told to end; what runs then is ended and answered. */
+/** Longest time that launches may go on failing; then the calls that wait for a sandbox fail. */
+const GIVE_UP_MS = 5_000;
+/** Time for calls to end by themselves when the worker is told to end; the others are ended and answered. */
 const DRAIN_MS = 20_000;
 /** Longest wait of a call for its worker to hear which clients have left. */
 const CANCELLATIONS_MS = 2_000;
-/** How long the last replies may take when Redis is away. */
+/** Time for the last replies to leave when Redis is away. */
 const LAST_REPLIES_MS = 2_000;
 
 type Trouble = (message: string, error?: unknown) => void;
@@ -111,7 +111,7 @@ export class Worker {
     this.#heartbeat.start();
   }
 
-  /** What it tells about itself. */
+  /** Facts that the worker tells about itself. */
   facts() {
     return {
       posture: { launcher: this.#launcherKind, degraded: [...this.#degraded] },
@@ -121,7 +121,7 @@ export class Worker {
     };
   }
 
-  /** Takes nothing new, lets what runs end, and ends every sandbox. */
+  /** Takes nothing new, lets calls and builds end, and ends every sandbox. */
   async drain(): Promise<void> {
     const drained = Promise.all([this.#calls.close(), this.#builds.close()]);
     await settledWithin(DRAIN_MS, drained);
@@ -166,7 +166,7 @@ export class Worker {
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
       kept: sharedZygote(DEFAULT_MEMORY_MIB),
-      giveUpMs: LAUNCH_PATIENCE_MS,
+      giveUpMs: GIVE_UP_MS,
       onLeaving: (key) => this.#pool.leave(key),
       onFailure: this.#onTrouble,
     });

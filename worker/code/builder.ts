@@ -1,6 +1,6 @@
 /**
- * Makes a bundle of an uploaded source tree: esbuild as a program in a sandbox that sees that tree, read-only, and
- * nothing else. What it says of wrong code is the tenant's to read, as it is.
+ * Makes a bundle of an uploaded source tree: esbuild runs as a program in a sandbox that sees that tree, read-only, and
+ * nothing else. The tenant reads its complaints about wrong code as they are.
  */
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ export interface BuilderOptions {
 const LIMITS: SandboxLimits = { memoryBytes: 512 * MIB, cpus: 2, pids: 64, tmpBytes: 16 * MIB, tmpInodes: 1_024 };
 /** Most processor time of a build: ten times what a large bundle takes. */
 const CPU_MS = 10_000;
-/** Far above it, for what waits its turn on a busy machine. */
+/** Longest time of a build, far above CPU_MS: on a busy machine builds wait for their turn. */
 const TIMEOUT_MS = 60_000;
 /** A bundle with its source map, which is a third longer in base64. */
 const MAX_OUTPUT_BYTES = 64 * MIB;
@@ -66,7 +66,7 @@ export class Builder {
     return result;
   }
 
-  /** What an earlier build of the same input gave, if all of it is still there. */
+  /** The result of an earlier build of the same input, if all of it is still there. */
   async #builtBefore(digest: string): Promise<BuildResult | null> {
     const { redis, artifacts } = this.#options;
     const result = await findBuild(redis, digest);
@@ -150,7 +150,7 @@ function esbuildRun(tree: string, entry: string): ProgramRun {
   };
 }
 
-/** What decides what a build gives: the sources, where to begin, the options, and the bundler. */
+/** A digest of all that decides the result of a build: the sources, the entry, the options and the bundler. */
 function buildDigest({ sourceDigest, entry }: BuildRequest): string {
   const facts = [sourceDigest, entry, bundleFlags(), esbuild().version];
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");

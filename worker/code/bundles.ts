@@ -1,4 +1,4 @@
-/** The code of versions, as a worker has it at hand: what it used last stays in memory, within a limit of bytes. */
+/** The code of versions: the versions used last stay in a worker's memory, within a limit of bytes. */
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { Version } from "../../functions/model/version.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
@@ -6,7 +6,7 @@ import type { Registry } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 
-/** What a version runs. */
+/** The code of a version. */
 export interface Bundle {
   code: Uint8Array;
   sourceMap: Uint8Array;
@@ -25,10 +25,10 @@ export interface BundlesOptions {
   maxBytes: number;
 }
 
-/** What an entry costs besides its code. */
+/** Memory of an entry besides its code. */
 const ENTRY_BYTES = 4_096;
 
-/** Versions never change, so whatever was found once stays right; what was not found is asked for again. */
+/** Finds versions. They never change, so an entry stays right; a version that was not found is asked for again. */
 export class Bundles {
   readonly #options: BundlesOptions;
   readonly #kept: LruMap<string, Loadable>;

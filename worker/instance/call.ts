@@ -15,21 +15,21 @@ import {
 import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 
-/** Room for a request's head in its first frame is the rest of a frame. */
+/** A piece of a body that has a frame for itself, with space for the frame's own fields. */
 const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
 
-/** What a call is given, and what hears of it. Nothing is heard after the call's promises have settled. */
+/** The request of a call, and the listeners to its reply. They hear nothing after the call's promises have settled. */
 export interface CallInput {
   request: Omit<Request, "type" | "call" | "bodyFollows" | "body">;
   body: Uint8Array;
   log: CallLog;
-  /** Its turn has come. */
+  /** The call's turn has come. */
   onBegin(): void;
   onHead(head: Head): void;
   onChunk(bytes: Uint8Array): void;
 }
 
-/** What a call used. */
+/** Resources that a call used. */
 export interface Usage {
   cpuMs: number;
   /** Most memory that the instance has used so far. */
@@ -48,31 +48,31 @@ export interface RunningCall {
   readonly replied: Promise<TurnEnd>;
   /** Resolves when the function left nothing running; never for a call that was not begun. */
   readonly idle: Promise<Usage>;
-  /** Whether the instance has nothing to do with it any more. */
+  /** Whether the instance has nothing to do with the call any more. */
   readonly isOver: boolean;
   /** Whether its turn has come. */
   readonly hasBegun: boolean;
   /** Tells the function that nobody waits for the answer; a call that has not begun loses its turn. */
   cancel(): void;
-  /** How long the instance was busy with it; null while that is not over, or when it was not begun. */
+  /** Time for which the instance was busy with the call; null before the call's end, and when it was not begun. */
   readonly tookMs: number | null;
 }
 
-/** What a sandbox says of the call that it runs. */
+/** A message of a sandbox about the call that it runs. */
 export type OfCall = Exclude<Extract<SandboxMessage, { call: CallNumber }>, { type: "withdrawn" }>;
 
-/** What an instance knows of a call. */
+/** A call as its instance knows it. */
 export class Call implements RunningCall {
   readonly number: CallNumber;
   readonly input: CallInput;
   readonly #replied = Promise.withResolvers<TurnEnd>();
   readonly #idle = Promise.withResolvers<Usage>();
   readonly #onCancel: (call: Call) => void;
-  /** How far it is. What the sandbox says of it is believed at its own stage only. */
+  /** How far the call is. A message of the sandbox is believed at its own stage only. */
   stage: "queued" | "waiting" | "streaming" | "replied" = "queued";
-  /** Whether it shall be given back if it has not begun. */
+  /** Whether the sandbox shall give the call back if the call has not begun. */
   isAskedBack = false;
-  /** Whether all of it is one frame, and nothing was written behind that on its account. */
+  /** Whether the call is one frame, and nothing was written behind that on its account. */
   isLastWritten = false;
   /** Whether nobody waits for the answer any more. */
   isCancelled = false;
@@ -110,7 +110,7 @@ export class Call implements RunningCall {
     return this.#idle.promise;
   }
 
-  /** Takes what the sandbox says of it; true when that was its last word. @throws ProtocolError when it may not come now */
+  /** Takes a message about the call; true when that was the last one. @throws ProtocolError when it may not come now */
   hear(message: OfCall): boolean {
     switch (message.type) {
       case "head":
@@ -161,7 +161,7 @@ export class Call implements RunningCall {
     this.#idle.resolve(usage);
   }
 
-  /** The sandbox gave it back, as it was asked to. @throws ProtocolError when it may not say so */
+  /** Takes the call back that the sandbox was asked for. @throws ProtocolError when the sandbox was not asked */
   giveBack(): void {
     if (!this.isAskedBack) throw new ProtocolError("A call that was not asked back was given back.");
     this.lose(null);

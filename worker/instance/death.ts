@@ -4,7 +4,7 @@ import type { Sandbox } from "../../sandbox-core/index.ts";
 import { type CallFailure, type Cause, judge } from "../outcome/outcome.ts";
 import type { Output } from "./output.ts";
 
-/** A sandbox that closed its wire is dying, and has so long for it. */
+/** Time for a sandbox to end after it closed its wire. */
 export const DYING_MS = 500;
 /** Time to wait for a killed sandbox's usage figures before answering without them. */
 const DEATH_LIMIT_MS = 2_000;
@@ -12,14 +12,14 @@ const DEATH_LIMIT_MS = 2_000;
 export interface Dying {
   sandbox: Sandbox;
   output: Output;
-  /** The first thing that spoke against it. */
+  /** The first thing that spoke against the sandbox. */
   cause: Cause | null;
   memoryMiB: number;
 }
 
-/** What a call ends with whose sandbox is ending; settles as soon as that is known. */
+/** The failure of a call whose sandbox is ending; settles as soon as it is known. */
 export async function explain({ sandbox, output, cause, memoryMiB }: Dying): Promise<CallFailure> {
-  // These need no explanation, and nobody is to wait for one.
+  // The cause explains these ends, and nobody should wait for more.
   if (cause?.by === "deadline" || cause?.by === "client_gone")
     return judge({ cause, exit: null, outputTail: "", memoryMiB });
   const exit = await settledWithin(DEATH_LIMIT_MS, sandbox.exited);

@@ -1,4 +1,4 @@
-/** Clients that left before they were answered, and what becomes of their calls. */
+/** Clients that left before their reply, and the end of their calls. */
 
 import type { Invocation } from "../../functions/model/invocation.ts";
 import { type Cancellation, MAX_CANCELLED } from "../../functions/transport/cancellations.ts";
@@ -14,12 +14,12 @@ const GRACE_MS = 500;
  */
 const MOST_ENDS_PER_SECOND = 8;
 
-/** What the outcome of a call is whose client left. */
+/** The failure of a call whose client left. */
 export function clientGone(): CallFailure {
   return new CallFailure("cancelled", "CLIENT_GONE");
 }
 
-/** Whether the client of one call has left, and what is to be done about that at the moment. */
+/** Whether the client of one call has left, and the actions for that moment. */
 export class Departure {
   #hasLeft = false;
   #isOver = false;
@@ -55,7 +55,7 @@ export class Departure {
   }
 }
 
-/** The calls that a worker has in hand, and those that it will not begin should they come. */
+/** The calls that a worker has in hand, and cancelled calls that have not come yet: the worker will not begin them. */
 export class Departures {
   readonly #inHand = new Map<string, Departure>();
   /** By invocation: until when the call may come. Oldest first. */

@@ -12,12 +12,12 @@ import type {
   SandboxUsage,
 } from "../../sandbox-core/index.ts";
 
-/** How long a fork that is to end may take until its template has collected it. Then the whole sandbox ends. */
+/** Time for a template to collect a fork that is to end. Then the whole sandbox ends. */
 export const LEAVING_MS = 2_000;
-/** How long the last of what a fork wrote may take to be read. */
+/** Time to read the last output of a fork. */
 const LAST_WORDS_MS = 1_000;
 
-/** What the template says of its end. */
+/** The end of a fork, as its template reports it. */
 export interface ForkEnd {
   code: number | null;
   signal: number | null;
@@ -28,7 +28,7 @@ export interface ForkParts {
   sockets: SandboxForkSockets;
   /** Among all forks of that template. */
   number: number;
-  /** Where it is, alone; null when it is where its template is, which does nothing meanwhile: then the figures are those of both. */
+  /** The fork's own slot; null when it shares its template's, which does nothing meanwhile: then the figures are of both. */
   slot: SandboxForkSlot | null;
   /** Has the template end it and tell of that. */
   collect: () => void;
@@ -46,9 +46,9 @@ export class Fork implements Sandbox {
   readonly #oomKillsBefore: number;
   #pid: number;
   #reason: string | undefined;
-  /** It ends, or is to end. */
+  /** Whether the fork ends, or is to end. */
   #isEnding = false;
-  /** How it ended is known. */
+  /** Whether it is known how the fork ended. */
   #isOver = false;
 
   constructor(parts: ForkParts) {
@@ -68,7 +68,7 @@ export class Fork implements Sandbox {
     void template.exited.then((exit) => this.#conclude(exit, parts.slot === null ? 0 : exit.usage.oomKills));
   }
 
-  /** Its process, once that is in its own place; until then that of its template. */
+  /** The fork's process, once that is in its slot; until then the template's. */
   get pid(): number {
     return this.#pid;
   }
@@ -77,7 +77,7 @@ export class Fork implements Sandbox {
     return this.#parts.template.outdated;
   }
 
-  /** Whether it is in its own place, as the kernel tells it. */
+  /** Whether the kernel finds the fork in its slot. */
   movedIn(): boolean {
     const [pid] = this.#parts.slot?.pids ?? [];
     this.#pid = pid ?? this.#pid;
@@ -90,30 +90,30 @@ export class Fork implements Sandbox {
     return this.#isEnding;
   }
 
-  /** What its figures are of, and what is frozen with it. */
-  get #place(): SandboxForkSlot | ForkableSandbox {
+  /** The control group whose figures are the fork's, and which is frozen with it. */
+  get #group(): SandboxForkSlot | ForkableSandbox {
     return this.#parts.slot ?? this.#parts.template;
   }
 
   usage(): SandboxReading {
-    return this.#place.usage();
+    return this.#group.usage();
   }
 
   /** Its own: one of a call before it is no reason for anything that becomes of this one. */
   oomKills(): number {
-    return this.#place.oomKills() - this.#oomKillsBefore;
+    return this.#group.oomKills() - this.#oomKillsBefore;
   }
 
   stats(): SandboxStats | null {
-    return this.#place.stats();
+    return this.#group.stats();
   }
 
   freeze(): Promise<void> {
-    return this.#place.freeze();
+    return this.#group.freeze();
   }
 
   async thaw(): Promise<void> {
-    await this.#place.thaw();
+    await this.#group.thaw();
   }
 
   kill(reason: string): void {
@@ -122,7 +122,7 @@ export class Fork implements Sandbox {
     void this.#end();
   }
 
-  /** Ends what it is and what it started from outside, if it has a place of its own; its template then collects it. */
+  /** Kills the fork and its own processes from outside, if it has a slot; its template then collects it. */
   async #end(): Promise<void> {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -131,7 +131,7 @@ export class Fork implements Sandbox {
     collect();
     const end = await settledWithin(LEAVING_MS, this.#told.promise);
     if (end === null) return template.kill("a fork of it did not end");
-    // That word comes by another connection than what the fork wrote, and may overtake it.
+    // The template's report comes by another connection than the fork's output, and may overtake it.
     await readToTheEnd(this.wire);
     await this.#conclude(this.#reason === undefined ? end : { ...end, reason: this.#reason }, 0);
   }
@@ -149,14 +149,14 @@ export class Fork implements Sandbox {
   }
 }
 
-/** Clears a place away, by ending the whole sandbox if it has to be. */
+/** Removes a slot, by ending the whole sandbox if it has to be. */
 async function closedSlot(slot: SandboxForkSlot, template: ForkableSandbox): Promise<SandboxUsage> {
   try {
     return await slot.close();
   } catch {
     template.kill("what a fork of it started cannot be ended");
     await template.exited;
-    // What the kernel keeps for longer is removed by whoever sweeps next.
+    // The next sweep removes a group that the kernel keeps for longer.
     return slot.close().catch(() => ({ ...slot.usage(), oomKills: 0, throttledMs: 0 }));
   }
 }

@@ -1,8 +1,8 @@
 /**
  * A sandbox with a version loaded, as the worker sees it: what the instance does now, and how it ends.
  *
- * What comes over the wire is hostile. Anything that a well-behaved runtime would not send at that moment ends the
- * sandbox; so does a deadline. Whatever ends it, everybody who waits for something of it gets one CallFailure.
+ * Messages of a sandbox are hostile. A message that a well-behaved runtime would not send at that moment ends the sandbox;
+ * so does a deadline. Whatever the reason, everybody who waits for something of the sandbox gets one CallFailure.
  */
 import type { Version } from "../../functions/model/version.ts";
 import { settledWithin } from "../../infra/std/time.ts";
@@ -34,7 +34,7 @@ import { WireEnd } from "./wire.ts";
 export const CALLS_PER_INSTANCE = 1;
 type State = "preparing" | "idle" | "busy" | "template" | "ended";
 
-/** What the function's own code fails with before its first call. */
+/** Codes of failures of the function's own code before its first call. */
 const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
 
 export class Instance {
@@ -46,13 +46,13 @@ export class Instance {
   readonly #router: LogRouter;
   readonly #wire: WireEnd;
   readonly #preparation = new Preparation();
-  /** Gives the instance for the call after this one's, when it is a fork of a template. */
+  /** Gives the instance for the next call, when this one is a fork for one call. */
   readonly successor: (() => Promise<Instance>) | null;
-  /** Told of the end of each fork, when it is a template. */
+  /** Told of the end of each fork, when this instance is a template. */
   onForkEnded: ((number: number, end: ForkEnd) => void) | null = null;
-  /** Why it could not become a template; null when it did, or was not asked to. */
+  /** Why the instance could not become a template; null when it did, or was not asked to. */
   noTemplateReason: string | null = null;
-  /** How long loading the version took; 0 in a fork. */
+  /** Time for loading the version; 0 in a fork. */
   loadMs = 0;
   #state: State = "preparing";
   readonly #turns = new Turns({
@@ -63,7 +63,7 @@ export class Instance {
   });
   #lastNumber = 0;
   #cause: Cause | null = null;
-  /** It said that it is going to end, and begins nothing any more. */
+  /** The sandbox said that it is going to end, and begins nothing any more. */
   #isLeaving = false;
   readonly #limit: TimeLimit;
 
@@ -88,7 +88,7 @@ export class Instance {
       onClose: () => void this.#hungUp(),
     });
     this.#output = new Output(sandbox.stdio, (line) => this.#router.now.add("info", "stdout", line));
-    // Its last words may still be on their way.
+    // The last messages may still be on their way.
     void sandbox.exited.then(() => settledWithin(DYING_MS, this.#wire.closed)).then(() => this.#bury());
   }
 
@@ -131,7 +131,7 @@ export class Instance {
     return instance;
   }
 
-  /** Whether it was a fork for one call that has ended, of which its template may serve on. */
+  /** Whether the instance was a fork for one call that has ended, whose template may serve on. */
   get leftItsTemplate(): boolean {
     return this.successor !== null && this.#state === "ended";
   }
@@ -145,12 +145,12 @@ export class Instance {
     return this.servesOnce && this.#lastNumber > 0;
   }
 
-  /** Whether it can begin a call now. */
+  /** Whether the instance can begin a call now. */
   get isIdle(): boolean {
     return this.#state === "idle" && !this.#isSpent && this.#isConnected;
   }
 
-  /** Whether it can take a call, to begin it now or, before long, after those that it has. */
+  /** Whether the instance can take a call, to begin it now or, before long, after the calls that it has. */
   get takesCalls(): boolean {
     return this.#state === "busy" && !this.servesOnce ? this.#turns.takesCalls && this.#isConnected : this.isIdle;
   }
@@ -181,12 +181,12 @@ export class Instance {
     return this.#wire.intake;
   }
 
-  /** What has been used since a call ended last, and the most memory that any has used. */
+  /** Resources used since a call ended last, and the most memory that any call has used. */
   usage(): Usage {
     return this.#meter.usage();
   }
 
-  /** Ends it for that reason, unless it is ending already. */
+  /** Ends the sandbox for that reason, unless it is ending already. */
   end(cause: Cause): void {
     if (this.#state === "ended") return;
     this.#cause = cause;
@@ -209,7 +209,7 @@ export class Instance {
 
   async #untilLoaded(during: keyof typeof FAILURES): Promise<void> {
     const failure = await this.#preparation.loaded;
-    this.#meter.read(); // What was used until now belongs to no call.
+    this.#meter.read(); // Time used until now belongs to no call.
     if (failure === null) return;
     this.#logs.start.add("error", "console", describe(failure));
     throw new CallFailure("function_error", FAILURES[during]);
@@ -240,7 +240,7 @@ export class Instance {
     this.#limit.stop();
   }
 
-  /** The calls that it has not begun are for others. */
+  /** Gives up the calls that the sandbox has not begun: other instances run them. */
   #hearLeaving(lastBegun: CallNumber | 0): void {
     if (this.#preparation.isUnderWay) throw new ProtocolError("It has begun nothing yet.");
     this.#isLeaving = true;
@@ -273,14 +273,14 @@ export class Instance {
     this.end({ by: "hang_up" });
   }
 
-  /** Whether it ended before it had read all of the one call that it has, and so cannot have begun it. */
+  /** Whether the sandbox ended before it had read all of its one call, and so cannot have begun the call. */
   get #isUnread(): boolean {
-    // Once it has said what it began, its word stands; and what it left unread may be a call that was taken back since.
+    // A sandbox that has said what it began is believed; and the unread frame may be a call that was taken back since.
     const isByItself = !this.#isLeaving && (this.#cause === null || this.#cause.by === "hang_up");
     return isByItself && this.#wire.leftUnread && this.#turns.mayBeUnread;
   }
 
-  /** Fails whoever waits, as soon as it is known why it ended. */
+  /** Fails whoever waits, as soon as it is known why the sandbox ended. */
   async #bury(): Promise<void> {
     if (this.#state === "ended") return;
     this.#state = "ended";

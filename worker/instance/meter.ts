@@ -1,4 +1,4 @@
-/** What the calls of an instance use: the figures of its sandbox, shared out. */
+/** Shares the figures of a sandbox out among the calls of its instance. */
 
 import type { Sandbox } from "../../sandbox-core/index.ts";
 import type { Call, Usage } from "./call.ts";
@@ -13,13 +13,13 @@ export class CallMeter {
     this.#sandbox = sandbox;
   }
 
-  /** What has been used since a call ended last, and the most memory that any has used. */
+  /** Resources used since a call ended last, and the most memory that any call has used. */
   usage(): Usage {
     const { cpuMs, peakMemoryBytes } = this.#sandbox.usage();
     return { cpuMs: roundMs(cpuMs - this.#cpuMsBefore), peakMemoryBytes };
   }
 
-  /** The same; what has been used until now belongs to no call that comes. */
+  /** The same; and no later call is charged for them. */
   read(): Usage {
     const usage = this.usage();
     this.#cpuMsBefore += usage.cpuMs;

@@ -1,9 +1,9 @@
-/** What a sandbox writes straight to descriptors 1 and 2: bounded in memory, in lines and in speed. */
+/** Output that a sandbox writes straight to descriptors 1 and 2: bounded in memory, in lines and in speed. */
 import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Longest line; a longer one is cut into lines. */
+/** Longest line; a longer line is cut into several. */
 const MAX_LINE_LENGTH = 8 * 1024;
 /** The last of the output, where V8 says why it gives up. */
 const TAIL_LENGTH = 8 * 1024;
@@ -49,7 +49,7 @@ export class Output {
   }
 }
 
-/** Hands over every whole line, and pieces of one that is too long; returns what remains. */
+/** Hands over every whole line, and pieces of a line that is too long; returns the rest. */
 function eachLine(text: string, onLine: (line: string) => void): string {
   let start = 0;
   for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {

@@ -1,7 +1,7 @@
 /**
  * A template as the worker sees it: a loaded process that runs no call itself, and forks when it is told to. Its forks are
- * instances: one after another, each for one call of the isolation "invocation", with nothing left of the one before; or
- * several at once, each in a place of its own, for as long as instances live.
+ * instances. With the isolation "invocation" they come one after another, each for one call, with nothing left of the one
+ * before; else there are several at once, each in a slot of its own, for as long as instances live.
  */
 import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
@@ -11,13 +11,13 @@ import { CallFailure } from "../outcome/outcome.ts";
 import { Fork, type ForkEnd, LEAVING_MS } from "./fork.ts";
 import type { Instance } from "./instance.ts";
 
-/** A version that takes longer to load is loaded once, and forked. Below it a fork would save less than its template costs. */
+/** A version that takes longer to load is loaded once, and forked. Below this a fork saves less than its template costs. */
 const SLOW_LOAD_MS = 100;
 
 export class Template {
   readonly #loaded: Instance;
   readonly #sandbox: ForkableSandbox;
-  /** Those that have not ended, by their numbers. */
+  /** Forks that have not ended, by their numbers. */
   readonly #forks = new Map<number, Fork>();
   #made = 0;
   /** The last of the forks that are made one after another. */
@@ -49,7 +49,7 @@ export class Template {
    * @throws CallFailure; what is to blame for it is ended
    */
   beside(log: CallLog): Promise<Instance> {
-    // What is found in the template's group besides itself is the one that is being made.
+    // One at a time: a second process in the template's group must be the fork that is being made.
     const made = this.#last.then(() => this.#beside(log));
     this.#last = made.catch(() => {});
     return made;
@@ -57,7 +57,7 @@ export class Template {
 
   async #next(log: CallLog | null): Promise<Instance> {
     for (const fork of this.#forks.values()) {
-      // It has said that it leaves, or cannot be used any more. What it started may hold its wire open.
+      // This fork has said that it leaves, or is unusable. Processes that it started may hold its wire open.
       fork.kill("its call is over");
       const exit = await settledWithin(2 * LEAVING_MS, fork.exited);
       if (exit === null) throw new Error("a call did not end its process");
@@ -120,7 +120,7 @@ export class Template {
 export async function templateOf(loaded: Instance): Promise<Template | null> {
   const sandbox = loaded.sandbox as ForkableSandbox;
   if (!sandbox.isAlone) {
-    // What runs beside it would be none of its forks', and be there for all of them.
+    // Forks would not have those processes of their own, and all of them would meet the same ones.
     loaded.noTemplateReason = "the module started processes of its own";
     return null;
   }

@@ -1,7 +1,7 @@
-/** How long a sandbox may take for what it does now: kept outside of it. */
+/** The limit of time for what a sandbox does now, kept outside of the sandbox. */
 import type { During } from "../outcome/outcome.ts";
 
-/** Longest time that evaluating a bundle may take, and a function to renew what is its own in a copy. */
+/** Longest time for evaluating a bundle, and for a function's renewal in a fork. */
 const BEFORE_CALLS_MS: Record<Exclude<During, "call">, number> = { load: 10_000, restore: 10_000 };
 
 export class TimeLimit {
@@ -15,7 +15,7 @@ export class TimeLimit {
     this.#onOver = onOver;
   }
 
-  /** Begins anew. Of one that runs, `during` has to be the same. */
+  /** Begins the time anew; a limit that runs must be for the same `during`. */
   start(during: During): void {
     if (this.#timer !== null) {
       this.#timer.refresh();

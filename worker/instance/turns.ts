@@ -1,6 +1,6 @@
 /**
- * The calls that an instance has: the one that runs, and behind it those that were sent ahead of their turn. What the
- * sandbox says of them is heard here.
+ * The calls that an instance has: the one that runs, and behind it those that were sent ahead of their turn. The messages
+ * of the sandbox about them are heard here.
  */
 import {
   type CallNumber,
@@ -57,7 +57,7 @@ export class Turns {
     else this.#host.begin(call);
   }
 
-  /** Takes what the sandbox says of the call that runs. @throws ProtocolError when it may not say so now */
+  /** Takes a message about the call that runs. @throws ProtocolError when it may not come now */
   hear(message: OfCall): void {
     const call = this.first;
     if (call === undefined || message.call !== call.number) throw new ProtocolError("A message about no call of now.");
@@ -67,7 +67,7 @@ export class Turns {
     this.#goOn();
   }
 
-  /** The sandbox gave a call back that it was asked for. @throws ProtocolError when it was not, or had begun */
+  /** Takes a call back that the sandbox was asked for. @throws ProtocolError when it was not asked, or had begun the call */
   withdrawn(number: CallNumber): void {
     const call = this.#calls.find((one) => one.number === number);
     if (call === undefined) throw new ProtocolError("A message about no call of now.");

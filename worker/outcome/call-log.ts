@@ -3,7 +3,7 @@ import type { LogRecord } from "../../functions/model/invocation.ts";
 
 /** A well-behaved runtime keeps to these by itself; see RuntimeLimits in the wire protocol. */
 export const LOG_LIMITS = { logRecords: 1_000, logBytes: 256 * 1024 };
-/** Platform's own words have room beyond the limits. */
+/** The platform's own words do not count towards the limits. */
 const MARK = "[output truncated: more was written straight to the descriptors than an invocation may log]";
 /** While a call runs its records leave in batches, so that a follower sees them soon. */
 const FLUSH_MS = 250;

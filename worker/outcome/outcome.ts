@@ -1,10 +1,10 @@
-/** What becomes of a call that got no answer: from what happened to one of the closed set of outcomes. */
+/** Finds the outcome, out of a closed set, of a call without a reply. */
 import { constants } from "node:os";
 import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
 import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
 import type { SandboxExit } from "../../sandbox-core/index.ts";
 
-/** Why a call has no answer of its function's: thrown wherever that is found out. Its message is fit for clients. */
+/** The reason why a call has no reply of its function, thrown wherever it is found. The message is fit for clients. */
 export class CallFailure extends Error {
   override readonly name = "CallFailure";
   readonly outcome: Exclude<Outcome, "ok">;
@@ -22,7 +22,7 @@ export class CallFailure extends Error {
     this.code = code;
   }
 
-  /** A failure for whatever was thrown: what is not one already is a mistake of ours, and tells the client no more. */
+  /** A failure for whatever was thrown. Any other error is a mistake of ours, and the client learns no more. */
   static from(error: unknown): CallFailure {
     return error instanceof CallFailure ? error : new CallFailure("platform_error", "INTERNAL", undefined, error);
   }
@@ -32,42 +32,42 @@ export class CallFailure extends Error {
   }
 }
 
-/** What a sandbox did when its time was over. */
+/** The work of a sandbox when its time was over. */
 export type During = "load" | "restore" | "call";
 
-/** Why the worker ended a sandbox, or what it saw the sandbox do first. */
+/** The reason why the worker ended a sandbox, or the first wrong thing that the sandbox did. */
 export type Cause =
   /** A limit of time was reached: while the version was loaded, while a copy of it renewed itself, or while a call ran. */
   | { by: "deadline"; during: During; limitMs: number }
-  /** It sent what the protocol does not allow. */
+  /** The sandbox sent what the protocol does not allow. */
   | { by: "violation"; message: string }
-  /** It closed its end of the wire and went on living. */
+  /** The sandbox closed its end of the wire and went on living. */
   | { by: "hang_up" }
   /** The client of its call left, and the call did not end by that. */
   | { by: "client_gone" }
   | { by: "reply_limit"; limitBytes: number; limitName: string };
 
-/** What is known of the end of a sandbox. */
+/** The facts about the end of a sandbox. */
 export interface End {
-  /** The first thing that spoke against it, or null when it ended by itself. */
+  /** The first thing that spoke against the sandbox, or null when it ended by itself. */
   cause: Cause | null;
-  /** null: it has not ended, or nobody waited for that. */
+  /** null when the sandbox has not ended, or nobody waited for its end. */
   exit: SandboxExit | null;
-  /** The last of what was written straight to descriptors 1 and 2. */
+  /** The last output to descriptors 1 and 2. */
   outputTail: string;
-  /** What the version may use, for messages. */
+  /** The memory limit of the version, for messages. */
   memoryMiB: number;
 }
 
 /**
- * What V8 writes before it gives up for want of memory (`V8::FatalProcessOutOfMemory`, src/api/api.cc), such as
+ * The line that V8 writes before it gives up for want of memory (`V8::FatalProcessOutOfMemory`, src/api/api.cc), such as
  * "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory".
  */
 const V8_OUT_OF_MEMORY =
   /^FATAL ERROR: .*(?:out of memory|Allocation failed|invalid (?:table|array) (?:size|length))/im;
 
 /**
- * What a call ends with when its sandbox ends. Memory comes first: the kernel's counter and V8's last words are surer
+ * The failure of a call whose sandbox ended. Memory comes first: the kernel's counter and V8's last words are surer
  * than an exit code, and a sandbox whose processes are killed one after another does strange things meanwhile.
  */
 export function judge(end: End): CallFailure {

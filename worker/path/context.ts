@@ -1,4 +1,4 @@
-/** All that the steps of one call share. */
+/** The context of one call, which its steps share. */
 import type { Redis } from "ioredis";
 import type { Invocation, Reply } from "../../functions/model/invocation.ts";
 import type { Bundles } from "../code/bundles.ts";
@@ -45,7 +45,7 @@ export interface CallContext {
   usage: Usage | undefined;
 }
 
-/** What a worker knows of a call that it has just taken. */
+/** A call that a worker has just taken. */
 export type TakenCall = Pick<CallContext, "invocation" | "departure" | "onEnded">;
 
 export function openCall(parts: Parts, taken: TakenCall): CallContext {

@@ -1,4 +1,4 @@
-/** What remains of calls: their records and logs in Redis, also of calls that no worker runs. */
+/** Keeps the records and logs of calls in Redis, also of calls that no worker runs. */
 import type { Redis } from "ioredis";
 import type { Invocation, InvocationRecord, LogRecord, VersionRef } from "../../functions/model/invocation.ts";
 import { appendLogs, recordInvocation } from "../../functions/store/logs.ts";

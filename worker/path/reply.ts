@@ -1,4 +1,4 @@
-/** The answer to one call: gathers the function's reply within limits, sends it, and says how the call ended. */
+/** The reply to one call: gathers the function's reply within limits, sends it, and says how the call ended. */
 import { statusOf } from "../../functions/model/errors.ts";
 import type {
   HeaderPairs,
@@ -57,7 +57,7 @@ export class CallReply {
     return this.#head?.streaming === true;
   }
 
-  /** How much of its body has come. */
+  /** Bytes of the body that have come. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -66,7 +66,7 @@ export class CallReply {
     return this.#status;
   }
 
-  /** Notes that the handler begins now, on an instance that was come by like this. */
+  /** Notes that the handler begins now, and how the lease got its instance. */
   begin(start: Start): void {
     this.#start = start;
     this.#handlerStartedMs = performance.now();
@@ -128,7 +128,7 @@ export class CallReply {
     this.#sendHead("ok", this.#head.status, this.#head.headers, this.#body.take(), false);
   }
 
-  /** Ends the call without an answer of its function's. A reply that streams breaks off. */
+  /** Ends the call without a reply of its function. A reply that streams breaks off. */
   fail({ outcome, public: error, code }: CallFailure, step?: Step): void {
     if (this.#outcome !== null) return;
     this.#outcome = outcome;
@@ -148,7 +148,7 @@ export class CallReply {
     this.#sendHead(outcome, this.#status, [], NO_BODY, false);
   }
 
-  /** What is recorded of the call, once it has ended. */
+  /** The record of the call, once it has ended. */
   record(usage: Usage, traceId?: string): InvocationRecord {
     const { tenant, functionName, version, id } = this.#invocation;
     return {
@@ -201,7 +201,7 @@ export class CallReply {
 
 const NO_BODY = new Uint8Array(0);
 
-/** To a microsecond: what is beyond is noise, and costs bytes in every reply. */
+/** Rounds to a microsecond: more digits are noise, and cost bytes in every reply. */
 function round(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }

@@ -13,7 +13,7 @@ import {
 import type { Invocation } from "../../functions/model/invocation.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 
-/** What a step may say about itself while it runs. */
+/** A step while it runs: takes attributes of its span, and gives its trace context. */
 export interface Step {
   /** Whether anybody will see what is set. */
   readonly isRecording: boolean;
@@ -36,7 +36,7 @@ export interface CallSpans {
   past(name: string, startMs: number, endMs: number, attributes?: Attributes): void;
 }
 
-/** The trail of a call, which starts with the span of its wait in the queue. */
+/** The spans of a call, of which the first is its wait in the queue. */
 export function startSpans(invocation: Invocation): CallSpans {
   if (!isSampled(invocation.traceparent)) return unsampled(invocation);
   const spans = new SampledSpans(invocation);
@@ -109,7 +109,7 @@ class SampledSpans implements CallSpans {
 
 function markFailed(span: Span, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  // That a client leaves is no failure of the step.
+  // A client that leaves is no failure of the step.
   const isCancelled = error instanceof CallFailure && error.outcome === "cancelled";
   if (!isCancelled) span.setStatus({ code: SpanStatusCode.ERROR, message });
   if (!(error instanceof CallFailure)) return;

@@ -1,4 +1,4 @@
-/** What one sandbox may use, how many a worker holds, and how much memory their limits add up to. */
+/** The limits of one sandbox, and of all sandboxes of a worker together. */
 import { MIB } from "../../infra/std/bytes.ts";
 import type { SandboxLimits } from "../../sandbox-core/index.ts";
 
@@ -18,7 +18,7 @@ export interface CapacityLimits {
 }
 
 /**
- * Counts what is held and what is on its way out. A place is taken before a sandbox is asked for and given back when
+ * Counts the sandboxes that there are and those on their way out. A place is taken before a sandbox is asked for and given back when
  * the kernel has let go of all of it, so the sum of what runs never exceeds the limits.
  */
 export class Capacity {

@@ -8,16 +8,16 @@ import { readFileSync } from "node:fs";
 /** The shortest time that says something, and the longest that is about now. */
 const SHORTEST_LOOK_MS = 50;
 const LONGEST_LOOK_MS = 1_000;
-/** Who runs or wants to run for this part of the time waits for little else. */
+/** A process that runs or wants to run for this part of the time waits for little else. */
 const WANTS_MORE_SHARE = 0.5;
-/** What the latest look weighs: the kernel counts by its own beat. */
+/** The weight of the latest look: the kernel counts by its own beat. */
 const LATEST_WEIGHT = 0.7;
 
 /** A sandbox as its kernel counts it. */
-export interface Eater {
-  /** Its first process. */
+export interface CountedSandbox {
+  /** The first process of the sandbox. */
   readonly pid: number;
-  /** Processor time that all of it has had, in milliseconds. */
+  /** Processor time that the whole sandbox has had, in milliseconds. */
   usage(): { cpuMs: number };
 }
 
@@ -34,15 +34,17 @@ export class CpuPressure {
    * Whether these sandboxes want more than there is, by what they did since the last look. Where nothing is known yet, or
    * not of the present, they do: soon there will be another look.
    */
-  wantsMoreCpu(eaters: readonly Eater[]): boolean {
+  wantsMoreCpu(sandboxes: readonly CountedSandbox[]): boolean {
     const nowMs = performance.now();
     const elapsedMs = nowMs - this.#atMs;
     if (elapsedMs < SHORTEST_LOOK_MS) return this.#share > WANTS_MORE_SHARE;
     const before = this.#wishes;
-    // A template leaves all work to its forks: of them it is known what they had.
-    this.#wishes = new Map(eaters.map((one) => [one.pid, { wantedMs: wantedMs(one.pid), hadMs: one.usage().cpuMs }]));
+    // A template idles while its forks work, so count the forks' CPU time as well.
+    this.#wishes = new Map(
+      sandboxes.map((one) => [one.pid, { wantedMs: wantedMs(one.pid), hadMs: one.usage().cpuMs }]),
+    );
     this.#atMs = nowMs;
-    const isRecent = elapsedMs <= LONGEST_LOOK_MS && eaters.some(({ pid }) => before.has(pid));
+    const isRecent = elapsedMs <= LONGEST_LOOK_MS && sandboxes.some(({ pid }) => before.has(pid));
     const latest = isRecent ? meanGrowth(before, this.#wishes) / elapsedMs : 1;
     this.#share += LATEST_WEIGHT * (latest - this.#share);
     return this.#share > WANTS_MORE_SHARE;

@@ -1,4 +1,4 @@
-/** What a pool is made with. */
+/** Settings and parts of a pool. */
 
 import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
@@ -11,7 +11,7 @@ import type { Zygotes } from "./zygotes.ts";
 export interface PoolOptions {
   zygotes: Zygotes;
   limits: CapacityLimits;
-  /** What one sandbox of a class may use. */
+  /** Limits of one sandbox of a class. */
   limitsOf(memoryMiB: number): SandboxLimits;
   /** Whether tenants share zygotes. */
   zygoteSharing: ZygoteSharing;
@@ -21,9 +21,9 @@ export interface PoolOptions {
    */
   prewarmed: number;
   prewarmedMemoryMiB: number;
-  /** How long an instance may stay loaded without a call. */
+  /** Longest time that an instance stays loaded without a call. */
   idleMs: number;
-  /** Loads what is demanded into a blank sandbox. @throws CallFailure when it cannot be loaded. */
+  /** Loads the version of a demand into a blank sandbox. @throws CallFailure when it cannot be loaded. */
   load(sandbox: ForkableSandbox, demand: Demand): Promise<Instance>;
   /** Makes a template of an instance that was slow to load, or says that there can be none: null. @throws CallFailure */
   makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;

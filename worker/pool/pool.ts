@@ -25,7 +25,7 @@ import { WaitingCalls } from "./waiting-calls.ts";
 import { mostStarts, nextMean, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
-/** What the pool holds right now. */
+/** Figures of the pool at the moment. */
 export interface PoolSnapshot {
   sandboxes: number;
   memoryBytes: number;
@@ -219,7 +219,7 @@ export class Pool {
     this.#pump();
   }
 
-  /** Gives an instance to the call that should have it next, or puts it on its pooled version. */
+  /** Gives an instance to the call that should have it next, or puts it among the free ones of its version. */
   #offer(pooled: PooledInstance): void {
     const pooledVersion = this.#pooledVersions.withKey(pooled.key);
     const [next] = pooledVersion.waiting;

@@ -8,17 +8,17 @@ import type { TemplatePlace } from "./template-place.ts";
 
 /** A place with a version in it. */
 export class PooledInstance {
-  /** Which version of which tenant it serves, for ever. */
+  /** Names the version of the tenant that the instance serves, for ever. */
   readonly key: string;
   readonly place: Place;
   #instance: Instance;
   /** How many calls have it. */
   leases = 0;
-  /** A call has it that wants nobody behind itself. */
+  /** Whether a call has the instance that wants no other behind itself. */
   #closed = false;
   /** By `performance.now()`. */
   freeSinceMs = 0;
-  /** What it was forked from, if it was. */
+  /** The template of the instance, if it is a fork. */
   readonly templatePlace: TemplatePlace | null;
   #start: Start;
 
@@ -34,7 +34,7 @@ export class PooledInstance {
     return this.#instance;
   }
 
-  /** Whether its instance served for the one call of a fork: the next call takes another fork. */
+  /** Whether the instance was a fork for one call: the next call takes another fork. */
   get isToBeRenewed(): boolean {
     return !this.place.ending && this.#instance.successor !== null && !this.#instance.isIdle;
   }
@@ -44,7 +44,7 @@ export class PooledInstance {
     if (this.#instance.successor !== null) this.#instance = await this.#instance.successor();
   }
 
-  /** How long it took until it was there; 0 once it has served. */
+  /** Time until the instance was there; 0 once it has served. */
   get startMs(): number {
     return this.#start.initMs || this.#start.sandboxMs;
   }

@@ -28,7 +28,7 @@ export interface PooledVersion {
   /** Templates of those that fork for the next call as soon as the last one is cleared away. */
   renewing: number;
   readonly cpuPressure: CpuPressure;
-  /** How long a call keeps an instance busy, in milliseconds: a mean in which the latest calls weigh most. */
+  /** Mean time for which a call keeps an instance busy; the latest calls weigh most. */
   meanCallMs: number;
 }
 
@@ -63,7 +63,7 @@ export class PooledVersions {
     return pooledVersion;
   }
 
-  /** The place that was free longest, taken from its pooled version: of an instance, or of a template without any. */
+  /** Takes the place that was free longest: of an instance, or of a template without instances. */
   takeLongestIdle(): Place | undefined {
     let longest: PooledVersion | undefined;
     for (const pooledVersion of this.#pooledVersions.values())
@@ -72,7 +72,7 @@ export class PooledVersions {
     return longest.free.shift()?.place ?? this.#takeTemplatePlace(longest, ({ isFree }) => isFree);
   }
 
-  /** Every free place, of an instance or a template, of which that holds, taken from its pooled version. */
+  /** Takes every free place, of an instance or a template, of which that holds. */
   takeFree(holds: (one: PooledInstance | TemplatePlace) => boolean): Place[] {
     return [...this.#pooledVersions.values()].flatMap((pooledVersion) => {
       const taken = pooledVersion.free.filter(holds);
@@ -94,7 +94,7 @@ export class PooledVersions {
     return found?.place;
   }
 
-  /** Takes a template that ended from its pooled version. */
+  /** Takes a template out that ended. */
   removeTemplatePlace(place: Place): void {
     for (const pooledVersion of this.#pooledVersions.values()) {
       this.#takeTemplatePlace(pooledVersion, (templatePlace) => templatePlace.place === place);
@@ -102,7 +102,7 @@ export class PooledVersions {
     }
   }
 
-  /** Takes an instance that ended from its pooled version, wherever it stands there. */
+  /** Takes an instance out that ended, wherever it stands. */
   remove(pooled: PooledInstance): void {
     const pooledVersion = this.withKey(pooled.key);
     pooledVersion.instances -= 1;

@@ -17,8 +17,8 @@ export interface PrewarmedOptions {
   onTrouble(message: string, cause: unknown): void;
 }
 
-/** A worker that is never calm refills after this time nevertheless: else its cold calls stay cold. */
-const PATIENCE_MS = 25;
+/** Longest wait for a calm moment: a worker that is never calm would never refill. */
+const LONGEST_WAIT_MS = 25;
 /** After a failure, before the next attempt. */
 const RETRY_MS = 1_000;
 
@@ -104,7 +104,7 @@ export class Prewarmed {
   refill(): void {
     if (this.#closed || this.#making !== null || this.#missing() === undefined) return;
     if (this.#options.isCalm()) this.#fill();
-    else this.#later(PATIENCE_MS);
+    else this.#later(LONGEST_WAIT_MS);
   }
 
   /** Resolves when what should be ready is ready, or cannot be made now. */

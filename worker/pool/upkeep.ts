@@ -1,4 +1,4 @@
-/** What leaves a pool without anybody's call: what was idle for long, and what makes way for newer zygotes or others. */
+/** Ends the sandboxes of a pool that were idle for long, and those that make way for newer zygotes or others. */
 
 import type { Places } from "./places.ts";
 import type { PooledVersions } from "./pooled-version.ts";

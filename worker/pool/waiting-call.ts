@@ -6,13 +6,13 @@ import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import type { InstanceLease, Start } from "./instance-lease.ts";
 
-/** What a call needs an instance for. */
+/** A call's wish for an instance. */
 export interface Demand {
   version: Version;
   bundle: Bundle;
   /** Unix time in milliseconds after which the call is no longer worth serving. */
   expiresAtMs: number;
-  /** Whether it may stand in line behind other calls of its version, and they behind it. */
+  /** Whether the call may be sent ahead behind other calls of its version, and they behind this one. */
   mayShare: boolean;
   /** Says when the client of the call leaves, if it has one. */
   departure?: Departure;
@@ -35,7 +35,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class Waiter {
   readonly demand: Demand;
   readonly served: Promise<InstanceLease>;
-  /** Since when it waits, by `performance.now()`. */
+  /** The beginning of the wait, by `performance.now()`. */
   readonly sinceMs = performance.now();
   /** How often an instance that could have made room for it served its own version again instead. */
   timesPassedOver = 0;
@@ -79,7 +79,7 @@ function expired(): CallFailure {
   );
 }
 
-/** What becomes of a call that waits while its worker ends. */
+/** The failure of a call that waits while its worker ends. */
 export function shuttingDown(): CallFailure {
   return new CallFailure(
     "platform_error",

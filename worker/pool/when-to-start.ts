@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 /** With fewer instances than this there is no waiting. */
 const ENOUGH_INSTANCES = Math.max(2, availableParallelism());
 /**
- * About what one more instance costs on a busy machine. A call whose turn comes later than that gets an instance of its
+ * About the cost of one more instance on a busy machine. A call whose turn comes later than that gets an instance of its
  * own after so much waiting: its function waits for something else than a processor.
  */
 export const WAIT_MS = 100;

@@ -6,7 +6,7 @@ export interface ZygoteKey {
   readonly memoryMiB: number;
 }
 
-/** Whose zygotes there are: one for each memory class, or one for each memory class of each tenant. */
+/** Whether there is one zygote for each memory class, or one for each memory class of each tenant. */
 export type ZygoteSharing = "shared" | "tenant";
 
 /** The zygote of a memory class that serves no tenant in particular: builds, and everybody where zygotes are shared. */
