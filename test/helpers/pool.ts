@@ -13,6 +13,7 @@ import { sandboxLimits } from "../../worker/pool/capacity.ts";
 import type { Handled, Lease } from "../../worker/pool/lease.ts";
 import type { PoolOptions } from "../../worker/pool/options.ts";
 import { Pool } from "../../worker/pool/pool.ts";
+import type { Demand } from "../../worker/pool/waiting-call.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";
 import { Zygotes } from "../../worker/pool/zygotes.ts";
 import { stretched } from "./slowness.ts";
@@ -38,6 +39,7 @@ export interface FunctionOptions {
   code?: string;
   expiresInMs?: number;
   mayShare?: boolean;
+  onExchanged?: NonNullable<Demand["onExchanged"]>;
 }
 
 export class TestPool {
@@ -84,7 +86,7 @@ export class TestPool {
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {
-    const { expiresInMs = stretched(30_000), code = WHO, mayShare = false } = options;
+    const { expiresInMs = stretched(30_000), code = WHO, mayShare = false, onExchanged = () => {} } = options;
     const bundle = { code: Buffer.from(code), sourceMap: new Uint8Array(0) };
     return this.pool.acquire({
       version: versionOf(options),
@@ -92,6 +94,7 @@ export class TestPool {
       expiresAtMs: Date.now() + expiresInMs,
       mayShare,
       log: quiet(),
+      onExchanged,
     });
   }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { describe, it, mock } from "node:test";
 import { MAX_CALLS_IN_LINE } from "../../../sandbox-core/protocol/frames.ts";
+import type { Start } from "../../../worker/pool/instance-lease.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
 import { begin, beginAt, callText, type FunctionOptions, poolOpener, type TestPool } from "../../helpers/pool.ts";
 import { stretched } from "../../helpers/slowness.ts";
@@ -107,7 +108,9 @@ describe("calls in line at an instance", () => {
 
   it("go to another instance when theirs ends before their turn, and only the one that ran fails", async () => {
     const { acquire } = await busyPool();
-    const { first, others } = await linedUp(acquire, ENOUGH_INSTANCES);
+    const starts: string[] = [];
+    const onExchanged = ({ kind }: Start) => void starts.push(kind);
+    const { first, others } = await linedUp(() => acquire({ onExchanged }), ENOUGH_INSTANCES);
     const ended = first.map(({ instance }) => instance);
     const failed = first.map((lease) => begin(lease, "/exit"));
     const behind = others.map((lease) => callText(lease));
@@ -117,6 +120,8 @@ describe("calls in line at an instance", () => {
       assert.match(text, /^[0-9a-f-]{36}$/);
       assert.ok(!ended.includes((others[index] as Lease).instance));
     }
+    assert.ok(starts.includes("cold"));
+    assert.ok(starts.length >= others.length);
     for (const lease of others) lease.release();
   });
 
