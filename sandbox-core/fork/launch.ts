@@ -2,7 +2,8 @@
 
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import type { Program } from "../contract/program.ts";
-import { exitNow, unixAddress } from "../syscall/libc.ts";
+import { exitNow } from "../syscall/libc.ts";
+import { unixAddress } from "../syscall/sockets.ts";
 import { depart, enter } from "./enter.ts";
 import type { InitStatus } from "./init.ts";
 import { awaitOrder, type Order, type WaitingFork } from "./order.ts";

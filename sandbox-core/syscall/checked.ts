@@ -20,3 +20,9 @@ export function checked<Arguments extends unknown[]>(
     return result;
   };
 }
+
+/** Words a call's first argument. */
+export const first = (value: unknown) => String(value);
+
+/** Words a call's first two arguments. */
+export const firstTwo = (a: unknown, b: unknown) => `${a}, ${b}`;

@@ -1,6 +1,7 @@
 /** Datagrams to a unix socket, which Node cannot send. Used by infra/systemd.ts alone. */
 import { AF, IPPROTO, SOCK } from "../abi/linux.ts";
-import { sys, unixAddress } from "./libc.ts";
+import { sys } from "./libc.ts";
+import { unixAddress } from "./sockets.ts";
 
 /**
  * Connects to a datagram socket by its path, or its abstract name that starts with "\0".

@@ -1,7 +1,8 @@
-/** Sockets: the part of `sys` in libc.ts that is about them. */
+/** Sockets: the part of `sys` that makes and connects them, and sends descriptors over them. */
 import koffi from "koffi";
 import { AF, SOCK } from "../abi/linux.ts";
 import { checked } from "./checked.ts";
+import { receiveDescriptors, sendDescriptors } from "./rights.ts";
 
 const libc = koffi.load("libc.so.6");
 
@@ -60,4 +61,18 @@ export const socketCalls = {
       length: number,
     ) => number,
   ),
+  /** Descriptors through a unix socket (unix(7), SCM_RIGHTS). */
+  sendDescriptors,
+  receiveDescriptors,
 };
+
+/** A sockaddr_un for a path, or for an abstract name that starts with "\0" (unix(7)). Throws RangeError over 107 bytes. */
+export function unixAddress(path: string): Buffer {
+  const name = Buffer.from(path);
+  if (name.length > 107) throw new RangeError(`unix socket path of ${name.length} bytes, at most 107: ${path}`);
+  const abstract = path.startsWith("\0");
+  const address = Buffer.alloc(2 + name.length + (abstract ? 0 : 1));
+  address.writeUInt16LE(1, 0);
+  name.copy(address, 2);
+  return address;
+}

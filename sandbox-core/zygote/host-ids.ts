@@ -4,7 +4,8 @@
  */
 import { AF, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
-import { sys, unixAddress } from "../syscall/libc.ts";
+import { sys } from "../syscall/libc.ts";
+import { unixAddress } from "../syscall/sockets.ts";
 import { refuseDescriptors } from "../syscall/steps.ts";
 
 const BLOCK = 1024;

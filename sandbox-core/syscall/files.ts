@@ -1,0 +1,57 @@
+/** Files and descriptors: the part of `sys` that opens, reads, writes and arranges them. */
+import koffi from "koffi";
+import { checked, first, firstTwo } from "./checked.ts";
+import { openInRoot } from "./openat2.ts";
+
+const libc = koffi.load("libc.so.6");
+
+/** read(2), write(2) and their kind. */
+type BytesCall = (fd: number, bytes: Buffer, count: number) => number;
+
+export const fileCalls = {
+  open: checked(
+    "open",
+    libc.func("int open(const char *path, int flags)") as (path: string, flags: number) => number,
+    first,
+  ),
+  close: checked("close", libc.func("int close(int fd)") as (fd: number) => number, first),
+  /** Opens a path inside a directory as if that were the root (openat2(2)). */
+  openInRoot,
+  read: checked("read", libc.func("long read(int fd, void *buffer, size_t count)") as BytesCall, first),
+  write: checked("write", libc.func("long write(int fd, const void *buffer, size_t count)") as BytesCall, first),
+  dup2: checked("dup2", libc.func("int dup2(int from, int to)") as (from: number, to: number) => number, firstTwo),
+  fcntl: checked(
+    "fcntl",
+    libc.func("int fcntl(int fd, int command, long argument)") as (...args: [number, number, number]) => number,
+    firstTwo,
+  ),
+  pipe2: checked("pipe2", libc.func("int pipe2(void *fds, int flags)") as (fds: Buffer, flags: number) => number),
+  ioctl: checked(
+    "ioctl",
+    libc.func("int ioctl(int fd, unsigned long request, void *argument)") as (
+      fd: number,
+      request: number,
+      argument: Buffer,
+    ) => number,
+    firstTwo,
+  ),
+  memfdCreate: checked(
+    "memfd_create",
+    libc.func("int memfd_create(const char *name, unsigned int flags)") as (name: string, flags: number) => number,
+  ),
+  mknod: checked(
+    "mknod",
+    libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)") as (
+      path: string,
+      mode: number,
+      device: number,
+    ) => number,
+    first,
+  ),
+  chmod: checked(
+    "chmod",
+    libc.func("int chmod(const char *path, unsigned int mode)") as (path: string, mode: number) => number,
+    first,
+  ),
+  chdir: checked("chdir", libc.func("int chdir(const char *path)") as (path: string) => number, first),
+};
