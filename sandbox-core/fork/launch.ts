@@ -7,10 +7,9 @@ import { unixAddress } from "../syscall/sockets.ts";
 import { depart, enter } from "./enter.ts";
 import type { InitStatus } from "./init.ts";
 import { awaitOrder, type Order, type WaitingFork } from "./order.ts";
-import { takePipes } from "./pipes.ts";
 import { failureOf, reportTo } from "./report.ts";
-import { takeSecrets } from "./secrets.ts";
 import type { Pipe } from "./signal-pipe.ts";
+import { takePipes, takeSecrets } from "./take.ts";
 
 /** What a fork goes on as: the runtime that it holds already, or a program's init, which may still fail to start it. */
 export type Role =

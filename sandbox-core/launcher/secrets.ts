@@ -1,4 +1,4 @@
-/** Hides what a program is started with from the zygote: the launcher's end of fork/secrets.ts. */
+/** Hides what a program is started with from the zygote: the launcher's end of fork/take.ts. */
 
 import { closeSync, writeSync } from "node:fs";
 import { MFD_CLOEXEC } from "../abi/linux.ts";

@@ -48,7 +48,7 @@ export interface LaunchRequest {
   probe?: true;
 }
 
-/** What a zygote has to know of a program. The rest is secret from it, see fork/secrets.ts. */
+/** What a zygote has to know of a program. The rest is secret from it, see fork/take.ts. */
 export type ProgramOutline = Omit<Program, "argv" | "env" | "binds" | "workingDirectory">;
 
 export type Request =
