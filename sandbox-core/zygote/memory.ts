@@ -12,10 +12,10 @@
  * Then what lies together goes into huge pages, of which a fork copies one entry each. Where a fork writes, the kernel splits
  * them in that fork, and copies the small page that was written to, as it would have.
  */
+import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { collectGarbage, mayGrow } from "../fork/heap.ts";
 import { collapse, fillHoles, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
-import { gapsIn, readMappings } from "./mappings.ts";
 
 /** Where V8 asks for memory: 46 bits of address (38 on arm64), but for what is left to malloc's heap, which grows. */
 const WANTED: Range = [0x1_0000_0000n, 0x4000_0000_0000n];
@@ -33,4 +33,28 @@ export function compactMemory(): void {
   trimMalloc();
   fillHoles();
   for (const range of readMappings(PRIVATE_MEMORY)) collapse(range);
+}
+
+/** The range of each mapping of this process (proc_pid_maps(5)), in order: of all, or of those whose line is like this. */
+function readMappings(like?: RegExp): Range[] {
+  return parseMappings(readFileSync("/proc/self/maps", "latin1"), like);
+}
+
+/** The ranges in a maps file. */
+export function parseMappings(maps: string, like = /./): Range[] {
+  return maps.split("\n").flatMap((line): Range[] => {
+    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line) ?? [];
+    return from && to && like.test(line) ? [[BigInt(`0x${from}`), BigInt(`0x${to}`)]] : [];
+  });
+}
+
+/** What is free of a range, given what is taken, in order. */
+export function gapsIn([from, to]: Range, taken: readonly Range[]): Range[] {
+  const within = taken.filter((range) => range[1] > from && range[0] < to);
+  const starts = [from, ...within.map(([, end]) => end)];
+  const ends = [...within.map(([start]) => start), to];
+  return starts.flatMap((start, index): Range[] => {
+    const end = ends[index] as bigint;
+    return start < end ? [[start, end]] : [];
+  });
 }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { test } from "node:test";
 import { fillHoles, trimMalloc } from "../../../sandbox-core/syscall/memory.ts";
-import { gapsIn, parseMappings } from "../../../sandbox-core/zygote/mappings.ts";
+import { gapsIn, parseMappings } from "../../../sandbox-core/zygote/memory.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 /** Linux 6.1 and newer make them when they are asked to. */
