@@ -58,3 +58,25 @@ export class TerminalPair {
     this.giveAway();
   }
 }
+
+/** Terminals that their worker has not taken yet, by the id of the launch. */
+export class Terminals {
+  readonly #pairs = new Map<string, TerminalPair>();
+
+  add(id: string, pair: TerminalPair): void {
+    this.#pairs.set(id, pair);
+  }
+
+  /** The descriptor of the master's side, for the worker to take, once the fork has the file system. */
+  handOut(id: string): number | undefined {
+    const pair = this.#pairs.get(id);
+    pair?.unmount();
+    return pair?.master;
+  }
+
+  /** Closes the zygote's side: the worker has a descriptor of its own by now, or wants none. */
+  drop(id: string): void {
+    this.#pairs.get(id)?.discard();
+    this.#pairs.delete(id);
+  }
+}
