@@ -6,7 +6,7 @@ export type SyscallName = keyof typeof x86_64.SYSCALLS | keyof typeof arm64.SYSC
 
 export interface Architecture {
   name: string;
-  /** What a seccomp filter sees as `arch` of a native call. */
+  /** The `arch` of a native call, as a seccomp filter sees it. */
   auditArch: number;
   /** Numbers by name; a call that this architecture does not have is absent. */
   syscalls: Partial<Record<SyscallName, number>>;

@@ -200,7 +200,10 @@ export const IOCTL = {
 } as const;
 /** include/uapi/asm-generic/termbits.h: struct termios, with room to spare. */
 export const TERMIOS = { bytes: 64, outputFlags: 4, OPOST: 1 } as const;
-/** What shells, editors and whatever else is interactive ask of their terminal, but for putting words into its mouth. */
+/**
+ * Requests of shells, editors and other interactive programs to their terminal, without the one
+ * that types for its user.
+ */
 export const TERMINAL_IOCTL = {
   TCSETS: 0x5402,
   TCSETSW: 0x5403,

@@ -1,4 +1,4 @@
-/** What the kernel says about the limits of a process, read past the code that set them. */
+/** The limits of a process as the kernel has them, read past the code that set them. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readIfThere } from "../cgroup/files.ts";

@@ -1,4 +1,7 @@
-/** What a sandbox is, as the kernel tells it: data, read from outside through /proc and tried from inside. */
+/**
+ * The posture of a sandbox, as the kernel tells it: data, read from outside through /proc and tried
+ * from inside.
+ */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import type { ZygoteFacts } from "../protocol/control.ts";
@@ -53,17 +56,17 @@ export interface Posture {
   mounts: MountPosture[];
   /** Hard limits by their names in /proc/PID/limits; null is unlimited. */
   resourceLimits: Record<string, number | null>;
-  /** What it was to have, and what the kernel says. */
+  /** The limits that were asked for, and those that the kernel has. */
   limits: SandboxLimits;
   cgroup: CgroupPosture;
-  /** What each descriptor is; numbers of sockets and pipes left out. */
+  /** Each descriptor's target; numbers of sockets and pipes left out. */
   descriptors: Record<string, string>;
   environment: number;
-  /** What each attempt from inside came to: the name of an error, or "succeeded". */
+  /** The result of each attempt from inside: the name of an error, or "succeeded". */
   attempts: Record<string, string>;
 }
 
-/** What /proc does not tell, or the caller knows better. */
+/** Facts that /proc does not tell, or that the caller knows better. */
 export type Known = Pick<Posture, "launcher" | "limits" | "attempts"> & {
   pid: number;
   hostUid: number;

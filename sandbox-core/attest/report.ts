@@ -5,7 +5,7 @@ import { WALLS } from "./walls.ts";
 
 export interface WallReport {
   name: string;
-  /** What is wrong with it, or null when it stands. */
+  /** The flaw, or null when the wall stands. */
   flaw: string | null;
   /** Whether a worker would run without it. */
   allowed: boolean;

@@ -10,11 +10,11 @@ import type { MountPosture, NamespaceKind, Posture } from "./posture.ts";
 
 export interface Wall {
   name: string;
-  /** What it keeps: the end of "without it, ...". */
+  /** The purpose of the wall: the end of "without it, ...". */
   without: string;
-  /** What is wrong with it in this posture, or null when it stands. */
+  /** The flaw in this posture, or null when the wall stands. */
   flaw(posture: Posture): string | null;
-  /** What to do when it is missing. */
+  /** Advice for when the wall is missing. */
   fix: string;
   /** Why a worker may be allowed to do without it, for its operator to weigh; absent when it may not. */
   degradable?: string;
@@ -25,7 +25,9 @@ const CONTROLLERS = "Boot with the controller enabled, and mount cgroup2 on /sys
 
 /** Between these, everything that a sandbox of JavaScript may hold open. */
 const DESCRIPTORS = ["/dev/null", "socket", "pipe", "eventpoll", "eventfd", `/${SCRATCH}`];
-/** What a sandbox may have mounted, as "type source"; a program has binds of the host's as well. */
+/**
+ * All that a sandbox may have mounted, as "type source"; a program has binds of the host's as well.
+ */
 const OWN_MOUNTS = ["overlay sandpiper", "tmpfs sandpiper", "tmpfs tmp", "proc proc"];
 /** An overlay for JavaScript, a tmpfs with what is bound for a program. */
 const ROOTS = ["overlay sandpiper", "tmpfs sandpiper"];
@@ -182,7 +184,7 @@ export const WALLS: readonly Wall[] = [
 
 export const DEGRADABLE: readonly string[] = WALLS.filter(({ degradable }) => degradable).map(({ name }) => name);
 
-/** What an attempt of this wall's came to, if not to what it should. */
+/** The attempts of this wall that did not fail as they should. */
 function failedAttempt({ attempts, launcher }: Posture, wall: string): string | null {
   for (const name of Object.keys(ATTEMPTS) as AttemptName[]) {
     const { wall: tried, expected, forksOnly } = attempt(name);
@@ -203,8 +205,9 @@ function flawOfUser({ given, uids, gids, groups, uidMap, gidMap, setgroups }: Po
 }
 
 /**
- * Landlock shows nowhere in /proc. What it alone refuses depends on its version: from 5 on an ioctl on a device, in 1 a
- * rename between directories. In between the kernel's word for having put it on is all there is.
+ * Landlock shows nowhere in /proc. Landlock's own refusals depend on its version: from 5 on an
+ * ioctl on a device, in 1 a rename between directories. In between the kernel's word for having put
+ * it on is all there is.
  */
 function flawOfLandlock({ landlock, attempts }: Posture): string | null {
   const { abi } = landlock;
@@ -232,7 +235,7 @@ function neededOptions(point: string, launcher: Posture["launcher"]): string[] {
     "nosuid",
     ...(point === "/dev" || point.startsWith("/dev/") ? [] : ["nodev"]),
     ...(point === "/tmp" || point === `/${SCRATCH}` || point.startsWith("/dev/") ? [] : ["ro"]),
-    // What a program binds may be a program.
+    // A bind of a program's may be a program itself.
     ...(launcher === "fork" ? ["noexec"] : []),
   ];
 }

@@ -20,7 +20,7 @@ export interface BoxResult extends BoxEnd {
 }
 
 export interface BoxRunOptions extends BoxOptions {
-  /** What the command reads from its standard input. */
+  /** The command's standard input. */
   input?: string | Uint8Array;
   /** Most bytes that are kept of each of stdout and stderr; 16 MiB unless given. */
   maxOutputBytes?: number;

@@ -1,4 +1,4 @@
-/** What a box runs, and in what: as its user says it, and as a zygote is asked for it. */
+/** A box's command and its surroundings: as the user says it, and as a zygote is asked for it. */
 import { existsSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { SandboxError } from "../contract/error.ts";
@@ -10,7 +10,7 @@ import { kindOf } from "../rootfs/program.ts";
 export interface BoxBind {
   /** On the host; relative to the working directory of this process. */
   source: string;
-  /** In the box: absolute. It is made where it is missing, if the root can be written there. */
+  /** In the box: absolute. A missing one is made, if the root can be written there. */
   target: string;
   /** True unless given: a writable bind is one of the few ways out of a box. */
   readOnly?: boolean;
@@ -29,7 +29,10 @@ export interface BoxOptions {
    */
   root?: "usr" | "bare" | { directory: string };
   binds?: readonly BoxBind[];
-  /** Who it believes it is; default 1000. On the host it is a user of the box's own, whoever it is inside. */
+  /**
+   * The user that the command believes to be; default 1000. On the host it is a user of the box's
+   * own, whoever it is inside.
+   */
   user?: { uid: number; gid: number };
   /** `none`, the default, is loopback of its own; `host` gives up that wall. */
   network?: "none" | "host";
@@ -57,7 +60,7 @@ export const DEFAULT_BOX_LIMITS: SandboxLimits = {
 };
 
 const ORDINARY_USER = { uid: 1000, gid: 1000 };
-/** What name lookups need of the host, for a box that is in its network. */
+/** Files of the host's that name lookups need, for a box in the host's network. */
 const NETWORK_FILES = ["/etc/resolv.conf", "/etc/hosts"];
 
 /** @throws SandboxError that says what is wrong and what to do */

@@ -42,7 +42,10 @@ const TIMEOUT_CODE = 124;
 const SIGNAL_BASE = 128;
 const { SIGKILL } = constants.signals;
 
-/** What a shell would give as the exit code: that of the command, 124 for a timeout, 128 and the signal's number. */
+/**
+ * The exit code as a shell would give it: that of the command, 124 for a timeout, 128 and the
+ * signal's number.
+ */
 export function exitCodeOf({ outcome, code, signal }: BoxEnd): number {
   if (outcome === "timeout") return TIMEOUT_CODE;
   return code ?? SIGNAL_BASE + (signal === null ? SIGKILL : constants.signals[signal]);

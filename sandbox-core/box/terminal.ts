@@ -8,9 +8,12 @@ import { openPidfd } from "../syscall/pidfd.ts";
 import { duplicate, setWindowSize, takeDescriptor } from "../syscall/steps.ts";
 
 export class Terminal {
-  /** What the box shows. Hostile: escape sequences are not escaped. Ends when nothing in the box has the terminal open. */
+  /**
+   * The box's output. Hostile: escape sequences are not escaped. Ends when nothing in the box has
+   * the terminal open.
+   */
   readonly output: Readable;
-  /** What is typed. Control characters act as on a keyboard: Ctrl-C is "\x03". */
+  /** The user's input. Control characters act as on a keyboard: Ctrl-C is "\x03". */
   readonly input: Writable;
   readonly #fd: number;
 

@@ -12,7 +12,10 @@ export interface ZygoteSettings {
    * starts programs alone and is ready sooner.
    */
   javascript?: { memoryMiB: number };
-  /** It is to make one box: it is ready sooner, takes less memory, and would be slower at the next. */
+  /**
+   * Set for a zygote that makes a single box: it is ready sooner, takes less memory, and would be
+   * slower at the next.
+   */
   single?: boolean;
   /** Host users that sandboxes may take; a zygote claims 1,024 of them. Any that no account of the host has will do. */
   uidBase?: number;
@@ -34,8 +37,8 @@ const MANY_BOXES = [...ONE_BOX, "--no-lazy", "--no-flush-bytecode", "--use-large
 const NEVER = { forks: Number.POSITIVE_INFINITY, ageMs: 2 ** 31 - 1 };
 
 /**
- * A zygote, ready for `Box.run`, `Box.start` and, if it holds the runtime, `launch`. It takes root. Everything that came
- * out of it ends with it, and it ends with this process.
+ * A zygote, ready for `Box.run`, `Box.start` and, if it holds the runtime, `launch`. Root is
+ * needed. Everything that came out of it ends with it, and it ends with this process.
  */
 export class Zygote implements AsyncDisposable {
   readonly #launcher: ZygoteLauncher;
@@ -72,7 +75,7 @@ export class Zygote implements AsyncDisposable {
     return Promise.reject(new SandboxError("this zygote holds no runtime: open it with the setting javascript"));
   }
 
-  /** What a Box is made with. @throws StartFailure, SandboxError */
+  /** The parts that a Box is made with. @throws StartFailure, SandboxError */
   start(request: LaunchRequest): Promise<LaunchedSandbox> {
     return this.#launcher.start(request);
   }

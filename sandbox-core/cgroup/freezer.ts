@@ -14,7 +14,7 @@ const LONGEST_MS = 2_000;
 /** Each pass catches what was born during the one before. */
 const MOST_PASSES = 10;
 
-/** What is written to freeze and to thaw, and how the group says that everything in it stands still. */
+/** The words that freeze and thaw, and the group's answer when everything in it stands still. */
 interface Kind {
   file: string;
   frozen: string;
@@ -77,7 +77,7 @@ function move(pid: number, file: string): void {
   try {
     writeFileSync(file, String(pid));
   } catch (error) {
-    // It ended meanwhile.
+    // The process ended meanwhile.
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

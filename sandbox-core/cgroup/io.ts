@@ -51,7 +51,10 @@ export function diskOfPath(path: string): string {
   return readFileSync(join(directory, "..", "dev"), "utf8").trim();
 }
 
-/** What the file system says of itself; btrfs and others have a number of their own there, which is no device's. */
+/**
+ * The number that the file system gives itself; btrfs and others have a number of their own there,
+ * which is no device's.
+ */
 function fileSystemDevice(path: string): string | null {
   try {
     const { dev } = statSync(path, { bigint: true });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Pressure, SandboxStats } from "../contract/sandbox.ts";
 import { readIfThere } from "./files.ts";
 
-/** What the group's files say, or null on a kernel without them. */
+/** The figures in the group's files, or null on a kernel without them. */
 export function readPressure(directory: string): SandboxStats["pressure"] {
   const read = (resource: string) => readIfThere(join(directory, `${resource}.pressure`));
   const [cpu, memory, io] = [read("cpu"), read("memory"), read("io")];

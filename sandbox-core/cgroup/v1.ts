@@ -63,7 +63,8 @@ class CgroupV1 implements CgroupDriver {
   constructor(mounts: ControllerMounts) {
     this.#mounts = mounts;
     this.#always = [...new Set(REQUIRED_V1.map((controller) => mounts[controller]))];
-    // What stands still by version 2's switch can be killed, so that is the better one.
+    // Processes that stand still by version 2's switch can be killed, so that switch is the better
+    // one.
     this.#freezerMount = mounts.unified ?? mounts.freezer;
     this.freezes = mounts.unified ? "cgroup.freeze" : mounts.freezer ? "freezer" : null;
     const optional = [mounts.blkio, this.#freezerMount].filter((mount) => mount !== undefined);
@@ -233,8 +234,9 @@ function cpuShares(weight: number): number {
 }
 
 /**
- * Without swap: memory and swap together may not pass what memory alone may. What sockets of the internet hold is not
- * counted as memory, and without a limit of its own not at all: all sandboxes and the host have one store of that.
+ * Without swap: memory and swap together may not pass what memory alone may. Data in sockets of the
+ * internet is not counted as memory, and without a limit of its own not at all: all sandboxes and
+ * the host have one store of that.
  */
 function memoryLimits(directory: string, { memoryBytes }: GroupLimits): Record<string, string> {
   const limit = String(memoryBytes);

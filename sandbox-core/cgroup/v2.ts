@@ -117,7 +117,7 @@ class CgroupV2 implements CgroupDriver {
 
   kill(path: string): void {
     const file = this.#at(path, "cgroup.kill");
-    // It came with Linux 5.14.
+    // Since Linux 5.14.
     if (existsSync(file)) writeFileSync(file, "1");
     else killMembers(this.#at(path, "pids.max"), () => this.members(path));
     this.releaseKilled(path);

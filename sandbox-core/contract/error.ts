@@ -27,7 +27,7 @@ export class UnsupportedLimitError extends SandboxError {
 
 /** Every wall stood, and the program could not be started. */
 export class StartFailure extends SandboxError {
-  /** What the kernel said: "ENOENT", "EACCES", "ENOEXEC". */
+  /** The kernel's error: "ENOENT", "EACCES", "ENOEXEC". */
   readonly code: string;
 
   constructor(message: string, code: string) {

@@ -1,4 +1,4 @@
-/** What a program is to its sandbox: what it is started with, what it sees and what it may. */
+/** A program in a sandbox: its start, its view of files, and its rights. */
 
 export interface WindowSize {
   columns: number;
@@ -13,14 +13,18 @@ export interface Program {
   binds: Bind[];
   workingDirectory: string;
   /**
-   * What it sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the default; no more than /etc, /tmp and
-   * /dev/null, for one that reads whatever path a stranger names, as nothing of it is without end; the programs and libraries
-   * of the host, which are in /usr; or a directory that is a root of its own.
+   * The files that the program sees besides its binds: nothing but /dev, /etc, /proc and /tmp, the
+   * default; no more than /etc, /tmp and /dev/null, for one that reads whatever path a stranger
+   * names, as nothing of it is without end; the programs and libraries of the host, which are in
+   * /usr; or a directory that is a root of its own.
    */
   root?: "bare" | "finite" | "usr" | { directory: string };
-  /** What it may ask of the kernel: `program`, the default, is for one that is known; `command` for any. */
+  /**
+   * The system calls that the program may make: `program`, the default, is for one that is known;
+   * `command` for any.
+   */
   policy?: "program" | "command";
-  /** Who it is inside; whoever it is, on the host it is a user of the sandbox's own. */
+  /** The program's user inside; on the host the user is always one of the sandbox's own. */
   user?: { uid: number; gid: number };
   /** `host` leaves it in the host's network. */
   network?: "none" | "host";
@@ -40,5 +44,5 @@ export interface Bind {
   writable?: boolean;
 }
 
-/** What a shell looks through for a name without a slash, in this order, when PATH is not set. */
+/** The directories that a shell looks through for a name without a slash, when PATH is not set. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,9 +1,10 @@
 /**
- * What you can ask of a sandbox, and what is safe after it died.
+ * The contract of a sandbox: its methods, and which of them are safe after its death.
  *
- * A launcher makes sandboxes. A sandbox is a process behind kernel walls: namespaces, a cgroup, a root of its own, no
- * capability, a system-call filter. Whoever holds a `Sandbox` may do anything with it at any time: after its death
- * `wire` is destroyed, `kill` does nothing, `usage` gives the last figures, and `exited` has settled.
+ * A launcher makes sandboxes. A sandbox is a process behind kernel walls: namespaces, a cgroup, a
+ * root of its own, no capability, a system-call filter. Whoever holds a `Sandbox` may do anything
+ * with it at any time: after its death `wire` is destroyed, `kill` does nothing, `usage` gives the
+ * last figures, and `exited` has settled.
  */
 import type { Duplex, Readable } from "node:stream";
 
@@ -34,13 +35,13 @@ export interface SandboxLimits {
   ioPaths?: readonly string[];
 }
 
-/** What can be read of a sandbox at every call: two files that stay open. */
+/** Figures cheap enough to read at every call: two files that stay open. */
 export interface SandboxReading {
   cpuMs: number;
   peakMemoryBytes: number;
 }
 
-/** What a sandbox has used, read from its cgroup. */
+/** The resources that a sandbox has used, read from its cgroup. */
 export interface SandboxUsage extends SandboxReading {
   /** How many of its processes the kernel killed for want of memory. */
   oomKills: number;
@@ -87,7 +88,7 @@ export interface SandboxExit {
   reason?: string;
 }
 
-/** What a fork of a template has for its own, the holder's ends. Hostile, as those of a sandbox are. */
+/** The sockets of one fork of a template, the holder's ends. Hostile, as those of a sandbox are. */
 export interface SandboxForkSockets {
   wire: Duplex;
   stdio: Readable;
@@ -98,7 +99,7 @@ export interface SandboxForkSockets {
  * sandbox has ended, but `close` has still to be called.
  */
 export interface SandboxForkSlot {
-  /** What is in it, as the host sees it. */
+  /** The processes in the slot, by the host's numbers. */
   readonly pids: number[];
   usage(): SandboxReading;
   oomKills(): number;
@@ -120,7 +121,9 @@ export interface Sandbox {
   readonly hostUid: number;
   /** Bytes to and from the process inside. Hostile: parse with limits. Ends when the sandbox does. */
   readonly wire: Duplex;
-  /** What was written straight to descriptors 1 and 2 inside. Hostile: bounded by whoever reads it. */
+  /**
+   * Output written straight to descriptors 1 and 2 inside. Hostile: bounded by whoever reads it.
+   */
   readonly stdio: Readable;
   /** Settles once, never rejects; by then every process of the sandbox is gone and its cgroup is removed. */
   readonly exited: Promise<SandboxExit>;

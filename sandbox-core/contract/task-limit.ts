@@ -4,9 +4,9 @@
 export const MOST_FORK_SLOTS = 32;
 
 /**
- * What RLIMIT_NPROC is to be (setrlimit(2)). The kernel counts by user, and all forks of a template are of one: so there is
- * room for each of them to have what its own group allows. No limit can be raised later, as that takes a capability
- * which root has not everywhere.
+ * The value for RLIMIT_NPROC (setrlimit(2)). The kernel counts by user, and all forks of a template
+ * are of one: so there is room for each of them to have what its own group allows. No limit can be
+ * raised later, as that takes a capability which root has not everywhere.
  */
 export function tasksOfUser(pids: number, kind: "fork" | "program"): number {
   return kind === "program" ? pids : pids * (MOST_FORK_SLOTS + 1);

@@ -1,6 +1,7 @@
 /**
- * What is tried from inside a sandbox, and how the kernel must answer: data. The attempts themselves are in probe.ts,
- * which runs in the sandbox; whoever judges them sits outside and reads this table. Each is harmless when it succeeds.
+ * Attempts from inside a sandbox, and how the kernel must answer each: data. The attempts
+ * themselves are in probe.ts, which runs in the sandbox; whoever judges them sits outside and reads
+ * this table. Each is harmless when it succeeds.
  */
 
 interface Attempt {
@@ -48,7 +49,7 @@ export const ATTEMPTS = {
 
 export type AttemptName = keyof typeof ATTEMPTS;
 
-/** What an attempt that the kernel did not refuse is reported as. */
+/** The report of an attempt that the kernel did not refuse. */
 export const SUCCEEDED = "succeeded";
 
 export function attempt(name: AttemptName): Attempt {

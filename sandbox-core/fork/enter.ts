@@ -45,7 +45,7 @@ import {
 import { boundNetwork } from "./network.ts";
 import { assertPipe, type Pipe } from "./signal-pipe.ts";
 
-/** What a fork needs in order to leave the zygote's surroundings, whatever it is to become. */
+/** Needs of a fork that leaves the zygote's surroundings, whatever it is to become. */
 export interface Departure {
   cgroupFiles: string[];
   sharesNetwork: boolean;
@@ -77,7 +77,7 @@ export interface Entry {
   landlockAbi: number;
   /** The seccomp program. */
   filter: Buffer;
-  /** What libuv's lock for signals lives in. */
+  /** The pipe of libuv's lock for signals. */
   signalPipe: Pipe;
   /** Where a fork says what stopped it; close-on-exec. */
   statusPipe: number;
@@ -88,7 +88,10 @@ export interface Entry {
 /** Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place. */
 const FIRST_HIGH_FD = 64;
 
-/** Not yet that of mounts: what the zygote mounts for a launch has to be seen. */
+/**
+ * The mount namespace is made later: mounts that the zygote makes for the launch must be seen until
+ * then.
+ */
 const NAMESPACES = CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
 const SETPGID = currentArchitecture().syscalls.setpgid as number;
 const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
@@ -119,7 +122,7 @@ export function enter(entry: Entry): void {
   const self = sys.open("/proc/self", O.RDONLY | O.CLOEXEC);
   enterRoot(entry);
   becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
-  // The change of user cleared it.
+  // The change of user cleared the wish to die with the parent.
   adviseParentDeath(entry.zygotePidfd);
   const kind = entry.program ? "program" : "fork";
   setResourceLimits(tasksOfUser(entry.limits.pids, kind), kind);

@@ -30,7 +30,7 @@ export class StartError extends Error {
 }
 
 type WithoutNumber<T> = T extends unknown ? Omit<T, "fork"> : never;
-/** What it tells the zygote. */
+/** The init's reports to the zygote. */
 export type InitStatus = WithoutNumber<Status>;
 
 /** Starts the program and stays until it ends. @throws StartError when it cannot be started */
@@ -41,7 +41,7 @@ export function runAsInit(
 ): never {
   const pid = startProgram(program);
   report(statusPipe, { is: "started", program: pid });
-  // What the program reads and writes must end when the program closes it.
+  // Pipes of the program's must end when the program closes them.
   sys.dup2(statusPipe, REPORT_FD);
   closeAllBut([REPORT_FD]);
   try {

@@ -11,7 +11,10 @@ import { failureOf, reportTo } from "./report.ts";
 import type { Pipe } from "./signal-pipe.ts";
 import { takePipes, takeSecrets } from "./take.ts";
 
-/** What a fork goes on as: the runtime that it holds already, or a program's init, which may still fail to start it. */
+/**
+ * A fork's role after its launch: the runtime that it holds already, or a program's init, which may
+ * still fail to start it.
+ */
 export type Role =
   | { is: "runtime" }
   | {
@@ -24,7 +27,7 @@ export type Role =
   /** An attestation's look from inside. The socket is one of the zygote's, which it must not reach. */
   | { is: "probe"; zygotesSocket: string };
 
-/** What a fork needs to know of its zygote's state. */
+/** The part of a zygote's state that its forks need. */
 interface LaunchState {
   cgroups: Pick<CgroupDriver, "joinFiles">;
   ids: { socketName: string };
@@ -35,10 +38,10 @@ interface LaunchState {
   filters: Record<"fork" | "program" | "command", Buffer>;
 }
 
-/** What each fork has from its zygote. */
+/** All that a fork has from its zygote. */
 export interface Inherited {
   state: LaunchState;
-  /** What libuv's lock for signals lives in. */
+  /** The pipe of libuv's lock for signals. */
   signalPipe: Pipe;
   /** Where forks report to the zygote. */
   statusPipe: number;

@@ -1,23 +1,28 @@
 /**
- * What a sandbox's own network namespace lets it take and see. All of it belongs to the namespace: it is the same through
- * every proc and for every process in it, and only the host's root can change it.
+ * Bounds of a sandbox's own network namespace: memory that it lets sockets take, and files that it
+ * shows. All of them belong to the namespace: they are the same through every proc and for every
+ * process in it, and only the host's root can change them.
  */
 import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
 import { writeTo } from "../syscall/steps.ts";
 
-/** Most connections that wait for a server to accept them; one more than that do. What a server asks for is cut to this. */
+/**
+ * Most connections that wait for a server to accept them; one more than that do. A server's own
+ * wish is cut to this.
+ */
 export const MOST_WAITING = 128;
-/** What a connection takes in before anybody has accepted it. */
+/** Most bytes that a connection takes in before anybody has accepted it. */
 export const FIRST_BUFFER_BYTES = 16_384;
 /** Most connections that the kernel remembers after their end, for a minute; others are forgotten at once. */
 export const MOST_REMEMBERED = 1_024;
 
 /**
- * What a connection holds that nobody accepted is charged to no control group: the kernel makes it in answer to a packet,
- * in nobody's name (inet_csk_accept). So few may wait, with small buffers. One that was accepted grows as it is read, as
- * everywhere, and is charged. What is remembered of one that ended is charged to nobody either (inet_twsk_alloc); it keeps
- * packets that lost their way from a later connection, and on loopback none does.
+ * Data in a connection that nobody accepted is charged to no control group: the kernel makes the
+ * connection in answer to a packet, in nobody's name (inet_csk_accept). So few may wait, with small
+ * buffers. One that was accepted grows as it is read, as everywhere, and is charged. The memory of one that ended is charged to nobody either
+ * (inet_twsk_alloc); it keeps packets that lost their way from a later connection, and on loopback
+ * none does.
  */
 const SETTINGS: readonly [name: string, value: string][] = [
   ["core/somaxconn", `${MOST_WAITING}`],

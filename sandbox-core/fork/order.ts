@@ -1,4 +1,4 @@
-/** What a fork that waits is told to become, and the fork's part in that. */
+/** The order to a fork that waits, and how the fork receives it. */
 
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import { LineReader, type Request } from "../protocol/control.ts";
@@ -6,7 +6,7 @@ import { sys } from "../syscall/libc.ts";
 
 export type Launch = Extract<Request, { op: "launch" }>;
 
-/** What is made for a sandbox before there is a fork to be in it. */
+/** The parts of a sandbox that are made before its fork. */
 export interface Place {
   hostId: number;
   group: string;
@@ -16,7 +16,7 @@ export interface Place {
   sharesNetwork: boolean;
 }
 
-/** What a fork is to become: the launch, and what its zygote has made ready for it. */
+/** A fork's order: the launch, and the parts that the zygote has made ready. */
 export interface Order {
   launch: Launch;
   /** The root with the host's programs, if it has been made. */

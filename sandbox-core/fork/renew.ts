@@ -1,4 +1,7 @@
-/** What a process renews that is a fork, whoever's: nothing of these may be its parent's as well. */
+/**
+ * The renewal of a forked process, a zygote's or a template's: nothing renewed here may be shared
+ * with the parent.
+ */
 import { SIG_IGN, SIGCHLD } from "../abi/linux.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { sys } from "../syscall/libc.ts";

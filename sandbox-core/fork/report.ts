@@ -1,4 +1,6 @@
-/** What a fork tells the zygote, and what its end tells when it said nothing. */
+/**
+ * Reports of forks to the zygote, and reasons drawn from the end of a fork that reported nothing.
+ */
 import type { SandboxUsage } from "../contract/sandbox.ts";
 import type { ProgramEnd, Status } from "../protocol/control.ts";
 import { writeLine } from "../syscall/write-line.ts";
@@ -20,7 +22,7 @@ export function neverStarted({ code, signal }: ProgramEnd, { oomKills }: Sandbox
   };
 }
 
-/** What stopped a fork. */
+/** The report of what stopped a fork. */
 export function failureOf(fork: number, error: Error): Status {
   const message = error.message.slice(0, MOST_MESSAGE);
   return { fork, is: "failed", message, ...(error instanceof StartError ? { start: error.code } : {}) };

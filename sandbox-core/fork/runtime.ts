@@ -23,7 +23,8 @@ export async function warmUp(): Promise<void> {
 
 /** Does once what each fork would do, as far as that is the same in all. The console is the tenant's from then on. */
 export function prepare(): void {
-  // What process.exit ends in: _exit, as the parent's exit handlers wait for threads that a fork does not have.
+  // The end of process.exit is _exit, as the parent's exit handlers wait for threads that a fork
+  // does not have.
   Object.assign(process, { reallyExit: exitNow });
   begin = prepareRuntime({ serve: serveAsTemplate });
 }

@@ -27,10 +27,16 @@ const OUTPUT_FDS = [1, 2];
 /** The writer itself (cgroup.procs in the kernel's documentation of control groups). */
 const MYSELF = Buffer.from("0");
 
-/** What V8's middle compiler would make of a process that lives for one call, in its first milliseconds, it never uses. */
+/**
+ * A process that lives for one call never uses the code that V8's middle compiler makes in its
+ * first milliseconds.
+ */
 const NO_MAGLEV = "--no-maglev";
 
-/** What comes with the order to fork: a wire, an output, and where the fork is to be, see launcher/fork-slot.ts. */
+/**
+ * Most descriptors that come with the order to fork: a wire, an output, and the slot's
+ * (launcher/fork-slot.ts).
+ */
 const MOST_DESCRIPTORS = 8;
 
 interface Order extends TemplateOrder {
@@ -86,7 +92,7 @@ function awaitOrder(): Order {
 
 function forkOrLeave(): number {
   return orLeave(() => {
-    // It wants to hear how its fork ended; as a fork of the zygote's it let the kernel collect what ended.
+    // A template collects its own forks. As a fork of the zygote's it left that to the kernel.
     sys.signal(SIGCHLD, SIG_DFL);
     return sys.fork();
   });
@@ -142,7 +148,7 @@ class Children {
     while (this.#wait(-1, 0) !== null);
   }
 
-  /** What waitpid(2) gives; null when there is no child. */
+  /** The result of waitpid(2); null when there is no child. */
   #wait(pid: number, options: number): number | null {
     try {
       return retried(() => sys.waitpid(pid, this.#word, options));
@@ -159,7 +165,7 @@ function tell(frame: Buffer): void {
   if (written !== frame.length) throw new Error("the worker does not read what its template says");
 }
 
-/** What a signal interrupts is done again. */
+/** Repeats a call that a signal interrupts. */
 function retried<Result>(call: () => Result): Result {
   for (;;) {
     try {

@@ -7,14 +7,16 @@ import { assemble } from "../seccomp/assembler.ts";
 import { EXEC_POLICY, FORK_POLICY } from "../seccomp/policy.ts";
 
 export interface Capacity {
-  /** What is limited. */
+  /** The resource that is limited. */
   of: string;
   sandboxes: number;
   /** How much there is of it, and how much a sandbox takes. */
   detail: string;
 }
 
-/** What the kernel makes of an instruction of a filter: 7 to 7.5 bytes on x86-64, measured against bpf_jit_limit. */
+/**
+ * Machine code of one filter instruction: 7 to 7.5 bytes on x86-64, measured against bpf_jit_limit.
+ */
 const JIT_BYTES_PER_INSTRUCTION = 8;
 /** Ids of control groups of the memory controller are 16 bits (MEM_CGROUP_ID_MAX, mm/memcontrol.c). */
 const MOST_GROUPS = 65_535;
@@ -56,7 +58,7 @@ export function capacities(uidCount: number, read: Read = readIfThere): Capacity
     }));
 }
 
-/** What the filter of one sandbox takes; forks of a template have their template's. */
+/** Bytes that one sandbox's filter takes; forks of a template have their template's. */
 function filterBytes(): number {
   const lengths = [FORK_POLICY, EXEC_POLICY].map((policy) => assemble(policy, currentArchitecture()).length);
   return Math.max(...lengths) * JIT_BYTES_PER_INSTRUCTION;

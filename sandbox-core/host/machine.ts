@@ -1,4 +1,4 @@
-/** What this machine offers for isolation, fact by fact, and what to do about what is missing. */
+/** This machine's means of isolation, fact by fact, with advice for those that are missing. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { release, totalmem } from "node:os";
 import type { WallReport } from "../attest/report.ts";
@@ -7,7 +7,7 @@ export interface MachineCheck {
   name: string;
   ok: boolean;
   detail: string;
-  /** What to do when it is not. */
+  /** Advice for when the fact does not hold. */
   fix: string | null;
   /** How many sandboxes the machine can have by this limit; absent where it is none. */
   sandboxes?: number;

@@ -9,7 +9,7 @@ import { type Renewal, ZygoteLauncher } from "../launcher/launcher.ts";
 import { RUNTIME_NODE_FLAGS } from "../runtime/flags.ts";
 
 export interface LauncherOptions {
-  /** What a sandbox of this launcher may use at most; V8's heap limit, fixed for the life of a process, follows it. */
+  /** Most memory of one sandbox; V8's heap limit, fixed for the life of a process, follows it. */
   memoryMiB: number;
   /** The host uids that sandboxes may take, and how many: every zygote claims 1,024 of them. */
   uidBase: number;
@@ -28,17 +28,19 @@ export interface LauncherOptions {
   forksAhead?: boolean;
   /** Told when `auto` had to fall back, and why. */
   onFallback?: (reason: string) => void;
-  /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
+  /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
   onTrouble?: (message: string, cause: unknown) => void;
 }
 
 /**
- * Node runs without threads of V8's, which would not exist in a fork. It compiles every function at once: what the
- * zygote has not compiled, each fork would compile anew (for tenants' code it goes back to compiling what is called).
- * Its own code lies in large pages, whose few entries a fork copies; the small pages of a file each fork faults in. Threads
- * that V8 does not use cost a fork all the same, mappings and a page each: there is the one that Node insists on. V8 does
- * not look for garbage in a process that has been idle for eight seconds: all that a fork shares with its zygote would be
- * written to, which takes 90 ms and makes three times as much memory its own.
+ * Node runs without threads of V8's, which would not exist in a fork. Functions are compiled at
+ * once, as each fork would compile anew what the zygote has not; for tenants' code V8 goes back to
+ * compiling what is called. Its own code lies in large pages, whose few entries a fork copies; the
+ * small pages of a file each fork would fault in one by one. That costs 40 MB for each zygote, not
+ * for each sandbox. Threads that V8 does not use cost a fork all the same, mappings and a page
+ * each: there is the one that Node insists on. V8 does not look for garbage in a process that has
+ * been idle for eight seconds: all that a fork shares with its zygote would be written to, which
+ * takes 90 ms and makes three times as much memory its own.
  */
 const ZYGOTE_FLAGS = [
   "--single-threaded",

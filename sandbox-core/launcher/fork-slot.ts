@@ -97,7 +97,7 @@ export class ForkSlot implements SandboxForkSlot {
     try {
       this.#group.kill();
     } catch {
-      // It is gone with its zygote. What is there and cannot be ended is found by `close`.
+      // The group is gone with its zygote. Processes that cannot be ended are found by `close`.
     }
   }
 

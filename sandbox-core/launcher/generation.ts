@@ -17,7 +17,7 @@ import { hideSecrets } from "./secrets.ts";
 import type { Receiver } from "./socket-receiver.ts";
 import { ZygoteProcess } from "./zygote-process.ts";
 
-/** How long the connections of a sandbox that ended already may take to be accepted. */
+/** Time to wait for the connections of a sandbox that ended already. */
 const LAST_ACCEPT_MS = 1_000;
 /**
  * How long a launch may take that takes milliseconds. Longer than a zygote may hang, so that it is the zygote that is
@@ -110,7 +110,7 @@ export class Generation {
     return this.#launch({ limits, connections: WIRE_ONLY, probe: true, ...(program ? { program } : {}) });
   }
 
-  /** What it knows about the walls of its sandboxes. */
+  /** The zygote's facts about the walls of its sandboxes. */
   get facts(): ZygoteFacts {
     return this.#process.facts;
   }
@@ -205,7 +205,10 @@ export class Generation {
     return reason;
   }
 
-  /** A zygote that died before it was ready had no group. What cannot be removed now, the next zygote tries again. */
+  /**
+   * A zygote that died before it was ready had no group. The next zygote removes what cannot be
+   * removed now.
+   */
   async #removeGroups(): Promise<void> {
     const { group } = this.#zygote ?? { group: "" };
     if (group !== "") await removeTree(this.#options.cgroups, group).catch(() => undefined);
@@ -222,7 +225,7 @@ export class Generation {
     const pending = this.#pending.get(id);
     if (!pending) return;
     const sockets = await pending.sockets;
-    // It was told to end already.
+    // The sandbox was told to end already.
     if (pending.overdue !== undefined) return this.#refuse(id, pending.overdue);
     if (!this.#take(id)) return;
     const group = new SandboxGroup(this.#options.cgroups, sandboxGroup(this.#process.group, hostUid));

@@ -23,7 +23,7 @@ export class ZygoteHeartbeat {
     this.#timer = setInterval(() => this.#beat(ask, onSilence), BEAT_MS).unref();
   }
 
-  /** It said something. */
+  /** Notes a sign of life. */
   heard(): void {
     this.#unanswered = 0;
   }
@@ -56,7 +56,7 @@ function isStopped(pid: number): boolean {
   try {
     return /^\d+ \(.*\) T /s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
   } catch {
-    // It is gone, and that is told otherwise.
+    // The process is gone, which its exit tells.
     return false;
   }
 }

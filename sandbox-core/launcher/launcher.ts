@@ -57,7 +57,7 @@ export interface ZygoteLauncherOptions {
   renewal?: Renewal;
   /** Looks at each zygote before it serves. @throws when it must not */
   approve?: (zygote: Generation) => Promise<void>;
-  /** Told of a renewal that failed. It is tried again, and the old zygote serves on. */
+  /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
   onTrouble?: (message: string, cause: unknown) => void;
 }
 
@@ -256,7 +256,7 @@ export class ZygoteLauncher implements Launcher {
   }
 
   async #handOver(old: Generation, next: Generation): Promise<void> {
-    // It died meanwhile and was replaced, or all is over.
+    // The old one died meanwhile and was replaced, or the launcher was closed.
     if (this.#closed || (await this.#serving.catch(() => undefined)) !== old) return next.stop();
     this.#retired.add(old);
     void old.gone.then(() => this.#retired.delete(old));

@@ -5,7 +5,7 @@ import type { Program } from "../contract/program.ts";
 import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
 import type { ZygoteLauncher } from "./launcher.ts";
 
-/** How often a program's processor time is looked at. */
+/** Time between two looks at a program's processor time. */
 const METER_MS = 200;
 
 export interface ProgramRun {

@@ -129,7 +129,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     const name = String(fork);
     return new ForkSlot(this.#group.beside(name), this.#limits, {
       open: () => this.#scratch.openDirectory(name),
-      // It goes with its sandbox.
+      // A directory goes with its sandbox.
       remove: async () => {
         if (!this.#last) await this.#scratch.removeDirectory(name);
       },
@@ -182,7 +182,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     }
   }
 
-  /** What the launcher calls once everything of the sandbox is gone. */
+  /** Settles the end: called once everything of the sandbox is gone. */
   end(exit: SandboxExit): void {
     if (this.#last) return;
     this.#last = exit.usage;
@@ -197,8 +197,8 @@ export class LaunchedSandbox implements ForkableSandbox {
 }
 
 /**
- * What the sandbox wrote before its death may still be read; then the socket ends by itself, as its peer is gone. What
- * nobody reads, such as the first word of a blank sandbox, is given up after a while.
+ * Lets a dead sandbox's last bytes be read; then the socket ends by itself, as its peer is gone.
+ * Bytes that nobody reads, such as the first word of a blank sandbox, are given up after a while.
  */
 function endAfterReading(socket: Socket): void {
   if (socket.readableEnded || socket.destroyed) return void socket.destroy();

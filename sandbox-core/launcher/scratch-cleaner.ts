@@ -1,12 +1,13 @@
 /**
- * Sees from outside that a call left nothing in its template's sandbox, before the next call is sent there. All of it is
- * asked of the kernel, and nothing of the processes inside:
+ * Sees from outside that a call left nothing in its template's sandbox, before the next call is
+ * sent there. All of it is asked of the kernel, and nothing of the processes inside:
  *
  *  - the control group holds the template and no other process;
  *  - /tmp is empty, and says of its last use no more than when it was emptied here.
  *
- * Its files are removed one name at a time below a descriptor of /tmp, so that no link is followed, whatever still runs
- * inside; and not much of them, as the worker does nothing else meanwhile. Who leaves more has its sandbox ended for it.
+ * Its files are removed one name at a time below a descriptor of /tmp, so that no link is followed,
+ * whatever still runs inside; and not much of them, as the worker does nothing else meanwhile. A
+ * call that leaves more has its sandbox ended for it.
  */
 import { chmodSync, closeSync, constants, mkdirSync, openSync, readdirSync, statfsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -21,13 +22,16 @@ const MOST_ENTRIES = 64;
 const MOST_DEPTH = 16;
 /** The kernel takes some milliseconds to free so many. */
 const MOST_BYTES = 16 * 1024 * 1024;
-/** What a fork leaves that lived long may be more; it is removed in turns, with others in between. */
+/**
+ * A fork that lived long may leave more; its files are removed in turns, with other work in
+ * between.
+ */
 const MOST_TURNS = 256;
 const MOST_DEPTH_OF_FORK = 128;
 /** Of an empty file system: its root directory alone. */
 const ROOT_INODES = 1;
 const TOO_MANY_FILES = "too many files in /tmp";
-/** What /tmp shows as the time of its last change and its last reading, always. */
+/** The time of the last change and the last reading that /tmp shows, always. */
 const NO_TIME = new Date(0);
 
 export interface ScratchCleanerOptions {

@@ -1,7 +1,7 @@
 /**
- * The worker's socket, to which every sandbox is connected before it is locked in. It lies in a directory that only
- * root may enter; a token says which sandbox a connection belongs to, and a connection without one is cut. No descriptor
- * comes over any of them.
+ * The worker's socket, to which every sandbox is connected before it is locked in. The socket lies
+ * in a directory that only root may enter. A token says which sandbox a connection belongs to; a
+ * connection without one is cut. No descriptor comes over any of them.
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";

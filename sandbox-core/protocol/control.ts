@@ -1,5 +1,6 @@
 /**
- * What worker and zygote say to each other: lines of JSON over one socket. Both ends are ours; no sandbox has it.
+ * Messages between a worker and its zygote: lines of JSON over one socket. Both ends are ours; no
+ * sandbox has it.
  */
 import { StringDecoder } from "node:string_decoder";
 import type { Program } from "../contract/program.ts";
@@ -8,9 +9,12 @@ import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
 /** The zygote's end of the control socket. */
 export const CONTROL_FD = 3;
 
-/** What a zygote is started with, as its one argument. */
+/** The options of a zygote, its one argument. */
 export interface ZygoteOptions {
-  /** The first host uid that it may use, and how many. It takes a free block of these for itself. */
+  /**
+   * The first host uid that it may use, and how many. The zygote takes a free block of these for
+   * itself.
+   */
   uidBase: number;
   uidCount: number;
   /** Where it builds roots: an empty directory that only root may enter. */
@@ -33,11 +37,11 @@ export interface Connection {
 export interface PipeEnd {
   /** The descriptor in the worker, which keeps it open until the launch is answered. */
   from: number;
-  /** What it becomes inside. */
+  /** The descriptor's number inside. */
   fd: number;
 }
 
-/** What is to be made. */
+/** A request for a sandbox. */
 export interface LaunchRequest {
   limits: SandboxLimits;
   connections?: Connection[];
@@ -48,7 +52,9 @@ export interface LaunchRequest {
   probe?: true;
 }
 
-/** What a zygote has to know of a program. The rest is secret from it, see fork/take.ts. */
+/**
+ * The part of a program that a zygote has to know. The rest is secret from it, see fork/take.ts.
+ */
 export type ProgramOutline = Omit<Program, "argv" | "env" | "binds" | "workingDirectory">;
 
 export type Request =
@@ -71,7 +77,7 @@ export type Request =
   /** Are you there? */
   | { op: "ping" };
 
-/** What only the zygote knows about the walls of its sandboxes. */
+/** Facts about the walls of its sandboxes that only the zygote knows. */
 export interface ZygoteFacts {
   /** Digests of the seccomp program of forks, and of that of programs. */
   filterSha256: { fork: string; exec: string };
@@ -91,7 +97,7 @@ export type Response =
   | { is: "selftested"; ok: boolean }
   | { is: "there" };
 
-/** What a fork has to say to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
+/** A fork's report to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
 export type Status =
   | { fork: number; is: "failed"; message: string; start?: string }
   /** `program` is the pid of the program as the sandbox knows it. */

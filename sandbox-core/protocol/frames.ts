@@ -32,26 +32,31 @@
  *       0x8c ended        of a template: a fork ended    u32 LE fork, JSON
  *       0x8d leaving      the process is going to end    u32 LE last call that it began (0: none)
  *
- * The order, as a well-behaved runtime keeps it: `ready`; after `load` one of `loaded` and `load_failed`; after a
- * `request` either `failed`, or `head` and, unless it says `last`, any number of `chunk` and one `end`. Then `idle`,
- * which may come much later than the reply: work given to `ctx.waitUntil` outlives it. One call runs at a time. A request
- * that comes while one runs and whose body is complete waits in line, at most MAX_CALLS_IN_LINE of them with the one that
- * runs, and is begun after that one's `idle`; a `withdraw` takes it out of the line, which `withdrawn` says, and has no
- * effect on a call that was begun. `log` may come at any time, and is of the call that runs, of the one before it, or of
- * none. A process that is going to end says so in `leaving`, if it still can: calls behind the one that it names have not
- * begun and never will. The two directions share no type, so a reflected frame is refused.
+ * The order, as a well-behaved runtime keeps it: `ready`; after `load` one of `loaded` and
+ * `load_failed`; after a `request` either `failed`, or `head` and, unless it says `last`, any
+ * number of `chunk` and one `end`. Then `idle`, which may come much later than the reply: work
+ * given to `ctx.waitUntil` outlives it. One call runs at a time. A request that comes while one
+ * runs and whose body is complete waits in line, at most MAX_CALLS_IN_LINE of them with the one
+ * that runs, and is begun after that one's `idle`; a `withdraw` takes it out of the line, which
+ * `withdrawn` says, and has no effect on a call that was begun. `log` may come at any time, and is
+ * of the call that runs, of the one before it, or of none. A process that is going to end says so
+ * in `leaving`, if it still can: calls behind the one that it names have not begun and never will.
+ * The two directions share no type, so a reflected frame is refused.
  *
- * A process that has loaded its version and has no call may be asked to become a `template`. It says in `templated` whether
- * it can be forked. If so, it takes nothing but `fork` and `end_fork` from there on, which are of one length, and answers
- * `end_fork` with `ended` when that fork is gone; with the last of them goes all that they started. A fork begins on its own
- * wire with `loaded`, once it has renewed what is its own, or with `load_failed`. Where each call has a fork of its own, the
- * fork leaves after `idle`.
+ * A process that has loaded its version and has no call may be asked to become a `template`. The
+ * process says in `templated` whether it can be forked. If so, it takes nothing but `fork` and
+ * `end_fork` from there on, which are of one length, and answers `end_fork` with `ended` when that
+ * fork is gone; with the last of them goes all that they started. A fork begins on its own wire
+ * with `loaded`, once it has renewed what is its own, or with `load_failed`. Where each call has a
+ * fork of its own, the fork leaves after `idle`.
  *
- * Both ends read with the same state machine and the same checks. For the worker they are a wall: the sandbox is
- * hostile, so every length is checked before it is believed, every field by hand, and a decoded message has the fields
- * of its type and no others. For the runtime they only find mistakes.
+ * Both ends read with the same state machine and the same checks. For the worker they are a wall:
+ * the sandbox is hostile, so every length is checked before it is believed, every field by hand,
+ * and a decoded message has the fields of its type and no others. For the runtime they only find
+ * mistakes.
  *
- * Built-in functions are captured here once, before any tenant code runs: a tenant that replaces `JSON` confuses nobody.
+ * Built-in functions are captured here once, before any tenant code runs: a tenant that replaces
+ * `JSON` confuses nobody.
  */
 const { parse, stringify } = JSON;
 const { allocUnsafe, allocUnsafeSlow, byteLength } = Buffer;
@@ -98,7 +103,7 @@ export type HeaderPairs = [name: string, value: string][];
 /** Numbers a call on its wire: 1 to 2^32 - 1, chosen by the worker. 0 is no call. */
 export type CallNumber = number;
 
-/** What the runtime itself keeps to; the worker enforces its own limits whatever happens here. */
+/** Limits that the runtime keeps to; the worker enforces its own, whatever happens here. */
 export interface RuntimeLimits {
   /** Most log records of one invocation. */
   logRecords: number;
@@ -108,7 +113,10 @@ export interface RuntimeLimits {
 
 export const DEFAULT_RUNTIME_LIMITS: RuntimeLimits = { logRecords: 1_000, logBytes: 256 * 1024 };
 
-/** What a call may find of those before it: what they left in their instance, or nothing at all. */
+/**
+ * The traces of earlier calls that a call may find: whatever they left in their instance, or
+ * nothing at all.
+ */
 export const ISOLATIONS = ["instance", "invocation"] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
 
@@ -150,7 +158,10 @@ export interface Request {
   body: Uint8Array;
 }
 
-/** What happened, as far as a thrown value could be described. Text of the tenant's: escape it before showing it. */
+/**
+ * The failure, as far as a thrown value could be described. Text of the tenant's: escape it before
+ * showing it.
+ */
 export interface Failure {
   name: string;
   message: string;
@@ -169,7 +180,7 @@ export type WorkerMessage =
   | { type: "withdraw"; call: CallNumber }
   | { type: "template" };
 
-/** What a template is told: one of its forks, numbered by the worker from 1. */
+/** An order to a template, about one of its forks, which the worker numbers from 1. */
 export interface TemplateOrder {
   order: "fork" | "end";
   fork: number;
@@ -667,7 +678,7 @@ function failure(fields: Fields): Failure {
 
 const EMPTY = allocUnsafeSlow(0);
 
-/** What `encodeLoad` adds by itself is left out. */
+/** Fields that `encodeLoad` adds by itself are left out. */
 export type LoadInput = Omit<Load, "type" | "codeBytes" | "mapBytes">;
 
 /**
@@ -707,7 +718,7 @@ export function encodeTemplate(): Buffer {
   return frame(TYPE.template, 0);
 }
 
-/** What a template reads, with the fork's descriptors. */
+/** The order as a template reads it, with the fork's descriptors. */
 export function encodeFork(fork: number): Buffer {
   return callFrame(TYPE.fork, fork, EMPTY);
 }

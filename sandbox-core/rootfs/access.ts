@@ -1,10 +1,11 @@
 /**
- * What a sandbox may do with the files of its root, said a second time, to Landlock (landlock(7)). The mounts say the
- * same; these rules stand should a mount ever be other than it was meant to be, and reach what no mount bounds: abstract
- * sockets, and signals to processes that the sandbox did not start.
+ * A sandbox's rights to the files of its root, said a second time, to Landlock (landlock(7)). The
+ * mounts say the same; these rules stand should a mount ever be other than it was meant to be, and
+ * reach what no mount bounds: abstract sockets, and signals to processes that the sandbox did not
+ * start.
  *
- * Networks are left to the network namespace. Landlock knows ports and no addresses, so a rule that keeps a sandbox from
- * the world would keep it from servers of its own on loopback.
+ * Networks are left to the network namespace. Landlock knows ports and no addresses, so a rule that
+ * keeps a sandbox from the world would keep it from servers of its own on loopback.
  */
 import { LANDLOCK_FS as FS, LANDLOCK, O } from "../abi/linux.ts";
 import type { Bind, Program } from "../contract/program.ts";
@@ -12,7 +13,7 @@ import { allowBeneath, createRuleset, restrictSelf } from "../syscall/landlock.t
 import { sys } from "../syscall/libc.ts";
 import { usrBinds } from "./program.ts";
 
-/** What each version of Landlock added; a sandbox gives up all that its kernel knows. */
+/** The rights that each version of Landlock added; a sandbox gives up all that its kernel knows. */
 const ADDED: readonly { abi: number; what: string; rights?: number; scopes?: number; flags?: number }[] = [
   { abi: 1, what: "files and directories", rights: rightsUpTo(FS.MAKE_SYM) },
   { abi: 2, what: "links and renames between directories", rights: FS.REFER },
@@ -23,7 +24,7 @@ const ADDED: readonly { abi: number; what: string; rights?: number; scopes?: num
     what: "signals and abstract unix sockets",
     scopes: LANDLOCK.SCOPE_SIGNAL | LANDLOCK.SCOPE_ABSTRACT_UNIX_SOCKET,
   },
-  // What a tenant tries is not to fill the host's audit log.
+  // Attempts of tenants must not fill the host's audit log.
   { abi: 7, what: "no audit records", flags: LANDLOCK.RESTRICT_SELF_LOG_SAME_EXEC_OFF },
   { abi: 9, what: "unix sockets by path", rights: FS.RESOLVE_UNIX },
 ];
@@ -50,7 +51,7 @@ interface Grant {
   rights: number;
 }
 
-/** What every sandbox may: read what there is, use its devices, and write below /tmp. */
+/** The rights of every sandbox: read what there is, use its devices, and write below /tmp. */
 const GRANTS: readonly Grant[] = [
   { path: "/", rights: READ },
   { path: "/dev", rights: READ | FS.WRITE_FILE },
@@ -60,7 +61,7 @@ const GRANTS: readonly Grant[] = [
 /** Terminals are nothing without their ioctls. */
 const TERMINAL_GRANTS: readonly Grant[] = ["/dev/pts", "/dev/tty"].map((path) => ({ path, rights: FS.IOCTL_DEV }));
 
-/** What Landlock of that version takes from a sandbox, for people. */
+/** The rights that Landlock of that version takes from a sandbox, for people. */
 export function landlockWalls(abi: number): string[] {
   return ADDED.filter((step) => step.abi <= abi).map(({ what }) => what);
 }

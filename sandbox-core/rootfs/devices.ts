@@ -52,7 +52,7 @@ function makeNodes(directory: string, devices: Devices): void {
     const node = join(directory, name);
     const number = deviceNumber(major, minor);
     sys.mknod(node, S_IFCHR, number);
-    // What mknod makes goes through the umask.
+    // The umask applies to what mknod makes.
     chmodSync(node, MODE);
     const made = lstatSync(node);
     if (!made.isCharacterDevice() || made.rdev !== number)

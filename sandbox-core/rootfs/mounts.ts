@@ -1,4 +1,4 @@
-/** What a sandbox mounts for itself, as data, and the step into its root. */
+/** The mounts that a sandbox makes for itself, as data, and the step into its root. */
 import { join } from "node:path";
 import { MNT_DETACH, MS } from "../abi/linux.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
@@ -14,8 +14,9 @@ interface Mount {
 }
 
 /**
- * Proc shows a sandbox its own processes alone (proc(5)): nothing of the kernel's, nothing of anybody else's. It is
- * read-only: writing to a process's `mem` goes past the protection of its pages, and nothing else there needs writing.
+ * Proc shows a sandbox its own processes alone (proc(5)): nothing of the kernel's, nothing of
+ * anybody else's. The mount is read-only: writing to a process's `mem` goes past the protection of
+ * its pages, and nothing else there needs writing.
  */
 const proc: Mount = {
   source: "proc",

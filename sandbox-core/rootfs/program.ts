@@ -10,7 +10,7 @@ import { withPlace } from "./place.ts";
 
 /** Directories that are links into /usr where /usr is merged, and directories of their own where it is not. */
 const BESIDE_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
-/** What the host's programs look up in /etc besides what every sandbox has. */
+/** Files in /etc that the host's programs look up, besides those of every sandbox. */
 const ETC_OF_HOST = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"];
 const ETC_FILES = {
   "etc/passwd": "root:x:0:0::/tmp:/bin/sh\nbox:x:1000:1000::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/false\n",
@@ -23,17 +23,17 @@ const OTHERS_MAY_ENTER = 0o001;
 const FLAGS = MS.NOSUID | MS.NODEV;
 const MOUNT_POINTS = ["proc", "tmp", "dev", "etc"];
 
-/** What the zygote has ready for roots. */
+/** The parts of roots that the zygote has ready. */
 export interface Prepared {
   /** Where `buildTemplate` made the files of bare roots. */
   directory: string;
   /** An empty directory to mount on. */
   programRoot: string;
-  /** What `buildUsrRoot` made, for every program that wants more than a bare root. */
+  /** The root of `buildUsrRoot`, for every program that wants more than a bare root. */
   usrRoot?: string | undefined;
 }
 
-/** What the overlays of a root are made of: the root that `buildUsrRoot` made, and an empty directory. */
+/** The layers of a root's overlays: the root that `buildUsrRoot` made, and an empty directory. */
 interface Views {
   model: string;
   empty: string;

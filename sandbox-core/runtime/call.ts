@@ -17,7 +17,7 @@ const OriginalAbortController = AbortController;
 const { concat } = Buffer;
 const { now } = Date;
 
-/** What a call needs of the runtime around it. */
+/** The parts of the runtime that a call needs. */
 export interface CallHost {
   readonly wire: Outlet;
   describe(error: unknown): Failure;

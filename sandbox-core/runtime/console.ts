@@ -91,7 +91,7 @@ export class LineStream extends Writable {
     this.#emitLine(line);
   }
 
-  /** It is never closed: a library that ends stdout must not silence what comes later. */
+  /** The stream is never closed: a library that ends stdout must not silence later output. */
   override end(...args: unknown[]): this {
     if (typeof args[0] === "string" || args[0] instanceof Uint8Array) this.write(args[0]);
     return this;

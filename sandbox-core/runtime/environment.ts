@@ -1,4 +1,4 @@
-/** What a function sees of its process: its configured environment, and nothing of the host's. */
+/** A function's view of its process: its configured environment, and nothing of the host's. */
 import { readlinkSync } from "node:fs";
 import Module from "node:module";
 import type { Load } from "../protocol/frames.ts";

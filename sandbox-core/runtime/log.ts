@@ -7,8 +7,9 @@ const { now } = Date;
 const FRAME_OVERHEAD_BYTES = 19;
 
 /**
- * Sends log records until an invocation has used up its share; then says so once and drops the rest, so that a flood
- * costs neither memory here nor work elsewhere. What is written between two calls counts towards the call before.
+ * Sends log records until an invocation has used up its share; then says so once and drops the
+ * rest, so that a flood costs neither memory here nor work elsewhere. Output between two calls
+ * counts towards the call before.
  */
 export class LogWriter {
   readonly #send: (frame: Buffer) => void;

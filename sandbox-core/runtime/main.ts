@@ -17,16 +17,18 @@ import { Runtime } from "./runtime.ts";
 import { type Forks, TemplateMaker } from "./template.ts";
 import { SocketWire } from "./wire.ts";
 
-/** What a process list shows, in which a zygote goes by its own name. */
+/** The name in a process list; a zygote goes by its own. */
 const TITLE = "node";
 
 /**
- * Takes over this process: replaces the console, process.stdout, process.stderr and process.env, defines `require`, and
- * hides the host. What it gives, called with the descriptor of an open stream socket, takes over process.exit and what
- * nobody catches, speaks protocol/frames.ts over the socket, and ends the process when that closes.
+ * Takes over this process: replaces the console, process.stdout, process.stderr and process.env,
+ * defines `require`, and hides the host. The function that it returns, called with the descriptor
+ * of an open stream socket, takes over process.exit and what nobody catches, speaks
+ * protocol/frames.ts over the socket, and ends the process when that closes.
  *
- * A zygote does this before it forks, and each fork begins alone. The way out is `process.reallyExit` as it is when this
- * is called. A zygote must have put _exit(2) there: Node's own waits for threads that a fork does not have.
+ * A zygote does this before it forks, and each fork begins alone. The way out is
+ * `process.reallyExit` as it is when this is called. A zygote must have put _exit(2) there: Node's
+ * own waits for threads that a fork does not have.
  * @param forks null when this process cannot be forked
  */
 export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {

@@ -1,6 +1,7 @@
 /**
- * What keeps a process from being forked. A fork has its own copy of memory and nothing else: what the
- * kernel holds for the process would be shared by all forks, and its threads would be missing in each.
+ * Reasons why a process cannot be forked. A fork has its own copy of memory and nothing else: what
+ * the kernel holds for the process would be shared by all forks, and its threads would be missing
+ * in each.
  *
  * This finds what an honest function left open while it was loaded. The walls do not rest on it.
  */
@@ -13,7 +14,10 @@ const getActiveResourcesInfo = process.getActiveResourcesInfo.bind(process);
 const POOL_THREAD = "libuv-worker";
 const MOST_NAMED = 5;
 
-/** What was open before a function was loaded. Taken of every sandbox: so of descriptors the numbers have to do. */
+/**
+ * The resources that were open before a function was loaded. Taken of every sandbox: so of
+ * descriptors the numbers have to do.
+ */
 export class Beforehand {
   readonly #resources = getActiveResourcesInfo();
   // The one that reads the directory is listed, and closed by then.
@@ -32,14 +36,17 @@ export class Beforehand {
   }
 }
 
-/** What each descriptor of this process is. The one that reads the directory is closed by the time that it is asked for. */
+/**
+ * The target of each descriptor of this process. The one that reads the directory is closed by the
+ * time that it is asked for.
+ */
 function descriptors(): Map<string, string> {
   const targets = new Map<string, string>();
   for (const fd of readdirSync("/proc/self/fd")) {
     try {
       targets.set(fd, readlinkSync(`/proc/self/fd/${fd}`));
     } catch {
-      // It was the one that read the directory.
+      // This descriptor read the directory, and is closed.
     }
   }
   return targets;
@@ -51,7 +58,7 @@ function threads(): string[] {
   return names.filter((name) => name.trim() !== POOL_THREAD);
 }
 
-/** What is in `after` more often than in `before`. */
+/** The items that are in `after` more often than in `before`. */
 function difference(after: readonly string[], before: readonly string[]): string[] {
   const rest = [...before];
   return after.filter((name) => {

@@ -1,2 +1,2 @@
-/** What the names of our modules begin with in a sandbox: see own-names.ts. */
+/** The prefix of our modules' names in a sandbox: see own-names.ts. */
 export const OWN_NAMES = "node:sandpiper/";

@@ -1,23 +1,26 @@
 /**
- * Fresh randomness after a fork. A fork inherits the state of every generator in its zygote, so two sandboxes would
- * draw the same values. What there is in Node 24, and what becomes of it:
+ * Fresh randomness after a fork. A fork inherits the state of every generator in its zygote, so two
+ * sandboxes would draw the same values. The generators of Node 24, and what becomes of each:
  *
- * - Math.random: V8 keeps a generator and a cache of 64 values per context. Neither can be reseeded from outside, so
- *   the function is replaced here.
- * - Math.random of contexts made later (node:vm): seeded by the isolate's own generator, which is inherited too. The
- *   flag --random-seed comes before it and is set here. All contexts that one sandbox makes then share one seed.
- * - OpenSSL (randomBytes, randomFill, getRandomValues, generateKey, and all TLS): notices a fork only by its process
- *   id, which in a pid namespace is 1 in all of them. The caller reseeds it with RAND_seed before it calls us.
- * - crypto.randomUUID (and v7) and crypto.randomInt keep random bytes for later calls, and fill them at the first use.
- *   So does undici, for the masks of WebSocket frames, and c-ares, for the numbers of DNS queries. The boundary of a
- *   multipart FormData body comes from crypto.randomInt. None can be emptied from outside: a zygote must never use
- *   them, see warm.ts and its test.
+ * - Math.random: V8 keeps a generator and a cache of 64 values per context. Neither can be reseeded
+ *   from outside, so the function is replaced here.
+ * - Math.random of contexts made later (node:vm): seeded by the isolate's own generator, which is
+ *   inherited too. The flag --random-seed comes before it and is set here. All contexts that one
+ *   sandbox makes then share one seed.
+ * - OpenSSL (randomBytes, randomFill, getRandomValues, generateKey, and all TLS): notices a fork
+ *   only by its process id, which in a pid namespace is 1 in all of them. The caller reseeds it
+ *   with RAND_seed before it calls us.
+ * - crypto.randomUUID (and v7) and crypto.randomInt keep random bytes for later calls, and fill
+ *   them at the first use. So does undici, for the masks of WebSocket frames, and c-ares, for the
+ *   numbers of DNS queries. The boundary of a multipart FormData body comes from crypto.randomInt.
+ *   None can be emptied from outside: a zygote must never use them, see warm.ts and its test.
  * - fs.mkdtemp, ports, TLS tickets: drawn from the kernel or OpenSSL at each use.
- * - V8's hash seed and the layout of addresses are fixed per process and shared by all forks of one zygote. They are
- *   no source of values, and no replacement exists.
+ * - V8's hash seed and the layout of addresses are fixed per process and shared by all forks of one
+ *   zygote. They are no source of values, and no replacement exists.
  *
- * process.hrtime and performance.now read the monotonic clock. They and performance.timeOrigin stay those of the
- * zygote: timeOrigin + now() is the present, and the timings of Node's own (PerformanceEntry) count from the same origin.
+ * process.hrtime and performance.now read the monotonic clock. They and performance.timeOrigin stay
+ * those of the zygote: timeOrigin + now() is the present, and the timings of Node's own
+ * (PerformanceEntry) count from the same origin.
  */
 import { createHook } from "node:async_hooks";
 import { randomInt, randomUUID } from "node:crypto";
@@ -25,7 +28,10 @@ import { setFlagsFromString } from "node:v8";
 
 const { imul } = Math;
 
-/** What draws from bytes that Node keeps (lib/internal/crypto/random.js), and how many values one filling gives. */
+/**
+ * Functions that draw from bytes that Node keeps (lib/internal/crypto/random.js), and how many
+ * values one filling gives.
+ */
 const DRAWING_FROM_CACHES: readonly { draw: () => unknown; values: number }[] = [
   { draw: () => randomUUID(), values: 128 },
   { draw: () => randomInt(2), values: 1024 },
@@ -53,8 +59,9 @@ export function renewRandomness(entropy: Buffer): void {
 }
 
 /**
- * Uses up what node:crypto keeps for later, so that each fork that is made after this fills it anew: a function may have
- * begun to draw from it while it was loaded. That a filling takes place is seen by the request that it makes.
+ * Uses up what node:crypto keeps for later, so that each fork that is made after this fills it
+ * anew: a function may have begun to draw from it while it was loaded. Each filling shows by the
+ * request that it makes.
  * @throws Error when none does: this Node is not as it was when this was written
  */
 export function spendRandomCaches(): void {

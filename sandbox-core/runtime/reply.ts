@@ -28,9 +28,10 @@ const EMPTY = new Uint8Array(0);
 export type ReplyState = "unsent" | "open" | "complete";
 
 /**
- * Sends one reply. What a body gives without waiting for the outside, which is before the event loop turns, goes in
- * one `head` if it fits; only a body that is open then is sent as a stream. Its head waits for the first bytes for some
- * milliseconds and then leaves without them, as whoever reads an event stream has to see that it is open.
+ * Sends one reply. Data that a body gives before the event loop turns goes in one `head` if it
+ * fits; only a body that is open then is sent as a stream. Its head waits for the first bytes for
+ * some milliseconds and then leaves without them, as whoever reads an event stream has to see that
+ * it is open.
  */
 export class RuntimeReply {
   readonly #wire: Outlet;

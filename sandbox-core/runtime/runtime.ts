@@ -1,8 +1,8 @@
 /**
  * The runtime, apart from the process around it: messages in, frames out.
  *
- * It is blank until a `load` has arrived with all of its code; then it serves calls. main.ts connects it to a socket
- * and to the process's globals; warm.ts connects it to nothing.
+ * The runtime is blank until a `load` has arrived with all of its code; then it serves calls.
+ * main.ts connects it to a socket and to the process's globals; warm.ts connects it to nothing.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
@@ -41,13 +41,16 @@ const { queueMicrotask, setImmediate } = globalThis;
 /** After a call that took longer, what the worker has said meanwhile comes before the next one. */
 const LONG_CALL_MS = 5;
 
-/** What the asynchronous context of a call knows of it: no more, as what a call leaves behind keeps this for ever. */
+/**
+ * The facts about a call in its asynchronous context: no more, as work that a call leaves behind
+ * keeps them for ever.
+ */
 interface Origin {
   readonly call: CallNumber;
   readonly invocationId: string;
 }
 
-/** What the runtime asks of the process around it. */
+/** The process around the runtime, as the runtime needs it. */
 export interface RuntimeHost {
   /** Called once, before the function's code runs, with its whole environment. */
   setEnvironment(env: Record<string, string>): void;
@@ -135,9 +138,10 @@ export class Runtime implements CallHost {
   }
 
   /**
-   * An exception nobody caught, or a rejection nobody handled. The call in course fails with it, or the load; when
-   * there is none it goes to the log. The state of the function is unknown since: the process ends. What a call left
-   * behind that has ended fails no other: the call in course may end first.
+   * An exception nobody caught, or a rejection nobody handled. The call in course fails with it, or
+   * the load; when there is none it goes to the log. The state of the function is unknown since:
+   * the process ends. Work that an ended call left behind fails no other call: the call in course
+   * may end first.
    */
   uncaught(error: unknown): void {
     if (this.#state === "dead") return;

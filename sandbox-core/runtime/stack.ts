@@ -2,7 +2,7 @@
 import { SourceMap } from "node:module";
 import { OWN_NAMES } from "./own-prefix.ts";
 
-/** What the bundle is called inside. No such file exists. */
+/** The bundle's name inside. No such file exists. */
 export const FUNCTION_URL = "file:///function/index.js";
 
 const { parse } = JSON;
@@ -14,7 +14,10 @@ export class StackMapper {
   #json: Uint8Array | null;
   #map: SourceMap | null = null;
 
-  /** `json` is the bundle's source map. It is parsed at the first need: most instances never show a stack. */
+  /**
+   * `json` is the bundle's source map. The map is parsed at the first need: most instances never
+   * show a stack.
+   */
   constructor(json: Uint8Array | null) {
     this.#json = json;
   }

@@ -5,7 +5,7 @@ import type { SocketWire } from "./wire.ts";
 // Captured before tenant code.
 const { setImmediate } = globalThis;
 
-/** What a process is forked with. One that was started as a program of its own has none. */
+/** The means to fork a process. One that was started as a program of its own has none. */
 export interface Forks {
   /**
    * Forks when the worker says so, and never returns in this process. Returns in each fork, which has the wire then.
@@ -14,7 +14,7 @@ export interface Forks {
   serve(livesLong: boolean): void;
 }
 
-/** What becomes of a process that is asked to be a template. */
+/** The outcome for a process that is asked to be a template. */
 export interface Becoming {
   livesLong: boolean;
   /** Told why it cannot be forked, or null. From that word on, nothing here reads what the worker sends. */

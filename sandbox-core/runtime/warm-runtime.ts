@@ -59,7 +59,10 @@ export async function warmRuntime(): Promise<void> {
   }
 }
 
-/** What `prepareRuntime` does to the console and the standard streams, done to others that nobody sees. */
+/**
+ * Does to a console and streams that nobody sees what `prepareRuntime` does to those of the
+ * process.
+ */
 function warmOutput(runtime: Runtime): void {
   const stranger = {} as Console;
   captureConsole(stranger, runtime.log, (text) => runtime.mapPositions(text));

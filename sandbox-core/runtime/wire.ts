@@ -10,7 +10,7 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 /** Where frames go. */
 export interface Outlet {
-  /** Hands over a frame. It is written at once if the worker keeps up, and kept if not. */
+  /** Hands over a frame. The frame is written at once if the worker keeps up, and kept if not. */
   send(frame: Buffer): void;
   /** false: many bytes are being kept; whoever has more to send awaits `drained` first. */
   readonly writable: boolean;

@@ -59,7 +59,10 @@ function segments(policy: Policy, architecture: Architecture): Segment[] {
   return found;
 }
 
-/** What a call's rules come to; instructions behind a rule that always matches would never run. */
+/**
+ * The instructions of one call's rules; instructions behind a rule that always matches would never
+ * run.
+ */
 function fateOf(rules: readonly Rule[], policy: Policy): Instruction[] {
   const code = rules.flatMap(compileRule);
   return rules.at(-1)?.when ? [...code, give(policy.otherwise)] : code;

@@ -1,5 +1,6 @@
 /**
- * What any program of ours needs: data, with a reason for each rule. Nothing in it reaches further than its own sandbox.
+ * The system calls that any program of ours needs: data, with a reason for each rule. Nothing in it
+ * reaches further than its own sandbox.
  */
 import { constants } from "node:os";
 import { AF, CLONE, FCNTL, IOCTL, IPPROTO, PR, SIGCHLD, SOCK } from "../abi/linux.ts";

@@ -1,6 +1,7 @@
 /**
- * What any command may ask of the kernel, besides what one known program may: what makes a shell a shell and an editor
- * an editor. It stays in its sandbox: nothing here reaches past its own processes, files and terminal.
+ * The system calls of any command, besides those of one known program: what makes a shell a shell
+ * and an editor an editor. A command stays in its sandbox: nothing here reaches past its own
+ * processes, files and terminal.
  */
 import { constants } from "node:os";
 import {

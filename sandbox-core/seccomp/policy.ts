@@ -1,7 +1,7 @@
 /**
- * Which system calls a sandbox may make: data, with a reason for each rule. What is not named is EPERM.
- * `BASE` is what any program of ours needs; `FORK_POLICY` is for forked JavaScript, which never starts another
- * program; `EXEC_POLICY` adds what starting a program takes.
+ * Which system calls a sandbox may make: data, with a reason for each rule. A call that is not
+ * named is EPERM. `BASE` is what any program of ours needs; `FORK_POLICY` is for forked JavaScript,
+ * which never starts another program; `EXEC_POLICY` adds what starting a program takes.
  */
 import { constants } from "node:os";
 import { ARCH_FS, FCNTL_LOCK, MADV_DONTFORK, MAP_ANONYMOUS, PROT_EXEC, SECCOMP_RET } from "../abi/linux.ts";
@@ -38,7 +38,7 @@ export const FORK_POLICY: Policy = {
   ],
 };
 
-/** What being started takes, besides what any program of ours needs. */
+/** The system calls of a program's start, besides those that any program of ours needs. */
 export const PROGRAM: readonly Rule[] = [
   allow("starting the program, and mapping it and its libraries", ["execve", "mmap"]),
   allow("what the C library does first", ["set_tid_address"]),

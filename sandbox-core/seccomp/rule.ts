@@ -1,4 +1,4 @@
-/** What policies are made of. */
+/** The parts that policies are made of. */
 import type { SyscallName } from "../abi/arch.ts";
 import { SECCOMP_RET } from "../abi/linux.ts";
 

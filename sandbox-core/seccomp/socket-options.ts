@@ -18,7 +18,7 @@ const may = (calls: "setsockopt" | "getsockopt" | "both", reason: string, level:
 
 const KEEPALIVE = [TCP.KEEPIDLE, TCP.KEEPINTVL, TCP.KEEPCNT];
 
-/** What Node, its libuv and c-ares, the C library's resolver and Go's runtime ask for. */
+/** Options that Node, its libuv and c-ares, the C library's resolver and Go's runtime ask for. */
 export const SOCKET_OPTIONS: readonly Rule[] = [
   may("both", "sharing an address, noticing a dead peer, broadcasts", SOL.SOCKET, [
     SO.REUSEADDR,
@@ -56,7 +56,7 @@ export const SOCKET_OPTIONS: readonly Rule[] = [
   ]),
 ];
 
-/** What other programs ask for besides. */
+/** Options that other programs ask for besides. */
 export const SOCKET_OPTIONS_OF_COMMANDS: readonly Rule[] = [
   may("both", "limits of time, and urgent bytes", SOL.SOCKET, [SO.RCVTIMEO, SO.SNDTIMEO, SO.OOBINLINE]),
   may("getsockopt", "which user is at the other end: nobody, when that is outside", SOL.SOCKET, [

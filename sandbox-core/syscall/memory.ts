@@ -1,6 +1,6 @@
 /**
- * Arranging this process's memory. What the kernel refuses here is only slower without: nothing throws, and none of it is
- * part of a launch.
+ * Arranging this process's memory. Without what the kernel refuses here a zygote is only slower:
+ * nothing throws, and none of it is part of a launch.
  */
 import koffi from "koffi";
 import {
@@ -33,7 +33,10 @@ const sbrk: (bytes: number) => number = libc.func("int64_t sbrk(intptr_t bytes)"
 
 const RESERVATION = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
 
-/** What malloc keeps free at its heap's end when it has just given back what it can: less than a page, and a piece. */
+/**
+ * Bytes that malloc keeps free at its heap's end when it has just given back what it can: less than
+ * a page, and a piece.
+ */
 const MOST_TOP_BYTES = 8_192;
 /** Fill every hole down to the smallest piece that malloc makes: first by halves, then by its steps. */
 const HOLE_BYTES = [
@@ -46,7 +49,7 @@ const HOLE_BYTES = [
   ...Array.from({ length: 63 }, (_, step) => 1_016 - 16 * step),
 ];
 
-/** What one entry of a table's parent can map, where pages have four kibibytes. */
+/** The memory that one entry of a table's parent can map, where pages have four kibibytes. */
 const HUGE_PAGE_BYTES = 0x20_0000n;
 
 export type Range = readonly [from: bigint, to: bigint];

@@ -1,4 +1,4 @@
-/** What the node binary itself exports of the libraries that are linked into it. */
+/** Functions of the libraries that are linked into the node binary, which exports them. */
 import koffi from "koffi";
 
 const self = koffi.load(null);

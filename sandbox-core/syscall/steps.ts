@@ -158,7 +158,8 @@ export function canRefuseDescriptors(): boolean {
   }
 }
 
-// What follows is made once, before any fork: memory that a fork has to make is its own page faults.
+// The buffers below are made once, before any fork: memory that a fork has to make is its own page
+// faults.
 
 /** struct ifreq of netdevice(7): `lo`, up. */
 const LOOPBACK_UP = Buffer.alloc(40);

@@ -13,13 +13,16 @@ const NAMESPACES = CLONE.NEWPID | (existsSync("/proc/self/ns/time") ? CLONE.NEWT
 let ownPidNamespace: number | undefined;
 
 /**
- * fork(2): 0 in the child, its pid in the caller. The namespaces are made for children before the fork (unshare(2)),
- * which saves the second fork that a pid namespace made by the child would take. That one is put back after the fork
- * (setns(2)); of time namespaces each fork makes the next, and only forks enter them (time_namespaces(7)).
+ * fork(2): 0 in the child, its pid in the caller. The namespaces are made for children before the
+ * fork (unshare(2)), which saves the second fork that a pid namespace made by the child would take.
+ * The zygote's own pid namespace is put back after the fork (setns(2)); of time namespaces each
+ * fork makes the next, and only forks enter them (time_namespaces(7)).
  *
- * The clocks in it are the host's, not set to begin anew: a fork inherits times of the monotonic clock in V8's and libuv's
- * state, which that clock must not run behind; and an offset would hide nothing, as /proc/self/timens_offsets tells it.
- * @throws SyscallError, and then there is no child; the caller's children go where they went before in any case
+ * The clocks in it are the host's, not set to begin anew: a fork inherits times of the monotonic
+ * clock in V8's and libuv's state, which that clock must not run behind; and an offset would hide
+ * nothing, as /proc/self/timens_offsets tells it.
+ * @throws SyscallError, and then there is no child; the caller's children go where they went before
+ * in any case
  */
 export function forkAsInit(): number {
   ownPidNamespace ??= sys.open("/proc/self/ns/pid", O.RDONLY | O.CLOEXEC);

@@ -1,4 +1,7 @@
-/** The forks of a zygote before they have an order: each gets a place of its own, and one may be spare. */
+/**
+ * The forks of a zygote before they have an order: each gets a place of its own, and at most one
+ * waits.
+ */
 import { sandboxGroup } from "../cgroup/sweep.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import type { Place, WaitingFork } from "../fork/order.ts";
@@ -11,7 +14,7 @@ export class Forks {
   readonly #state: ZygoteState;
   readonly #poller: Poller;
   readonly #reaper: Reaper;
-  /** The one that has no order yet, if there is one. */
+  /** The fork that has no order yet, if there is one. */
   #waiting: WaitingFork | undefined;
   #count = 0;
 

@@ -10,8 +10,8 @@ import { refuseDescriptors } from "../syscall/steps.ts";
 
 const BLOCK = 1024;
 /**
- * So many ids rest after their use: who holds the last sandbox that had one hears of its end before there is another, whose
- * group has the same name.
+ * The number of ids that rest after their use. The holder of a sandbox hears of its end before
+ * another has the same id, and a group of the same name.
  */
 const RESTING = 64;
 

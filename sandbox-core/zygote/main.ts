@@ -6,11 +6,13 @@
  *       │ └──── socket ────┘  environment)     │
  *       └───────────── wire: one socket a sandbox, connected before it is locked in
  *
- * The zygote loads and warms the runtime, builds the root that its forks share, and then serves the control socket in
- * plain blocking calls: it has no timer, no handle and no promise of its own, so a fork inherits none. The loop returns
- * only in a child, which is locked in by then and goes on as the runtime, or as a program.
+ * The zygote loads and warms the runtime, builds the root that its forks share, and then serves the
+ * control socket in plain blocking calls: it has no timer, no handle and no promise of its own, so
+ * a fork inherits none. The loop returns only in a child, which is locked in by then and goes on as
+ * the runtime, or as a program.
  *
- * It dies with its worker (the control socket ends), and every sandbox dies with it (PR_SET_PDEATHSIG).
+ * The zygote dies with its worker (the control socket ends), and every sandbox dies with the zygote
+ * (PR_SET_PDEATHSIG).
  */
 import { flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
@@ -42,7 +44,10 @@ compactMemory();
 setFlagsFromString("--lazy");
 takeRole(serve(state));
 
-/** What a fork does once it is locked in. Nothing may throw out of here: it would unwind into the parent's code. */
+/**
+ * Runs a fork's role once the fork is locked in. Nothing may throw out of here: it would unwind
+ * into the parent's code.
+ */
 function takeRole(role: Role): void {
   try {
     if (role.is === "program") runAsInit(role.program, role.statusPipe, role.report);

@@ -1,16 +1,20 @@
 /**
- * Moves what a zygote has in memory together, before it forks. A fork copies the entry of every page and a table for every
- * two mebibytes that have one, and its end gives all of that back: both are most of what a fork costs. V8 asks for each
- * 256 KiB of its heap at a random address, and so each of these costs every fork a mapping and three pages of tables.
+ * Moves what a zygote has in memory together, before it forks. A fork copies the entry of every
+ * page and a table for every two mebibytes that have one, and its end gives all of that back: both
+ * are most of what a fork costs. V8 asks for each 256 KiB of its heap at a random address, and so
+ * each of these costs every fork a mapping and three pages of tables.
  *
- * So all of its heap is collected once more and copied while every address that V8 might ask for is taken. The kernel then
- * gives it what is free beside the libraries, one piece under the other, at an address as random as theirs are. The
- * addresses are free again before the first fork: what tenants allocate lies where V8 wants it.
+ * So all of its heap is collected once more and copied while every address that V8 might ask for is
+ * taken. The kernel then gives it what is free beside the libraries, one piece under the other, at
+ * an address as random as theirs are. The addresses are free again before the first fork: what
+ * tenants allocate lies where V8 wants it.
  *
- * What malloc has free is taken up, so that a fork's own memory lies together as well: it copies each page that it writes to.
+ * Free holes of malloc's are filled, so that a fork's own memory lies together as well: a fork
+ * copies each page that it writes to.
  *
- * Then what lies together goes into huge pages, of which a fork copies one entry each. Where a fork writes, the kernel splits
- * them in that fork, and copies the small page that was written to, as it would have.
+ * Then what lies together goes into huge pages, of which a fork copies one entry each. Where a fork
+ * writes, the kernel splits them in that fork, and copies the small page that was written to, as it
+ * would have.
  */
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
@@ -22,7 +26,10 @@ const WANTED: Range = [0x1_0000_0000n, 0x4000_0000_0000n];
 /** Memory that is this process's own and written to, as proc_pid_maps(5) shows it: heaps, and not files. */
 const PRIVATE_MEMORY = / rw-p 0+ 00:00 0 /;
 
-/** Done once, when everything is loaded. What the machine refuses of it makes forks slower, and nothing else. */
+/**
+ * Done once, when everything is loaded. A refusal of the machine's makes forks slower, and nothing
+ * else.
+ */
 export function compactMemory(): void {
   mayGrow(false);
   const taken = gapsIn(WANTED, readMappings()).filter(reserve);
@@ -48,7 +55,7 @@ export function parseMappings(maps: string, like = /./): Range[] {
   });
 }
 
-/** What is free of a range, given what is taken, in order. */
+/** The free parts of a range, given the taken ones in order. */
 export function gapsIn([from, to]: Range, taken: readonly Range[]): Range[] {
   const within = taken.filter((range) => range[1] > from && range[0] < to);
   const starts = [from, ...within.map(([, end]) => end)];

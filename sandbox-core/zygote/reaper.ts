@@ -1,7 +1,7 @@
 /**
- * What a dead sandbox leaves until the kernel has let go of it: its group, and with the group its host user. The kernel
- * takes a dead task out of its group a moment after its parent may know, so that removing the group may have to be tried
- * again; the zygote serves on meanwhile.
+ * Removes what a dead sandbox leaves until the kernel has let go of it: its group, and with the
+ * group its host user. The kernel takes a dead task out of its group a moment after its parent may
+ * know, so that removing the group may have to be tried again; the zygote serves on meanwhile.
  */
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import type { Response } from "../protocol/control.ts";
@@ -17,7 +17,10 @@ export interface Remnant {
   group: string;
   /** None when somebody else gives it back. */
   hostId?: number;
-  /** What the worker hears once nothing is left; nothing when it never heard of it. */
+  /**
+   * The message to the worker once nothing is left; none for a sandbox that the worker never heard
+   * of.
+   */
   response?: Response;
 }
 

@@ -1,4 +1,4 @@
-/** What a zygote prepares once and every launch uses. */
+/** The state that a zygote prepares once and every launch uses. */
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

@@ -46,7 +46,7 @@ function closeAnyway(fd: number): void {
   try {
     sys.close(fd);
   } catch {
-    // It was closed already.
+    // The descriptor was closed already.
   }
 }
 

@@ -6,7 +6,7 @@ export interface OptionSpec<T> {
   /** "--memory" */
   name: string;
   short?: string;
-  /** What stands for its value in the help; an option without is a switch. */
+  /** The word for the option's value in the help; an option without one is a switch. */
   value?: string;
   help: string;
   /** Notes it in the result; `text` is "" for a switch. @throws UsageError */

@@ -1,4 +1,4 @@
-/** What `sandpiper box --help` prints. */
+/** The text of `sandpiper box --help`. */
 import { describeOptions } from "./arguments.ts";
 import { KILL_OPTIONS, LOOK_OPTIONS } from "./look.ts";
 import { RUN_OPTIONS } from "./run-options.ts";

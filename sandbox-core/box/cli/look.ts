@@ -66,7 +66,7 @@ export function ps(words: readonly string[], here: Surroundings): number {
   return table(here, ["ID", "PID", "AGE", "COMMAND"], rows);
 }
 
-/** What boxes use: those that are named, or all. */
+/** The usage of boxes: of those that are named, or of all. */
 export function stats(words: readonly string[], here: Surroundings): number {
   const { options, ids } = read(words, COMMON);
   if (options.help) return here.showHelp("stats");

@@ -1,4 +1,4 @@
-/** What the commands of `box` may touch of the process that they run in. */
+/** The parts of their own process that the commands of `box` may touch. */
 import { SandboxError } from "../../contract/error.ts";
 import { UsageError } from "./usage.ts";
 

@@ -67,7 +67,7 @@ function read(file: string): BoxRecord | undefined {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as BoxRecord;
   } catch {
-    // It ended meanwhile.
+    // The process ended meanwhile.
     return undefined;
   }
 }

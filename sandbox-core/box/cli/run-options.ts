@@ -180,7 +180,7 @@ function addVariable(options: RunOptions, text: string): void {
 }
 
 /**
- * What a Box is asked for, with the values of inherited variables and with names of users looked up.
+ * The request for a Box, with the values of inherited variables and with names of users looked up.
  * @throws UsageError for a user who is not there
  */
 export function boxOptionsOf(options: RunOptions, argv: string[], environment: NodeJS.ProcessEnv): BoxOptions {

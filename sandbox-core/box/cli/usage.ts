@@ -1,6 +1,6 @@
 /** A command line that is wrong. */
 export class UsageError extends Error {
-  /** What to write instead. */
+  /** Advice: words to write instead. */
   readonly hint: string;
 
   constructor(message: string, hint: string) {

@@ -1,10 +1,11 @@
 /**
- * What the lazy objects of the fetch API have in common.
+ * The common base of the lazy objects of the fetch API.
  *
- * A Request and a Response of Node's cost a quarter of a short call, and most functions ask a Request for its URL and give
- * a Response a text. So lazy objects keep what they were made of, and make Node's own object when somebody asks for more
- * than that. Functions cannot tell the difference: a lazy object has Node's prototype, whose members know both, and the
- * class that functions find is Node's behind a Proxy, which only sees what is constructed.
+ * A Request and a Response of Node's cost a quarter of a short call, and most functions ask a
+ * Request for its URL and give a Response a text. So lazy objects keep what they were made of, and
+ * make Node's own object when somebody asks for more than that. Functions cannot tell the
+ * difference: a lazy object has Node's prototype, whose members know both, and the class that
+ * functions find is Node's behind a Proxy, which only sees what is constructed.
  */
 import { markAsUncloneable } from "node:worker_threads";
 
@@ -18,7 +19,9 @@ type AnyFunction = (...args: unknown[]) => unknown;
 export interface Lazy {
   /** Node's class. */
   nodes: Class;
-  /** What a lazy object answers itself, by the getter's name; everything else is answered by Node's object. */
+  /**
+   * The getters that a lazy object answers itself, by name; Node's object answers everything else.
+   */
   answers: Record<string, (object: never) => unknown>;
   isLazy: (value: unknown) => boolean;
   /** Node's object behind a lazy one. */

@@ -5,7 +5,7 @@ import { copyHeaders, facadeOf, makerOf } from "./lazy.ts";
 // Captured before tenant code.
 const [NodeRequest, NodeHeaders, NodeURL] = [Request, Headers, URL];
 
-/** What a Request is made of. */
+/** The parts of a Request. */
 export interface RequestParts {
   method: string;
   /** Absolute. */
@@ -13,7 +13,7 @@ export interface RequestParts {
   headers: HeaderPairs;
   /** Gives what is aborted when nobody waits for the answer any more. */
   signal: () => AbortSignal;
-  /** What Node's constructor is given as the body, and with it. */
+  /** The body and its options as Node's constructor takes them. */
   body: Pick<RequestInit, "body" | "duplex"> | null;
 }
 
@@ -27,7 +27,7 @@ let answers: Record<string, (request: LazyRequest) => unknown>;
 class LazyRequest {
   readonly #parts: RequestParts;
   readonly #url: URL;
-  /** What a function has asked for is what counts from then on. */
+  /** The object that a function has seen counts from then on. */
   #headers: Headers | null = null;
   #node: Request | null = null;
 

@@ -13,7 +13,7 @@ const { isUint8Array, isArrayBuffer } = types;
 const OrdinaryBytes = Uint8Array;
 const { from: bufferFrom } = Buffer;
 
-/** What Node says of a text's type (Fetch, "extract a body"). */
+/** The type that Node gives a text (Fetch, "extract a body"). */
 const TEXT_TYPE = "text/plain;charset=UTF-8";
 const JSON_TYPE = "application/json";
 /** A longer body is read as a stream, so that what is too long to be kept whole can go on its way in parts. */
@@ -184,7 +184,7 @@ function lazyJson(args: unknown[]): Response {
   const text = stringify(data);
   if (text === undefined) return nodes(nodesJson, [undefined]);
   if (text.length <= MOST_PLAIN) return makeLazy([text, JSON_TYPE, start]) as Response;
-  // What a function does while its data becomes text is done once: the text is not made again.
+  // The data becomes text once, as that may run a function's own code.
   const { status, statusText, headers } = start;
   const response = new NodeResponse(bufferFrom(text), { status, statusText, headers: headers ?? [] });
   if (!response.headers.has("content-type")) response.headers.set("content-type", JSON_TYPE);

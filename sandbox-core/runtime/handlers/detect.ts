@@ -45,7 +45,7 @@ function isClass(value: object): boolean {
   return /^class\b/.test(Function.prototype.toString.call(value));
 }
 
-/** What TypeScript compiled to CommonJS meant by `export default`. */
+/** The `export default` of TypeScript that was compiled to CommonJS. */
 function unwrapCommonJs(main: unknown): unknown {
   return isObject(main) && main.__esModule === true && main.default !== undefined ? main.default : main;
 }

@@ -1,8 +1,8 @@
-/** What the kinds of handlers have in common. */
+/** The common contract of all kinds of handlers. */
 import type { HeaderPairs, Request as WireRequest } from "../../protocol/frames.ts";
 import type { IncomingBody } from "../body.ts";
 
-/** What a handler gets to know of its call, whatever its kind. */
+/** A handler's knowledge of its call, whatever its kind. */
 export interface HandlerCall {
   readonly request: WireRequest;
   readonly body: IncomingBody;
@@ -14,7 +14,7 @@ export interface HandlerCall {
   readonly waitUntil: (promise: unknown) => void;
 }
 
-/** What a handler of any kind answers. */
+/** The answer of a handler of any kind. */
 export interface HandlerReply {
   status: number;
   /** The reason phrase that the function gave, if it gave one. */
@@ -27,7 +27,7 @@ export interface HandlerReply {
 /** Calls the function. Rejects with what it throws, or with a TypeError that says what is wrong with its result. */
 export type Handler = (call: HandlerCall) => Promise<HandlerReply>;
 
-/** What of a version the handlers hand on to the function. */
+/** The facts about a version that handlers hand on to the function. */
 export interface FunctionFacts {
   functionName: string;
   version: string;

@@ -1,4 +1,6 @@
-/** What a Lambda handler may return, payload format 2.0 or a Response, and the reply it means. */
+/**
+ * Results of a Lambda handler, payload format 2.0 or a Response, and the replies that they mean.
+ */
 import type { HeaderPairs } from "../../protocol/frames.ts";
 import { describeValue } from "../describe.ts";
 import type { HandlerReply } from "./handler.ts";

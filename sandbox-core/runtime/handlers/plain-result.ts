@@ -1,4 +1,4 @@
-/** What a handler may return instead of a Response, and the reply that it means. */
+/** Results of a handler other than a Response, and the replies that they mean. */
 import { describeValue } from "../describe.ts";
 import type { HandlerReply } from "./handler.ts";
 import { lambdaReply } from "./lambda-result.ts";
