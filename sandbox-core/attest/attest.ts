@@ -1,4 +1,8 @@
-/** The attestation: makes a sandbox, looks at every wall from outside and from inside, and says which are missing. */
+/**
+ * The attestation: makes a sandbox, looks at every wall from outside and from inside, and says which
+ * are missing. Each zygote is attested before it serves. fork/probe.ts tries the walls from inside,
+ * posture.ts looks from outside, and walls.ts is the table that judges.
+ */
 import type { Socket } from "node:net";
 import { SandboxError } from "../contract/error.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";

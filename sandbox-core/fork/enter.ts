@@ -1,23 +1,28 @@
 /**
- * The checklist that locks a fork in. It runs in the forked child, as root, before any tenant's byte is there; whatever
- * throws here ends the child, so a wall that the kernel refuses is a sandbox that does not exist.
+ * The checklist that locks a fork in. The forked child runs it as root, before any tenant's byte is
+ * there. A step that throws ends the child, so a wall that the kernel refuses is a sandbox that does
+ * not exist.
  *
- * The child has one thread and is the first process of a pid namespace already. It may wait for its launch (zygote/waiting-fork.ts), and
- * does ahead what is the same for every launch. All of it is in this order, which is the design:
- *  - die with the zygote first, so that nothing below can leave an orphan;
- *  - the descriptors that the zygote has of other sandboxes, of which there may be more than a sandbox may have;
- *  - the cgroup while its files can still be seen, so that all later memory is the sandbox's own;
- *  - the namespaces that show nothing of the launch, of which that of the network takes longest, and what bounds that one
- *    while the host's proc is there. Here it may wait;
- *  - the wire while the worker's socket can still be reached;
- *  - mounts as root of the host, so that the sandbox's user namespace owns none of them and no capability in it could
- *    ever undo one;
- *  - the user namespace after them: from there on the process is nobody;
- *  - Landlock once every file that is opened here is open, and before the filter, which does not let it be changed;
- *  - the filter once there is nothing left to do that it refuses;
- *  - the descriptors next, all but the one through which the zygote hears of a failure. libuv's loop comes later still:
- *    it must find io_uring refused already;
- *  - the greeting last: the worker takes a sandbox for made when every wall stands.
+ * The child has one thread and is the first process of a pid namespace already. `depart` is the same
+ * for every launch, and the child may wait for its order behind it (zygote/waiting-fork.ts). `enter`
+ * follows. The order of the steps is the design:
+ *  - the wish to die with the zygote is first, so that nothing below can leave an orphan;
+ *  - descriptors that the zygote has of other sandboxes go next: there may be more than a sandbox may
+ *    have;
+ *  - the cgroup is joined while its files can still be seen, so that all later memory is the
+ *    sandbox's own;
+ *  - the namespaces follow that show nothing of the launch. The network's takes longest, and is
+ *    bounded while the host's proc is there. Here the child may wait;
+ *  - the wire is connected while the worker's socket can still be reached;
+ *  - mounts are made as root of the host, so that the sandbox's user namespace owns none of them and
+ *    no capability in it could ever undo one;
+ *  - the user namespace comes after them: from there on the process is nobody;
+ *  - Landlock comes once every file that is needed is open, and before the filter, which does not let
+ *    it be changed;
+ *  - the filter comes once nothing is left to do that it refuses;
+ *  - descriptors are closed next, all but the one that reports a failure. libuv's loop is made later
+ *    still: it must find io_uring refused already;
+ *  - the greeting is last: the worker takes a sandbox for made when every wall stands.
  */
 
 import { currentArchitecture } from "../abi/arch.ts";

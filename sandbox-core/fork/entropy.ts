@@ -1,4 +1,8 @@
-/** Fresh randomness of the kernel's, which no fork shares. */
+/**
+ * Fresh randomness of the kernel's, which no fork shares. Each fork feeds OpenSSL and Math.random
+ * with it (runtime/random.ts). A zygote itself never draws a value from the caches that Node keeps,
+ * as every fork would draw the same.
+ */
 import { sys } from "../syscall/libc.ts";
 
 /**

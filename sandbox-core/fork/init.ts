@@ -1,11 +1,14 @@
 /**
- * The first process of a sandbox that runs a program. A program is not made to be process 1: it would ignore every
- * signal that it has no handler for, and the orphans of what it starts would stay zombies. So the fork that locked
- * itself in stays and is process 1. It starts the program, collects whatever ends, and ends when the program does; the
- * kernel then ends all that is left, as it does when this process is killed.
+ * The first process of a sandbox that runs a program. A program is not made to be process 1: signals
+ * without a handler would be ignored, and the orphans of what it starts would stay zombies. So the
+ * fork that locked itself in stays as process 1. The fork starts the program with posix_spawn(3),
+ * under the same filter, closes everything but the pipe through which it reports, and collects
+ * whatever ends. The launch is answered when the program runs. The fork ends when the program does,
+ * and the kernel then ends all that is left; the same happens when the fork is killed.
  *
- * It needs no file in the sandbox's root, holds no descriptor but the one it reports through, forwards nothing and
- * takes no signal. The sandbox cannot see it: it is not dumpable, and /proc hides such processes.
+ * The init needs no file in the sandbox's root, forwards nothing and takes no signal. The sandbox
+ * cannot see it: the process is not dumpable, and /proc hides such processes. A terminal is made by
+ * the zygote (zygote/terminal.ts), and pipes come from the worker (take.ts).
  */
 import { accessSync, constants } from "node:fs";
 import { DEFAULT_PATH, type Program } from "../contract/program.ts";

@@ -1,4 +1,13 @@
-/** A fork's part of a launch: it departs, waits for its order, locks itself in, and goes on as what was asked for. */
+/**
+ * This folder runs in a fork, from fork(2) until the fork has its role. The process is still root
+ * at first, and a copy of its zygote; no tenant's byte is near it. At the end every wall stands, and
+ * the process goes on as the runtime, as a program's init, as a probe of the walls, or it ends.
+ *
+ * This file is the way from one to the other. The fork departs (enter.ts, first half), waits for its
+ * order (order.ts), takes what only it may have out of its holder (take.ts) and locks itself in
+ * (enter.ts, second half). A step that fails ends the fork, and the launch is refused with the name
+ * of the system call (report.ts). A template's forks have walls already: template.ts has their part.
+ */
 
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import type { Program } from "../contract/program.ts";

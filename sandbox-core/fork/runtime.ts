@@ -1,4 +1,4 @@
-/** The runtime in a zygote: warmed before the first fork, and gone on with in each. */
+/** The runtime in a zygote: warmed before the first fork, and started in each. */
 import { randomFillSync } from "node:crypto";
 import { prepareRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";

@@ -1,12 +1,15 @@
 /**
- * A template: the first process of a sandbox once a version is loaded in it, which forks when it is told to and does
- * nothing else any more. It waits in blocking calls, as a zygote does, so that its forks inherit a loop at rest.
+ * A template: the first process of a sandbox once a version is loaded in it. A template forks when it
+ * is told to, and does nothing else any more. Like a zygote it waits in blocking calls, so that its
+ * forks inherit a loop at rest.
  *
- * It never sees anything of a call: all that it reads is the worker's word to fork or to end a fork, and descriptors, which
- * become the fork's own. A fork has neither the template's wire nor any other descriptor that a fork before it had.
+ * A template never sees anything of a call. It reads nothing but the worker's orders to fork and to
+ * end a fork, and descriptors, which become the fork's own. A fork has neither the template's wire nor
+ * any other descriptor that a fork before it had.
  *
- * The worker hears by a fork's own wire that it ended, and says so here; so there is nothing to wait for but that word. The
- * worker believes none of this: what a fork leaves is ended and looked for from outside (launcher/fork-slot.ts, launcher/scratch-cleaner.ts).
+ * The worker hears by a fork's own wire that it ended, and says so here: nothing but an order needs
+ * waiting for. The worker believes none of this. Whatever a fork leaves is ended and looked for from
+ * outside (launcher/fork-slot.ts, launcher/scratch-cleaner.ts).
  */
 import { setFlagsFromString } from "node:v8";
 import { F_SETFL, O, SIG_DFL, SIGCHLD, SIGKILL, WNOHANG } from "../abi/linux.ts";

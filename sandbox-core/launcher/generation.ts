@@ -1,6 +1,7 @@
 /**
- * One zygote with everything that is being made from it and was: what lives and dies together. A launcher has one
- * generation that serves, and those before it that still have sandboxes.
+ * One zygote with all that was made from it: these live and die together. A launcher has one
+ * generation that serves, and those before it that still have sandboxes. A launch that does not get
+ * on is given up after twelve seconds.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";

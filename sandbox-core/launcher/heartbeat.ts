@@ -1,8 +1,10 @@
 /**
- * Whether a zygote still answers. It is asked once a second; whatever it says is a sign of life. One that somebody
- * stopped is given up at once, one that says nothing is given time, as a machine may be slow.
+ * Signs of life of a zygote. The holder asks once a second, and any answer counts. A zygote that
+ * somebody stopped is given up at the second beat; a silent one gets ten, as a machine may be slow.
+ * The kernel ends a zygote whose single turn takes ten seconds by itself (alarm(2), zygote/serve.ts).
  *
- * Beats are counted and not milliseconds, so that a worker that stood still itself does not blame its zygote.
+ * Beats are counted and not milliseconds, so that a worker that stood still itself does not blame its
+ * zygote.
  */
 import { readFileSync } from "node:fs";
 

@@ -1,9 +1,17 @@
 /**
- * A launcher: one zygote that serves, replaced when it dies and renewed before it is old.
+ * This folder runs in whoever holds sandboxes: a worker, a box, a user of the library. The process
+ * has secrets: environments of functions, connections to Redis. No code of the zygote's, of a fork's
+ * or of a sandbox's is imported here, and nothing that comes from a sandbox is believed.
  *
- * All forks of a zygote have the same addresses and the same hash seed, so what a sandbox learns about itself is true of
- * its neighbours. A renewal bounds for how many and for how long. The next zygote is warm before it takes the place; the
- * one before it stays until its sandboxes are gone, which are told to make way one by one.
+ * A launcher has one zygote that serves (generation.ts), and replaces it when it dies. All forks of a
+ * zygote have the same addresses and the same hash seed, so a sandbox's knowledge of itself is true
+ * of its neighbours. Renewal bounds for how many and for how long: after 5,000 forks or 30 minutes a
+ * zygote is replaced. The next one is warm before it takes over, and no launch waits for it.
+ *
+ * The old zygote stays for the sandboxes that it has. They become outdated one by one, over a tenth of
+ * the age and at most five minutes; a pool ends an outdated sandbox as soon as it serves nobody. At
+ * most two old zygotes stay. When a third is due, the sandboxes of the oldest are outdated at once,
+ * and the renewal waits until they are gone.
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";

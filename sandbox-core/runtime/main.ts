@@ -1,8 +1,11 @@
 /**
- * What runs inside a sandbox: connects the runtime to its socket and to the globals of its process.
+ * This folder runs in the sandbox, as the tenant's process: nobody's user, no capability, every wall
+ * up. The process holds one version's code and environment, one socket to its worker and one for its
+ * output. Nothing here is trusted: a tenant may have replaced all of it.
  *
- * Everything here is imported, and as much as can be is done, before a zygote forks: a sandbox has no file system to
- * import from, and what is done once need not be done in each.
+ * This file connects the runtime to its socket and to the globals of its process. All modules are
+ * imported before a zygote forks, as a sandbox has no file system to import from; and as much as
+ * possible is done then, since work done once need not be done in each fork.
  */
 
 import { requireBuiltin } from "./builtins.ts";

@@ -56,7 +56,7 @@ export const ZYGOTE_POLICY: Policy = {
   otherwise: SECCOMP_RET.ALLOW,
   rules: [
     pretend(
-      "V8 has its heap kept from forks, which cannot live without it; taken back before a fork, what is mapped a moment later would lack",
+      "V8 keeps its heap from forks, which die at their first access; undone before each fork, it would be missing from what V8 maps in between",
       ["madvise"],
       [{ argument: 2, equals: MADV_DONTFORK }],
     ),

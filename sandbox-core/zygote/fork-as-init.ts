@@ -1,4 +1,7 @@
-/** A fork of this process that V8 survives, as the first process of a pid namespace of its own, in a time namespace. */
+/**
+ * A fork of this process that V8 survives, as the first process of a pid namespace of its own, in a
+ * time namespace. When that first process ends, the kernel ends all others in its pid namespace.
+ */
 import { existsSync } from "node:fs";
 import { CLONE, O } from "../abi/linux.ts";
 import { complain } from "../fork/complain.ts";

@@ -1,6 +1,7 @@
 /**
- * Host users for sandboxes. Each zygote claims blocks of ids that no other zygote of this machine has: it binds an abstract
- * unix socket that carries the block's name (unix(7)), which the kernel frees with the process.
+ * Host users for sandboxes. Each zygote claims blocks of 1,024 ids that no other zygote of this
+ * machine has. The claim is an abstract unix socket with the block's name (unix(7)), which the kernel
+ * frees with the process. An id is used again only when everything of its last sandbox is gone.
  */
 import { AF, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";

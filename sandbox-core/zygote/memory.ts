@@ -1,20 +1,20 @@
 /**
- * Moves what a zygote has in memory together, before it forks. A fork copies the entry of every
- * page and a table for every two mebibytes that have one, and its end gives all of that back: both
- * are most of what a fork costs. V8 asks for each 256 KiB of its heap at a random address, and so
- * each of these costs every fork a mapping and three pages of tables.
+ * Moves a zygote's memory together before it forks. A fork copies the entry of every page and a table
+ * for every two mebibytes that have one, and its end gives all of that back: both are most of the cost
+ * of a fork. V8 asks for each 256 KiB of its heap at a random address, and so each of these costs
+ * every fork a mapping and three pages of tables.
  *
- * So all of its heap is collected once more and copied while every address that V8 might ask for is
- * taken. The kernel then gives it what is free beside the libraries, one piece under the other, at
- * an address as random as theirs are. The addresses are free again before the first fork: what
+ * So V8 collects all of its heap once more and copies it while every address that it might ask for is
+ * taken. The kernel then gives it free addresses beside the libraries, one piece under the other, as
+ * random as the libraries' own. The addresses are free again before the first fork: memory that
  * tenants allocate lies where V8 wants it.
  *
- * Free holes of malloc's are filled, so that a fork's own memory lies together as well: a fork
- * copies each page that it writes to.
+ * Free holes of malloc's are filled, so that a fork's own memory lies together as well: a fork copies
+ * each page that it writes to.
  *
- * Then what lies together goes into huge pages, of which a fork copies one entry each. Where a fork
- * writes, the kernel splits them in that fork, and copies the small page that was written to, as it
- * would have.
+ * Then memory that lies together goes into huge pages, of which a fork copies one entry each. Where a
+ * fork writes, the kernel splits the huge page in that fork and copies the small page that was
+ * written to, as it would have.
  */
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";

@@ -1,7 +1,7 @@
 /**
- * Removes what a dead sandbox leaves until the kernel has let go of it: its group, and with the
- * group its host user. The kernel takes a dead task out of its group a moment after its parent may
- * know, so that removing the group may have to be tried again; the zygote serves on meanwhile.
+ * Removes the remnants of dead sandboxes: a group, and with it a host user. The kernel takes a dead
+ * task out of its group a moment after its parent may know, so removing the group may have to be
+ * tried again. The zygote serves on meanwhile, and tells of the end only then.
  */
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import type { Response } from "../protocol/control.ts";

@@ -1,6 +1,10 @@
 /**
- * Whether a fork of this process can be lived in: a child that allocates, collects and compiles within a deadline.
- * Under a V8 that hands work to threads, which do not exist in a child, it hangs instead.
+ * Whether a fork of this process can be lived in: a child that allocates, collects and compiles within
+ * five seconds. Under a V8 that hands work to threads, which do not exist in a child, the child hangs.
+ *
+ * Each zygote of an `auto` launcher does this at its start. Where it fails, every sandbox starts a
+ * Node of its own through the same checklist (the `exec` launcher), which is slower, and the worker's
+ * log says so.
  */
 import { SIGKILL } from "../abi/linux.ts";
 import { collectGarbage } from "../fork/heap.ts";

@@ -1,9 +1,10 @@
 /**
  * The first step of a zygote: refuses io_uring to itself, and starts Node anew as the zygote proper.
  *
- * Node opens rings before the first line of a script runs, whatever its environment says. A ring is memory that the
- * kernel takes orders from, with the rights of the process that made it, and a fork would share it: so the filter has
- * to be there before Node is. The same filter has V8 keep no memory from forks.
+ * Node opens rings before the first line of a script runs, whatever its environment says. A ring is
+ * memory that the kernel takes orders from, with the rights of the process that made it, and a fork
+ * would share it. So the filter has to be there before Node is. The same filter has V8 keep no memory
+ * from forks (ZYGOTE_POLICY, seccomp/policy.ts).
  */
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
