@@ -12,7 +12,9 @@ export interface Architecture {
   syscalls: Partial<Record<SyscallName, number>>;
   /** `struct epoll_event` is packed on x86-64 alone. */
   epollEvent: { bytes: number; dataOffset: number };
-  /** x86-64 numbers its x32 calls from here on; a filter must refuse them (seccomp(2), "Caveats"). */
+  /**
+   * x86-64 numbers its x32 calls from here on; a filter must refuse them (seccomp(2), "Caveats").
+   */
   x32Bit: number | null;
 }
 

@@ -1,6 +1,12 @@
-/** The kernel's numbers by name, the same on x86-64 and arm64. Each group names the header that it comes from. */
+/**
+ * The kernel's numbers by name, the same on x86-64 and arm64. Each group names the header that it
+ * comes from.
+ */
 
-/** include/uapi/linux/sched.h: namespaces to leave, and flags of clone(2), whose lowest byte is a signal. */
+/**
+ * include/uapi/linux/sched.h: namespaces to leave, and flags of clone(2), whose lowest byte is a
+ * signal.
+ */
 export const CLONE = {
   VM: 0x100,
   FS: 0x200,
@@ -78,7 +84,10 @@ export const PR_OF_COMMANDS = {
   GET_NO_NEW_PRIVS: 39,
 } as const;
 
-/** arch/x86/include/uapi/asm/prctl.h: what arch_prctl(2) may set and tell; other architectures have no such call. */
+/**
+ * arch/x86/include/uapi/asm/prctl.h: what arch_prctl(2) may set and tell; other architectures have
+ * no such call.
+ */
 export const ARCH_FS = { SET: 0x1002, GET: 0x1003 } as const;
 
 /** include/uapi/linux/capability.h */
@@ -276,7 +285,10 @@ export const RESOLVE_IN_ROOT = 0x10;
 /** <spawn.h> of the C library */
 export const POSIX_SPAWN = { SETSIGDEF: 0x4, SETSIGMASK: 0x8, SETSID: 0x80 } as const;
 
-/** include/uapi/linux/landlock.h: rights over files and directories, and what else a ruleset may close. */
+/**
+ * include/uapi/linux/landlock.h: rights over files and directories, and what else a ruleset may
+ * close.
+ */
 export const LANDLOCK = {
   CREATE_RULESET_VERSION: 1,
   RULE_PATH_BENEATH: 1,

@@ -1,7 +1,7 @@
 /**
- * The attestation: makes a sandbox, looks at every wall from outside and from inside, and says which
- * are missing. Each zygote is attested before it serves. fork/probe.ts tries the walls from inside,
- * posture.ts looks from outside, and walls.ts is the table that judges.
+ * The attestation: makes a sandbox, looks at every wall from outside and from inside, and says
+ * which are missing. Each zygote is attested before it serves. fork/probe.ts tries the walls from
+ * inside, posture.ts looks from outside, and walls.ts is the table that judges.
  */
 import type { Socket } from "node:net";
 import { SandboxError } from "../contract/error.ts";
@@ -75,7 +75,10 @@ export function judge(posture: Posture): MissingWall[] {
   });
 }
 
-/** Names among these that are no walls, or walls that no worker may do without: each with the reason. */
+/**
+ * Names among these that are no walls, or walls that no worker may do without: each with the
+ * reason.
+ */
 export function badAllowances(names: readonly string[]): string[] {
   return names.flatMap((name) => {
     const wall = WALLS.find((candidate) => candidate.name === name);
@@ -98,7 +101,10 @@ export class MissingWallsError extends SandboxError {
   }
 }
 
-/** @throws MissingWallsError for walls that are missing and are not in `allowed`, or may never be missing */
+/**
+ * @throws MissingWallsError for walls that are missing and are not in `allowed`, or may never be
+ * missing
+ */
 export function assertWalls({ missing }: Attestation, allowed: readonly string[]): void {
   const refused = missing.filter(({ name }) => !(allowed.includes(name) && DEGRADABLE.includes(name)));
   if (refused.length > 0) throw new MissingWallsError(refused);

@@ -22,7 +22,10 @@ type Read = (file: string) => string | null;
 /** Version 1 has no word for "no limit": it shows the largest number of pages that there can be. */
 const NO_LIMIT_BYTES = 2 ** 62;
 
-/** The groups of a process and their limits (cgroups(7)). @throws Error when there is no such process */
+/**
+ * The groups of a process and their limits (cgroups(7)).
+ * @throws Error when there is no such process
+ */
 export function readCgroupPosture(pid: number): CgroupPosture {
   const groups = groupsOf(pid);
   const mounts = mountsOfControllers();

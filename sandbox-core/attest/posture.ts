@@ -44,11 +44,16 @@ export interface Posture {
   noNewPrivileges: boolean;
   /** `mode` 2 is a filter; the digest is of the program that was to be installed. */
   seccomp: { mode: number; filters: number | null; sha256: string };
-  /** Version of the kernel's Landlock, all of which every sandbox has on it; 0 where there is none. */
+  /**
+   * Version of the kernel's Landlock, all of which every sandbox has on it; 0 where there is none.
+   */
   landlock: { abi: number };
   /** Whether the kernel can refuse descriptors that a sandbox sends to its worker. */
   refusesDescriptors: boolean;
-  /** Whether a core dump or a neighbour of the same user could take its memory: never when its files are root's. */
+  /**
+   * Whether a core dump or a neighbour of the same user could take its memory: never when its files
+   * are root's.
+   */
   dumpable: boolean;
   /** Its pid in each pid namespace from the host's on, and its threads. */
   pids: number[];
@@ -149,7 +154,9 @@ function mountsOf(mountinfo: string): MountPosture[] {
     });
 }
 
-/** Lines of "Max open files            1024                 1024                 files": the second number is the hard limit. */
+/**
+ * Lines of "Max open files 1024 1024 files": the second number is the hard limit.
+ */
 function resourceLimitsOf(text: string): Posture["resourceLimits"] {
   const lines = [...text.matchAll(/^Max (.+?) {2,}(\S+) +(\S+)/gm)];
   return Object.fromEntries(lines.map(([, name = "", , hard = ""]) => [name, numberOrNull(hard)]));

@@ -1,4 +1,7 @@
-/** An attestation for people and for other programs: wall by wall, with what is allowed to be missing. */
+/**
+ * An attestation for people and for other programs: wall by wall, with what is allowed to be
+ * missing.
+ */
 import type { Attestation } from "./attest.ts";
 import type { Posture } from "./posture.ts";
 import { WALLS } from "./walls.ts";

@@ -1,6 +1,7 @@
 /**
- * The walls of a sandbox, one by one: what each is for, how its absence shows in a posture, and whether a worker may run
- * without it. Names are used by --allow-degraded, by refusals, by /readyz and in docs/SECURITY-MODEL.md.
+ * The walls of a sandbox, one by one: what each is for, how its absence shows in a posture, and
+ * whether a worker may run without it. Names are used by --allow-degraded, by refusals, by /readyz
+ * and in docs/SECURITY-MODEL.md.
  */
 
 import { tasksOfUser } from "../contract/task-limit.ts";
@@ -16,7 +17,10 @@ export interface Wall {
   flaw(posture: Posture): string | null;
   /** Advice for when the wall is missing. */
   fix: string;
-  /** Why a worker may be allowed to do without it, for its operator to weigh; absent when it may not. */
+  /**
+   * Why a worker may be allowed to do without it, for its operator to weigh; absent when it may
+   * not.
+   */
   degradable?: string;
 }
 
@@ -121,7 +125,8 @@ export const WALLS: readonly Wall[] = [
     flaw: ({ descriptors, refusesDescriptors, attempts }) => {
       const foreign = Object.entries(descriptors).filter(([, kind]) => !DESCRIPTORS.includes(kind));
       if (foreign.length > 0) return `it holds ${foreign.map(([fd, kind]) => `${fd}: ${kind}`).join(", ")}`;
-      // A kernel before Linux 6.16 cannot refuse it, and the filter leaves nothing whose close waits.
+      // A kernel before Linux 6.16 cannot refuse it, and the filter leaves nothing whose close
+      // waits.
       const sent = attempts[SENDING];
       return refusesDescriptors && sent !== "EPERM" ? `to ${SENDING} gave ${sent}, not EPERM` : null;
     },

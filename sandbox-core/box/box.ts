@@ -87,8 +87,8 @@ export class Box {
 
   /**
    * Starts a command in a box of its own; resolves when it runs.
-   * @throws StartFailure when the command cannot be started: its `code` is ENOENT when there is no such program;
-   * SandboxError when the box cannot be made
+   * @throws StartFailure when the command cannot be started: its `code` is ENOENT when there is no
+   * such program; SandboxError when the box cannot be made
    */
   static async start(zygote: Zygote, options: BoxOptions): Promise<Box> {
     const startedMs = performance.now();
@@ -122,7 +122,10 @@ export class Box {
     return { ...end, stdout: out.bytes, stderr: err.bytes, truncated: out.truncated || err.truncated };
   }
 
-  /** Sends a signal to the command, and to nothing that it started. One that takes no signal is ended by `kill`. */
+  /**
+   * Sends a signal to the command, and to nothing that it started. One that takes no signal is
+   * ended by `kill`.
+   */
   signal(signal: NodeJS.Signals): void {
     this.#sandbox.signal(constants.signals[signal]);
   }
@@ -142,7 +145,10 @@ export class Box {
     return this.#sandbox.stats();
   }
 
-  /** Stops every task of it where it stands, until `thaw`. @throws SandboxError when it cannot be done */
+  /**
+   * Stops every task of it where it stands, until `thaw`.
+   * @throws SandboxError when it cannot be done
+   */
   freeze(): Promise<void> {
     return this.#sandbox.freeze();
   }
@@ -194,7 +200,10 @@ function streamOver(fd: number | undefined, direction: "read" | "write"): Duplex
   return none;
 }
 
-/** Everything that a stream gives, up to a limit; the rest is read and dropped, so that the writer goes on. */
+/**
+ * Everything that a stream gives, up to a limit; the rest is read and dropped, so that the writer
+ * goes on.
+ */
 async function collect(stream: Readable, limit: number): Promise<{ bytes: Buffer; truncated: boolean }> {
   const chunks: Buffer[] = [];
   let room = limit;

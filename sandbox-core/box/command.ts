@@ -24,8 +24,9 @@ export interface BoxOptions {
   /** Default: `/`. */
   workingDirectory?: string;
   /**
-   * `usr`, the default, has the host's programs and libraries, read-only; `bare` nothing but the binds; a directory is a
-   * root of its own, read-only, and needs places for `/dev`, `/proc` and `/tmp`.
+   * `usr`, the default, has the host's programs and libraries, read-only; `bare` nothing but the
+   * binds; a directory is a root of its own, read-only, and needs places for `/dev`, `/proc` and
+   * `/tmp`.
    */
   root?: "usr" | "bare" | { directory: string };
   binds?: readonly BoxBind[];
@@ -43,8 +44,8 @@ export interface BoxOptions {
   /** Gives it a terminal of that size as standard input, output and error. */
   terminal?: WindowSize;
   /**
-   * Which system calls it may make. `command`, the default, is for anything; `program` leaves out what shells and
-   * terminals need, and is what bundlers run under.
+   * Which system calls it may make. `command`, the default, is for anything; `program` leaves out
+   * what shells and terminals need, and is what bundlers run under.
    */
   policy?: "command" | "program";
 }

@@ -3,9 +3,10 @@ import { constants } from "node:os";
 import type { SandboxExit, SandboxUsage } from "../contract/sandbox.ts";
 
 /**
- * `ok`: its command ended with code 0. `error`: with another, or by a signal. `timeout`: it was ended after its time.
- * `out_of_memory`: the kernel killed something in it for want of memory, whatever its command made of that. `killed`: it
- * was ended from outside, or by SIGKILL. `platform_error`: its zygote was lost.
+ * `ok`: its command ended with code 0. `error`: with another, or by a signal. `timeout`: it was
+ * ended after its time. `out_of_memory`: the kernel killed something in it for want of memory,
+ * whatever its command made of that. `killed`: it was ended from outside, or by SIGKILL.
+ * `platform_error`: its zygote was lost.
  */
 export type BoxOutcome = "ok" | "error" | "timeout" | "out_of_memory" | "killed" | "platform_error";
 

@@ -1,4 +1,7 @@
-/** The process that boxes and JavaScript sandboxes come from, for whoever uses this folder as a library. */
+/**
+ * The process that boxes and JavaScript sandboxes come from, for whoever uses this folder as a
+ * library.
+ */
 import { SandboxError } from "../contract/error.ts";
 import type { Sandbox, SandboxLimits } from "../contract/sandbox.ts";
 import { openLauncher } from "../host/open.ts";
@@ -8,8 +11,8 @@ import type { LaunchRequest } from "../protocol/control.ts";
 
 export interface ZygoteSettings {
   /**
-   * Has it hold the JavaScript runtime too, so that `launch` forks sandboxes of at most so much memory. Without, it
-   * starts programs alone and is ready sooner.
+   * Has it hold the JavaScript runtime too, so that `launch` forks sandboxes of at most so much
+   * memory. Without, it starts programs alone and is ready sooner.
    */
   javascript?: { memoryMiB: number };
   /**
@@ -17,7 +20,10 @@ export interface ZygoteSettings {
    * slower at the next.
    */
   single?: boolean;
-  /** Host users that sandboxes may take; a zygote claims 1,024 of them. Any that no account of the host has will do. */
+  /**
+   * Host users that sandboxes may take; a zygote claims 1,024 of them. Any that no account of the
+   * host has will do.
+   */
   uidBase?: number;
   uidCount?: number;
 }
@@ -29,8 +35,9 @@ const UID_COUNT = 4_194_304;
 /** One thread, which is all that a fork has. */
 const ONE_BOX = ["--single-threaded", "--v8-pool-size=1"];
 /**
- * For many: every function is compiled before the first fork, as each fork would compile it anew, and Node's own code
- * lies in large pages, of which a fork copies a few entries: 40 MB once, and a tenth off each box.
+ * For many: every function is compiled before the first fork, as each fork would compile it anew,
+ * and Node's own code lies in large pages, of which a fork copies a few entries: 40 MB once, and a
+ * tenth off each box.
  */
 const MANY_BOXES = [...ONE_BOX, "--no-lazy", "--no-flush-bytecode", "--use-largepages=silent"];
 /** Nothing needs renewing: what a zygote for programs starts has an address layout of its own. */
@@ -67,7 +74,8 @@ export class Zygote implements AsyncDisposable {
   }
 
   /**
-   * A JavaScript sandbox: locked in, its runtime waiting on `wire` for a `load` frame of protocol/frames.ts.
+   * A JavaScript sandbox: locked in, its runtime waiting on `wire` for a `load` frame of
+   * protocol/frames.ts.
    * @throws SandboxError when the kernel refuses a wall, or the zygote holds no runtime
    */
   launch(limits: SandboxLimits): Promise<Sandbox> {

@@ -15,10 +15,11 @@ interface Mount {
 }
 
 /**
- * The driver for this machine: version 2 where its root offers the controllers, else version 1. A hybrid machine, with
- * its controllers on version 1, uses an empty version 2 beside them for what that does better.
- * @throws CgroupsError that names the controllers that are missing and says where the others are, or that says why this
- * process may not use them
+ * The driver for this machine: version 2 where its root offers the controllers, else version 1. A
+ * hybrid machine, with its controllers on version 1, uses an empty version 2 beside them for what
+ * that does better.
+ * @throws CgroupsError that names the controllers that are missing and says where the others are,
+ * or that says why this process may not use them
  */
 export function detectCgroups(mountTable = readFileSync("/proc/self/mounts", "utf8")): CgroupDriver {
   const mounts = parseMounts(mountTable);
@@ -36,7 +37,10 @@ export function detectCgroups(mountTable = readFileSync("/proc/self/mounts", "ut
   return cgroupV1({ ...(found as ControllerMounts), ...(unified !== undefined && writable ? { unified } : {}) });
 }
 
-/** The values that an optional limit may have: the kernel clamps some others in silence, and io.max takes no 1. */
+/**
+ * The values that an optional limit may have: the kernel clamps some others in silence, and io.max
+ * takes no 1.
+ */
 const RANGES: Record<OptionalLimit, [least: number, most: number]> = {
   memoryHighBytes: [1, Number.MAX_SAFE_INTEGER],
   cpuWeight: [1, 10_000],
@@ -83,9 +87,9 @@ function whatIsMissing(missing: readonly string[], offered: readonly string[]): 
 }
 
 /**
- * Whether this process may make groups. A subtree that was delegated to a user (systemd's user slice) would do for the
- * groups, and is refused nevertheless: users of their own for sandboxes, and mounts that no sandbox owns, are the host's
- * root's alone to make.
+ * Whether this process may make groups. A subtree that was delegated to a user (systemd's user
+ * slice) would do for the groups, and is refused nevertheless: users of their own for sandboxes,
+ * and mounts that no sandbox owns, are the host's root's alone to make.
  */
 function assertOurs(directory: string): void {
   const user = process.getuid?.();

@@ -14,11 +14,17 @@ export type GroupLimits = Omit<SandboxLimits, "tmpBytes" | "tmpInodes">;
 /** The limits that a machine may be unable to keep. */
 export type OptionalLimit = "memoryHighBytes" | "cpuWeight" | "ioReadBps" | "ioWriteBps" | "ioReadIops" | "ioWriteIops";
 
-/** Reads the figures of one group again and again, cheaply: its files stay open from the first time on. */
+/**
+ * Reads the figures of one group again and again, cheaply: its files stay open from the first time
+ * on.
+ */
 export interface Meter {
   /** Figures as of now, or the last ones once the group is gone or this is closed. */
   read(): SandboxReading;
-  /** Before the group is removed, if that can be: the kernel keeps a removed group's directory in mind for a file that was open. */
+  /**
+   * Before the group is removed, if that can be: the kernel keeps a removed group's directory in
+   * mind for a file that was open.
+   */
   close(): void;
 }
 
@@ -30,23 +36,38 @@ export interface CgroupDriver {
   readonly freezes: "cgroup.freeze" | "freezer" | null;
   /** Makes a group that only holds other groups. */
   createParent(path: string): void;
-  /** Makes a group with limits. @throws when the kernel refuses one: a sandbox without its limits must not exist. */
+  /**
+   * Makes a group with limits.
+   * @throws when the kernel refuses one: a sandbox without its limits must not exist.
+   */
   create(path: string, limits: GroupLimits): void;
-  /** The files to which a single-threaded process writes "0" to join a group that was made with these limits. */
+  /**
+   * The files to which a single-threaded process writes "0" to join a group that was made with
+   * these limits.
+   */
   joinFiles(path: string, limits: GroupLimits): string[];
   usage(path: string): SandboxUsage;
-  /** How many of its processes the kernel killed for want of memory: one file. 0 when the group is gone. */
+  /**
+   * How many of its processes the kernel killed for want of memory: one file. 0 when the group is
+   * gone.
+   */
   oomKills(path: string): number;
   stats(path: string): SandboxStats;
   meter(path: string): Meter;
-  /** Stops everything in the group. @throws CgroupsError when something goes on after two seconds. */
+  /**
+   * Stops everything in the group.
+   * @throws CgroupsError when something goes on after two seconds.
+   */
   freeze(path: string): Promise<void>;
   thaw(path: string): void;
-  /** Sends SIGKILL to everything in the group, so that nothing new is born meanwhile. Its tasks end soon after. */
+  /**
+   * Sends SIGKILL to everything in the group, so that nothing new is born meanwhile. Its tasks end
+   * soon after.
+   */
   kill(path: string): void;
   /**
-   * Lets tasks that were killed end: thaws those that version 1's freezer holds, and lifts the limits on disks, which
-   * hold a task that waits for its turn at one, whatever signal it has.
+   * Lets tasks that were killed end: thaws those that version 1's freezer holds, and lifts the
+   * limits on disks, which hold a task that waits for its turn at one, whatever signal it has.
    */
   releaseKilled(path: string): void;
   /** Process ids of everything in the group. */

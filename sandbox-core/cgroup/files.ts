@@ -10,7 +10,10 @@ export function writeAll(directory: string, values: Record<string, string>): voi
 
 export const CPU_PERIOD_US = 100_000;
 
-/** Microseconds of each CPU_PERIOD_US that so many processors' worth of time are; the kernel takes no less than 1,000. */
+/**
+ * Microseconds of each CPU_PERIOD_US that so many processors' worth of time are; the kernel takes
+ * no less than 1,000.
+ */
 export function cpuQuotaUs(cpus: number): number {
   return Math.max(1000, Math.round(cpus * CPU_PERIOD_US));
 }
@@ -21,7 +24,10 @@ export function keyedNumber(text: string, key: string): number {
   return 0;
 }
 
-/** Writes to a file of a group, which may be gone by now (ENOENT, and ENODEV of a file that was open then). */
+/**
+ * Writes to a file of a group, which may be gone by now (ENOENT, and ENODEV of a file that was open
+ * then).
+ */
 export function writeIfThere(file: string, text: string): void {
   try {
     writeFileSync(file, text);
@@ -30,7 +36,9 @@ export function writeIfThere(file: string, text: string): void {
   }
 }
 
-/** The file's text, or null when it is not there (a controller without it, or a group that is gone). */
+/**
+ * The file's text, or null when it is not there (a controller without it, or a group that is gone).
+ */
 export function readIfThere(file: string): string | null {
   try {
     return readFileSync(file, "utf8");
@@ -45,8 +53,8 @@ export function numberIn(file: string): number {
 }
 
 /**
- * Sends SIGKILL to all members of a group, after the pids controller forbade it new ones for ever: what was born between
- * the listing and the signal would get away. A freezer would only delay it.
+ * Sends SIGKILL to all members of a group, after the pids controller forbade it new ones for ever:
+ * what was born between the listing and the signal would get away. A freezer would only delay it.
  */
 export function killMembers(pidsMaxFile: string, members: () => readonly number[]): void {
   writeFileSync(pidsMaxFile, "0");
@@ -81,7 +89,10 @@ export function removeDirectory(directory: string): void {
   }
 }
 
-/** A meter over two files, of which the second may be one that a kernel has not; `cpuMs` and `bytes` turn their text into figures. */
+/**
+ * A meter over two files, of which the second may be one that a kernel has not; `cpuMs` and `bytes`
+ * turn their text into figures.
+ */
 export function fileMeter(
   cpuFile: string,
   peakFile: () => string | null,

@@ -1,7 +1,7 @@
 /**
- * Freezing on machines whose controllers are on version 1: sandboxes are in no group there that can be frozen, as one
- * more group would cost every creation what few sandboxes need. The group is made when a sandbox is to be frozen, and
- * its tasks are moved into it.
+ * Freezing on machines whose controllers are on version 1: sandboxes are in no group there that can
+ * be frozen, as one more group would cost every creation what few sandboxes need. The group is made
+ * when a sandbox is to be frozen, and its tasks are moved into it.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +30,10 @@ export const FREEZERS = {
     thawed: "0",
     stands: (directory) => keyedNumber(readIfThere(join(directory, "cgroup.events")) ?? "", "frozen") === 1,
   },
-  /** The controller of version 1, which may have to be told again: a state of FREEZING lasts until all stand still. */
+  /**
+   * The controller of version 1, which may have to be told again: a state of FREEZING lasts until
+   * all stand still.
+   */
   freezer: {
     file: "freezer.state",
     frozen: "FROZEN",
@@ -44,7 +47,10 @@ export function beginFreeze(directory: string, kind: Kind): void {
   writeFileSync(join(directory, kind.file), kind.frozen);
 }
 
-/** Resolves when everything in it stands still. @throws CgroupsError after two seconds, or when the group goes away */
+/**
+ * Resolves when everything in it stands still.
+ * @throws CgroupsError after two seconds, or when the group goes away
+ */
 export async function untilFrozen(directory: string, kind: Kind): Promise<void> {
   for (let waited = 0; !kind.stands(directory); waited += RETRY_MS) {
     if (!existsSync(directory)) throw new CgroupsError(`${directory} went away before it stood still`);
@@ -61,7 +67,8 @@ export function thaw(directory: string, kind: Kind): void {
 /**
  * Moves everything into a group that is being frozen, where each task stops as it arrives.
  * @param members gives the process ids of the sandbox
- * @returns whether nothing is left outside; processes that are born and end without rest can keep ahead of it
+ * @returns whether nothing is left outside; processes that are born and end without rest can keep
+ * ahead of it
  */
 export function moveInto(directory: string, members: () => number[]): boolean {
   for (let pass = 0; pass < MOST_PASSES; pass++) {

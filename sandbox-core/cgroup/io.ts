@@ -1,4 +1,7 @@
-/** Disks and what is read from and written to them: whose numbers the limits name, and the figures of both versions. */
+/**
+ * Disks and what is read from and written to them: whose numbers the limits name, and the figures
+ * of both versions.
+ */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CgroupsError } from "../contract/error.ts";
@@ -18,7 +21,8 @@ export function ioLimits(limits: GroupLimits): [IoLimit, number][] {
 }
 
 /**
- * The "major:minor" numbers of the disks that the limits hold for: those of `ioPaths`, or every disk that there is.
+ * The "major:minor" numbers of the disks that the limits hold for: those of `ioPaths`, or every
+ * disk that there is.
  * @throws CgroupsError for a path that is on no disk
  */
 export function limitedDisks({ ioPaths }: GroupLimits): string[] {
@@ -39,8 +43,10 @@ function allDisks(): string[] {
 }
 
 /**
- * The disk that a path of the host is on, as "major:minor". Limits are for whole disks, so that a partition gives its disk.
- * @throws CgroupsError for a path that does not exist, or whose file system is on no disk (tmpfs, overlay, a network's)
+ * The disk that a path of the host is on, as "major:minor". Limits are for whole disks, so that a
+ * partition gives its disk.
+ * @throws CgroupsError for a path that does not exist, or whose file system is on no disk (tmpfs,
+ * overlay, a network's)
  */
 export function diskOfPath(path: string): string {
   const number = fileSystemDevice(path) ?? mountedDevice(path);
@@ -102,7 +108,10 @@ export function parseIoStat(text: string): IoUsage {
   return { readBytes: sum("rbytes"), writtenBytes: sum("wbytes"), reads: sum("rios"), writes: sum("wios") };
 }
 
-/** The figures of blkio.throttle.io_service_bytes and io_serviced: "8:0 Read 1" for each disk and direction. */
+/**
+ * The figures of blkio.throttle.io_service_bytes and io_serviced: "8:0 Read 1" for each disk and
+ * direction.
+ */
 export function parseBlkio(bytes: string, operations: string): IoUsage {
   const sum = (text: string, direction: string) =>
     [...text.matchAll(new RegExp(`^\\S+ ${direction} (\\d+)$`, "gm"))].reduce(

@@ -11,7 +11,10 @@ export function readPressure(directory: string): SandboxStats["pressure"] {
   return { cpu: parsePressure(cpu), memory: parsePressure(memory), io: parsePressure(io) };
 }
 
-/** "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", and the same for "full"; totals are in microseconds. */
+/**
+ * "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", and the same for "full"; totals are in
+ * microseconds.
+ */
 export function parsePressure(text: string): Pressure {
   const field = (line: "some" | "full", key: string) =>
     Number(new RegExp(`^${line} .*\\b${key}=([0-9.]+)`, "m").exec(text)?.[1] ?? 0);

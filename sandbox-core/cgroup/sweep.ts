@@ -1,4 +1,7 @@
-/** Ends what is left in a group and removes it: after a zygote died, and at the start for those that died unseen. */
+/**
+ * Ends what is left in a group and removes it: after a zygote died, and at the start for those that
+ * died unseen.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { isOwnerAlive, ownerName } from "../contract/owner.ts";
 import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
@@ -14,8 +17,9 @@ export function ownerGroup(pid: number): string {
 }
 
 /**
- * The group of the sandbox that has this host user. Users come again and so do the names of groups: the kernel remembers
- * each name that a directory ever had, and would have six more to remember after every sandbox.
+ * The group of the sandbox that has this host user. Users come again and so do the names of groups:
+ * the kernel remembers each name that a directory ever had, and would have six more to remember
+ * after every sandbox.
  */
 export function sandboxGroup(owner: string, hostUid: number): string {
   return `${owner}/${hostUid}`;
@@ -23,7 +27,8 @@ export function sandboxGroup(owner: string, hostUid: number): string {
 
 /**
  * Kills everything in the group and the groups below, and removes them.
- * @throws Error when something in it cannot be killed within five seconds, or as many tries of ten milliseconds.
+ * @throws Error when something in it cannot be killed within five seconds, or as many tries of ten
+ * milliseconds.
  */
 export async function removeTree(driver: CgroupDriver, path: string, mostRetries = MOST_RETRIES): Promise<void> {
   for (const child of driver.children(path)) await removeTree(driver, `${path}/${child}`, mostRetries);
@@ -40,8 +45,8 @@ export async function removeTree(driver: CgroupDriver, path: string, mostRetries
 }
 
 /**
- * Removes the groups of owners that are gone, as far as that can be done within half a second: what is stuck is left for
- * later, as nobody else may be kept from beginning by it.
+ * Removes the groups of owners that are gone, as far as that can be done within half a second: what
+ * is stuck is left for later, as nobody else may be kept from beginning by it.
  */
 export async function sweepDead(driver: CgroupDriver): Promise<void> {
   const dead = driver.children(ROOT_GROUP).filter((name) => !isOwnerAlive(name));
@@ -58,7 +63,10 @@ export function removeRootGroup(driver: CgroupDriver): void {
   }
 }
 
-/** Makes the group of an owner, again when another owner removed the root group between our two steps. */
+/**
+ * Makes the group of an owner, again when another owner removed the root group between our two
+ * steps.
+ */
 export function createOwnerGroup(driver: CgroupDriver, group: string): void {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,4 +1,7 @@
-/** Control groups, version 1: a hierarchy for each controller. Documentation/admin-guide/cgroup-v1 in the kernel. */
+/**
+ * Control groups, version 1: a hierarchy for each controller. Documentation/admin-guide/cgroup-v1
+ * in the kernel.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CgroupsError } from "../contract/error.ts";
@@ -27,7 +30,10 @@ export const OPTIONAL_V1 = ["blkio", "freezer"] as const;
 /** Where each controller is mounted; two may share a mount ("cpu,cpuacct"). */
 export type ControllerMounts = Record<(typeof REQUIRED_V1)[number], string> &
   Partial<Record<(typeof OPTIONAL_V1)[number], string>> & {
-    /** The hierarchy of version 2 that a hybrid machine has beside them, without controllers: its groups can be frozen. */
+    /**
+     * The hierarchy of version 2 that a hybrid machine has beside them, without controllers: its
+     * groups can be frozen.
+     */
     unified?: string;
   };
 
@@ -55,7 +61,10 @@ class CgroupV1 implements CgroupDriver {
   readonly freezes: CgroupDriver["freezes"];
   readonly lacks: Partial<Record<OptionalLimit, string>>;
   readonly #mounts: ControllerMounts;
-  /** The hierarchies that every sandbox has a group in, and those where it gets one when it is needed. */
+  /**
+   * The hierarchies that every sandbox has a group in, and those where it gets one when it is
+   * needed.
+   */
   readonly #always: string[];
   readonly #whenNeeded: string[];
   readonly #freezerMount: string | undefined;
@@ -89,8 +98,9 @@ class CgroupV1 implements CgroupDriver {
     this.#limitIo(path, limits);
   }
 
-  // `tasks`, not `cgroup.procs`: for a single thread that moves itself the kernel skips the lock over all thread
-  // groups, whose first taker after an idle moment waits 10 to 20 ms for an RCU grace period.
+  // `tasks`, not `cgroup.procs`: for a single thread that moves itself the kernel skips the lock
+  // over all thread groups, whose first taker after an idle moment waits 10 to 20 ms for an RCU
+  // grace period.
   joinFiles(path: string, limits: GroupLimits): string[] {
     const { blkio } = this.#mounts;
     const hierarchies = blkio && ioLimits(limits).length > 0 ? [...this.#always, blkio] : this.#always;
@@ -171,7 +181,8 @@ class CgroupV1 implements CgroupDriver {
 
   remove(path: string): void {
     for (const mount of this.#whenNeeded) {
-      // Asked first: most sandboxes have no group there, and a failed system call that throws costs ten times as much.
+      // Asked first: most sandboxes have no group there, and a failed system call that throws costs
+      // ten times as much.
       if (existsSync(join(mount, path))) removeDirectory(join(mount, path));
     }
     for (const mount of this.#always) removeDirectory(join(mount, path));
@@ -228,7 +239,10 @@ function cpuMs(text: string): number {
   return Number(text) / 1e6;
 }
 
-/** Version 2's weight, of which 100 is usual, as version 1's shares, of which 1,024 is: the ratio that systemd uses. */
+/**
+ * Version 2's weight, of which 100 is usual, as version 1's shares, of which 1,024 is: the ratio
+ * that systemd uses.
+ */
 function cpuShares(weight: number): number {
   return Math.max(2, Math.round((weight * 1024) / 100));
 }

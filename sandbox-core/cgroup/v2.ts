@@ -1,4 +1,6 @@
-/** Control groups, version 2: one hierarchy. Documentation/admin-guide/cgroup-v2.rst in the kernel. */
+/**
+ * Control groups, version 2: one hierarchy. Documentation/admin-guide/cgroup-v2.rst in the kernel.
+ */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { IoUsage, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
@@ -158,7 +160,10 @@ class CgroupV2 implements CgroupDriver {
     return files.find((file) => existsSync(file)) ?? null;
   }
 
-  /** Sandboxes without limits on disks shall not pay for the controller: it is handed down when the first has one. */
+  /**
+   * Sandboxes without limits on disks shall not pay for the controller: it is handed down when the
+   * first has one.
+   */
   #handDownIo(path: string): void {
     if (path !== ".") this.#handDownIo(dirname(path));
     writeAll(this.#at(path), { "cgroup.subtree_control": "+io" });

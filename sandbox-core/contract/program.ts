@@ -40,7 +40,9 @@ export interface Bind {
   kind: "file" | "directory";
   /** Whether programs in it may be started. */
   executable: boolean;
-  /** Whether it can be written, as far as its owner and mode allow it to the sandbox's host user. */
+  /**
+   * Whether it can be written, as far as its owner and mode allow it to the sandbox's host user.
+   */
   writable?: boolean;
 }
 

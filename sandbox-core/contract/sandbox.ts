@@ -11,7 +11,10 @@ import type { Duplex, Readable } from "node:stream";
 /** Limits of one sandbox. Every one is enforced by the kernel. */
 export interface SandboxLimits {
   memoryBytes: number;
-  /** From here on the kernel slows the sandbox down and takes memory back, before `memoryBytes` kills. Version 2 only. */
+  /**
+   * From here on the kernel slows the sandbox down and takes memory back, before `memoryBytes`
+   * kills. Version 2 only.
+   */
   memoryHighBytes?: number;
   /** Processors' worth of time: 0.5 is half of one. */
   cpus: number;
@@ -24,14 +27,18 @@ export interface SandboxLimits {
   /** Most files and directories in /tmp. */
   tmpInodes: number;
   /**
-   * Most bytes (`Bps`) and operations (`Iops`) a second from and to each disk, 2 at least. On version 1 what the kernel writes back
-   * later, from its page cache, escapes the limits on writing: direct, synchronous and synced writes do not.
+   * Most bytes (`Bps`) and operations (`Iops`) a second from and to each disk, 2 at least. On
+   * version 1 what the kernel writes back later, from its page cache, escapes the limits on
+   * writing: direct, synchronous and synced writes do not.
    */
   ioReadBps?: number;
   ioWriteBps?: number;
   ioReadIops?: number;
   ioWriteIops?: number;
-  /** The disks that the limits hold for, each by a path of the host on it; every disk of the machine if not given. */
+  /**
+   * The disks that the limits hold for, each by a path of the host on it; every disk of the machine
+   * if not given.
+   */
   ioPaths?: readonly string[];
 }
 
@@ -51,7 +58,9 @@ export interface SandboxUsage extends SandboxReading {
   io?: IoUsage;
 }
 
-/** Everything that its cgroup tells of a living sandbox; `null` is what this machine does not count. */
+/**
+ * Everything that its cgroup tells of a living sandbox; `null` is what this machine does not count.
+ */
 export interface SandboxStats extends SandboxUsage {
   memoryBytes: number;
   /** Processes and threads. */
@@ -68,7 +77,10 @@ export interface IoUsage {
   writes: number;
 }
 
-/** How much work stood still for want of a resource: of some of its tasks, and of all at once (PSI in the kernel's documentation). */
+/**
+ * How much work stood still for want of a resource: of some of its tasks, and of all at once (PSI
+ * in the kernel's documentation).
+ */
 export interface Pressure {
   /** Percent of the last ten seconds. */
   somePercent: number;
@@ -84,7 +96,10 @@ export interface SandboxExit {
   code: number | null;
   signal: number | null;
   usage: SandboxUsage;
-  /** Set when the sandbox did not end by itself: what the platform did or lost ("zygote died", "killed"). */
+  /**
+   * Set when the sandbox did not end by itself: what the platform did or lost ("zygote died",
+   * "killed").
+   */
   reason?: string;
 }
 
@@ -95,8 +110,8 @@ export interface SandboxForkSockets {
 }
 
 /**
- * A fork's own place in its template's sandbox: a /tmp, and a control group with the limits of a sandbox. All of it is safe once the
- * sandbox has ended, but `close` has still to be called.
+ * A fork's own place in its template's sandbox: a /tmp, and a control group with the limits of a
+ * sandbox. All of it is safe once the sandbox has ended, but `close` has still to be called.
  */
 export interface SandboxForkSlot {
   /** The processes in the slot, by the host's numbers. */
@@ -108,7 +123,10 @@ export interface SandboxForkSlot {
   thaw(): void;
   /** Ends everything in it, and lets nothing new begin there. */
   kill(): void;
-  /** Ends everything in it and removes it. @throws when something in it cannot be ended within two seconds */
+  /**
+   * Ends everything in it and removes it.
+   * @throws when something in it cannot be ended within two seconds
+   */
   close(): Promise<SandboxUsage>;
 }
 
@@ -119,29 +137,41 @@ export interface Sandbox {
   readonly pid: number;
   /** The host user and group that it runs as, its own alone. */
   readonly hostUid: number;
-  /** Bytes to and from the process inside. Hostile: parse with limits. Ends when the sandbox does. */
+  /**
+   * Bytes to and from the process inside. Hostile: parse with limits. Ends when the sandbox does.
+   */
   readonly wire: Duplex;
   /**
    * Output written straight to descriptors 1 and 2 inside. Hostile: bounded by whoever reads it.
    */
   readonly stdio: Readable;
-  /** Settles once, never rejects; by then every process of the sandbox is gone and its cgroup is removed. */
+  /**
+   * Settles once, never rejects; by then every process of the sandbox is gone and its cgroup is
+   * removed.
+   */
   readonly exited: Promise<SandboxExit>;
   /**
-   * Whether it should make way: its zygote was renewed, and stays only for the sandboxes that it has. End it as soon as
-   * it serves nobody.
+   * Whether it should make way: its zygote was renewed, and stays only for the sandboxes that it
+   * has. End it as soon as it serves nobody.
    */
   readonly outdated: boolean;
-  /** Figures as of now, the last ones once it is gone; cheap enough for every call. Never throws. */
+  /**
+   * Figures as of now, the last ones once it is gone; cheap enough for every call. Never throws.
+   */
   usage(): SandboxReading;
-  /** How many of its processes the kernel killed for want of memory, from one file. Never throws. */
+  /**
+   * How many of its processes the kernel killed for want of memory, from one file. Never throws.
+   */
   oomKills(): number;
-  /** All figures as of now, from a dozen files; null once it is gone, as `exited` has the last ones. */
+  /**
+   * All figures as of now, from a dozen files; null once it is gone, as `exited` has the last ones.
+   */
   stats(): SandboxStats | null;
   /**
-   * Stops every task of it where it stands, until `thaw`; a frozen sandbox can be killed. Resolves when all stand still.
-   * @throws SandboxError when it is gone, when this machine cannot freeze, or when a task does not stop within two seconds:
-   * the rest of it stands still then
+   * Stops every task of it where it stands, until `thaw`; a frozen sandbox can be killed. Resolves
+   * when all stand still.
+   * @throws SandboxError when it is gone, when this machine cannot freeze, or when a task does not
+   * stop within two seconds: the rest of it stands still then
    */
   freeze(): Promise<void>;
   /** Lets a frozen sandbox go on; does nothing to another. */
@@ -150,7 +180,10 @@ export interface Sandbox {
   kill(reason: string): void;
 }
 
-/** A sandbox as a launcher makes it: what is loaded in it may become a template, whose forks share its walls. */
+/**
+ * A sandbox as a launcher makes it: what is loaded in it may become a template, whose forks share
+ * its walls.
+ */
 export interface ForkableSandbox extends Sandbox {
   /**
    * Makes a place for a fork of it, told from others by its number; for `MOST_ROOMS` at once.
@@ -166,18 +199,22 @@ export interface ForkableSandbox extends Sandbox {
   /** Whether its group holds what it was made with and nothing else, as the kernel tells it. */
   readonly isAlone: boolean;
   /**
-   * Sees to it that its first process is the only one and that /tmp is empty, both from outside. Says what is left, or
-   * null. Never throws.
+   * Sees to it that its first process is the only one and that /tmp is empty, both from outside.
+   * Says what is left, or null. Never throws.
    */
   cleanScratch(): string | null;
 }
 
-/** Makes sandboxes that run the JavaScript runtime of `runtime/main.ts` and speak `protocol/frames.ts` on their wire. */
+/**
+ * Makes sandboxes that run the JavaScript runtime of `runtime/main.ts` and speak
+ * `protocol/frames.ts` on their wire.
+ */
 export interface Launcher {
   readonly kind: "fork" | "exec";
   /**
    * A new blank sandbox: locked in, its runtime waiting for a `load` frame.
-   * @throws SandboxError when the kernel refuses a wall (nothing of it is left then) or the launcher is closed.
+   * @throws SandboxError when the kernel refuses a wall (nothing of it is left then) or the
+   * launcher is closed.
    */
   launch(limits: SandboxLimits): Promise<ForkableSandbox>;
   /** How many sandboxes it has, and is making. */

@@ -1,27 +1,27 @@
 /**
  * The checklist that locks a fork in. The forked child runs it as root, before any tenant's byte is
- * there. A step that throws ends the child, so a wall that the kernel refuses is a sandbox that does
- * not exist.
+ * there. A step that throws ends the child, so a wall that the kernel refuses is a sandbox that
+ * does not exist.
  *
- * The child has one thread and is the first process of a pid namespace already. `depart` is the same
- * for every launch, and the child may wait for its order behind it (zygote/waiting-fork.ts). `enter`
- * follows. The order of the steps is the design:
+ * The child has one thread and is the first process of a pid namespace already. `depart` is the
+ * same for every launch, and the child may wait for its order behind it (zygote/waiting-fork.ts).
+ * `enter` follows. The order of the steps is the design:
  *  - the wish to die with the zygote is first, so that nothing below can leave an orphan;
- *  - descriptors that the zygote has of other sandboxes go next: there may be more than a sandbox may
- *    have;
+ *  - descriptors that the zygote has of other sandboxes go next: there may be more than a sandbox
+ *    may have;
  *  - the cgroup is joined while its files can still be seen, so that all later memory is the
  *    sandbox's own;
  *  - the namespaces follow that show nothing of the launch. The network's takes longest, and is
  *    bounded while the host's proc is there. Here the child may wait;
  *  - the wire is connected while the worker's socket can still be reached;
- *  - mounts are made as root of the host, so that the sandbox's user namespace owns none of them and
- *    no capability in it could ever undo one;
+ *  - mounts are made as root of the host, so that the sandbox's user namespace owns none of them
+ *    and no capability in it could ever undo one;
  *  - the user namespace comes after them: from there on the process is nobody;
- *  - Landlock comes once every file that is needed is open, and before the filter, which does not let
- *    it be changed;
+ *  - Landlock comes once every file that is needed is open, and before the filter, which does not
+ *    let it be changed;
  *  - the filter comes once nothing is left to do that it refuses;
- *  - descriptors are closed next, all but the one that reports a failure. libuv's loop is made later
- *    still: it must find io_uring refused already;
+ *  - descriptors are closed next, all but the one that reports a failure. libuv's loop is made
+ *    later still: it must find io_uring refused already;
  *  - the greeting is last: the worker takes a sandbox for made when every wall stands.
  */
 
@@ -90,7 +90,9 @@ export interface Entry {
   zygotePidfd: number;
 }
 
-/** Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place. */
+/**
+ * Above what a sandbox keeps, so that nothing is overwritten while descriptors are put in place.
+ */
 const FIRST_HIGH_FD = 64;
 
 /**
@@ -101,12 +103,16 @@ const NAMESPACES = CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP;
 const SETPGID = currentArchitecture().syscalls.setpgid as number;
 const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
 
-/** The first half of the checklist, in which the caller may wait for its launch. @throws SyscallError */
+/**
+ * The first half of the checklist, in which the caller may wait for its launch.
+ * @throws SyscallError
+ */
 export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Departure): void {
   adviseParentDeath(zygotePidfd);
   closeAllBut([0, 1, 2, ...kept]);
-  // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go to any process of the
-  // session (kill(2)). A session of its own would do as well, and costs a scheduling group (sched(7), autogroup).
+  // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go
+  // to any process of the session (kill(2)). A session of its own would do as well, and costs a
+  // scheduling group (sched(7), autogroup).
   sys.syscall("setpgid", SETPGID, 0, 0);
   for (const file of cgroupFiles) writeTo(file, "0");
   sys.unshare(sharesNetwork ? NAMESPACES : NAMESPACES | CLONE.NEWNET);
@@ -117,13 +123,18 @@ export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Depart
   sys.sethostname("sandpiper", "sandpiper".length);
 }
 
-/** Locks the calling process in, which has departed. When it returns, nothing but the sandbox is left. @throws SyscallError */
+/**
+ * Locks the calling process in, which has departed. When it returns, nothing but the sandbox is
+ * left.
+ * @throws SyscallError
+ */
 export function enter(entry: Entry): void {
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
   // By the zygote's proc: some programs have none.
   assertPipe(entry.signalPipe);
   sys.unshare(CLONE.NEWNS);
-  // The sandbox's own proc is read-only, if it has one, and the maps of its users are written there.
+  // The sandbox's own proc is read-only, if it has one, and the maps of its users are written
+  // there.
   const self = sys.open("/proc/self", O.RDONLY | O.CLOEXEC);
   enterRoot(entry);
   becomeNobody(entry.hostId, entry.program?.user ?? ORDINARY_USER, self);
@@ -162,7 +173,9 @@ function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, li
   pivotInto(root);
 }
 
-/** A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)). */
+/**
+ * A host user of the sandbox's own, in a user namespace that knows no other (user_namespaces(7)).
+ */
 function becomeNobody(hostId: number, { uid, gid }: { uid: number; gid: number }, self: number): void {
   sys.setgroups(0, null);
   sys.setresgid(hostId, hostId, hostId);
@@ -176,7 +189,10 @@ function becomeNobody(hostId: number, { uid, gid }: { uid: number; gid: number }
   sys.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/** Puts /dev/null on 0 and everything else where it belongs, and gives the descriptors that are in use now. */
+/**
+ * Puts /dev/null on 0 and everything else where it belongs, and gives the descriptors that are in
+ * use now.
+ */
 function placeDescriptors(given: readonly { fd: number; targets: readonly number[] }[]): number[] {
   const high = given.map(({ fd }) => sys.fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH_FD));
   sys.dup2(sys.open("/dev/null", O.RDWR), 0);

@@ -13,8 +13,8 @@ export function collectGarbage(flavor: "regular" | "last-resort" = "regular"): v
 }
 
 /**
- * Has V8's young generation stay at the size that it has, or grow again as V8 does by default. In a zygote each 256 KiB of it
- * would be one more mapping for every fork to copy.
+ * Has V8's young generation stay at the size that it has, or grow again as V8 does by default. In a
+ * zygote each 256 KiB of it would be one more mapping for every fork to copy.
  */
 export function mayGrow(grows: boolean): void {
   setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`);

@@ -1,10 +1,11 @@
 /**
- * The first process of a sandbox that runs a program. A program is not made to be process 1: signals
- * without a handler would be ignored, and the orphans of what it starts would stay zombies. So the
- * fork that locked itself in stays as process 1. The fork starts the program with posix_spawn(3),
- * under the same filter, closes everything but the pipe through which it reports, and collects
- * whatever ends. The launch is answered when the program runs. The fork ends when the program does,
- * and the kernel then ends all that is left; the same happens when the fork is killed.
+ * The first process of a sandbox that runs a program. A program is not made to be process 1:
+ * signals without a handler would be ignored, and the orphans of what it starts would stay zombies.
+ * So the fork that locked itself in stays as process 1. The fork starts the program with
+ * posix_spawn(3), under the same filter, closes everything but the pipe through which it reports,
+ * and collects whatever ends. The launch is answered when the program runs. The fork ends when the
+ * program does, and the kernel then ends all that is left; the same happens when the fork is
+ * killed.
  *
  * The init needs no file in the sandbox's root, forwards nothing and takes no signal. The sandbox
  * cannot see it: the process is not dumpable, and /proc hides such processes. A terminal is made by

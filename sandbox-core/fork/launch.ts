@@ -1,12 +1,13 @@
 /**
  * This folder runs in a fork, from fork(2) until the fork has its role. The process is still root
- * at first, and a copy of its zygote; no tenant's byte is near it. At the end every wall stands, and
- * the process goes on as the runtime, as a program's init, as a probe of the walls, or it ends.
+ * at first, and a copy of its zygote; no tenant's byte is near it. At the end every wall stands,
+ * and the process goes on as the runtime, as a program's init, as a probe of the walls, or it ends.
  *
- * This file is the way from one to the other. The fork departs (enter.ts, first half), waits for its
- * order (order.ts), takes what only it may have out of its holder (take.ts) and locks itself in
+ * This file is the way from one to the other. The fork departs (enter.ts, first half), waits for
+ * its order (order.ts), takes what only it may have out of its holder (take.ts) and locks itself in
  * (enter.ts, second half). A step that fails ends the fork, and the launch is refused with the name
- * of the system call (report.ts). A template's forks have walls already: template.ts has their part.
+ * of the system call (report.ts). A template's forks have walls already: template.ts has their
+ * part.
  */
 
 import type { CgroupDriver } from "../cgroup/driver.ts";
@@ -33,7 +34,9 @@ export type Role =
       report: (descriptor: number, status: InitStatus) => void;
       fail: (error: Error) => never;
     }
-  /** An attestation's look from inside. The socket is one of the zygote's, which it must not reach. */
+  /**
+   * An attestation's look from inside. The socket is one of the zygote's, which it must not reach.
+   */
   | { is: "probe"; zygotesSocket: string };
 
 /** The part of a zygote's state that its forks need. */
@@ -58,7 +61,10 @@ export interface Inherited {
   workerPidfd: number;
 }
 
-/** Departs, waits for the order and returns locked in. Never throws: it would unwind into what the zygote does. */
+/**
+ * Departs, waits for the order and returns locked in. Never throws: it would unwind into what the
+ * zygote does.
+ */
 export function launchSandbox(waiting: WaitingFork, inherited: Inherited): Role {
   const fail = (error: Error) => end(waiting.number, inherited.statusPipe, error);
   try {

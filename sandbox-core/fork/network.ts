@@ -31,8 +31,9 @@ const SETTINGS: readonly [name: string, value: string][] = [
 ];
 
 /**
- * Files of proc_pid_net(5) with figures of the whole machine, and the one with the names that sockets are bound to, the
- * worker's among them. proc(5) has no option against them, and a mount would hide them for one process.
+ * Files of proc_pid_net(5) with figures of the whole machine, and the one with the names that
+ * sockets are bound to, the worker's among them. proc(5) has no option against them, and a mount
+ * would hide them for one process.
  */
 export const HIDDEN = ["sockstat", "sockstat6", "softnet_stat", "protocols", "unix", "rt_acct", "stat/rt_cache"];
 const NOBODY = 0;

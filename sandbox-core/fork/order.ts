@@ -40,7 +40,10 @@ const ORDER_BYTES = 65_536;
 // Made once, before any fork: memory that a fork has to make is its own page faults.
 const buffer = Buffer.alloc(ORDER_BYTES);
 
-/** The fork's part: waits, and dies with its zygote meanwhile. @throws SyscallError, or Error when the zygote is gone */
+/**
+ * The fork's part: waits, and dies with its zygote meanwhile.
+ * @throws SyscallError, or Error when the zygote is gone
+ */
 export function awaitOrder({ orders }: WaitingFork): Order {
   const lines = new LineReader<Order>();
   for (;;) {

@@ -1,6 +1,7 @@
 /**
- * The inside of an attestation: runs in a fork of the zygote that was locked in like any other, before any tenant's code
- * could be there, and asks the kernel natively, so that nothing of JavaScript stands between.
+ * The inside of an attestation: runs in a fork of the zygote that was locked in like any other,
+ * before any tenant's code could be there, and asks the kernel natively, so that nothing of
+ * JavaScript stands between.
  */
 
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
@@ -23,7 +24,10 @@ const HANDSHAKE_MS = 10;
 /** An address of TEST-NET-2 (RFC 5737), which nothing has: struct sockaddr_in, port 80. */
 const ELSEWHERE = Buffer.from([AF.INET, 0, 0, 80, 198, 51, 100, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
 
-/** A call by its number, past the C library, with arguments that do nothing where no filter refuses it. */
+/**
+ * A call by its number, past the C library, with arguments that do nothing where no filter refuses
+ * it.
+ */
 const raw = (name: SyscallName, ...args: number[]) =>
   sys.syscall(name, currentArchitecture().syscalls[name] ?? -1, ...args);
 
@@ -75,7 +79,10 @@ function attempts(zygotesAbstractSocket: string): Record<AttemptName, () => unkn
 /** Loopback, at the port of the server that the probe makes: struct sockaddr_in. */
 const SERVER = Buffer.from([AF.INET, 0, 0x80, 0x80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
 
-/** Connects to a server that accepts nobody until no more should find room: ENOTCONN when the last is not connected. */
+/**
+ * Connects to a server that accepts nobody until no more should find room: ENOTCONN when the last
+ * is not connected.
+ */
 function haveOneMoreWait(): void {
   const server = sys.socket(AF.INET, SOCK.STREAM, 0);
   sys.bind(server, SERVER, SERVER.length);
@@ -110,7 +117,10 @@ function lengthOf(bytes: Buffer): Buffer {
   return length;
 }
 
-/** Tries everything and writes what came of it to the wire, as one line of JSON; then waits until it is killed. */
+/**
+ * Tries everything and writes what came of it to the wire, as one line of JSON; then waits until it
+ * is killed.
+ */
 export function probe(zygotesAbstractSocket: string): never {
   const tries = Object.entries(attempts(zygotesAbstractSocket)) as [AttemptName, () => unknown][];
   const results = Object.fromEntries(tries.map(([name, run]) => [name, resultOf(run)]));

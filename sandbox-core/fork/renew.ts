@@ -10,7 +10,11 @@ import { readEntropy } from "./entropy.ts";
 
 export const OPENSSL_SEED_BYTES = 64;
 
-/** Gives a fork a loop and random values of its own, and has the kernel collect its children by itself (wait(2)). @throws Error */
+/**
+ * Gives a fork a loop and random values of its own, and has the kernel collect its children by
+ * itself (wait(2)).
+ * @throws Error
+ */
 export function renewProcess(): void {
   sys.signal(SIGCHLD, SIG_IGN);
   renewEventLoop();

@@ -1,7 +1,7 @@
 /**
- * libuv takes a lock by reading from a pipe whenever signals are concerned, and makes that pipe anew in every fork
- * (pthread_atfork(3)). A sandbox that closed it would abort at its first signal handler or child process, so it is the
- * one pair of descriptors that lock-in has to leave open.
+ * libuv takes a lock by reading from a pipe whenever signals are concerned, and makes that pipe
+ * anew in every fork (pthread_atfork(3)). A sandbox that closed it would abort at its first signal
+ * handler or child process, so it is the one pair of descriptors that lock-in has to leave open.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { O } from "../abi/linux.ts";
@@ -9,8 +9,8 @@ import { O } from "../abi/linux.ts";
 export type Pipe = [read: number, write: number];
 
 /**
- * The descriptors of libuv's pipe: the only one with both ends here that blocks. A fork has its own under the same
- * numbers, since it closes the two lowest first and opens two.
+ * The descriptors of libuv's pipe: the only one with both ends here that blocks. A fork has its own
+ * under the same numbers, since it closes the two lowest first and opens two.
  * @throws Error when there is not exactly one: this Node is not as it was when this was written
  */
 export function findSignalPipe(): Pipe {
@@ -24,7 +24,10 @@ export function findSignalPipe(): Pipe {
   return pairs[0] as Pipe;
 }
 
-/** Makes sure in a fork that its own pipe is where its parent's was. @throws Error when it is not */
+/**
+ * Makes sure in a fork that its own pipe is where its parent's was.
+ * @throws Error when it is not
+ */
 export function assertPipe([read, write]: Pipe): void {
   const target = linkOf(read);
   if (!target.startsWith("pipe:") || target !== linkOf(write))

@@ -1,11 +1,13 @@
 /**
- * Descriptors that a fork takes out of the process that holds its sandbox, before it locks itself in (pidfd_getfd(2)).
+ * Descriptors that a fork takes out of the process that holds its sandbox, before it locks itself
+ * in (pidfd_getfd(2)).
  *
  * Pipes: a box's pipes are the worker's own, and the fork takes the ends that are for it.
  *
- * Secrets: a request's text stays in the zygote's memory, and that is the memory of every later fork. So arguments,
- * environment and paths of a program go past it, in a file without a name that is in memory alone (memfd_create(2)). The
- * worker holds the file (launcher/secrets.ts); only the fork that starts the program reads it.
+ * Secrets: a request's text stays in the zygote's memory, and that is the memory of every later
+ * fork. So arguments, environment and paths of a program go past it, in a file without a name that
+ * is in memory alone (memfd_create(2)). The worker holds the file (launcher/secrets.ts); only the
+ * fork that starts the program reads it.
  */
 import { closeSync, fchownSync, readFileSync } from "node:fs";
 import type { Program } from "../contract/program.ts";
@@ -28,7 +30,10 @@ export function takePipes(ends: readonly PipeEnd[], workerPidfd: number, hostId:
   });
 }
 
-/** The program with its secrets, read from the worker's descriptor `secrets`. @throws SyscallError, or Error when there are none */
+/**
+ * The program with its secrets, read from the worker's descriptor `secrets`.
+ * @throws SyscallError, or Error when there are none
+ */
 export function takeSecrets(outline: ProgramOutline, secrets: number | undefined, workerPidfd: number): Program {
   if (secrets === undefined) throw new Error("a program without what it is started with");
   const fd = takeDescriptor(workerPidfd, secrets);

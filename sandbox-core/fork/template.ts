@@ -1,15 +1,15 @@
 /**
- * A template: the first process of a sandbox once a version is loaded in it. A template forks when it
- * is told to, and does nothing else any more. Like a zygote it waits in blocking calls, so that its
- * forks inherit a loop at rest.
+ * A template: the first process of a sandbox once a version is loaded in it. A template forks when
+ * it is told to, and does nothing else any more. Like a zygote it waits in blocking calls, so that
+ * its forks inherit a loop at rest.
  *
- * A template never sees anything of a call. It reads nothing but the worker's orders to fork and to
- * end a fork, and descriptors, which become the fork's own. A fork has neither the template's wire nor
- * any other descriptor that a fork before it had.
+ * A template never sees anything of a call, and reads nothing but the worker's orders to fork and to
+ * end a fork, and descriptors, which become the fork's own. A fork has neither the template's wire
+ * nor any other descriptor that a fork before it had.
  *
  * The worker hears by a fork's own wire that it ended, and says so here: nothing but an order needs
- * waiting for. The worker believes none of this. Whatever a fork leaves is ended and looked for from
- * outside (launcher/fork-slot.ts, launcher/scratch-cleaner.ts).
+ * waiting for. The worker believes none of this. Whatever a fork leaves is ended and looked for
+ * from outside (launcher/fork-slot.ts, launcher/scratch-cleaner.ts).
  */
 import { setFlagsFromString } from "node:v8";
 import { F_SETFL, O, SIG_DFL, SIGCHLD, SIGKILL, WNOHANG } from "../abi/linux.ts";
@@ -47,8 +47,8 @@ interface Order extends TemplateOrder {
 }
 
 /**
- * Serves as a template for as long as the worker holds its wire, and never returns then. Returns in each fork, which has
- * a wire, an output, a loop and random values of its own.
+ * Serves as a template for as long as the worker holds its wire, and never returns then. Returns in
+ * each fork, which has a wire, an output, a loop and random values of its own.
  * @param livesLong whether a fork serves more than one call
  */
 export function serveAsTemplate(livesLong: boolean): void {
@@ -112,7 +112,11 @@ class Children {
     this.#alive.set(fork, pid);
   }
 
-  /** Ends a fork, unless it has ended, and collects it; with the last one goes whatever else there is. @throws Error */
+  /**
+   * Ends a fork, unless it has ended, and collects it; with the last one goes whatever else there
+   * is.
+   * @throws Error
+   */
   end(fork: number): ProgramEnd {
     const pid = this.#alive.get(fork);
     if (pid === undefined) throw new Error("a template was told to end a fork that it has not");
@@ -179,7 +183,10 @@ function retried<Result>(call: () => Result): Result {
   }
 }
 
-/** @param place a fork slot's /tmp and what to write to in order to be in its control group (launcher/fork-slot.ts), or nothing */
+/**
+ * @param place a fork slot's /tmp and what to write to in order to be in its control group
+ * (launcher/fork-slot.ts), or nothing
+ */
 function becomeFork([wire, output, ...place]: number[], handlers: Handlers): void {
   try {
     takeHandlersUp(handlers);

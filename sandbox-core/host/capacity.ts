@@ -1,4 +1,7 @@
-/** How many sandboxes a machine can have, by each limit that they take of: whoever runs it looks for the lowest. */
+/**
+ * How many sandboxes a machine can have, by each limit that they take of: whoever runs it looks for
+ * the lowest.
+ */
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { currentArchitecture } from "../abi/arch.ts";
@@ -18,7 +21,9 @@ export interface Capacity {
  * Machine code of one filter instruction: 7 to 7.5 bytes on x86-64, measured against bpf_jit_limit.
  */
 const JIT_BYTES_PER_INSTRUCTION = 8;
-/** Ids of control groups of the memory controller are 16 bits (MEM_CGROUP_ID_MAX, mm/memcontrol.c). */
+/**
+ * Ids of control groups of the memory controller are 16 bits (MEM_CGROUP_ID_MAX, mm/memcontrol.c).
+ */
 const MOST_GROUPS = 65_535;
 /** The wire and the output, in the worker. */
 const DESCRIPTORS = 2;

@@ -100,7 +100,10 @@ function seccomp(): MachineCheck {
   );
 }
 
-/** A second wall around files, put up as far as the kernel can: what is behind it is behind others as well. */
+/**
+ * A second wall around files, put up as far as the kernel can: what is behind it is behind others
+ * as well.
+ */
 async function landlock(allowed: readonly string[]): Promise<MachineCheck> {
   try {
     const { landlockAbi } = await import("../syscall/landlock.ts");

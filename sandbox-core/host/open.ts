@@ -18,13 +18,25 @@ export interface LauncherOptions {
   kind?: "fork" | "exec" | "auto";
   /** When a zygote is replaced by a new one; see `DEFAULT_RENEWAL`. */
   renewal?: Renewal;
-  /** Walls, by their names in attest/walls.ts, that may be missing where this machine cannot put them up; else none may. */
+  /**
+   * Walls, by their names in attest/walls.ts, that may be missing where this machine cannot put
+   * them up; else none may.
+   */
   allowDegraded?: readonly string[];
-  /** Told what was found of the walls of each zygote's sandboxes, before it is refused for one that is missing. */
+  /**
+   * Told what was found of the walls of each zygote's sandboxes, before it is refused for one that
+   * is missing.
+   */
   onAttested?: (attestation: Attestation) => void;
-  /** More flags for the zygote's Node: tests have it load a module first (--import) that makes system calls fail. */
+  /**
+   * More flags for the zygote's Node: tests have it load a module first (--import) that makes
+   * system calls fail.
+   */
   zygoteFlags?: readonly string[];
-  /** False: every launch makes its own fork, as some tests want to see it; else the zygote makes the next one ahead. */
+  /**
+   * False: every launch makes its own fork, as some tests want to see it; else the zygote makes the
+   * next one ahead.
+   */
   forksAhead?: boolean;
   /** Told when `auto` had to fall back, and why. */
   onFallback?: (reason: string) => void;
@@ -52,8 +64,9 @@ const ZYGOTE_FLAGS = [
 ];
 
 /**
- * A launcher whose zygote is warm, ready for `launch`. Every zygote of it is attested before it serves: a sandbox of its is
- * looked at, and when a wall is missing that nobody allowed to be missing, the zygote never serves.
+ * A launcher whose zygote is warm, ready for `launch`. Every zygote of it is attested before it
+ * serves: a sandbox of its is looked at, and when a wall is missing that nobody allowed to be
+ * missing, the zygote never serves.
  * @throws MissingWallsError naming the walls; SandboxError that says what else this machine lacks
  */
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
@@ -102,9 +115,9 @@ async function approveWalls(
 }
 
 /**
- * V8's limits for a process of so much memory: what is left for the heap after the young generation (three
- * semi-spaces) and what is outside V8. A function that keeps too much meets V8's limit, which collects before it gives
- * up, before it meets the kernel's, which kills at once.
+ * V8's limits for a process of so much memory: what is left for the heap after the young generation
+ * (three semi-spaces) and what is outside V8. A function that keeps too much meets V8's limit,
+ * which collects before it gives up, before it meets the kernel's, which kills at once.
  */
 function heapFlags(memoryMiB: number): string[] {
   const semiSpaceMiB = Math.min(16, Math.max(1, Math.floor(memoryMiB / 32)));
@@ -112,7 +125,9 @@ function heapFlags(memoryMiB: number): string[] {
   return [`--max-old-space-size=${oldSpaceMiB}`, `--max-semi-space-size=${semiSpaceMiB}`];
 }
 
-/** The runtime as a program: this very node, its libraries, and our two folders that it consists of. */
+/**
+ * The runtime as a program: this very node, its libraries, and our two folders that it consists of.
+ */
 function runtimeProgram(nodeFlags: readonly string[]): Program {
   const folder = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -128,12 +143,18 @@ function runtimeProgram(nodeFlags: readonly string[]): Program {
   };
 }
 
-/** Where a program stands inside: never below /tmp, which is the sandbox's own, and telling nothing of the host's paths. */
+/**
+ * Where a program stands inside: never below /tmp, which is the sandbox's own, and telling nothing
+ * of the host's paths.
+ */
 export function programPath(program: string): string {
   return `/sandpiper/bin/${basename(program)}`;
 }
 
-/** A program at its `programPath`, and the libraries that it loads, each where its loader looks for it. */
+/**
+ * A program at its `programPath`, and the libraries that it loads, each where its loader looks for
+ * it.
+ */
 export function programBinds(program: string, libraries: readonly string[] = []): Bind[] {
   const bind = (source: string, target: string): Bind => ({ source, target, kind: "file", executable: true });
   return [bind(program, programPath(program)), ...libraries.map((path) => bind(path, path))];

@@ -1,4 +1,7 @@
-/** An attestation of this machine outside any worker, for whoever wants to know before one is started. */
+/**
+ * An attestation of this machine outside any worker, for whoever wants to know before one is
+ * started.
+ */
 
 import type { Attestation } from "../attest/attest.ts";
 import { WALLS } from "../attest/walls.ts";

@@ -1,7 +1,7 @@
 /**
- * Where Node keeps what it made of our modules (https://nodejs.org/api/module.html, "Module compile cache"): types stripped,
- * compiled. A zygote that finds it starts in half the time, and never loads what strips types, some 25 MB in 50 mappings
- * that every fork would copy.
+ * Where Node keeps what it made of our modules (https://nodejs.org/api/module.html, "Module compile
+ * cache"): types stripped, compiled. A zygote that finds it starts in half the time, and never
+ * loads what strips types, some 25 MB in 50 mappings that every fork would copy.
  */
 import { mkdirSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 const DIRECTORY = fileURLToPath(new URL("../../node_modules/.cache/sandpiper/", import.meta.url));
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** The directory, made if need be; undefined where there can be none that nobody else may write to. */
+/**
+ * The directory, made if need be; undefined where there can be none that nobody else may write to.
+ */
 export function compileCacheDirectory(): string | undefined {
   try {
     mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
@@ -21,7 +23,10 @@ export function compileCacheDirectory(): string | undefined {
   }
 }
 
-/** Flags for a Node that shall use the cache from its first module on, and that leave its environment empty. */
+/**
+ * Flags for a Node that shall use the cache from its first module on, and that leave its
+ * environment empty.
+ */
 export function compileCacheFlags(): string[] {
   const directory = compileCacheDirectory();
   if (directory === undefined) return [];

@@ -1,11 +1,13 @@
 /**
- * A fork's own place in its template's sandbox, made and cleared away from outside: a directory that is its /tmp, and a
- * control group with the limits of a sandbox, beside that of the template. So a fork has its own memory, processor time
- * and tasks; what it used is known; and it can be ended with all that it started, whatever that is and whatever its
- * template does, while others go on.
+ * A fork's own place in its template's sandbox, made and cleared away from outside: a directory
+ * that is its /tmp, and a control group with the limits of a sandbox, beside that of the template.
+ * So a fork has its own memory, processor time and tasks; what it used is known; and it can be
+ * ended with all that it started, whatever that is and whatever its template does, while others go
+ * on.
  *
- * A fork moves into it by itself, before it reads a byte of a call: for a single thread that moves itself the kernel need
- * not wait (see joinFiles). The files that it writes to for this are opened here, as a sandbox sees none of them.
+ * A fork moves into it by itself, before it reads a byte of a call: for a single thread that moves
+ * itself the kernel need not wait (see joinFiles). The files that it writes to for this are opened
+ * here, as a sandbox sees none of them.
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
@@ -54,7 +56,10 @@ export class ForkSlot implements SandboxForkSlot {
     }
   }
 
-  /** Its directory, and what a fork writes "0" to in order to move in. Whoever asked closes them. @throws */
+  /**
+   * Its directory, and what a fork writes "0" to in order to move in. Whoever asked closes them.
+   * @throws
+   */
   open(): number[] {
     const open: number[] = [];
     try {

@@ -1,4 +1,7 @@
-/** The worker's end of what a fork of a template has for its own: a wire and an output, made for it alone. */
+/**
+ * The worker's end of what a fork of a template has for its own: a wire and an output, made for it
+ * alone.
+ */
 import { Socket } from "node:net";
 import { sys } from "../syscall/libc.ts";
 import { refuseDescriptors } from "../syscall/steps.ts";
@@ -11,7 +14,8 @@ export interface ForkSockets {
 }
 
 /**
- * Makes both, and sends the other ends with these bytes, and more descriptors, over a connection of the template's.
+ * Makes both, and sends the other ends with these bytes, and more descriptors, over a connection of
+ * the template's.
  * @throws SyscallError, and then nothing is left
  */
 export function sendForkSockets(template: Socket, bytes: Buffer, more: readonly number[] = []): ForkSockets {

@@ -21,8 +21,8 @@ import { ZygoteProcess } from "./zygote-process.ts";
 /** Time to wait for the connections of a sandbox that ended already. */
 const LAST_ACCEPT_MS = 1_000;
 /**
- * How long a launch may take that takes milliseconds. Longer than a zygote may hang, so that it is the zygote that is
- * given up then.
+ * How long a launch may take that takes milliseconds. Longer than a zygote may hang, so that it is
+ * the zygote that is given up then.
  */
 const LAUNCH_LIMIT_MS = 12_000;
 const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
@@ -54,7 +54,10 @@ interface Pending {
 }
 
 export class Generation {
-  /** Settles with the reason when its zygote is dead, and all that it had is ended and removed. Never rejects. */
+  /**
+   * Settles with the reason when its zygote is dead, and all that it had is ended and removed.
+   * Never rejects.
+   */
   readonly gone: Promise<string>;
   readonly #options: GenerationOptions;
   readonly #pending = new Map<string, Pending>();
@@ -99,7 +102,8 @@ export class Generation {
 
   /**
    * A new sandbox. One with a program is there when the program has been started.
-   * @throws StartFailure when the program cannot be started, SandboxError when the kernel refuses a wall, or the zygote dies
+   * @throws StartFailure when the program cannot be started, SandboxError when the kernel refuses a
+   * wall, or the zygote dies
    */
   start(request: LaunchRequest): Promise<LaunchedSandbox> {
     this.#forks += 1;
@@ -151,8 +155,8 @@ export class Generation {
   }
 
   /**
-   * Serves no more: each sandbox is to make way at a moment of its own within `withinMs`, and the zygote leaves with the
-   * last of them. Called again, it can only shorten that.
+   * Serves no more: each sandbox is to make way at a moment of its own within `withinMs`, and the
+   * zygote leaves with the last of them. Called again, it can only shorten that.
    */
   retire(withinMs: number): void {
     this.outdate(withinMs);
@@ -273,7 +277,10 @@ export class Generation {
     return pending;
   }
 
-  /** Tells who waits for it, and cuts its connections: those that are to come, and those that are there already. */
+  /**
+   * Tells who waits for it, and cuts its connections: those that are to come, and those that are
+   * there already.
+   */
   #fail({ token, sockets, reject }: Pending, error: SandboxError): void {
     this.#options.receiver.forget(token);
     void sockets.then((connected) => {
@@ -283,8 +290,9 @@ export class Generation {
   }
 
   /**
-   * A fork hangs before it is locked in: nothing of it is worth waiting for but its end. Until that is known it may still take
-   * descriptors out of this process, whose numbers must not be those of others by then.
+   * A fork hangs before it is locked in: nothing of it is worth waiting for but its end. Until that
+   * is known it may still take descriptors out of this process, whose numbers must not be those of
+   * others by then.
    */
   #expire(id: string): void {
     const pending = this.#pending.get(id);
@@ -307,7 +315,8 @@ export class Generation {
     const pending = this.#pending.get(id);
     if (pending) {
       pending.exit = exit;
-      // Its connections were made before it was locked in: they are in the socket's queue by now, or never come.
+      // Its connections were made before it was locked in: they are in the socket's queue by now,
+      // or never come.
       setTimeout(() => this.#giveUp(id), LAST_ACCEPT_MS).unref();
     }
     this.#sandboxes.get(id)?.end(exit);

@@ -1,15 +1,19 @@
 /**
  * Signs of life of a zygote. The holder asks once a second, and any answer counts. A zygote that
  * somebody stopped is given up at the second beat; a silent one gets ten, as a machine may be slow.
- * The kernel ends a zygote whose single turn takes ten seconds by itself (alarm(2), zygote/serve.ts).
+ * The kernel ends a zygote whose single turn takes ten seconds by itself (alarm(2),
+ * zygote/serve.ts).
  *
- * Beats are counted and not milliseconds, so that a worker that stood still itself does not blame its
- * zygote.
+ * Beats are counted and not milliseconds, so that a worker that stood still itself does not blame
+ * its zygote.
  */
 import { readFileSync } from "node:fs";
 
 const BEAT_MS = 1_000;
-/** More than anything takes that a zygote does before it answers again; its self-test may take five seconds. */
+/**
+ * More than anything takes that a zygote does before it answers again; its self-test may take five
+ * seconds.
+ */
 const MOST_BEATS_UNANSWERED = 10;
 
 export class ZygoteHeartbeat {
@@ -18,7 +22,8 @@ export class ZygoteHeartbeat {
   #unanswered = 0;
 
   /**
-   * Begins at once. `ask` has the zygote answer; `onSilence` is called once, with what is wrong with it.
+   * Begins at once. `ask` has the zygote answer; `onSilence` is called once, with what is wrong
+   * with it.
    */
   constructor(pid: number, ask: () => void, onSilence: (why: string) => void) {
     this.#pid = pid;

@@ -1,17 +1,18 @@
 /**
  * This folder runs in whoever holds sandboxes: a worker, a box, a user of the library. The process
- * has secrets: environments of functions, connections to Redis. No code of the zygote's, of a fork's
- * or of a sandbox's is imported here, and nothing that comes from a sandbox is believed.
+ * has secrets: environments of functions, connections to Redis. No code of the zygote's, of a
+ * fork's or of a sandbox's is imported here, and nothing that comes from a sandbox is believed.
  *
- * A launcher has one zygote that serves (generation.ts), and replaces it when it dies. All forks of a
- * zygote have the same addresses and the same hash seed, so a sandbox's knowledge of itself is true
- * of its neighbours. Renewal bounds for how many and for how long: after 5,000 forks or 30 minutes a
- * zygote is replaced. The next one is warm before it takes over, and no launch waits for it.
+ * A launcher has one zygote that serves (generation.ts), and replaces it when it dies. All forks of
+ * a zygote have the same addresses and the same hash seed, so a sandbox's knowledge of itself is
+ * true of its neighbours. Renewal bounds for how many and for how long: after 5,000 forks or 30
+ * minutes a zygote is replaced. The next one is warm before it takes over, and no launch waits for
+ * it.
  *
- * The old zygote stays for the sandboxes that it has. They become outdated one by one, over a tenth of
- * the age and at most five minutes; a pool ends an outdated sandbox as soon as it serves nobody. At
- * most two old zygotes stay. When a third is due, the sandboxes of the oldest are outdated at once,
- * and the renewal waits until they are gone.
+ * The old zygote stays for the sandboxes that it has. They become outdated one by one, over a tenth
+ * of the age and at most five minutes; a pool ends an outdated sandbox as soon as it serves nobody.
+ * At most two old zygotes stay. When a third is due, the sandboxes of the oldest are outdated at
+ * once, and the renewal waits until they are gone.
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -29,7 +30,9 @@ import { Receiver } from "./socket-receiver.ts";
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
 const LONGEST_RENEWAL_RETRY_MS = 60_000;
-/** Zygotes that may stay for the sandboxes they have. While there are so many, no other is renewed. */
+/**
+ * Zygotes that may stay for the sandboxes they have. While there are so many, no other is renewed.
+ */
 const MOST_RETIRED = 2;
 /** The part of a zygote's age over which its sandboxes make way, and the most that this may be. */
 const MAKING_WAY = 0.1;
@@ -57,9 +60,14 @@ export interface ZygoteLauncherOptions {
   uidCount: number;
   /** Starts this in each sandbox instead of the runtime that the zygote holds. */
   runtime?: Program;
-  /** Its zygote holds no runtime and starts programs alone: it is ready sooner, and `launch` fails. */
+  /**
+   * Its zygote holds no runtime and starts programs alone: it is ready sooner, and `launch` fails.
+   */
   programsOnly?: boolean;
-  /** Its zygote makes the fork of its next launch ahead, from the second launch on, unless this is false. */
+  /**
+   * Its zygote makes the fork of its next launch ahead, from the second launch on, unless this is
+   * false.
+   */
   forksAhead?: boolean;
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
@@ -157,7 +165,10 @@ export class ZygoteLauncher implements Launcher {
     return this.#closing.signal.aborted;
   }
 
-  /** The generation that serves at the moment of the return, not one that was succeeded while this waited. */
+  /**
+   * The generation that serves at the moment of the return, not one that was succeeded while this
+   * waited.
+   */
   async #living(): Promise<Generation> {
     for (;;) {
       if (this.#closed) throw new SandboxError("the launcher is closed");

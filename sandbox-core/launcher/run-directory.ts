@@ -1,4 +1,7 @@
-/** The directory of one launcher: the worker's socket, and where its zygote builds roots. Only root may enter it. */
+/**
+ * The directory of one launcher: the worker's socket, and where its zygote builds roots. Only root
+ * may enter it.
+ */
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,10 +10,16 @@ import { isOwnerAlive, ownerName } from "../contract/owner.ts";
 
 const PREFIX = "sandpiper-run-";
 
-/** /run holds what lives as long as the machine runs; unlike /tmp, nothing cleans it up beneath a running process. */
+/**
+ * /run holds what lives as long as the machine runs; unlike /tmp, nothing cleans it up beneath a
+ * running process.
+ */
 const BASE = existsSync("/run") ? "/run" : tmpdir();
 
-/** Makes a directory of this process's, after removing what processes that were killed left of theirs. */
+/**
+ * Makes a directory of this process's, after removing what processes that were killed left of
+ * theirs.
+ */
 export async function makeRunDirectory(): Promise<string> {
   for (const name of await readdir(BASE))
     if (name.startsWith(PREFIX) && !isOwnerAlive(name.slice(PREFIX.length))) await removeRunDirectory(join(BASE, name));

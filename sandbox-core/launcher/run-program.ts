@@ -29,9 +29,10 @@ export interface ProgramResult {
 }
 
 /**
- * Runs a program in a sandbox of its own, with what it binds and nothing else, and gives what it wrote.
- * @throws SandboxError when the sandbox cannot be made, the program cannot be started or the zygote dies; whatever the
- * program itself does is a result
+ * Runs a program in a sandbox of its own, with what it binds and nothing else, and gives what it
+ * wrote.
+ * @throws SandboxError when the sandbox cannot be made, the program cannot be started or the zygote
+ * dies; whatever the program itself does is a result
  */
 export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Promise<ProgramResult> {
   const connections = [
@@ -56,7 +57,10 @@ export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Pro
   return { code, signal, stdout, stderr, usage, ...(ended ? { ended } : {}) };
 }
 
-/** Everything that the socket gives, up to a limit; the rest is read and dropped, so that the writer's end is seen. */
+/**
+ * Everything that the socket gives, up to a limit; the rest is read and dropped, so that the
+ * writer's end is seen.
+ */
 async function collect(socket: Socket, limit: number, onLimit: () => void): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -8,7 +8,10 @@ export class SandboxGroup {
   readonly #driver: CgroupDriver;
   /** Its name, as the driver takes it. */
   readonly path: string;
-  /** The last freeze: what it makes has to be removed, and may be made after the zygote removed the rest. */
+  /**
+   * The last freeze: what it makes has to be removed, and may be made after the zygote removed the
+   * rest.
+   */
   #freezing: Promise<void> | undefined;
 
   constructor(driver: CgroupDriver, path: string) {

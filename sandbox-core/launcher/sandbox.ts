@@ -1,4 +1,7 @@
-/** A launched sandbox as its holder sees it: the contract of contract/sandbox.ts over a zygote's messages. */
+/**
+ * A launched sandbox as its holder sees it: the contract of contract/sandbox.ts over a zygote's
+ * messages.
+ */
 
 import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -87,7 +90,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     return this.socket("stdio");
   }
 
-  /** The connection of that name, as it was asked for at the launch. @throws Error when there is none */
+  /**
+   * The connection of that name, as it was asked for at the launch.
+   * @throws Error when there is none
+   */
   socket(name: string): Socket {
     const socket = this.#sockets.get(name);
     if (!socket) throw new Error(`sandbox ${this.id} has no connection named ${name}`);
@@ -170,7 +176,8 @@ export class LaunchedSandbox implements ForkableSandbox {
   }
 
   /**
-   * The other side of its terminal, which `take` gets out of the zygote as a descriptor of this process's.
+   * The other side of its terminal, which `take` gets out of the zygote as a descriptor of this
+   * process's.
    * @throws Error when it has no terminal
    */
   takeTerminal(take: (zygotePid: number, fd: number) => number): number {
@@ -191,7 +198,8 @@ export class LaunchedSandbox implements ForkableSandbox {
     for (const socket of this.#sockets.values()) endAfterReading(socket);
     const settle = () => this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
     if (!this.#group.hasFrozen) settle();
-    // Its groups are gone then, or cannot be removed: the next sweep tries again, and its end is told all the same.
+    // Its groups are gone then, or cannot be removed: the next sweep tries again, and its end is
+    // told all the same.
     else void this.#group.close().then(settle, settle);
   }
 }

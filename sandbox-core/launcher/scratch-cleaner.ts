@@ -69,7 +69,10 @@ export class ScratchCleaner {
     }
   }
 
-  /** Makes a directory in the sandbox's file system that is a fork's own /tmp, and opens it. @throws when there is one */
+  /**
+   * Makes a directory in the sandbox's file system that is a fork's own /tmp, and opens it.
+   * @throws when there is one
+   */
   openDirectory(name: string): number {
     const tmp = this.#openTmp();
     // Nobody but us makes anything beside these.
@@ -105,8 +108,9 @@ export class ScratchCleaner {
   }
 
   /**
-   * /tmp of the sandbox, through its first process. The path to it is the sandbox's root and a mount point in that, which
-   * nobody inside can change. The process is looked for again afterwards: else the number might be another's by then.
+   * /tmp of the sandbox, through its first process. The path to it is the sandbox's root and a
+   * mount point in that, which nobody inside can change. The process is looked for again
+   * afterwards: else the number might be another's by then.
    */
   #openTmp(): number {
     if (this.#tmp !== undefined) return this.#tmp;
@@ -136,7 +140,10 @@ function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-/** Removes as much as may be done in one turn; whether that was all. @throws Error when it is too much, and it is the last turn */
+/**
+ * Removes as much as may be done in one turn; whether that was all.
+ * @throws Error when it is too much, and it is the last turn
+ */
 function emptied(directory: number, isLastTurn: boolean): boolean {
   const left = { entries: MOST_ENTRIES };
   try {

@@ -7,7 +7,8 @@ import type { ProgramOutline } from "../protocol/control.ts";
 import { sys } from "../syscall/libc.ts";
 
 /**
- * The worker's part: writes down what is secret, and gives what the zygote has to know. Whoever asked closes the descriptor.
+ * The worker's part: writes down what is secret, and gives what the zygote has to know. Whoever
+ * asked closes the descriptor.
  * @throws SyscallError
  */
 export function hideSecrets(program: Program): { outline: ProgramOutline; secrets: number } {
@@ -15,7 +16,8 @@ export function hideSecrets(program: Program): { outline: ProgramOutline; secret
   const text = Buffer.from(JSON.stringify({ argv, env, binds, workingDirectory }));
   const secrets = sys.memfdCreate("program", MFD_CLOEXEC);
   try {
-    // At a position of its own: the fork shares that of the descriptor, and reads from the beginning.
+    // At a position of its own: the fork shares that of the descriptor, and reads from the
+    // beginning.
     for (let sent = 0; sent < text.length; ) sent += writeSync(secrets, text, sent, text.length - sent, sent);
     return { outline, secrets };
   } catch (error) {

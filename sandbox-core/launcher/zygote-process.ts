@@ -74,7 +74,10 @@ export class ZygoteProcess {
     if (!this.#dead && this.#control.writable) this.#control.write(`${JSON.stringify(request)}\n`);
   }
 
-  /** Has it end its sandboxes and itself by hanging up; resolves when it is gone, by force if need be. */
+  /**
+   * Has it end its sandboxes and itself by hanging up; resolves when it is gone, by force if need
+   * be.
+   */
   async stop(): Promise<void> {
     if (this.#dead) return;
     const gone = once(this.#child, "exit");
@@ -113,7 +116,10 @@ export class ZygoteProcess {
     await ready.finally(() => clearTimeout(timer));
   }
 
-  /** Ends it when it does not answer any more: its sandboxes end with it, and what was asked of it fails. */
+  /**
+   * Ends it when it does not answer any more: its sandboxes end with it, and what was asked of it
+   * fails.
+   */
   #watch(): void {
     if (this.#dead) return;
     const giveUp = (why: string) => {

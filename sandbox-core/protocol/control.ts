@@ -89,9 +89,15 @@ export interface ZygoteFacts {
 
 export type Response =
   | { is: "ready"; group: string; facts: ZygoteFacts }
-  /** A program has been started by then: `program` is its pid inside. `terminal` is the zygote's descriptor of the terminal's other side. */
+  /**
+   * A program has been started by then: `program` is its pid inside. `terminal` is the zygote's
+   * descriptor of the terminal's other side.
+   */
   | { is: "launched"; id: string; pid: number; hostUid: number; program?: number; terminal?: number }
-  /** A wall could not be put up, or, with the name of an error as `start`, the program not be started. Nothing is left. */
+  /**
+   * A wall could not be put up, or, with the name of an error as `start`, the program not be
+   * started. Nothing is left.
+   */
   | { is: "refused"; id: string; message: string; start?: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
   | { is: "selftested"; ok: boolean }
@@ -115,7 +121,10 @@ export function endOf(status: number): ProgramEnd {
   return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
 }
 
-/** The first bytes of a connection: token, space, name, padded to a fixed length so that nothing after it is read. */
+/**
+ * The first bytes of a connection: token, space, name, padded to a fixed length so that nothing
+ * after it is read.
+ */
 export const HELLO_BYTES = 48;
 
 export function hello(token: string, name: string): Buffer {

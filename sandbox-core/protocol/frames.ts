@@ -65,14 +65,20 @@ const { allocUnsafe, allocUnsafeSlow, byteLength } = Buffer;
 export const MAX_FRAME_BYTES = 1024 * 1024;
 /** Most bytes of the JSON part of a `request` or `head`: what remains of a frame is body. */
 export const MAX_HEAD_BYTES = 256 * 1024;
-/** Body bytes that always fit one frame, whatever the head: longer bodies take `body` or `chunk` frames. */
+/**
+ * Body bytes that always fit one frame, whatever the head: longer bodies take `body` or `chunk`
+ * frames.
+ */
 export const MAX_BODY_BYTES_PER_FRAME = MAX_FRAME_BYTES - MAX_HEAD_BYTES - 64;
 export const MAX_CODE_BYTES = 64 * 1024 * 1024;
 export const MAX_MAP_BYTES = 128 * 1024 * 1024;
 export const MAX_HEADERS = 128;
 export const MAX_HEADER_NAME_LENGTH = 256;
 export const MAX_HEADER_VALUE_LENGTH = 16 * 1024;
-/** Most calls that an instance is given: the one that runs, and those that are sent ahead of their turn. */
+/**
+ * Most calls that an instance is given: the one that runs, and those that are sent ahead of their
+ * turn.
+ */
 export const MAX_CALLS_IN_LINE = 16;
 /** Most characters of all names and values of one message. */
 export const MAX_HEADERS_LENGTH = 64 * 1024;
@@ -87,17 +93,26 @@ export const MAX_ERROR_MESSAGE_LENGTH = 16 * 1024;
 export const MAX_ERROR_STACK_LENGTH = 32 * 1024;
 /** Longest reason why a process cannot be a template. */
 export const MAX_NO_TEMPLATE_REASON_LENGTH = 512;
-/** Every order to a template has this length: it reads them one by one, as descriptors come with some. */
+/**
+ * Every order to a template has this length: it reads them one by one, as descriptors come with
+ * some.
+ */
 export const TEMPLATE_ORDER_BYTES = 9;
 /** Most bytes of the text of one log record. */
 export const MAX_LOG_TEXT_BYTES = 16 * 1024;
 
-/** The other side broke the protocol. The connection is of no more use: nothing after this point can be trusted. */
+/**
+ * The other side broke the protocol. The connection is of no more use: nothing after this point can
+ * be trusted.
+ */
 export class ProtocolError extends Error {
   override name = "ProtocolError";
 }
 
-/** Header fields as raw pairs, in order; several fields of one name stay several. Names are lower case. */
+/**
+ * Header fields as raw pairs, in order; several fields of one name stay several. Names are lower
+ * case.
+ */
 export type HeaderPairs = [name: string, value: string][];
 
 /** Numbers a call on its wire: 1 to 2^32 - 1, chosen by the worker. 0 is no call. */
@@ -264,12 +279,14 @@ const TYPE = {
   leaving: 0x8d,
 } as const;
 
-// ---------------------------------------------------------------------------------------------------------- reading
+// ----------------------------------------------------------------------------------------------------------
+// reading
 
 /**
  * Cuts a stream of bytes into frames and decodes them. Holds at most one incomplete frame.
  *
- * Byte fields of a message may be views into the chunk that was pushed: whoever keeps them for long copies them.
+ * Byte fields of a message may be views into the chunk that was pushed: whoever keeps them for long
+ * copies them.
  */
 export class FrameReader<Message> {
   readonly #decode: (type: number, payload: Buffer) => Message;
@@ -280,7 +297,10 @@ export class FrameReader<Message> {
   #partialBytes = 0;
   #error: ProtocolError | null = null;
 
-  /** `decode` is decodeSandboxMessage at the worker's end and decodeWorkerMessage at the runtime's. `onMessage` must not throw. */
+  /**
+   * `decode` is decodeSandboxMessage at the worker's end and decodeWorkerMessage at the runtime's.
+   * `onMessage` must not throw.
+   */
   constructor(decode: (type: number, payload: Buffer) => Message, onMessage: (message: Message) => void) {
     this.#decode = decode;
     this.#onMessage = onMessage;
@@ -288,7 +308,8 @@ export class FrameReader<Message> {
 
   /**
    * Takes the next bytes and hands every message that they complete to `onMessage`, in order.
-   * @throws ProtocolError at the first frame that is not right, and ever after; messages before it were handed over.
+   * @throws ProtocolError at the first frame that is not right, and ever after; messages before it
+   * were handed over.
    */
   push(chunk: Buffer): void {
     if (this.#error !== null) throw this.#error;
@@ -512,7 +533,8 @@ function decodeLog(payload: Buffer): Log {
   const timeMs = payload.readDoubleLE(6);
   if (level === undefined) throw wrong("level", "one of the levels");
   if (source === undefined) throw wrong("source", "one of the sources");
-  // The largest time that a Date can hold (ECMA-262, Time Values): toISOString of more would throw far from here.
+  // The largest time that a Date can hold (ECMA-262, Time Values): toISOString of more would throw
+  // far from here.
   if (!(timeMs >= 0 && timeMs <= 8.64e15)) throw wrong("timeMs", "a time");
   return {
     type: "log",
@@ -524,7 +546,8 @@ function decodeLog(payload: Buffer): Log {
   };
 }
 
-// ----------------------------------------------------------------------------------------- checks, one kind of field each
+// ----------------------------------------------------------------------------------------- checks,
+// one kind of field each
 
 type Fields = Record<string, unknown>;
 
@@ -561,7 +584,10 @@ function headEnd(payload: Buffer): number {
   return 8 + bytes;
 }
 
-/** JSON.parse makes a key "__proto__" a field like any other, and only fields known by name are read from the result. */
+/**
+ * JSON.parse makes a key "__proto__" a field like any other, and only fields known by name are read
+ * from the result.
+ */
 function object(bytes: Buffer): Fields {
   let value: unknown;
   try {
@@ -674,7 +700,8 @@ function failure(fields: Fields): Failure {
   };
 }
 
-// ---------------------------------------------------------------------------------------------------------- writing
+// ----------------------------------------------------------------------------------------------------------
+// writing
 
 const EMPTY = allocUnsafeSlow(0);
 
@@ -682,7 +709,8 @@ const EMPTY = allocUnsafeSlow(0);
 export type LoadInput = Omit<Load, "type" | "codeBytes" | "mapBytes">;
 
 /**
- * A `load` with all of its code and source map, as buffers to write in this order; the two are not copied.
+ * A `load` with all of its code and source map, as buffers to write in this order; the two are not
+ * copied.
  * @throws ProtocolError when code, map or environment exceed their limits.
  */
 export function encodeLoad(load: LoadInput, code: Uint8Array, sourceMap: Uint8Array): Uint8Array[] {
@@ -691,7 +719,10 @@ export function encodeLoad(load: LoadInput, code: Uint8Array, sourceMap: Uint8Ar
   return [jsonFrame(TYPE.load, 0, fields), ...pieces(TYPE.code, code), ...pieces(TYPE.map, sourceMap)];
 }
 
-/** @throws ProtocolError when head and body do not fit a frame, or a runtime would refuse the headers. */
+/**
+ * @throws ProtocolError when head and body do not fit a frame, or a runtime would refuse the
+ * headers.
+ */
 export function encodeRequest(request: Omit<Request, "type">): Buffer {
   const { call, body, ...head } = request;
   headerPairs({ headers: head.headers });
@@ -753,7 +784,8 @@ export function encodeLoadFailed(error: Failure): Buffer {
 
 /**
  * A reason phrase that a worker would refuse is left out: a reply goes without it.
- * @throws ProtocolError when head and body do not fit a frame, or a worker would refuse the headers.
+ * @throws ProtocolError when head and body do not fit a frame, or a worker would refuse the
+ * headers.
  */
 export function encodeHead(head: Omit<Head, "type">): Buffer {
   const { status, statusText, headers, streaming, last } = head;
@@ -782,7 +814,8 @@ const CUT_MARK_BYTES = byteLength(CUT_MARK);
 
 /** Text of more than MAX_LOG_TEXT_BYTES is cut between two characters, and ends with a mark. */
 export function encodeLog(log: Omit<Log, "type">): Buffer {
-  // A string has at least as many UTF-8 bytes as UTF-16 units, so a long one need not be measured (or flattened) whole.
+  // A string has at least as many UTF-8 bytes as UTF-16 units, so a long one need not be measured
+  // (or flattened) whole.
   const bytes = log.text.length > MAX_LOG_TEXT_BYTES ? Number.POSITIVE_INFINITY : byteLength(log.text);
   const cut = bytes > MAX_LOG_TEXT_BYTES;
   const out = frame(TYPE.log, LOG_HEAD_BYTES + (cut ? MAX_LOG_TEXT_BYTES : bytes));

@@ -67,8 +67,8 @@ export function landlockWalls(abi: number): string[] {
 }
 
 /**
- * Gives up what the root's rules do not grant, as far as Landlock of version `abi` can; with 0, nothing. The root must
- * be in place.
+ * Gives up what the root's rules do not grant, as far as Landlock of version `abi` can; with 0,
+ * nothing. The root must be in place.
  * @throws SyscallError
  */
 export function confine(abi: number, program?: Program): void {

@@ -1,7 +1,8 @@
 /**
- * The root that forked sandboxes begin with. Its files are on a tmpfs that the zygote makes once, in its own mount
- * namespace, so that the host's mount table never shows it and it is gone with the last of them. Each sandbox has them
- * through an overlay of its own: a lock, a lease or a time is a matter of inodes, and no two sandboxes share one.
+ * The root that forked sandboxes begin with. Its files are on a tmpfs that the zygote makes once,
+ * in its own mount namespace, so that the host's mount table never shows it and it is gone with the
+ * last of them. Each sandbox has them through an overlay of its own: a lock, a lease or a time is a
+ * matter of inodes, and no two sandboxes share one.
  */
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,7 +17,9 @@ export const INSIDE_ID = 1000;
 
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Files with their content: what programs look up that have no network and no users but themselves. */
+/**
+ * Files with their content: what programs look up that have no network and no users but themselves.
+ */
 const FILES: Record<string, string> = {
   "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
   "etc/resolv.conf": "# no name server is reachable from a sandbox\n",
@@ -25,10 +28,16 @@ const FILES: Record<string, string> = {
   "etc/group": `function:x:${INSIDE_ID}:\n`,
 };
 
-/** Below a launcher's directory: the files, where each sandbox mounts its overlay of them, and nothing at all. */
+/**
+ * Below a launcher's directory: the files, where each sandbox mounts its overlay of them, and
+ * nothing at all.
+ */
 const [LOWER, ROOT, EMPTY] = ["files", "root", "empty"];
 
-/** Paths are relative, so that the table of mounts does not tell where they are; without a writable layer there must be two. */
+/**
+ * Paths are relative, so that the table of mounts does not tell where they are; without a writable
+ * layer there must be two.
+ */
 const LAYERS = `lowerdir=${LOWER}:${EMPTY},redirect_dir=nofollow`;
 
 const CLOSED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
@@ -66,8 +75,8 @@ function tryOverlay(directory: string): void {
 }
 
 /**
- * Mounts the caller's own view of the files, in its mount namespace, and gives its path: a read-only mount point that is
- * ready for pivot_root(2).
+ * Mounts the caller's own view of the files, in its mount namespace, and gives its path: a
+ * read-only mount point that is ready for pivot_root(2).
  * @throws SyscallError, ENODEV on a kernel without overlayfs
  */
 export function mountTemplate(directory: string): string {
@@ -85,8 +94,8 @@ export function emptyIn(directory: string): string {
 }
 
 /**
- * Mounts what is in `lower` on `place`, read-only, with inodes of the mount's own. Descriptors stand for the paths, which may
- * have any letters in them and are not the sandbox's to know.
+ * Mounts what is in `lower` on `place`, read-only, with inodes of the mount's own. Descriptors
+ * stand for the paths, which may have any letters in them and are not the sandbox's to know.
  * @throws SyscallError
  */
 export function mountView(view: { lower: string; empty: string; place: string; flags: number }): void {

@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { MS, S_IFCHR } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
 
-/** Documentation/admin-guide/devices.txt in the kernel: the "memory devices", and a process's own terminal. */
+/**
+ * Documentation/admin-guide/devices.txt in the kernel: the "memory devices", and a process's own
+ * terminal.
+ */
 type Devices = Record<string, readonly [major: number, minor: number]>;
 const NULL_DEVICE: Devices = { null: [1, 3] };
 const DEVICES: Devices = { ...NULL_DEVICE, zero: [1, 5], full: [1, 7], random: [1, 8], urandom: [1, 9] };
@@ -17,8 +20,8 @@ const LINKS = { fd: "/proc/self/fd", stdin: "/proc/self/fd/0", stdout: "/proc/se
 export const DEVICES_FLAGS = MS.NOSUID | MS.NOEXEC;
 
 /**
- * Mounts a tmpfs on `directory` with the devices in it and what leads to a devpts(5) that a sandbox may mount at pts,
- * read-only as a directory.
+ * Mounts a tmpfs on `directory` with the devices in it and what leads to a devpts(5) that a sandbox
+ * may mount at pts, read-only as a directory.
  * @throws as `makeDevices` does
  */
 export function mountTerminalDevices(directory: string): void {
@@ -31,7 +34,10 @@ export function mountTerminalDevices(directory: string): void {
   sys.mount(null, directory, null, MS.REMOUNT | MS.BIND | MS.RDONLY | DEVICES_FLAGS, null);
 }
 
-/** Mounts a tmpfs on `directory` with the null device in it and nothing else, read-only. @throws as `makeDevices` does */
+/**
+ * Mounts a tmpfs on `directory` with the null device in it and nothing else, read-only.
+ * @throws as `makeDevices` does
+ */
 export function mountNullDevice(directory: string): void {
   sys.mount("dev", directory, "tmpfs", DEVICES_FLAGS, "mode=0755,size=4k,nr_inodes=8");
   makeNodes(directory, NULL_DEVICE);
@@ -40,7 +46,8 @@ export function mountNullDevice(directory: string): void {
 
 /**
  * Makes devices in `directory`: nodes of our own, so that no inode is the host's.
- * @throws SyscallError, EPERM where this process may make no devices (mknod(2)); Error when one is not what its name says
+ * @throws SyscallError, EPERM where this process may make no devices (mknod(2)); Error when one is
+ * not what its name says
  */
 export function makeDevices(directory: string, devices = DEVICES): void {
   makeNodes(directory, devices);

@@ -35,8 +35,8 @@ const tmp = ({ tmpBytes, tmpInodes }: SandboxLimits, target: string): Mount => (
 });
 
 /**
- * The mounts of one sandbox over its root, the file system of its /tmp below it at `tmpAt`. The pid namespace must be the
- * sandbox's own by now: proc shows that one.
+ * The mounts of one sandbox over its root, the file system of its /tmp below it at `tmpAt`. The pid
+ * namespace must be the sandbox's own by now: proc shows that one.
  */
 export function mountOwn(root: string, limits: SandboxLimits, tmpAt: string, hasProc = true): void {
   for (const { source, target, type, flags, data } of [...(hasProc ? [proc] : []), tmp(limits, tmpAt)])
@@ -44,8 +44,8 @@ export function mountOwn(root: string, limits: SandboxLimits, tmpAt: string, has
 }
 
 /**
- * Makes `root` the root and drops the old one: pivot_root(2), section "pivot_root(".", ".")", which needs no directory
- * to put the old root in.
+ * Makes `root` the root and drops the old one: pivot_root(2), section "pivot_root(".", ".")", which
+ * needs no directory to put the old root in.
  */
 export function pivotInto(root: string): void {
   sys.chdir(root);

@@ -1,6 +1,7 @@
 /**
- * Finding a path inside a root as a process in it would: every link on the way, absolute ones and "..", stays inside
- * (RESOLVE_IN_ROOT of openat2(2)). A root is somebody else's, and a link in it must not lead a mount to the host.
+ * Finding a path inside a root as a process in it would: every link on the way, absolute ones and
+ * "..", stays inside (RESOLVE_IN_ROOT of openat2(2)). A root is somebody else's, and a link in it
+ * must not lead a mount to the host.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
@@ -9,7 +10,8 @@ import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
 
 /**
- * Calls `use` with a path of this process's that leads to `target` inside `root`, made as `kind` where it is missing.
+ * Calls `use` with a path of this process's that leads to `target` inside `root`, made as `kind`
+ * where it is missing.
  * @throws Error when it is missing and cannot be made, or what `use` throws
  */
 export function withPlace(root: string, target: string, kind: "file" | "directory", use: (path: string) => void): void {

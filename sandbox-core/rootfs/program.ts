@@ -8,7 +8,10 @@ import { emptyIn, mountTemplate, mountView, writeEtc } from "./base.ts";
 import { DEVICES_FLAGS, mountNullDevice, mountTerminalDevices } from "./devices.ts";
 import { withPlace } from "./place.ts";
 
-/** Directories that are links into /usr where /usr is merged, and directories of their own where it is not. */
+/**
+ * Directories that are links into /usr where /usr is merged, and directories of their own where it
+ * is not.
+ */
 const BESIDE_USR = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /** Files in /etc that the host's programs look up, besides those of every sandbox. */
 const ETC_OF_HOST = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"];
@@ -40,7 +43,8 @@ interface Views {
 }
 
 /**
- * Gives the root of a program, as a mount point that is ready for pivot_root(2), in the caller's own mount namespace.
+ * Gives the root of a program, as a mount point that is ready for pivot_root(2), in the caller's
+ * own mount namespace.
  * @throws SyscallError, or Error that says which path is wrong
  */
 export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
@@ -58,8 +62,9 @@ export function provideRoot({ root = "bare", binds }: Program, prepared: Prepare
 }
 
 /**
- * Makes on `directory` what every box has its root out of: an /etc, a /dev, what leads to /usr, and a place for that. Each
- * box has all of it through overlays of its own (`mountView`), as no two are to meet in a lock.
+ * Makes on `directory` what every box has its root out of: an /etc, a /dev, what leads to /usr, and
+ * a place for that. Each box has all of it through overlays of its own (`mountView`), as no two are
+ * to meet in a lock.
  */
 export function buildUsrRoot(directory: string): void {
   sys.mount("sandpiper", directory, "tmpfs", FLAGS, "mode=0755,size=8m,nr_inodes=4096");
@@ -113,7 +118,10 @@ function addUsrLinks(directory: string): void {
       symlinkSync(readlinkSync(`/${name}`), join(directory, name));
 }
 
-/** A root of files that all have an end: the one device in it is /dev/null, and no proc comes to its /proc. */
+/**
+ * A root of files that all have an end: the one device in it is /dev/null, and no proc comes to its
+ * /proc.
+ */
 function buildFiniteRoot(root: string, model: string): void {
   makeRootWithEtc(root, model);
   mountNullDevice(join(root, "dev"));
@@ -140,7 +148,10 @@ function seal(root: string): void {
   sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | MS.NOEXEC | FLAGS, null);
 }
 
-/** A directory of the host as the root, read-only, with the sandbox's own /dev; it needs places for that, /proc and /tmp. */
+/**
+ * A directory of the host as the root, read-only, with the sandbox's own /dev; it needs places for
+ * that, /proc and /tmp.
+ */
 function bindDirectory(root: string, directory: string, views: Views): void {
   sys.mount(directory, root, null, MS.BIND, null);
   sys.mount(null, root, null, MS.REMOUNT | MS.BIND | MS.RDONLY | FLAGS, null);
@@ -168,7 +179,10 @@ export function bindTerminal(mount: string, root: string): void {
   sys.mount(mount, join(root, "dev/pts"), null, MS.BIND, null);
 }
 
-/** Whether a path of the host is a file or a directory. @throws Error when it is neither, or not there */
+/**
+ * Whether a path of the host is a file or a directory.
+ * @throws Error when it is neither, or not there
+ */
 export function kindOf(path: string): Bind["kind"] {
   const stat = statSync(path);
   if (stat.isDirectory()) return "directory";

@@ -5,8 +5,9 @@ import type { Outlet } from "./wire.ts";
 const HIGH_WATER_BYTES = 256 * 1024;
 
 /**
- * Collects the pieces of one request's body, and hands them on as a stream or all at once. Beyond HIGH_WATER_BYTES
- * that nobody has read, it stops the wire until somebody does, or until the call is over.
+ * Collects the pieces of one request's body, and hands them on as a stream or all at once. Beyond
+ * HIGH_WATER_BYTES that nobody has read, it stops the wire until somebody does, or until the call
+ * is over.
  */
 export class IncomingBody {
   readonly #wire: Outlet;
@@ -80,7 +81,8 @@ export class IncomingBody {
         },
         cancel: () => this.discard(),
       },
-      // Pieces wait here and not in the stream, so that what was not asked for still slows the sender.
+      // Pieces wait here and not in the stream, so that what was not asked for still slows the
+      // sender.
       { highWaterMark: 0 },
     );
   }

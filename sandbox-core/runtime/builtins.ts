@@ -5,7 +5,10 @@ import { SyntheticModule } from "node:vm";
 const getBuiltinModule = process.getBuiltinModule.bind(process);
 const modules = new Map<string, SyntheticModule>();
 
-/** A module to import a built-in by, with or without the prefix "node:". @throws Error when there is none of this name. */
+/**
+ * A module to import a built-in by, with or without the prefix "node:".
+ * @throws Error when there is none of this name.
+ */
 export function builtinModule(specifier: string): SyntheticModule {
   const known = modules.get(specifier);
   if (known !== undefined) return known;
@@ -24,7 +27,8 @@ export function builtinModule(specifier: string): SyntheticModule {
 }
 
 /**
- * The `require` of a function: what packages in CommonJS, which esbuild wrapped, call for a built-in.
+ * The `require` of a function: what packages in CommonJS, which esbuild wrapped, call for a
+ * built-in.
  * @throws Error with code MODULE_NOT_FOUND for anything else.
  */
 export function requireBuiltin(specifier: string): unknown {

@@ -66,8 +66,8 @@ export class RuntimeCall implements HandlerCall {
   }
 
   /**
-   * Answers with an error, as far as an answer is still possible; returns whether it was. A process that is dying does
-   * not say `idle`: the worker would give it one more call.
+   * Answers with an error, as far as an answer is still possible; returns whether it was. A process
+   * that is dying does not say `idle`: the worker would give it one more call.
    */
   fail(error: unknown, { dying = false } = {}): boolean {
     const { state } = this.#sender;
@@ -106,7 +106,10 @@ export class RuntimeCall implements HandlerCall {
     if (this.#sender.state === "complete") this.#finish(null);
   }
 
-  /** Sends the frame that completes the reply, and in the same write that the call left nothing, if so. */
+  /**
+   * Sends the frame that completes the reply, and in the same write that the call left nothing, if
+   * so.
+   */
   #finish(last: Buffer | null): void {
     const { wire } = this.#host;
     this.#over = this.#pending === 0;

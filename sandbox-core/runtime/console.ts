@@ -20,8 +20,8 @@ const LEVELS: Record<string, LogLevel> = {
 const MAX_PARTIAL_LINE_LENGTH = 16 * 1024;
 
 /**
- * Makes every method of the global console write records. Formats, groups, tables, counters and timers are Node's own:
- * the work is done by a Console over a stream that catches what is written.
+ * Makes every method of the global console write records. Formats, groups, tables, counters and
+ * timers are Node's own: the work is done by a Console over a stream that catches what is written.
  * `map` may rewrite a text before it is written: it maps the positions of a stack.
  */
 export function captureConsole(target: Console, log: LogWriter, map: (text: string) => string): void {
@@ -32,7 +32,8 @@ export function captureConsole(target: Console, log: LogWriter, map: (text: stri
       return true;
     },
   };
-  // ignoreErrors: false keeps the Console from adding and removing an error listener with every write.
+  // ignoreErrors: false keeps the Console from adding and removing an error listener with every
+  // write.
   const inner = new Console({
     stdout: sink as Writable,
     stderr: sink as Writable,

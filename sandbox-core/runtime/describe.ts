@@ -6,7 +6,8 @@ import type { StackMapper } from "./stack.ts";
 const MAX_CAUSES = 3;
 
 /**
- * Describes a thrown value of any kind: an Error, a string, a Proxy, an object whose getters throw. Never throws.
+ * Describes a thrown value of any kind: an Error, a string, a Proxy, an object whose getters throw.
+ * Never throws.
  */
 export function describeError(thrown: unknown, mapper: StackMapper): Failure {
   const stack = readText(thrown, "stack");

@@ -10,7 +10,10 @@ const SHOWN_NODE = "/usr/local/bin/node";
 // Captured before it is replaced.
 const getReport = process.report.getReport.bind(process.report);
 
-/** Parts of Node's loader without types: packages that change how modules are found have used them for long. */
+/**
+ * Parts of Node's loader without types: packages that change how modules are found have used them
+ * for long.
+ */
 interface Loader {
   _cache: Record<string, unknown>;
   /** Finds the folders of all modules anew, by process.execPath. */
@@ -18,8 +21,8 @@ interface Loader {
 }
 
 /**
- * The environment of a version: what is configured, and over that which the function may rely on. A configured value
- * wins, except for the two names that say which function this is.
+ * The environment of a version: what is configured, and over that which the function may rely on. A
+ * configured value wins, except for the two names that say which function this is.
  */
 export function functionEnvironment(load: Load): Record<string, string> {
   return {
@@ -57,7 +60,10 @@ export function hideHost(): void {
   Object.defineProperty(process, "pid", { configurable: true, enumerable: true, get: () => currentPid() ?? pid });
 }
 
-/** Node's report without command line and libraries. One that Node writes to a file itself is not made: nobody could mask it. */
+/**
+ * Node's report without command line and libraries. One that Node writes to a file itself is not
+ * made: nobody could mask it.
+ */
 function maskedReport(error?: Error): object {
   const report = getReport(error) as { header: object; sharedObjects: string[] };
   Object.assign(report.header, { commandLine: [SHOWN_NODE] });
@@ -65,7 +71,10 @@ function maskedReport(error?: Error): object {
   return report;
 }
 
-/** Has Node's loader know no module that was loaded by us, and no folder but that of the path that is shown. */
+/**
+ * Has Node's loader know no module that was loaded by us, and no folder but that of the path that
+ * is shown.
+ */
 function forgetModules(): void {
   const loader = Module as unknown as Loader;
   for (const path of Object.keys(loader._cache)) delete loader._cache[path];

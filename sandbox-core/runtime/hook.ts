@@ -1,6 +1,7 @@
 /**
- * The function's hook `afterRestore`, by the name that Lambda SnapStart and CRaC have for it: what a copy of a loaded process
- * runs before its first call, to renew what it must not share with other copies.
+ * The function's hook `afterRestore`, by the name that Lambda SnapStart and CRaC have for it: what
+ * a copy of a loaded process runs before its first call, to renew what it must not share with other
+ * copies.
  */
 
 export type Hook = () => unknown;
@@ -8,8 +9,8 @@ export type Hook = () => unknown;
 type Exports = Record<string, unknown>;
 
 /**
- * The export `afterRestore`, or the same on the default export, which is how a bundle shows a CommonJS module; null when
- * there is none.
+ * The export `afterRestore`, or the same on the default export, which is how a bundle shows a
+ * CommonJS module; null when there is none.
  * @throws TypeError when it is no function
  */
 export function afterRestoreOf(namespace: object): Hook | null {

@@ -50,7 +50,10 @@ export class LogWriter {
     else this.#send(frame);
   }
 
-  /** A record of another call than the one that runs, or of none, whatever the limits: the last words of a process. */
+  /**
+   * A record of another call than the one that runs, or of none, whatever the limits: the last
+   * words of a process.
+   */
   writeOf(call: CallNumber | null, level: LogLevel, source: LogSource, text: string): void {
     this.#send(encodeLog({ call, level, source, timeMs: now(), text }));
   }

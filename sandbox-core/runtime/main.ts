@@ -1,7 +1,7 @@
 /**
- * This folder runs in the sandbox, as the tenant's process: nobody's user, no capability, every wall
- * up. The process holds one version's code and environment, one socket to its worker and one for its
- * output. Nothing here is trusted: a tenant may have replaced all of it.
+ * This folder runs in the sandbox, as the tenant's process: nobody's user, no capability, every
+ * wall up. The process holds one version's code and environment, one socket to its worker and one
+ * for its output. Nothing here is trusted: a tenant may have replaced all of it.
  *
  * This file connects the runtime to its socket and to the globals of its process. All modules are
  * imported before a zygote forks, as a sandbox has no file system to import from; and as much as

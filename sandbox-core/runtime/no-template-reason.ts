@@ -10,7 +10,10 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 // Captured before tenant code.
 const getActiveResourcesInfo = process.getActiveResourcesInfo.bind(process);
 
-/** How libuv names the threads of its pool; those of an idle pool are made anew in a fork when they are needed. */
+/**
+ * How libuv names the threads of its pool; those of an idle pool are made anew in a fork when they
+ * are needed.
+ */
 const POOL_THREAD = "libuv-worker";
 const MOST_NAMED = 5;
 
@@ -24,7 +27,10 @@ export class Beforehand {
   readonly #descriptors = new Set(readdirSync("/proc/self/fd").filter((fd) => existsSync(`/proc/self/fd/${fd}`)));
   readonly #threads = readdirSync("/proc/self/task").length;
 
-  /** Why the process cannot be forked now, as the end of a sentence that begins with "because"; or null. */
+  /**
+   * Why the process cannot be forked now, as the end of a sentence that begins with "because"; or
+   * null.
+   */
   noTemplateReason(): string | null {
     const open = difference(getActiveResourcesInfo(), this.#resources);
     if (open.length > 0) return `the module keeps something open: ${listed(open)}`;

@@ -1,9 +1,11 @@
 /**
- * Gives our modules in a process that becomes a sandbox names that tell nothing of the host: `node:sandpiper/runtime/call.ts`.
+ * Gives our modules in a process that becomes a sandbox names that tell nothing of the host:
+ * `node:sandpiper/runtime/call.ts`.
  *
- * A function's own code sees names of modules in stack traces, call sites and the inspector, whatever is done to the texts
- * that we write. So this has to be imported before the modules that it names. Libraries that read stacks take what begins
- * with `node:` for what it is to a function: part of the machine below.
+ * A function's own code sees names of modules in stack traces, call sites and the inspector,
+ * whatever is done to the texts that we write. So this has to be imported before the modules that
+ * it names. Libraries that read stacks take what begins with `node:` for what it is to a function:
+ * part of the machine below.
  */
 import { registerHooks } from "node:module";
 import { OWN_NAMES } from "./own-prefix.ts";

@@ -44,9 +44,9 @@ export const ENTROPY_BYTES = 32;
 let isReplaced = false;
 
 /**
- * Gives this process a Math.random of its own, and contexts made later a seed of their own. Done once before a fork, it
- * costs less after it: only the numbers are new then.
- * `entropy` is at least ENTROPY_BYTES from the kernel (getrandom(2)), drawn after the fork, and used for nothing else.
+ * Gives this process a Math.random of its own, and contexts made later a seed of their own. Done
+ * once before a fork, it costs less after it: only the numbers are new then. `entropy` is at least
+ * ENTROPY_BYTES from the kernel (getrandom(2)), drawn after the fork, and used for nothing else.
  * @throws RangeError when it is shorter.
  */
 export function renewRandomness(entropy: Buffer): void {
@@ -90,8 +90,9 @@ function replaceRandom(): void {
 }
 
 /**
- * xoshiro128** by Blackman and Vigna (https://prng.di.unimi.it/xoshiro128starstar.c): 128 bits of state in four
- * 32-bit words, which V8 computes without allocating. Two steps give the 53 bits of a double from 0 up to 1.
+ * xoshiro128** by Blackman and Vigna (https://prng.di.unimi.it/xoshiro128starstar.c): 128 bits of
+ * state in four 32-bit words, which V8 computes without allocating. Two steps give the 53 bits of a
+ * double from 0 up to 1.
  */
 let [a, b, c, d] = [0, 0, 0, 1];
 
@@ -120,7 +121,10 @@ function next(): number {
   return ((step() >>> 5) * 0x4000000 + (step() >>> 6)) / 0x20000000000000;
 }
 
-/** The same function, to the eye "function random() { [native code] }": a bound function prints its body as that. */
+/**
+ * The same function, to the eye "function random() { [native code] }": a bound function prints its
+ * body as that.
+ */
 function nativeLooking(generate: () => number): () => number {
   const bound = generate.bind(undefined);
   Object.defineProperty(bound, "name", { value: "random", configurable: true });

@@ -10,7 +10,9 @@ import {
 } from "../protocol/frames.ts";
 import { describeValue } from "./describe.ts";
 
-/** A sentence with the limit, for fields that cannot be sent; empty when nothing is wrong with them. */
+/**
+ * A sentence with the limit, for fields that cannot be sent; empty when nothing is wrong with them.
+ */
 export function headersFault(headers: HeaderPairs): string {
   if (headers.length > MAX_HEADERS) {
     return `There are ${headers.length} of them, each cookie counted, and a reply may have ${MAX_HEADERS}.`;

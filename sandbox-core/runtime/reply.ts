@@ -18,7 +18,10 @@ const { concat } = Buffer;
 
 /** A body that the function keeps producing without pause is passed on from this size on. */
 const MAX_COLLECTED_BYTES = 8 * 1024 * 1024;
-/** Longest wait of a stream's head for the first bytes of its body: a body that fails meanwhile becomes an error. */
+/**
+ * Longest wait of a stream's head for the first bytes of its body: a body that fails meanwhile
+ * becomes an error.
+ */
 const HEAD_PATIENCE_MS = 5;
 /** Size of one chunk of a large body. */
 const CHUNK_BYTES = 256 * 1024;
@@ -36,7 +39,9 @@ export type ReplyState = "unsent" | "open" | "complete";
 export class RuntimeReply {
   readonly #wire: Outlet;
   readonly #call: CallNumber;
-  /** Gets the frame that completes the reply, so that the caller can send more in the same write. */
+  /**
+   * Gets the frame that completes the reply, so that the caller can send more in the same write.
+   */
   readonly #sendLast: (frame: Buffer) => void;
   #statusText = "";
   #state: ReplyState = "unsent";
@@ -45,7 +50,10 @@ export class RuntimeReply {
   #stopped: unknown = null;
   #collected: Uint8Array[] = [];
   #collectedBytes = 0;
-  /** The event loop has turned and the body gave nothing: the head leaves with the first bytes, or soon without any. */
+  /**
+   * The event loop has turned and the body gave nothing: the head leaves with the first bytes, or
+   * soon without any.
+   */
   #isLate = false;
 
   constructor(wire: Outlet, call: CallNumber, sendLast: (frame: Buffer) => void) {
@@ -71,8 +79,9 @@ export class RuntimeReply {
   }
 
   /**
-   * Sends the reply; resolves when all of it is sent. Rejects with what the body's producer threw, or a TypeError
-   * that says what is wrong with the reply; `state` tells whether the head is out then.
+   * Sends the reply; resolves when all of it is sent. Rejects with what the body's producer threw,
+   * or a TypeError that says what is wrong with the reply; `state` tells whether the head is out
+   * then.
    */
   async send(reply: HandlerReply, method: string): Promise<void> {
     const { status, headers, body } = reply;
@@ -133,7 +142,9 @@ export class RuntimeReply {
     }
   }
 
-  /** Sends the head of a stream with what has been collected, at most a frame's worth of it at once. */
+  /**
+   * Sends the head of a stream with what has been collected, at most a frame's worth of it at once.
+   */
   #open(status: number, headers: HeaderPairs): void {
     if (this.#state !== "unsent") return;
     const collected = this.#takeCollected();

@@ -54,13 +54,18 @@ interface Origin {
 export interface RuntimeHost {
   /** Called once, before the function's code runs, with its whole environment. */
   setEnvironment(env: Record<string, string>): void;
-  /** Called when a call's reply is complete, before it is sent: output that was held back must go now. */
+  /**
+   * Called when a call's reply is complete, before it is sent: output that was held back must go
+   * now.
+   */
   flushOutput(): void;
   /** Has this process be forked from now on, if it can be: see template.ts. */
   becomeTemplate(becoming: Becoming): void;
   /** A call left nothing running, and no other is in line. */
   idle(): void;
-  /** The function cannot go on: what was sent so far must reach the worker, then the process ends. */
+  /**
+   * The function cannot go on: what was sent so far must reach the worker, then the process ends.
+   */
   die(): void;
 }
 
@@ -168,7 +173,10 @@ export class Runtime implements CallHost {
     this.wire.send(encodeLeaving(this.#lastBegun));
   }
 
-  /** Says it in the log of the call that caused it, if the worker still takes something for that, else in that of none. */
+  /**
+   * Says it in the log of the call that caused it, if the worker still takes something for that,
+   * else in that of none.
+   */
   #logUncaught(error: unknown, origin: Origin | undefined): void {
     const { name, message, stack } = this.describe(error);
     const text = `Uncaught ${stack || `${name}: ${message}`}`;
@@ -247,7 +255,8 @@ export class Runtime implements CallHost {
       else if (!this.#isLeaving) this.#begin(request);
     };
     if (now() - this.#callBeganMs < LONG_CALL_MS) this.#inCleanContext(queueMicrotask, next);
-    // Whoever waits for so long may have been withdrawn: two turns of the loop, and what has come is read.
+    // Whoever waits for so long may have been withdrawn: two turns of the loop, and what has come
+    // is read.
     else this.#inCleanContext(setImmediate, () => setImmediate(next));
   }
 

@@ -9,7 +9,10 @@ const { parse } = JSON;
 const FRAME_LINE = /^\s+at /;
 const POSITION = /file:\/\/\/function\/index\.js:(\d+):(\d+)/g;
 
-/** Replaces positions in the bundle by positions in the sources, as far as the source map knows them. */
+/**
+ * Replaces positions in the bundle by positions in the sources, as far as the source map knows
+ * them.
+ */
 export class StackMapper {
   #json: Uint8Array | null;
   #map: SourceMap | null = null;
@@ -22,7 +25,10 @@ export class StackMapper {
     this.#json = json;
   }
 
-  /** The same text with every position mapped, and without the runtime's own frames, which say nothing to a tenant. Never throws. */
+  /**
+   * The same text with every position mapped, and without the runtime's own frames, which say
+   * nothing to a tenant. Never throws.
+   */
   map(text: string): string {
     const own = text.includes(OWN_NAMES) ? withoutOwnFrames(text) : text;
     if (!own.includes(FUNCTION_URL)) return own;

@@ -1,4 +1,7 @@
-/** How a process becomes a template: it is asked to, shows that it can be forked, and goes on in each of its forks. */
+/**
+ * How a process becomes a template: it is asked to, shows that it can be forked, and goes on in
+ * each of its forks.
+ */
 import { Beforehand } from "./no-template-reason.ts";
 import type { SocketWire } from "./wire.ts";
 
@@ -8,7 +11,8 @@ const { setImmediate } = globalThis;
 /** The means to fork a process. One that was started as a program of its own has none. */
 export interface Forks {
   /**
-   * Forks when the worker says so, and never returns in this process. Returns in each fork, which has the wire then.
+   * Forks when the worker says so, and never returns in this process. Returns in each fork, which
+   * has the wire then.
    * @param livesLong whether a fork serves more than one call
    */
   serve(livesLong: boolean): void;
@@ -17,7 +21,10 @@ export interface Forks {
 /** The outcome for a process that is asked to be a template. */
 export interface Becoming {
   livesLong: boolean;
-  /** Told why it cannot be forked, or null. From that word on, nothing here reads what the worker sends. */
+  /**
+   * Told why it cannot be forked, or null. From that word on, nothing here reads what the worker
+   * sends.
+   */
   tell(noTemplateReason: string | null): void;
   /** Called in each fork, before it reads from its wire. */
   onFork(): void;
@@ -40,7 +47,9 @@ export class TemplateMaker {
     if (this.#forks !== null) this.#beforehand = new Beforehand();
   }
 
-  /** Makes this process, in which a version is loaded and no call runs, a template if it can be one. */
+  /**
+   * Makes this process, in which a version is loaded and no call runs, a template if it can be one.
+   */
   become({ livesLong, tell, onFork }: Becoming): void {
     const [forks, beforehand] = [this.#forks, this.#beforehand];
     if (forks === null || beforehand === null) {
@@ -51,7 +60,8 @@ export class TemplateMaker {
       const noTemplateReason = beforehand.noTemplateReason();
       tell(noTemplateReason);
       if (noTemplateReason !== null) return;
-      // The worker sends nothing before it has heard that, so nothing is read by this process that is a fork's to read.
+      // The worker sends nothing before it has heard that, so nothing is read by this process that
+      // is a fork's to read.
       this.#wire.flush(() => {
         forks.serve(livesLong);
         onFork();

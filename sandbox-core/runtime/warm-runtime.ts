@@ -1,4 +1,7 @@
-/** Warms the runtime itself: functions of each kind are loaded and called in this process, with nobody at the wire. */
+/**
+ * Warms the runtime itself: functions of each kind are loaded and called in this process, with
+ * nobody at the wire.
+ */
 import {
   DEFAULT_RUNTIME_LIMITS,
   decodeSandboxMessage,
@@ -16,7 +19,10 @@ import { installFetchObjects } from "./fetch/globals.ts";
 import { Runtime } from "./runtime.ts";
 import type { Outlet } from "./wire.ts";
 
-/** Calls of each kind: enough for V8 to compile the path with its baseline compiler and collect types for the next. */
+/**
+ * Calls of each kind: enough for V8 to compile the path with its baseline compiler and collect
+ * types for the next.
+ */
 const CALLS = 300;
 
 const FETCH_FUNCTION = `
@@ -35,7 +41,10 @@ const LAMBDA_FUNCTION = `
     ? { statusCode: 200, cookies: ["a=b"], body: event.rawPath }
     : { remaining: context.getRemainingTimeInMillis(), given: JSON.parse(event.body) };`;
 
-/** Of global state it touches the classes that functions make; those it loads log nothing, their environment goes nowhere. */
+/**
+ * Of global state it touches the classes that functions make; those it loads log nothing, their
+ * environment goes nowhere.
+ */
 export async function warmRuntime(): Promise<void> {
   installFetchObjects();
   for (const code of [FETCH_FUNCTION, LAMBDA_FUNCTION]) {
@@ -86,7 +95,10 @@ const LOAD = {
   timeoutMs: 10_000,
 } as const;
 
-/** In turn: no body, a body in the request's own frame, a body in frames of its own, a reply as a stream. */
+/**
+ * In turn: no body, a body in the request's own frame, a body in frames of its own, a reply as a
+ * stream.
+ */
 function requestFrames(call: number): Buffer[] {
   const kind = call % 8;
   const json = Buffer.from('{"a":1}');

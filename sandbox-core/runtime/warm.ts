@@ -1,8 +1,8 @@
 /**
  * Warms a zygote: loads and compiles what functions use, so that each fork inherits it.
  *
- * Nothing here may draw cached randomness (see random.ts), or leave a timer, a socket or any other handle behind: every
- * fork would share it.
+ * Nothing here may draw cached randomness (see random.ts), or leave a timer, a socket or any other
+ * handle behind: every fork would share it.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash, createHmac, timingSafeEqual, webcrypto } from "node:crypto";
@@ -23,8 +23,9 @@ declare const WebAssembly: { instantiate(bytes: Uint8Array): Promise<unknown> };
 const EMPTY_WASM = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 /**
- * Runs the code paths that functions use, this runtime's own included. Resolves when all of it is over and nothing is
- * left open. Rejects when a part of Node does not work here; nothing is optional.
+ * Runs the code paths that functions use, this runtime's own included. Resolves when all of it is
+ * over and nothing is left open. Rejects when a part of Node does not work here; nothing is
+ * optional.
  */
 export async function warm(): Promise<void> {
   warmText();
@@ -118,8 +119,9 @@ async function warmTimers(): Promise<void> {
 }
 
 /**
- * A server and its client, over loopback. Two timers would outlive this and are not started: the server's for the date of
- * the next second, and the clock that fetch keeps for half a second once it connected.
+ * A server and its client, over loopback. Two timers would outlive this and are not started: the
+ * server's for the date of the next second, and the clock that fetch keeps for half a second once
+ * it connected.
  */
 async function warmHttp(): Promise<void> {
   const server = createServer((incoming, outgoing) => {

@@ -16,7 +16,10 @@ export interface Outlet {
   readonly writable: boolean;
   /** Resolves when `writable` is true. */
   drained(): Promise<void>;
-  /** Stops and starts the arrival of messages: this is how a slow reader of a request's body slows its sender. */
+  /**
+   * Stops and starts the arrival of messages: this is how a slow reader of a request's body slows
+   * its sender.
+   */
   pause(): void;
   resume(): void;
 }
@@ -28,8 +31,8 @@ export class SocketWire implements Outlet {
   #keptAlive: NodeJS.Timeout | undefined;
 
   /**
-   * Starts to read from an open socket. `onClosed` gets the error that ended the wire, a ProtocolError or one of the
-   * socket, or null.
+   * Starts to read from an open socket. `onClosed` gets the error that ended the wire, a
+   * ProtocolError or one of the socket, or null.
    */
   start(fd: number, onMessage: (message: WorkerMessage) => void, onClosed: (error: Error | null) => void): void {
     this.#socket = new Socket({ fd, readable: true, writable: true });
@@ -79,7 +82,8 @@ export class SocketWire implements Outlet {
 
   pause(): void {
     this.#socket.pause();
-    // A wire that is paused does not keep a process alive, and the process must end by nothing but its exit.
+    // A wire that is paused does not keep a process alive, and the process must end by nothing but
+    // its exit.
     this.#keptAlive ??= setInterval(() => {}, LONGEST_INTERVAL_MS);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Turns a policy into a classic BPF program for seccomp(2). Every piece of code here ends in a return or falls through
- * to its own end, so that pieces are joined by their lengths alone.
+ * Turns a policy into a classic BPF program for seccomp(2). Every piece of code here ends in a
+ * return or falls through to its own end, so that pieces are joined by their lengths alone.
  */
 import type { Architecture } from "../abi/arch.ts";
 import { BPF, SECCOMP_RET } from "../abi/linux.ts";
@@ -21,9 +21,10 @@ const LONGEST_JUMP = 255;
 const DATA = { NR: 0, ARCH: 4, ARGS: 16 } as const;
 
 /**
- * The program of `policy` for one architecture, as data. A foreign architecture is killed; then the number is searched
- * for by halving, since the kernel runs the whole program for every number that there is when a filter is installed
- * (seccomp_cache_prepare in kernel/seccomp.c), and that is once a sandbox. Of a call's rules the first that matches wins.
+ * The program of `policy` for one architecture, as data. A foreign architecture is killed; then the
+ * number is searched for by halving, since the kernel runs the whole program for every number that
+ * there is when a filter is installed (seccomp_cache_prepare in kernel/seccomp.c), and that is once
+ * a sandbox. Of a call's rules the first that matches wins.
  */
 export function assemble(policy: Policy, architecture: Architecture): Instruction[] {
   return [
@@ -98,14 +99,18 @@ function rulesByNumber(policy: Policy, architecture: Architecture): Map<number, 
   return found;
 }
 
-/** A rule's own block: its conditions, each of which jumps behind the block when it fails, and its action. */
+/**
+ * A rule's own block: its conditions, each of which jumps behind the block when it fails, and its
+ * action.
+ */
 function compileRule(rule: Rule): Instruction[] {
   const parts = (rule.when ?? []).map(compileCondition);
   const length = parts.reduce((sum, part) => sum + part.length + 1, 0) + 1;
   const block: Instruction[] = [];
   for (const part of parts) {
     block.push(...part);
-    // A condition leaves by falling through when it holds, and by its jump of one to here when it fails.
+    // A condition leaves by falling through when it holds, and by its jump of one to here when it
+    // fails.
     block.push({ code: BPF.JMP_JA, jt: 0, jf: 0, k: length - block.length - 1 });
   }
   block.push(give(rule.action));
@@ -113,8 +118,9 @@ function compileRule(rule: Rule): Instruction[] {
 }
 
 /**
- * Tests one argument. Falls two behind its end (over the failure jump) when it holds, else right behind its end. Both
- * halves of the 64-bit argument count: an argument that differs in its high bits alone is another argument.
+ * Tests one argument. Falls two behind its end (over the failure jump) when it holds, else right
+ * behind its end. Both halves of the 64-bit argument count: an argument that differs in its high
+ * bits alone is another argument.
  */
 function compileCondition(condition: Condition): Instruction[] {
   const low = DATA.ARGS + condition.argument * 8;
@@ -130,7 +136,10 @@ function compileCondition(condition: Condition): Instruction[] {
 /** Where the jump of the upper half stands in the code of a condition. */
 const HIGH_TEST = 1;
 
-/** Fills in the offsets: a value that matches jumps over the failure jump, the high half that does not fails. */
+/**
+ * Fills in the offsets: a value that matches jumps over the failure jump, the high half that does
+ * not fails.
+ */
 function resolve(code: Instruction[]): Instruction[] {
   const end = code.length;
   return code.map((instruction, index) => {

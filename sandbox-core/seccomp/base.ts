@@ -7,7 +7,10 @@ import { AF, CLONE, FCNTL, IOCTL, IPPROTO, PR, SIGCHLD, SOCK } from "../abi/linu
 import { allow, type Rule, refuse } from "./rule.ts";
 import { SOCKET_OPTIONS } from "./socket-options.ts";
 
-/** Everything that threads and copies of a process are made with; no namespaces, no tracing, no other signal at its end. */
+/**
+ * Everything that threads and copies of a process are made with; no namespaces, no tracing, no
+ * other signal at its end.
+ */
 const CLONE_FLAGS =
   CLONE.VM |
   CLONE.FS |

@@ -13,9 +13,10 @@ const { EPERM, ENOSYS } = constants.errno;
 const { GETLK, SETLK, SETLKW } = FCNTL_LOCK;
 
 /**
- * A sandbox is alone with its files, so a lock of them keeps nobody out: SQLite asks for some, and goes on with the answer.
- * A real one would be memory of the kernel's that no cgroup is charged for and no limit bounds (RLIMIT_LOCKS has not been
- * looked at since Linux 2.4), and where sandboxes share an inode, one would learn of another's.
+ * A sandbox is alone with its files, so a lock of them keeps nobody out: SQLite asks for some, and
+ * goes on with the answer. A real one would be memory of the kernel's that no cgroup is charged for
+ * and no limit bounds (RLIMIT_LOCKS has not been looked at since Linux 2.4), and where sandboxes
+ * share an inode, one would learn of another's.
  */
 const NO_LOCKS: readonly Rule[] = [
   pretend("there is nobody to keep out", ["flock"]),
@@ -23,7 +24,9 @@ const NO_LOCKS: readonly Rule[] = [
   allow("asking who is in the way: nobody is", ["fcntl"], [{ argument: 1, equals: GETLK }]),
 ];
 
-/** For JavaScript that runs in a fork of the zygote: it starts no program and maps no file as code. */
+/**
+ * For JavaScript that runs in a fork of the zygote: it starts no program and maps no file as code.
+ */
 export const FORK_POLICY: Policy = {
   otherwise: errno(EPERM),
   rules: [
@@ -49,8 +52,8 @@ export const PROGRAM: readonly Rule[] = [
 export const EXEC_POLICY: Policy = { otherwise: errno(EPERM), rules: [...BASE, ...NO_LOCKS, ...PROGRAM] };
 
 /**
- * For the zygote, before it is one: it may do all that root may, except make a ring that its forks would share, and have
- * memory that they would not.
+ * For the zygote, before it is one: it may do all that root may, except make a ring that its forks
+ * would share, and have memory that they would not.
  */
 export const ZYGOTE_POLICY: Policy = {
   otherwise: SECCOMP_RET.ALLOW,

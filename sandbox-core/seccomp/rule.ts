@@ -3,9 +3,9 @@ import type { SyscallName } from "../abi/arch.ts";
 import { SECCOMP_RET } from "../abi/linux.ts";
 
 /**
- * A test of one argument: equal to a value, or to one of several, after a mask of its lower half where there is one. All
- * 64 bits count, also of what the kernel reads as 32 bits: the C library leaves the upper half empty, and who does not is
- * trying something.
+ * A test of one argument: equal to a value, or to one of several, after a mask of its lower half
+ * where there is one. All 64 bits count, also of what the kernel reads as 32 bits: the C library
+ * leaves the upper half empty, and who does not is trying something.
  */
 export type Condition = { argument: 0 | 1 | 2 | 3 | 4 | 5; mask?: number } & (
   | { equals: number }

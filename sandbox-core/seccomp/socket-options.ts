@@ -1,7 +1,8 @@
 /**
- * Which options of sockets a sandbox may set and read: data, by level and name, as these are values in registers. An option
- * reaches deep into the kernel: it attaches programs, loads modules, has a close wait, allocates what no group is charged
- * for, or tells of the process at the other end. So what is not named is refused, for reading as for setting.
+ * Which options of sockets a sandbox may set and read: data, by level and name, as these are values
+ * in registers. An option reaches deep into the kernel: it attaches programs, loads modules, has a
+ * close wait, allocates what no group is charged for, or tells of the process at the other end. So
+ * what is not named is refused, for reading as for setting.
  */
 import { constants } from "node:os";
 import { IP, IPV6, SO, SOL, TCP } from "../abi/linux.ts";
@@ -35,7 +36,8 @@ export const SOCKET_OPTIONS: readonly Rule[] = [
     ["setsockopt"],
     option(SOL.SOCKET, [SO.SNDBUF, SO.RCVBUF]),
   ),
-  // A call that is to reset a connection goes on with an ordinary close when it hears this (uv_tcp_close_reset).
+  // A call that is to reset a connection goes on with an ordinary close when it hears this
+  // (uv_tcp_close_reset).
   refuse(
     "whoever closes the last descriptor of a lingering socket sleeps",
     EINVAL,

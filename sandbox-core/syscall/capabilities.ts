@@ -6,14 +6,16 @@ import { sys } from "./libc.ts";
 /** The highest capability that this kernel knows; read once, by the zygote, before any fork. */
 const LAST_CAPABILITY = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8"));
 
-/** struct __user_cap_header_struct and two struct __user_cap_data_struct, all zero but the version. */
+/**
+ * struct __user_cap_header_struct and two struct __user_cap_data_struct, all zero but the version.
+ */
 const HEADER = Buffer.alloc(8);
 HEADER.writeUInt32LE(CAPABILITY_VERSION_3, 0);
 const NONE = Buffer.alloc(24);
 
 /**
- * Empties the bounding, ambient, inheritable, permitted and effective sets of the calling thread. The bounding set goes
- * first: dropping from it takes a capability.
+ * Empties the bounding, ambient, inheritable, permitted and effective sets of the calling thread.
+ * The bounding set goes first: dropping from it takes a capability.
  * @throws SyscallError
  */
 export function dropCapabilities(): void {

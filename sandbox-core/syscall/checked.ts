@@ -3,8 +3,8 @@ import koffi from "koffi";
 import { SyscallError } from "./error.ts";
 
 /**
- * The call, which throws a SyscallError with its arguments as `describe` words them. koffi's errno has to be read before
- * anything else runs: any call of Node in between overwrites it.
+ * The call, which throws a SyscallError with its arguments as `describe` words them. koffi's errno
+ * has to be read before anything else runs: any call of Node in between overwrites it.
  */
 export function checked<Arguments extends unknown[]>(
   name: string,

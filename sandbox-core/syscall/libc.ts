@@ -1,7 +1,8 @@
 /**
- * System calls as typed functions. Each is bound once, takes plain numbers, strings and buffers, and throws a
- * SyscallError with the call's name. koffi accepts a wrong argument silently, so the full C prototypes and the
- * TypeScript types beside them are the only guard: change both together. A file for each subject has them.
+ * System calls as typed functions. Each is bound once, takes plain numbers, strings and buffers,
+ * and throws a SyscallError with the call's name. koffi accepts a wrong argument silently, so the
+ * full C prototypes and the TypeScript types beside them are the only guard: change both together.
+ * A file for each subject has them.
  */
 import koffi from "koffi";
 import { checked } from "./checked.ts";
@@ -25,9 +26,9 @@ const rawSyscall: (number: number, ...args: [number, number, number, number, num
 const rawExit: (code: number) => never = libc.func("void _exit(int code)") as never;
 
 /**
- * The calls. All of ours go through this one object, whose members are looked up at each call: a test that has a
- * zygote load a module first can put its own in place, to record calls and to have them fail
- * (test/helpers/fault-module.ts).
+ * The calls. All of ours go through this one object, whose members are looked up at each call: a
+ * test that has a zygote load a module first can put its own in place, to record calls and to have
+ * them fail (test/helpers/fault-module.ts).
  */
 export const sys = {
   ...fileCalls,

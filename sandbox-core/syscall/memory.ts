@@ -38,7 +38,9 @@ const RESERVATION = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NORE
  * a page, and a piece.
  */
 const MOST_TOP_BYTES = 8_192;
-/** Fill every hole down to the smallest piece that malloc makes: first by halves, then by its steps. */
+/**
+ * Fill every hole down to the smallest piece that malloc makes: first by halves, then by its steps.
+ */
 const HOLE_BYTES = [
   65_536,
   32_768,
@@ -54,7 +56,10 @@ const HUGE_PAGE_BYTES = 0x20_0000n;
 
 export type Range = readonly [from: bigint, to: bigint];
 
-/** Takes a free range of addresses, without memory behind it (mmap(2)). @returns whether it was free */
+/**
+ * Takes a free range of addresses, without memory behind it (mmap(2)).
+ * @returns whether it was free
+ */
 export function reserve([from, to]: Range): boolean {
   return mmap(from, to - from, PROT_NONE, RESERVATION, -1, 0) !== -1;
 }
@@ -69,7 +74,10 @@ export function trimMalloc(): void {
   mallocTrim(0);
 }
 
-/** Has the kernel move what a range holds into huge pages, as far as whole ones lie in it (madvise(2), Linux 6.1). */
+/**
+ * Has the kernel move what a range holds into huge pages, as far as whole ones lie in it
+ * (madvise(2), Linux 6.1).
+ */
 export function collapse([from, to]: Range): void {
   const start = (from + HUGE_PAGE_BYTES - 1n) & -HUGE_PAGE_BYTES;
   const end = to & -HUGE_PAGE_BYTES;
@@ -77,8 +85,9 @@ export function collapse([from, to]: Range): void {
 }
 
 /**
- * Takes for ever what was freed in the midst of malloc's heap, so that what is allocated from now on comes from its end, where
- * it lies together. To be called right behind `trimMalloc`. @returns how many bytes that took
+ * Takes for ever what was freed in the midst of malloc's heap, so that what is allocated from now
+ * on comes from its end, where it lies together. To be called right behind `trimMalloc`.
+ * @returns how many bytes that took
  */
 export function fillHoles(): number {
   const top = sbrk(0) - MOST_TOP_BYTES;

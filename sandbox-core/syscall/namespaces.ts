@@ -1,4 +1,7 @@
-/** Namespaces and mounts: the part of `sys` that decides which files, processes and networks a process sees. */
+/**
+ * Namespaces and mounts: the part of `sys` that decides which files, processes and networks a
+ * process sees.
+ */
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
 import { checked, first, firstTwo } from "./checked.ts";

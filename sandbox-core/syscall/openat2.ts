@@ -9,7 +9,10 @@ const raw: (number: number, directory: number, path: string, how: Buffer, size: 
   .load("libc.so.6")
   .func("syscall", "long", ["long", "long", "str", "void *", "long"]) as never;
 
-/** Opens a path that is taken inside the directory as if that were the root. @throws SyscallError */
+/**
+ * Opens a path that is taken inside the directory as if that were the root.
+ * @throws SyscallError
+ */
 export function openInRoot(directory: number, path: string, flags: number): number {
   // struct open_how: flags, mode, resolve.
   const how = Buffer.alloc(24);

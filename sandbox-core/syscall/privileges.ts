@@ -1,4 +1,6 @@
-/** Privileges: the part of `sys` by which a process changes its user and gives up rights for good. */
+/**
+ * Privileges: the part of `sys` by which a process changes its user and gives up rights for good.
+ */
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
 import { SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
@@ -51,11 +53,17 @@ export const privilegeCalls = {
     "capset",
     libc.func("int capset(void *header, const void *data)") as (header: Buffer, data: Buffer) => number,
   ),
-  /** seccomp(2): installs a filter, an array of struct sock_filter, for this process and what it forks. */
+  /**
+   * seccomp(2): installs a filter, an array of struct sock_filter, for this process and what it
+   * forks.
+   */
   installFilter: checked("seccomp", (filter: Buffer) =>
     rawSeccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, 0, { length: filter.length / 8, filter }),
   ),
-  /** landlock_create_ruleset(2) and landlock_add_rule(2), with their numbers; the C library has no wrappers. */
+  /**
+   * landlock_create_ruleset(2) and landlock_add_rule(2), with their numbers; the C library has no
+   * wrappers.
+   */
   createRuleset: checked(
     "landlock_create_ruleset",
     libc.func("syscall", "long", ["long", "void *", "size_t", "unsigned int"]) as (

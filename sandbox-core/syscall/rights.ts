@@ -1,4 +1,7 @@
-/** Passing open descriptors over a unix socket: sendmsg(2) and recvmsg(2) with SCM_RIGHTS (unix(7), cmsg(3)). */
+/**
+ * Passing open descriptors over a unix socket: sendmsg(2) and recvmsg(2) with SCM_RIGHTS (unix(7),
+ * cmsg(3)).
+ */
 import koffi from "koffi";
 import { MSG, SCM_RIGHTS, SOL } from "../abi/linux.ts";
 import { SyscallError } from "./error.ts";
@@ -38,8 +41,8 @@ export function sendDescriptors(socket: number, bytes: Buffer, descriptors: read
 }
 
 /**
- * Receives exactly these bytes' length, and the descriptors that come with them, at most so many, close-on-exec; null when
- * the other end is closed.
+ * Receives exactly these bytes' length, and the descriptors that come with them, at most so many,
+ * close-on-exec; null when the other end is closed.
  * @throws SyscallError, or Error when something else comes
  */
 export function receiveDescriptors(socket: number, bytes: Buffer, most: number): number[] | null {

@@ -13,7 +13,9 @@ export interface ProgramPlace {
 }
 
 /**
- * Sends a signal to the program of a sandbox; `members` are the processes of its group. Does nothing when the program has ended. @throws SyscallError for a number that is no signal
+ * Sends a signal to the program of a sandbox; `members` are the processes of its group. Does
+ * nothing when the program has ended.
+ * @throws SyscallError for a number that is no signal
  */
 export function signalProgram(members: readonly number[], place: ProgramPlace, signal: number): void {
   const pid = members.find((member) => isProgram(member, place));
@@ -21,7 +23,8 @@ export function signalProgram(members: readonly number[], place: ProgramPlace, s
   let pidfd: number | undefined;
   try {
     pidfd = openPidfd(pid);
-    // The number may have become another process's meanwhile; the descriptor's process it cannot become.
+    // The number may have become another process's meanwhile; the descriptor's process it cannot
+    // become.
     if (isProgram(pid, place)) sys.syscall("pidfd_send_signal", PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0);
   } catch (error) {
     if (!(error instanceof SyscallError && error.code === "ESRCH")) throw error;

@@ -66,7 +66,10 @@ export const socketCalls = {
   receiveDescriptors,
 };
 
-/** A sockaddr_un for a path, or for an abstract name that starts with "\0" (unix(7)). Throws RangeError over 107 bytes. */
+/**
+ * A sockaddr_un for a path, or for an abstract name that starts with "\0" (unix(7)). Throws
+ * RangeError over 107 bytes.
+ */
 export function unixAddress(path: string): Buffer {
   const name = Buffer.from(path);
   if (name.length > 107) throw new RangeError(`unix socket path of ${name.length} bytes, at most 107: ${path}`);

@@ -1,6 +1,7 @@
 /**
- * posix_spawn(3): starts a program without a copy of the caller's memory, which the C library's own child borrows until
- * the program is there. So the cost of it is the program's alone, and a refusal to start comes back as a result.
+ * posix_spawn(3): starts a program without a copy of the caller's memory, which the C library's own
+ * child borrows until the program is there. So the cost of it is the program's alone, and a refusal
+ * to start comes back as a result.
  */
 import koffi from "koffi";
 import { O, POSIX_SPAWN, SIG_BLOCK } from "../abi/linux.ts";
@@ -69,7 +70,10 @@ export interface SpawnOptions {
   env: readonly string[];
   /** Whether it gets a session of its own. */
   session: boolean;
-  /** The path of a terminal that becomes its standard input, output and error, and controls its session. */
+  /**
+   * The path of a terminal that becomes its standard input, output and error, and controls its
+   * session.
+   */
   terminal?: string | undefined;
 }
 
@@ -85,7 +89,10 @@ export function spawnProgram(path: string, { argv, env, session, terminal }: Spa
   return pid.readInt32LE(0);
 }
 
-/** A session's leader that has no terminal gets the first that it opens (credentials(7), "Sessions"). */
+/**
+ * A session's leader that has no terminal gets the first that it opens (credentials(7),
+ * "Sessions").
+ */
 function terminalActions(terminal: string): Buffer {
   const actions = Buffer.alloc(OPAQUE_BYTES);
   initActions(actions);

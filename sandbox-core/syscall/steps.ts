@@ -43,8 +43,8 @@ function writeAndClose(fd: number, text: string): void {
 }
 
 /**
- * Has the kernel kill the caller when its parent dies (PR_SET_PDEATHSIG), and makes sure that it has not died before:
- * `parentPidfd` is readable once its process is gone (pidfd_open(2)).
+ * Has the kernel kill the caller when its parent dies (PR_SET_PDEATHSIG), and makes sure that it
+ * has not died before: `parentPidfd` is readable once its process is gone (pidfd_open(2)).
  * @throws Error when the parent is gone
  */
 export function adviseParentDeath(parentPidfd: number): void {
@@ -53,14 +53,19 @@ export function adviseParentDeath(parentPidfd: number): void {
 }
 
 /**
- * Whether something can be read from a descriptor, or can within `timeoutMs`; for a pidfd: whether its process ended
- * (pidfd_open(2)). @throws SyscallError
+ * Whether something can be read from a descriptor, or can within `timeoutMs`; for a pidfd: whether
+ * its process ended (pidfd_open(2)).
+ * @throws SyscallError
  */
 export function isReadable(fd: number, timeoutMs: number): boolean {
   return isReadyFor(POLLIN, fd, timeoutMs);
 }
 
-/** Whether a descriptor can be written to, or can within `timeoutMs`: a socket, once it is connected. @throws SyscallError */
+/**
+ * Whether a descriptor can be written to, or can within `timeoutMs`: a socket, once it is
+ * connected.
+ * @throws SyscallError
+ */
 export function isWritable(fd: number, timeoutMs: number): boolean {
   return isReadyFor(POLLOUT, fd, timeoutMs);
 }
@@ -85,7 +90,10 @@ export function closeAllBut(kept: readonly number[]): void {
   });
 }
 
-/** A copy of a descriptor of another process, close-on-exec (pidfd_getfd(2)); root may. @throws SyscallError */
+/**
+ * A copy of a descriptor of another process, close-on-exec (pidfd_getfd(2)); root may.
+ * @throws SyscallError
+ */
 export function takeDescriptor(pidfd: number, fd: number): number {
   return sys.syscall("pidfd_getfd", PIDFD_GETFD, pidfd, fd, 0);
 }
@@ -102,7 +110,10 @@ export function makePipe(): { read: number; write: number } {
   return { read: ends.readInt32LE(0), write: ends.readInt32LE(4) };
 }
 
-/** Tells a terminal its size (TIOCSWINSZ(2const)), and so whoever is in its foreground. @throws SyscallError */
+/**
+ * Tells a terminal its size (TIOCSWINSZ(2const)), and so whoever is in its foreground.
+ * @throws SyscallError
+ */
 export function setWindowSize(fd: number, { columns, rows }: { columns: number; rows: number }): void {
   const size = Buffer.alloc(8);
   size.writeUInt16LE(rows, 0);
@@ -111,8 +122,9 @@ export function setWindowSize(fd: number, { columns, rows }: { columns: number; 
 }
 
 /**
- * Has a terminal show bytes as they come, without making CR and LF out of LF (termios(3), OPOST), which Node's raw mode
- * leaves on. @throws SyscallError
+ * Has a terminal show bytes as they come, without making CR and LF out of LF (termios(3), OPOST),
+ * which Node's raw mode leaves on.
+ * @throws SyscallError
  */
 export function showAsIs(fd: number): void {
   const termios = Buffer.alloc(TERMIOS.bytes);
@@ -132,10 +144,11 @@ export function connectTo(address: Buffer): number {
 const OFF = Buffer.alloc(4);
 
 /**
- * Has the kernel refuse every descriptor that is sent towards this unix socket, or towards a connection that a listening one
- * gets: its sender meets EPERM (SO_PASSRIGHTS, Linux 6.16). A descriptor that is queued is closed by whoever reads, in its
- * thread, with all that its close waits for. False on a kernel that has no such option: there it is the filter that leaves
- * nothing whose close waits (seccomp/socket-options.ts).
+ * Has the kernel refuse every descriptor that is sent towards this unix socket, or towards a
+ * connection that a listening one gets: its sender meets EPERM (SO_PASSRIGHTS, Linux 6.16). A
+ * descriptor that is queued is closed by whoever reads, in its thread, with all that its close
+ * waits for. False on a kernel that has no such option: there it is the filter that leaves nothing
+ * whose close waits (seccomp/socket-options.ts).
  * @throws SyscallError
  */
 export function refuseDescriptors(socket: number): boolean {
@@ -186,16 +199,17 @@ const LIMITS: [resource: number, limit: Buffer][] = [
 ];
 
 /**
- * A fork cannot be dumped, whatever its limit (PR_SET_DUMPABLE). A program can be again, execve(2) sees to that, and where
- * core_pattern names a program, the kernel runs that as the host's root with what a sandbox left in its memory, and does not
- * look at the limit. One byte is the exception: it is too little for a file, and for the kernel the sign of a handler that
- * crashed itself, so that none is started (core(5); do_coredump, fs/coredump.c).
+ * A fork cannot be dumped, whatever its limit (PR_SET_DUMPABLE). A program can be again, execve(2)
+ * sees to that, and where core_pattern names a program, the kernel runs that as the host's root
+ * with what a sandbox left in its memory, and does not look at the limit. One byte is the
+ * exception: it is too little for a file, and for the kernel the sign of a handler that crashed
+ * itself, so that none is started (core(5); do_coredump, fs/coredump.c).
  */
 const CORE = { fork: rlimit(0), program: rlimit(1) };
 
 /**
- * setrlimit(2). The number of processes is bounded by the pids controller; the limit of `tasks` here is for the kernel's
- * count by user, which is the sandbox's own.
+ * setrlimit(2). The number of processes is bounded by the pids controller; the limit of `tasks`
+ * here is for the kernel's count by user, which is the sandbox's own.
  */
 export function setResourceLimits(tasks: number, kind: keyof typeof CORE): void {
   sys.setrlimit(RLIMIT.CORE, CORE[kind]);

@@ -2,11 +2,15 @@
 import { sys } from "./libc.ts";
 
 const USUAL_BYTES = 65_536;
-// Made once, before any fork, and written over by each line. A buffer for each would be garbage that stays in the zygote,
-// and in every fork, until V8 collects the whole heap, which nothing in a zygote gives it a reason for.
+// Made once, before any fork, and written over by each line. A buffer for each would be garbage
+// that stays in the zygote, and in every fork, until V8 collects the whole heap, which nothing in a
+// zygote gives it a reason for.
 const buffer = Buffer.alloc(USUAL_BYTES);
 
-/** Writes all of it; in one call, and so whole, if it is less than PIPE_BUF bytes (pipe(7)). @throws SyscallError */
+/**
+ * Writes all of it; in one call, and so whole, if it is less than PIPE_BUF bytes (pipe(7)).
+ * @throws SyscallError
+ */
 export function writeLine(descriptor: number, message: unknown): void {
   const text = `${JSON.stringify(message)}\n`;
   const bytes = Buffer.byteLength(text);

@@ -1,4 +1,6 @@
-/** The sandboxes of a zygote that have their order: each is a child of it, watched through a pidfd. */
+/**
+ * The sandboxes of a zygote that have their order: each is a child of it, watched through a pidfd.
+ */
 import { endOf, type ProgramEnd } from "../protocol/control.ts";
 import { sys } from "../syscall/libc.ts";
 import type { Poller } from "./poller.ts";
@@ -56,7 +58,10 @@ export class Children {
     return [...this.#byPidfd.values()];
   }
 
-  /** Collects a child that has ended, or is about to, and says how it ended. @throws SyscallError */
+  /**
+   * Collects a child that has ended, or is about to, and says how it ended.
+   * @throws SyscallError
+   */
   reap(child: Child): ProgramEnd {
     const word = Buffer.alloc(4);
     sys.waitpid(child.pid, word, 0);

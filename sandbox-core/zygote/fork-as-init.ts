@@ -10,7 +10,10 @@ import { exitNow, sys } from "../syscall/libc.ts";
 /** Exit code of a zygote that must not go on. */
 const EXIT_UNFIT = 71;
 
-/** A kernel before Linux 5.6, or without CONFIG_TIME_NS, has no time namespaces: the attestation says so. */
+/**
+ * A kernel before Linux 5.6, or without CONFIG_TIME_NS, has no time namespaces: the attestation
+ * says so.
+ */
 const NAMESPACES = CLONE.NEWPID | (existsSync("/proc/self/ns/time") ? CLONE.NEWTIME : 0);
 
 let ownPidNamespace: number | undefined;
@@ -40,8 +43,9 @@ export function forkAsInit(): number {
 }
 
 /**
- * Has further children in our own pid namespace again. A zygote that could not would make its next sandbox a neighbour of
- * the last: it ends here and now, the kernel ends its sandboxes, and its worker starts another.
+ * Has further children in our own pid namespace again. A zygote that could not would make its next
+ * sandbox a neighbour of the last: it ends here and now, the kernel ends its sandboxes, and its
+ * worker starts another.
  */
 function returnTo(pidNamespace: number): void {
   try {

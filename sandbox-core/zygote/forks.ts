@@ -29,7 +29,8 @@ export class Forks {
   }
 
   /**
-   * A fork in a place with these limits, which is the waiting one from now on, and watched. Returns on both sides.
+   * A fork in a place with these limits, which is the waiting one from now on, and watched. Returns
+   * on both sides.
    * @throws Error, and then there is no fork, and what there is of its place is cleared away
    */
   make(limits: SandboxLimits, sharesNetwork: boolean): WaitingFork {

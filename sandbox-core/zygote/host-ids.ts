@@ -1,7 +1,8 @@
 /**
  * Host users for sandboxes. Each zygote claims blocks of 1,024 ids that no other zygote of this
- * machine has. The claim is an abstract unix socket with the block's name (unix(7)), which the kernel
- * frees with the process. An id is used again only when everything of its last sandbox is gone.
+ * machine has. The claim is an abstract unix socket with the block's name (unix(7)), which the
+ * kernel frees with the process. An id is used again only when everything of its last sandbox is
+ * gone.
  */
 import { AF, SOCK } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
@@ -35,7 +36,10 @@ export class HostIds {
     this.socketName = socketName(this.#free[0] as number);
   }
 
-  /** An id that nothing alive has: the one that was given back longest ago. @throws Error when all others are in use */
+  /**
+   * An id that nothing alive has: the one that was given back longest ago.
+   * @throws Error when all others are in use
+   */
   take(): number {
     if (this.#free.length <= RESTING) this.#grow();
     return this.#free.shift() as number;
@@ -67,7 +71,8 @@ function bindName(name: string): boolean {
   const fd = sys.socket(AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0);
   const address = unixAddress(name);
   try {
-    // A box in the host's network can send to it where Landlock bounds no abstract sockets, and nobody ever reads it.
+    // A box in the host's network can send to it where Landlock bounds no abstract sockets, and
+    // nobody ever reads it.
     refuseDescriptors(fd);
     sys.bind(fd, address, address.length);
     return true;

@@ -1,6 +1,7 @@
 /**
- * From a request to a fork that has its order. A fork that was made ahead is used when it suits the launch; otherwise the
- * launch makes its own. Each method that forks returns twice: in the zygote with nothing, in the fork with its role.
+ * From a request to a fork that has its order. A fork that was made ahead is used when it suits the
+ * launch; otherwise the launch makes its own. Each method that forks returns twice: in the zygote
+ * with nothing, in the fork with its role.
  */
 import { join } from "node:path";
 import type { SandboxLimits } from "../contract/sandbox.ts";
@@ -27,7 +28,9 @@ export interface LaunchesParts {
 export class Launches {
   readonly #parts: LaunchesParts;
   #count = 0;
-  /** The limits of the next fork, if the zygote is to make it as soon as nothing else is to be done. */
+  /**
+   * The limits of the next fork, if the zygote is to make it as soon as nothing else is to be done.
+   */
   #forkAhead: SandboxLimits | undefined;
 
   constructor(parts: LaunchesParts) {
@@ -39,7 +42,10 @@ export class Launches {
     return this.#forkAhead !== undefined;
   }
 
-  /** Makes the fork of the next launch. A failure is no matter here: that launch makes its own, and hears why it cannot. */
+  /**
+   * Makes the fork of the next launch. A failure is no matter here: that launch makes its own, and
+   * hears why it cannot.
+   */
   makeForkAhead(): Role | undefined {
     const limits = this.#forkAhead;
     if (limits === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
  * This folder runs in the zygote: the warmed process that sandboxes are forked from. The zygote is
- * root, starts with an empty environment, and holds nothing secret: one control socket, no Redis, no
- * bundle, and of a program no more than protocol/control.ts tells it.
+ * root, starts with an empty environment, and holds nothing secret: one control socket, no Redis,
+ * no bundle, and of a program no more than protocol/control.ts tells it.
  *
  *     worker ──spawns──> zygote ──forks──> sandbox, sandbox, ...
  *       │ ▲   control      │ (root, empty      │ (nobody, locked in by fork/enter.ts)
@@ -10,13 +10,14 @@
  *
  * The zygote loads and warms the runtime, builds the root that its forks share, moves its memory
  * together (memory.ts), and then serves the control socket in blocking calls (serve.ts). serve()
- * returns in a fork alone, which is locked in by then and takes its role. A zygote for programs alone
- * loads no runtime and is ready sooner: `sandpiper box`, the library and the `exec` launcher use one.
+ * returns in a fork alone, which is locked in by then and takes its role. A zygote for programs
+ * alone loads no runtime and is ready sooner: `sandpiper box`, the library and the `exec` launcher
+ * use one.
  *
  * Node does not support a fork of itself. Each thing that makes one live has a file: no rings
- * (start.ts), no threads of V8's (host/open.ts), a heap that forks keep (seccomp/policy.ts), no event
- * loop (serve.ts), libuv's pipe (fork/signal-pipe.ts), randomness (fork/entropy.ts), and a test at
- * each zygote's start that all of this holds (selftest.ts).
+ * (start.ts), no threads of V8's (host/open.ts), a heap that forks keep (seccomp/policy.ts), no
+ * event loop (serve.ts), libuv's pipe (fork/signal-pipe.ts), randomness (fork/entropy.ts), and a
+ * test at each zygote's start that all of this holds (selftest.ts).
  *
  * A zygote dies with its worker (the control socket ends), and every sandbox with its zygote
  * (PR_SET_PDEATHSIG).

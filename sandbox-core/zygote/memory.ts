@@ -1,19 +1,19 @@
 /**
- * Moves a zygote's memory together before it forks. A fork copies the entry of every page and a table
- * for every two mebibytes that have one, and its end gives all of that back: both are most of the cost
- * of a fork. V8 asks for each 256 KiB of its heap at a random address, and so each of these costs
- * every fork a mapping and three pages of tables.
+ * Moves a zygote's memory together before it forks. A fork copies the entry of every page and a
+ * table for every two mebibytes that have one, and its end gives all of that back: both are most of
+ * the cost of a fork. V8 asks for each 256 KiB of its heap at a random address, and so each of
+ * these costs every fork a mapping and three pages of tables.
  *
- * So V8 collects all of its heap once more and copies it while every address that it might ask for is
- * taken. The kernel then gives it free addresses beside the libraries, one piece under the other, as
- * random as the libraries' own. The addresses are free again before the first fork: memory that
- * tenants allocate lies where V8 wants it.
+ * So V8 collects all of its heap once more and copies it while every address that it might ask for
+ * is taken. The kernel then gives it free addresses beside the libraries, one piece under the
+ * other, as random as the libraries' own. The addresses are free again before the first fork:
+ * memory that tenants allocate lies where V8 wants it.
  *
- * Free holes of malloc's are filled, so that a fork's own memory lies together as well: a fork copies
- * each page that it writes to.
+ * Free holes of malloc's are filled, so that a fork's own memory lies together as well: a fork
+ * copies each page that it writes to.
  *
- * Then memory that lies together goes into huge pages, of which a fork copies one entry each. Where a
- * fork writes, the kernel splits the huge page in that fork and copies the small page that was
+ * Then memory that lies together goes into huge pages, of which a fork copies one entry each. Where
+ * a fork writes, the kernel splits the huge page in that fork and copies the small page that was
  * written to, as it would have.
  */
 import { readFileSync } from "node:fs";
@@ -21,9 +21,15 @@ import { setFlagsFromString } from "node:v8";
 import { collectGarbage, mayGrow } from "../fork/heap.ts";
 import { collapse, fillHoles, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
 
-/** Where V8 asks for memory: 46 bits of address (38 on arm64), but for what is left to malloc's heap, which grows. */
+/**
+ * Where V8 asks for memory: 46 bits of address (38 on arm64), but for what is left to malloc's
+ * heap, which grows.
+ */
 const WANTED: Range = [0x1_0000_0000n, 0x4000_0000_0000n];
-/** Memory that is this process's own and written to, as proc_pid_maps(5) shows it: heaps, and not files. */
+/**
+ * Memory that is this process's own and written to, as proc_pid_maps(5) shows it: heaps, and not
+ * files.
+ */
 const PRIVATE_MEMORY = / rw-p 0+ 00:00 0 /;
 
 /**
@@ -42,7 +48,10 @@ export function compactMemory(): void {
   for (const range of readMappings(PRIVATE_MEMORY)) collapse(range);
 }
 
-/** The range of each mapping of this process (proc_pid_maps(5)), in order: of all, or of those whose line is like this. */
+/**
+ * The range of each mapping of this process (proc_pid_maps(5)), in order: of all, or of those whose
+ * line is like this.
+ */
 function readMappings(like?: RegExp): Range[] {
   return parseMappings(readFileSync("/proc/self/maps", "latin1"), like);
 }

@@ -22,7 +22,9 @@ export class Poller {
     sys.epollControl(this.#epoll, EPOLL.CTL_DEL, fd, null);
   }
 
-  /** The descriptors that can be read or have ended; blocks until there is one, or for `timeoutMs`. */
+  /**
+   * The descriptors that can be read or have ended; blocks until there is one, or for `timeoutMs`.
+   */
   wait(timeoutMs: number): number[] {
     try {
       const count = sys.epollWait(this.#epoll, this.#events, MOST_EVENTS, timeoutMs);

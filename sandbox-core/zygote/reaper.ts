@@ -44,7 +44,10 @@ export class Reaper {
     this.clear();
   }
 
-  /** The groups below this one that nobody else clears away: the worker is gone that made some for forks of templates. */
+  /**
+   * The groups below this one that nobody else clears away: the worker is gone that made some for
+   * forks of templates.
+   */
   addBelow(parent: string): void {
     for (const name of this.#cgroups.children(parent)) this.add({ group: `${parent}/${name}` });
   }
@@ -72,7 +75,8 @@ export class Reaper {
     try {
       this.#cgroups.remove(group);
     } catch {
-      // EBUSY for a moment. Whatever else it is, a group that is there still has a user that must not be used again.
+      // EBUSY for a moment. Whatever else it is, a group that is there still has a user that must
+      // not be used again.
       return false;
     }
     if (hostId !== undefined) this.#ids.giveBack(hostId);

@@ -1,10 +1,11 @@
 /**
- * Whether a fork of this process can be lived in: a child that allocates, collects and compiles within
- * five seconds. Under a V8 that hands work to threads, which do not exist in a child, the child hangs.
+ * Whether a fork of this process can be lived in: a child that allocates, collects and compiles
+ * within five seconds. Under a V8 that hands work to threads, which do not exist in a child, the
+ * child hangs.
  *
  * Each zygote of an `auto` launcher does this at its start. Where it fails, every sandbox starts a
- * Node of its own through the same checklist (the `exec` launcher), which is slower, and the worker's
- * log says so.
+ * Node of its own through the same checklist (the `exec` launcher), which is slower, and the
+ * worker's log says so.
  */
 import { SIGKILL } from "../abi/linux.ts";
 import { collectGarbage } from "../fork/heap.ts";
@@ -14,7 +15,9 @@ import { isReadable } from "../syscall/steps.ts";
 
 const DEADLINE_MS = 5_000;
 
-/** Forks once and says whether the child lived. Takes milliseconds, or five seconds when it did not. */
+/**
+ * Forks once and says whether the child lived. Takes milliseconds, or five seconds when it did not.
+ */
 export function provesFork(): boolean {
   const pid = sys.fork();
   if (pid === 0) exitNow(exercise());

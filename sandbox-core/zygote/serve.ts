@@ -1,13 +1,15 @@
 /**
- * The zygote's work: waits for requests and for deaths, in blocking calls, until the worker hangs up. A loop of libuv's
- * would be inherited by every fork with its timers, handles and promises, so there is none.
+ * The zygote's work: waits for requests and for deaths, in blocking calls, until the worker hangs
+ * up. A loop of libuv's would be inherited by every fork with its timers, handles and promises, so
+ * there is none.
  *
- * Each sandbox is watched through a pidfd. Forks report through one pipe that all of them share, until they are locked in:
- * a line of less than PIPE_BUF bytes is written whole (pipe(7)).
+ * Each sandbox is watched through a pidfd. Forks report through one pipe that all of them share,
+ * until they are locked in: a line of less than PIPE_BUF bytes is written whole (pipe(7)).
  *
- * A call of the zygote's own that fails is a refusal when it belongs to one launch. Otherwise the zygote ends, and the next
- * one serves. The worker gives a zygote up that does not answer (launcher/heartbeat.ts); a single turn that takes ten
- * seconds is ended by the kernel (alarm(2)), whether there is a worker or not.
+ * A call of the zygote's own that fails is a refusal when it belongs to one launch. Otherwise the
+ * zygote ends, and the next one serves. The worker gives a zygote up that does not answer
+ * (launcher/heartbeat.ts); a single turn that takes ten seconds is ended by the kernel (alarm(2)),
+ * whether there is a worker or not.
  */
 import { SIGKILL } from "../abi/linux.ts";
 import { removeRootGroup } from "../cgroup/sweep.ts";
@@ -91,7 +93,9 @@ class Server {
     }
   }
 
-  /** Requests last: what they make has descriptors by numbers that may have been those of the dead. */
+  /**
+   * Requests last: what they make has descriptors by numbers that may have been those of the dead.
+   */
   #attendAll(ready: readonly number[]): Role | undefined {
     for (const fd of ready)
       if (fd === this.#statusRead) this.#readStatuses();
@@ -160,7 +164,10 @@ class Server {
     }
   }
 
-  /** The first process of the sandbox ended, and with it all others: the kernel ends a pid namespace with its init. */
+  /**
+   * The first process of the sandbox ended, and with it all others: the kernel ends a pid namespace
+   * with its init.
+   */
   #bury(pidfd: number): void {
     if (pidfd === this.#forks.waiting?.pidfd) this.#forks.drop();
     const child = this.#children.withPidfd(pidfd);

@@ -1,10 +1,11 @@
 /**
- * The first step of a zygote: refuses io_uring to itself, and starts Node anew as the zygote proper.
+ * The first step of a zygote: refuses io_uring to itself, and starts Node anew as the zygote
+ * proper.
  *
  * Node opens rings before the first line of a script runs, whatever its environment says. A ring is
  * memory that the kernel takes orders from, with the rights of the process that made it, and a fork
- * would share it. So the filter has to be there before Node is. The same filter has V8 keep no memory
- * from forks (ZYGOTE_POLICY, seccomp/policy.ts).
+ * would share it. So the filter has to be there before Node is. The same filter has V8 keep no
+ * memory from forks (ZYGOTE_POLICY, seccomp/policy.ts).
  */
 import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
@@ -20,7 +21,8 @@ const [, , ...argumentsOfNode] = process.argv;
 const main = fileURLToPath(import.meta.resolve("./main.ts"));
 const options = argumentsOfNode.pop() as string;
 
-// When its worker dies the control socket ends, and the zygote with it: one that somebody stopped has to be woken for that.
+// When its worker dies the control socket ends, and the zygote with it: one that somebody stopped
+// has to be woken for that.
 sys.prctl(PR.SET_PDEATHSIG, SIGCONT, 0, 0, 0);
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.
@@ -28,7 +30,10 @@ for (const fd of [STDERR_FD, CONTROL_FD]) sys.fcntl(fd, F_SETFD, 0);
 const flags = [...process.execArgv, ...nameFlags(), ...argumentsOfNode];
 sys.execve(process.execPath, ["node", ...flags, main, options], []);
 
-/** Flags for a Node whose own modules have names that tell nothing of the host. A fork's threads have the same flags, and no file. */
+/**
+ * Flags for a Node whose own modules have names that tell nothing of the host. A fork's threads
+ * have the same flags, and no file.
+ */
 function nameFlags(): string[] {
   const names = JSON.stringify(import.meta.resolve("../runtime/own-names.ts"));
   const code = `import { isMainThread } from "node:worker_threads"; if (isMainThread) await import(${names});`;

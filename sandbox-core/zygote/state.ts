@@ -40,7 +40,8 @@ export interface ZygoteState {
 }
 
 /**
- * Gets a mount namespace of its own, the shared root, a group and a block of users; removes what dead zygotes left.
+ * Gets a mount namespace of its own, the shared root, a group and a block of users; removes what
+ * dead zygotes left.
  * @throws Error or SyscallError that says what this machine lacks
  */
 export async function prepareZygote(options: ZygoteOptions): Promise<ZygoteState> {

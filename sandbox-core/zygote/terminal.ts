@@ -1,6 +1,7 @@
 /**
- * A terminal of a sandbox's own: an instance of devpts(5) that holds this one pair and shows nothing of the host's. The
- * zygote keeps the master's side for the worker; the sandbox gets the file system, and in it the slave's side.
+ * A terminal of a sandbox's own: an instance of devpts(5) that holds this one pair and shows
+ * nothing of the host's. The zygote keeps the master's side for the worker; the sandbox gets the
+ * file system, and in it the slave's side.
  */
 import { mkdirSync, openSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
@@ -12,12 +13,17 @@ import { setWindowSize } from "../syscall/steps.ts";
 const MOST_TERMINALS = 16;
 
 export class TerminalPair {
-  /** Where the file system is mounted, in the zygote's mount namespace, for the fork to take along. */
+  /**
+   * Where the file system is mounted, in the zygote's mount namespace, for the fork to take along.
+   */
   readonly mount: string;
   #master: number | undefined;
   #mounted = false;
 
-  /** Makes the instance, owned by `hostId`, and the pair. @throws SyscallError, and keeps nothing then */
+  /**
+   * Makes the instance, owned by `hostId`, and the pair.
+   * @throws SyscallError, and keeps nothing then
+   */
   constructor(mount: string, hostId: number, size: WindowSize) {
     this.mount = mount;
     const data = `newinstance,ptmxmode=0666,mode=0620,uid=${hostId},gid=${hostId},max=${MOST_TERMINALS}`;
@@ -67,7 +73,9 @@ export class Terminals {
     this.#pairs.set(id, pair);
   }
 
-  /** The descriptor of the master's side, for the worker to take, once the fork has the file system. */
+  /**
+   * The descriptor of the master's side, for the worker to take, once the fork has the file system.
+   */
   handOut(id: string): number | undefined {
     const pair = this.#pairs.get(id);
     pair?.unmount();

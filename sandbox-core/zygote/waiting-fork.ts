@@ -1,14 +1,14 @@
 /**
  * A fork that was made ahead of its launch. Two thirds of a launch are the same for all: the fork
  * itself takes one, a place and the namespaces another. So from the second launch on, a zygote that
- * has nothing else to do makes the next fork, of about a megabyte, with a host user and a group that
- * have the limits of the last launch.
+ * has nothing else to do makes the next fork, of about a megabyte, with a host user and a group
+ * that have the limits of the last launch.
  *
  * The fork goes through the first half of the checklist (fork/enter.ts) and waits for its order: as
- * the host's root, in namespaces that nobody else is in. Such a fork is no sandbox yet; nothing of a
- * tenant's comes near it before the end of the checklist. One that has other limits than the next
- * launch wants, or dies while it waits, is replaced by the launch that needs it. One that waits when
- * its zygote ends, ends with it.
+ * the host's root, in namespaces that nobody else is in. Such a fork is no sandbox yet; nothing of
+ * a tenant's comes near it before the end of the checklist. One that has other limits than the next
+ * launch wants, or dies while it waits, is replaced by the launch that needs it. One that waits
+ * when its zygote ends, ends with it.
  */
 import { isDeepStrictEqual } from "node:util";
 import { SIGKILL } from "../abi/linux.ts";
@@ -19,7 +19,10 @@ import { makePipe } from "../syscall/steps.ts";
 import { writeLine } from "../syscall/write-line.ts";
 import { forkAsInit } from "./fork-as-init.ts";
 
-/** Forks; returns on both sides, and the fork has to call `awaitOrder` then. @throws SyscallError, and then there is no fork */
+/**
+ * Forks; returns on both sides, and the fork has to call `awaitOrder` then.
+ * @throws SyscallError, and then there is no fork
+ */
 export function forkWaiting(number: number, place: Place): WaitingFork {
   const { read, write } = makePipe();
   let pid: number | undefined;

@@ -14,8 +14,9 @@ export interface OptionSpec<T> {
 }
 
 /**
- * Applies the options at the beginning, and gives the rest: from the first word that is no option on, or after `--`. Short
- * options can stand together and beside their value, as in `-it` and `-m64m` (POSIX, utility syntax guidelines 5 and 6).
+ * Applies the options at the beginning, and gives the rest: from the first word that is no option
+ * on, or after `--`. Short options can stand together and beside their value, as in `-it` and
+ * `-m64m` (POSIX, utility syntax guidelines 5 and 6).
  * @throws UsageError that names the option
  */
 export function readOptions<T>(words: readonly string[], specs: readonly OptionSpec<T>[], result: T): string[] {

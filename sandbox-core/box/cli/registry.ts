@@ -1,4 +1,7 @@
-/** Which boxes of the command line there are: a file for each, in a directory that only root may enter. */
+/**
+ * Which boxes of the command line there are: a file for each, in a directory that only root may
+ * enter.
+ */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isOwnerAlive, ownerName } from "../../contract/owner.ts";

@@ -213,7 +213,10 @@ function findUser(text: string, rootfs: string | undefined): { uid: number; gid:
   throw new UsageError(`--user: there is no user ${quote(text)}`, "write numbers, as 1000 or 1000:1000");
 }
 
-/** The name in /etc/passwd (passwd(5)): of the root, or of the box's own, which knows root, box and nobody. */
+/**
+ * The name in /etc/passwd (passwd(5)): of the root, or of the box's own, which knows root, box and
+ * nobody.
+ */
 function lookUp(name: string, rootfs: string | undefined): { uid: number; gid: number } | undefined {
   if (rootfs === undefined)
     return { root: { uid: 0, gid: 0 }, box: { uid: 1000, gid: 1000 }, nobody: { uid: 65_534, gid: 65_534 } }[name];
@@ -224,13 +227,17 @@ function lookUp(name: string, rootfs: string | undefined): { uid: number; gid: n
   return /^\d+$/.test(uid) && /^\d+$/.test(gid) ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }
 
-/** The beginning of a file as whoever is in that root sees it, and nothing of what is no file: the root is somebody else's. */
+/**
+ * The beginning of a file as whoever is in that root sees it, and nothing of what is no file: the
+ * root is somebody else's.
+ */
 function readInRoot(root: string, path: string): string {
   const open: number[] = [];
   try {
     const opened = (fd: number) => open[open.push(fd) - 1] as number;
     const place = opened(openInRoot(opened(openSync(root, O.PATH | O.CLOEXEC)), path, O.PATH | O.CLOEXEC));
-    // Only then is it opened: a named pipe has nobody at its other end, and who knows what a device does.
+    // Only then is it opened: a named pipe has nobody at its other end, and who knows what a device
+    // does.
     if (!fstatSync(place).isFile()) return "";
     const fd = opened(openSync(`/proc/self/fd/${place}`, O.CLOEXEC));
     const bytes = Buffer.alloc(MOST_READ_BYTES);

@@ -1,4 +1,7 @@
-/** `box run`: one command in a box, with this process's standard streams or terminal, and its exit code. */
+/**
+ * `box run`: one command in a box, with this process's standard streams or terminal, and its exit
+ * code.
+ */
 import { writeFileSync } from "node:fs";
 import { finished } from "node:stream/promises";
 import { SandboxError, StartFailure } from "../../contract/error.ts";
@@ -23,7 +26,10 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
 const STDIN_FD = 0;
 const MIB = 1024 * 1024;
 
-/** Runs what the words say, and gives the exit code. Rejects with nothing that its user could have caused. */
+/**
+ * Runs what the words say, and gives the exit code. Rejects with nothing that its user could have
+ * caused.
+ */
 export async function runCommand(words: readonly string[], here: Surroundings): Promise<number> {
   const options = noOptions();
   try {
@@ -68,7 +74,9 @@ function sizeOf(stream: { columns?: number; rows?: number }): WindowSize {
   return { columns: stream.columns || 80, rows: stream.rows || 24 };
 }
 
-/** Connects standard streams and signals. The result resolves when all that the box wrote is out. */
+/**
+ * Connects standard streams and signals. The result resolves when all that the box wrote is out.
+ */
 function attachPipes(box: Box, here: Surroundings): () => Promise<void> {
   const { stdin, stdout, stderr } = here;
   const letGo = forwardSignals(box);

@@ -26,7 +26,10 @@ export interface Lazy {
   isLazy: (value: unknown) => boolean;
   /** Node's object behind a lazy one. */
   toNode: (object: object) => object;
-  /** Gives a lazy object for the arguments of `new`; or null, and Node's class gets the arguments as they are then. */
+  /**
+   * Gives a lazy object for the arguments of `new`; or null, and Node's class gets the arguments as
+   * they are then.
+   */
   make: (args: unknown[], isExtended: boolean) => object | null;
 }
 
@@ -47,7 +50,10 @@ export function facadeOf(lazy: Lazy): Class {
   return facade;
 }
 
-/** Has a member of Node's prototype know lazy objects. Names are Node's as well: they show in stack traces. */
+/**
+ * Has a member of Node's prototype know lazy objects. Names are Node's as well: they show in stack
+ * traces.
+ */
 function teach(prototype: object, key: string, { answers, isLazy, toNode }: Lazy): void {
   const nodes = getOwnPropertyDescriptor(prototype, key) as PropertyDescriptor;
   const { get: nodesGet, value: nodesValue } = nodes;

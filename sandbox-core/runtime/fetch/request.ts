@@ -1,4 +1,7 @@
-/** The Request that a function gets, and the class of that name: Node's is made when a function asks for what only it can. */
+/**
+ * The Request that a function gets, and the class of that name: Node's is made when a function asks
+ * for what only it can.
+ */
 import type { HeaderPairs } from "../../protocol/frames.ts";
 import { copyHeaders, facadeOf, makerOf } from "./lazy.ts";
 

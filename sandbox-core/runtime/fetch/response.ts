@@ -1,4 +1,7 @@
-/** The class Response that a function finds: Node's is made when a function asks for what only it can. */
+/**
+ * The class Response that a function finds: Node's is made when a function asks for what only it
+ * can.
+ */
 import { types } from "node:util";
 import type { HeaderPairs } from "../../protocol/frames.ts";
 import { copyHeaders, facadeOf, makerOf } from "./lazy.ts";
@@ -16,7 +19,10 @@ const { from: bufferFrom } = Buffer;
 /** The type that Node gives a text (Fetch, "extract a body"). */
 const TEXT_TYPE = "text/plain;charset=UTF-8";
 const JSON_TYPE = "application/json";
-/** A longer body is read as a stream, so that what is too long to be kept whole can go on its way in parts. */
+/**
+ * A longer body is read as a stream, so that what is too long to be kept whole can go on its way in
+ * parts.
+ */
 const MOST_PLAIN = 1024 * 1024;
 /** Statuses whose Response may have no body. */
 const BODYLESS = new Set([204, 205, 304]);
@@ -141,7 +147,10 @@ export const FacadeResponse = facadeOf({
   },
 }) as unknown as typeof Response;
 
-/** Takes status, fields and body of a Response that was made of plain parts and nobody looked into; null of any other. */
+/**
+ * Takes status, fields and body of a Response that was made of plain parts and nobody looked into;
+ * null of any other.
+ */
 export function takePlainParts(response: object): PlainResponse | null {
   return isLazy(response) ? takeParts(response) : null;
 }
@@ -154,7 +163,10 @@ function isPlainBody(body: unknown): body is Body | undefined {
   return isUint8Array(body) && body.length > 0 && body.length <= MOST_PLAIN && isArrayBuffer(body.buffer);
 }
 
-/** The settings that a constructor was given; null for what is none, of which Node says what is wrong. */
+/**
+ * The settings that a constructor was given; null for what is none, of which Node says what is
+ * wrong.
+ */
 function readSettings(init: unknown): Settings | null {
   if (init == null) return PLAIN;
   if (typeof init !== "object" && typeof init !== "function") return null;

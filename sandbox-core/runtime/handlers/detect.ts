@@ -7,10 +7,11 @@ import { methodsHandler } from "./methods.ts";
 type Exports = Record<string, unknown>;
 
 /**
- * The handler that a module's exports are, in this order: a default export with a method `fetch`, an export `handler`
- * that is the default export too, a default export that is a function, an export `handler`, exports named as methods.
- * The last two may be on the default export as well, which is how a bundle shows a CommonJS module. Where there is none of
- * these, the only function that is exported is an AWS Lambda handler, whatever its name.
+ * The handler that a module's exports are, in this order: a default export with a method `fetch`,
+ * an export `handler` that is the default export too, a default export that is a function, an
+ * export `handler`, exports named as methods. The last two may be on the default export as well,
+ * which is how a bundle shows a CommonJS module. Where there is none of these, the only function
+ * that is exported is an AWS Lambda handler, whatever its name.
  * @throws TypeError that lists what the module exports and what is accepted.
  */
 export function detectHandler(namespace: object, facts: FunctionFacts): Handler {
@@ -33,7 +34,10 @@ export function detectHandler(namespace: object, facts: FunctionFacts): Handler 
   );
 }
 
-/** The one function among the exports that can be a handler, or null. A class is none, and neither is the platform's hook. */
+/**
+ * The one function among the exports that can be a handler, or null. A class is none, and neither
+ * is the platform's hook.
+ */
 function onlyFunction(exported: Exports): unknown {
   const functions = Object.entries(exported)
     .filter(([name, value]) => name !== "afterRestore" && typeof value === "function" && !isClass(value))

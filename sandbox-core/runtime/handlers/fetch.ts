@@ -13,7 +13,10 @@ interface FetchContext {
   waitUntil: (promise: unknown) => void;
 }
 
-/** A handler around `export default { fetch }` (bound to its object) or `export default (request, env, ctx) => ...`. */
+/**
+ * A handler around `export default { fetch }` (bound to its object) or `export default (request,
+ * env, ctx) => ...`.
+ */
 export function fetchHandler(fetchFunction: FetchFunction, facts: FunctionFacts): Handler {
   return async (call) => {
     const request = makeRequest(call);
@@ -43,7 +46,10 @@ function bodyOf({ method, bodyFollows, body }: HandlerCall["request"], incoming:
   return body.length > 0 ? { body: body as Uint8Array<ArrayBuffer> } : null;
 }
 
-/** The client's headers; the trace context is that of the platform's own span, which has the client's for parent. */
+/**
+ * The client's headers; the trace context is that of the platform's own span, which has the
+ * client's for parent.
+ */
 function requestHeaders(headers: HeaderPairs, traceparent: string | null): HeaderPairs {
   if (traceparent === null) return headers;
   const out: HeaderPairs = [];

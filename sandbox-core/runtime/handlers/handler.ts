@@ -6,7 +6,9 @@ import type { IncomingBody } from "../body.ts";
 export interface HandlerCall {
   readonly request: WireRequest;
   readonly body: IncomingBody;
-  /** Unix time in milliseconds at which the worker ends the call, to within what its messages take. */
+  /**
+   * Unix time in milliseconds at which the worker ends the call, to within what its messages take.
+   */
   readonly deadlineMs: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
@@ -24,7 +26,10 @@ export interface HandlerReply {
   body: Uint8Array | ReadableStream<unknown> | null;
 }
 
-/** Calls the function. Rejects with what it throws, or with a TypeError that says what is wrong with its result. */
+/**
+ * Calls the function. Rejects with what it throws, or with a TypeError that says what is wrong with
+ * its result.
+ */
 export type Handler = (call: HandlerCall) => Promise<HandlerReply>;
 
 /** The facts about a version that handlers hand on to the function. */

@@ -21,7 +21,10 @@ interface LambdaEvent {
   isBase64Encoded: boolean;
 }
 
-/** The event for a request; `path` is the part below the function's URL. Optional members are absent, as in AWS. */
+/**
+ * The event for a request; `path` is the part below the function's URL. Optional members are
+ * absent, as in AWS.
+ */
 export function lambdaEvent(request: WireRequest, body: Buffer, facts: FunctionFacts): LambdaEvent {
   const { path } = request;
   const queryAt = path.indexOf("?");
@@ -64,7 +67,8 @@ function joinQuery(rawQueryString: string): Fields {
   for (const [name, value] of new URLSearchParams(rawQueryString)) {
     fields.set(name, fields.has(name) ? `${fields.get(name)},${value}` : value);
   }
-  // fromEntries defines fields, whatever they are called: "__proto__" in a query is one like any other.
+  // fromEntries defines fields, whatever they are called: "__proto__" in a query is one like any
+  // other.
   return Object.fromEntries(fields);
 }
 
@@ -102,7 +106,10 @@ function commonLogTime(time: Date): string {
 
 const TEXT_TYPE = /^(?:text\/|application\/(?:[\w.+-]+\+)?(?:json|xml|javascript)\b)/i;
 
-/** Whether the body goes as it is: said to be text, and text indeed. All else is base64, form fields too, as in AWS. */
+/**
+ * Whether the body goes as it is: said to be text, and text indeed. All else is base64, form fields
+ * too, as in AWS.
+ */
 function isText(headers: Fields, body: Buffer): boolean {
   if (headers["content-encoding"] !== undefined) return false;
   return TEXT_TYPE.test(headers["content-type"] ?? "") && isUtf8(body);

@@ -11,8 +11,8 @@ const { getPrototypeOf } = Object;
 const ordinary = Object.prototype;
 
 /**
- * The reply that a result means. A Response is one, and so is what has a `statusCode`; anything else is the body of a 200
- * in JSON, a string as it is.
+ * The reply that a result means. A Response is one, and so is what has a `statusCode`; anything
+ * else is the body of a 200 in JSON, a string as it is.
  * @throws TypeError that says what is wrong with it.
  */
 export function lambdaReply(result: unknown): HandlerReply {
@@ -52,8 +52,9 @@ function explicitReply(result: ResponseResult): HandlerReply {
 }
 
 /**
- * Takes fields over by name, whose case means nothing: the last of one name counts, and `multiValueHeaders` above `headers`.
- * Cookies add up, as cases of their name are a usual way to set several.
+ * Takes fields over by name, whose case means nothing: the last of one name counts, and
+ * `multiValueHeaders` above `headers`. Cookies add up, as cases of their name are a usual way to
+ * set several.
  */
 function takeHeaders(fields: Map<string, string[]>, member: string, given: unknown): void {
   if (given === undefined || given === null) return;

@@ -23,7 +23,10 @@ interface LambdaContext {
 
 const { now } = Date;
 
-/** A handler around `export const handler = async (event, context) => ...`, or one that takes a callback. */
+/**
+ * A handler around `export const handler = async (event, context) => ...`, or one that takes a
+ * callback.
+ */
 export function lambdaHandler(handler: LambdaFunction, facts: FunctionFacts): Handler {
   return async (call) => {
     const event = lambdaEvent(call.request, await call.body.all(), facts);
@@ -31,7 +34,10 @@ export function lambdaHandler(handler: LambdaFunction, facts: FunctionFacts): Ha
   };
 }
 
-/** A promise counts; without one, a handler with three parameters answers by its callback, and any other by its result. */
+/**
+ * A promise counts; without one, a handler with three parameters answers by its callback, and any
+ * other by its result.
+ */
 function callFunction(handler: LambdaFunction, event: object, context: LambdaContext): unknown {
   return new Promise((resolve, reject) => {
     const callback: Callback = (error, result) => {

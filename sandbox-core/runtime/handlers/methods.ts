@@ -10,8 +10,9 @@ const NodeResponse = Response;
 type Methods = Map<string, FetchFunction>;
 
 /**
- * A handler around the exports that are named as methods; null when there is none. HEAD is answered by GET, whose body stays
- * behind, OPTIONS with what there is, and any other method that is not exported with 405.
+ * A handler around the exports that are named as methods; null when there is none. HEAD is answered
+ * by GET, whose body stays behind, OPTIONS with what there is, and any other method that is not
+ * exported with 405.
  */
 export function methodsHandler(exported: Record<string, unknown>, facts: FunctionFacts): Handler | null {
   const methods: Methods = new Map();

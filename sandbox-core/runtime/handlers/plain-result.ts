@@ -12,7 +12,10 @@ const { isView } = ArrayBuffer;
 const { isInteger } = Number;
 const { keys } = Object;
 
-/** Members of an object that is a response by its parts: with any other it is data that has a status. */
+/**
+ * Members of an object that is a response by its parts: with any other it is data that has a
+ * status.
+ */
 const PARTS = new Set(["status", "statusText", "headers", "body"]);
 
 interface Parts {
@@ -23,8 +26,9 @@ interface Parts {
 }
 
 /**
- * The reply that a plain result means: a text or bytes are the body of a 200, an object of `{status, headers, body}` or
- * `{statusCode, headers, body}` is a response, and any other value is JSON.
+ * The reply that a plain result means: a text or bytes are the body of a 200, an object of
+ * `{status, headers, body}` or `{statusCode, headers, body}` is a response, and any other value is
+ * JSON.
  * @throws TypeError for what means nothing
  */
 export function plainReply(result: unknown): HandlerReply {
