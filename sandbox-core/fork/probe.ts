@@ -80,7 +80,7 @@ function attempts(zygotesAbstractSocket: string): Record<AttemptName, () => unkn
 const SERVER = Buffer.from([AF.INET, 0, 0x80, 0x80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 /**
- * Connects to a server that accepts nobody until no more should find room: ENOTCONN when the last
+ * Connects to a server that accepts nobody until no more should be let in: ENOTCONN when the last
  * is not connected.
  */
 function haveOneMoreWait(): void {

@@ -73,7 +73,10 @@ export function serveAsTemplate(livesLong: boolean): void {
   }
 }
 
-/** The parent's calls: one that fails ends it, and with it everything in the sandbox. */
+/**
+ * Does what the template itself does: a failure ends the template, and with it everything in the
+ * sandbox.
+ */
 function orLeave<Result>(work: () => Result): Result {
   try {
     return work();

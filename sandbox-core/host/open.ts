@@ -48,11 +48,11 @@ export interface LauncherOptions {
  * Node runs without threads of V8's, which would not exist in a fork. Functions are compiled at
  * once, as each fork would compile anew what the zygote has not; for tenants' code V8 goes back to
  * compiling what is called. Its own code lies in large pages, whose few entries a fork copies; the
- * small pages of a file each fork would fault in one by one. That costs 40 MB for each zygote, not
- * for each sandbox. Threads that V8 does not use cost a fork all the same, mappings and a page
- * each: there is the one that Node insists on. V8 does not look for garbage in a process that has
- * been idle for eight seconds: all that a fork shares with its zygote would be written to, which
- * takes 90 ms and makes three times as much memory its own.
+ * small pages of a file each fork would fault in one by one. These pages cost 40 MB for each
+ * zygote, and nothing for a sandbox. Threads that V8 does not use cost a fork all the same,
+ * mappings and a page each: there is the one that Node insists on. V8 does not look for garbage in
+ * a process that has been idle for eight seconds: all that a fork shares with its zygote would be
+ * written to, which takes 90 ms and makes three times as much memory its own.
  */
 const ZYGOTE_FLAGS = [
   "--single-threaded",

@@ -76,9 +76,9 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
     await using client = await SandboxClient.with(launcher, evaluating("(fs.writeFileSync('/tmp/a', 'x'), 1)"));
     assert.equal(await client.text(), "1");
   };
-  const spareIsThere = () => eventually(() => childrenOf(zygotePid).length === 1);
+  const forkWaits = () => eventually(() => childrenOf(zygotePid).length === 1);
   await once();
-  await spareIsThere();
+  await forkWaits();
   // The one group is that of the fork made ahead, which has another name after each launch.
   const now = () => {
     const { cgroups, ...rest } = readBaseline(zygotePid, UID_BASE, UID_COUNT);
@@ -92,7 +92,7 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
       while (left-- > 0) await once();
     }),
   );
-  await spareIsThere();
+  await forkWaits();
   // What the last sandboxes had said is read to its end, and then this process closes their connections.
   let looks = 0;
   await eventually(() => isDeepStrictEqual(now(), baseline) || ++looks === MOST_LOOKS);

@@ -31,14 +31,14 @@ test("hundreds of sandboxes never draw the same value", async () => {
   );
   const seen = new Map(Object.keys(DRAWS).map((name) => [name, new Set<unknown>()]));
   let left = SANDBOXES;
-  const lane = async () => {
+  const drawInTurn = async () => {
     while (left-- > 0) {
       await using client = await SandboxClient.with(launcher, code);
       const drawn = JSON.parse(await client.text()) as Record<string, unknown>;
       for (const [name, values] of seen) values.add(drawn[name]);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: AT_ONCE }, drawInTurn));
   await launcher.close();
   // A context's seed is 31 bits and a name in /tmp six letters, so among hundreds two may meet by chance.
   const fewest: Record<string, number> = { mathRandomOfAContext: SANDBOXES - 2, temporary: SANDBOXES - 2 };

@@ -30,11 +30,11 @@ const MOST_LOOKS = stretched(1_000);
 /** The calls of one side, while a sandbox is made, comes to life and ends. */
 async function record(faulty: FaultyLauncher, side: Side): Promise<Recorded[]> {
   faulty.plan({ record: true });
-  await bornAndKilled(faulty.launcher);
+  await launchAndKill(faulty.launcher);
   return faulty.recorded().filter((call) => call.side === side);
 }
 
-async function bornAndKilled(launcher: ZygoteLauncher): Promise<void> {
+async function launchAndKill(launcher: ZygoteLauncher): Promise<void> {
   await using _client = await SandboxClient.blank(launcher, ROOMY);
 }
 
@@ -80,7 +80,7 @@ for (const kind of ["fork", "exec"] as const) {
   test(`${kind}: a call of the lock-in that fails makes no sandbox and leaves nothing`, async () => {
     await using faulty = await FaultyLauncher.open({ kind });
     const { launcher } = faulty;
-    await bornAndKilled(launcher);
+    await launchAndKill(launcher);
     const calls = await record(faulty, "child");
     assert.ok(calls.length > 100, `${calls.length} calls`);
     const zygote = await launcher.zygotePid();
@@ -92,16 +92,16 @@ for (const kind of ["fork", "exec"] as const) {
       if (!SILENT.has(name)) assert.match(said, new RegExp(`\\b${told}\\b.*EPERM|EPERM.*\\b${told}\\b`), `call ${at}`);
       faulty.plan();
       await nothingLeft(faulty, before);
-      if (kind === "fork") await bornAndKilled(launcher);
+      if (kind === "fork") await launchAndKill(launcher);
     }
-    await bornAndKilled(launcher);
+    await launchAndKill(launcher);
     await nothingLeft(faulty, before);
     assert.equal(await launcher.zygotePid(), zygote);
   });
 
   test(`${kind}: a lock-in of which nothing works any more, its last words included, ends all the same`, async () => {
     await using faulty = await FaultyLauncher.open({ kind });
-    await bornAndKilled(faulty.launcher);
+    await launchAndKill(faulty.launcher);
     const zygote = await faulty.launcher.zygotePid();
     const before = await faulty.leftovers();
     for (const at of [1, 4, 20, 60, 100]) {
@@ -110,7 +110,7 @@ for (const kind of ["fork", "exec"] as const) {
       faulty.plan();
       await nothingLeft(faulty, before);
     }
-    await bornAndKilled(faulty.launcher);
+    await launchAndKill(faulty.launcher);
     assert.equal(await faulty.launcher.zygotePid(), zygote);
   });
 }
@@ -129,7 +129,7 @@ const SHORTAGES: Record<string, string> = {
 test("a failing call of the zygote's own is a refusal, or the end of it, and another serves", async () => {
   await using faulty = await FaultyLauncher.open();
   const { launcher } = faulty;
-  await bornAndKilled(launcher);
+  await launchAndKill(launcher);
   const before = await faulty.leftovers();
   const seen = new Set<string>();
   for (const { side, name, at } of await record(faulty, "zygote")) {
@@ -141,7 +141,7 @@ test("a failing call of the zygote's own is a refusal, or the end of it, and ano
     faulty.plan();
     // This one may still meet a zygote that is about to die.
     await livesOrIsRefused(launcher);
-    await bornAndKilled(launcher);
+    await launchAndKill(launcher);
     await nothingLeft(faulty, before);
     if ((await launcher.zygotePid()) !== zygote) assert.ok(!cgroups.children(ROOT_GROUP).includes(group), name);
   }
@@ -152,7 +152,7 @@ test("a failing call of the zygote's own is a refusal, or the end of it, and ano
 test("whatever hangs is ended: a lock-in that does not get on, and a zygote", async () => {
   await using slow = await FaultyLauncher.open();
   await using stuck = await FaultyLauncher.open();
-  for (const { launcher } of [slow, stuck]) await bornAndKilled(launcher);
+  for (const { launcher } of [slow, stuck]) await launchAndKill(launcher);
   const zygote = await stuck.launcher.zygotePid();
   const before = await slow.leftovers();
   // Nobody reads its first word.
@@ -164,8 +164,8 @@ test("whatever hangs is ended: a lock-in that does not get on, and a zygote", as
     assert.rejects(stuck.launcher.launch(LIMITS), /the zygote died \(SIG/),
   ]);
   for (const faulty of [slow, stuck]) faulty.plan();
-  await bornAndKilled(stuck.launcher);
+  await launchAndKill(stuck.launcher);
   assert.notEqual(await stuck.launcher.zygotePid(), zygote);
   await nothingLeft(slow, before);
-  await bornAndKilled(slow.launcher);
+  await launchAndKill(slow.launcher);
 });

@@ -11,7 +11,7 @@ import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-c
 import { childrenOf } from "../../helpers/zygotes.ts";
 
 /** Waits until this and nothing else is a child of the zygote's. */
-async function spareOf(zygote: number): Promise<number> {
+async function waitingForkOf(zygote: number): Promise<number> {
   await eventually(() => childrenOf(zygote).length === 1);
   return childrenOf(zygote)[0] as number;
 }
@@ -26,24 +26,24 @@ async function isGone(pid: number): Promise<void> {
   });
 }
 
-async function bornAndKilled(launcher: ZygoteLauncher): Promise<number> {
+async function launchAndKill(launcher: ZygoteLauncher): Promise<number> {
   await using client = await SandboxClient.blank(launcher);
   return client.sandbox.pid;
 }
 
 /** Has a zygote make a fork ahead. */
-async function madeAhead(launcher: ZygoteLauncher): Promise<{ zygote: number; spare: number }> {
+async function madeAhead(launcher: ZygoteLauncher): Promise<{ zygote: number; waiting: number }> {
   const zygote = await launcher.zygotePid();
-  await bornAndKilled(launcher);
-  return { zygote, spare: await spareOf(zygote) };
+  await launchAndKill(launcher);
+  return { zygote, waiting: await waitingForkOf(zygote) };
 }
 
 test("the next sandbox is the fork that was made ahead, and there is another one then", async () => {
   const launcher = await openTestLauncher();
   try {
     for (let launch = 0; launch < 3; launch++) {
-      const { spare } = await madeAhead(launcher);
-      assert.equal(await bornAndKilled(launcher), spare);
+      const { waiting } = await madeAhead(launcher);
+      assert.equal(await launchAndKill(launcher), waiting);
     }
   } finally {
     await launcher.close();
@@ -53,15 +53,15 @@ test("the next sandbox is the fork that was made ahead, and there is another one
 test("a fork made ahead is in namespaces and a group of its own, and in its zygote's root as its zygote's user", async () => {
   const launcher = await openTestLauncher();
   try {
-    const { zygote, spare } = await madeAhead(launcher);
-    const ofSpare = (name: string) => readlinkSync(`/proc/${spare}/${name}`);
-    const isOwn = (name: string) => ofSpare(`ns/${name}`) !== readlinkSync(`/proc/${zygote}/ns/${name}`);
+    const { zygote, waiting } = await madeAhead(launcher);
+    const ofWaiting = (name: string) => readlinkSync(`/proc/${waiting}/${name}`);
+    const isOwn = (name: string) => ofWaiting(`ns/${name}`) !== readlinkSync(`/proc/${zygote}/ns/${name}`);
     await eventually(() => ["pid", "net", "ipc", "uts", "cgroup"].every(isOwn));
     assert.deepEqual(["mnt", "user"].filter(isOwn), []);
-    assert.equal(ofSpare("root"), "/");
+    assert.equal(ofWaiting("root"), "/");
     const [group = "", ...others] = detectCgroups().children(ownerGroup(zygote));
     assert.deepEqual(others, []);
-    assert.deepEqual(detectCgroups().members(`${ownerGroup(zygote)}/${group}`), [spare]);
+    assert.deepEqual(detectCgroups().members(`${ownerGroup(zygote)}/${group}`), [waiting]);
   } finally {
     await launcher.close();
   }
@@ -70,10 +70,10 @@ test("a fork made ahead is in namespaces and a group of its own, and in its zygo
 test("a launch with other limits has a fork of its own, and that made ahead ends with its group", async () => {
   const launcher = await openTestLauncher();
   try {
-    const { zygote, spare } = await madeAhead(launcher);
+    const { zygote, waiting } = await madeAhead(launcher);
     await using client = await SandboxClient.blank(launcher, { pids: LIMITS.pids + 1 });
-    assert.notEqual(client.sandbox.pid, spare);
-    await isGone(spare);
+    assert.notEqual(client.sandbox.pid, waiting);
+    await isGone(waiting);
     await eventually(() => detectCgroups().children(ownerGroup(zygote)).length <= 2);
   } finally {
     await launcher.close();
@@ -92,13 +92,13 @@ test("a box in the host's network is there although the fork made ahead is not",
 test("a fork made ahead that died is replaced, and the zygote is the same", async () => {
   const launcher = await openTestLauncher();
   try {
-    const { zygote, spare } = await madeAhead(launcher);
-    process.kill(spare, "SIGKILL");
-    await isGone(spare);
-    const pids = await Promise.all([bornAndKilled(launcher), bornAndKilled(launcher)]);
-    assert.ok(!pids.includes(spare));
+    const { zygote, waiting } = await madeAhead(launcher);
+    process.kill(waiting, "SIGKILL");
+    await isGone(waiting);
+    const pids = await Promise.all([launchAndKill(launcher), launchAndKill(launcher)]);
+    assert.ok(!pids.includes(waiting));
     assert.equal(await launcher.zygotePid(), zygote);
-    assert.notEqual(await spareOf(zygote), spare);
+    assert.notEqual(await waitingForkOf(zygote), waiting);
   } finally {
     await launcher.close();
   }
@@ -106,12 +106,12 @@ test("a fork made ahead that died is replaced, and the zygote is the same", asyn
 
 test("a fork made ahead ends with its zygote, however that ends", async () => {
   const closed = await openTestLauncher();
-  const { spare: first } = await madeAhead(closed);
+  const { waiting: first } = await madeAhead(closed);
   await closed.close();
   await isGone(first);
   const killed = await openTestLauncher();
   try {
-    const { zygote, spare: second } = await madeAhead(killed);
+    const { zygote, waiting: second } = await madeAhead(killed);
     process.kill(zygote, "SIGKILL");
     await isGone(second);
   } finally {
@@ -122,8 +122,8 @@ test("a fork made ahead ends with its zygote, however that ends", async () => {
 test("nothing is made ahead when nobody wants it, or for a first box", async () => {
   const launcher = await openTestLauncher({ forksAhead: false });
   try {
-    await bornAndKilled(launcher);
-    await bornAndKilled(launcher);
+    await launchAndKill(launcher);
+    await launchAndKill(launcher);
     assert.deepEqual(childrenOf(await launcher.zygotePid()), []);
   } finally {
     await launcher.close();
