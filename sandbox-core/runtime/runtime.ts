@@ -27,13 +27,12 @@ import { functionEnvironment } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
-import { evaluateBundle } from "./load.ts";
+import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
 import { StackMapper } from "./stack.ts";
 import type { Becoming } from "./template.ts";
 import type { Outlet } from "./wire.ts";
 
-const { concat } = Buffer;
 const now = performance.now.bind(performance);
 // Captured before tenant code.
 const { queueMicrotask, setImmediate } = globalThis;
@@ -89,9 +88,8 @@ export class Runtime implements CallHost {
   #isLeaving = false;
   #state: State = "blank";
   #load: Load | null = null;
-  #code: Uint8Array[] = [];
-  #map: Uint8Array[] = [];
-  #missingBytes = 0;
+  /** The bundle, while it arrives. */
+  #parts: BundleParts | null = null;
   #mapper = new StackMapper(null);
   #handler: Handler | null = null;
   #afterRestore: Hook | null = null;
@@ -131,10 +129,10 @@ export class Runtime implements CallHost {
         this.#startLoad(message);
         break;
       case "code":
-        this.#receive(this.#code, message.bytes);
+        this.#receive("code", message.bytes);
         break;
       case "map":
-        this.#receive(this.#map, message.bytes);
+        this.#receive("map", message.bytes);
         break;
       case "template":
         this.#becomeTemplate();
@@ -272,27 +270,25 @@ export class Runtime implements CallHost {
       throw new ProtocolError("A second load came: an instance serves one version for ever.");
     this.#state = "receiving";
     this.#load = load;
-    this.#missingBytes = load.codeBytes + load.mapBytes;
+    this.#parts = new BundleParts(load);
     this.log.setLimits(load.limits);
-    if (this.#missingBytes === 0) void this.#evaluate(load);
+    if (this.#parts.isComplete) void this.#evaluate(load, this.#parts);
   }
 
-  #receive(pieces: Uint8Array[], bytes: Uint8Array): void {
-    this.#missingBytes -= bytes.length;
-    if (this.#load === null || this.#state !== "receiving" || this.#missingBytes < 0) {
+  #receive(part: "code" | "map", bytes: Uint8Array): void {
+    const [load, parts] = [this.#load, this.#parts];
+    if (load === null || parts === null || this.#state !== "receiving")
       throw new ProtocolError("More code came than a load announced.");
-    }
-    pieces.push(bytes);
-    if (this.#missingBytes === 0) void this.#evaluate(this.#load);
+    parts.add(part, bytes);
+    if (parts.isComplete) void this.#evaluate(load, parts);
   }
 
-  async #evaluate(load: Load): Promise<void> {
+  async #evaluate(load: Load, parts: BundleParts): Promise<void> {
     this.#state = "loading";
+    this.#parts = null;
     const startedMs = now();
-    const code = concat(this.#code).toString("utf8");
-    this.#mapper = new StackMapper(concat(this.#map));
-    this.#code = [];
-    this.#map = [];
+    const code = parts.take("code").toString("utf8");
+    this.#mapper = new StackMapper(parts.take("map"));
     try {
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
