@@ -7,7 +7,7 @@ export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
 export { SandboxError, StartFailure } from "./contract/error.ts";
 export type * from "./contract/sandbox.ts";
-export { MOST_FORK_SLOTS as MOST_ROOMS } from "./contract/task-limit.ts";
+export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";
 export { type LauncherOptions, openLauncher, programBinds, programPath } from "./host/open.ts";
 export { tryIsolation } from "./host/trial.ts";
 export type { ZygoteLauncher } from "./launcher/launcher.ts";

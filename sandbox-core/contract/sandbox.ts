@@ -110,7 +110,7 @@ export interface SandboxForkSockets {
 }
 
 /**
- * A fork's own place in its template's sandbox: a /tmp, and a control group with the limits of a
+ * A fork's slot in its template's sandbox: a /tmp, and a control group with the limits of a
  * sandbox. All of it is safe once the sandbox has ended, but `close` has still to be called.
  */
 export interface SandboxForkSlot {
@@ -186,21 +186,22 @@ export interface Sandbox {
  */
 export interface ForkableSandbox extends Sandbox {
   /**
-   * Makes a place for a fork of it, told from others by its number; for `MOST_ROOMS` at once.
+   * Makes a slot for a fork of the sandbox, named by the fork's number; `MOST_FORK_SLOTS` at once.
    * @throws SandboxError when it has ended, or the kernel refuses a limit
    */
   openForkSlot(fork: number): SandboxForkSlot;
   /**
-   * Makes connections for a fork of it and sends the other ends, with these bytes, over its wire.
-   * @param slot where the fork is to be; without, it is where the sandbox is
+   * Makes connections for a fork of the sandbox, and sends the other ends with these bytes over the
+   * wire.
+   * @param slot the fork's slot; without one the fork shares the sandbox's group and /tmp
    * @throws SyscallError when it has ended, or does not read
    */
   sendForkSockets(bytes: Buffer, slot?: SandboxForkSlot): SandboxForkSockets;
-  /** Whether its group holds what it was made with and nothing else, as the kernel tells it. */
+  /** Whether the sandbox's first processes are alone in its group, as the kernel tells it. */
   readonly isAlone: boolean;
   /**
-   * Sees to it that its first process is the only one and that /tmp is empty, both from outside.
-   * Says what is left, or null. Never throws.
+   * Checks from outside that the first process is alone, and empties /tmp. Says what is left, or
+   * null. Never throws.
    */
   cleanScratch(): string | null;
 }
@@ -219,7 +220,7 @@ export interface Launcher {
   launch(limits: SandboxLimits): Promise<ForkableSandbox>;
   /** How many sandboxes it has, and is making. */
   readonly count: number;
-  /** Has all of its sandboxes make way now: they are `outdated`. Resolves when it has none. */
+  /** Marks all of its sandboxes as `outdated` now. Resolves when it has none. */
   retire(): Promise<void>;
   /** Ends every sandbox and the launcher's own processes; resolves when all of it is gone. */
   close(): Promise<void>;

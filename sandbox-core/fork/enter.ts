@@ -32,7 +32,7 @@ import type { SandboxLimits } from "../contract/sandbox.ts";
 import { tasksOfUser } from "../contract/task-limit.ts";
 import { type Connection, hello } from "../protocol/control.ts";
 import { confine } from "../rootfs/access.ts";
-import { INSIDE_ID, mountTemplate } from "../rootfs/base.ts";
+import { INSIDE_ID, mountBase } from "../rootfs/base.ts";
 import { mountOwn, pivotInto } from "../rootfs/mounts.ts";
 import { bindTerminal, provideRoot } from "../rootfs/program.ts";
 import { SCRATCH, TMP_FD } from "../rootfs/scratch.ts";
@@ -54,7 +54,7 @@ import { assertPipe, type Pipe } from "./signal-pipe.ts";
 export interface Departure {
   cgroupFiles: string[];
   sharesNetwork: boolean;
-  /** The descriptors that it has use for. */
+  /** The descriptors that the fork keeps. */
   kept: readonly number[];
   /** A pidfd of the zygote. */
   zygotePidfd: number;
@@ -110,9 +110,9 @@ const ORDINARY_USER = { uid: INSIDE_ID, gid: INSIDE_ID };
 export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Departure): void {
   adviseParentDeath(zygotePidfd);
   closeAllBut([0, 1, 2, ...kept]);
-  // A signal to one's process group finds all of it, in whatever pid namespace, and SIGCONT may go
-  // to any process of the session (kill(2)). A session of its own would do as well, and costs a
-  // scheduling group (sched(7), autogroup).
+  // A signal to a process group reaches all members, in whatever pid namespace, and SIGCONT any
+  // process of the session (kill(2)). So the fork gets a group of its own. A session would do as
+  // well, and costs a scheduling group (sched(7), autogroup).
   sys.syscall("setpgid", SETPGID, 0, 0);
   for (const file of cgroupFiles) writeTo(file, "0");
   sys.unshare(sharesNetwork ? NAMESPACES : NAMESPACES | CLONE.NEWNET);
@@ -124,13 +124,12 @@ export function depart({ cgroupFiles, sharesNetwork, kept, zygotePidfd }: Depart
 }
 
 /**
- * Locks the calling process in, which has departed. When it returns, nothing but the sandbox is
- * left.
+ * The second half of the checklist, for a process that has departed. After it every wall stands.
  * @throws SyscallError
  */
 export function enter(entry: Entry): void {
   const sockets = entry.connections.map(() => connectTo(entry.workerAddress));
-  // By the zygote's proc: some programs have none.
+  // Checked by the zygote's proc, as some programs have none.
   assertPipe(entry.signalPipe);
   sys.unshare(CLONE.NEWNS);
   // The sandbox's own proc is read-only, if it has one, and the maps of its users are written
@@ -167,7 +166,7 @@ function greet({ connections, token }: Entry): void {
 }
 
 function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
-  const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountTemplate(directory);
+  const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountBase(directory);
   mountOwn(root, limits, program ? "tmp" : SCRATCH, program?.root !== "finite");
   if (terminalMount !== undefined) bindTerminal(terminalMount, root);
   pivotInto(root);

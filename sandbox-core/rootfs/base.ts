@@ -49,7 +49,7 @@ const MOUNT_POINTS = ["proc", SCRATCH, "dev"];
  * Makes the files below `directory`. The caller must be in a mount namespace of its own.
  * @throws SyscallError, or Error when this kernel has no overlayfs
  */
-export function buildTemplate(directory: string): void {
+export function buildBase(directory: string): void {
   const lower = join(directory, LOWER);
   for (const name of [LOWER, ROOT, EMPTY]) mkdirSync(join(directory, name), { recursive: true });
   sys.mount("sandpiper", lower, "tmpfs", CLOSED, "mode=0755,size=4m,nr_inodes=256");
@@ -64,7 +64,7 @@ export function buildTemplate(directory: string): void {
 /** Has the kernel load what overlays need, or says now what each sandbox would say. */
 function tryOverlay(directory: string): void {
   try {
-    sys.umount2(mountTemplate(directory), MNT_DETACH);
+    sys.umount2(mountBase(directory), MNT_DETACH);
     sys.chdir("/");
   } catch (cause) {
     if (!(cause instanceof SyscallError && cause.code === "ENODEV")) throw cause;
@@ -79,7 +79,7 @@ function tryOverlay(directory: string): void {
  * read-only mount point that is ready for pivot_root(2).
  * @throws SyscallError, ENODEV on a kernel without overlayfs
  */
-export function mountTemplate(directory: string): string {
+export function mountBase(directory: string): string {
   sys.chdir(directory);
   sys.mount("sandpiper", ROOT, "overlay", MS.RDONLY | CLOSED, LAYERS);
   const devices = join(ROOT, "dev");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MS } from "../abi/linux.ts";
 import type { Bind, Program } from "../contract/program.ts";
 import { sys } from "../syscall/libc.ts";
-import { emptyIn, mountTemplate, mountView, writeEtc } from "./base.ts";
+import { emptyIn, mountBase, mountView, writeEtc } from "./base.ts";
 import { DEVICES_FLAGS, mountNullDevice, mountTerminalDevices } from "./devices.ts";
 import { withPlace } from "./place.ts";
 
@@ -28,7 +28,7 @@ const MOUNT_POINTS = ["proc", "tmp", "dev", "etc"];
 
 /** The parts of roots that the zygote has ready. */
 export interface Prepared {
-  /** Where `buildTemplate` made the files of bare roots. */
+  /** Where `buildBase` made the files of bare roots. */
   directory: string;
   /** An empty directory to mount on. */
   programRoot: string;
@@ -50,8 +50,8 @@ interface Views {
 export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
   const { directory, programRoot, usrRoot: model } = prepared;
   const empty = emptyIn(directory);
-  if (root === "bare") buildRoot(programRoot, mountTemplate(directory));
-  else if (root === "finite") buildFiniteRoot(programRoot, mountTemplate(directory));
+  if (root === "bare") buildRoot(programRoot, mountBase(directory));
+  else if (root === "finite") buildFiniteRoot(programRoot, mountBase(directory));
   else if (model === undefined) throw new Error("the root with the host's programs was not made");
   else if (root === "usr" && binds.length === 0) mountUsrRoot(programRoot, { model, empty });
   else if (root === "usr") buildUsrRootWithRoom(programRoot, { model, empty });
@@ -62,9 +62,8 @@ export function provideRoot({ root = "bare", binds }: Program, prepared: Prepare
 }
 
 /**
- * Makes on `directory` what every box has its root out of: an /etc, a /dev, what leads to /usr, and
- * a place for that. Each box has all of it through overlays of its own (`mountView`), as no two are
- * to meet in a lock.
+ * Makes on `directory` the root that boxes share: an /etc, a /dev, the links into /usr and a place
+ * for it. Each box mounts overlays of its own over it (`mountView`), so that no two meet in a lock.
  */
 export function buildUsrRoot(directory: string): void {
   sys.mount("sandpiper", directory, "tmpfs", FLAGS, "mode=0755,size=8m,nr_inodes=4096");
@@ -85,7 +84,7 @@ function mountUsrRoot(root: string, { model, empty }: Views): void {
   mountDevices(root, { model, empty });
 }
 
-/** The same with room for more. */
+/** The same, with a tmpfs at the top for more. */
 function buildUsrRootWithRoom(root: string, { model, empty }: Views): void {
   makeRoot(root);
   mountView({ lower: join(model, "etc"), empty, place: join(root, "etc"), flags: FLAGS });

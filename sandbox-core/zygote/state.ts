@@ -8,7 +8,7 @@ import { detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { createOwnerGroup, ownerGroup, sweepDead } from "../cgroup/sweep.ts";
 import type { ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
-import { buildTemplate } from "../rootfs/base.ts";
+import { buildBase } from "../rootfs/base.ts";
 import { buildUsrRoot } from "../rootfs/program.ts";
 import { assemble, encode } from "../seccomp/assembler.ts";
 import { COMMAND_POLICY } from "../seccomp/commands.ts";
@@ -56,7 +56,7 @@ export async function prepareZygote(options: ZygoteOptions): Promise<ZygoteState
   sys.mount(null, "/", null, MS.REC | MS.PRIVATE, null);
   const programRoot = join(directory, "program");
   mkdirSync(programRoot, { recursive: true });
-  buildTemplate(directory);
+  buildBase(directory);
 
   const filters = { fork: filterOf(FORK_POLICY), program: filterOf(EXEC_POLICY), command: filterOf(COMMAND_POLICY) };
   const state: ZygoteState = {

@@ -1,6 +1,6 @@
 /** A template in its place: what further instances of a version are forked from. */
 
-import { MOST_ROOMS } from "../../sandbox-core/index.ts";
+import { MOST_FORK_SLOTS } from "../../sandbox-core/index.ts";
 import type { Template } from "../instance/template.ts";
 import type { Place } from "./places.ts";
 
@@ -19,7 +19,7 @@ export class TemplatePlace {
 
   /** Whether one more instance may come of it. */
   get usable(): boolean {
-    return !this.place.ending && !this.place.sandbox.outdated && this.instances < MOST_ROOMS;
+    return !this.place.ending && !this.place.sandbox.outdated && this.instances < MOST_FORK_SLOTS;
   }
 
   /** Whether nobody needs it now: all instances of it have ended. */
