@@ -14,10 +14,7 @@ export type GroupLimits = Omit<SandboxLimits, "tmpBytes" | "tmpInodes">;
 /** The limits that a machine may be unable to keep. */
 export type OptionalLimit = "memoryHighBytes" | "cpuWeight" | "ioReadBps" | "ioWriteBps" | "ioReadIops" | "ioWriteIops";
 
-/**
- * Reads the figures of one group again and again, cheaply: its files stay open from the first time
- * on.
- */
+/** Reads the figures of one group cheaply, again and again: its files stay open. */
 export interface Meter {
   /** Figures as of now, or the last ones once the group is gone or this is closed. */
   read(): SandboxReading;

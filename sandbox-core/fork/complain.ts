@@ -3,7 +3,7 @@ import { sys } from "../syscall/libc.ts";
 
 const STDERR = 2;
 
-/** Writes what was thrown to descriptor 2, as far as that takes it. Never throws. */
+/** Writes a thrown value to descriptor 2, as far as the descriptor takes it. Never throws. */
 export function complain(error: unknown): void {
   const text = Buffer.from(`${error instanceof Error ? error.stack : error}\n`);
   try {

@@ -6,8 +6,8 @@
 import { sys } from "../syscall/libc.ts";
 
 /**
- * Bytes of getrandom(2), at most 256: so many come whole. Not out of node:crypto, whose generator a
- * fork shares with its parent.
+ * Reads from getrandom(2), at most 256 bytes, which always come whole. The generator of node:crypto
+ * would not do: a fork shares it with its parent.
  * @throws SyscallError
  */
 export function readEntropy(bytes: number): Buffer {

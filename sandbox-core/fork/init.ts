@@ -78,11 +78,11 @@ function startProgram({ argv, env, workingDirectory, terminal, policy }: Program
   let refusal: unknown;
   for (const path of candidates(argv[0] as string, env.PATH ?? DEFAULT_PATH)) {
     try {
-      // Cheaper than a process that finds nothing to become.
+      // A check is cheaper than a process that finds no program.
       accessSync(path, constants.X_OK);
       return sys.posixSpawn(path, options);
     } catch (error) {
-      // As execvp(3): what is there and may not be started is the better reason.
+      // A program that is there and may not be started is the better reason, as in execvp(3).
       if (refusal === undefined || codeOf(refusal) === "ENOENT") refusal = error;
       if (!["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error))) break;
     }
@@ -94,7 +94,7 @@ function candidates(name: string, path: string): string[] {
   return name.includes("/") ? [name] : path.split(":").map((directory) => `${directory || "."}/${name}`);
 }
 
-/** Collects whatever ends, until this process has. */
+/** Collects whatever ends, until the program has. */
 function reapUntil(program: number): ProgramEnd {
   const word = Buffer.alloc(4);
   while (sys.waitpid(ANY_CHILD, word, 0) !== program);

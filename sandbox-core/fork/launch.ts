@@ -114,7 +114,7 @@ function end(number: number, statusPipe: number, error: Error): never {
   try {
     reportTo(statusPipe, failureOf(number, error));
   } finally {
-    // Whatever happens: what would go on here is a second zygote.
+    // Always: a fork that went on here would be a second zygote.
     exitNow(1);
   }
 }

@@ -14,15 +14,18 @@ import { writeTo } from "../syscall/steps.ts";
 export const MOST_WAITING = 128;
 /** Most bytes that a connection takes in before anybody has accepted it. */
 export const FIRST_BUFFER_BYTES = 16_384;
-/** Most connections that the kernel remembers after their end, for a minute; others are forgotten at once. */
+/**
+ * Most connections that the kernel remembers after their end, for a minute; others are forgotten at
+ * once.
+ */
 export const MOST_REMEMBERED = 1_024;
 
 /**
  * Data in a connection that nobody accepted is charged to no control group: the kernel makes the
  * connection in answer to a packet, in nobody's name (inet_csk_accept). So few may wait, with small
- * buffers. One that was accepted grows as it is read, as everywhere, and is charged. The memory of one that ended is charged to nobody either
- * (inet_twsk_alloc); it keeps packets that lost their way from a later connection, and on loopback
- * none does.
+ * buffers. An accepted connection is charged, and its buffer grows as it is read, as everywhere.
+ * Memory of one that ended is charged to nobody either (inet_twsk_alloc); it keeps packets that
+ * lost their way from a later connection, and on loopback none does.
  */
 const SETTINGS: readonly [name: string, value: string][] = [
   ["core/somaxconn", `${MOST_WAITING}`],

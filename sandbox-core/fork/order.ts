@@ -10,7 +10,7 @@ export type Launch = Extract<Request, { op: "launch" }>;
 export interface Place {
   hostId: number;
   group: string;
-  /** Those that the group has. */
+  /** The limits of the group. */
   limits: SandboxLimits;
   /** Whether it is to be in the host's network. */
   sharesNetwork: boolean;
@@ -41,7 +41,7 @@ const ORDER_BYTES = 65_536;
 const buffer = Buffer.alloc(ORDER_BYTES);
 
 /**
- * The fork's part: waits, and dies with its zygote meanwhile.
+ * Waits in a fork for its order. The fork dies with its zygote meanwhile.
  * @throws SyscallError, or Error when the zygote is gone
  */
 export function awaitOrder({ orders }: WaitingFork): Order {

@@ -45,7 +45,7 @@ function attempts(zygotesAbstractSocket: string): Record<AttemptName, () => unkn
     "read the names of sockets": () => sys.open("/proc/self/net/unix", O.RDONLY),
     "have one connection more wait": haveOneMoreWait,
     "have a large buffer before it is accepted": haveLargeBuffer,
-    // Where that can be sent, it is a blank before the report.
+    // The byte is a blank, which does no harm before the report where it can be sent.
     "send a descriptor to the worker": () => sys.sendDescriptors(WIRE_FD, Buffer.from(" "), [0]),
     "connect to another network": () => sys.connect(sys.socket(AF.INET, SOCK.DGRAM, 0), ELSEWHERE, ELSEWHERE.length),
     "connect to an abstract socket of the zygote's": () => {

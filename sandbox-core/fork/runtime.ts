@@ -21,10 +21,7 @@ export async function warmUp(): Promise<void> {
   renewRandomness(readEntropy(ENTROPY_BYTES));
 }
 
-/**
- * Does once what each fork would do, as far as that is the same in all. The console is the tenant's
- * from then on.
- */
+/** Does ahead the work that is the same in all forks. The console is the tenant's from then on. */
 export function prepare(): void {
   // The end of process.exit is _exit, as the parent's exit handlers wait for threads that a fork
   // does not have.

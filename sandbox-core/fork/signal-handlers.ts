@@ -10,10 +10,7 @@ import { SIG_DFL, SIG_IGN, SIGKILL, SIGSTOP } from "../abi/linux.ts";
 import { sys } from "../syscall/libc.ts";
 
 const LAST_SIGNAL = 64;
-/**
- * The C library keeps these to itself, and what it does for them it does only when its own process
- * sent them.
- */
+/** Signals of the C library's own. Its handlers act only on signals of their own process. */
 const OF_THE_LIBRARY = [32, 33];
 /** More than a struct sigaction of any C library. */
 const ACTION_BYTES = 256;

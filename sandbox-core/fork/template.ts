@@ -3,9 +3,9 @@
  * it is told to, and does nothing else any more. Like a zygote it waits in blocking calls, so that
  * its forks inherit a loop at rest.
  *
- * A template never sees anything of a call, and reads nothing but the worker's orders to fork and to
- * end a fork, and descriptors, which become the fork's own. A fork has neither the template's wire
- * nor any other descriptor that a fork before it had.
+ * A template never sees anything of a call, and reads nothing but the worker's orders to fork and
+ * to end a fork, and descriptors, which become the fork's own. A fork has neither the template's
+ * wire nor any other descriptor that a fork before it had.
  *
  * The worker hears by a fork's own wire that it ended, and says so here: nothing but an order needs
  * waiting for. The worker believes none of this. Whatever a fork leaves is ended and looked for
@@ -107,7 +107,7 @@ function forkOrLeave(): number {
 /** The forks of this template, by their numbers. */
 class Children {
   readonly #alive = new Map<number, number>();
-  /** How those ended that were collected with others. */
+  /** The ends of forks that were collected before anybody asked. */
   readonly #ends = new Map<number, ProgramEnd>();
   readonly #word = Buffer.alloc(4);
 
@@ -136,7 +136,7 @@ class Children {
     for (;;) {
       const pid = this.#wait(-1, WNOHANG);
       if (pid === 0 || pid === null) return;
-      // The number of an orphan may be a fork's before long.
+      // Ends of orphans are not kept: an orphan's number may be a fork's before long.
       if ([...this.#alive.values()].includes(pid)) this.#ends.set(pid, endOf(this.#word.readInt32LE(0)));
     }
   }

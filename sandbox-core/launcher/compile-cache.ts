@@ -11,7 +11,7 @@ const DIRECTORY = fileURLToPath(new URL("../../node_modules/.cache/sandpiper/", 
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * The directory, made if need be; undefined where there can be none that nobody else may write to.
+ * The directory, made if need be; undefined where others could write to it, or it cannot be made.
  */
 export function compileCacheDirectory(): string | undefined {
   try {

@@ -23,7 +23,7 @@ import type { SandboxGroup } from "./sandbox-cgroup.ts";
 
 const { O_WRONLY } = constants;
 const RETRY_MS = 1;
-/** Everything that was killed is out of its group in less, or cannot be killed. */
+/** Time for killed processes to leave their group: any that take longer cannot be killed. */
 const LONGEST_END_MS = 2_000;
 
 /** The directory that is a fork's /tmp. */
@@ -57,7 +57,8 @@ export class ForkSlot implements SandboxForkSlot {
   }
 
   /**
-   * Its directory, and what a fork writes "0" to in order to move in. Whoever asked closes them.
+   * Descriptors of the directory, and of the files that a fork writes "0" to in order to move in.
+   * The caller closes them.
    * @throws
    */
   open(): number[] {

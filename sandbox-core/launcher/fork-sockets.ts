@@ -14,8 +14,8 @@ export interface ForkSockets {
 }
 
 /**
- * Makes both, and sends the other ends with these bytes, and more descriptors, over a connection of
- * the template's.
+ * Makes both pairs, and sends the fork's ends over the template's wire, with these bytes and more
+ * descriptors.
  * @throws SyscallError, and then nothing is left
  */
 export function sendForkSockets(template: Socket, bytes: Buffer, more: readonly number[] = []): ForkSockets {
@@ -36,7 +36,7 @@ export function sendForkSockets(template: Socket, bytes: Buffer, more: readonly 
 
 function socketOf(fd: number): Socket {
   const socket = new Socket({ fd, readable: true, writable: true });
-  // Whoever reads it may not be there yet, and a connection that breaks is no mistake of ours.
+  // A reader may not be there yet, and a connection that breaks is no mistake of ours.
   socket.on("error", () => socket.destroy());
   return socket;
 }

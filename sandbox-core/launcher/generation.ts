@@ -21,8 +21,7 @@ import { ZygoteProcess } from "./zygote-process.ts";
 /** Time to wait for the connections of a sandbox that ended already. */
 const LAST_ACCEPT_MS = 1_000;
 /**
- * How long a launch may take that takes milliseconds. Longer than a zygote may hang, so that it is
- * the zygote that is given up then.
+ * Most time for a launch, which takes milliseconds. A zygote that hangs is given up before that.
  */
 const LAUNCH_LIMIT_MS = 12_000;
 const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
@@ -43,7 +42,7 @@ interface Pending {
   sockets: Promise<Map<string, Socket>>;
   resolve: (sandbox: LaunchedSandbox) => void;
   reject: (error: SandboxError) => void;
-  /** Ends what takes too long; and then gives up to wait for the end. */
+  /** Ends a launch that takes too long; runs out a second time when even its end does not come. */
   deadline: NodeJS.Timeout;
   /** Why it is being ended, once it took too long. */
   overdue?: string;
@@ -66,7 +65,9 @@ export class Generation {
   #zygote: ZygoteProcess | undefined;
   #onSelftest: ((ok: boolean) => void) | undefined;
   #forks = 0;
-  /** Over which time its sandboxes make way, by `performance.now()`; undefined while it serves. */
+  /**
+   * The span in which its sandboxes make way, by `performance.now()`; undefined while it serves.
+   */
   #makingWay: { fromMs: number; untilMs: number } | undefined;
   #isRetired = false;
   readonly #onEmptied: (() => void)[] = [];
@@ -290,9 +291,9 @@ export class Generation {
   }
 
   /**
-   * A fork hangs before it is locked in: nothing of it is worth waiting for but its end. Until that
-   * is known it may still take descriptors out of this process, whose numbers must not be those of
-   * others by then.
+   * Ends a fork that hangs before it is locked in. The launch stays until the end is known: until
+   * then the fork may take descriptors out of this process, and their numbers must not be given to
+   * others.
    */
   #expire(id: string): void {
     const pending = this.#pending.get(id);

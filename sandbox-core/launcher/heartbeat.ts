@@ -10,10 +10,7 @@
 import { readFileSync } from "node:fs";
 
 const BEAT_MS = 1_000;
-/**
- * More than anything takes that a zygote does before it answers again; its self-test may take five
- * seconds.
- */
+/** Longer than any single piece of a zygote's work; a self-test may take five seconds. */
 const MOST_BEATS_UNANSWERED = 10;
 
 export class ZygoteHeartbeat {
@@ -21,10 +18,7 @@ export class ZygoteHeartbeat {
   readonly #timer: NodeJS.Timeout;
   #unanswered = 0;
 
-  /**
-   * Begins at once. `ask` has the zygote answer; `onSilence` is called once, with what is wrong
-   * with it.
-   */
+  /** Begins at once. `ask` makes the zygote answer; `onSilence` is called once, with the reason. */
   constructor(pid: number, ask: () => void, onSilence: (why: string) => void) {
     this.#pid = pid;
     this.#timer = setInterval(() => this.#beat(ask, onSilence), BEAT_MS).unref();

@@ -16,10 +16,7 @@ const PREFIX = "sandpiper-run-";
  */
 const BASE = existsSync("/run") ? "/run" : tmpdir();
 
-/**
- * Makes a directory of this process's, after removing what processes that were killed left of
- * theirs.
- */
+/** Makes a directory for this process, and removes those that killed processes left. */
 export async function makeRunDirectory(): Promise<string> {
   for (const name of await readdir(BASE))
     if (name.startsWith(PREFIX) && !isOwnerAlive(name.slice(PREFIX.length))) await removeRunDirectory(join(BASE, name));

@@ -9,8 +9,8 @@ export class SandboxGroup {
   /** Its name, as the driver takes it. */
   readonly path: string;
   /**
-   * The last freeze: what it makes has to be removed, and may be made after the zygote removed the
-   * rest.
+   * The last freeze. Its group has to be removed here, as it may be made after the zygote removed
+   * the rest.
    */
   #freezing: Promise<void> | undefined;
 

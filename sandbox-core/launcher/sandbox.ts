@@ -104,7 +104,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     return this.#makeWayAtMs !== Number.POSITIVE_INFINITY && performance.now() >= this.#makeWayAtMs;
   }
 
-  /** From when on it is outdated, by `performance.now()`; an earlier moment stands. */
+  /**
+   * Sets the moment from which the sandbox is outdated, by `performance.now()`; an earlier one
+   * stands.
+   */
   makeWayAt(ms: number): void {
     this.#makeWayAtMs = Math.min(this.#makeWayAtMs, ms);
   }

@@ -108,9 +108,9 @@ export class ScratchCleaner {
   }
 
   /**
-   * /tmp of the sandbox, through its first process. The path to it is the sandbox's root and a
-   * mount point in that, which nobody inside can change. The process is looked for again
-   * afterwards: else the number might be another's by then.
+   * Opens the sandbox's /tmp through its first process. The path is the sandbox's root and a mount
+   * point in it, which nobody inside can change. The process is looked for again afterwards, as its
+   * number might be another's by then.
    */
   #openTmp(): number {
     if (this.#tmp !== undefined) return this.#tmp;

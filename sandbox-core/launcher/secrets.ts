@@ -7,8 +7,8 @@ import type { ProgramOutline } from "../protocol/control.ts";
 import { sys } from "../syscall/libc.ts";
 
 /**
- * The worker's part: writes down what is secret, and gives what the zygote has to know. Whoever
- * asked closes the descriptor.
+ * Writes a program's secrets to a descriptor, which the caller closes, and gives the rest, which
+ * the zygote has to know.
  * @throws SyscallError
  */
 export function hideSecrets(program: Program): { outline: ProgramOutline; secrets: number } {

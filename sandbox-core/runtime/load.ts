@@ -1,4 +1,6 @@
-/** Receives a bundle in pieces, and evaluates it: an ES module in memory, without any file system. */
+/**
+ * Receives a bundle in pieces, and evaluates it: an ES module in memory, without any file system.
+ */
 import { SourceTextModule } from "node:vm";
 import { type Load, ProtocolError } from "../protocol/frames.ts";
 import { builtinModule } from "./builtins.ts";

@@ -24,9 +24,9 @@ let ownPidNamespace: number | undefined;
  * The zygote's own pid namespace is put back after the fork (setns(2)); of time namespaces each
  * fork makes the next, and only forks enter them (time_namespaces(7)).
  *
- * The clocks in it are the host's, not set to begin anew: a fork inherits times of the monotonic
- * clock in V8's and libuv's state, which that clock must not run behind; and an offset would hide
- * nothing, as /proc/self/timens_offsets tells it.
+ * The new namespace keeps the host's clocks. A fork inherits times of the monotonic clock in V8's
+ * and libuv's state, and the clock must not run behind them. An offset would hide nothing anyway,
+ * as /proc/self/timens_offsets tells it.
  * @throws SyscallError, and then there is no child; the caller's children go where they went before
  * in any case
  */
@@ -43,9 +43,9 @@ export function forkAsInit(): number {
 }
 
 /**
- * Has further children in our own pid namespace again. A zygote that could not would make its next
- * sandbox a neighbour of the last: it ends here and now, the kernel ends its sandboxes, and its
- * worker starts another.
+ * Puts the zygote's pid namespace back for further children. Without it the next sandbox would be a
+ * neighbour of the last. So a failure ends the zygote at once: the kernel ends its sandboxes, and
+ * its worker starts another.
  */
 function returnTo(pidNamespace: number): void {
   try {

@@ -29,9 +29,9 @@ export class Forks {
   }
 
   /**
-   * A fork in a place with these limits, which is the waiting one from now on, and watched. Returns
-   * on both sides.
-   * @throws Error, and then there is no fork, and what there is of its place is cleared away
+   * Makes a fork in a place with these limits. From now on it is the waiting one, and watched.
+   * Returns on both sides.
+   * @throws Error, and then there is no fork, and its place is cleared away
    */
   make(limits: SandboxLimits, sharesNetwork: boolean): WaitingFork {
     const { ids, cgroups, group: ownGroup } = this.#state;
@@ -53,7 +53,7 @@ export class Forks {
     return waiting;
   }
 
-  /** The waiting one, which has its order now and is this object's no more. */
+  /** Gives up the waiting fork, which has its order now. */
   spend(): void {
     this.#waiting = undefined;
   }

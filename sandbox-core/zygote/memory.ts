@@ -22,7 +22,7 @@ import { collectGarbage, mayGrow } from "../fork/heap.ts";
 import { collapse, fillHoles, type Range, release, reserve, trimMalloc } from "../syscall/memory.ts";
 
 /**
- * Where V8 asks for memory: 46 bits of address (38 on arm64), but for what is left to malloc's
+ * The addresses that V8 asks for, 46 bits of them (38 on arm64). The lowest are left to malloc's
  * heap, which grows.
  */
 const WANTED: Range = [0x1_0000_0000n, 0x4000_0000_0000n];

@@ -44,10 +44,7 @@ export class Reaper {
     this.clear();
   }
 
-  /**
-   * The groups below this one that nobody else clears away: the worker is gone that made some for
-   * forks of templates.
-   */
+  /** Adds the groups below this one: those of forks' slots, whose worker is gone. */
   addBelow(parent: string): void {
     for (const name of this.#cgroups.children(parent)) this.add({ group: `${parent}/${name}` });
   }

@@ -21,8 +21,8 @@ const [, , ...argumentsOfNode] = process.argv;
 const main = fileURLToPath(import.meta.resolve("./main.ts"));
 const options = argumentsOfNode.pop() as string;
 
-// When its worker dies the control socket ends, and the zygote with it: one that somebody stopped
-// has to be woken for that.
+// The zygote leaves when the control socket ends with its worker. A stopped one has to be woken for
+// that.
 sys.prctl(PR.SET_PDEATHSIG, SIGCONT, 0, 0, 0);
 sys.installFilter(encode(assemble(ZYGOTE_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec; what the zygote says before it dies is worth keeping.

@@ -39,13 +39,13 @@ export function forkWaiting(number: number, place: Place): WaitingFork {
   }
 }
 
-/** Tells it what to become; it has no more orders. @throws SyscallError, EPIPE when it is dead */
+/** Gives the fork its one order. @throws SyscallError, EPIPE when it is dead */
 export function tell({ orders }: WaitingFork, order: Order): void {
   writeLine(orders, order);
   sys.close(orders);
 }
 
-/** Ends one that is not needed. */
+/** Ends a fork that is not needed. */
 export function discard({ pid, pidfd, orders }: WaitingFork): void {
   collect(pid);
   sys.close(pidfd);
@@ -65,7 +65,7 @@ function collect(pid: number): void {
   sys.waitpid(pid, Buffer.alloc(4), 0);
 }
 
-/** Whether what was made ahead is what a launch needs. */
+/** Whether a fork that was made ahead suits the launch. */
 export function suits({ limits, sharesNetwork }: Place, launch: Launch): boolean {
   return sharesNetwork === isInHostNetwork(launch) && isDeepStrictEqual(limits, launch.limits);
 }
@@ -74,7 +74,7 @@ export function isInHostNetwork({ program }: Launch): boolean {
   return program?.network === "host";
 }
 
-/** Whether the worker is to hear of it when its program has been started, and not before. */
+/** Whether the launch is answered only when its program has been started. */
 export function startsProgram({ program, probe }: Launch): boolean {
   return program !== undefined && !probe;
 }
