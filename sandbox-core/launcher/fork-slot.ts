@@ -59,7 +59,7 @@ export class ForkSlot implements SandboxForkSlot {
   /**
    * Descriptors of the directory, and of the files that a fork writes "0" to in order to move in.
    * The caller closes them.
-   * @throws
+   * @throws Error when the directory or a file cannot be opened
    */
   open(): number[] {
     const open: number[] = [];
