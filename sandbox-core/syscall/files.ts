@@ -1,4 +1,4 @@
-/** Files and descriptors: the part of `sys` that opens, reads, writes and arranges them. */
+/** Files and descriptors: the part of `sys` that opens, reads, writes and waits for them. */
 import koffi from "koffi";
 import { checked, first, firstTwo } from "./checked.ts";
 import { openInRoot } from "./openat2.ts";
@@ -54,4 +54,31 @@ export const fileCalls = {
     first,
   ),
   chdir: checked("chdir", libc.func("int chdir(const char *path)") as (path: string) => number, first),
+  poll: checked(
+    "poll",
+    libc.func("int poll(void *fds, unsigned long count, int timeout)") as (
+      fds: Buffer,
+      count: number,
+      timeoutMs: number,
+    ) => number,
+  ),
+  epollCreate: checked("epoll_create1", libc.func("int epoll_create1(int flags)") as (flags: number) => number),
+  epollControl: checked(
+    "epoll_ctl",
+    libc.func("int epoll_ctl(int epoll, int operation, int fd, void *event)") as (
+      epoll: number,
+      operation: number,
+      fd: number,
+      event: Buffer | null,
+    ) => number,
+  ),
+  epollWait: checked(
+    "epoll_wait",
+    libc.func("int epoll_wait(int epoll, void *events, int most, int timeout)") as (
+      epoll: number,
+      events: Buffer,
+      most: number,
+      timeoutMs: number,
+    ) => number,
+  ),
 };

@@ -9,7 +9,6 @@ import { checked } from "./checked.ts";
 import { SyscallError } from "./error.ts";
 import { fileCalls } from "./files.ts";
 import { namespaceCalls } from "./namespaces.ts";
-import { pollCalls } from "./polling.ts";
 import { privilegeCalls } from "./privileges.ts";
 import { processCalls } from "./processes.ts";
 import { socketCalls } from "./sockets.ts";
@@ -33,7 +32,6 @@ const rawExit: (code: number) => never = libc.func("void _exit(int code)") as ne
 export const sys = {
   ...fileCalls,
   ...namespaceCalls,
-  ...pollCalls,
   ...privilegeCalls,
   ...processCalls,
   ...socketCalls,
