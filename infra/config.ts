@@ -35,6 +35,8 @@ export interface WorkerConfig {
   maxZygotes: number;
   /** A zygote is replaced by a new one after so many forks, and after so long. */
   zygoteRenewal: { forks: number; ageMs: number };
+  /** Weight of all sandboxes of the machine together, of which one busy process has 100; null: what fits the processors. */
+  cpuWeight: number | null;
 }
 
 export interface Config {
@@ -118,6 +120,7 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     allowDegraded: read.names("SANDPIPER_ALLOW_DEGRADED"),
     zygotes: read.choice("SANDPIPER_ZYGOTES", ["shared", "tenant"], "shared"),
     maxZygotes: read.integer("SANDPIPER_MAX_ZYGOTES", { fallback: 16, min: 2, max: 1_000 }),
+    cpuWeight: read.integer("SANDPIPER_CPU_WEIGHT", { fallback: null, min: 1, max: 10_000 }),
     zygoteRenewal: {
       forks: read.integer("SANDPIPER_ZYGOTE_FORKS", { fallback: 5_000, min: 1, max: 1_000_000_000 }),
       ageMs: read.integer("SANDPIPER_ZYGOTE_AGE_MS", { fallback: 1_800_000, min: 1_000, max: LONGEST_TIMER_MS }),

@@ -27,7 +27,10 @@ export class EnvironmentReader {
     return this.#env[name] || null;
   }
 
-  integer(name: string, bounds: { fallback: number; min: number; max?: number }): number {
+  integer<Fallback extends number | null>(
+    name: string,
+    bounds: { fallback: Fallback; min: number; max?: number },
+  ): number | Fallback {
     const { fallback, min, max = Number.MAX_SAFE_INTEGER } = bounds;
     const text = this.text(name);
     if (text === null) return fallback;

@@ -157,12 +157,13 @@ export class Worker {
   }
 
   #makeZygotes({ worker }: Config): Zygotes<ZygoteLauncher> {
-    const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal } = worker;
+    const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal, cpuWeight } = worker;
+    const limits = { uidBase, uidCount, ...(cpuWeight !== null && { cpuWeight }) };
     const onAttested = (attestation: Attestation) => this.#noteWalls(attestation);
     const told = { onFallback: this.#onTrouble, onTrouble: this.#onTrouble, onAttested };
     const allowDegraded = this.#allowDegraded;
     return new Zygotes({
-      open: (memoryMiB) => openLauncher({ memoryMiB, uidBase, uidCount, kind, renewal, allowDegraded, ...told }),
+      open: (memoryMiB) => openLauncher({ memoryMiB, ...limits, kind, renewal, allowDegraded, ...told }),
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
       kept: sharedZygote(DEFAULT_MEMORY_MIB),

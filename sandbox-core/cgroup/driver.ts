@@ -33,6 +33,9 @@ export interface CgroupDriver {
   readonly freezes: "cgroup.freeze" | "freezer" | null;
   /** Makes a group that only holds other groups. */
   createParent(path: string): void;
+  /** The group's share of the processors against its neighbours, 1 to 10,000; 100 is usual. */
+  cpuWeight(path: string): number;
+  setCpuWeight(path: string, weight: number): void;
   /**
    * Makes a group with limits.
    * @throws when the kernel refuses one: a sandbox without its limits must not exist.

@@ -86,6 +86,14 @@ class CgroupV1 implements CgroupDriver {
     for (const mount of [...this.#always, ...this.#whenNeeded]) mkdirSync(join(mount, path), { recursive: true });
   }
 
+  cpuWeight(path: string): number {
+    return Math.round((numberIn(this.#at("cpu", path, "cpu.shares")) * 100) / 1024);
+  }
+
+  setCpuWeight(path: string, weight: number): void {
+    writeAll(this.#at("cpu", path), { "cpu.shares": String(cpuShares(weight)) });
+  }
+
   create(path: string, limits: GroupLimits): void {
     for (const mount of this.#always) mkdirSync(join(mount, path));
     writeAll(this.#at("memory", path), memoryLimits(this.#at("memory", path), limits));

@@ -54,6 +54,14 @@ class CgroupV2 implements CgroupDriver {
     writeAll(directory, { "cgroup.subtree_control": CONTROLLERS });
   }
 
+  cpuWeight(path: string): number {
+    return numberIn(this.#at(path, "cpu.weight"));
+  }
+
+  setCpuWeight(path: string, weight: number): void {
+    writeAll(this.#at(path), { "cpu.weight": String(weight) });
+  }
+
   create(path: string, limits: GroupLimits): void {
     const directory = this.#at(path);
     const io = ioLimits(limits);

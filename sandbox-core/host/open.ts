@@ -19,6 +19,11 @@ export interface LauncherOptions {
   /** When a zygote is replaced by a new one; see `DEFAULT_RENEWAL`. */
   renewal?: Renewal;
   /**
+   * Weight of all sandboxes of the machine together, 1 to 10,000; one that fits the processors
+   * unless given.
+   */
+  cpuWeight?: number;
+  /**
    * Walls, by their names in attest/walls.ts, that may be missing where this machine cannot put
    * them up; else none may.
    */
@@ -72,7 +77,8 @@ const ZYGOTE_FLAGS = [
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
   const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble, forksAhead = true } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
-  const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }) };
+  const { cpuWeight } = options;
+  const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }), ...(cpuWeight && { cpuWeight }) };
   const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...told };
   const openFork = async () => {
     const approve = async (zygote: Generation) => {

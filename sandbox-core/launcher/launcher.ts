@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
+import { weighRoot } from "../cgroup/root-weight.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandbox.ts";
@@ -71,6 +72,8 @@ export interface ZygoteLauncherOptions {
   forksAhead?: boolean;
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
+  /** Weight of all sandboxes of the machine together; see `weighRoot`. */
+  cpuWeight?: number;
   /** Looks at each zygote before it serves. @throws when it must not */
   approve?: (zygote: Generation) => Promise<void>;
   /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
@@ -196,6 +199,7 @@ export class ZygoteLauncher implements Launcher {
       cgroups: this.#cgroups,
     });
     try {
+      weighRoot(this.#cgroups, this.#options.cpuWeight);
       await approve?.(generation);
     } catch (error) {
       await generation.stop();

@@ -28,6 +28,7 @@ const QEMU: Wanted = {
 const TESTS = [
   "sandbox-core/cgroup/cgroup.test.ts",
   "sandbox-core/cgroup/limits.test.ts",
+  "sandbox-core/cgroup/root-weight.test.ts",
   "sandbox-core/cgroup/freeze.test.ts",
   "sandbox-core/cgroup/delegated.test.ts",
   "sandbox-core/fork/posture.test.ts",

@@ -1,0 +1,24 @@
+/** The share of all sandboxes of a machine together, against everything else that it runs. */
+import { availableParallelism } from "node:os";
+import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
+
+/** What a group has that nobody gave a weight, on version 2's scale. */
+const USUAL_WEIGHT = 100;
+const HIGHEST_WEIGHT = 10_000;
+/**
+ * Weight for each processor. Without one, all sandboxes together get as much as a single busy
+ * process. On version 1 the group's neighbours are the processes of the machine, a gateway's and a
+ * worker's among them; on version 2 they are groups of many, such as systemd's slices.
+ */
+const WEIGHT_PER_PROCESSOR = { 1: 400, 2: 100 } as const;
+
+/**
+ * Gives the group of all sandboxes its weight. Without one it gets a weight that fits the
+ * processors, unless somebody gave it another than the kernel's.
+ * @param weight 1 to 10,000: 100 is one ordinary process, or group, that wants to run
+ */
+export function weighRoot(driver: CgroupDriver, weight?: number): void {
+  if (weight === undefined && driver.cpuWeight(ROOT_GROUP) !== USUAL_WEIGHT) return;
+  const fitting = availableParallelism() * WEIGHT_PER_PROCESSOR[driver.version];
+  driver.setCpuWeight(ROOT_GROUP, weight ?? Math.min(fitting, HIGHEST_WEIGHT));
+}
