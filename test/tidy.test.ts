@@ -1,8 +1,6 @@
 /** The rules of the house, applied to the tree as it is; and a proof for each rule that it can fail. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { environmentReads, kernelNumbers, longFiles, unfinished } from "./tidy/code.ts";
 import { forbiddenImports, foreignPackages, importCycles } from "./tidy/imports.ts";
@@ -16,23 +14,12 @@ import {
   versionConflicts,
 } from "./tidy/packages.ts";
 import { parseSource, type Source } from "./tidy/source.ts";
-import { brokenLinks, machinePaths, strayCharacters, strayTopLevel, type TextFile } from "./tidy/text.ts";
+import { brokenLinks, machinePaths, strayCharacters, strayTopLevel } from "./tidy/text.ts";
+import { atRoot, documents, files, paths, readText, sources } from "./tidy/tree.ts";
 
-const ROOT = resolve(import.meta.dirname, "..");
 const WORKSPACES = ["gateway", "worker", "sandbox-core", "functions", "infra", "test"];
 
-const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
-const readJson = <T>(path: string) => JSON.parse(read(path)) as T;
-
-/** Everything that is or could be committed. */
-const paths = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT })
-  .toString()
-  .split("\0")
-  .filter((path) => path !== "" && existsSync(join(ROOT, path)));
-const isText = (path: string) => /\.(ts|tsx|mjs|js|jsx|json|jsonc|md|sh|service|txt)$|^\.ci\/run$/.test(path);
-const files: TextFile[] = paths.filter(isText).map((path) => ({ path, text: read(path) }));
-const isCode = (path: string) => /\.(ts|tsx|mjs)$/.test(path) && !path.includes("/fixtures/bad/");
-const sources = files.filter(({ path }) => isCode(path)).map(({ path, text }) => parseSource(path, text));
+const readJson = <T>(path: string) => JSON.parse(readText(path)) as T;
 const root = readJson<PackageJson>("package.json");
 const workspaces = new Map(WORKSPACES.map((name) => [name, readJson<PackageJson>(`${name}/package.json`)]));
 const lock = readJson<LockFile>("package-lock.json");
@@ -220,8 +207,7 @@ describe("texts", () => {
   test("the rule catches a stray file", () => caught(strayTopLevel(["gateway/a.ts", "utils/a.ts"]), /utils/));
 
   test("links lead somewhere", () => {
-    const documents = files.filter(({ path }) => path.endsWith(".md"));
-    clean(brokenLinks(documents, (path) => existsSync(join(ROOT, path))));
+    clean(brokenLinks(documents, (path) => existsSync(atRoot(path))));
   });
   test("the rule catches a missing file and a missing heading", () => {
     const document = (text: string) => [{ path: "docs/a.md", text }];

@@ -1,19 +1,10 @@
 /** The layout of folders, and a proof of each of its rules that it can fail. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { facadeFromInside, folderCircles, foldersCrossed, namesakes, strayKeys, unexplainedFolders } from "./layout.ts";
 import { parseSource, type Source } from "./source.ts";
+import { paths, readText, sources } from "./tree.ts";
 
-const ROOT = resolve(import.meta.dirname, "../..");
-const paths = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT })
-  .toString()
-  .split("\0")
-  .filter((path) => path !== "" && existsSync(join(ROOT, path)));
-const isCode = (path: string) => /\.(ts|tsx|mjs)$/.test(path) && !path.includes("/fixtures/bad/");
-const sources = paths.filter(isCode).map((path) => parseSource(path, readFileSync(join(ROOT, path), "utf8")));
 const source = (path: string, text: string): Source => parseSource(path, text);
 const clean = (problems: readonly string[]) => assert.deepEqual(problems, []);
 const caught = (problems: readonly string[], pattern: RegExp) => {
@@ -73,7 +64,7 @@ describe("folders", () => {
   });
 
   test("have a noun in the glossary", () => {
-    const document = readFileSync(join(ROOT, "docs/ARCHITECTURE.md"), "utf8");
+    const document = readText("docs/ARCHITECTURE.md");
     clean(unexplainedFolders(paths, /^## Glossary\n[\s\S]*?(?=^## |(?![\s\S]))/m.exec(document)?.[0] ?? ""));
   });
   test("the rule catches a folder without", () => {
