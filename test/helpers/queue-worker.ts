@@ -2,9 +2,9 @@
 import { Redis } from "ioredis";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 
-const [socket = "", room = "100"] = process.argv.slice(2);
+const [socket = "", slots = "100"] = process.argv.slice(2);
 const redis = new Redis({ path: socket, maxRetriesPerRequest: null });
-let left = Number(room);
+let left = Number(slots);
 const worker = new InvocationWorker(redis, {
   freeSlots: () => left,
   run({ id }) {

@@ -61,10 +61,10 @@ export class SandboxClient extends WireClient {
     return client;
   }
 
-  /** The wire of a new fork of this sandbox, which is a template, once it has begun; with a room of its own, or where its template is. */
-  async fork({ inRoom = false } = {}): Promise<WireClient> {
+  /** The wire of a new fork of this sandbox, a template: in a fork slot, or in its template's own group. Resolves when the fork has begun. */
+  async fork({ inForkSlot = false } = {}): Promise<WireClient> {
     const number = ++this.#forks;
-    const slot = inRoom ? this.sandbox.openForkSlot(number) : undefined;
+    const slot = inForkSlot ? this.sandbox.openForkSlot(number) : undefined;
     const { wire, stdio } = this.sandbox.sendForkSockets(encodeFork(number), slot);
     stdio.resume();
     const client = new WireClient(wire, once(wire, "close"));
