@@ -1,6 +1,6 @@
 /** Writes the figures of a report into documents, between two markers. */
 import type { Report } from "../run/bench.ts";
-import { formatReport } from "./table.ts";
+import { formatFigures } from "./table.ts";
 import type { Verdict } from "./targets.ts";
 import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
 
@@ -12,7 +12,7 @@ const SHOWN = ["sandbox", "cold", "warm", "fresh", "density", "scale", "trace"];
 /** What stands between the markers, for each document, by its path. */
 export const DOCUMENTS: Readonly<Record<string, (report: Report) => string>> = {
   "README.md": verdictTable,
-  "docs/BENCHMARKS.md": wholeReport,
+  "docs/BENCHMARKS.md": figuresTable,
 };
 
 /**
@@ -59,6 +59,6 @@ function summary(verdicts: readonly Verdict[]): string[] {
   return [`Met: ${met === measured ? "all" : `${met} of the`} ${measured} targets that were measured.`, ...rest];
 }
 
-function wholeReport(report: Report): string {
-  return ["```", formatReport(report).trim(), "```"].join("\n");
+function figuresTable(report: Report): string {
+  return ["```", formatFigures(report), "```"].join("\n");
 }

@@ -6,11 +6,8 @@ import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
 
 /** The whole report; a table for each kind of result. */
 export function formatReport(report: Report): string {
-  const seconds = Object.entries(report.elapsedMs).map(([name, ms]) => `${name} ${Math.round(ms / 1_000)} s`);
   const blocks = [
-    `${describe(report.machine)}\nTime taken: ${seconds.join(", ")}`,
-    table(["suite", "what is aimed at", "target", "measured", "p25 to p75", ""], report.verdicts.map(verdictCells)),
-    table(["suite", "what", "n", "median", "p25 to p75", "p99", "unit"], report.rows.map(rowCells)),
+    formatFigures(report),
     table(["suite", "ratio of medians", "value", "p25 to p75 of rounds"], report.ratios.map(ratioCells)),
   ];
   if (report.costs.length > 0) {
@@ -20,6 +17,16 @@ export function formatReport(report: Report): string {
   }
   if (report.notes.length > 0) blocks.push(report.notes.join("\n"));
   return `${blocks.join("\n\n")}\n`;
+}
+
+/** Where and when it was measured, which targets are met, and what was measured. */
+export function formatFigures(report: Report): string {
+  const seconds = Object.entries(report.elapsedMs).map(([name, ms]) => `${name} ${Math.round(ms / 1_000)} s`);
+  return [
+    `${describe(report.machine)}\nTime taken: ${seconds.join(", ")}`,
+    table(["suite", "what is aimed at", "target", "measured", "p25 to p75", ""], report.verdicts.map(verdictCells)),
+    table(["suite", "what", "n", "median", "p25 to p75", "p99", "unit"], report.rows.map(rowCells)),
+  ].join("\n\n");
 }
 
 function verdictCells(verdict: Verdict): string[] {
