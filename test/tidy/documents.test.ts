@@ -1,7 +1,7 @@
 /** What documents say of the tree, and a proof of each rule that it can fail. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { lostPaths, lostTests, unlistedFolders } from "./documents.ts";
+import { lostPaths, lostTests, misplacedKeys, unlistedFolders } from "./documents.ts";
 import { parseSource } from "./source.ts";
 import { strayTests, testsBySource, withTestsBySource } from "./tests-by-source.ts";
 import { documents, paths, readText, sources } from "./tree.ts";
@@ -43,6 +43,20 @@ describe("the table of folders", () => {
     const table = "## Folders\n\n| folder |\n|---|\n| `worker/pool/` |\n| `functions/examples/` |\n\n## Glossary\n";
     clean(unlistedFolders(table, ["worker/pool/a.ts", "functions/examples/hello/index.ts"]));
     caught(unlistedFolders(table, ["worker/pool/a.ts", "worker/pond/b.ts"]), /no row for worker\/pond/);
+  });
+});
+
+describe("the table of keys", () => {
+  test("has each key and its file", () => clean(misplacedKeys(readText("docs/ARCHITECTURE.md"), sources)));
+  test("the rule catches a key that lacks, one too many, and another file", () => {
+    const table =
+      "## What is in Redis\n\n| `sp:logs:<tenant>` | stream | x | y | `functions/store/logs.ts` |\n\n## Next\n";
+    const code = (path: string, key: string) => parseSource(path, `const key = "${key}";`);
+    const logs = code("functions/store/logs.ts", "sp:logs:");
+    clean(misplacedKeys(table, [logs]));
+    caught(misplacedKeys(table, [logs, code("functions/store/a.ts", "sp:a")]), /sp:a is in functions\/store\/a\.ts/);
+    caught(misplacedKeys(table, []), /sp:logs, which no code has/);
+    caught(misplacedKeys(table, [code("functions/store/b.ts", "sp:logs:")]), /sp:logs is in functions\/store\/b\.ts/);
   });
 });
 

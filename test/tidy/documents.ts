@@ -1,5 +1,6 @@
 /** Rules on paths in documents. */
 import { dirname } from "node:path";
+import type { Source } from "./source.ts";
 import type { TextFile } from "./text.ts";
 
 const FILE = /^[\w.-]+(?:\/[\w.*-]+)*\.(?:ts|mjs|sh|service)$/;
@@ -25,6 +26,31 @@ export function lostPaths(documents: readonly TextFile[], paths: readonly string
         .filter((span) => !leadsSomewhere(span, paths) && !leadsSomewhere(`${LEFT_OUT[path]}${span}`, paths))
         .map((span) => `${path} names ${span}, which is not there: name files and folders from the root`),
     );
+}
+
+/**
+ * Keys of Redis that the table below "What is in Redis" lacks, has too many of, or puts into another file. Keys are told apart by their
+ * first word, "sp:logs".
+ */
+export function misplacedKeys(architecture: string, sources: readonly Source[]): string[] {
+  const table = /^## What is in Redis\n[\s\S]*?(?=^## |(?![\s\S]))/m.exec(architecture)?.[0] ?? "";
+  const listed = new Map<string, string>();
+  for (const row of table.match(/^\| `sp:.*$/gm) ?? []) {
+    const cells = row.split(" | ");
+    for (const [key] of cells[0]?.matchAll(/sp:\w+/g) ?? [])
+      listed.set(key, `${listed.get(key) ?? ""} ${cells.at(-1)}`);
+  }
+  const used = new Map<string, string[]>();
+  for (const { path, code } of sources.filter(({ path }) => PRODUCT.test(path)))
+    for (const [, key = ""] of code.matchAll(/["'`](sp:\w+)/g)) used.set(key, [...(used.get(key) ?? []), path]);
+  return [
+    ...[...listed.keys()]
+      .filter((key) => !used.has(key))
+      .map((key) => `the table of keys has ${key}, which no code has`),
+    ...[...used]
+      .filter(([key, paths]) => !paths.some((path) => listed.get(key)?.includes(path)))
+      .map(([key, paths]) => `the table of keys does not say that ${key} is in ${paths.join(", ")}`),
+  ];
 }
 
 /** Folders of sources that the table below the heading "Folders" of the architecture has no row for. */
