@@ -15,34 +15,18 @@ import { DOCUMENTS, withFigures } from "./bench/report/readme.ts";
 import { formatReport } from "./bench/report/table.ts";
 import { judge, judged, TARGETS } from "./bench/report/targets.ts";
 import { type Report, runBench, SUITE_NAMES } from "./bench/run/bench.ts";
-import { FULL, type Plan, QUICK } from "./bench/run/plan.ts";
+import { FULL, type Plan, QUICK, SMOKE } from "./bench/run/plan.ts";
 import { stretched } from "./helpers/slowness.ts";
 import { tempDir } from "./helpers/temp-dir.ts";
 
+/** The smoke plan, with blocks in which a slow machine makes calls as well. */
 const TINY: Plan = {
-  rounds: 1,
-  leastRounds: 1,
-  warmupRounds: 0,
-  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
-  limitMs: stretched(60_000),
-  sandboxesPerRound: 2,
-  sustainedPerRound: 2,
-  live: { counts: [2], rounds: 1 },
-  boxesPerRound: 1,
-  sustainedMs: 100,
-  sustainedWindows: 2,
-  growthBoxes: 1,
-  coldCallsPerRound: 1,
-  serverStartsEvery: 1,
-  inFlight: [1, 64],
-  warmBlockMs: stretched(30),
-  payloadBlockMs: stretched(10),
-  blockMs: stretched(30),
-  warmUp: { calls: 1 },
-  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: stretched(1_000), idleMs: 1 },
-  fleets: [2],
-  populations: [{ functions: 4, tenants: 2 }],
-  waitingJobs: [0, 10],
+  ...SMOKE,
+  limitMs: stretched(SMOKE.limitMs),
+  warmBlockMs: stretched(SMOKE.warmBlockMs),
+  payloadBlockMs: stretched(SMOKE.payloadBlockMs),
+  blockMs: stretched(SMOKE.blockMs),
+  density: { ...SMOKE.density, callsMs: stretched(SMOKE.density.callsMs) },
 };
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -160,10 +144,10 @@ describe("a run of every suite without peers", () => {
 test("a run that is stopped leaves no process", async () => {
   const stop = new AbortController();
   const running = runBench({
-    suites: ["fresh"],
+    suites: ["sandbox"],
     plan: TINY,
     signal: stop.signal,
-    onProgress: (what) => what === "fresh: round 1" && stop.abort(new Error("stopped")),
+    onProgress: (what) => what === "sandbox: round 1" && stop.abort(new Error("stopped")),
   });
   await assert.rejects(running, /stopped/);
   assert.deepEqual(descendantsOf(process.pid), []);
@@ -188,7 +172,7 @@ describe("the command", () => {
   test("writes JSON and a page, prints a table and tells its progress beside it", async () => {
     const [json, html] = [join(tempDir(), "bench.json"), join(tempDir(), "bench.html")];
     const { code, stdout, stderr } = await runMain(
-      ...["--quick", "--no-peers", "--json", json, "--html", html],
+      ...["--smoke", "--no-peers", "--json", json, "--html", html],
       "density",
     );
     assert.equal(code, 0, stderr);

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- [--quick] [--no-peers] [--json FILE] [--html FILE] [SUITE...]`: measures, and prints tables. `npm run bench --
- * --readme FILE`: writes the figures of such a JSON file into the documents. docs/BENCHMARKS.md explains it.
+ * `npm run bench -- [--quick | --smoke] [--no-peers] [--json FILE] [--html FILE] [SUITE...]`: measures, and prints tables.
+ * `npm run bench -- --readme FILE`: writes the figures of such a JSON file into the documents. docs/BENCHMARKS.md explains it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -10,9 +10,9 @@ import { formatHtml } from "./report/html.ts";
 import { DOCUMENTS, withFigures } from "./report/readme.ts";
 import { formatReport } from "./report/table.ts";
 import { type Report, runBench, SUITE_NAMES, type SuiteName } from "./run/bench.ts";
-import { FULL, QUICK } from "./run/plan.ts";
+import { FULL, QUICK, SMOKE } from "./run/plan.ts";
 
-const USAGE = `Usage: npm run bench -- [--quick] [--no-peers] [--json FILE] [--html FILE] [SUITE...]
+const USAGE = `Usage: npm run bench -- [--quick | --smoke] [--no-peers] [--json FILE] [--html FILE] [SUITE...]
        npm run bench -- --readme FILE
 Suites: ${SUITE_NAMES.join(", ")} (all of them unless some are named)
 `;
@@ -24,6 +24,7 @@ function readArguments() {
   const { values, positionals } = parseArgs({
     options: {
       quick: { type: "boolean" },
+      smoke: { type: "boolean" },
       json: { type: "string" },
       html: { type: "string" },
       "no-peers": { type: "boolean" },
@@ -56,7 +57,7 @@ function writeDocuments(file: string): void {
 }
 
 async function measure(options: ReturnType<typeof readArguments>): Promise<void> {
-  const { suites, quick, json, html, "no-peers": alone } = options;
+  const { suites, quick, smoke, json, html, "no-peers": alone } = options;
   if (process.getuid?.() !== 0) throw new Error("making sandboxes takes root: sudo npm run bench");
   const environment = emptyEnvironment();
   const stop = new AbortController();
@@ -68,7 +69,8 @@ async function measure(options: ReturnType<typeof readArguments>): Promise<void>
     process.stderr.write(`${String(seconds).padStart(4)} s  ${text}\n`);
   };
   const peers = alone ? noPeers("it was left out, as --no-peers says") : npmPeers(PEERS, environment, onProgress);
-  const report = await runBench({ suites, plan: quick ? QUICK : FULL, peers, onProgress, signal: stop.signal });
+  const plan = smoke ? SMOKE : quick ? QUICK : FULL;
+  const report = await runBench({ suites, plan, peers, onProgress, signal: stop.signal });
   process.stdout.write(formatReport(report));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
   if (html !== undefined) writeFileSync(html, formatHtml(report));

@@ -133,3 +133,30 @@ export const QUICK: Plan = {
   ],
   waitingJobs: [0, 3_000],
 };
+
+/** Everything once: shows that all of it works here. The figures mean nothing. */
+export const SMOKE: Plan = {
+  rounds: 1,
+  leastRounds: 1,
+  warmupRounds: 0,
+  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
+  limitMs: 60_000,
+  sandboxesPerRound: 2,
+  sustainedPerRound: 2,
+  live: { counts: [2], rounds: 1 },
+  boxesPerRound: 1,
+  sustainedMs: 100,
+  sustainedWindows: 2,
+  growthBoxes: 1,
+  coldCallsPerRound: 1,
+  serverStartsEvery: 1,
+  inFlight: [1, 64],
+  warmBlockMs: 30,
+  payloadBlockMs: 10,
+  blockMs: 30,
+  warmUp: { calls: 1 },
+  density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: 1_000, idleMs: 1 },
+  fleets: [2],
+  populations: [{ functions: 4, tenants: 2 }],
+  waitingJobs: [0, 10],
+};
