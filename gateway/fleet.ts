@@ -1,4 +1,6 @@
-/** Keeps an eye on what the workers say about their walls, so that a gateway's spans can say it too. */
+/**
+ * Keeps an eye on what the workers say about their walls, so that a gateway's spans can say it too.
+ */
 import type { Redis } from "ioredis";
 import { degradedWalls, listWorkers } from "../functions/store/workers.ts";
 
@@ -10,7 +12,10 @@ export class Fleet {
   #timer: NodeJS.Timeout | undefined;
   #known = "";
 
-  /** @param onDegraded told of the walls that sandboxes of some worker do without, whenever that changes. */
+  /**
+   * @param onDegraded told of the walls that sandboxes of some worker do without, whenever that
+   * changes.
+   */
   constructor(redis: Redis, onDegraded: (walls: string[]) => void) {
     this.#redis = redis;
     this.#onDegraded = onDegraded;

@@ -28,7 +28,9 @@ import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
 import { createGatewayServer } from "./server.ts";
 
-/** Most bytes of request bodies, and of answers that clients have not read yet, in memory at once. */
+/**
+ * Most bytes of request bodies, and of answers that clients have not read yet, in memory at once.
+ */
 const UPLOADS_BYTES = 256 * MIB;
 const DOWNLOADS_BYTES = 256 * MIB;
 /** How long shutting down waits for calls, and then for other answers. */
@@ -149,7 +151,9 @@ class GatewayParts {
     });
   }
 
-  /** Resolves when replies can arrive and commands be sent. @throws Error when that takes too long. */
+  /**
+   * Resolves when replies can arrive and commands be sent. @throws Error when that takes too long.
+   */
   async connected(): Promise<void> {
     const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), this.#builds.ready(), whenReady(this.redis)]);
     await settledWithin(START_MS, ready);
@@ -209,7 +213,10 @@ function connectionsOf(server: Server): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
 }
 
-/** A host as URLs write it: an address of IPv6 in brackets, and one that means "any" as this machine. */
+/**
+ * A host as URLs write it: an address of IPv6 in brackets, and one that means "any" as this
+ * machine.
+ */
 function urlHost(host: string): string {
   if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;

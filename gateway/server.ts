@@ -1,6 +1,7 @@
 /**
- * The HTTP server itself: its limits, and what it says when what arrives is no HTTP. Functions' URLs go straight to
- * their handler, as hono would normalise what must arrive as it was sent; everything else goes to hono.
+ * The HTTP server itself: its limits, and what it says when what arrives is no HTTP. Functions'
+ * URLs go straight to their handler, as hono would normalise what must arrive as it was sent;
+ * everything else goes to hono.
  */
 
 import { randomUUID } from "node:crypto";
@@ -23,15 +24,23 @@ import { publicError, sendError } from "./http/error-reply.ts";
 /** Time for the header fields of a request, and for all of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 120_000;
-/** How long a connection may be idle between requests; longer than the 60 s of usual load balancers. */
+/**
+ * How long a connection may be idle between requests; longer than the 60 s of usual load balancers.
+ */
 const KEEP_ALIVE_MS = 65_000;
 /** How long a client may read nothing of an answer that waits for it. */
 const UNREAD_MS = 60_000;
 /** How long a connection that is refused stays, so that its client gets to see why. */
 const REFUSED_MS = 1_000;
-/** Fields that one request may have; node drops what is beyond without a word, so that it is more than fit in bytes. */
+/**
+ * Fields that one request may have; node drops what is beyond without a word, so that it is more
+ * than fit in bytes.
+ */
 const MAX_HEADER_FIELDS = 0;
-/** Whether a connection whose client ended its side of it can still be answered: a property that node does not document. */
+/**
+ * Whether a connection whose client ended its side of it can still be answered: a property that
+ * node does not document.
+ */
 const HALF_OPEN = { httpAllowHalfOpen: true };
 
 /** Further header fields of errors that the server itself answers with. */
@@ -81,7 +90,8 @@ export function createGatewayServer(parts: ServerParts): Server {
     refuse(socket, "TOO_MANY_CONNECTIONS", REFUSED_MS);
   });
   server.on("request", listener);
-  // Node would say "continue" before anybody has looked at how large the body is going to be; see http/request-body.ts.
+  // Node would say "continue" before anybody has looked at how large the body is going to be; see
+  // http/request-body.ts.
   server.on("checkContinue", listener);
   server.on("checkExpectation", (request, response) => {
     begin(request, response);
@@ -98,7 +108,8 @@ export function createGatewayServer(parts: ServerParts): Server {
     if (connections.get(socket)?.mayAnswer) refuse(socket, codeOf(error.code ?? ""));
     else socket.destroy();
   });
-  // Nothing moved for long: a call may take longer, but what was said and is not read keeps memory and a connection.
+  // Nothing moved for long: a call may take longer, but what was said and is not read keeps memory
+  // and a connection.
   server.on("timeout", (socket: Socket) => {
     if (!connections.get(socket)?.isWaitedFor) socket.destroy();
   });

@@ -1,4 +1,7 @@
-/** The configuration of a gateway or worker process. Every variable is described in docs/CONFIGURATION.md. */
+/**
+ * The configuration of a gateway or worker process. Every variable is described in
+ * docs/CONFIGURATION.md.
+ */
 import { hostname, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { type Environment, EnvironmentReader } from "./environment.ts";
@@ -29,13 +32,18 @@ export interface WorkerConfig {
   launcher: "auto" | "fork" | "exec";
   /** Walls of sandboxes that may be missing, by name, where this machine cannot put them up. */
   allowDegraded: readonly string[];
-  /** `shared`: one zygote for each memory class. `tenant`: one for each memory class of each tenant. */
+  /**
+   * `shared`: one zygote for each memory class. `tenant`: one for each memory class of each tenant.
+   */
   zygotes: "shared" | "tenant";
   /** Most zygotes that serve at once. */
   maxZygotes: number;
   /** A zygote is replaced by a new one after so many forks, and after so long. */
   zygoteRenewal: { forks: number; ageMs: number };
-  /** Weight of all sandboxes of the machine together, of which one busy process has 100; null: what fits the processors. */
+  /**
+   * Weight of all sandboxes of the machine together, of which one busy process has 100; null: what
+   * fits the processors.
+   */
   cpuWeight: number | null;
 }
 
@@ -48,7 +56,10 @@ export interface Config {
   host: string;
   /** 0: any free port. */
   port: number;
-  /** How clients reach the gateway, without a slash at its end; null: derive it from the address it listens on. */
+  /**
+   * How clients reach the gateway, without a slash at its end; null: derive it from the address it
+   * listens on.
+   */
   publicUrl: string | null;
   maxBodyBytes: number;
   maxHeaderBytes: number;

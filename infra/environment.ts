@@ -13,7 +13,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** One pass over an environment: every getter notes what is wrong and goes on; `finish` throws if anything was. */
+/**
+ * One pass over an environment: every getter notes what is wrong and goes on; `finish` throws if
+ * anything was.
+ */
 export class EnvironmentReader {
   readonly #env: Environment;
   readonly #problems: string[] = [];
@@ -79,7 +82,10 @@ export class EnvironmentReader {
     return found;
   }
 
-  /** An absolute http or https URL without query and fragment, and without a slash at its end; null when unset. */
+  /**
+   * An absolute http or https URL without query and fragment, and without a slash at its end; null
+   * when unset.
+   */
   httpUrl(name: string): string | null {
     const text = this.text(name);
     if (text === null) return null;

@@ -1,6 +1,6 @@
 /**
- * Log lines of Sandpiper's own processes: JSON when piped, for people on a terminal. Written to standard error, so that
- * standard output stays what a command promises.
+ * Log lines of Sandpiper's own processes: JSON when piped, for people on a terminal. Written to
+ * standard error, so that standard output stays what a command promises.
  */
 import { escapeJson, escapeLine } from "./std/escape.ts";
 
@@ -71,7 +71,10 @@ function levelOf(text: string | undefined): LogLevel {
   return LEVELS.find((level) => level === text) ?? "info";
 }
 
-/** JSON escapes C0 controls by itself; a terminal that shows the line must not meet the others either. */
+/**
+ * JSON escapes C0 controls by itself; a terminal that shows the line must not meet the others
+ * either.
+ */
 function jsonLine(record: Record<string, unknown>): string {
   return `${escapeJson(JSON.stringify(record))}\n`;
 }
@@ -84,7 +87,10 @@ function humanLine(time: string, level: LogLevel, service: string, message: stri
   return `${time.slice(11, 23)} ${level.padEnd(5)} ${service}: ${escapeLine(shorten(message))}${rest.join("")}\n`;
 }
 
-/** The fields as plain JSON values: secrets masked, errors spelled out, long text cut, undefined left out. */
+/**
+ * The fields as plain JSON values: secrets masked, errors spelled out, long text cut, undefined
+ * left out.
+ */
 function presentable(fields: LogFields, depth = 0): Record<string, unknown> {
   const shown: Record<string, unknown> = Object.create(null);
   for (const [name, value] of Object.entries(fields).slice(0, MAX_ITEMS)) {

@@ -32,9 +32,11 @@ export interface DurabilityOptions {
 const CODE = "REDIS_LOSES_DATA";
 
 /**
- * Waits for Redis and checks that it keeps what it is given. From then on it is checked again whenever it was away, as another
- * one may answer: then the log says what is wrong, since calls are in course.
- * @throws UnfitError with the code REDIS_LOSES_DATA for a fault that is not allowed; Error when Redis is not there in time
+ * Waits for Redis and checks that it keeps what it is given. From then on it is checked again
+ * whenever it was away, as another one may answer: then the log says what is wrong, since calls are
+ * in course.
+ * @throws UnfitError with the code REDIS_LOSES_DATA for a fault that is not allowed; Error when
+ * Redis is not there in time
  */
 export async function requireDurableRedis(redis: Redis, options: DurabilityOptions): Promise<void> {
   const { allowed, log, signal } = options;

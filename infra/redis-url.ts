@@ -5,10 +5,10 @@ import type { RedisOptions } from "ioredis";
 export const MAX_SOCKET_PATH_BYTES = 107;
 
 /**
- * Options for ioredis out of `redis://`, `rediss://`, `unix:///path/to.sock` or a plain absolute socket path. A unix
- * URL may say `?db=N`.
- * @throws Error with a sentence fragment that says what the URL must be; it never quotes the URL, which may hold a
- * password.
+ * Options for ioredis out of `redis://`, `rediss://`, `unix:///path/to.sock` or a plain absolute
+ * socket path. A unix URL may say `?db=N`.
+ * @throws Error with a sentence fragment that says what the URL must be; it never quotes the URL,
+ * which may hold a password.
  */
 export function parseRedisUrl(url: string): RedisOptions {
   const parsed = URL.parse(url.startsWith("/") ? `unix://${url}` : url);

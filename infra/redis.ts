@@ -8,8 +8,9 @@ const RETRY = { firstMs: 50, longestMs: 1_000 };
 
 export interface RedisConnectOptions {
   /**
-   * The fate of commands while Redis is away. `fail` (the default): they are rejected as soon as an attempt to connect
-   * fails, within about a second. `wait`: they wait for it to come back, as BullMQ's workers and subscribers want.
+   * The fate of commands while Redis is away. `fail` (the default): they are rejected as soon as an
+   * attempt to connect fails, within about a second. `wait`: they wait for it to come back, as
+   * BullMQ's workers and subscribers want.
    */
   whileAway?: "fail" | "wait";
   /** Told once when Redis goes away and once when it is back. */
@@ -17,8 +18,9 @@ export interface RedisConnectOptions {
 }
 
 /**
- * A connection that heals itself: it tries again after 50 ms, then ever more slowly, at least once a second.
- * The connection is made in the background; await `ready` or just send commands. End it with `quit()` or `disconnect()`.
+ * A connection that heals itself: it tries again after 50 ms, then ever more slowly, at least once
+ * a second. The connection is made in the background; await `ready` or just send commands. End it
+ * with `quit()` or `disconnect()`.
  * @param name shown by Redis in CLIENT LIST.
  * @throws Error when the URL has no meaning.
  */
@@ -36,12 +38,16 @@ function redisOptions(url: string, name: string, whileAway: "fail" | "wait"): Om
     maxRetriesPerRequest: whileAway === "fail" ? 0 : null,
     retryStrategy: (attempt) => backoffMs(attempt, RETRY),
     connectTimeout: 1_500,
-    // Answered with LOADING, Redis is alive and reads its append-only file: ask again soon, not in 10 s.
+    // Answered with LOADING, Redis is alive and reads its append-only file: ask again soon, not in
+    // 10 s.
     maxLoadingRetryTime: RETRY.longestMs,
   };
 }
 
-/** ioredis repeats its error for every attempt; one line when it goes and one when it is back tell all there is. */
+/**
+ * ioredis repeats its error for every attempt; one line when it goes and one when it is back tell
+ * all there is.
+ */
 function reportStateChanges(redis: Redis, log: Logger | undefined): void {
   let away = false;
   let reason: string | undefined;

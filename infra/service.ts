@@ -1,17 +1,21 @@
 /**
  * The life of a gateway or worker process, the same under `npm start` and under systemd.
  *
- * A supervisor that started the process with an IPC channel is told `{type: "ready"}` or `{type: "failed"}`, and after the
- * former `{type: "alive"}` each second, from the event loop: a loop that hangs says nothing, and whoever supervises ends the
- * process. systemd is told the same. The first SIGTERM or SIGINT drains: what runs may end. The second one, and the loss of
- * the IPC channel, stop at once. A process started without an IPC channel behaves the same and tells nobody.
+ * A supervisor that started the process with an IPC channel is told `{type: "ready"}` or `{type:
+ * "failed"}`, and after the former `{type: "alive"}` each second, from the event loop: a loop that
+ * hangs says nothing, and whoever supervises ends the process. systemd is told the same. The first
+ * SIGTERM or SIGINT drains: what runs may end. The second one, and the loss of the IPC channel,
+ * stop at once. A process started without an IPC channel behaves the same and tells nobody.
  */
 import { setFlagsFromString } from "node:v8";
 import { ConfigError } from "./environment.ts";
 import type { Logger } from "./log.ts";
 import { connectSystemd } from "./systemd.ts";
 
-/** Exit code of a process that starting again cannot help: its configuration or its machine is wrong (EX_CONFIG of sysexits.h). */
+/**
+ * Exit code of a process that starting again cannot help: its configuration or its machine is wrong
+ * (EX_CONFIG of sysexits.h).
+ */
 export const EXIT_CONFIG = 78;
 /** Exit code of a process that was told to stop at once. */
 const EXIT_STOPPED = 143;
@@ -42,12 +46,13 @@ export interface RunningService {
 }
 
 /**
- * Starts a service and stays with it until it has ended; ends the process. A main.ts is one call of this.
- * An error nobody caught ends the process with 1, and whoever supervises it starts it again.
+ * Starts a service and stays with it until it has ended; ends the process. A main.ts is one call of
+ * this. An error nobody caught ends the process with 1, and whoever supervises it starts it again.
  */
 export async function runService(log: Logger, start: () => Promise<RunningService>): Promise<void> {
-  // Bodies are memory outside of V8's heap. By default it searches all of that for garbage with each 64 MB of them, which took
-  // half of the time of a service that passes on bodies of a megabyte; like this their share grows with what is alive.
+  // Bodies are memory outside of V8's heap. By default it searches all of that for garbage with
+  // each 64 MB of them, which took half of the time of a service that passes on bodies of a
+  // megabyte; like this their share grows with what is alive.
   setFlagsFromString("--external-memory-accounted-in-global-limit");
   const fail = (error: unknown) => {
     log.error("ended by an error that nobody caught", { error });

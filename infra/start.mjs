@@ -1,8 +1,10 @@
 /**
- * `node infra/start.mjs SCRIPT.ts [ARGUMENTS]`: runs a script of this checkout on the Node that it is pinned to.
+ * `node infra/start.mjs SCRIPT.ts [ARGUMENTS]`: runs a script of this checkout on the Node that it
+ * is pinned to.
  *
- * Plain JavaScript without dependencies, for any Node from 20, because it runs before anything is installed. It installs
- * the packages when they are missing or older than the lock file, hands over, and passes signals and exit code through.
+ * Plain JavaScript without dependencies, for any Node from 20, because it runs before anything is
+ * installed. It installs the packages when they are missing or older than the lock file, hands
+ * over, and passes signals and exit code through.
  */
 import { spawn } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
@@ -39,9 +41,9 @@ function checkMachine() {
 }
 
 /**
- * Whether node_modules holds what package-lock.json asks for. npm writes its own lock file into node_modules when an
- * installation is complete, so an interrupted one does not count. Optional packages may be missing: they are for other
- * processors.
+ * Whether node_modules holds what package-lock.json asks for. npm writes its own lock file into
+ * node_modules when an installation is complete, so an interrupted one does not count. Optional
+ * packages may be missing: they are for other processors.
  */
 function isInstalled() {
   const wanted = readPackages(join(ROOT, "package-lock.json"));
@@ -69,8 +71,9 @@ function isFile(path) {
 }
 
 /**
- * Installs under a lock on the checkout's directory, so that two starts at once do not install over each other: the
- * second waits, then finds everything there. The kernel drops the lock with its holder, see flock(1).
+ * Installs under a lock on the checkout's directory, so that two starts at once do not install over
+ * each other: the second waits, then finds everything there. The kernel drops the lock with its
+ * holder, see flock(1).
  */
 async function installAlone() {
   const again = [process.execPath, fileURLToPath(import.meta.url), INSTALL_ONLY];
@@ -117,9 +120,10 @@ function run(command, args, stdio) {
 }
 
 /**
- * Runs the script on the pinned Node and ends as it ends. A signal from the keyboard reaches the script too, as both are
- * in the terminal's foreground group; passing it on as well covers a signal that was sent to this process alone. The IPC
- * channel tells the script when this process is killed.
+ * Runs the script on the pinned Node and ends as it ends. A signal from the keyboard reaches the
+ * script too, as both are in the terminal's foreground group; passing it on as well covers a signal
+ * that was sent to this process alone. The IPC channel tells the script when this process is
+ * killed.
  */
 async function handOver(args) {
   const child = spawn(PINNED_NODE, args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
@@ -137,9 +141,10 @@ async function handOver(args) {
 }
 
 /**
- * Who is whose parent from here up to npm; nothing when npm does not run this very script. npm that is told to end, or killed,
- * passes nothing on: its shell dies, or lives on, and so would all that runs here. Without npm nobody stands between this
- * process and the user, who may leave it alone in the background (nohup, setsid, a service), so its parent may go.
+ * Who is whose parent from here up to npm; nothing when npm does not run this very script. npm that
+ * is told to end, or killed, passes nothing on: its shell dies, or lives on, and so would all that
+ * runs here. Without npm nobody stands between this process and the user, who may leave it alone in
+ * the background (nohup, setsid, a service), so its parent may go.
  */
 function starters() {
   if (!process.env.npm_lifecycle_script?.includes(`infra/start.mjs ${process.argv[2]}`)) return [];
@@ -149,7 +154,10 @@ function starters() {
   return isShell ? [first, { of: first.parent, parent: parentOf(first.parent) }] : [first];
 }
 
-/** The fourth field of proc_pid_stat(5), after the name in parentheses, which may hold anything; null when it is gone. */
+/**
+ * The fourth field of proc_pid_stat(5), after the name in parentheses, which may hold anything;
+ * null when it is gone.
+ */
 function parentOf(pid) {
   const stat = readText(`/proc/${pid}/stat`);
   return stat === "" ? null : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);

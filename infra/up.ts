@@ -1,6 +1,7 @@
 /**
- * `npm start`: all of Sandpiper on one machine, out of one command. The command starts a private Redis, a gateway and workers,
- * keeps them running, deploys the examples, calls one and says what to do next. Ctrl-C drains and leaves nothing behind.
+ * `npm start`: all of Sandpiper on one machine, out of one command. The command starts a private
+ * Redis, a gateway and workers, keeps them running, deploys the examples, calls one and says what
+ * to do next. Ctrl-C drains and leaves nothing behind.
  */
 import { join } from "node:path";
 import { type Config, loadConfig } from "./config.ts";

@@ -1,4 +1,6 @@
-/** `npm test`: installs what the tests need that npm does not bring, then runs every check there is. */
+/**
+ * `npm test`: installs what the tests need that npm does not bring, then runs every check there is.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
@@ -34,7 +36,10 @@ async function main(): Promise<number> {
   return code === 0 ? testOnVersion2(steps) : (code ?? 1);
 }
 
-/** The sandbox tests once more, on the other version of control groups; says so where that cannot be. */
+/**
+ * The sandbox tests once more, on the other version of control groups; says so where that cannot
+ * be.
+ */
 async function testOnVersion2(steps: Steps): Promise<number> {
   try {
     return await testInMachine(process.env, steps);

@@ -1,4 +1,7 @@
-/** The benchmark measures what it says, in the shape that it says. How fast anything is, is no matter of tests. */
+/**
+ * The benchmark measures what it says, in the shape that it says. How fast anything is, is no
+ * matter of tests.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,10 +1,13 @@
 /**
- * Runs the tests: `node test/run.ts [PATH...]`, everything without arguments. A path is a file or a directory.
+ * Runs the tests: `node test/run.ts [PATH...]`, everything without arguments. A path is a file or a
+ * directory.
  *
- * Files run two at a time, each in a process of its own. What measures the whole machine, or starts all of Sandpiper,
- * runs after the others and alone: the directories of `ALONE`, and files named `*.alone.test.ts`.
+ * Files run two at a time, each in a process of its own. What measures the whole machine, or starts
+ * all of Sandpiper, runs after the others and alone: the directories of `ALONE`, and files named
+ * `*.alone.test.ts`.
  *
- * How slow the machine is is measured before (helpers/slowness.ts). At the end stand the files that took longest.
+ * How slow the machine is is measured before (helpers/slowness.ts). At the end stand the files that
+ * took longest.
  */
 import { globSync } from "node:fs";
 import { relative, resolve } from "node:path";

@@ -1,4 +1,6 @@
-/** The rules of the house, applied to the tree as it is; and a proof for each rule that it can fail. */
+/**
+ * The rules of the house, applied to the tree as it is; and a proof for each rule that it can fail.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, test } from "node:test";

@@ -1,6 +1,6 @@
 /**
- * `node worker/doctor.ts [--attest] [--json]`: what this machine offers for isolation; with --attest the posture of a
- * sandbox, wall by wall. Exits with 1 when something is missing.
+ * `node worker/doctor.ts [--attest] [--json]`: what this machine offers for isolation; with
+ * --attest the posture of a sandbox, wall by wall. Exits with 1 when something is missing.
  */
 import { loadConfig } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
@@ -45,7 +45,10 @@ function fail(message: string): false {
   return false;
 }
 
-/** Settings of the configuration. A wrong configuration allows nothing, and is reported as a problem. */
+/**
+ * Settings of the configuration. A wrong configuration allows nothing, and is reported as a
+ * problem.
+ */
 function readSettings(): { allowDegraded: readonly string[]; uidCount: number; problem: MachineCheck[] } {
   try {
     const { allowDegraded, uidCount } = loadConfig().worker;

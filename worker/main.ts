@@ -1,4 +1,7 @@
-/** The worker process: takes calls from the queue and runs them in sandboxes. This file composes and shuts down. */
+/**
+ * The worker process: takes calls from the queue and runs them in sandboxes. This file composes and
+ * shuts down.
+ */
 import { storeSpans } from "../functions/store/traces.ts";
 import { DEGRADED_ATTRIBUTE } from "../functions/store/workers.ts";
 import { loadConfig } from "../infra/config.ts";

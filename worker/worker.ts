@@ -40,7 +40,10 @@ import { Zygotes } from "./pool/zygotes.ts";
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 /** Longest time that launches may go on failing; then the calls that wait for a sandbox fail. */
 const GIVE_UP_MS = 5_000;
-/** Time for calls to end by themselves when the worker is told to end; the others are ended and answered. */
+/**
+ * Time for calls to end by themselves when the worker is told to end; the others are ended and
+ * answered.
+ */
 const DRAIN_MS = 20_000;
 /** Longest wait of a call for its worker to hear which clients have left. */
 const CANCELLATIONS_MS = 2_000;
@@ -69,7 +72,8 @@ export class Worker {
 
   /**
    * @param redis must be patient: it waits for Redis when that is away.
-   * @param onDegraded told of the walls that sandboxes do without from now on, as the configuration allows.
+   * @param onDegraded told of the walls that sandboxes do without from now on, as the configuration
+   * allows.
    * @throws ConfigError when it allows what cannot be allowed
    */
   constructor(config: Config, redis: Redis, log: Logger, onDegraded: (walls: readonly string[]) => void = () => {}) {
@@ -99,7 +103,10 @@ export class Worker {
     this.#heartbeat = new Heartbeat(redis, config.worker.workerId, () => this.facts());
   }
 
-  /** Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for what else fails. */
+  /**
+   * Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for
+   * what else fails.
+   */
   async start(): Promise<void> {
     // Found out now, and not by the first call.
     const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
@@ -145,7 +152,8 @@ export class Worker {
     this.#running += 1;
     const { departures } = this.#parts;
     const departure = departures.open(invocation.id);
-    // After a break of that connection, clients may have left of whom this worker has not heard yet.
+    // After a break of that connection, clients may have left of whom this worker has not heard
+    // yet.
     const heardAll = this.#cancellations.current();
     if (heardAll !== null) await settledWithin(CANCELLATIONS_MS, heardAll);
     const onEnded = () => {

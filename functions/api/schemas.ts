@@ -1,6 +1,7 @@
 /**
- * The shapes of the control API, which whoever serves or uses it takes its types from. They validate requests in the gateway
- * and answers in its clients, and /v1/openapi.json is made of them.
+ * The shapes of the control API, which whoever serves or uses it takes its types from. They
+ * validate requests in the gateway and answers in its clients, and /v1/openapi.json is made of
+ * them.
  */
 import { z } from "zod";
 import { ERRORS } from "../model/errors.ts";

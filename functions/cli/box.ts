@@ -1,12 +1,15 @@
-/** Becoming `sandbox-core/box/cli/main.ts`, which runs commands in sandboxes of this machine and knows no gateway. */
+/**
+ * Becoming `sandbox-core/box/cli/main.ts`, which runs commands in sandboxes of this machine and
+ * knows no gateway.
+ */
 import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { CliError } from "./failure.ts";
 import { packageModule } from "./paths.ts";
 
 /**
- * Replaces this process by that of `box`, so that streams, terminal and signals are its own. Nothing may have been read
- * from standard input. Returns only by throwing.
+ * Replaces this process by that of `box`, so that streams, terminal and signals are its own.
+ * Nothing may have been read from standard input. Returns only by throwing.
  * @throws CliError when this installation has none
  */
 export function becomeBox(args: readonly string[], env: NodeJS.ProcessEnv): never {

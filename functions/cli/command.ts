@@ -2,7 +2,10 @@
 import type { Command } from "commander";
 import type { Io } from "./io.ts";
 
-/** Gives the command with the options that all have and these examples; for the file of the command to complete. */
+/**
+ * Gives the command with the options that all have and these examples; for the file of the command
+ * to complete.
+ */
 export type AddCommand = (examples: readonly string[], options?: { ownUrlOption?: boolean }) => Command;
 
 /** Sets the exit code of a command that did its work and yet has bad news. */

@@ -1,6 +1,6 @@
 /**
- * All commands, in the order of the help. Only the one that is asked for is loaded, as all of them take half a second; a
- * command loads what needs a library when it runs, so that its help is quick.
+ * All commands, in the order of the help. Only the one that is asked for is loaded, as all of them
+ * take half a second; a command loads what needs a library when it runs, so that its help is quick.
  */
 import type { CompleteCommand } from "./command.ts";
 
@@ -66,7 +66,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
 ];
 
-/** Whether a command line may ask for the command or for its help: its name stands somewhere in it. */
+/**
+ * Whether a command line may ask for the command or for its help: its name stands somewhere in it.
+ */
 export function isAskedFor({ usage, alias }: CommandEntry, args: readonly string[]): boolean {
   const [name] = usage.split(" ");
   return args.some((word) => word === name || word === alias);

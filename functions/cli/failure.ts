@@ -1,4 +1,7 @@
-/** How the CLI fails: kinds of failure, the exit code of each, and the one error class that carries them. */
+/**
+ * How the CLI fails: kinds of failure, the exit code of each, and the one error class that carries
+ * them.
+ */
 
 /** The exit codes, one for each kind of failure. `--help` and docs/CLI.md print this table. */
 export const EXIT_CODES = {
@@ -24,7 +27,10 @@ export interface FailureDetails {
   cause?: unknown;
 }
 
-/** A failure that the user can do something about: printed without a stack trace, with the exit code of its kind. */
+/**
+ * A failure that the user can do something about: printed without a stack trace, with the exit code
+ * of its kind.
+ */
 export class CliError extends Error {
   readonly kind: FailureKind;
   readonly code: string;

@@ -1,4 +1,7 @@
-/** The parts of its process that a command may touch, so that nothing below main.ts reaches for globals. */
+/**
+ * The parts of its process that a command may touch, so that nothing below main.ts reaches for
+ * globals.
+ */
 import { styleText } from "node:util";
 
 export interface Io {
@@ -18,7 +21,10 @@ export interface OutputOptions {
 
 type Style = Parameters<typeof styleText>[0];
 
-/** The text in that style if the stream is a terminal that wants colours (NO_COLOR and FORCE_COLOR are honoured). */
+/**
+ * The text in that style if the stream is a terminal that wants colours (NO_COLOR and FORCE_COLOR
+ * are honoured).
+ */
 export function styled(stream: NodeJS.WriteStream, style: Style, text: string): string {
   return styleText(style, text, { stream });
 }
@@ -38,7 +44,10 @@ export function columnsOf(stream: NodeJS.WriteStream): number {
   return stream.isTTY && stream.columns > 0 ? stream.columns : 80;
 }
 
-/** Whether the locale says that text is UTF-8, as locale(7) reads it: LC_ALL, then LC_CTYPE, then LANG. */
+/**
+ * Whether the locale says that text is UTF-8, as locale(7) reads it: LC_ALL, then LC_CTYPE, then
+ * LANG.
+ */
 export function isUtf8(env: Io["env"]): boolean {
   return /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || "");
 }

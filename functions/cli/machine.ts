@@ -1,4 +1,7 @@
-/** The checks of `doctor`: the machine, through the worker's own script, and what the CLI can see by itself. */
+/**
+ * The checks of `doctor`: the machine, through the worker's own script, and what the CLI can see by
+ * itself.
+ */
 import { execFile } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { createRequire } from "node:module";
@@ -51,7 +54,9 @@ const attestedSchema = z.looseObject({
 export type Attested = z.infer<typeof attestedSchema>;
 const reportSchema = z.object({ checks: z.array(checkSchema) });
 
-/** The kernel's offer for isolation, line by line, as the worker's script finds it. Never throws. */
+/**
+ * The kernel's offer for isolation, line by line, as the worker's script finds it. Never throws.
+ */
 export async function isolationChecks(io: Io): Promise<Check[]> {
   try {
     const { checks } = reportSchema.parse(await runWorkersDoctor(io, ["--json"]));

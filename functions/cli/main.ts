@@ -1,4 +1,7 @@
-/** The CLI as a process: gives it this process's streams, environment and signals, and turns its result into an exit code. */
+/**
+ * The CLI as a process: gives it this process's streams, environment and signals, and turns its
+ * result into an exit code.
+ */
 import { becomeBox } from "./box.ts";
 import type { Io } from "./io.ts";
 

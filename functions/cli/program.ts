@@ -32,7 +32,8 @@ function buildProgram(io: Io, json: boolean): Command {
     withCommonOptions(new Command("sandpiper"))
       .description("Serverless functions in kernel sandboxes: deploy TypeScript or JavaScript, call it over HTTP.")
       .exitOverride()
-      // Options of the program stand before the command, so that a command may give `--url` a meaning of its own.
+      // Options of the program stand before the command, so that a command may give `--url` a
+      // meaning of its own.
       .enablePositionalOptions()
       .showSuggestionAfterError()
       .helpCommand("help [command]", "explain a command")

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The `sandpiper` command. It starts on any Node from 20 and hands itself to the pinned one, which runs the CLI's sources:
- * plain JavaScript, Node's own modules only, and nothing newer than Node 20.
+ * The `sandpiper` command. It starts on any Node from 20 and hands itself to the pinned one, which
+ * runs the CLI's sources: plain JavaScript, Node's own modules only, and nothing newer than Node
+ * 20.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
@@ -16,7 +17,10 @@ const PINNED_NODE = 24;
 const EXIT_INTERNAL = 1;
 
 const here = dirname(fileURLToPath(import.meta.url));
-/** In a checkout beside this file; in the published package in its dist, or beside this file's copy there. */
+/**
+ * In a checkout beside this file; in the published package in its dist, or beside this file's copy
+ * there.
+ */
 const mains = ["main.ts", "main.js", "../../dist/functions/cli/main.js"].map((file) => join(here, file));
 const main = mains.find((file) => existsSync(file)) ?? mains[0];
 const major = Number(process.versions.node.split(".")[0]);
@@ -41,8 +45,9 @@ if (major < OLDEST_NODE) {
 }
 
 /**
- * Where Node keeps what it compiled, as the CLI would else strip and compile its modules at each start: a directory of this
- * user's alone, since whoever can write there can have this user run anything. null when there can be none.
+ * Where Node keeps what it compiled, as the CLI would else strip and compile its modules at each
+ * start: a directory of this user's alone, since whoever can write there can have this user run
+ * anything. null when there can be none.
  */
 function compileCacheDirectory() {
   try {
@@ -67,7 +72,10 @@ function findPinnedNode() {
   }
 }
 
-/** Becomes this file once more, on the pinned Node; where Node cannot, runs it as a child that shares our terminal, passes signals on, and ends as it ends. */
+/**
+ * Becomes this file once more, on the pinned Node; where Node cannot, runs it as a child that
+ * shares our terminal, passes signals on, and ends as it ends.
+ */
 function runWith(node) {
   const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   if (process.execve) process.execve(node, [node, ...words], process.env);

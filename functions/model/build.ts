@@ -1,4 +1,7 @@
-/** A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See transport/invocation-queue.ts. */
+/**
+ * A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See
+ * transport/invocation-queue.ts.
+ */
 import type { FunctionConfig } from "./manifest.ts";
 
 /** How long a build may take, and wait for a worker, together. */
@@ -15,7 +18,10 @@ export interface BuildRequest {
   config: FunctionConfig;
 }
 
-/** The result of a build: digests of what is now in the artefact store, or the bundler's own words on what is wrong. */
+/**
+ * The result of a build: digests of what is now in the artefact store, or the bundler's own words
+ * on what is wrong.
+ */
 export type BuildResult =
   | { ok: true; bundle: string; sourceMap: string; bundleBytes: number; warnings: string[] }
   | { ok: false; message: string };

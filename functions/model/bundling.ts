@@ -1,9 +1,12 @@
 /**
- * How a function's sources become one bundle, as data: the CLI uses these options to find the files that a bundle needs,
- * and the worker uses the very same to make the bundle, so that both resolve every import alike.
+ * How a function's sources become one bundle, as data: the CLI uses these options to find the files
+ * that a bundle needs, and the worker uses the very same to make the bundle, so that both resolve
+ * every import alike.
  */
 
-/** The kind of an imported file, by its ending: code, a string (`text`) or a Uint8Array (`binary`). */
+/**
+ * The kind of an imported file, by its ending: code, a string (`text`) or a Uint8Array (`binary`).
+ */
 export const LOADERS = {
   ".txt": "text",
   ".md": "text",
@@ -27,13 +30,17 @@ export const LOADERS = {
 } as const;
 
 /**
- * CommonJS packages in an ES module bundle call `require` for Node's own modules. esbuild's shim looks for a global one.
- * The function is set on globalThis and not declared, so that a function may declare a `require` of its own.
+ * CommonJS packages in an ES module bundle call `require` for Node's own modules. esbuild's shim
+ * looks for a global one. The function is set on globalThis and not declared, so that a function
+ * may declare a `require` of its own.
  */
 const REQUIRE_BANNER =
   'globalThis.require ??= process.getBuiltinModule("node:module").createRequire("file:///function/index.mjs");';
 
-/** esbuild's options, in the names of its JavaScript API. Code endings (.ts .tsx .js .jsx .mjs .cjs .json) are its defaults. */
+/**
+ * esbuild's options, in the names of its JavaScript API. Code endings (.ts .tsx .js .jsx .mjs .cjs
+ * .json) are its defaults.
+ */
 export const BUNDLE_OPTIONS = {
   bundle: true,
   format: "esm",
@@ -46,7 +53,10 @@ export const BUNDLE_OPTIONS = {
   loader: LOADERS,
 } as const;
 
-/** The same options as arguments for esbuild's command line; the entry file and `--outfile` are the caller's to add. */
+/**
+ * The same options as arguments for esbuild's command line; the entry file and `--outfile` are the
+ * caller's to add.
+ */
 export function bundleFlags(): string[] {
   return Object.entries(BUNDLE_OPTIONS).flatMap(([option, value]) => {
     const flag = `--${option.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`)}`;

@@ -1,13 +1,16 @@
 /**
- * Every failure that leaves Sandpiper has a code out of this one table. docs/ERRORS.md is written from the same facts,
- * and a test keeps the two equal.
+ * Every failure that leaves Sandpiper has a code out of this one table. docs/ERRORS.md is written
+ * from the same facts, and a test keeps the two equal.
  */
 
 /** The facts of one code. */
 export interface ErrorEntry {
   /** HTTP status of the answer that carries it. */
   readonly status: number;
-  /** The event, as one sentence; the message when the place that failed has nothing more exact to say. */
+  /**
+   * The event, as one sentence; the message when the place that failed has nothing more exact to
+   * say.
+   */
   readonly message: string;
   /** Advice: how to mend it. */
   readonly fix: string;

@@ -1,6 +1,7 @@
 /**
- * An invocation: one request to run a function, from the gateway that admitted it to the reply that answers it.
- * These shapes travel through Redis; transport/invocation-queue.ts carries invocations to a worker, transport/reply-sender.ts carries replies back.
+ * An invocation: one request to run a function, from the gateway that admitted it to the reply that
+ * answers it. These shapes travel through Redis; transport/invocation-queue.ts carries invocations
+ * to a worker, transport/reply-sender.ts carries replies back.
  */
 
 import { KIB } from "../../infra/std/bytes.ts";
@@ -8,10 +9,16 @@ import type { CallTiming, Outcome, PublicError, StartKind } from "./record.ts";
 
 export type { CallTiming, InvocationRecord, LogRecord, Outcome, PublicError, StartKind } from "./record.ts";
 
-/** Header fields as raw pairs, in order; several fields of one name stay several. Names are lower case. */
+/**
+ * Header fields as raw pairs, in order; several fields of one name stay several. Names are lower
+ * case.
+ */
 export type HeaderPairs = [name: string, value: string][];
 
-/** How much of a request besides its body can be told to a function: what the wire to a sandbox takes. */
+/**
+ * How much of a request besides its body can be told to a function: what the wire to a sandbox
+ * takes.
+ */
 export const REQUEST_LIMITS = {
   headers: 128,
   headerNameLength: 256,
@@ -22,8 +29,9 @@ export const REQUEST_LIMITS = {
 };
 
 /**
- * A body on its way through Redis: small ones travel inline as base64, larger ones beside the job under a key of
- * their own (see transport/bodies.ts), which is removed when it is taken and expires if nobody does.
+ * A body on its way through Redis: small ones travel inline as base64, larger ones beside the job
+ * under a key of their own (see transport/bodies.ts), which is removed when it is taken and expires
+ * if nobody does.
  */
 export type BodyInTransit = { inlineBase64: string } | { key: string; bytes: number };
 

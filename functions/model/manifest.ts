@@ -1,23 +1,37 @@
 /** The configuration of a function as `sandpiper.jsonc` gives it: schema, defaults and limits. */
 import { z } from "zod";
 
-/** Memory classes: V8's heap limit is fixed when a process starts, so each class has a zygote of its own. */
+/**
+ * Memory classes: V8's heap limit is fixed when a process starts, so each class has a zygote of its
+ * own.
+ */
 export const MEMORY_CLASSES_MIB = [64, 128, 256, 512, 1024, 2048] as const;
 
-/** Whether calls of one instance share its memory, or each has a copy of the instance as it was when it was loaded. */
+/**
+ * Whether calls of one instance share its memory, or each has a copy of the instance as it was when
+ * it was loaded.
+ */
 export const ISOLATIONS = ["instance", "invocation"] as const;
 
-/** A function's or tenant's name: it is part of URLs and of Redis keys, so nothing else may pass. */
+/**
+ * A function's or tenant's name: it is part of URLs and of Redis keys, so nothing else may pass.
+ */
 export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** A variable's name as POSIX has it. `__proto__` is refused: as a key of an object it is not one like the others. */
+/**
+ * A variable's name as POSIX has it. `__proto__` is refused: as a key of an object it is not one
+ * like the others.
+ */
 export const ENV_NAME_PATTERN = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Most environment variables of one function, and the longest value of one in characters. */
 export const MAX_ENV_VARIABLES = 256;
 export const MAX_ENV_VALUE_LENGTH = 32_768;
 
-/** The descriptions are for editors, which show them through the JSON schema, and for the reference in docs/FUNCTIONS.md. */
+/**
+ * The descriptions are for editors, which show them through the JSON schema, and for the reference
+ * in docs/FUNCTIONS.md.
+ */
 export const functionConfigSchema = z.strictObject({
   $schema: z
     .string()
@@ -63,7 +77,10 @@ export const functionConfigSchema = z.strictObject({
 /** Everything that is configured of a function, defaults filled in. */
 export type FunctionConfig = Omit<z.output<typeof functionConfigSchema>, "$schema">;
 
-/** The JSON schema (draft 2020-12) of `sandpiper.jsonc`: what may be written, so fields with a default are optional. */
+/**
+ * The JSON schema (draft 2020-12) of `sandpiper.jsonc`: what may be written, so fields with a
+ * default are optional.
+ */
 export function configJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(functionConfigSchema, { io: "input", unrepresentable: "throw" });
   return { ...schema, title: "Sandpiper function", description: "A function of Sandpiper: sandpiper.jsonc" };

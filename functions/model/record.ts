@@ -1,15 +1,21 @@
-/** Records of calls, as they are kept and as the API shows them: how each ended, and what was logged meanwhile. */
+/**
+ * Records of calls, as they are kept and as the API shows them: how each ended, and what was logged
+ * meanwhile.
+ */
 import { z } from "zod";
 
-/** How an invocation ended: a closed set. `cancelled`: its client left before the answer was complete. */
+/**
+ * How an invocation ended: a closed set. `cancelled`: its client left before the answer was
+ * complete.
+ */
 const outcomeSchema = z
   .enum(["ok", "function_error", "timeout", "out_of_memory", "killed", "cancelled", "platform_error"])
   .meta({ id: "Outcome" });
 export type Outcome = z.output<typeof outcomeSchema>;
 
 /**
- * How an instance was come by: `cold` made a sandbox, `prewarmed` loaded a blank one, `forked` is a copy of one that was slow
- * to load, `warm` was there already.
+ * How an instance was come by: `cold` made a sandbox, `prewarmed` loaded a blank one, `forked` is a
+ * copy of one that was slow to load, `warm` was there already.
  */
 const startKindSchema = z.enum(["cold", "prewarmed", "forked", "warm"]);
 export type StartKind = z.output<typeof startKindSchema>;
@@ -50,12 +56,18 @@ export const invocationRecordSchema = z
   .meta({ id: "Invocation" });
 export type InvocationRecord = z.output<typeof invocationRecordSchema>;
 
-/** One line of a function's log. Text is as the function wrote it, cut to a limit: escape it before a terminal sees it. */
+/**
+ * One line of a function's log. Text is as the function wrote it, cut to a limit: escape it before
+ * a terminal sees it.
+ */
 const logRecordSchema = z.object({
   invocationId: z.string().nullable(),
   timeMs: z.number(),
   level: z.enum(["debug", "info", "warn", "error"]),
-  /** console: console.*; stdout, stderr: written straight to the descriptors; platform: said by Sandpiper. */
+  /**
+   * console: console.*; stdout, stderr: written straight to the descriptors; platform: said by
+   * Sandpiper.
+   */
   source: z.enum(["console", "stdout", "stderr", "platform"]),
   text: z.string(),
 });

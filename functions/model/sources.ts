@@ -1,4 +1,7 @@
-/** A source tree as one artefact: strict about what a path may be, as the worker writes these files to a disk. */
+/**
+ * A source tree as one artefact: strict about what a path may be, as the worker writes these files
+ * to a disk.
+ */
 
 import { MIB } from "../../infra/std/bytes.ts";
 import { SandpiperError } from "./errors.ts";
@@ -17,8 +20,8 @@ export const MAX_PATH_BYTES = 512;
 const MAGIC = Buffer.from("SPSRC001");
 
 /**
- * The files as one byte string, the same for the same files whatever their order: the magic, u32 LE number of files, and
- * for each file, by path, u32 path length, path, u32 length, bytes.
+ * The files as one byte string, the same for the same files whatever their order: the magic, u32 LE
+ * number of files, and for each file, by path, u32 path length, path, u32 length, bytes.
  * @throws SandpiperError INVALID_SOURCE when a path or the size is not allowed.
  */
 export function packSources(files: readonly SourceTreeFile[]): Buffer {
@@ -34,7 +37,8 @@ export function packSources(files: readonly SourceTreeFile[]): Buffer {
 
 /**
  * The files of a packed tree. Their bytes share memory with `packed`.
- * @throws SandpiperError INVALID_SOURCE when it is no packed tree, or holds what `packSources` would refuse.
+ * @throws SandpiperError INVALID_SOURCE when it is no packed tree, or holds what `packSources`
+ * would refuse.
  */
 export function unpackSources(packed: Uint8Array): SourceTreeFile[] {
   const reader = new Reader(packed);
@@ -52,7 +56,8 @@ export function unpackSources(packed: Uint8Array): SourceTreeFile[] {
 }
 
 /**
- * Refuses a tree that is too large, has a path that could lead out of it, or could not exist on a file system.
+ * Refuses a tree that is too large, has a path that could lead out of it, or could not exist on a
+ * file system.
  * @throws SandpiperError INVALID_SOURCE naming the path and what is wrong with it.
  */
 export function checkSources(files: readonly SourceTreeFile[]): void {

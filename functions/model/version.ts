@@ -2,7 +2,10 @@
 import { createHash } from "node:crypto";
 import type { FunctionConfig } from "./manifest.ts";
 
-/** One uploaded source file: its path relative to the source root and the SHA-256 of its bytes in hex. */
+/**
+ * One uploaded source file: its path relative to the source root and the SHA-256 of its bytes in
+ * hex.
+ */
 export interface SourceFile {
   path: string;
   sha256: string;
@@ -26,8 +29,8 @@ export interface Version {
 }
 
 /**
- * The content address of a version: SHA-256 over the configuration, the entry and the digest of every file, in a
- * canonical order. The same input gives the same version on every machine.
+ * The content address of a version: SHA-256 over the configuration, the entry and the digest of
+ * every file, in a canonical order. The same input gives the same version on every machine.
  */
 export function versionDigest(config: FunctionConfig, entry: string, files: readonly SourceFile[]): string {
   const sorted = files.map(({ path, sha256 }) => [path, sha256]).sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));

@@ -4,14 +4,19 @@ import type { Redis, RedisOptions } from "ioredis";
 /** Longest time that Redis may take for one command of a gateway. */
 const GATEWAY_COMMAND_MS = 1_500;
 
-/** A gateway must know at once: nothing waits for a connection, nothing is sent again behind its back. */
+/**
+ * A gateway must know at once: nothing waits for a connection, nothing is sent again behind its
+ * back.
+ */
 export const FAIL_FAST: Partial<RedisOptions> = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   commandTimeout: GATEWAY_COMMAND_MS,
 };
-/** A worker has time: what it says of a job may be said when Redis is back, and may be said twice. */
+/**
+ * A worker has time: what it says of a job may be said when Redis is back, and may be said twice.
+ */
 export const PATIENT: Partial<RedisOptions> = {
   enableOfflineQueue: true,
   maxRetriesPerRequest: null,
@@ -26,7 +31,10 @@ export function connectionLike(redis: Redis, options: Partial<RedisOptions>): Re
   return connection;
 }
 
-/** Whether a failed command failed because Redis did not answer, rather than because of what was asked. */
+/**
+ * Whether a failed command failed because Redis did not answer, rather than because of what was
+ * asked.
+ */
 export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return AWAY_NAMES.has(error.name) || AWAY_MESSAGE.test(error.message) || AWAY_CODES.has(codeOf(error));
@@ -41,7 +49,10 @@ function codeOf(error: Error): string {
   return "syscall" in error && error.syscall === "connect" && "code" in error ? String(error.code) : "";
 }
 
-/** Has a connection write at the end of this turn of the event loop, in one system call, what it is given until then. */
+/**
+ * Has a connection write at the end of this turn of the event loop, in one system call, what it is
+ * given until then.
+ */
 export function sendTogether({ stream }: Redis): void {
   if (stream === undefined || stream.writableCorked > 0) return;
   stream.cork();

@@ -5,7 +5,10 @@ import { access, type FileHandle, mkdir, open, readFile, rename, stat, unlink } 
 import { dirname, join } from "node:path";
 
 export interface ArtifactStore {
-  /** Keeps the bytes; gives their SHA-256 as 64 lower-case hex digits. Keeping the same bytes again is cheap. */
+  /**
+   * Keeps the bytes; gives their SHA-256 as 64 lower-case hex digits. Keeping the same bytes again
+   * is cheap.
+   */
   put(bytes: Uint8Array): Promise<string>;
   /**
    * The bytes with that digest, or null when the store has none.
@@ -19,9 +22,10 @@ export interface ArtifactStore {
 const DIGEST = /^[0-9a-f]{64}$/;
 
 /**
- * Artefacts as files of one directory, which several processes may share: a file appears whole, by rename(2), and
- * never changes afterwards. Others than their owner may not read them. A gateway has a user of its own and a worker is
- * root, so what root makes belongs to the owner of the directory that it is made in.
+ * Artefacts as files of one directory, which several processes may share: a file appears whole, by
+ * rename(2), and never changes afterwards. Others than their owner may not read them. A gateway has
+ * a user of its own and a worker is root, so what root makes belongs to the owner of the directory
+ * that it is made in.
  */
 export class FileArtifactStore implements ArtifactStore {
   readonly #dir: string;
@@ -44,7 +48,8 @@ export class FileArtifactStore implements ArtifactStore {
     const path = this.#path(digest);
     const bytes = await readFile(path).catch(nullWhenMissing);
     if (bytes === null || sha256(bytes) === digest) return bytes;
-    // Out of the way, so that the next deployment makes it anew, and not gone, so that somebody can look at it.
+    // Out of the way, so that the next deployment makes it anew, and not gone, so that somebody can
+    // look at it.
     await rename(path, `${path}.damaged`).catch(nullWhenMissing);
     throw new Error(
       `The artefact ${digest} was damaged: its bytes had another digest. It is set aside as ${path}.damaged; deploy again.`,
@@ -68,7 +73,10 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Writes beside the target and renames: whoever opens the path finds all bytes or no file, even after a crash. */
+/**
+ * Writes beside the target and renames: whoever opens the path finds all bytes or no file, even
+ * after a crash.
+ */
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
@@ -87,7 +95,10 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Makes a directory and those that it is in. One that is there is given away as well: whoever made it may have died too early. */
+/**
+ * Makes a directory and those that it is in. One that is there is given away as well: whoever made
+ * it may have died too early.
+ */
 async function makeDirectory(path: string): Promise<void> {
   const made = () => mkdir(path, { mode: 0o700 });
   await made().catch(async (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,6 @@
 /**
- * Entries of functions' logs on their way to Redis. Nobody waits for them, so what comes within some milliseconds goes
- * in one write, with one run of a script for each function.
+ * Entries of functions' logs on their way to Redis. Nobody waits for them, so what comes within
+ * some milliseconds goes in one write, with one run of a script for each function.
  */
 import type { ChainableCommander, Redis, Result } from "ioredis";
 
@@ -30,12 +30,12 @@ const GATHER_MS = 10;
 const MAX_ENTRIES_PER_RUN = 64;
 
 /**
- * KEYS: stream, list of ids. ARGV: key prefix of records, keep ms, entries, records, ms that a forgotten one is kept,
- * then the entries, each an id, or nothing, and a text. Gives 1 for each that was written now, and 0 for each whose
- * invocation had a record.
+ * KEYS: stream, list of ids. ARGV: key prefix of records, keep ms, entries, records, ms that a
+ * forgotten one is kept, then the entries, each an id, or nothing, and a text. Gives 1 for each
+ * that was written now, and 0 for each whose invocation had a record.
  *
- * The oldest record makes way for the new one: its key keeps an empty text for a while, so that a second record of the
- * same invocation is still refused, and costs next to nothing.
+ * The oldest record makes way for the new one: its key keeps an empty text for a while, so that a
+ * second record of the same invocation is still refused, and costs next to nothing.
  */
 const WRITE = `
 local written, recorded = {}, {}
@@ -103,7 +103,8 @@ function openBatch(redis: Redis): Batch {
 }
 
 async function send(redis: Redis, batch: Batch): Promise<void> {
-  // Defined once: ioredis then sends its hash rather than its text. A pipeline knows what was defined before it.
+  // Defined once: ioredis then sends its hash rather than its text. A pipeline knows what was
+  // defined before it.
   if (!Object.hasOwn(redis, "sandpiperWriteLog")) {
     redis.defineCommand("sandpiperWriteLog", { numberOfKeys: 2, lua: WRITE });
   }

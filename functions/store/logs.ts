@@ -1,6 +1,7 @@
 /**
- * Logs of functions, and records of their calls. Each function has one capped stream in Redis with both, in order; each
- * invocation has at most one record, whoever tries to write it and however often.
+ * Logs of functions, and records of their calls. Each function has one capped stream in Redis with
+ * both, in order; each invocation has at most one record, whoever tries to write it and however
+ * often.
  */
 import type { Redis } from "ioredis";
 import type { InvocationRecord, LogEntry, LogRecord } from "../model/record.ts";
@@ -94,8 +95,8 @@ export async function readLogs(
 }
 
 /**
- * Entries as they come, from behind a place on; ends when the signal aborts. Following has a connection of its own, which
- * waits while Redis is away.
+ * Entries as they come, from behind a place on; ends when the signal aborts. Following has a
+ * connection of its own, which waits while Redis is away.
  * @param after a `place` out of `readLogs`; without it only what comes from now on.
  */
 export async function* followLogs(
@@ -125,7 +126,10 @@ export async function* followLogs(
   }
 }
 
-/** The place of the latest entry there is, from behind which everything can be followed that is written from now on. */
+/**
+ * The place of the latest entry there is, from behind which everything can be followed that is
+ * written from now on.
+ */
 export async function newestPlace(redis: Redis, ref: FunctionRef): Promise<string> {
   const [newest] = await redis.xrevrange(streamKey(ref), "+", "-", "COUNT", 1);
   return newest?.[0] ?? "0-0";

@@ -8,7 +8,10 @@ export interface FunctionState {
   tenant: string;
   functionName: string;
   version: Version;
-  /** Why calls of the version have no forks of a template, as it asks for; null when they have, or none was called. */
+  /**
+   * Why calls of the version have no forks of a template, as it asks for; null when they have, or
+   * none was called.
+   */
   noTemplateReason: string | null;
   createdAtMs: number;
   updatedAtMs: number;
@@ -17,12 +20,18 @@ export interface FunctionState {
 /** Names one function of one tenant. */
 export type FunctionRef = Pick<VersionRef, "tenant" | "functionName">;
 
-/** Where the registry says that a function runs another version now or is gone; the message is "tenant/function". */
+/**
+ * Where the registry says that a function runs another version now or is gone; the message is
+ * "tenant/function".
+ */
 export const REGISTRY_CHANGES = "sp:registry:changes";
 
 const functionsKey = (tenant: string): string => `sp:functions:${tenant}`;
 const functionKey = ({ tenant, functionName }: FunctionRef): string => `sp:function:${tenant}:${functionName}`;
-/** A hash of all versions of a function, and of what was found out about them, so that all goes when the function goes. */
+/**
+ * A hash of all versions of a function, and of what was found out about them, so that all goes when
+ * the function goes.
+ */
 const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
 
 const noTemplateReasonField = (version: string): string => `${version}:noTemplateReason`;
@@ -43,7 +52,10 @@ redis.call("SADD", KEYS[1], ARGV[1])
 redis.call("PUBLISH", ARGV[4], ARGV[5])
 return created`;
 
-/** KEYS: functions, function, versions. ARGV: name, changes channel, message. Gives 1 when there was one. */
+/**
+ * KEYS: functions, function, versions. ARGV: name, changes channel, message. Gives 1 when there was
+ * one.
+ */
 const DELETE = `
 local existed = redis.call("DEL", KEYS[2])
 redis.call("DEL", KEYS[3])
@@ -58,7 +70,10 @@ export class Registry {
     this.#redis = redis;
   }
 
-  /** Keeps a version. Versions are immutable: keeping one again under the same digest replaces only what its build gave. */
+  /**
+   * Keeps a version. Versions are immutable: keeping one again under the same digest replaces only
+   * what its build gave.
+   */
   async putVersion(version: Version): Promise<void> {
     await this.#redis.hset(versionsKey(version), version.version, JSON.stringify(version));
   }
@@ -70,7 +85,8 @@ export class Registry {
   }
 
   /**
-   * Moves a function to a version that was put before, and makes the function when it is new. Gateways are told.
+   * Moves a function to a version that was put before, and makes the function when it is new.
+   * Gateways are told.
    * @returns whether the function is new.
    * @throws Error when there is no such version.
    */
@@ -103,7 +119,10 @@ export class Registry {
     );
   }
 
-  /** Digest of the version that a function runs, or null when there is no such function. One read of Redis. */
+  /**
+   * Digest of the version that a function runs, or null when there is no such function. One read of
+   * Redis.
+   */
   async currentVersion(ref: FunctionRef): Promise<string | null> {
     return this.#redis.hget(functionKey(ref), "version");
   }
@@ -137,8 +156,8 @@ export class Registry {
   }
 
   /**
-   * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store: other functions
-   * may use the same bytes.
+   * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store:
+   * other functions may use the same bytes.
    * @returns whether there was one.
    */
   async deleteFunction(ref: FunctionRef): Promise<boolean> {

@@ -26,7 +26,8 @@ export async function createTenant(redis: Redis, tenant: string): Promise<void> 
 }
 
 /**
- * Makes a key for a tenant, which is made when it is new. The key itself is not stored and cannot be shown again.
+ * Makes a key for a tenant, which is made when it is new. The key itself is not stored and cannot
+ * be shown again.
  * @throws SandpiperError INVALID_NAME
  */
 export async function createKey(redis: Redis, tenant: string): Promise<{ keyId: string; key: string }> {
@@ -38,8 +39,8 @@ export async function createKey(redis: Redis, tenant: string): Promise<{ keyId: 
 
 /**
  * Makes a key that was made elsewhere valid for a tenant. Doing so again changes nothing.
- * @throws SandpiperError INVALID_NAME, and INVALID_REQUEST when the key has not the shape of one or another secret or
- * tenant is registered under its id.
+ * @throws SandpiperError INVALID_NAME, and INVALID_REQUEST when the key has not the shape of one or
+ * another secret or tenant is registered under its id.
  */
 export async function registerKey(redis: Redis, tenant: string, key: string): Promise<{ keyId: string }> {
   const parts = KEY_PATTERN.exec(key);
@@ -54,7 +55,10 @@ export async function registerKey(redis: Redis, tenant: string, key: string): Pr
   return { keyId };
 }
 
-/** The holder of a key, or null when it is not valid. Takes as long for a wrong secret as for the right one. */
+/**
+ * The holder of a key, or null when it is not valid. Takes as long for a wrong secret as for the
+ * right one.
+ */
 export async function authenticate(redis: Redis, key: string): Promise<Principal | null> {
   const parts = KEY_PATTERN.exec(key);
   if (!parts) return null;
@@ -65,7 +69,10 @@ export async function authenticate(redis: Redis, key: string): Promise<Principal
   return timingSafeEqual(hashOf(secret), Buffer.from(sha256, "hex")) ? { tenant, keyId } : null;
 }
 
-/** The secret is 32 random bytes, so that a plain hash cannot be searched; a slow one would only be slow. */
+/**
+ * The secret is 32 random bytes, so that a plain hash cannot be searched; a slow one would only be
+ * slow.
+ */
 function hashOf(secret: string): Buffer {
   return createHash("sha256").update(secret).digest();
 }

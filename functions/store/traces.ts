@@ -1,4 +1,6 @@
-/** Spans of sampled calls, kept for a while so that a trace can be read back without any collector. */
+/**
+ * Spans of sampled calls, kept for a while so that a trace can be read back without any collector.
+ */
 import type { Redis } from "ioredis";
 import { KIB } from "../../infra/std/bytes.ts";
 import type { StoredSpan } from "../model/span.ts";
@@ -13,8 +15,8 @@ const TRACE_ID = /^[0-9a-f]{32}$/;
 const traceKey = (tenant: string, traceId: string): string => `sp:trace:${tenant}:${traceId}`;
 
 /**
- * Keeps spans for `TRACE_TTL_MS` under their tenant and trace. Spans beyond the limits of number and size, or without a
- * tenant, are left out.
+ * Keeps spans for `TRACE_TTL_MS` under their tenant and trace. Spans beyond the limits of number
+ * and size, or without a tenant, are left out.
  */
 export async function storeSpans(redis: Redis, spans: readonly StoredSpan[]): Promise<void> {
   const byKey = new Map<string, string[]>();

@@ -7,7 +7,10 @@ export interface WorkerInfo {
   host: string;
   pid: number;
   startedAtMs: number;
-  /** How it isolates: the launcher's kind, and the walls that its sandboxes do without, by name, as it is allowed to. */
+  /**
+   * How it isolates: the launcher's kind, and the walls that its sandboxes do without, by name, as
+   * it is allowed to.
+   */
   posture: { launcher: string; degraded: string[] };
   /** Calls that it runs now, and how many more it would take. */
   running: number;
@@ -47,7 +50,9 @@ export function degradedWalls(workers: readonly WorkerInfo[]): string[] {
   return [...new Set(workers.flatMap(({ posture }) => posture.degraded))].sort();
 }
 
-/** The workers that are alive: those whose key has not expired, so that Redis's clock alone decides. */
+/**
+ * The workers that are alive: those whose key has not expired, so that Redis's clock alone decides.
+ */
 export async function listWorkers(redis: Redis): Promise<WorkerInfo[]> {
   const ids = await redis.zrange(WORKERS, "0", "-1");
   if (ids.length === 0) return [];

@@ -1,6 +1,7 @@
 /**
- * Bodies on their way through Redis: small ones inside the message that speaks of them, larger ones under a key of
- * their own, so that a list of jobs stays small. A key is removed when it is taken and expires when nobody does.
+ * Bodies on their way through Redis: small ones inside the message that speaks of them, larger ones
+ * under a key of their own, so that a list of jobs stays small. A key is removed when it is taken
+ * and expires when nobody does.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -32,7 +33,8 @@ export async function putBody(redis: Redis, bytes: Uint8Array, ttlMs: number): P
 }
 
 /**
- * The bytes of a body, which is gone from Redis afterwards; null when it was taken before or has expired.
+ * The bytes of a body, which is gone from Redis afterwards; null when it was taken before or has
+ * expired.
  * @throws what ioredis throws when Redis does not answer.
  */
 export async function takeBody(redis: Redis, body: BodyInTransit): Promise<Buffer | null> {

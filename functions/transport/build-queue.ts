@@ -33,7 +33,8 @@ export class BuildQueue {
 
   /**
    * Has a worker make a bundle.
-   * @throws SandpiperError BUILD_UNAVAILABLE when no worker did in `limitMs`, QUEUE_UNAVAILABLE when Redis is away.
+   * @throws SandpiperError BUILD_UNAVAILABLE when no worker did in `limitMs`, QUEUE_UNAVAILABLE
+   * when Redis is away.
    */
   async build(request: BuildRequest, limitMs = BUILD_LIMIT_MS): Promise<BuildResult> {
     try {
@@ -50,21 +51,28 @@ export class BuildQueue {
     await this.#queue.close();
   }
 
-  /** Asks again and again: builds are rare, and an answer that is asked for outlives any broken connection. */
+  /**
+   * Asks again and again: builds are rare, and an answer that is asked for outlives any broken
+   * connection.
+   */
   async #result(id: string, deadlineMs: number): Promise<BuildResult> {
     for (let attempt = 1; ; attempt++) {
       await setTimeout(backoffMs(attempt, POLL));
       const job = await this.#queue.getJob(id);
       if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue;
       if (job?.finishedOn === undefined && job && Date.now() < deadlineMs) continue;
-      // Nobody waits for the job any more. A job cannot be removed while a worker has it, and ends by itself then.
+      // Nobody waits for the job any more. A job cannot be removed while a worker has it, and ends
+      // by itself then.
       await job?.remove().catch(() => {});
       throw new SandpiperError("BUILD_UNAVAILABLE", { details: { reason: job?.failedReason ?? "timed out" } });
     }
   }
 }
 
-/** The worker's end of builds. A build whose worker dies is tried once more by another: it changes nothing outside. */
+/**
+ * The worker's end of builds. A build whose worker dies is tried once more by another: it changes
+ * nothing outside.
+ */
 export class BuildWorker {
   readonly #redis: Redis;
   readonly #worker: Worker<BuildRequest, BuildResult>;

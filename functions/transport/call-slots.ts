@@ -1,8 +1,11 @@
-/** The room that a worker has for calls, and the calls that it keeps for a moment until there is some. */
+/**
+ * The room that a worker has for calls, and the calls that it keeps for a moment until there is
+ * some.
+ */
 
 /**
- * To put calls back into the queue for others costs as much as several calls, so with short ones a worker that is full would do
- * little else. Another worker that has room gets them this much later.
+ * To put calls back into the queue for others costs as much as several calls, so with short ones a
+ * worker that is full would do little else. Another worker that has room gets them this much later.
  */
 const KEEP_MS = 10;
 
@@ -48,7 +51,10 @@ export class CallSlots {
     });
   }
 
-  /** Begins calls in order as there is room for them, now and for a moment; gives those that there was none for. */
+  /**
+   * Begins calls in order as there is room for them, now and for a moment; gives those that there
+   * was none for.
+   */
   async fill<Call>(calls: Call[], begin: (call: Call) => void): Promise<Call[]> {
     const deadlineMs = performance.now() + KEEP_MS;
     let [rest, leftMs] = [this.#beginSome(calls, begin), KEEP_MS];

@@ -1,6 +1,7 @@
 /**
- * Calls whose clients left, on their way from gateways to workers: a Redis channel, for the workers that have them or will
- * take them, and beside it a sorted set, for workers whose subscription was broken meanwhile.
+ * Calls whose clients left, on their way from gateways to workers: a Redis channel, for the workers
+ * that have them or will take them, and beside it a sorted set, for workers whose subscription was
+ * broken meanwhile.
  */
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT } from "../redis/connections.ts";
@@ -31,7 +32,10 @@ export class CancellationSender {
     this.#redis = redis;
   }
 
-  /** Tells workers, with others of the same moment. A message that cannot be told is dropped: the call then runs to its end. */
+  /**
+   * Tells workers, with others of the same moment. A message that cannot be told is dropped: the
+   * call then runs to its end.
+   */
   send(cancellation: Cancellation): void {
     if (this.#waiting.length >= MAX_CANCELLED) return;
     this.#waiting.push(cancellation);

@@ -8,8 +8,9 @@ interface Waiting<T> {
 }
 
 /**
- * Additions of one moment (see `Pace`), or while a batch is being sent, go together in the next batches. At most
- * one round of batches is on its way at a time, so that batches grow by themselves when the receiver is slow.
+ * Additions of one moment (see `Pace`), or while a batch is being sent, go together in the next
+ * batches. At most one round of batches is on its way at a time, so that batches grow by themselves
+ * when the receiver is slow.
  */
 export class Coalescer<T> {
   readonly #send: (items: T[]) => Promise<void>;

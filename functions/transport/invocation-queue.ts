@@ -1,9 +1,10 @@
 /**
  * The queue between gateways and workers, and the only file that knows BullMQ.
  *
- * Calls that wait at one gateway at the same moment travel in one job, as a job costs about fifty Redis commands. A
- * worker takes only what it has room for, now or in a moment, and puts the rest back at the head. A job is never tried twice:
- * when its worker dies, BullMQ finds its lock expired, and whoever takes it next says of its calls that they are lost.
+ * Calls that wait at one gateway at the same moment travel in one job, as a job costs about fifty
+ * Redis commands. A worker takes only what it has room for, now or in a moment, and puts the rest
+ * back at the head. A job is never tried twice: when its worker dies, BullMQ finds its lock
+ * expired, and whoever takes it next says of its calls that they are lost.
  */
 import { setTimeout } from "node:timers/promises";
 import {
@@ -57,7 +58,8 @@ export class InvocationQueue {
 
   /**
    * @param redis says where Redis is; the queue has a connection of its own.
-   * @param inCourse how many calls wait for their reply now: with many, a call waits a moment for others to go with.
+   * @param inCourse how many calls wait for their reply now: with many, a call waits a moment for
+   * others to go with.
    */
   constructor(redis: Redis, inCourse?: () => number) {
     this.#redis = connectionLike(redis, FAIL_FAST);
@@ -83,7 +85,8 @@ export class InvocationQueue {
 
   /**
    * Puts a call into the queue, with others of the same moment. Settles within two seconds.
-   * @throws SandpiperError QUEUE_UNAVAILABLE when Redis did not say that it has the call, which it may have all the same.
+   * @throws SandpiperError QUEUE_UNAVAILABLE when Redis did not say that it has the call, which it
+   * may have all the same.
    */
   submit(call: Invocation): Promise<void> {
     return this.available ? this.#coalescer.add(call) : Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
@@ -109,13 +112,18 @@ export class InvocationQueue {
 
 /** A worker's ways with calls. */
 export interface InvocationHandlers {
-  /** How many more calls may be given to `run` now; those given before count as soon as `run` was called. */
+  /**
+   * How many more calls may be given to `run` now; those given before count as soon as `run` was
+   * called.
+   */
   freeSlots(): number;
   /** Runs a call and answers it. Resolves when its reply was handed to Redis; never rejects. */
   run(call: Invocation): Promise<void>;
   /** Answers and records calls that a worker took and may have run, and that it will not answer. */
   lost(calls: Invocation[]): Promise<void>;
-  /** Answers calls that waited too long and were not run. Their gateway may have given up on them. */
+  /**
+   * Answers calls that waited too long and were not run. Their gateway may have given up on them.
+   */
   expired?(calls: Invocation[]): Promise<void>;
   /** Told of failures of the queue itself. */
   onError?(error: Error): void;
@@ -139,7 +147,10 @@ export class InvocationWorker {
   #closing = false;
   #closed: Promise<void> | undefined;
   #nextToken = 0;
-  /** How many jobs were found stalled: they are at the queue's head, and are taken even when there is no room. */
+  /**
+   * How many jobs were found stalled: they are at the queue's head, and are taken even when there
+   * is no room.
+   */
   #stalled = 0;
 
   /** @param redis says where Redis is; the worker has connections of its own. */
@@ -236,7 +247,10 @@ export class InvocationWorker {
     await Promise.all(running);
   }
 
-  /** The rest becomes a job of its own at the queue's head, and this job's no more, lest it count as lost with it. */
+  /**
+   * The rest becomes a job of its own at the queue's head, and this job's no more, lest it count as
+   * lost with it.
+   */
   async #putBack(job: Job<CallsJob>, kept: Invocation[], rest: Invocation[]): Promise<void> {
     await this.#queue.add("calls", { calls: rest }, { lifo: true });
     if (kept.length > 0) await job.updateData({ calls: kept });

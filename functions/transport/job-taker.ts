@@ -1,8 +1,14 @@
-/** Takes jobs from a queue in one round trip, wait included. Knows the meaning of two keys of BullMQ's; see invocation-queue.ts. */
+/**
+ * Takes jobs from a queue in one round trip, wait included. Knows the meaning of two keys of
+ * BullMQ's; see invocation-queue.ts.
+ */
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT, sendTogether } from "../redis/connections.ts";
 
-/** How long one wait for a job lasts before Redis is asked again, and how long it may take to say that there was none. */
+/**
+ * How long one wait for a job lasts before Redis is asked again, and how long it may take to say
+ * that there was none.
+ */
 const BLOCK_SECONDS = 5;
 const SILENCE_MS = (BLOCK_SECONDS + 2) * 1_000;
 
@@ -27,14 +33,18 @@ export interface TakenJob {
 }
 
 /**
- * A worker that waits sends three commands at once, on a connection of its own: wait for the marker that BullMQ sets when
- * there are jobs, take one, say whether more wait. Redis holds back what comes behind a command that waits, so a job that
- * arrives is here with one message, and wakes this process once. BullMQ's own worker is told of a job, and then asks for it.
+ * A worker that waits sends three commands at once, on a connection of its own: wait for the marker
+ * that BullMQ sets when there are jobs, take one, say whether more wait. Redis holds back what
+ * comes behind a command that waits, so a job that arrives is here with one message, and wakes this
+ * process once. BullMQ's own worker is told of a job, and then asks for it.
  */
 export class JobTaker {
   readonly #redis: Redis;
   readonly #backend: TakingBackend;
-  /** Whether to look without waiting for the marker: unless the last look said that there is no more. */
+  /**
+   * Whether to look without waiting for the marker: unless the last look said that there is no
+   * more.
+   */
   #moreWait = true;
 
   /**
@@ -47,7 +57,8 @@ export class JobTaker {
   }
 
   /**
-   * Resolves with a job, or with undefined when none came within five seconds, or when the wait was ended.
+   * Resolves with a job, or with undefined when none came within five seconds, or when the wait was
+   * ended.
    * @param token owns the job's lock.
    */
   async take(token: string): Promise<TakenJob | undefined> {
@@ -65,7 +76,8 @@ export class JobTaker {
   }
 
   /**
-   * Ends the connection, and with it a wait: `take` resolves or rejects. A job that Redis gave before it saw the end still comes.
+   * Ends the connection, and with it a wait: `take` resolves or rejects. A job that Redis gave
+   * before it saw the end still comes.
    */
   close(): Promise<void> {
     this.#redis.disconnect();
@@ -73,9 +85,9 @@ export class JobTaker {
   }
 
   /**
-   * How many jobs wait, asked behind the request for one. When there are none, the marker goes that would wake a worker for
-   * them: BullMQ sets it with every job that is taken, so that each worker would look for one more in vain, which is as much
-   * work as the job.
+   * How many jobs wait, asked behind the request for one. When there are none, the marker goes that
+   * would wake a worker for them: BullMQ sets it with every job that is taken, so that each worker
+   * would look for one more in vain, which is as much work as the job.
    */
   async #countWaiting(wait: string, marker: string): Promise<unknown> {
     await new Promise<void>((resolve) => process.nextTick(resolve));

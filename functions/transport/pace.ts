@@ -1,4 +1,7 @@
-/** When a batch goes: at once while little is in course, and when it is worth its cost while much is. */
+/**
+ * When a batch goes: at once while little is in course, and when it is worth its cost while much
+ * is.
+ */
 
 /** Fewer things in course than this, and nothing waits for company. */
 const FEW = 8;
@@ -9,8 +12,9 @@ const LARGEST_TARGET = 32;
 const LONGEST_WAIT_MS = 2;
 
 /**
- * Each message between two processes wakes one of them, which costs more than the message. With many calls in course
- * the next one is near, so what leaves waits for a quarter of them, or two milliseconds.
+ * Each message between two processes wakes one of them, which costs more than the message. With
+ * many calls in course the next one is near, so what leaves waits for a quarter of them, or two
+ * milliseconds.
  */
 export class Pace {
   readonly #inCourse: () => number;
@@ -18,7 +22,9 @@ export class Pace {
   #timer: NodeJS.Timeout | undefined;
   #going = false;
 
-  /** @param inCourse how many things are on their way at this moment, those that wait here included. */
+  /**
+   * @param inCourse how many things are on their way at this moment, those that wait here included.
+   */
   constructor(inCourse: () => number, send: () => void) {
     this.#inCourse = inCourse;
     this.#send = send;
@@ -34,7 +40,10 @@ export class Pace {
     else this.#timer ??= setTimeout(() => this.now(), LONGEST_WAIT_MS);
   }
 
-  /** Sends at the end of this turn of the event loop: by then every socket that was readable has had its say. */
+  /**
+   * Sends at the end of this turn of the event loop: by then every socket that was readable has had
+   * its say.
+   */
   soon(): void {
     if (this.#going) return;
     this.#going = true;

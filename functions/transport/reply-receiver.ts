@@ -80,7 +80,8 @@ export class ReplyReceiver {
     if (message.length < HEADER_BYTES) return;
     const name = message.toString("hex", 0, SENDER_BYTES);
     const sender = this.#senderOf(name);
-    // One connection delivers the messages of a sender in order, so that an old number is a repetition.
+    // One connection delivers the messages of a sender in order, so that an old number is a
+    // repetition.
     const number = message.readUIntLE(SENDER_BYTES, 6);
     if (number <= sender.number) return;
     sender.number = number;

@@ -1,16 +1,19 @@
 /**
- * Replies on their way from workers to the gateway that asked: Redis pub/sub, one channel for each gateway.
+ * Replies on their way from workers to the gateway that asked: Redis pub/sub, one channel for each
+ * gateway.
  *
  * A message holds what one worker has for one gateway at one moment:
  *
  *   sender (8 bytes), number of the message (u48 LE), then frames: u32 LE head length, head (JSON), u32 LE body length, body
  *
- * Numbers let a gateway drop a message that a connection sent twice after it broke. A body over `INLINE_REPLY_BYTES`
- * travels under a key of its own, which the head names, and is taken by the gateway in its turn.
+ * Numbers let a gateway drop a message that a connection sent twice after it broke. A body over
+ * `INLINE_REPLY_BYTES` travels under a key of its own, which the head names, and is taken by the
+ * gateway in its turn.
  *
- * A gateway says now and then how many bytes it has taken of a sender, under a key that lives for a minute. A sender with
- * much data asks for `untilTaken` before: else one function's streams would fill Redis, which hangs up on a gateway that is too far
- * behind, and then all replies are lost, whoever's they are.
+ * A gateway says now and then how many bytes it has taken of a sender, under a key that lives for a
+ * minute. A sender with much data asks for `untilTaken` before: else one function's streams would
+ * fill Redis, which hangs up on a gateway that is too far behind, and then all replies are lost,
+ * whoever's they are.
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -25,7 +28,10 @@ import { Window } from "./window.ts";
 export const INLINE_REPLY_BYTES = 64 * KIB;
 /** How long a large body waits for its gateway. */
 const BODY_TTL_MS = 60_000;
-/** Most bytes that wait to be published while Redis is away; replies beyond it are dropped, their gateways gave up. */
+/**
+ * Most bytes that wait to be published while Redis is away; replies beyond it are dropped, their
+ * gateways gave up.
+ */
 const MAX_PENDING_BYTES = 64 * MIB;
 interface Outgoing {
   /** The calls that have a part of a stream in it. */
@@ -65,8 +71,8 @@ export class ReplySender {
   }
 
   /**
-   * null when a gateway keeps up with what this worker sends; else what resolves when it does, and then one may send. Short
-   * replies need not ask.
+   * null when a gateway keeps up with what this worker sends; else what resolves when it does, and
+   * then one may send. Short replies need not ask.
    */
   untilTaken(gatewayId: string): Promise<void> | null {
     return this.#windowOf(gatewayId).untilTaken();
@@ -89,7 +95,9 @@ export class ReplySender {
     else this.#pace.soon();
   }
 
-  /** Resolves when everything that was sent before has reached Redis or was given up; never rejects. */
+  /**
+   * Resolves when everything that was sent before has reached Redis or was given up; never rejects.
+   */
   async flush(): Promise<void> {
     this.#pace.now();
     await this.#sent;

@@ -1,11 +1,16 @@
-/** How far a sender may be ahead of its reader: what the reader has not taken yet stays below a limit, or nearly. */
+/**
+ * How far a sender may be ahead of its reader: what the reader has not taken yet stays below a
+ * limit, or nearly.
+ */
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { MIB } from "../../infra/std/bytes.ts";
 
 /** A sender with more than this on its way waits. */
 const WINDOW_BYTES = 4 * MIB;
 const POLL_MS = 5;
-/** A reader that takes nothing for so long is gone, or will not say any more: nobody waits for that. */
+/**
+ * A reader that takes nothing for so long is gone, or will not say any more: nobody waits for that.
+ */
 const SILENCE_MS = 2_000;
 
 export class Window {
@@ -15,7 +20,9 @@ export class Window {
   readonly #waiting: (() => void)[] = [];
   #isAdmitting = false;
 
-  /** @param askTaken gives how many bytes the reader has taken since its beginning; never rejects. */
+  /**
+   * @param askTaken gives how many bytes the reader has taken since its beginning; never rejects.
+   */
   constructor(askTaken: () => Promise<number>) {
     this.#askTaken = askTaken;
   }
@@ -24,7 +31,10 @@ export class Window {
     this.#ahead += bytes;
   }
 
-  /** null when more may be sent now; else what resolves when it may, for one who waits after the other. */
+  /**
+   * null when more may be sent now; else what resolves when it may, for one who waits after the
+   * other.
+   */
   untilTaken(): Promise<void> | null {
     if (this.#hasRoom && this.#waiting.length === 0) return null;
     return new Promise((resolve) => {

@@ -5,11 +5,15 @@ import { splitTarget } from "./target.ts";
 
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
-/** The methods that functions and the control API take; others go to functions as well, if they have the form of one. */
+/**
+ * The methods that functions and the control API take; others go to functions as well, if they have
+ * the form of one.
+ */
 export const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /**
- * The path and query that a request is for. Its host is in `headers.host` and `rawHeaders` afterwards, wherever it was.
+ * The path and query that a request is for. Its host is in `headers.host` and `rawHeaders`
+ * afterwards, wherever it was.
  * @throws SandpiperError for a request that nobody here can answer.
  */
 export function arrive(request: IncomingMessage): string {
@@ -17,7 +21,8 @@ export function arrive(request: IncomingMessage): string {
   const { authority, path } = splitTarget(target);
   checkHost(request, authority);
   checkCoding(request);
-  // Whoever it is for would show a client fields that were meant for others, and fetch's Request does not know the method.
+  // Whoever it is for would show a client fields that were meant for others, and fetch's Request
+  // does not know the method.
   if (request.method === "TRACE") {
     throw new SandpiperError("METHOD_NOT_ALLOWED", { message: "TRACE is not answered here." });
   }
@@ -28,7 +33,10 @@ export function arrive(request: IncomingMessage): string {
   return path;
 }
 
-/** The parser undoes chunks alone; a function would get what is in another coding as if it were in none (section 6.1). */
+/**
+ * The parser undoes chunks alone; a function would get what is in another coding as if it were in
+ * none (section 6.1).
+ */
 function checkCoding({ headers }: IncomingMessage): void {
   const coding = headers["transfer-encoding"];
   if (coding === undefined || coding.toLowerCase() === "chunked") return;

@@ -27,7 +27,10 @@ export class CurrentVersions {
   readonly #remembered = new LruMap<string, Remembered>(MAX_REMEMBERED);
   /** Apart, so that made-up names displace no function. */
   readonly #unknown = new LruMap<string, Remembered>(MAX_REMEMBERED);
-  /** Counts what was forgotten, so that a read that began before a change is not remembered after it. */
+  /**
+   * Counts what was forgotten, so that a read that began before a change is not remembered after
+   * it.
+   */
   #changes = 0;
   #listening = false;
 
@@ -45,7 +48,10 @@ export class CurrentVersions {
     });
   }
 
-  /** The version that a function runs now; null when there is no such function. A promise only when Redis is asked. */
+  /**
+   * The version that a function runs now; null when there is no such function. A promise only when
+   * Redis is asked.
+   */
   get(ref: FunctionRef): CurrentVersion | null | Promise<CurrentVersion | null> {
     const name = `${ref.tenant}/${ref.functionName}`;
     const remembered = this.#remembered.get(name) ?? this.#unknown.get(name);

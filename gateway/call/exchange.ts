@@ -1,4 +1,6 @@
-/** One call's answer: what workers reply becomes an HTTP response, whatever a function put into it. */
+/**
+ * One call's answer: what workers reply becomes an HTTP response, whatever a function put into it.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandpiperError, statusOf } from "../../functions/model/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../../functions/model/invocation.ts";
@@ -23,11 +25,16 @@ export interface ExchangeOptions {
   deadlineMs: number;
   request: IncomingMessage;
   response: ServerResponse;
-  /** Where the function is on an origin that it shares with others; null when the origin is its own. */
+  /**
+   * Where the function is on an origin that it shares with others; null when the origin is its own.
+   */
   sharedPath: string | null;
   /** Memory that all answers which clients have not read yet may hold together. */
   budget: Budget;
-  /** Told when the client left before its answer was complete, or was too slow to be given all of it. */
+  /**
+   * Told when the client left before its answer was complete, or was too slow to be given all of
+   * it.
+   */
   onLeft: () => void;
   /** Told once: the call has ended, its client is gone or was answered. */
   onEnd: (ending: Ending) => void;
@@ -138,11 +145,15 @@ export class Exchange implements WaitingCall, Holder {
     else this.#response.flushHeaders();
   }
 
-  /** The only `content-length` that a response may have: that of what is sent, or for HEAD of what GET would send. */
+  /**
+   * The only `content-length` that a response may have: that of what is sent, or for HEAD of what
+   * GET would send.
+   */
   #lengthOf(head: Head): string | null {
     if (head.status === 205) return "0";
     if (BODYLESS.has(head.status)) return null;
-    // A function need not make the body that nobody gets: how long it would be is unknown then (RFC 9110, section 9.3.2).
+    // A function need not make the body that nobody gets: how long it would be is unknown then (RFC
+    // 9110, section 9.3.2).
     if (this.#request.method === "HEAD" && head.body.byteLength === 0) return announcedLength(head.headers);
     return head.streaming ? null : String(head.body.byteLength);
   }
@@ -182,7 +193,10 @@ export class Exchange implements WaitingCall, Holder {
     this.#breakOff("platform_error", new SandpiperError("OVERLOADED"));
   }
 
-  /** The status line was sent: the only way left to say that the answer is not whole is to end the connection. */
+  /**
+   * The status line was sent: the only way left to say that the answer is not whole is to end the
+   * connection.
+   */
   #breakOff(outcome: Outcome, error: PublicError | null): void {
     this.#outcome = outcome;
     this.#response.destroy();

@@ -1,10 +1,15 @@
-/** Header fields on their way through: raw pairs in their order, without those that concern one connection only. */
+/**
+ * Header fields on their way through: raw pairs in their order, without those that concern one
+ * connection only.
+ */
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { type HeaderPairs, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
 import { KIB } from "../../infra/std/bytes.ts";
 import { onSharedOrigin } from "./shared-origin.ts";
 
-/** Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered. */
+/**
+ * Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered.
+ */
 const HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
@@ -63,7 +68,10 @@ export function requestHeaders(raw: readonly string[]): HeaderPairs {
   return named === null ? pairs : pairs.filter(([name]) => !named.has(name));
 }
 
-/** The fields that a `connection` field names besides the usual ones: they concern this connection only. */
+/**
+ * The fields that a `connection` field names besides the usual ones: they concern this connection
+ * only.
+ */
 function namedBy(value: string, named: Set<string> | null): Set<string> | null {
   // Nearly every request says just this.
   if (value === "keep-alive" || value === "close") return named;
@@ -79,7 +87,8 @@ export type CheckedHeaders = { ok: true; raw: string[] } | { ok: false; problem:
 
 /**
  * Checks the fields that a function replied with, and drops those that are not its to set.
- * @param sharedPath where the function is on an origin that it shares with others; null when the origin is its own.
+ * @param sharedPath where the function is on an origin that it shares with others; null when the
+ * origin is its own.
  */
 export function replyHeaders(pairs: HeaderPairs, sharedPath: string | null): CheckedHeaders {
   const raw: string[] = [];
@@ -104,14 +113,20 @@ export function replyHeaders(pairs: HeaderPairs, sharedPath: string | null): Che
   return { ok: true, raw };
 }
 
-/** The length that a reply to HEAD may announce: what the function said, if that is one plain number. */
+/**
+ * The length that a reply to HEAD may announce: what the function said, if that is one plain
+ * number.
+ */
 export function announcedLength(pairs: HeaderPairs): string | null {
   const values = pairs.filter(([name]) => name.toLowerCase() === "content-length").map(([, value]) => value);
   const [value] = values;
   return values.length === 1 && value !== undefined && /^\d{1,15}$/.test(value) ? value : null;
 }
 
-/** The reason phrase that a function gave, when it can be sent; else there is the usual one of the status. */
+/**
+ * The reason phrase that a function gave, when it can be sent; else there is the usual one of the
+ * status.
+ */
 export function reasonPhrase(statusText: string | undefined): string | undefined {
   if (!statusText || statusText.length > MAX_REASON_LENGTH) return undefined;
   return VALUE.test(statusText) ? statusText : undefined;

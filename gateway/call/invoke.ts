@@ -1,4 +1,7 @@
-/** A function's URL: one request becomes one invocation, and its reply becomes the response. The hot path. */
+/**
+ * A function's URL: one request becomes one invocation, and its reply becomes the response. The hot
+ * path.
+ */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Redis } from "ioredis";
@@ -17,7 +20,10 @@ import { type CallTrace, traceCall } from "./spans.ts";
 import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
 import type { Calls } from "./waiting-calls.ts";
 
-/** How long after a function's own limit a reply may come: its worker notices the limit, and the reply travels. */
+/**
+ * How long after a function's own limit a reply may come: its worker notices the limit, and the
+ * reply travels.
+ */
 const GRACE_MS = 5_000;
 /** How much longer than its call a body is kept under its key. */
 const BODY_GRACE_MS = 30_000;
@@ -37,7 +43,10 @@ export interface InvokeParts {
   recordsRoots: boolean;
   /** Where clients reach this gateway, as they see it. */
   baseUrl: (request: IncomingMessage) => string;
-  /** The beginning of paths that a proxy takes off before they come here; without a slash at its end. */
+  /**
+   * The beginning of paths that a proxy takes off before they come here; without a slash at its
+   * end.
+   */
   basePath: string;
   /** The address of a request's client. */
   clientAddress: (request: IncomingMessage) => string;
@@ -149,7 +158,10 @@ function newInvocation(
   };
 }
 
-/** Other protocols than WebSocket may be ignored (RFC 9110, section 7.8), and clients go on with HTTP/1.1. */
+/**
+ * Other protocols than WebSocket may be ignored (RFC 9110, section 7.8), and clients go on with
+ * HTTP/1.1.
+ */
 function refuseUpgrade(request: IncomingMessage): void {
   if (/\bwebsocket\b/i.test(request.headers.upgrade ?? "")) throw new SandpiperError("UPGRADE_NOT_SUPPORTED");
 }

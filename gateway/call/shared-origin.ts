@@ -1,10 +1,13 @@
 /**
- * The words of a function to browsers where others have the same origin: below /fn/ a browser takes all tenants for one
- * site. Fields that concern more than their own answer do not pass there, and cookies are for their function's URL alone. A
- * function with a host of its own says what it likes.
+ * The words of a function to browsers where others have the same origin: below /fn/ a browser takes
+ * all tenants for one site. Fields that concern more than their own answer do not pass there, and
+ * cookies are for their function's URL alone. A function with a host of its own says what it likes.
  */
 
-/** Fields that browsers keep for a whole origin or host, or let act on other paths of it; each with what it would do there. */
+/**
+ * Fields that browsers keep for a whole origin or host, or let act on other paths of it; each with
+ * what it would do there.
+ */
 export const ORIGIN_WIDE: Readonly<Record<string, string>> = {
   "accept-ch": "asks for more facts about the browser with every request to the origin",
   "accept-ch-lifetime": "an older form of it",
@@ -35,7 +38,10 @@ export const ORIGIN_WIDE: Readonly<Record<string, string>> = {
   "use-as-dictionary": "has the browser offer a dictionary with requests for others' paths",
 };
 
-/** A field as it may pass, or null when it may not. @param path where the function is on its origin, without a slash at its end. */
+/**
+ * A field as it may pass, or null when it may not. @param path where the function is on its origin,
+ * without a slash at its end.
+ */
 export function onSharedOrigin(name: string, value: string, path: string): string | null {
   if (name === "set-cookie") return cookieBelow(value, path);
   return Object.hasOwn(ORIGIN_WIDE, name) ? null : value;

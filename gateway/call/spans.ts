@@ -37,12 +37,17 @@ export interface CallTrace {
   end(ending: Ending): void;
 }
 
-/** @param recordsRoots whether a trace may be recorded that no client began: if not, nothing need be asked about it. */
+/**
+ * @param recordsRoots whether a trace may be recorded that no client began: if not, nothing need be
+ * asked about it.
+ */
 export function traceCall(headers: IncomingHttpHeaders, startMs: number, recordsRoots: boolean): CallTrace {
   return recordsRoots || headers.traceparent ? new SpanTrace(headers, startMs) : UNRECORDED;
 }
 
-/** The context that a function gets to hand on when nobody records (W3C Trace Context, section 3.2). */
+/**
+ * The context that a function gets to hand on when nobody records (W3C Trace Context, section 3.2).
+ */
 const UNRECORDED: CallTrace = {
   describe() {},
   enqueue(invocation, send) {
@@ -120,7 +125,10 @@ function named({ tenant, functionName, version }: Invocation): Record<string, st
   };
 }
 
-/** Asked for at each call, as the provider may be registered after this module was loaded; the API remembers it. */
+/**
+ * Asked for at each call, as the provider may be registered after this module was loaded; the API
+ * remembers it.
+ */
 function tracer() {
   return trace.getTracer("sandpiper.gateway");
 }

@@ -1,4 +1,7 @@
-/** The target of a request line: it names a function and the part of the path that is the function's own. */
+/**
+ * The target of a request line: it names a function and the part of the path that is the function's
+ * own.
+ */
 import { NAME_PATTERN } from "../../functions/model/manifest.ts";
 
 export interface FunctionTarget {
@@ -8,13 +11,18 @@ export interface FunctionTarget {
   path: string;
   /** The whole target in origin form: path and query. */
   whole: string;
-  /** Where the function is on an origin that it shares with others; null when the origin is its own. */
+  /**
+   * Where the function is on an origin that it shares with others; null when the origin is its own.
+   */
   sharedPath: string | null;
 }
 
 export const FUNCTION_PREFIX = "/fn/";
 
-/** A target's path with its query, and the host before it that a client of a proxy sends (RFC 9112, section 3.2.2). */
+/**
+ * A target's path with its query, and the host before it that a client of a proxy sends (RFC 9112,
+ * section 3.2.2).
+ */
 export function splitTarget(target: string): { authority: string | null; path: string } {
   if (target.startsWith("/")) return { authority: null, path: target };
   const absolute = /^https?:\/\/([^/?#]*)/i.exec(target);
@@ -24,8 +32,9 @@ export function splitTarget(target: string): { authority: string | null; path: s
 }
 
 /**
- * The function that a target in origin form names, or null when it is no function's URL. Nothing is decoded or
- * normalised: names have no characters that would need it, and the rest belongs to the function.
+ * The function that a target in origin form names, or null when it is no function's URL. Nothing is
+ * decoded or normalised: names have no characters that would need it, and the rest belongs to the
+ * function.
  */
 export function parseFunctionTarget(whole: string): FunctionTarget | null {
   const tenantEnd = whole.indexOf("/", FUNCTION_PREFIX.length);

@@ -1,4 +1,7 @@
-/** The calls that wait for their reply: who gets which reply, who has waited for too long, and how many there may be. */
+/**
+ * The calls that wait for their reply: who gets which reply, who has waited for too long, and how
+ * many there may be.
+ */
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { Reply } from "../../functions/model/invocation.ts";
 
@@ -11,7 +14,10 @@ export interface WaitingCall {
   fail(error: SandpiperError): void;
 }
 
-/** Most calls, and bytes of their bodies, that a gateway may have in the queue and at workers at once. */
+/**
+ * Most calls, and bytes of their bodies, that a gateway may have in the queue and at workers at
+ * once.
+ */
 const MAX_CALLS = 10_000;
 const MAX_BODY_BYTES = 1024 * 1024 * 1024;
 /** Deadlines are far beyond what calls may take, so that seeing them late does no harm. */
@@ -19,7 +25,10 @@ const SWEEP_MS = 500;
 
 /** A call that is in the queue or at a worker, as far as is known. */
 interface Submitted {
-  /** null: its client left. Not to count it would let whoever connects and leaves fill Redis while workers are busy. */
+  /**
+   * null: its client left. Not to count it would let whoever connects and leaves fill Redis while
+   * workers are busy.
+   */
   call: WaitingCall | null;
   deadlineMs: number;
   bodyBytes: number;
@@ -73,7 +82,10 @@ export class Calls {
     if (this.#submitted.get(id)?.call) this.forget(id);
   }
 
-  /** The client of a call left. A worker may have the call, or will: it takes a place until one says that it is over. */
+  /**
+   * The client of a call left. A worker may have the call, or will: it takes a place until one says
+   * that it is over.
+   */
   leave(id: string): void {
     const submitted = this.#submitted.get(id);
     if (!submitted?.call) return;
@@ -100,7 +112,9 @@ export class Calls {
     this.#submitted.get(id)?.call?.fail(new SandpiperError("BODY_LOST"));
   }
 
-  /** Replies can be missed from now on: every waiting call fails, and none is taken until `open`. */
+  /**
+   * Replies can be missed from now on: every waiting call fails, and none is taken until `open`.
+   */
   shut(): void {
     this.#away = true;
     this.#failAll(new SandpiperError("QUEUE_UNAVAILABLE"));
@@ -111,7 +125,10 @@ export class Calls {
     this.#away = false;
   }
 
-  /** Takes no more calls. Resolves when none waits, at the latest after `limitMs`, when the rest has failed. */
+  /**
+   * Takes no more calls. Resolves when none waits, at the latest after `limitMs`, when the rest has
+   * failed.
+   */
   async drain(limitMs: number): Promise<void> {
     this.#draining = true;
     const timer = setTimeout(() => this.#failAll(new SandpiperError("SHUTTING_DOWN")), limitMs);

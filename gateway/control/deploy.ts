@@ -1,4 +1,7 @@
-/** Deployment: uploaded files become a version, the version gets its bundle, and the function moves to it. */
+/**
+ * Deployment: uploaded files become a version, the version gets its bundle, and the function moves
+ * to it.
+ */
 import type { CheckedDeployment } from "../../functions/api/schemas.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
@@ -26,7 +29,8 @@ export interface Deployed {
 
 /**
  * Makes a function run what was uploaded.
- * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, BUILD_FAILED, BUILD_UNAVAILABLE, QUEUE_UNAVAILABLE
+ * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, BUILD_FAILED, BUILD_UNAVAILABLE,
+ * QUEUE_UNAVAILABLE
  */
 export async function deploy(
   parts: ControlParts,
@@ -76,7 +80,8 @@ async function build(
   const sourceDigest = await artifacts.put(packSources(sources));
   // The values of `env` are secrets and no business of a build.
   const request = { tenant, functionName: config.name, sourceDigest, entry, config: { ...config, env: {} } };
-  // A worker makes one bundle after another: a tenant that waits for one does not stand before all others with its next.
+  // A worker makes one bundle after another: a tenant that waits for one does not stand before all
+  // others with its next.
   const result = await buildTurns.take(tenant, () => builds.build(request));
   if (!result.ok) throw new SandpiperError("BUILD_FAILED", { message: result.message });
   return result;

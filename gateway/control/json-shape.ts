@@ -1,4 +1,7 @@
-/** Bounds the work that parsing a JSON text can make, before it is parsed: the event loop does nothing else meanwhile. */
+/**
+ * Bounds the work that parsing a JSON text can make, before it is parsed: the event loop does
+ * nothing else meanwhile.
+ */
 import { SandpiperError } from "../../functions/model/errors.ts";
 
 export interface JsonLimits {
@@ -6,7 +9,9 @@ export interface JsonLimits {
   maxDepth: number;
   /** Most objects, arrays, members and elements in all. */
   maxValues: number;
-  /** Most bytes that are looked at one by one: all outside of strings, and quotes inside of them. */
+  /**
+   * Most bytes that are looked at one by one: all outside of strings, and quotes inside of them.
+   */
   maxMarkupBytes: number;
 }
 
@@ -20,8 +25,8 @@ for (const closing of "]}") DEEPER[closing.charCodeAt(0)] = -1;
 for (const adding of "[{,") ADDS[adding.charCodeAt(0)] = 1;
 
 /**
- * Looks at the text's brackets, commas and quotes alone, as RFC 8259 has them; long strings cost next to nothing. Whether it is
- * JSON at all is not said.
+ * Looks at the text's brackets, commas and quotes alone, as RFC 8259 has them; long strings cost
+ * next to nothing. Whether it is JSON at all is not said.
  * @throws SandpiperError INVALID_REQUEST
  */
 export function checkJsonShape(text: Buffer, { maxDepth, maxValues, maxMarkupBytes }: JsonLimits): void {

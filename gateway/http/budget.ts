@@ -5,7 +5,10 @@ export interface Holder {
   letGo(): void;
 }
 
-/** A budget of which whoever holds most makes room for the others, so that a few cannot have all of it for long. */
+/**
+ * A budget of which whoever holds most makes room for the others, so that a few cannot have all of
+ * it for long.
+ */
 export class Budget {
   readonly #limit: number;
   readonly #held = new Map<Holder, number>();
@@ -15,7 +18,10 @@ export class Budget {
     this.#limit = limitBytes;
   }
 
-  /** Has somebody hold so many bytes from now on; false when nobody holds more who could let go of it. */
+  /**
+   * Has somebody hold so many bytes from now on; false when nobody holds more who could let go of
+   * it.
+   */
   hold(holder: Holder, bytes: number): boolean {
     const more = () => bytes - (this.#held.get(holder) ?? 0);
     while (more() > 0 && this.#taken + more() > this.#limit) {

@@ -1,9 +1,15 @@
-/** The address of a client, and how much one client may ask for, so that one cannot keep a gateway busy for all. */
+/**
+ * The address of a client, and how much one client may ask for, so that one cannot keep a gateway
+ * busy for all.
+ */
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP, type Socket } from "node:net";
 
 export interface ClientLimits {
-  /** Addresses and networks whose `x-forwarded-for` is believed. Their connections are not counted: many clients share them. */
+  /**
+   * Addresses and networks whose `x-forwarded-for` is believed. Their connections are not counted:
+   * many clients share them.
+   */
   trustedProxies: readonly string[];
   /** Addresses and networks that no limit concerns. */
   unlimitedClients: readonly string[];
@@ -73,7 +79,10 @@ export class Clients {
     return peer.isProxy ? this.#forwarded(request.headers["x-forwarded-for"], peer.address) : peer.address;
   }
 
-  /** Each proxy adds whom it got the request from, so that the last address that is no proxy's is the client's. */
+  /**
+   * Each proxy adds whom it got the request from, so that the last address that is no proxy's is
+   * the client's.
+   */
   #forwarded(header: string | string[] | undefined, nearest: string): string {
     let address = nearest;
     for (const text of String(header ?? "")
@@ -103,7 +112,10 @@ export class Clients {
   }
 }
 
-/** An address without what may surround it: a port, brackets, a zone, or IPv6 around an address of IPv4. Null if it is none. */
+/**
+ * An address without what may surround it: a port, brackets, a zone, or IPv6 around an address of
+ * IPv4. Null if it is none.
+ */
 function addressIn(text: string): string | null {
   const bare = text.trim().replace(/^\[([^\]]*)\](?::\d+)?$|^([\d.]+):\d+$/, "$1$2");
   const address = bare.replace(/%.*$/, "").replace(/^::ffff:(?=[\d.]+$)/i, "");

@@ -1,9 +1,10 @@
 /**
- * A client's connection: one request at a time is parsed and answered. Node's parser takes whatever has arrived in one go, and may
- * find thousands of requests there, each with its objects and all of them in course at once. So the parser gets its bytes from
- * here, in pieces that end where a request's header fields or body end. Bytes behind a request without an answer stay bytes,
- * and few of them: the client is not read any more. An answer counts as given when the kernel has it, so that a client that reads
- * nothing is served nothing more.
+ * A client's connection: one request at a time is parsed and answered. Node's parser takes whatever
+ * has arrived in one go, and may find thousands of requests there, each with its objects and all of
+ * them in course at once. So the parser gets its bytes from here, in pieces that end where a
+ * request's header fields or body end. Bytes behind a request without an answer stay bytes, and few
+ * of them: the client is not read any more. An answer counts as given when the kernel has it, so
+ * that a client that reads nothing is served nothing more.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -21,11 +22,16 @@ const PROBE_PAUSES = { firstMs: 10, longestMs: 1_000 };
 export class Connection {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
-  /** Which requests have no whole answer yet: what is written beside them would be taken for their answer. */
+  /**
+   * Which requests have no whole answer yet: what is written beside them would be taken for their
+   * answer.
+   */
   readonly #open = new Map<IncomingMessage, ServerResponse>();
   /** Bytes that have arrived and were not parsed. */
   #ahead: Buffer = NOTHING;
-  /** The last bytes that were parsed while no `END` was among them, as the rest of it may come next. */
+  /**
+   * The last bytes that were parsed while no `END` was among them, as the rest of it may come next.
+   */
   #before: Buffer = NOTHING;
   /** How many bytes of a body are to come whose length was announced. */
   #bodyBytes = 0;
@@ -75,13 +81,19 @@ export class Connection {
     if (this.#clientEnded) this.#askClient();
   }
 
-  /** Whether words on this connection answer what was wrong: nothing is open, or only a request that never ended. */
+  /**
+   * Whether words on this connection answer what was wrong: nothing is open, or only a request that
+   * never ended.
+   */
   get mayAnswer(): boolean {
     const begun = ([request, response]: [IncomingMessage, ServerResponse]) => request.complete || response.headersSent;
     return this.#socket.writable && this.#open.size <= 1 && ![...this.#open].some(begun);
   }
 
-  /** Whether the client waits for us, rather than we for it: it has asked, and has read what it was told so far. */
+  /**
+   * Whether the client waits for us, rather than we for it: it has asked, and has read what it was
+   * told so far.
+   */
   get isWaitedFor(): boolean {
     return this.#open.size > 0 && this.#socket.writableLength === 0;
   }
@@ -94,10 +106,11 @@ export class Connection {
   }
 
   /**
-   * The client ended its side of the connection. The client left, or said all that it had to say and still waits: the kernel
-   * shows no difference until something is sent to it. Interim responses tell, which every client of HTTP/1.1 has to take
-   * (RFC 9110, section 15.2): when nobody is there, the first is answered with a reset, and the next fails by that. In the
-   * middle of an answer there is nothing of the kind, and ending the connection then counts as leaving.
+   * The client ended its side of the connection. The client left, or said all that it had to say
+   * and still waits: the kernel shows no difference until something is sent to it. Interim
+   * responses tell, which every client of HTTP/1.1 has to take (RFC 9110, section 15.2): when
+   * nobody is there, the first is answered with a reset, and the next fails by that. In the middle
+   * of an answer there is nothing of the kind, and ending the connection then counts as leaving.
    */
   #askClient(): void {
     const [request, response] = this.#first;
@@ -170,7 +183,10 @@ export class Connection {
   }
 }
 
-/** How many bytes there are up to and with the first `END`, which may have begun in the bytes before; -1 if there is none. */
+/**
+ * How many bytes there are up to and with the first `END`, which may have begun in the bytes
+ * before; -1 if there is none.
+ */
 function findEnd(before: Buffer, bytes: Buffer): number {
   if (before.length > 0) {
     const seam = Buffer.concat([before, bytes.subarray(0, END.length - 1)]).indexOf(END);

@@ -5,11 +5,17 @@ import { isRedisAway } from "../../functions/redis/connections.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { hasBody } from "./request-body.ts";
 
-/** How long, and how much, of a refused body is still read, so that its sender gets to see the answer. */
+/**
+ * How long, and how much, of a refused body is still read, so that its sender gets to see the
+ * answer.
+ */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 64 * MIB;
 
-/** The error that a client is told for any failure: an unknown one becomes INTERNAL and says nothing of itself. */
+/**
+ * The error that a client is told for any failure: an unknown one becomes INTERNAL and says nothing
+ * of itself.
+ */
 export function publicError(error: unknown): SandpiperError {
   if (error instanceof SandpiperError) return error;
   if (isRedisAway(error)) return new SandpiperError("QUEUE_UNAVAILABLE", { cause: error });
@@ -17,8 +23,8 @@ export function publicError(error: unknown): SandpiperError {
 }
 
 /**
- * Sends an error. When a part of the request's body has not arrived, the connection ends after the answer: what is
- * left of the body must not be taken for the next request.
+ * Sends an error. When a part of the request's body has not arrived, the connection ends after the
+ * answer: what is left of the body must not be taken for the next request.
  * @param more further header fields, names and values in turn.
  */
 export function sendError(
@@ -49,8 +55,9 @@ export function sendError(
 }
 
 /**
- * Closing a socket with unread bytes makes the kernel send a reset, which can overtake the answer (RFC 9112, section
- * 9.6). So the answer is sent whole, and the end of the connection waits for the client for a moment.
+ * Closing a socket with unread bytes makes the kernel send a reset, which can overtake the answer
+ * (RFC 9112, section 9.6). So the answer is sent whole, and the end of the connection waits for the
+ * client for a moment.
  */
 function lingerThenEnd(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
   if (request.method !== "HEAD") response.write(body);

@@ -18,8 +18,9 @@ export function hasBody(request: IncomingMessage): boolean {
 
 /**
  * The whole body; null when the request announces none.
- * @throws SandpiperError BODY_TOO_LARGE as soon as that is known, OVERLOADED when other bodies hold too much memory,
- * CLIENT_GONE when it never ended, or its client was so slow that another one got its place.
+ * @throws SandpiperError BODY_TOO_LARGE as soon as that is known, OVERLOADED when other bodies hold
+ * too much memory, CLIENT_GONE when it never ended, or its client was so slow that another one got
+ * its place.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -46,7 +47,10 @@ export async function readBody(
   }
 }
 
-/** Pieces as they arrive. Stopping early does not destroy the request: its answer is still to be sent. */
+/**
+ * Pieces as they arrive. Stopping early does not destroy the request: its answer is still to be
+ * sent.
+ */
 async function* dataOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   try {
     yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;

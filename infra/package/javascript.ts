@@ -2,8 +2,8 @@
 import { stripTypeScriptTypes } from "node:module";
 
 /**
- * The module without its types and with its relative imports renamed. Types become blanks, so that lines and columns
- * stay those of the source.
+ * The module without its types and with its relative imports renamed. Types become blanks, so that
+ * lines and columns stay those of the source.
  */
 export function toJavaScript(source: string): string {
   return nameJavaScript(stripTypeScriptTypes(source));

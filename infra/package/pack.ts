@@ -1,6 +1,7 @@
 /**
- * `npm pack` runs this first: builds dist/, the same tree as the sources in plain JavaScript, because Node strips no
- * types below node_modules, and the declarations of what can be imported. Nothing of it is committed.
+ * `npm pack` runs this first: builds dist/, the same tree as the sources in plain JavaScript,
+ * because Node strips no types below node_modules, and the declarations of what can be imported.
+ * Nothing of it is committed.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +26,9 @@ for (const path of COPIED) cpSync(join(ROOT, path), join(DIST, path), { recursiv
 declareTypes("sandbox-core/index.ts");
 process.stderr.write(`built dist: ${sources.length} modules\n`);
 
-/** Writes the declarations of a module, and of what its types are made of, beside its JavaScript. */
+/**
+ * Writes the declarations of a module, and of what its types are made of, beside its JavaScript.
+ */
 function declareTypes(module: string): void {
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const emit = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--rootDir", ROOT, "--outDir", DIST];

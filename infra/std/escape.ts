@@ -1,14 +1,18 @@
 /** Text of others, made safe to show on a terminal and to keep in a log. */
 
 /**
- * Everything that a terminal or a reader's eye may take as more than text: C0 and C1 control characters but tab and line
- * feed, DEL, the marks that reorder text (Unicode's UAX 9), line separators, and halves of surrogate pairs.
+ * Everything that a terminal or a reader's eye may take as more than text: C0 and C1 control
+ * characters but tab and line feed, DEL, the marks that reorder text (Unicode's UAX 9), line
+ * separators, and halves of surrogate pairs.
  */
 const UNSAFE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is what it is for.
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
 
-/** The text with every unsafe character as a visible escape: `\x1b`, `\u202e`. Tabs and line feeds stay. */
+/**
+ * The text with every unsafe character as a visible escape: `\x1b`, `\u202e`. Tabs and line feeds
+ * stay.
+ */
 export function escapeControls(text: string): string {
   return text.replace(UNSAFE, (character) => {
     const code = character.charCodeAt(0);
@@ -21,7 +25,10 @@ export function escapeLine(text: string): string {
   return escapeControls(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 }
 
-/** A line of JSON for a terminal: the same value, with the characters escaped that JSON itself lets through. */
+/**
+ * A line of JSON for a terminal: the same value, with the characters escaped that JSON itself lets
+ * through.
+ */
 export function escapeJson(json: string): string {
   return json.replace(UNSAFE, escapeAsJson);
 }

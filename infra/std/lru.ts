@@ -1,8 +1,8 @@
 /** A map with a limit, which drops what was not used for longest. */
 
 /**
- * The library lru-cache does the same with much more beside, allocates for its limit ahead, and refuses an entry above
- * the limit; here the newest entry always stays.
+ * The library lru-cache does the same with much more beside, allocates for its limit ahead, and
+ * refuses an entry above the limit; here the newest entry always stays.
  */
 export class LruMap<Key, Value> {
   readonly #limit: number;
@@ -13,7 +13,8 @@ export class LruMap<Key, Value> {
 
   /**
    * @param limit most weight of all entries together.
-   * @param weigh gives an entry's weight, which must not change while the entry is here; each weighs 1 by default.
+   * @param weigh gives an entry's weight, which must not change while the entry is here; each
+   * weighs 1 by default.
    */
   constructor(limit: number, weigh: (value: Value) => number = () => 1) {
     this.#limit = limit;
@@ -38,7 +39,10 @@ export class LruMap<Key, Value> {
     return value;
   }
 
-  /** Puts an entry in as the most recently used one, and drops others until all are within the limit. */
+  /**
+   * Puts an entry in as the most recently used one, and drops others until all are within the
+   * limit.
+   */
   set(key: Key, value: Value): void {
     this.delete(key);
     this.#entries.set(key, value);

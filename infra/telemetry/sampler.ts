@@ -1,4 +1,7 @@
-/** Which traces are recorded: the standard OTEL_TRACES_SAMPLER, with a default that costs nothing when nobody looks. */
+/**
+ * Which traces are recorded: the standard OTEL_TRACES_SAMPLER, with a default that costs nothing
+ * when nobody looks.
+ */
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -18,10 +21,11 @@ const SAMPLERS = [
 ] as const;
 
 /**
- * The sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG name. Without them: what the caller's traceparent
- * says, and for a call without one everything if spans are exported, else nothing. `recordsRoots` is whether it records any
- * trace that nobody outside began.
- * @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration
+ * The sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG name. Without them: what the
+ * caller's traceparent says, and for a call without one everything if spans are exported, else
+ * nothing. `recordsRoots` is whether it records any trace that nobody outside began.
+ * @see
+ * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration
  * @throws ConfigError naming the variable that is wrong.
  */
 export function createSampler(env: Environment): { sampler: Sampler; recordsRoots: boolean } {

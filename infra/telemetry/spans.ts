@@ -1,4 +1,6 @@
-/** Finished spans as plain small objects, for whoever keeps them (see `onSpans` in telemetry.ts). */
+/**
+ * Finished spans as plain small objects, for whoever keeps them (see `onSpans` in telemetry.ts).
+ */
 import { type AttributeValue, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { type ExportResult, ExportResultCode, hrTimeToMilliseconds } from "@opentelemetry/core";
 import { BatchSpanProcessor, type ReadableSpan, type SpanExporter, type SpanProcessor } from "@opentelemetry/sdk-trace";
@@ -87,7 +89,10 @@ function toSpanData(span: ReadableSpan, process: { service: string; instanceId: 
   };
 }
 
-/** Attributes as plain JSON; the rare value that is neither a scalar nor a list of them becomes JSON text. */
+/**
+ * Attributes as plain JSON; the rare value that is neither a scalar nor a list of them becomes JSON
+ * text.
+ */
 function plainAttributes(attributes: ReadableSpan["attributes"]): SpanData["attributes"] {
   const plain: SpanData["attributes"] = Object.create(null);
   for (const [name, value] of Object.entries(attributes)) {

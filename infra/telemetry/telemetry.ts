@@ -1,8 +1,9 @@
 /**
  * Sets up the OpenTelemetry SDK, once a process. Everything else uses @opentelemetry/api alone.
  *
- * There is no context manager: contexts are passed along explicitly (`tracer.startSpan(name, options, context)`), as
- * AsyncLocalStorage would cost every await of the hot path. `context.active()` is therefore always empty.
+ * There is no context manager: contexts are passed along explicitly (`tracer.startSpan(name,
+ * options, context)`), as AsyncLocalStorage would cost every await of the hot path.
+ * `context.active()` is therefore always empty.
  */
 import { type Attributes, propagation, trace } from "@opentelemetry/api";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
@@ -22,11 +23,16 @@ const ATTRIBUTE_LENGTH_LIMIT = 4_096;
 const EXPORT_LIMIT_MS = 5_000;
 
 export interface TelemetryOptions {
-  /** Which process this is: "gateway", "worker". OTEL_SERVICE_NAME overrides it in what is exported. */
+  /**
+   * Which process this is: "gateway", "worker". OTEL_SERVICE_NAME overrides it in what is exported.
+   */
   service: string;
   /** Tells processes of one service apart. */
   instanceId: string;
-  /** Gets finished sampled spans in batches, at most 100 ms after they ended. Its rejections are dropped. */
+  /**
+   * Gets finished sampled spans in batches, at most 100 ms after they ended. Its rejections are
+   * dropped.
+   */
   onSpans?: (spans: SpanData[]) => Promise<void> | void;
   env?: Environment;
 }
@@ -43,8 +49,8 @@ export interface Telemetry {
 }
 
 /**
- * Registers tracer provider and W3C propagator with the API. Spans go to `onSpans`, and by OTLP over HTTP when
- * OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) is set.
+ * Registers tracer provider and W3C propagator with the API. Spans go to `onSpans`, and by OTLP
+ * over HTTP when OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) is set.
  * @throws ConfigError when OTEL_TRACES_SAMPLER or its argument have no meaning.
  */
 export function startTelemetry(options: TelemetryOptions): Telemetry {

@@ -22,7 +22,8 @@ const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 const SERVICE_STARTERS = ["invoke-rc.d", "deb-systemd-invoke"];
 
 /**
- * Path of a program, installed through apt if there is none on PATH. A service that its package has is not started.
+ * Path of a program, installed through apt if there is none on PATH. A service that its package has
+ * is not started.
  * @throws UpError naming the command to type.
  */
 export async function ensureProgram(wanted: Wanted, env: Environment, steps: Steps): Promise<string> {
@@ -61,7 +62,8 @@ async function install(apt: string, wanted: Wanted, env: Environment): Promise<v
     ];
     const first = await run(apt, ["install", ...options, ...wanted.packages], env);
     if (first.code === 0) return;
-    // Without package lists apt knows no such package; with old ones it asks for versions that are gone.
+    // Without package lists apt knows no such package; with old ones it asks for versions that are
+    // gone.
     const update = await run(apt, ["update"], env);
     const second = await run(apt, ["install", ...options, ...wanted.packages], env);
     if (second.code !== 0) throw aptFailed(wanted, [...(update.code === 0 ? [] : [update.output]), second.output]);
@@ -71,8 +73,8 @@ async function install(apt: string, wanted: Wanted, env: Environment): Promise<v
 }
 
 /**
- * Debian's redis-server starts a server on port 6379 as it is installed. We run one of our own, so dpkg finds programs
- * first that start nothing.
+ * Debian's redis-server starts a server on port 6379 as it is installed. We run one of our own, so
+ * dpkg finds programs first that start nothing.
  */
 function makeInertStarters(directory: string): void {
   chmodSync(directory, 0o755);

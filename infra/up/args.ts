@@ -13,7 +13,10 @@ export interface UpArgs {
   port: number;
   /** Absolute. */
   dataDir: string;
-  /** Walls that sandboxes may do without, separated by commas; null: as SANDPIPER_ALLOW_DEGRADED says. */
+  /**
+   * Walls that sandboxes may do without, separated by commas; null: as SANDPIPER_ALLOW_DEGRADED
+   * says.
+   */
   allowDegraded: string | null;
 }
 

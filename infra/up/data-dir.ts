@@ -50,8 +50,8 @@ export function openDataDir(path: string): DataDir {
 }
 
 /**
- * Makes the API key at the first start: `sp_<key id>_<secret>` with 32 random bytes, readable by its owner alone. The
- * gateway registers it for the tenant `main`.
+ * Makes the API key at the first start: `sp_<key id>_<secret>` with 32 random bytes, readable by
+ * its owner alone. The gateway registers it for the tenant `main`.
  * @returns whether it is new. @throws UpError when the file holds something else.
  */
 export function ensureApiKey(file: string): boolean {
@@ -69,7 +69,10 @@ export function ensureApiKey(file: string): boolean {
   return false;
 }
 
-/** Tells the CLI where this Sandpiper is and which key opens it. @returns a function that takes it back. */
+/**
+ * Tells the CLI where this Sandpiper is and which key opens it. @returns a function that takes it
+ * back.
+ */
 export function writeConnection(dir: DataDir, url: string): () => void {
   rmSync(dir.connectionFile, { force: true });
   writeFileSync(dir.connectionFile, `${JSON.stringify({ url, apiKeyFile: dir.apiKeyFile })}\n`, { mode: 0o600 });

@@ -1,6 +1,9 @@
 /** Words of `npm start` when it cannot go on. */
 
-/** A failure that the user can do something about: what was wrong, and what to do. No stack trace is shown for it. */
+/**
+ * A failure that the user can do something about: what was wrong, and what to do. No stack trace is
+ * shown for it.
+ */
 export class UpError extends Error {
   readonly hint: string;
   constructor(message: string, hint: string, options?: ErrorOptions) {

@@ -1,15 +1,19 @@
 /**
  * Notices a child whose main thread hangs, as seen from its parent.
  *
- * The child gives a sign of life from its event loop each second. Its silence is counted in looks of this process, not by a
- * clock, so that a parent which stood still itself blames nobody. A thread that sleeps or was stopped is charged a whole look.
- * A thread that could run is charged the processor time which it got: one that starves on a busy machine gets little, and one
- * that runs in circles gets what there is. A debugger's stop is charged nothing.
+ * The child gives a sign of life from its event loop each second. Its silence is counted in looks
+ * of this process, not by a clock, so that a parent which stood still itself blames nobody. A
+ * thread that sleeps or was stopped is charged a whole look. A thread that could run is charged the
+ * processor time which it got: one that starves on a busy machine gets little, and one that runs in
+ * circles gets what there is. A debugger's stop is charged nothing.
  */
 import { readFileSync } from "node:fs";
 
 const LOOK_MS = 1_000;
-/** USER_HZ of both processors that Sandpiper runs on: proc_pid_stat(5) counts processor time in hundredths of a second. */
+/**
+ * USER_HZ of both processors that Sandpiper runs on: proc_pid_stat(5) counts processor time in
+ * hundredths of a second.
+ */
 const TICK_MS = 10;
 
 /** A thread, as the kernel tells of it. */
@@ -25,7 +29,10 @@ export class HangWatch {
   #ranMs: number;
   #silentMs = 0;
 
-  /** Begins at once. `onHang` is called once, with what the main thread does, after `limitMs` without a sign of life. */
+  /**
+   * Begins at once. `onHang` is called once, with what the main thread does, after `limitMs`
+   * without a sign of life.
+   */
   constructor(pid: number, limitMs: number, onHang: (why: string) => void) {
     this.#pid = pid;
     this.#ranMs = lookAt(pid)?.ranMs ?? 0;
@@ -63,8 +70,8 @@ function silenceMs({ state }: Look, ranMs: number): number {
 function lookAt(pid: number): Look | null {
   const stat = readIfThere(`/proc/${pid}/task/${pid}/stat`);
   if (stat === null) return null;
-  // The second field is the name in parentheses, which may hold anything; the 3rd is the state, the 14th and 15th are
-  // the processor time in user mode and in the kernel.
+  // The second field is the name in parentheses, which may hold anything; the 3rd is the state, the
+  // 14th and 15th are the processor time in user mode and in the kernel.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "", ranMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };
 }

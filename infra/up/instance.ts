@@ -67,7 +67,10 @@ export class UpInstance {
     return url;
   }
 
-  /** Ends everything in the reverse order: first what takes calls, then what runs them, Redis at last. */
+  /**
+   * Ends everything in the reverse order: first what takes calls, then what runs them, Redis at
+   * last.
+   */
   async stop(): Promise<void> {
     await this.#cleanup.disposeAsync();
   }
@@ -119,7 +122,8 @@ export class UpInstance {
         env: () => ({
           ...this.#commonEnvironment(redisUrl),
           SANDPIPER_HOST: args.host,
-          // Started again, it must be where its clients know it, also when any free port was asked for.
+          // Started again, it must be where its clients know it, also when any free port was asked
+          // for.
           SANDPIPER_PORT: this.#url === null ? String(args.port) : new URL(this.#url).port,
           SANDPIPER_BOOTSTRAP_KEY_FILE: dir.apiKeyFile,
         }),

@@ -1,4 +1,7 @@
-/** Remembers which processes were started, so that the next start can end what a killed one left behind. */
+/**
+ * Remembers which processes were started, so that the next start can end what a killed one left
+ * behind.
+ */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { identify, isAlive, type ProcessId, parseProcessId } from "./process-id.ts";
 
@@ -38,7 +41,8 @@ export class ProcessRecord {
 }
 
 /**
- * Kills the process groups that a record of an earlier run names and that still run. Each was the leader of its group.
+ * Kills the process groups that a record of an earlier run names and that still run. Each was the
+ * leader of its group.
  * @returns how many it killed.
  */
 export function killLeftovers(file: string): number {

@@ -9,8 +9,8 @@ export interface DataDirLock {
 }
 
 /**
- * Takes the lock of a data directory: a file that names this process and when it started, so that what a killed process
- * left behind is told from a lock that is held.
+ * Takes the lock of a data directory: a file that names this process and when it started, so that
+ * what a killed process left behind is told from a lock that is held.
  * @throws UpError when another process holds it.
  */
 export function lockDataDir(dataDir: string): DataDirLock {
@@ -18,7 +18,8 @@ export function lockDataDir(dataDir: string): DataDirLock {
   const mine = join(dataDir, `lock.${process.pid}`);
   writeFileSync(mine, JSON.stringify(identify(process.pid)), { mode: 0o600 });
   try {
-    // link(2) is atomic and fails when the name is taken; a name is taken by a stale lock once at most, or by a rival.
+    // link(2) is atomic and fails when the name is taken; a name is taken by a stale lock once at
+    // most, or by a rival.
     for (let attempt = 0; attempt < 3; attempt += 1) {
       if (tryLink(mine, lock)) return { release: () => rmSync(lock, { force: true }) };
       removeIfStale(lock, dataDir);
@@ -46,7 +47,8 @@ function removeIfStale(lock: string, dataDir: string): void {
   if (holder !== null && isAlive(holder)) throw heldBy(holder.pid, dataDir);
   const aside = `${lock}.stale.${process.pid}`;
   renameSync(lock, aside);
-  // Between reading and renaming, a rival may have replaced the stale lock by its own: put that one back.
+  // Between reading and renaming, a rival may have replaced the stale lock by its own: put that one
+  // back.
   if (readIfPresent(aside) !== content) tryLink(aside, lock);
   rmSync(aside, { force: true });
 }

@@ -7,7 +7,9 @@ const HERE = fileURLToPath(import.meta.url);
 /** The directory that holds gateway/, worker/, functions/ and infra/. */
 export const ROOT = dirname(dirname(dirname(HERE)));
 
-/** Path of a script named without its ending: `.ts` in a checkout, `.js` in the published package. */
+/**
+ * Path of a script named without its ending: `.ts` in a checkout, `.js` in the published package.
+ */
 export function script(name: string): string {
   return join(ROOT, `${name}${extname(HERE)}`);
 }

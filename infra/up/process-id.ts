@@ -1,7 +1,10 @@
 /** Tells a process from a later one that got the same number. */
 import { readFileSync } from "node:fs";
 
-/** A process as it can be found again: its number, and when it started, in clock ticks since the machine did. */
+/**
+ * A process as it can be found again: its number, and when it started, in clock ticks since the
+ * machine did.
+ */
 export interface ProcessId {
   pid: number;
   startTicks: number;
@@ -15,8 +18,8 @@ export function identify(pid: number): ProcessId | null {
   } catch {
     return null;
   }
-  // proc_pid_stat(5): the second field is the name in parentheses, which may hold anything; the 3rd is the state, the
-  // 22nd the start time.
+  // proc_pid_stat(5): the second field is the name in parentheses, which may hold anything; the 3rd
+  // is the state, the 22nd the start time.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const startTicks = Number(fields[19]);
   return fields[0] === "Z" || !Number.isSafeInteger(startTicks) ? null : { pid, startTicks };

@@ -10,7 +10,8 @@ const REDIS: Wanted = {
 };
 
 /**
- * Path of a `redis-server`, installed through apt if there is none on PATH. The package's own service is not started.
+ * Path of a `redis-server`, installed through apt if there is none on PATH. The package's own
+ * service is not started.
  * @throws UpError naming the command to type.
  */
 export function ensureRedisServer(env: Environment, steps: Steps): Promise<string> {

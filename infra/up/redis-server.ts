@@ -1,4 +1,7 @@
-/** The private Redis of one data directory: no port, a socket that only its owner may open, an append-only file. */
+/**
+ * The private Redis of one data directory: no port, a socket that only its owner may open, an
+ * append-only file.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Redis } from "ioredis";
 import type { Environment } from "../environment.ts";
@@ -25,8 +28,8 @@ export function redisProgram(executable: string, dir: DataDir, env: Environment)
 }
 
 function spawnRedis(executable: string, dir: DataDir, env: Environment): ChildProcess {
-  // A killed parent cannot end its child, so the kernel does: SIGTERM makes Redis write and leave. See prctl(2),
-  // PR_SET_PDEATHSIG.
+  // A killed parent cannot end its child, so the kernel does: SIGTERM makes Redis write and leave.
+  // See prctl(2), PR_SET_PDEATHSIG.
   const setpriv = findOnPath("setpriv", env.PATH);
   const [command, ...args] = setpriv ? [setpriv, "--pdeathsig", "TERM", executable, "-"] : [executable, "-"];
   const child = spawn(command as string, args, {
@@ -39,7 +42,10 @@ function spawnRedis(executable: string, dir: DataDir, env: Environment): ChildPr
   return child;
 }
 
-/** Redis's configuration file, given on its standard input. Paths are quoted as sdssplitargs reads them. */
+/**
+ * Redis's configuration file, given on its standard input. Paths are quoted as sdssplitargs reads
+ * them.
+ */
 function redisConfig(dir: DataDir): string {
   return [
     "port 0",

@@ -16,7 +16,10 @@ export interface ServiceSpec {
   onReady?: (facts: Record<string, unknown>) => void;
 }
 
-/** A program that runs a script under this very Node and says over IPC when it is ready (see service.ts). */
+/**
+ * A program that runs a script under this very Node and says over IPC when it is ready (see
+ * service.ts).
+ */
 export function serviceProgram(spec: ServiceSpec): Program {
   return {
     name: spec.name,

@@ -8,8 +8,8 @@ export interface EndSignals {
 }
 
 /**
- * One Ctrl-C arrives several times, as the terminal sends it to the whole group and npm and start.mjs pass it on. What
- * follows this closely is the same one.
+ * One Ctrl-C arrives several times, as the terminal sends it to the whole group and npm and
+ * start.mjs pass it on. What follows this closely is the same one.
  */
 const SAME_REQUEST_MS = 500;
 

@@ -1,4 +1,7 @@
-/** Progress of `npm start`: a live line per step on a terminal, one plain line per finished step when piped. */
+/**
+ * Progress of `npm start`: a live line per step on a terminal, one plain line per finished step
+ * when piped.
+ */
 import { Interrupted } from "./failure.ts";
 
 /** Where progress is written: standard output, or what a test gives. */

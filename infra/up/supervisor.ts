@@ -1,4 +1,7 @@
-/** Keeps one child process running: starts it, starts it again when it dies, ends it, also when it hangs. */
+/**
+ * Keeps one child process running: starts it, starts it again when it dies, ends it, also when it
+ * hangs.
+ */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,11 +15,17 @@ import { killGroup, type ProcessRecord } from "./leftovers.ts";
 export interface Program {
   /** For messages: "gateway", "worker 1". */
   name: string;
-  /** Starts it as the leader of a process group of its own, so that Ctrl-C on the terminal does not reach it. */
+  /**
+   * Starts it as the leader of a process group of its own, so that Ctrl-C on the terminal does not
+   * reach it.
+   */
   spawn(): ChildProcess;
   /** Resolves when it is ready. Its end and a time-out are watched for elsewhere. */
   ready(child: ChildProcess): Promise<void>;
-  /** Calls `heard` at each sign of life that it gives once it is ready. A program that gives none is not watched. */
+  /**
+   * Calls `heard` at each sign of life that it gives once it is ready. A program that gives none is
+   * not watched.
+   */
   listen?(child: ChildProcess, heard: () => void): void;
 }
 
@@ -70,15 +79,20 @@ export class Supervisor {
   }
 
   /**
-   * Starts it for the first time; resolves when it is ready. From then on it is started again whenever it dies.
-   * @throws UpError when it does not become ready; it is not tried again then. Interrupted when `stop` was called.
+   * Starts it for the first time; resolves when it is ready. From then on it is started again
+   * whenever it dies.
+   * @throws UpError when it does not become ready; it is not tried again then. Interrupted when
+   * `stop` was called.
    */
   async start(): Promise<void> {
     const child = await this.#launch();
     this.#watch(child);
   }
 
-  /** Ends it: SIGTERM, a second SIGTERM when the grace is over or in a hurry, SIGKILL to the group at last. */
+  /**
+   * Ends it: SIGTERM, a second SIGTERM when the grace is over or in a hurry, SIGKILL to the group
+   * at last.
+   */
   async stop({ graceMs, hurry }: StopOptions): Promise<void> {
     this.#stopping.abort();
     const child = this.#child;
@@ -155,7 +169,10 @@ export class Supervisor {
     child.once("exit", () => void this.#revive(child));
   }
 
-  /** SIGKILL is all that a process hears which was stopped or sleeps in the kernel. Its group may tidy up for a moment. */
+  /**
+   * SIGKILL is all that a process hears which was stopped or sleeps in the kernel. Its group may
+   * tidy up for a moment.
+   */
   #watchForHang(child: ChildProcess): void {
     const { hangLimitMs } = this.#hooks;
     if (this.#program.listen === undefined || hangLimitMs === 0) return;

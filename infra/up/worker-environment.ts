@@ -1,4 +1,7 @@
-/** Several workers on one machine share its memory and its range of user ids; no two sandboxes may be the same user. */
+/**
+ * Several workers on one machine share its memory and its range of user ids; no two sandboxes may
+ * be the same user.
+ */
 import { loadConfig } from "../config.ts";
 import type { Environment } from "../environment.ts";
 

@@ -50,8 +50,9 @@ export const COMMAND_POLICY: Policy = {
       "lchown",
       "fchownat",
     ]),
-    // A process may have a thousand of them. They run out in interrupts, whose time is charged to no group: 40,000 in one
-    // moment had neighbours wait for a second. Neither Node nor esbuild has any; timer_create(2) is bounded (RLIMIT_SIGPENDING).
+    // A process may have a thousand of them. They run out in interrupts, whose time is charged to
+    // no group: 40,000 in one moment had neighbours wait for a second. Neither Node nor esbuild has
+    // any; timer_create(2) is bounded (RLIMIT_SIGPENDING).
     allow("timers as descriptors", ["timerfd_create", "timerfd_settime", "timerfd_gettime"]),
     allow("a lower priority, and fewer processors, for itself", ["setpriority", "sched_setaffinity"]),
     allow("watching its own files", ["inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch"]),

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- [--quick | --smoke] [--no-peers] [--json FILE] [--html FILE] [SUITE...]`: measures, and prints tables.
- * `npm run bench -- --readme FILE`: writes the figures of such a JSON file into the documents. docs/BENCHMARKS.md explains it.
+ * `npm run bench -- [--quick | --smoke] [--no-peers] [--json FILE] [--html FILE] [SUITE...]`:
+ * measures, and prints tables. `npm run bench -- --readme FILE`: writes the figures of such a JSON
+ * file into the documents. docs/BENCHMARKS.md explains it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -40,7 +41,10 @@ function readArguments() {
   return { ...values, suites: named.length > 0 ? named : SUITE_NAMES };
 }
 
-/** What is measured must not depend on what npm, a terminal or a user's profile exports. @returns what it was */
+/**
+ * What is measured must not depend on what npm, a terminal or a user's profile exports. @returns
+ * what it was
+ */
 function emptyEnvironment(): NodeJS.ProcessEnv {
   const before = { ...process.env };
   for (const name of Object.keys(process.env)) if (name !== "PATH") delete process.env[name];

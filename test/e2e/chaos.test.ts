@@ -55,7 +55,9 @@ async function busyInstances(): Promise<number> {
   return facts.reduce((sum, { pool }) => sum + pool.busy, 0);
 }
 
-/** Calls until one is answered right: how a platform heals is nobody's business, that it does is. */
+/**
+ * Calls until one is answered right: how a platform heals is nobody's business, that it does is.
+ */
 async function heals(): Promise<void> {
   await eventually(async () => (await call(0).catch(() => ({ status: 0 }))).status === 200);
 }

@@ -188,7 +188,8 @@ describe("sandpiper deploy", () => {
   });
 
   it("shows a build error of the worker's and ends with 4", async () => {
-    // A link that is reached by an entry of "imports" is one of which the CLI makes no stand-in: only here it resolves.
+    // A link that is reached by an entry of "imports" is one of which the CLI makes no stand-in:
+    // only here it resolves.
     const cwd = freshDir();
     writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "broken"}');
     writeFileSync(join(cwd, "package.json"), '{"imports": {"#linked": "linked"}}');

@@ -1,4 +1,7 @@
-/** A worker and a gateway that hang under `npm start`: noticed, ended and replaced, their callers told, nothing left. */
+/**
+ * A worker and a gateway that hang under `npm start`: noticed, ended and replaced, their callers
+ * told, nothing left.
+ */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -133,7 +133,10 @@ test("what cannot work is told before anything is started", async (t) => {
   }
 });
 
-/** Calls until the function answers: what was in flight when a part died may get a typed error first. */
+/**
+ * Calls until the function answers: what was in flight when a part died may get a typed error
+ * first.
+ */
 async function answerAgain(url: string): Promise<string> {
   for (;;) {
     const response = await fetch(`${url}/fn/main/hello`).catch(() => null);

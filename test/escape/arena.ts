@@ -35,8 +35,9 @@ export class Arena {
   }
 
   /**
-   * Deploys a function that does this when it is asked for /bad, calls it so while a neighbour is called, and sees that
-   * the neighbour, the next call of the function, and the neighbour again are answered.
+   * Deploys a function that does this when it is asked for /bad, calls it so while a neighbour is
+   * called, and sees that the neighbour, the next call of the function, and the neighbour again are
+   * answered.
    */
   async attack(name: string, bad: string, config: Config = {}, options: CallOptions = {}): Promise<Answered> {
     const { worker } = this;

@@ -1,6 +1,7 @@
 /**
- * Sources that try to have the bundler read what is not theirs. The kernel keeps the host's files away; what is left
- * outside the uploaded tree is the sandbox's own, and that does not get into a bundle either.
+ * Sources that try to have the bundler read what is not theirs. The kernel keeps the host's files
+ * away; what is left outside the uploaded tree is the sandbox's own, and that does not get into a
+ * bundle either.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

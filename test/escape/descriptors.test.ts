@@ -1,6 +1,7 @@
 /**
- * Descriptors that a sandbox sends towards the worker. Whoever reads a socket closes what was queued on it, in its own
- * thread, and a close may sleep: of a TCP socket that lingers for as long as its sender likes.
+ * Descriptors that a sandbox sends towards the worker. Whoever reads a socket closes what was
+ * queued on it, in its own thread, and a close may sleep: of a TCP socket that lingers for as long
+ * as its sender likes.
  */
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
@@ -21,8 +22,9 @@ const SENT = kernelRefuses ? "EPERM" : "done";
 const fate = (call: string) => `(() => { try { ${call}; return "done"; } catch (e) { return e.code; } })()`;
 
 /**
- * Fills a connection that nobody reads, would have its close wait for an hour, and leaves its last descriptor to whoever
- * reads the wire or the output: alone, and once more inside of another socket that is queued.
+ * Fills a connection that nobody reads, would have its close wait for an hour, and leaves its last
+ * descriptor to whoever reads the wire or the output: alone, and once more inside of another socket
+ * that is queued.
  */
 const LINGERING = `(async () => {
   const server = net.createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
@@ -46,7 +48,10 @@ const LINGERING = `(async () => {
   return fates;
 })()`;
 
-/** What becomes of sending /dev/null over the output; and over the wire, which one byte more or less would break. */
+/**
+ * What becomes of sending /dev/null over the output; and over the wire, which one byte more or less
+ * would break.
+ */
 const WAYS = kernelRefuses ? [1, 3] : [1];
 const PLAIN = `${JSON.stringify(WAYS)}.map((to) => ${fate("native.sendDescriptors(to, Buffer.from('x'), [0])")})`;
 

@@ -1,4 +1,6 @@
-/** Requirements 1, 2, 8 and 9: the host's files, files that may be written, and a /tmp that is full. */
+/**
+ * Requirements 1, 2, 8 and 9: the host's files, files that may be written, and a /tmp that is full.
+ */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
@@ -43,7 +45,8 @@ describe("(1) the host's files", () => {
       try { const fd = fs.openSync("/proc/self/" + name, "r"); const bytes = Buffer.alloc(4);
         fs.readSync(fd, bytes, 0, 4, 0); return [name, bytes.toString("hex")]; } catch (e) { return e.code; } })`;
     const found = (await SandboxClient.evaluate(launcher, look)) as unknown[];
-    // Landlock keeps the program's file closed; where the kernel has none, it can be read, as it is everybody's Node.
+    // Landlock keeps the program's file closed; where the kernel has none, it can be read, as it is
+    // everybody's Node.
     assert.deepEqual(
       found.filter((each) => Array.isArray(each) && !["exe", "task/1/exe"].includes(each[0])),
       [],

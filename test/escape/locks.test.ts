@@ -1,6 +1,6 @@
 /**
- * Requirement 18: locks on files tell one sandbox nothing of another, and cost the kernel no memory that nobody is charged
- * for. A fork's are pretended.
+ * Requirement 18: locks on files tell one sandbox nothing of another, and cost the kernel no memory
+ * that nobody is charged for. A fork's are pretended.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -23,7 +23,9 @@ before(async () => {
 });
 after(() => launcher.close());
 
-/** What native code in a sandbox gets that opens and locks every path, and keeps what it has got. */
+/**
+ * What native code in a sandbox gets that opens and locks every path, and keeps what it has got.
+ */
 async function lockAll(client: SandboxClient): Promise<Record<string, string | undefined>> {
   client.request();
   while (!client.lastWords.endsWith("end\n")) await once(client.sandbox.stdio, "data");

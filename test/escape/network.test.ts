@@ -1,4 +1,7 @@
-/** Requirement 16: real servers of the host, and well-known addresses, tried from inside. Loopback is the sandbox's own. */
+/**
+ * Requirement 16: real servers of the host, and well-known addresses, tried from inside. Loopback
+ * is the sandbox's own.
+ */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";

@@ -1,4 +1,6 @@
-/** How calls end whose functions do too much: requirements 3, 6, 7, 8 and 15. Nobody else notices. */
+/**
+ * How calls end whose functions do too much: requirements 3, 6, 7, 8 and 15. Nobody else notices.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { stretched } from "../helpers/slowness.ts";

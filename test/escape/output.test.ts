@@ -13,7 +13,9 @@ import { TestWorker } from "../helpers/worker.ts";
 import { Arena } from "./arena.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** What Node itself may take meanwhile; a worker that kept the output would need thousands of them. */
+/**
+ * What Node itself may take meanwhile; a worker that kept the output would need thousands of them.
+ */
 const FLAT_BYTES = 200 * MEBIBYTE;
 
 /** Something that shows no colours, as those are escape sequences of our own. */
@@ -190,7 +192,10 @@ describe("a sandbox that says much in little pieces", () => {
 });
 
 describe("(12) control characters in output", () => {
-  /** Erases the screen, forges a line, rewrites one, hides what follows, turns text around; no UTF-8; halves of pairs. */
+  /**
+   * Erases the screen, forges a line, rewrites one, hides what follows, turns text around; no
+   * UTF-8; halves of pairs.
+   */
   const EVIL = [
     "\u001b[2J\u001b]0;title\u0007",
     "a\r\u001b[1Aok",

@@ -1,6 +1,7 @@
 /**
- * Everything that /proc shows of a sandbox, compared with what was agreed on: posture-cgroup1.json, or posture-cgroup2.json
- * where cgroups are of version 2. Whoever changes a wall renews it with `npm run posture`, and reads the difference.
+ * Everything that /proc shows of a sandbox, compared with what was agreed on: posture-cgroup1.json,
+ * or posture-cgroup2.json where cgroups are of version 2. Whoever changes a wall renews it with
+ * `npm run posture`, and reads the difference.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -93,7 +94,8 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
     }),
   );
   await forkWaits();
-  // What the last sandboxes had said is read to its end, and then this process closes their connections.
+  // What the last sandboxes had said is read to its end, and then this process closes their
+  // connections.
   let looks = 0;
   await eventually(() => isDeepStrictEqual(now(), baseline) || ++looks === MOST_LOOKS);
   assert.deepEqual(now(), baseline);

@@ -1,4 +1,7 @@
-/** What a sandbox does to its own process, its descriptors and its connection: requirements 4, 10, 13 and 14. */
+/**
+ * What a sandbox does to its own process, its descriptors and its connection: requirements 4, 10,
+ * 13 and 14.
+ */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";

@@ -1,6 +1,6 @@
 /**
- * Sockets of a sandbox's own network: what they take that no control group counts, and what is told about everybody's.
- * The attacks are native ones.
+ * Sockets of a sandbox's own network: what they take that no control group counts, and what is told
+ * about everybody's. The attacks are native ones.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -19,8 +19,8 @@ const fate = (call: string) => `(() => { try { ${call}; return "done"; } catch (
 const [LISTEN, ACCEPT] = process.arch === "x64" ? [50, 43] : [201, 202];
 
 /**
- * A server that accepts nobody, and clients that connect, send more than may wait, and leave. Gives how many were connected, and
- * the bytes of the first that wait with it.
+ * A server that accepts nobody, and clients that connect, send more than may wait, and leave. Gives
+ * how many were connected, and the bytes of the first that wait with it.
  */
 const CROWD = `(() => {
   const address = Buffer.from([2, 0, 0x80, 0x81, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -41,7 +41,8 @@ const CROWD = `(() => {
     const isConnected = native.poll(poll, 1, client < ${MOST_WAITING} ? 10_000 : 0) === 1;
     if (isConnected) {
       connected++;
-      // No more than this: what senders keep is charged to the group on version 2, which would end the sandbox first.
+      // No more than this: what senders keep is charged to the group on version 2, which would end
+      // the sandbox first.
       try { native.write(fd, Buffer.alloc(65_536), 65_536); } catch {}
     }
     native.close(fd);
@@ -51,7 +52,10 @@ const CROWD = `(() => {
   return { connected, bytes: waiting.readInt32LE(0) };
 })()`;
 
-/** Connects and hangs up, again and again. Gives of how many the kernel still knows (TIME_WAIT, which is 06 in proc_net(5)). */
+/**
+ * Connects and hangs up, again and again. Gives of how many the kernel still knows (TIME_WAIT,
+ * which is 06 in proc_net(5)).
+ */
 const REMEMBERED = `(() => {
   const address = Buffer.from([2, 0, 0x80, 0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
   const server = native.socket(2, 1, 0);

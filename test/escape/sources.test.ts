@@ -1,6 +1,7 @@
 /**
- * Requirements 20 to 23: source trees that are traps, given to a worker past the gateway's checks, and uploads that are,
- * given to a gateway: (20) paths that lead out, (21) links and devices, (22) bombs, (23) a million entries.
+ * Requirements 20 to 23: source trees that are traps, given to a worker past the gateway's checks,
+ * and uploads that are, given to a gateway: (20) paths that lead out, (21) links and devices, (22)
+ * bombs, (23) a million entries.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

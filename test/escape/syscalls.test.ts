@@ -1,6 +1,7 @@
 /**
- * Requirement 17: forbidden system calls, tried by native code in a forked sandbox, behind the filter that tenants have.
- * What is expected comes from two sides: from hand-written tables, and from the policy, executed by an interpreter.
+ * Requirement 17: forbidden system calls, tried by native code in a forked sandbox, behind the
+ * filter that tenants have. What is expected comes from two sides: from hand-written tables, and
+ * from the policy, executed by an interpreter.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -26,8 +27,9 @@ before(async () => {
 after(() => launcher.close());
 
 /**
- * uretprobe and uprobe, which the kernel of x86-64 lets past every filter (seccomp_uprobe_exception, kernel/seccomp.c):
- * whoever calls them without having been sent there by a probe gets this.
+ * uretprobe and uprobe, which the kernel of x86-64 lets past every filter
+ * (seccomp_uprobe_exception, kernel/seccomp.c): whoever calls them without having been sent there
+ * by a probe gets this.
  */
 const PAST_FILTERS: Record<number, string> = architecture.name === "x86_64" ? { 335: "SIGILL", 336: "ENXIO" } : {};
 

@@ -1,4 +1,7 @@
-/** Requirements 5 and 13: a fork bomb of native code is bounded, nobody else notices, and nothing of it outlives its end. */
+/**
+ * Requirements 5 and 13: a fork bomb of native code is bounded, nobody else notices, and nothing of
+ * it outlives its end.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";

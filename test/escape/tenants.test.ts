@@ -1,6 +1,7 @@
 /**
- * Requirement 18: nothing of one tenant is found by another, or by the next version of the same function. Two sandboxes
- * of one zygote, as close as tenants ever get, and a worker that serves both.
+ * Requirement 18: nothing of one tenant is found by another, or by the next version of the same
+ * function. Two sandboxes of one zygote, as close as tenants ever get, and a worker that serves
+ * both.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

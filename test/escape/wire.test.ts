@@ -1,8 +1,10 @@
 /**
- * What a sandbox can do with its connection to the worker: frames that are forged, early, late, doubled, cut short and
- * oversized, and descriptors. All of it ends that sandbox alone, as `killed`.
+ * What a sandbox can do with its connection to the worker: frames that are forged, early, late,
+ * doubled, cut short and oversized, and descriptors. All of it ends that sandbox alone, as
+ * `killed`.
  *
- * Frames that once were worth looking at are in corpus/wire.json; what a run of fast-check finds belongs there, too.
+ * Frames that once were worth looking at are in corpus/wire.json; what a run of fast-check finds
+ * belongs there, too.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -32,7 +34,10 @@ interface Entry {
 const corpus = JSON.parse(readFileSync(`${import.meta.dirname}/corpus/wire.json`, "utf8")) as Entry[];
 const DECODERS = { worker: frames.decodeSandboxMessage, sandbox: frames.decodeWorkerMessage };
 
-/** What an end of the wire makes of these bytes, however they are cut. @throws what is no ProtocolError */
+/**
+ * What an end of the wire makes of these bytes, however they are cut. @throws what is no
+ * ProtocolError
+ */
 function read(to: Entry["to"], bytes: Buffer, pieceBytes = bytes.length): Entry["verdict"] {
   let messages = 0;
   const reader = new frames.FrameReader<object>(DECODERS[to], () => {
@@ -85,7 +90,10 @@ describe("a live worker", () => {
   });
   after(() => worker.stop());
 
-  /** Has a fresh instance write these bytes on its wire while it is called; sees that nobody else notices. */
+  /**
+   * Has a fresh instance write these bytes on its wire while it is called; sees that nobody else
+   * notices.
+   */
   async function write(bytes: Buffer, headers: [string, string][] = []): Promise<Answered> {
     const neighbour = worker.call("neighbour");
     const answered = await worker.call("liar", { method: "POST", body: bytes, headers });
@@ -108,7 +116,8 @@ describe("a live worker", () => {
   async function endsFor(truth: Prefix, bytes: Buffer): Promise<void> {
     const answered = await write(Buffer.concat([truth.bytes, bytes]));
     assert.deepEqual(told[truth.stage](answered), EXPECTED[truth.stage]);
-    // It was this instance's first call, and its last: the next lie is about the first call of another.
+    // It was this instance's first call, and its last: the next lie is about the first call of
+    // another.
     assert.notEqual(answered.start, "warm");
   }
 

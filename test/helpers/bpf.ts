@@ -1,4 +1,7 @@
-/** Runs a classic BPF program over one system call, as the kernel does, and reads it: for tests of filters. */
+/**
+ * Runs a classic BPF program over one system call, as the kernel does, and reads it: for tests of
+ * filters.
+ */
 import { BPF, SECCOMP_RET } from "../../sandbox-core/abi/linux.ts";
 import type { Instruction } from "../../sandbox-core/seccomp/assembler.ts";
 

@@ -6,7 +6,10 @@ import type { CgroupDriver, GroupLimits } from "../../sandbox-core/cgroup/driver
 /** A shell's work for a moment. */
 export const SPIN = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
 
-/** Arguments of a shell that is a fork bomb: whoever is refused a fork ends, and those that are left go on. It stays as `sleep`. */
+/**
+ * Arguments of a shell that is a fork bomb: whoever is refused a fork ends, and those that are left
+ * go on. It stays as `sleep`.
+ */
 export function forkBomb(sleep = "sleep"): string[] {
   return ["-c", 'bomb() { bomb & bomb & }; bomb & exec "$@"', "sh", sleep, "1000"];
 }

@@ -1,9 +1,10 @@
 /**
- * A module that a zygote under test loads before its own code (node --import): its system calls, and those file system
- * calls of Node's that set a sandbox up, are recorded, and one of them fails, hangs or is the last. See faults.ts for the
- * other end, and for what the numbers mean.
+ * A module that a zygote under test loads before its own code (node --import): its system calls,
+ * and those file system calls of Node's that set a sandbox up, are recorded, and one of them fails,
+ * hangs or is the last. See faults.ts for the other end, and for what the numbers mean.
  *
- * It takes the place of the functions in `sys` and in node:fs. Nothing of this is in what runs in production.
+ * It takes the place of the functions in `sys` and in node:fs. Nothing of this is in what runs in
+ * production.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -27,7 +28,9 @@ const NAMES: Record<string, string> = {
   epollWait: "epoll_wait",
 };
 
-/** What our code asks of the file system by way of Node, and the system call that names the failure. */
+/**
+ * What our code asks of the file system by way of Node, and the system call that names the failure.
+ */
 const FILE_CALLS = {
   mkdirSync: "mkdir",
   rmdirSync: "rmdir",

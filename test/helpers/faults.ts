@@ -1,6 +1,6 @@
 /**
- * A launcher whose zygote makes the system calls of a launch fail in turn: fault-module.ts is in the zygote, this is in
- * the test.
+ * A launcher whose zygote makes the system calls of a launch fail in turn: fault-module.ts is in
+ * the zygote, this is in the test.
  */
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -68,7 +68,10 @@ export class FaultyLauncher {
     renameSync(join(this.#directory, "next"), join(this.#directory, "plan"));
   }
 
-  /** The calls that were made under the present plan, which had to record, numbered as faults count them. */
+  /**
+   * The calls that were made under the present plan, which had to record, numbered as faults count
+   * them.
+   */
   recorded(): Recorded[] {
     const counts = { zygote: 0, child: 0 };
     const lines = readFileSync(join(this.#directory, "record"), "utf8").split("\n");

@@ -1,4 +1,7 @@
-/** A real gateway on a real port and a real Redis, with the worker's side of the queue in the hands of the test. */
+/**
+ * A real gateway on a real port and a real Redis, with the worker's side of the queue in the hands
+ * of the test.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -168,7 +171,10 @@ export class RawClient {
     this.socket.write(text, "latin1");
   }
 
-  /** Resolves with all that came, as soon as the pattern is in it; rejects when the connection ends first. */
+  /**
+   * Resolves with all that came, as soon as the pattern is in it; rejects when the connection ends
+   * first.
+   */
   async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.received)) {
       if (this.socket.destroyed) throw new Error(`The connection ended after: ${this.received}`);

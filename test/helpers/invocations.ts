@@ -22,7 +22,9 @@ export function newInvocation(parts: Partial<Invocation> & { body?: BodyInTransi
   };
 }
 
-/** A worker in a process of its own that takes calls and never answers; resolves when it takes them. */
+/**
+ * A worker in a process of its own that takes calls and never answers; resolves when it takes them.
+ */
 export async function startSilentWorker(redis: TestRedis, slots = 100): Promise<SilentWorker> {
   const path = new URL("./queue-worker.ts", import.meta.url).pathname;
   const child = fork(path, [redis.url.replace("unix://", ""), String(slots)]);

@@ -1,6 +1,7 @@
 /**
- * A module that a zygote under test loads before its own code (node --import): while the file `plan` names a wall, forks
- * are locked in without it, as if the kernel took the call and did nothing. Nothing of this is in what runs in production.
+ * A module that a zygote under test loads before its own code (node --import): while the file
+ * `plan` names a wall, forks are locked in without it, as if the kernel took the call and did
+ * nothing. Nothing of this is in what runs in production.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";

@@ -1,6 +1,7 @@
 /**
- * `node lesser-kernel.ts CALL,... PROGRAM ARGUMENTS...`: starts a program on a kernel that lacks these system calls, for all
- * that the program can tell: a filter answers ENOSYS for it and everything that it starts.
+ * `node lesser-kernel.ts CALL,... PROGRAM ARGUMENTS...`: starts a program on a kernel that lacks
+ * these system calls, for all that the program can tell: a filter answers ENOSYS for it and
+ * everything that it starts.
  */
 import { constants } from "node:os";
 import { currentArchitecture, type SyscallName } from "../../sandbox-core/abi/arch.ts";

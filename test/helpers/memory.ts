@@ -1,9 +1,13 @@
-/** All that a process could read of its own memory, read from outside by root, who no wall stops. */
+/**
+ * All that a process could read of its own memory, read from outside by root, who no wall stops.
+ */
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
 const PAGE_BYTES = 4_096;
-/** Bits of an entry of /proc/PID/pagemap: Documentation/admin-guide/mm/pagemap.rst in the kernel. */
+/**
+ * Bits of an entry of /proc/PID/pagemap: Documentation/admin-guide/mm/pagemap.rst in the kernel.
+ */
 const PAGEMAP = { bytes: 8, present: 1n << 63n, swapped: 1n << 62n, fileOrShared: 1n << 61n };
 
 interface Mapping {
@@ -13,7 +17,10 @@ interface Mapping {
   behind: "zeros" | "old file" | "other file";
 }
 
-/** Which of these texts stand anywhere in the readable memory of a process: in UTF-8, or as two-byte strings of V8's. */
+/**
+ * Which of these texts stand anywhere in the readable memory of a process: in UTF-8, or as two-byte
+ * strings of V8's.
+ */
 export function findInMemory(pid: number, texts: readonly string[]): string[] {
   const needles = texts.flatMap((text) => [
     { text, bytes: Buffer.from(text, "utf8") },
@@ -27,8 +34,9 @@ export function findInMemory(pid: number, texts: readonly string[]): string[] {
 }
 
 /**
- * What can differ from zeros and from files older than this process, whose texts are newer: in pieces that overlap, so
- * that nothing is missed on an edge. Reading the rest would fault in hundreds of megabytes, page by page.
+ * What can differ from zeros and from files older than this process, whose texts are newer: in
+ * pieces that overlap, so that nothing is missed on an edge. Reading the rest would fault in
+ * hundreds of megabytes, page by page.
  */
 function* readMemory(pid: number, overlap: number): Generator<Buffer> {
   const [memory, pagemap] = [openSync(`/proc/${pid}/mem`, "r"), openSync(`/proc/${pid}/pagemap`, "r")];

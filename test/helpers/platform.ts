@@ -1,4 +1,7 @@
-/** A whole Sandpiper of real processes on a data directory of its own: Redis, a gateway, workers, and the CLI. */
+/**
+ * A whole Sandpiper of real processes on a data directory of its own: Redis, a gateway, workers,
+ * and the CLI.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -124,14 +127,20 @@ export class Platform {
     return cli(args, { cwd, env, ...(input === undefined ? {} : { input }) });
   }
 
-  /** Deploys a directory with the CLI; gives the function's URL. @throws Error with what the CLI said. */
+  /**
+   * Deploys a directory with the CLI; gives the function's URL. @throws Error with what the CLI
+   * said.
+   */
   async deploy(directory: string): Promise<string> {
     const { code, stdout, stderr } = await this.cli(["deploy", resolve(ROOT, directory)]);
     if (code !== 0) throw new Error(`sandpiper deploy ended with ${code}:\n${stderr}`);
     return stdout.trim();
   }
 
-  /** Deploys a function of these files; a text is its index.ts. Gives its URL, without a slash at its end. */
+  /**
+   * Deploys a function of these files; a text is its index.ts. Gives its URL, without a slash at
+   * its end.
+   */
   async deployFiles(
     name: string,
     files: string | Record<string, string | Uint8Array>,
@@ -154,7 +163,10 @@ export class Platform {
     return fetch(`${this.url}${path}`, { ...init, headers });
   }
 
-  /** Ends everything as Ctrl-C does: drains gateway and workers, then Redis; removes the data directory. */
+  /**
+   * Ends everything as Ctrl-C does: drains gateway and workers, then Redis; removes the data
+   * directory.
+   */
   async stop(): Promise<void> {
     for (const { child } of [...this.#gateways, ...this.#workers]) await end(child, "SIGTERM");
     await this.redis.stop();

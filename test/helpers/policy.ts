@@ -1,4 +1,7 @@
-/** A second opinion on policies: what their rules mean, said without a filter, and the calls that tell rules apart. */
+/**
+ * A second opinion on policies: what their rules mean, said without a filter, and the calls that
+ * tell rules apart.
+ */
 import type { Architecture, SyscallName } from "../../sandbox-core/abi/arch.ts";
 import { SECCOMP_RET } from "../../sandbox-core/abi/linux.ts";
 import type { Condition, Policy, Rule } from "../../sandbox-core/seccomp/rule.ts";
@@ -37,7 +40,10 @@ export function valuesOf(condition: Condition): readonly number[] {
   return "oneOf" in condition ? condition.oneOf : [condition.equals];
 }
 
-/** A call with every combination of arguments that makes any of its rules hold, nearly hold, or hold but for high bits. */
+/**
+ * A call with every combination of arguments that makes any of its rules hold, nearly hold, or hold
+ * but for high bits.
+ */
 export function casesOf(policy: Policy, architecture: Architecture, call: SyscallName): SystemCall[] {
   const number = architecture.syscalls[call];
   if (number === undefined) return [];

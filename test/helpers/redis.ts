@@ -1,4 +1,6 @@
-/** A real Redis for one test file: private, on a unix socket in a directory of its own, append-only. */
+/**
+ * A real Redis for one test file: private, on a unix socket in a directory of its own, append-only.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -16,14 +18,18 @@ export interface TestRedis {
   connect(options?: Omit<RedisOptions, "replyMapping">): Redis;
   /** Kills the server with SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
-  /** Starts it again on the same socket and data, with other settings if given; resolves when it answers. */
+  /**
+   * Starts it again on the same socket and data, with other settings if given; resolves when it
+   * answers.
+   */
   restart(settings?: readonly string[]): Promise<void>;
   /** Ends connections and server and removes the directory. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a `redis-server` of one's own; resolves when it answers. Call `stop` in the test's `after`.
+ * Starts a `redis-server` of one's own; resolves when it answers. Call `stop` in the test's
+ * `after`.
  * @param settings lines of its configuration file, in place of ours
  */
 export async function startRedis(settings: readonly string[] = []): Promise<TestRedis> {
@@ -56,7 +62,9 @@ export async function startRedis(settings: readonly string[] = []): Promise<Test
   };
 }
 
-/** `setpriv` ties the server's life to this process: a test that is killed leaves no Redis behind. */
+/**
+ * `setpriv` ties the server's life to this process: a test that is killed leaves no Redis behind.
+ */
 async function startServer(dir: string, socket: string, settings: readonly string[]): Promise<ChildProcess> {
   const server = spawn(
     "setpriv",

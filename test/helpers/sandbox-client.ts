@@ -61,7 +61,10 @@ export class SandboxClient extends WireClient {
     return client;
   }
 
-  /** The wire of a new fork of this sandbox, a template: in a fork slot, or in its template's own group. Resolves when the fork has begun. */
+  /**
+   * The wire of a new fork of this sandbox, a template: in a fork slot, or in its template's own
+   * group. Resolves when the fork has begun.
+   */
   async fork({ inForkSlot = false } = {}): Promise<WireClient> {
     const number = ++this.#forks;
     const slot = inForkSlot ? this.sandbox.openForkSlot(number) : undefined;
@@ -72,7 +75,10 @@ export class SandboxClient extends WireClient {
     return client;
   }
 
-  /** What the expression gives inside a sandbox of its own, which ends after it. May use `await` and `node:` imports by name. */
+  /**
+   * What the expression gives inside a sandbox of its own, which ends after it. May use `await` and
+   * `node:` imports by name.
+   */
   static async evaluate(launcher: ZygoteLauncher, expression: string): Promise<unknown> {
     await using client = await SandboxClient.with(launcher, evaluating(expression));
     return JSON.parse(await client.text());
@@ -90,7 +96,10 @@ export class SandboxClient extends WireClient {
   }
 }
 
-/** A function whose answer is the JSON of an expression, or of the error that it throws as {"error": code}. */
+/**
+ * A function whose answer is the JSON of an expression, or of the error that it throws as {"error":
+ * code}.
+ */
 export function evaluating(expression: string): string {
   return `
     import * as fs from "node:fs";

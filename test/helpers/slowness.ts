@@ -1,13 +1,18 @@
 /**
- * Budgets of time for tests: each stretches by one factor, which says how slow this machine is at the moment. They are
- * for what functions under test may take, and never for a test itself: that waits for what is to happen, however long.
+ * Budgets of time for tests: each stretches by one factor, which says how slow this machine is at
+ * the moment. They are for what functions under test may take, and never for a test itself: that
+ * waits for what is to happen, however long.
  *
- * The factor is measured once: by run.ts before all files, or by the first process that asks when a file runs by itself.
+ * The factor is measured once: by run.ts before all files, or by the first process that asks when a
+ * file runs by itself.
  */
 import { spawnSync } from "node:child_process";
 
 const VARIABLE = "SANDPIPER_TEST_SLOWNESS";
-/** Time for starting and ending Node on a quiet machine: work of processors and page faults, as most tests are. */
+/**
+ * Time for starting and ending Node on a quiet machine: work of processors and page faults, as most
+ * tests are.
+ */
 const QUIET_MS = 60;
 const TRIES = 5;
 /** Files run two at a time, and others may begin to use the machine after the measurement. */
@@ -24,7 +29,10 @@ export function slowness(): number {
   return Number(process.env[VARIABLE]);
 }
 
-/** A budget of time for this machine, out of one that is enough for a machine that has nothing else to do. */
+/**
+ * A budget of time for this machine, out of one that is enough for a machine that has nothing else
+ * to do.
+ */
 export function stretched(ms: number): number {
   return Math.ceil(ms * slowness());
 }

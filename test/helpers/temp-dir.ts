@@ -1,4 +1,7 @@
-/** Directories for tests, removed when the test's process ends: after every hook that may still use them. */
+/**
+ * Directories for tests, removed when the test's process ends: after every hook that may still use
+ * them.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -21,7 +21,10 @@ export class Up {
   #output = "";
   #over = false;
 
-  /** @param lacks system calls that its kernel shall not have. @param byNpm whether it is started as users do, by npm. */
+  /**
+   * @param lacks system calls that its kernel shall not have. @param byNpm whether it is started as
+   * users do, by npm.
+   */
   constructor(
     dataDir: string,
     args: readonly string[],
@@ -74,7 +77,9 @@ export class Up {
     }
   }
 
-  /** What Ctrl-C on its terminal does: SIGINT to the foreground group; nothing when it has ended. */
+  /**
+   * What Ctrl-C on its terminal does: SIGINT to the foreground group; nothing when it has ended.
+   */
   ctrlC(): void {
     if (!this.#over) process.kill(-(this.#child.pid as number), "SIGINT");
   }

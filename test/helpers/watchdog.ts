@@ -1,7 +1,7 @@
 /**
- * Loaded before every test file (see run.ts): ends the file's process when it hangs, so that the failure of a test whose
- * resources stay open does not stop the whole run. It keeps no process alive itself. Tests have no time limits of their
- * own beside it.
+ * Loaded before every test file (see run.ts): ends the file's process when it hangs, so that the
+ * failure of a test whose resources stay open does not stop the whole run. It keeps no process
+ * alive itself. Tests have no time limits of their own beside it.
  */
 import { stretched } from "./slowness.ts";
 

@@ -98,7 +98,10 @@ export class WireClient {
     return call;
   }
 
-  /** Has all that `send` writes reach the other end in one piece, so that none of it is read before the rest is there. */
+  /**
+   * Has all that `send` writes reach the other end in one piece, so that none of it is read before
+   * the rest is there.
+   */
   together<Sent>(send: () => Sent): Sent {
     this.wire.cork();
     try {

@@ -1,4 +1,7 @@
-/** A whole worker with real Redis, queue, artefact store and sandboxes, and in the gateway's place a plain caller. */
+/**
+ * A whole worker with real Redis, queue, artefact store and sandboxes, and in the gateway's place a
+ * plain caller.
+ */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -64,7 +67,9 @@ interface Waiting {
   onReply: ((reply: Reply) => void) | undefined;
 }
 
-/** Settings that keep tests small; uids are far from those of a platform that may run beside them. */
+/**
+ * Settings that keep tests small; uids are far from those of a platform that may run beside them.
+ */
 const SETTINGS = {
   SANDPIPER_UID_BASE: "2000000",
   SANDPIPER_UID_COUNT: "65536",
@@ -129,7 +134,9 @@ export class TestWorker {
     return this.#builds.build({ tenant: "main", functionName: "built", sourceDigest, entry, config });
   }
 
-  /** Builds and deploys a function; a text is its index.ts. @throws Error with the build's message. */
+  /**
+   * Builds and deploys a function; a text is its index.ts. @throws Error with the build's message.
+   */
   async deploy(
     name: string,
     source: string | Files,

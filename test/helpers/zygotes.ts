@@ -18,12 +18,17 @@ export function childrenOf(parent: number): number[] {
     });
 }
 
-/** Whether a process is the host's root, as a fork is that waits for its launch. @throws Error when it is gone */
+/**
+ * Whether a process is the host's root, as a fork is that waits for its launch. @throws Error when
+ * it is gone
+ */
 export function isRoots(pid: number): boolean {
   return /^Uid:\t0\t/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
 }
 
-/** The children of a zygote that are sandboxes: a fork that waits for its launch is root's still. */
+/**
+ * The children of a zygote that are sandboxes: a fork that waits for its launch is root's still.
+ */
 export function sandboxesOf(zygote: number): number[] {
   return childrenOf(zygote).filter((pid) => {
     try {
@@ -34,7 +39,10 @@ export function sandboxesOf(zygote: number): number[] {
   });
 }
 
-/** Children of this process that are zygotes, which have the socket of their launcher among their arguments. */
+/**
+ * Children of this process that are zygotes, which have the socket of their launcher among their
+ * arguments.
+ */
 export function zygotesHere(): number[] {
   return childrenOf(process.pid).filter((pid) => {
     try {

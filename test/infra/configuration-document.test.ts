@@ -1,4 +1,7 @@
-/** docs/CONFIGURATION.md against the code: each variable stands under the service that reads it, with its default. */
+/**
+ * docs/CONFIGURATION.md against the code: each variable stands under the service that reads it,
+ * with its default.
+ */
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -97,7 +100,10 @@ function sectionOf(name: string): string {
   return gateway ? "Gateway" : worker ? "Worker" : "`npm start`";
 }
 
-/** The default in the form of the document; null where the document has words for what depends on the machine. */
+/**
+ * The default in the form of the document; null where the document has words for what depends on
+ * the machine.
+ */
 function fallbackOf(name: string): string | null {
   const [field = ""] = fieldsOfVariable(name);
   const value = fieldsOf(loadConfig({}))[field];

@@ -1,4 +1,7 @@
-/** Which Redis is refused, as real servers of each kind; and that gateway and worker refuse it, by name. */
+/**
+ * Which Redis is refused, as real servers of each kind; and that gateway and worker refuse it, by
+ * name.
+ */
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";

@@ -1,4 +1,7 @@
-/** What systemd hears of a service, over a real socket of its kind, and what our units ask of systemd. */
+/**
+ * What systemd hears of a service, over a real socket of its kind, and what our units ask of
+ * systemd.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";

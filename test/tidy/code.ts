@@ -20,10 +20,16 @@ const USES_KERNEL = /^sandbox-core\/(syscall|cgroup|rootfs|seccomp|fork|zygote|l
 /** Prefixes of the kernel's own names for numbers. */
 const KERNEL_NAME =
   /\b((?:CLONE|MS|MNT|PR|CAP|SECCOMP|BPF|LANDLOCK|SYS|NR|AT|MADV|PROT|MAP|RLIMIT|RESOLVE|AUDIT_ARCH|CLOSE_RANGE|SIG|SOL|SO|SCM|MSG|AF|SOCK|EPOLL|FUTEX|IORING|[A-Z]+_MAGIC)_[A-Z0-9_]+|O_[A-Z]+|S_I[A-Z]+|E[A-Z]{3,})\s*(?::[^=;]+)?[=:]\s*(-?(?:0[xo])?[0-9][0-9a-fA-F_]*n?)\b/g;
-/** Hex numbers up to a byte are masks and bytes, and all ones is a whole word; others in such files are the kernel's. */
+/**
+ * Hex numbers up to a byte are masks and bytes, and all ones is a whole word; others in such files
+ * are the kernel's.
+ */
 const LARGE_HEX = /\b0x(?![fF_]+\b)[0-9a-fA-F_]{3,}\b/g;
 
-/** The kernel's numbers outside of sandbox-core/abi, by a name of the kernel's or as a large hex number. */
+/**
+ * The kernel's numbers outside of sandbox-core/abi, by a name of the kernel's or as a large hex
+ * number.
+ */
 export function kernelNumbers(sources: readonly Source[]): string[] {
   return sources
     .filter(({ path }) => USES_KERNEL.test(path))
@@ -56,7 +62,9 @@ export function longFiles(sources: readonly Source[]): string[] {
 
 const UNFINISHED = /\b(TODO|FIXME|XXX|HACK)\b/;
 
-/** What must be gone before anything is done: reminders, and tests that keep others from running. */
+/**
+ * What must be gone before anything is done: reminders, and tests that keep others from running.
+ */
 export function unfinished(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, text, code }) => [
     ...(UNFINISHED.test(text) && !path.startsWith("test/tidy") ? [`${path} has a ${UNFINISHED.exec(text)?.[0]}`] : []),

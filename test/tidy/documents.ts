@@ -14,8 +14,8 @@ const TENANT_CODE = /^functions\/(?:examples|templates)\/$/;
 const LEFT_OUT: Readonly<Record<string, string>> = { "docs/SECURITY-MODEL.md": "sandbox-core/" };
 
 /**
- * Paths in inline code that lead nowhere. A path names its file or folder from the root; a "*" stands for any characters of a name.
- * The changelog is left out: what it says was so.
+ * Paths in inline code that lead nowhere. A path names its file or folder from the root; a "*"
+ * stands for any characters of a name. The changelog is left out: what it says was so.
  */
 export function lostPaths(documents: readonly TextFile[], paths: readonly string[]): string[] {
   return documents
@@ -29,8 +29,8 @@ export function lostPaths(documents: readonly TextFile[], paths: readonly string
 }
 
 /**
- * Keys of Redis that the table below "What is in Redis" lacks, has too many of, or puts into another file. Keys are told apart by their
- * first word, "sp:logs".
+ * Keys of Redis that the table below "What is in Redis" lacks, has too many of, or puts into
+ * another file. Keys are told apart by their first word, "sp:logs".
  */
 export function misplacedKeys(architecture: string, sources: readonly Source[]): string[] {
   const table = /^## What is in Redis\n[\s\S]*?(?=^## |(?![\s\S]))/m.exec(architecture)?.[0] ?? "";
@@ -53,7 +53,9 @@ export function misplacedKeys(architecture: string, sources: readonly Source[]):
   ];
 }
 
-/** Folders of sources that the table below the heading "Folders" of the architecture has no row for. */
+/**
+ * Folders of sources that the table below the heading "Folders" of the architecture has no row for.
+ */
 export function unlistedFolders(architecture: string, paths: readonly string[]): string[] {
   const table = /^## Folders\n[\s\S]*?(?=^## |(?![\s\S]))/m.exec(architecture)?.[0] ?? "";
   const first = [...table.matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell = ""]) => codeSpansOf(cell));

@@ -37,7 +37,9 @@ const CLOSED_TO_TESTS = /^bullmq$/;
 const REDIS_MODULES = /^functions\/(redis|store|transport)\//;
 const TENANT_CODE = /^functions\/(examples|templates)\//;
 
-/** Relative imports that leave where a file may import from, or do not name a file with its ending. */
+/**
+ * Relative imports that leave where a file may import from, or do not name a file with its ending.
+ */
 export function forbiddenImports(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, imports }) => imports.flatMap((one) => forbiddenImport(path, one)));
 }

@@ -1,10 +1,16 @@
-/** Which folder may need which, types included; that nothing goes in a circle; who knows keys of Redis; names that are there once. */
+/**
+ * Which folder may need which, types included; that nothing goes in a circle; who knows keys of
+ * Redis; names that are there once.
+ */
 import { dirname } from "node:path";
 import { resolveImport, type Source } from "./source.ts";
 
 const BELOW_FORK = ["rootfs/", "cgroup/", "seccomp/", "protocol/", "syscall/", "contract/", "abi/"];
 
-/** Of each folder of sandbox-core: where its imports may lead beside itself. The walls between processes are here. */
+/**
+ * Of each folder of sandbox-core: where its imports may lead beside itself. The walls between
+ * processes are here.
+ */
 const CORE: Record<string, readonly string[]> = {
   contract: [],
   abi: [],
@@ -39,7 +45,9 @@ const CORE_OF_WORKER = ["sandbox-core/index.ts", "sandbox-core/protocol/frames.t
 const MODEL = ["functions/model/"];
 const DATA = ["functions/model/", "functions/store/", "functions/redis/", "functions/transport/", "infra/std/"];
 
-/** The first folder that a file is in says where its imports may lead, beside that folder itself. */
+/**
+ * The first folder that a file is in says where its imports may lead, beside that folder itself.
+ */
 const MAY_NEED: readonly (readonly [folder: string, targets: readonly string[]])[] = [
   ...Object.entries(CORE)
     .map(([name, targets]) => [`sandbox-core/${name}/`, targets.map((target) => `sandbox-core/${target}`)] as const)
@@ -90,7 +98,10 @@ export function facadeFromInside(sources: readonly Source[]): string[] {
     .map(({ path }) => `${path} imports the façade: take it from where it is`);
 }
 
-/** Circles among the folders of one folder. Files beside those folders compose them, and do not count. */
+/**
+ * Circles among the folders of one folder. Files beside those folders compose them, and do not
+ * count.
+ */
 export function folderCircles(sources: readonly Source[]): string[] {
   const needs = new Map<string, Set<string>>();
   for (const { path, imports } of sources) {
@@ -157,7 +168,10 @@ export function namesakes(sources: readonly Source[]): string[] {
 const PRODUCT = /^(gateway|worker|sandbox-core|functions|infra)\//;
 const NO_SUBJECT = /^functions\/(examples|templates)\//;
 
-/** Folders whose noun the glossary does not explain; `glossary` is its text, a bold word or a row for each. */
+/**
+ * Folders whose noun the glossary does not explain; `glossary` is its text, a bold word or a row
+ * for each.
+ */
 export function unexplainedFolders(paths: readonly string[], glossary: string): string[] {
   const folders = new Set(
     paths.filter((path) => PRODUCT.test(path) && !NO_SUBJECT.test(path)).map((path) => dirname(path)),

@@ -35,7 +35,10 @@ export function versionConflicts(root: PackageJson, workspaces: ReadonlyMap<stri
   return problems;
 }
 
-/** The root is what is published, so it must list what its workspaces need at run time, and nothing else. */
+/**
+ * The root is what is published, so it must list what its workspaces need at run time, and nothing
+ * else.
+ */
 export function rootDependencies(root: PackageJson, workspaces: ReadonlyMap<string, PackageJson>): string[] {
   const needed = new Map<string, string>();
   for (const [folder, { dependencies = {} }] of workspaces) {
@@ -54,8 +57,9 @@ export function rootDependencies(root: PackageJson, workspaces: ReadonlyMap<stri
 }
 
 /**
- * The binary of Node is one package for each processor. Both are pinned, to the same version: a range lets the lock file take
- * whatever each registry has, and machines of two kinds run two Nodes.
+ * The binary of Node is one package for each processor. Both are pinned, to the same version: a
+ * range lets the lock file take whatever each registry has, and machines of two kinds run two
+ * Nodes.
  */
 export function pinnedNodes(root: PackageJson, lock: LockFile): string[] {
   const wanted = Object.entries(root.optionalDependencies ?? {}).filter(([name]) => name.startsWith("node-linux-"));

@@ -8,7 +8,10 @@ const TENANT_CODE = /^functions\/(examples|templates)\//;
 const BEGIN = "<!-- tests by source: written by `npm run tests-by-source` -->";
 const END = "<!-- end of tests by source -->";
 
-/** Rows of the table: each folder with code, the tests in the folder that mirrors it, and tests elsewhere that import it. */
+/**
+ * Rows of the table: each folder with code, the tests in the folder that mirrors it, and tests
+ * elsewhere that import it.
+ */
 export function testsBySource(sources: readonly Source[]): string {
   const tests = sources.filter(({ path }) => path.endsWith(".test.ts"));
   const folders = new Set(
@@ -24,7 +27,9 @@ export function testsBySource(sources: readonly Source[]): string {
   return [...head, ...rows].join("\n");
 }
 
-/** Where the tests of a folder without tests of its own are: with those of a folder that it is in. */
+/**
+ * Where the tests of a folder without tests of its own are: with those of a folder that it is in.
+ */
 function elsewhere(folder: string, hasTests: (folder: string) => boolean): string {
   const above = dirname(folder);
   if (above === ".") return "";

@@ -34,7 +34,10 @@ export function strayTopLevel(paths: readonly string[]): string[] {
   return [...tops].filter((top) => !TOP_LEVEL.has(top) && !DOT_FILES.has(top)).map((top) => `${top} is new at the top`);
 }
 
-/** Links in Markdown files that lead to no file, or to no heading. `exists` is asked for paths from the root. */
+/**
+ * Links in Markdown files that lead to no file, or to no heading. `exists` is asked for paths from
+ * the root.
+ */
 export function brokenLinks(documents: readonly TextFile[], exists: (path: string) => boolean): string[] {
   const byPath = new Map(documents.map((document) => [document.path, document]));
   return documents.flatMap((document) =>
@@ -85,7 +88,10 @@ export function machinePaths(files: readonly TextFile[]): string[] {
     .map(({ path, text }) => `${path} has the machine's path ${MACHINE_PATH.exec(text)?.[0]}`);
 }
 
-/** Documents and comments are in English letters and symbols; what else is there came in by accident. */
+/**
+ * Documents and comments are in English letters and symbols; what else is there came in by
+ * accident.
+ */
 export function strayCharacters(files: readonly TextFile[]): string[] {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
   const stray = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;

@@ -1,9 +1,13 @@
 /**
- * Archives of the kernel's "newc" format, which an initramfs is: Documentation/driver-api/early-userspace/buffer-format.rst.
+ * Archives of the kernel's "newc" format, which an initramfs is:
+ * Documentation/driver-api/early-userspace/buffer-format.rst.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 
-/** What an archive can hold: a directory, a file by its bytes or by a file of this machine, a symbolic link. */
+/**
+ * What an archive can hold: a directory, a file by its bytes or by a file of this machine, a
+ * symbolic link.
+ */
 export type Entry =
   | { kind: "directory"; mode?: number }
   | { kind: "file"; content: Buffer | string; mode?: number }
@@ -13,7 +17,10 @@ export type Entry =
 const TYPES = { directory: 0o040000, file: 0o100000, copy: 0o100000, link: 0o120000 } as const;
 const TRAILER = "TRAILER!!!";
 
-/** Writes the entries, each by its path without a leading slash, in an order in which directories precede what they hold. */
+/**
+ * Writes the entries, each by its path without a leading slash, in an order in which directories
+ * precede what they hold.
+ */
 export function writeArchive(file: string, entries: ReadonlyMap<string, Entry>): void {
   const out = openSync(file, "w");
   try {

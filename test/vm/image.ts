@@ -1,6 +1,7 @@
 /**
- * The file system of the machine that the tests boot: this Node, this project, and the programs of this machine that the
- * tests call, with the libraries that those load. It is one archive, which the kernel unpacks into memory.
+ * The file system of the machine that the tests boot: this Node, this project, and the programs of
+ * this machine that the tests call, with the libraries that those load. It is one archive, which
+ * the kernel unpacks into memory.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
@@ -13,7 +14,10 @@ const ROOT = resolve(import.meta.dirname, "../..");
 /** Where the project lies in that machine. */
 const GUEST_ROOT = "/sandpiper";
 
-/** What the tests call, and what makes a file system; everything else that the first process calls is busybox. */
+/**
+ * What the tests call, and what makes a file system; everything else that the first process calls
+ * is busybox.
+ */
 const PROGRAMS = ["cat", "dd", "env", "mkfs.ext4", "sh", "sleep", "tail", "true", "yes"];
 const OF_BUSYBOX = ["chmod", "chroot", "insmod", "ip", "mkdir", "mount", "sync"];
 /** Debian has these in one tree, and the others as links into it (hier(7)). */
@@ -54,7 +58,8 @@ export function buildImage(file: string, { parts, script }: ImageOptions): void 
   for (const source of SOURCES) image.tree(join(ROOT, source), join(GUEST_ROOT, source).slice(1));
   for (const name of closure(PACKAGES))
     image.tree(join(ROOT, "node_modules", name), join(GUEST_ROOT, "node_modules", name).slice(1));
-  // Six hundred calls warm a zygote for speed's sake alone, and emulated they take most of the time there is.
+  // Six hundred calls warm a zygote for speed's sake alone, and emulated they take most of the time
+  // there is.
   image.patch("sandbox-core/runtime/warm-runtime.js", "const CALLS = 300;", "const CALLS = 2;");
   writeArchive(file, image.entries);
 }
@@ -111,7 +116,10 @@ class Image {
   }
 }
 
-/** The files that the dynamic loader finds for a program: ldd(1). None for a script or a static program. */
+/**
+ * The files that the dynamic loader finds for a program: ldd(1). None for a script or a static
+ * program.
+ */
 function librariesOf(program: string): string[] {
   const magic = readFileSync(program).subarray(0, 4).toString("latin1");
   if (magic !== "\x7fELF") return [];

@@ -1,4 +1,7 @@
-/** A machine in qemu's software emulation: boots a kernel, shows what it says, and tells how its tests ended. */
+/**
+ * A machine in qemu's software emulation: boots a kernel, shows what it says, and tells how its
+ * tests ended.
+ */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
@@ -14,7 +17,10 @@ export interface BootOptions {
   qemu: string;
   kernel: string;
   initramfs: string;
-  /** Longest time without a word: on a busy host the machine is slow, and one that says nothing has stopped. */
+  /**
+   * Longest time without a word: on a busy host the machine is slow, and one that says nothing has
+   * stopped.
+   */
   silenceMs: number;
   show: (line: string) => void;
 }
@@ -54,8 +60,9 @@ export async function boot({ qemu, kernel, initramfs, silenceMs, show }: BootOpt
 }
 
 /**
- * One processor, whose clock counts instructions, two nanoseconds each: its time stands still while this machine is busy
- * with other things, so that no limit of time in a test is missed for that. No device but a serial line, no network.
+ * One processor, whose clock counts instructions, two nanoseconds each: its time stands still while
+ * this machine is busy with other things, so that no limit of time in a test is missed for that. No
+ * device but a serial line, no network.
  */
 function machineArguments(kernel: string, initramfs: string): string[] {
   const machine = [
@@ -71,7 +78,8 @@ function machineArguments(kernel: string, initramfs: string): string[] {
     String(MEMORY_MIB),
   ];
   const devices = ["-nodefaults", "-no-user-config", "-nographic", "-serial", "stdio", "-no-reboot"];
-  // A panic, or the end of the first process, is the end of the machine: with -no-reboot qemu leaves.
+  // A panic, or the end of the first process, is the end of the machine: with -no-reboot qemu
+  // leaves.
   const command = "console=ttyS0 loglevel=1 panic=-1";
   return [...machine, ...devices, "-kernel", kernel, "-initrd", initramfs, "-append", command];
 }

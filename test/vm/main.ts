@@ -1,6 +1,7 @@
 /**
- * `npm run test:vm [-- FILE...]`: runs the tests of sandboxes on a kernel whose control groups are of version 2, in a machine that
- * qemu emulates. Nothing of it touches this machine's kernel, and no hardware virtualisation is used.
+ * `npm run test:vm [-- FILE...]`: runs the tests of sandboxes on a kernel whose control groups are
+ * of version 2, in a machine that qemu emulates. Nothing of it touches this machine's kernel, and
+ * no hardware virtualisation is used.
  */
 import { relative } from "node:path";
 import { UpError } from "../../infra/up/failure.ts";

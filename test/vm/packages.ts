@@ -1,6 +1,6 @@
 /**
- * What the booted machine is made of and this machine lacks: a kernel and busybox, out of Debian's packages. They are
- * downloaded once and unpacked beside each other, never installed.
+ * What the booted machine is made of and this machine lacks: a kernel and busybox, out of Debian's
+ * packages. They are downloaded once and unpacked beside each other, never installed.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
@@ -16,7 +16,10 @@ export interface Parts {
   busybox: string;
 }
 
-/** Kernels for virtual machines. 6.1 has Landlock without network rules, which a newer one would not show. */
+/**
+ * Kernels for virtual machines. 6.1 has Landlock without network rules, which a newer one would not
+ * show.
+ */
 const KERNEL = /^linux-image-6\.1\.0-(\d+)-cloud-amd64 /;
 
 /**

@@ -14,7 +14,9 @@ import { fetchParts } from "./packages.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 /** Outside git, beside what `npm start` keeps. */
 const CACHE = join(ROOT, ".sandpiper/vm");
-/** Of an archive's name; what follows says whose it is, so that what a killed run left can be told. */
+/**
+ * Of an archive's name; what follows says whose it is, so that what a killed run left can be told.
+ */
 const PREFIX = "initramfs-";
 /** The longest test that says nothing takes half a minute on a quiet machine. */
 const SILENCE_MS = 180_000;
@@ -25,7 +27,10 @@ const QEMU: Wanted = {
   otherwise: "install qemu's system emulation for x86 by your system's means",
 };
 
-/** Where the machine differs from a real one: its control groups, and its older kernel. Each is a file of test/. */
+/**
+ * Where the machine differs from a real one: its control groups, and its older kernel. Each is a
+ * file of test/.
+ */
 const TESTS = [
   "sandbox-core/cgroup/cgroup.test.ts",
   "sandbox-core/cgroup/limits.test.ts",
@@ -40,7 +45,10 @@ const TESTS = [
   "escape/sockets.test.ts",
 ];
 
-/** Tests of these files that only compute, or start a zygote for what no version changes: emulated, each takes ten seconds. */
+/**
+ * Tests of these files that only compute, or start a zygote for what no version changes: emulated,
+ * each takes ten seconds.
+ */
 const SKIPPED = ["a full JavaScript heap ends", "what a killed worker left", "the exec launcher runs"];
 
 /**

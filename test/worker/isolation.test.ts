@@ -1,4 +1,7 @@
-/** The isolation "invocation" through a whole worker: what callers, logs, records and whoever asks about a function see of it. */
+/**
+ * The isolation "invocation" through a whole worker: what callers, logs, records and whoever asks
+ * about a function see of it.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Registry } from "../../functions/store/registry.ts";

@@ -1,4 +1,7 @@
-/** Versions that are slow to load, through a whole worker: what callers, logs, records and whoever asks about a function see. */
+/**
+ * Versions that are slow to load, through a whole worker: what callers, logs, records and whoever
+ * asks about a function see.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Registry } from "../../functions/store/registry.ts";

@@ -1,6 +1,6 @@
 /**
- * Whatever a tenant with native code does to its own sandbox: the call ends with a typed outcome, the sandbox is gone or
- * serves on, its place comes back, and the neighbour notices nothing.
+ * Whatever a tenant with native code does to its own sandbox: the call ends with a typed outcome,
+ * the sandbox is gone or serves on, its place comes back, and the neighbour notices nothing.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

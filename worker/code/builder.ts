@@ -1,6 +1,6 @@
 /**
- * Makes a bundle of an uploaded source tree: esbuild runs as a program in a sandbox that sees that tree, read-only, and
- * nothing else. The tenant reads its complaints about wrong code as they are.
+ * Makes a bundle of an uploaded source tree: esbuild runs as a program in a sandbox that sees that
+ * tree, read-only, and nothing else. The tenant reads its complaints about wrong code as they are.
  */
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -135,11 +135,13 @@ function esbuildRun(tree: string, entry: string): ProgramRun {
   const ours = ["--log-level=warning", "--log-limit=20", "--color=false", "--analyze"];
   return {
     program: {
-      // With a name for the output before it, esbuild takes the rest for a path, also one with a "=" in it.
+      // With a name for the output before it, esbuild takes the rest for a path, also one with a
+      // "=" in it.
       argv: [programPath(binary), `bundle=./${entry}`, ...bundleFlags(), ...ours],
       env: {},
       workingDirectory: TREE,
-      // Sources may name any path: none leads to what has no end, as /dev/zero or /proc/self/pagemap.
+      // Sources may name any path: none leads to what has no end, as /dev/zero or
+      // /proc/self/pagemap.
       root: "finite",
       binds: [...programBinds(binary), { source: tree, target: TREE, kind: "directory", executable: false }],
     },
@@ -150,7 +152,10 @@ function esbuildRun(tree: string, entry: string): ProgramRun {
   };
 }
 
-/** A digest of all that decides the result of a build: the sources, the entry, the options and the bundler. */
+/**
+ * A digest of all that decides the result of a build: the sources, the entry, the options and the
+ * bundler.
+ */
 function buildDigest({ sourceDigest, entry }: BuildRequest): string {
   const facts = [sourceDigest, entry, bundleFlags(), esbuild().version];
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");

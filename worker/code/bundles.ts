@@ -1,4 +1,6 @@
-/** The code of versions: the versions used last stay in a worker's memory, within a limit of bytes. */
+/**
+ * The code of versions: the versions used last stay in a worker's memory, within a limit of bytes.
+ */
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { Version } from "../../functions/model/version.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
@@ -28,7 +30,10 @@ export interface BundlesOptions {
 /** Memory of an entry besides its code. */
 const ENTRY_BYTES = 4_096;
 
-/** Finds versions. They never change, so an entry stays right; a version that was not found is asked for again. */
+/**
+ * Finds versions. They never change, so an entry stays right; a version that was not found is asked
+ * for again.
+ */
 export class Bundles {
   readonly #options: BundlesOptions;
   readonly #kept: LruMap<string, Loadable>;
@@ -46,7 +51,8 @@ export class Bundles {
 
   /**
    * A version and its code.
-   * @throws CallFailure platform_error when there is no such version, or the store has lost or damaged its code.
+   * @throws CallFailure platform_error when there is no such version, or the store has lost or
+   * damaged its code.
    */
   async get(ref: VersionRef): Promise<Loadable> {
     const key = keyOf(ref);

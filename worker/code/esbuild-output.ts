@@ -1,4 +1,7 @@
-/** Reads what esbuild wrote: the bundle with its source map, warnings, errors. All of it is hostile text. */
+/**
+ * Reads what esbuild wrote: the bundle with its source map, warnings, errors. All of it is hostile
+ * text.
+ */
 
 export interface BuildOutput {
   code: Uint8Array;
@@ -15,9 +18,13 @@ const MAP_MARK = "\n//# sourceMappingURL=data:application/json;base64,";
 
 /** The first line of what --analyze writes, after all warnings: "  index.js   1.2kb   100.0%". */
 const ANALYSIS = /^ {2}\S.* 100\.0%$/m;
-/** A line of the analysis that names a file outside the working directory: "   ├ ../../etc/hosts   54b". */
+/**
+ * A line of the analysis that names a file outside the working directory: "   ├ ../../etc/hosts   54b".
+ */
 const OUTSIDE_INPUT = /^ {3}[├└] (?:\.\.)?\/.*$/m;
-/** The place of an error, by such a file: "    ../../etc/hosts:1:2:". Its source line would follow. */
+/**
+ * The place of an error, by such a file: "    ../../etc/hosts:1:2:". Its source line would follow.
+ */
 const OUTSIDE_PLACE = /^ {4}(?:\.\.)?\/.*:\d+:\d+:$/m;
 
 const LEADS_OUTSIDE =
@@ -25,8 +32,9 @@ const LEADS_OUTSIDE =
   "Only files of the function's own directory and its packages can be part of the bundle.";
 
 /**
- * The output of a build that succeeded, or a sentence that says why it is refused. The kernel keeps the host's files
- * away; what is left outside the tree is the sandbox's own, and nobody's function may contain it either.
+ * The output of a build that succeeded, or a sentence that says why it is refused. The kernel keeps
+ * the host's files away; what is left outside the tree is the sandbox's own, and nobody's function
+ * may contain it either.
  */
 export function readBuildOutput(stdout: Buffer, stderr: Buffer): BuildOutput | string {
   const said = stderr.toString("utf8");
@@ -37,7 +45,10 @@ export function readBuildOutput(stdout: Buffer, stderr: Buffer): BuildOutput | s
   return { code: stdout.subarray(0, mark + 1), sourceMap, warnings: warningsIn(said) };
 }
 
-/** The errors of a build that failed, as esbuild formats them: the reason, file:line:column, the source line. */
+/**
+ * The errors of a build that failed, as esbuild formats them: the reason, file:line:column, the
+ * source line.
+ */
 export function readBuildErrors(stderr: Buffer): string {
   const said = stderr.toString("utf8").trim();
   if (OUTSIDE_PLACE.test(said)) return LEADS_OUTSIDE;

@@ -18,7 +18,10 @@ import { CallFailure } from "../outcome/outcome.ts";
 /** A piece of a body that has a frame for itself, with space for the frame's own fields. */
 const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
 
-/** The request of a call, and the listeners to its reply. They hear nothing after the call's promises have settled. */
+/**
+ * The request of a call, and the listeners to its reply. They hear nothing after the call's
+ * promises have settled.
+ */
 export interface CallInput {
   request: Omit<Request, "type" | "call" | "bodyFollows" | "body">;
   body: Uint8Array;
@@ -37,14 +40,21 @@ export interface Usage {
 }
 
 /**
- * How a call ends at an instance: with the last word of its function, or not begun. A call that was not begun never will
- * be, and the function knows nothing of it; `death` says how the instance ended, or is null when it has other calls.
+ * How a call ends at an instance: with the last word of its function, or not begun. A call that was
+ * not begun never will be, and the function knows nothing of it; `death` says how the instance
+ * ended, or is null when it has other calls.
  */
 export type TurnEnd = { begun: true; failure: Failure | null } | { begun: false; death: CallFailure | null };
 
-/** A call that was handed to an instance. Both promises reject with a CallFailure when the instance ends during the call. */
+/**
+ * A call that was handed to an instance. Both promises reject with a CallFailure when the instance
+ * ends during the call.
+ */
 export interface RunningCall {
-  /** Resolves when the reply is complete, when the function failed to give one, or when the call will not begin. */
+  /**
+   * Resolves when the reply is complete, when the function failed to give one, or when the call
+   * will not begin.
+   */
   readonly replied: Promise<TurnEnd>;
   /** Resolves when the function left nothing running; never for a call that was not begun. */
   readonly idle: Promise<Usage>;
@@ -52,9 +62,14 @@ export interface RunningCall {
   readonly isOver: boolean;
   /** Whether its turn has come. */
   readonly hasBegun: boolean;
-  /** Tells the function that nobody waits for the answer; a call that has not begun loses its turn. */
+  /**
+   * Tells the function that nobody waits for the answer; a call that has not begun loses its turn.
+   */
   cancel(): void;
-  /** Time for which the instance was busy with the call; null before the call's end, and when it was not begun. */
+  /**
+   * Time for which the instance was busy with the call; null before the call's end, and when it was
+   * not begun.
+   */
   readonly tookMs: number | null;
 }
 
@@ -110,7 +125,10 @@ export class Call implements RunningCall {
     return this.#idle.promise;
   }
 
-  /** Takes a message about the call; true when that was the last one. @throws ProtocolError when it may not come now */
+  /**
+   * Takes a message about the call; true when that was the last one. @throws ProtocolError when it
+   * may not come now
+   */
   hear(message: OfCall): boolean {
     switch (message.type) {
       case "head":
@@ -161,7 +179,10 @@ export class Call implements RunningCall {
     this.#idle.resolve(usage);
   }
 
-  /** Takes the call back that the sandbox was asked for. @throws ProtocolError when the sandbox was not asked */
+  /**
+   * Takes the call back that the sandbox was asked for. @throws ProtocolError when the sandbox was
+   * not asked
+   */
   giveBack(): void {
     if (!this.isAskedBack) throw new ProtocolError("A call that was not asked back was given back.");
     this.lose(null);

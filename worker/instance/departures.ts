@@ -9,8 +9,9 @@ import type { Instance } from "./instance.ts";
 /** Time for a function to end a call that was cancelled; then its instance is ended. */
 const GRACE_MS = 500;
 /**
- * Most instances of one function that are ended in a second because their clients left. To start others costs more than
- * to connect and leave: beyond this, a call holds its instance for as long as it would have anyway, or until the next second.
+ * Most instances of one function that are ended in a second because their clients left. To start
+ * others costs more than to connect and leave: beyond this, a call holds its instance for as long
+ * as it would have anyway, or until the next second.
  */
 const MOST_ENDS_PER_SECOND = 8;
 
@@ -30,7 +31,10 @@ export class Departure {
     return this.#hasLeft;
   }
 
-  /** Does something when the client leaves, or at once when it has left already. Returns what prevents that. */
+  /**
+   * Does something when the client leaves, or at once when it has left already. Returns what
+   * prevents that.
+   */
   whenLeft(action: () => void): () => void {
     this.#actions.add(action);
     if (this.#hasLeft) action();
@@ -55,7 +59,10 @@ export class Departure {
   }
 }
 
-/** The calls that a worker has in hand, and cancelled calls that have not come yet: the worker will not begin them. */
+/**
+ * The calls that a worker has in hand, and cancelled calls that have not come yet: the worker will
+ * not begin them.
+ */
 export class Departures {
   readonly #inHand = new Map<string, Departure>();
   /** By invocation: until when the call may come. Oldest first. */
@@ -113,7 +120,9 @@ export interface Cancelled {
   mayEnd: () => boolean;
 }
 
-/** Tells a function that its client left, and ends its instance if the call does not end by that. */
+/**
+ * Tells a function that its client left, and ends its instance if the call does not end by that.
+ */
 export function cancel({ running, instance, departure, mayEnd }: Cancelled): void {
   running.cancel();
   const endIt = () => {

@@ -1,4 +1,7 @@
-/** A fork of a template, as a sandbox: with a wire and an output of its own, inside the walls of its template's sandbox. */
+/**
+ * A fork of a template, as a sandbox: with a wire and an output of its own, inside the walls of its
+ * template's sandbox.
+ */
 import { once } from "node:events";
 import { settledWithin } from "../../infra/std/time.ts";
 import type {
@@ -28,7 +31,10 @@ export interface ForkParts {
   sockets: SandboxForkSockets;
   /** Among all forks of that template. */
   number: number;
-  /** The fork's own slot; null when it shares its template's, which does nothing meanwhile: then the figures are of both. */
+  /**
+   * The fork's own slot; null when it shares its template's, which does nothing meanwhile: then the
+   * figures are of both.
+   */
   slot: SandboxForkSlot | null;
   /** Has the template end it and tell of that. */
   collect: () => void;
@@ -122,7 +128,10 @@ export class Fork implements Sandbox {
     void this.#end();
   }
 
-  /** Kills the fork and its own processes from outside, if it has a slot; its template then collects it. */
+  /**
+   * Kills the fork and its own processes from outside, if it has a slot; its template then collects
+   * it.
+   */
   async #end(): Promise<void> {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -131,12 +140,16 @@ export class Fork implements Sandbox {
     collect();
     const end = await settledWithin(LEAVING_MS, this.#told.promise);
     if (end === null) return template.kill("a fork of it did not end");
-    // The template's report comes by another connection than the fork's output, and may overtake it.
+    // The template's report comes by another connection than the fork's output, and may overtake
+    // it.
     await readToTheEnd(this.wire);
     await this.#conclude(this.#reason === undefined ? end : { ...end, reason: this.#reason }, 0);
   }
 
-  /** @param oomKills how many processes of its template's group were killed for want of memory, if it died with that. */
+  /**
+   * @param oomKills how many processes of its template's group were killed for want of memory, if
+   * it died with that.
+   */
   async #conclude(end: ForkEnd & { reason?: string }, oomKills: number): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -161,7 +174,9 @@ async function closedSlot(slot: SandboxForkSlot, template: ForkableSandbox): Pro
   }
 }
 
-/** As far as that can be had in time; a time in which nobody reads does not count. Never rejects. */
+/**
+ * As far as that can be had in time; a time in which nobody reads does not count. Never rejects.
+ */
 async function readToTheEnd(wire: Sandbox["wire"]): Promise<void> {
   for (let isOver = wire.destroyed; !isOver; ) {
     if (wire.isPaused()) await Promise.race([heard(wire, "resume"), heard(wire, "close")]);

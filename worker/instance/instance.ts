@@ -1,8 +1,10 @@
 /**
- * A sandbox with a version loaded, as the worker sees it: what the instance does now, and how it ends.
+ * A sandbox with a version loaded, as the worker sees it: what the instance does now, and how it
+ * ends.
  *
- * Messages of a sandbox are hostile. A message that a well-behaved runtime would not send at that moment ends the sandbox;
- * so does a deadline. Whatever the reason, everybody who waits for something of the sandbox gets one CallFailure.
+ * Messages of a sandbox are hostile. A message that a well-behaved runtime would not send at that
+ * moment ends the sandbox; so does a deadline. Whatever the reason, everybody who waits for
+ * something of the sandbox gets one CallFailure.
  */
 import type { Version } from "../../functions/model/version.ts";
 import { settledWithin } from "../../infra/std/time.ts";
@@ -94,7 +96,8 @@ export class Instance {
 
   /**
    * Loads a version into a blank sandbox, which belongs to the instance from then on.
-   * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the sandbox ends.
+   * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the
+   * sandbox ends.
    */
   static async load(sandbox: ForkableSandbox, version: Version, bundle: Bundle, logs: InstanceLogs): Promise<Instance> {
     const instance = new Instance(sandbox, version, logs);
@@ -103,7 +106,8 @@ export class Instance {
   }
 
   /**
-   * Whether it became a template: it serves no call then, and forks when it is told to. If not, it goes on as it is.
+   * Whether it became a template: it serves no call then, and forks when it is told to. If not, it
+   * goes on as it is.
    * @throws CallFailure when its sandbox ends
    */
   async becomeTemplate(): Promise<boolean> {
@@ -117,10 +121,12 @@ export class Instance {
   }
 
   /**
-   * An instance like this one in a fork of its sandbox, once the function has renewed there what is its own.
+   * An instance like this one in a fork of its sandbox, once the function has renewed there what is
+   * its own.
    * @param log gets what the function writes until then; without, that is written between calls
    * @param successor gives the instance for the call after its one, when it is for one call
-   * @throws CallFailure FUNCTION_RESTORE_FAILED when the function throws, or what `judge` says when the fork ends
+   * @throws CallFailure FUNCTION_RESTORE_FAILED when the function throws, or what `judge` says when
+   * the fork ends
    */
   async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
     const { idle } = this.#logs;
@@ -150,7 +156,10 @@ export class Instance {
     return this.#state === "idle" && !this.#isSpent && this.#isConnected;
   }
 
-  /** Whether the instance can take a call, to begin it now or, before long, after the calls that it has. */
+  /**
+   * Whether the instance can take a call, to begin it now or, before long, after the calls that it
+   * has.
+   */
   get takesCalls(): boolean {
     return this.#state === "busy" && !this.servesOnce ? this.#turns.takesCalls && this.#isConnected : this.isIdle;
   }
@@ -160,8 +169,9 @@ export class Instance {
   }
 
   /**
-   * Hands over a call, which begins when those before it have ended. From then on the function has its version's time
-   * limit, work given to `waitUntil` included. Returns null, and takes nothing, when it cannot take the call.
+   * Hands over a call, which begins when those before it have ended. From then on the function has
+   * its version's time limit, work given to `waitUntil` included. Returns null, and takes nothing,
+   * when it cannot take the call.
    * @throws CallFailure when the request cannot be sent as it is.
    */
   call(input: CallInput): RunningCall | null {
@@ -273,9 +283,13 @@ export class Instance {
     this.end({ by: "hang_up" });
   }
 
-  /** Whether the sandbox ended before it had read all of its one call, and so cannot have begun the call. */
+  /**
+   * Whether the sandbox ended before it had read all of its one call, and so cannot have begun the
+   * call.
+   */
   get #isUnread(): boolean {
-    // A sandbox that has said what it began is believed; and the unread frame may be a call that was taken back since.
+    // A sandbox that has said what it began is believed; and the unread frame may be a call that
+    // was taken back since.
     const isByItself = !this.#isLeaving && (this.#cause === null || this.#cause.by === "hang_up");
     return isByItself && this.#wire.leftUnread && this.#turns.mayBeUnread;
   }

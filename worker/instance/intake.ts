@@ -7,9 +7,10 @@ const MOST_AT_ONCE = 1_000;
 const PAUSE_MS = 10;
 
 /**
- * Reads no more of a sandbox for a while, for one of two reasons: whoever gets its reply has to catch up, or it says much
- * in small messages. Each costs the worker's one thread the same, whatever is in it, so that a sandbox which says nothing
- * ten thousand times in each piece would hold up everybody else.
+ * Reads no more of a sandbox for a while, for one of two reasons: whoever gets its reply has to
+ * catch up, or it says much in small messages. Each costs the worker's one thread the same,
+ * whatever is in it, so that a sandbox which says nothing ten thousand times in each piece would
+ * hold up everybody else.
  */
 export class Intake {
   readonly #wire: Duplex;

@@ -1,4 +1,7 @@
-/** Says whether a line of an instance belongs to a call, to the start of the instance, or to the time between calls. */
+/**
+ * Says whether a line of an instance belongs to a call, to the start of the instance, or to the
+ * time between calls.
+ */
 import { type CallNumber, type Log, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import type { Call } from "./call.ts";
@@ -52,7 +55,8 @@ export class LogRouter {
     const log = this.#logOf(call);
     if (log === null) throw new ProtocolError("A log record of no call of now.");
     this.#records += 1;
-    // The runtime stops by itself. A sender that does not stop is not the runtime, and keeps the worker busy for nothing.
+    // The runtime stops by itself. A sender that does not stop is not the runtime, and keeps the
+    // worker busy for nothing.
     if (this.#records > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
     log.add(level, source, text, timeMs);
   }

@@ -1,4 +1,7 @@
-/** Why calls or instances of a version are no forks of a template, although they should be: told once for each version. */
+/**
+ * Why calls or instances of a version are no forks of a template, although they should be: told
+ * once for each version.
+ */
 import type { Version } from "../../functions/model/version.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import type { CallLog } from "../outcome/call-log.ts";
@@ -22,7 +25,10 @@ export class NoTemplateReasons {
     this.#options = options;
   }
 
-  /** Tells why a loaded instance has no template, if there is a reason: the function's log, the registry and the worker's log. */
+  /**
+   * Tells why a loaded instance has no template, if there is a reason: the function's log, the
+   * registry and the worker's log.
+   */
   note(version: Version, { noTemplateReason, servesOnce }: Instance, log: CallLog): void {
     const key = `${version.tenant}/${version.functionName}/${version.version}`;
     if (noTemplateReason === null || this.#known.has(key)) return;

@@ -1,4 +1,7 @@
-/** Output that a sandbox writes straight to descriptors 1 and 2: bounded in memory, in lines and in speed. */
+/**
+ * Output that a sandbox writes straight to descriptors 1 and 2: bounded in memory, in lines and in
+ * speed.
+ */
 import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as delay } from "node:timers/promises";
@@ -7,13 +10,19 @@ import { setTimeout as delay } from "node:timers/promises";
 const MAX_LINE_LENGTH = 8 * 1024;
 /** The last of the output, where V8 says why it gives up. */
 const TAIL_LENGTH = 8 * 1024;
-/** A sandbox that floods is read no faster than one such piece a pause, or what costs as much, so that it cannot keep the worker busy. */
+/**
+ * A sandbox that floods is read no faster than one such piece a pause, or what costs as much, so
+ * that it cannot keep the worker busy.
+ */
 const PIECE_BYTES = 256 * 1024;
 const PAUSE_MS = 10;
 /** A line costs as much as so many bytes, however short it is. */
 const BYTES_PER_LINE = 128;
 
-/** Reads a sandbox's output to its end. Lines go to `onLine`, whose limits decide what is kept of them. */
+/**
+ * Reads a sandbox's output to its end. Lines go to `onLine`, whose limits decide what is kept of
+ * them.
+ */
 export class Output {
   /** Settles when the output has ended. */
   readonly ended: Promise<void>;

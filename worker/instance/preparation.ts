@@ -1,6 +1,7 @@
 /**
- * An instance before its first call: its runtime gets ready, then the version is loaded, or renews in a fork what is its
- * own. A loaded instance may become a template. What the sandbox says of that is heard here.
+ * An instance before its first call: its runtime gets ready, then the version is loaded, or renews
+ * in a fork what is its own. A loaded instance may become a template. What the sandbox says of that
+ * is heard here.
  */
 import { type Failure, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import type { CallFailure } from "../outcome/outcome.ts";

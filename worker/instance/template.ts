@@ -1,7 +1,8 @@
 /**
- * A template as the worker sees it: a loaded process that runs no call itself, and forks when it is told to. Its forks are
- * instances. With the isolation "invocation" they come one after another, each for one call, with nothing left of the one
- * before; else there are several at once, each in a slot of its own, for as long as instances live.
+ * A template as the worker sees it: a loaded process that runs no call itself, and forks when it is
+ * told to. Its forks are instances. With the isolation "invocation" they come one after another,
+ * each for one call, with nothing left of the one before; else there are several at once, each in a
+ * slot of its own, for as long as instances live.
  */
 import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
@@ -11,7 +12,10 @@ import { CallFailure } from "../outcome/outcome.ts";
 import { Fork, type ForkEnd, LEAVING_MS } from "./fork.ts";
 import type { Instance } from "./instance.ts";
 
-/** A version that takes longer to load is loaded once, and forked. Below this a fork saves less than its template costs. */
+/**
+ * A version that takes longer to load is loaded once, and forked. Below this a fork saves less than
+ * its template costs.
+ */
 const SLOW_LOAD_MS = 100;
 
 export class Template {
@@ -31,8 +35,10 @@ export class Template {
   }
 
   /**
-   * An instance for one call, in a fork, once nothing is left of the call before; it gives the next.
-   * @param log gets what the function writes before its call; without, that is written between calls
+   * An instance for one call, in a fork, once nothing is left of the call before; it gives the
+   * next.
+   * @param log gets what the function writes before its call; without, that is written between
+   * calls
    * @throws CallFailure, and then the sandbox is ended
    */
   async next(log: CallLog | null): Promise<Instance> {
@@ -57,7 +63,8 @@ export class Template {
 
   async #next(log: CallLog | null): Promise<Instance> {
     for (const fork of this.#forks.values()) {
-      // This fork has said that it leaves, or is unusable. Processes that it started may hold its wire open.
+      // This fork has said that it leaves, or is unusable. Processes that it started may hold its
+      // wire open.
       fork.kill("its call is over");
       const exit = await settledWithin(2 * LEAVING_MS, fork.exited);
       if (exit === null) throw new Error("a call did not end its process");
@@ -116,7 +123,10 @@ export class Template {
   }
 }
 
-/** Makes a template of a loaded instance, if nothing stands in the way; else null. @throws CallFailure when its sandbox ends */
+/**
+ * Makes a template of a loaded instance, if nothing stands in the way; else null. @throws
+ * CallFailure when its sandbox ends
+ */
 export async function templateOf(loaded: Instance): Promise<Template | null> {
   const sandbox = loaded.sandbox as ForkableSandbox;
   if (!sandbox.isAlone) {
@@ -127,12 +137,17 @@ export async function templateOf(loaded: Instance): Promise<Template | null> {
   return (await loaded.becomeTemplate()) ? new Template(loaded, sandbox) : null;
 }
 
-/** Whether the version of an instance takes so long to load that further ones should be forks of it. */
+/**
+ * Whether the version of an instance takes so long to load that further ones should be forks of it.
+ */
 export function isSlow({ loadMs }: Instance): boolean {
   return loadMs > SLOW_LOAD_MS;
 }
 
-/** The instance for the first call of a version that was loaded: in a fork, where each call is to have one and can. */
+/**
+ * The instance for the first call of a version that was loaded: in a fork, where each call is to
+ * have one and can.
+ */
 export async function firstOf(loaded: Instance, log: CallLog): Promise<Instance> {
   if (!loaded.servesOnce) return loaded;
   const template = await templateOf(loaded);

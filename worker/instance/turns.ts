@@ -1,6 +1,6 @@
 /**
- * The calls that an instance has: the one that runs, and behind it those that were sent ahead of their turn. The messages
- * of the sandbox about them are heard here.
+ * The calls that an instance has: the one that runs, and behind it those that were sent ahead of
+ * their turn. The messages of the sandbox about them are heard here.
  */
 import {
   type CallNumber,
@@ -12,7 +12,9 @@ import {
 import { CallFailure } from "../outcome/outcome.ts";
 import type { Call, OfCall } from "./call.ts";
 
-/** When a call takes longer, those behind it are taken back: another instance may be free sooner. */
+/**
+ * When a call takes longer, those behind it are taken back: another instance may be free sooner.
+ */
 const HELD_UP_MS = 20;
 
 /** The instance that has the calls. */
@@ -67,7 +69,10 @@ export class Turns {
     this.#goOn();
   }
 
-  /** Takes a call back that the sandbox was asked for. @throws ProtocolError when it was not asked, or had begun the call */
+  /**
+   * Takes a call back that the sandbox was asked for. @throws ProtocolError when it was not asked,
+   * or had begun the call
+   */
   withdrawn(number: CallNumber): void {
     const call = this.#calls.find((one) => one.number === number);
     if (call === undefined) throw new ProtocolError("A message about no call of now.");
@@ -87,7 +92,9 @@ export class Turns {
     }
   }
 
-  /** Tells the function that nobody waits for the answer; a call that has not begun is asked back. */
+  /**
+   * Tells the function that nobody waits for the answer; a call that has not begun is asked back.
+   */
   cancel(call: Call): void {
     if (call.hasBegun) {
       call.isLastWritten = false;
@@ -95,7 +102,10 @@ export class Turns {
     } else this.#askBack([call]);
   }
 
-  /** Whether there is nothing but one call in a single frame, of which the sandbox has said nothing yet. */
+  /**
+   * Whether there is nothing but one call in a single frame, of which the sandbox has said nothing
+   * yet.
+   */
   get mayBeUnread(): boolean {
     const [call, ...behind] = this.#calls;
     return call !== undefined && behind.length === 0 && call.stage === "waiting" && call.isLastWritten;
@@ -131,7 +141,10 @@ export class Turns {
     if (next?.isCancelled) this.cancel(next);
   }
 
-  /** Asks for the calls back whose turn does not come. The function may be too busy even to answer that. */
+  /**
+   * Asks for the calls back whose turn does not come. The function may be too busy even to answer
+   * that.
+   */
   #askBack(calls: Call[]): void {
     for (const call of calls) {
       call.isAskedBack = true;

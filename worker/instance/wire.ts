@@ -62,14 +62,17 @@ export class WireEnd {
   }
 
   /**
-   * Whether the sandbox ended without having read all that was written. The kernel tells it: a unix socket that is closed
-   * with unread bytes resets its peer, and one that is closed takes no more.
+   * Whether the sandbox ended without having read all that was written. The kernel tells it: a unix
+   * socket that is closed with unread bytes resets its peer, and one that is closed takes no more.
    */
   get leftUnread(): boolean {
     return this.#leftUnread;
   }
 
-  /** Writes frames, and in the same system call what else comes in this turn of the event loop. Waits for nothing. */
+  /**
+   * Writes frames, and in the same system call what else comes in this turn of the event loop.
+   * Waits for nothing.
+   */
   send(frames: readonly Uint8Array[]): void {
     if (this.#isDeaf) return;
     const wire = this.#wire;

@@ -1,4 +1,6 @@
-/** The log of one invocation on its way to Redis, within limits that hold whatever the sandbox does. */
+/**
+ * The log of one invocation on its way to Redis, within limits that hold whatever the sandbox does.
+ */
 import type { LogRecord } from "../../functions/model/invocation.ts";
 
 /** A well-behaved runtime keeps to these by itself; see RuntimeLimits in the wire protocol. */

@@ -4,7 +4,10 @@ import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
 import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
 import type { SandboxExit } from "../../sandbox-core/index.ts";
 
-/** The reason why a call has no reply of its function, thrown wherever it is found. The message is fit for clients. */
+/**
+ * The reason why a call has no reply of its function, thrown wherever it is found. The message is
+ * fit for clients.
+ */
 export class CallFailure extends Error {
   override readonly name = "CallFailure";
   readonly outcome: Exclude<Outcome, "ok">;
@@ -22,7 +25,10 @@ export class CallFailure extends Error {
     this.code = code;
   }
 
-  /** A failure for whatever was thrown. Any other error is a mistake of ours, and the client learns no more. */
+  /**
+   * A failure for whatever was thrown. Any other error is a mistake of ours, and the client learns
+   * no more.
+   */
   static from(error: unknown): CallFailure {
     return error instanceof CallFailure ? error : new CallFailure("platform_error", "INTERNAL", undefined, error);
   }
@@ -37,7 +43,10 @@ export type During = "load" | "restore" | "call";
 
 /** The reason why the worker ended a sandbox, or the first wrong thing that the sandbox did. */
 export type Cause =
-  /** A limit of time was reached: while the version was loaded, while a copy of it renewed itself, or while a call ran. */
+  /**
+   * A limit of time was reached: while the version was loaded, while a copy of it renewed itself,
+   * or while a call ran.
+   */
   | { by: "deadline"; during: During; limitMs: number }
   /** The sandbox sent what the protocol does not allow. */
   | { by: "violation"; message: string }
@@ -60,15 +69,17 @@ export interface End {
 }
 
 /**
- * The line that V8 writes before it gives up for want of memory (`V8::FatalProcessOutOfMemory`, src/api/api.cc), such as
- * "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory".
+ * The line that V8 writes before it gives up for want of memory (`V8::FatalProcessOutOfMemory`,
+ * src/api/api.cc), such as "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out
+ * of memory".
  */
 const V8_OUT_OF_MEMORY =
   /^FATAL ERROR: .*(?:out of memory|Allocation failed|invalid (?:table|array) (?:size|length))/im;
 
 /**
- * The failure of a call whose sandbox ended. Memory comes first: the kernel's counter and V8's last words are surer
- * than an exit code, and a sandbox whose processes are killed one after another does strange things meanwhile.
+ * The failure of a call whose sandbox ended. Memory comes first: the kernel's counter and V8's last
+ * words are surer than an exit code, and a sandbox whose processes are killed one after another
+ * does strange things meanwhile.
  */
 export function judge(end: End): CallFailure {
   const { cause, exit } = end;

@@ -1,4 +1,7 @@
-/** The step in which a function handles a call: the request goes to an instance, and the reply's parts come back. */
+/**
+ * The step in which a function handles a call: the request goes to an instance, and the reply's
+ * parts come back.
+ */
 import { takeBody } from "../../functions/transport/bodies.ts";
 import { type CallInput, describe } from "../instance/call.ts";
 import { clientGone } from "../instance/departures.ts";
@@ -52,14 +55,20 @@ function inputOf(
   };
 }
 
-/** The client left. A call that was answered whole is over for its client: work that goes on has its time. */
+/**
+ * The client left. A call that was answered whole is over for its client: work that goes on has its
+ * time.
+ */
 function cancel({ parts, invocation, reply }: CallContext, lease: Lease): void {
   if (reply.outcome !== null) return;
   reply.fail(clientGone());
   lease.cancel(() => parts.departures.mayEnd(invocation));
 }
 
-/** Reads no more of a sandbox until its gateway has taken what was sent, and so has the sandbox wait. */
+/**
+ * Reads no more of a sandbox until its gateway has taken what was sent, and so has the sandbox
+ * wait.
+ */
 function pace(intake: Intake, untilTaken: () => Promise<void> | null): void {
   const taken = intake.isHeld ? null : untilTaken();
   if (taken !== null) intake.hold(taken);

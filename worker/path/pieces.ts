@@ -6,8 +6,9 @@ const BLOCK_BYTES = 16 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /**
- * Gathers pieces of a body. A piece is a view of all that was read with it, and an object besides: a million of one byte
- * would keep hundreds of megabytes. So short ones are copied together, but for the first, which is mostly the only one.
+ * Gathers pieces of a body. A piece is a view of all that was read with it, and an object besides:
+ * a million of one byte would keep hundreds of megabytes. So short ones are copied together, but
+ * for the first, which is mostly the only one.
  */
 export class Pieces {
   #pieces: Uint8Array[] = [];

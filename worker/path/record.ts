@@ -26,7 +26,10 @@ export async function keepRecord({ redis, onTrouble }: RecordParts, record: Invo
   await recordInvocation(redis, record).catch((error) => onTrouble("a call could not be recorded", error));
 }
 
-/** Answers calls whose worker died. They may have run; one that was recorded before keeps its record. */
+/**
+ * Answers calls whose worker died. They may have run; one that was recorded before keeps its
+ * record.
+ */
 export function failLost(parts: AnswerParts, calls: Invocation[]): Promise<void> {
   return failAll(parts, calls, new CallFailure("platform_error", "WORKER_LOST"));
 }

@@ -1,4 +1,7 @@
-/** The reply to one call: gathers the function's reply within limits, sends it, and says how the call ended. */
+/**
+ * The reply to one call: gathers the function's reply within limits, sends it, and says how the
+ * call ended.
+ */
 import { statusOf } from "../../functions/model/errors.ts";
 import type {
   HeaderPairs,
@@ -72,7 +75,10 @@ export class CallReply {
     this.#handlerStartedMs = performance.now();
   }
 
-  /** Takes the head of the function's reply; one that streams is passed on at once. Returns a limit that it exceeds. */
+  /**
+   * Takes the head of the function's reply; one that streams is passed on at once. Returns a limit
+   * that it exceeds.
+   */
   head(head: Head): Cause | null {
     if (this.#outcome !== null) return null;
     this.#head = head;
@@ -106,7 +112,10 @@ export class CallReply {
     if (!this.#body.isEmpty) this.#send({ kind: "chunk", id: this.#invocation.id, body: this.#body.take() });
   }
 
-  /** The function has said all that it will: the handler's time is over, unless its reply streams and it was before. */
+  /**
+   * The function has said all that it will: the handler's time is over, unless its reply streams
+   * and it was before.
+   */
   stopClock(): void {
     if (this.#handlerMs === 0 && this.#handlerStartedMs > 0)
       this.#handlerMs = performance.now() - this.#handlerStartedMs;
@@ -137,7 +146,8 @@ export class CallReply {
     const isCancelled = outcome === "cancelled";
     if (isCancelled) this.stopClock();
     if (isCancelled && !this.#head?.streaming) this.#status = statusOf(code);
-    // The client of a cancelled call has left, and its gateway need only know that the call is over.
+    // The client of a cancelled call has left, and its gateway need only know that the call is
+    // over.
     if (isCancelled || this.#head?.streaming) {
       if (!isCancelled) this.#passOn();
       this.#send({ kind: "end", id: this.#invocation.id, outcome, error });

@@ -1,4 +1,7 @@
-/** The spans of one call in a worker. A call that is not sampled costs next to nothing: none are made for it. */
+/**
+ * The spans of one call in a worker. A call that is not sampled costs next to nothing: none are
+ * made for it.
+ */
 import {
   type Attributes,
   type Context,
@@ -45,7 +48,10 @@ export function startSpans(invocation: Invocation): CallSpans {
   return spans;
 }
 
-/** Version 00 of W3C Trace Context: the last two hex digits are flags, and the lowest of them says sampled. */
+/**
+ * Version 00 of W3C Trace Context: the last two hex digits are flags, and the lowest of them says
+ * sampled.
+ */
 function isSampled(traceparent: string | undefined): boolean {
   return traceparent !== undefined && (Number.parseInt(traceparent.slice(-2), 16) & TraceFlags.SAMPLED) !== 0;
 }

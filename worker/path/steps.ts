@@ -41,7 +41,10 @@ function showLoad(spans: CallSpans, { loadedAtMs, initMs }: Start): void {
   if (loadedAtMs > 0) spans.past("load", loadedAtMs - initMs, loadedAtMs);
 }
 
-/** Sends what a function replied. A long reply waits until its gateway has taken what was sent before. */
+/**
+ * Sends what a function replied. A long reply waits until its gateway has taken what was sent
+ * before.
+ */
 export async function respond(call: CallContext, failure: Failure | null, step: Step): Promise<void> {
   const { parts, invocation, reply } = call;
   reply.stopClock();

@@ -5,7 +5,10 @@ import type { SandboxLimits } from "../../sandbox-core/index.ts";
 /** The class of functions that say nothing (see the manifest's defaults): kept prewarmed. */
 export const DEFAULT_MEMORY_MIB = 128;
 
-/** The limits of a sandbox of a class. /tmp may take a quarter of the memory, as its pages count as memory. */
+/**
+ * The limits of a sandbox of a class. /tmp may take a quarter of the memory, as its pages count as
+ * memory.
+ */
 export function sandboxLimits(memoryMiB: number): SandboxLimits {
   const memoryBytes = memoryMiB * MIB;
   return { memoryBytes, cpus: 1, pids: 64, tmpBytes: memoryBytes / 4, tmpInodes: 4_096 };
@@ -18,8 +21,9 @@ export interface CapacityLimits {
 }
 
 /**
- * Counts the sandboxes that there are and those on their way out. A place is taken before a sandbox is asked for and given back when
- * the kernel has let go of all of it, so the sum of what runs never exceeds the limits.
+ * Counts the sandboxes that there are and those on their way out. A place is taken before a sandbox
+ * is asked for and given back when the kernel has let go of all of it, so the sum of what runs
+ * never exceeds the limits.
  */
 export class Capacity {
   readonly #limits: CapacityLimits;

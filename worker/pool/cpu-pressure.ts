@@ -1,7 +1,7 @@
 /**
- * Whether the instances of a version have all the processor time that they want. Where they have not, one instance more
- * takes time from the others and adds none: on a full machine each would make all calls slower, and slower calls would
- * ask for still more.
+ * Whether the instances of a version have all the processor time that they want. Where they have
+ * not, one instance more takes time from the others and adds none: on a full machine each would
+ * make all calls slower, and slower calls would ask for still more.
  */
 import { readFileSync } from "node:fs";
 
@@ -31,8 +31,8 @@ export class CpuPressure {
   #share = 1;
 
   /**
-   * Whether these sandboxes want more than there is, by what they did since the last look. Where nothing is known yet, or
-   * not of the present, they do: soon there will be another look.
+   * Whether these sandboxes want more than there is, by what they did since the last look. Where
+   * nothing is known yet, or not of the present, they do: soon there will be another look.
    */
   wantsMoreCpu(sandboxes: readonly CountedSandbox[]): boolean {
     const nowMs = performance.now();
@@ -60,8 +60,9 @@ function meanGrowth(before: Wishes, now: Wishes): number {
 }
 
 /**
- * How long a process's first thread has run and waited to run: Documentation/scheduler/sched-stats.rst in the kernel,
- * "/proc/<pid>/schedstat". 0 for one that is gone, and on a kernel that does not count.
+ * How long a process's first thread has run and waited to run:
+ * Documentation/scheduler/sched-stats.rst in the kernel, "/proc/<pid>/schedstat". 0 for one that is
+ * gone, and on a kernel that does not count.
  */
 function wantedMs(pid: number): number {
   try {

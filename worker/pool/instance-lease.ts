@@ -22,8 +22,8 @@ export interface LeaseEnd {
 }
 
 /**
- * The use of an instance for one call, after the calls of other leases of that instance. The first `release` or `discard`
- * ends the lease; more of them do nothing.
+ * The use of an instance for one call, after the calls of other leases of that instance. The first
+ * `release` or `discard` ends the lease; more of them do nothing.
  */
 export class InstanceLease {
   readonly instance: Instance;
@@ -49,7 +49,10 @@ export class InstanceLease {
     return this.#running;
   }
 
-  /** Gives the instance back for the next call of its version. An instance that still has the call is ended instead. */
+  /**
+   * Gives the instance back for the next call of its version. An instance that still has the call
+   * is ended instead.
+   */
   release(): void {
     const isOver = this.#running === null || this.#running.isOver || this.instance.leftItsTemplate;
     this.#end(isOver ? null : "its call had not finished");

@@ -1,4 +1,7 @@
-/** The use of a version's instances for one call: of one, and of the next when that does not begin the call. */
+/**
+ * The use of a version's instances for one call: of one, and of the next when that does not begin
+ * the call.
+ */
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
 import type { CallInput, TurnEnd, Usage } from "../instance/call.ts";
 import { cancel, clientGone } from "../instance/departures.ts";
@@ -9,7 +12,10 @@ import type { Demand } from "./waiting-call.ts";
 
 /** Turns that a call may lose to calls that take long before it gets an instance to itself. */
 const MOST_TURNS_LOST = 2;
-/** Most instances that may end before they begin a call: their word for that is not believed for ever. */
+/**
+ * Most instances that may end before they begin a call: their word for that is not believed for
+ * ever.
+ */
 const MOST_DEATHS = 5;
 
 type Acquire = (demand: Demand) => Promise<InstanceLease>;
@@ -25,8 +31,8 @@ export interface Handled {
 }
 
 /**
- * The use of an instance for one call. An instance that does not begin the call is exchanged for another. The first
- * `release` or `discard` ends the lease; more of them do nothing.
+ * The use of an instance for one call. An instance that does not begin the call is exchanged for
+ * another. The first `release` or `discard` ends the lease; more of them do nothing.
  */
 export class Lease {
   readonly #demand: Demand;
@@ -57,7 +63,8 @@ export class Lease {
 
   /**
    * Has an instance run the call, once.
-   * @throws CallFailure when the instance ends during the call, when no other can be had, or when the client has left.
+   * @throws CallFailure when the instance ends during the call, when no other can be had, or when
+   * the client has left.
    */
   async call(input: CallInput): Promise<Handled> {
     if (this.#demand.departure?.hasLeft) throw clientGone();
@@ -78,14 +85,20 @@ export class Lease {
     this.#demand.onExchanged?.(this.start, beganAtMs);
   }
 
-  /** Tells the function that its client left. The instance is ended if the call does not end by that. */
+  /**
+   * Tells the function that its client left. The instance is ended if the call does not end by
+   * that.
+   */
   cancel(mayEnd: () => boolean): void {
     const { running, instance } = this.#current;
     const { departure } = this.#demand;
     if (running !== null && departure !== undefined) cancel({ running, instance, departure, mayEnd });
   }
 
-  /** Gives the instance back for the next call of its version. An instance that still has the call is ended instead. */
+  /**
+   * Gives the instance back for the next call of its version. An instance that still has the call
+   * is ended instead.
+   */
   release(): void {
     this.#current.release();
   }

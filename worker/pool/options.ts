@@ -16,16 +16,22 @@ export interface PoolOptions {
   /** Whether tenants share zygotes. */
   zygoteSharing: ZygoteSharing;
   /**
-   * Blank sandboxes kept ready of the class that most functions use; one is kept of every other class in use. Where
-   * tenants share no zygotes, one is kept of every class and tenant in use.
+   * Blank sandboxes kept ready of the class that most functions use; one is kept of every other
+   * class in use. Where tenants share no zygotes, one is kept of every class and tenant in use.
    */
   prewarmed: number;
   prewarmedMemoryMiB: number;
   /** Longest time that an instance stays loaded without a call. */
   idleMs: number;
-  /** Loads the version of a demand into a blank sandbox. @throws CallFailure when it cannot be loaded. */
+  /**
+   * Loads the version of a demand into a blank sandbox. @throws CallFailure when it cannot be
+   * loaded.
+   */
   load(sandbox: ForkableSandbox, demand: Demand): Promise<Instance>;
-  /** Makes a template of an instance that was slow to load, or says that there can be none: null. @throws CallFailure */
+  /**
+   * Makes a template of an instance that was slow to load, or says that there can be none: null.
+   * @throws CallFailure
+   */
   makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;
   /** Told of whatever no call hears about. */
   onTrouble(message: string, cause?: unknown): void;

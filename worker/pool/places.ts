@@ -1,4 +1,7 @@
-/** Every sandbox of this worker, from the moment a place is taken for it until the kernel has let go of it. */
+/**
+ * Every sandbox of this worker, from the moment a place is taken for it until the kernel has let go
+ * of it.
+ */
 
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
@@ -6,7 +9,10 @@ import type { Capacity } from "./capacity.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
 import type { Zygotes } from "./zygotes.ts";
 
-/** A killed sandbox is gone within milliseconds; after this long its place is given back whatever the kernel says. */
+/**
+ * A killed sandbox is gone within milliseconds; after this long its place is given back whatever
+ * the kernel says.
+ */
 const LONGEST_END_MS = 10_000;
 
 /** A sandbox in its place; a fork of a template has one of its own. */
@@ -35,7 +41,10 @@ export class Places {
     this.#options = options;
   }
 
-  /** Takes a place for a sandbox of that class; false when there is none. Whoever took it must `open` it. */
+  /**
+   * Takes a place for a sandbox of that class; false when there is none. Whoever took it must
+   * `open` it.
+   */
   reserve(memoryMiB: number): boolean {
     return this.#options.capacity.take(memoryMiB * MIB);
   }
@@ -50,7 +59,10 @@ export class Places {
     this.#options.capacity.give(memoryMiB * MIB, false);
   }
 
-  /** Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as `launch` does. */
+  /**
+   * Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as
+   * `launch` does.
+   */
   open(zygote: ZygoteKey): Promise<Place<ForkableSandbox>> {
     const limits = this.#options.limitsOf(zygote.memoryMiB);
     return this.adopt(zygote, () => this.#options.zygotes.use(zygote, (launcher) => launcher.launch(limits)));

@@ -1,10 +1,11 @@
 /**
  * The pool: a worker's sandboxes, and who may use which.
  *
- * A sandbox is blank until a version is loaded into it; from then on it is an instance, and it serves that version of
- * that tenant only, until it ends. A call that finds no free instance of its version waits, and one is started for it.
- * Whichever comes first serves it: an instance that another call gave back, or the new one. When there is no room
- * the instance that was idle longest makes some, and the call that waited longest gets it.
+ * A sandbox is blank until a version is loaded into it; from then on it is an instance, and it
+ * serves that version of that tenant only, until it ends. A call that finds no free instance of its
+ * version waits, and one is started for it. Whichever comes first serves it: an instance that
+ * another call gave back, or the new one. When there is no room the instance that was idle longest
+ * makes some, and the call that waited longest gets it.
  */
 import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
@@ -91,7 +92,8 @@ export class Pool {
 
   /**
    * The use of an instance of that version for one call; end it with `release` or `discard`.
-   * @throws CallFailure when the version cannot be loaded, no sandbox can be made, or the time is over.
+   * @throws CallFailure when the version cannot be loaded, no sandbox can be made, or the time is
+   * over.
    */
   acquire(demand: Demand): Promise<Lease> {
     return Lease.open(demand, (again) => this.#acquire(again));
@@ -109,7 +111,10 @@ export class Pool {
     return waiter.served;
   }
 
-  /** How many calls this worker can have in hand at once, when they are of the class that most functions use. */
+  /**
+   * How many calls this worker can have in hand at once, when they are of the class that most
+   * functions use.
+   */
   get size(): number {
     const { maxSandboxes, memoryBudgetBytes } = this.#options.limits;
     const byMemory = Math.floor(memoryBudgetBytes / (this.#options.prewarmedMemoryMiB * MIB));
@@ -155,8 +160,8 @@ export class Pool {
   }
 
   /**
-   * Starts what the waiting calls need, oldest first. What becomes free is for the first that finds no room; for a while
-   * those behind it may have what is too little for it.
+   * Starts what the waiting calls need, oldest first. What becomes free is for the first that finds
+   * no room; for a while those behind it may have what is too little for it.
    */
   #pump(): void {
     if (this.#closed) return;
@@ -184,7 +189,10 @@ export class Pool {
     }, WAIT_MS);
   }
 
-  /** Begins to start an instance for a call; false when there is no room for it, and then room is being made for the first. */
+  /**
+   * Begins to start an instance for a call; false when there is no room for it, and then room is
+   * being made for the first.
+   */
   #begin(pooledVersion: PooledVersion, { demand }: Waiter): boolean {
     const way = this.#starter.reserve(pooledVersion, demand.version);
     if (way === null) {
@@ -219,7 +227,10 @@ export class Pool {
     this.#pump();
   }
 
-  /** Gives an instance to the call that should have it next, or puts it among the free ones of its version. */
+  /**
+   * Gives an instance to the call that should have it next, or puts it among the free ones of its
+   * version.
+   */
   #offer(pooled: PooledInstance): void {
     const pooledVersion = this.#pooledVersions.withKey(pooled.key);
     const [next] = pooledVersion.waiting;
@@ -285,7 +296,10 @@ export class Pool {
     this.#offer(pooled);
   }
 
-  /** Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on its way out. */
+  /**
+   * Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on
+   * its way out.
+   */
   #makeRoom(memoryMiB: number): void {
     while (!this.#places.willFit(memoryMiB)) {
       const victim = this.#prewarmed.takeAny() ?? this.#pooledVersions.takeLongestIdle();

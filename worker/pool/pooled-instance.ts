@@ -65,7 +65,10 @@ export class PooledInstance {
     );
   }
 
-  /** The same, about to be put among the free ones: the call that takes it from there has a warm start. */
+  /**
+   * The same, about to be put among the free ones: the call that takes it from there has a warm
+   * start.
+   */
   madeFree(): this {
     this.freeSinceMs = performance.now();
     this.#start = WARM;

@@ -32,7 +32,10 @@ export interface PooledVersion {
   meanCallMs: number;
 }
 
-/** Finds a version's part of the pool, and over all of them the place that was idle longest. Empty parts are forgotten. */
+/**
+ * Finds a version's part of the pool, and over all of them the place that was idle longest. Empty
+ * parts are forgotten.
+ */
 export class PooledVersions {
   readonly #pooledVersions = new Map<string, PooledVersion>();
 
@@ -130,7 +133,10 @@ export class PooledVersions {
   }
 }
 
-/** The instance behind whose calls another one should stand: the one with the fewest, if its turn comes soon. */
+/**
+ * The instance behind whose calls another one should stand: the one with the fewest, if its turn
+ * comes soon.
+ */
 export function nextTurn({ leased, instances, starting, meanCallMs }: PooledVersion): PooledInstance | undefined {
   let found: PooledInstance | undefined;
   for (const pooled of leased) {
@@ -141,7 +147,10 @@ export function nextTurn({ leased, instances, starting, meanCallMs }: PooledVers
   return isSoon ? found : undefined;
 }
 
-/** Whether a call does better to wait for one of the busy instances, with so many calls before it, than for a new one. */
+/**
+ * Whether a call does better to wait for one of the busy instances, with so many calls before it,
+ * than for a new one.
+ */
 export function waitsForBusy(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
   const { instances, starting, leased, meanCallMs, cpuPressure } = pooledVersion;
   const waitedMs = performance.now() - waiter.sinceMs;

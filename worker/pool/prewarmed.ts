@@ -1,4 +1,7 @@
-/** Blank sandboxes, made ahead of the calls that will need them and never in the way of those that run. */
+/**
+ * Blank sandboxes, made ahead of the calls that will need them and never in the way of those that
+ * run.
+ */
 
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Place, Places } from "./places.ts";
@@ -100,7 +103,10 @@ export class Prewarmed {
     return count;
   }
 
-  /** Makes what is missing as soon as it is in nobody's way. Cheap: call it after whatever may have changed that. */
+  /**
+   * Makes what is missing as soon as it is in nobody's way. Cheap: call it after whatever may have
+   * changed that.
+   */
   refill(): void {
     if (this.#closed || this.#making !== null || this.#missing() === undefined) return;
     if (this.#options.isCalm()) this.#fill();

@@ -1,4 +1,7 @@
-/** Starting one more instance of a version: by a fork of its template, in a blank sandbox, or in one that is made now. */
+/**
+ * Starting one more instance of a version: by a fork of its template, in a blank sandbox, or in one
+ * that is made now.
+ */
 import type { Version } from "../../functions/model/version.ts";
 import type { ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
@@ -34,7 +37,10 @@ export class Starter {
     this.#prewarmed = prewarmed;
   }
 
-  /** Takes a place for an instance of that version; null when there is none. Whoever gets a way must `start` by it. */
+  /**
+   * Takes a place for an instance of that version; null when there is none. Whoever gets a way must
+   * `start` by it.
+   */
   reserve(pooledVersion: PooledVersion, version: Version): Way | null {
     const templatePlace = [...pooledVersion.templatePlaces].find(({ usable }) => usable);
     const blank = templatePlace === undefined ? this.#prewarmed.take(this.#zygoteOf(version)) : undefined;
@@ -81,7 +87,10 @@ export class Starter {
     }
   }
 
-  /** A template of an instance that was slow to load, with a place for one fork; null when that cannot be had. */
+  /**
+   * A template of an instance that was slow to load, with a place for one fork; null when that
+   * cannot be had.
+   */
   async #makeTemplatePlace(place: Place, pooled: Instance, demand: Demand): Promise<TemplatePlace | null> {
     const { memoryMiB } = demand.version.config;
     if (!isSlow(pooled) || pooled.servesOnce || !this.#places.reserve(memoryMiB)) return null;

@@ -1,4 +1,7 @@
-/** Ends the sandboxes of a pool that were idle for long, and those that make way for newer zygotes or others. */
+/**
+ * Ends the sandboxes of a pool that were idle for long, and those that make way for newer zygotes
+ * or others.
+ */
 
 import type { Places } from "./places.ts";
 import type { PooledVersions } from "./pooled-version.ts";

@@ -12,13 +12,17 @@ export interface Demand {
   bundle: Bundle;
   /** Unix time in milliseconds after which the call is no longer worth serving. */
   expiresAtMs: number;
-  /** Whether the call may be sent ahead behind other calls of its version, and they behind this one. */
+  /**
+   * Whether the call may be sent ahead behind other calls of its version, and they behind this one.
+   */
   mayShare: boolean;
   /** Says when the client of the call leaves, if it has one. */
   departure?: Departure;
   /** Gets the output of an instance that is started for it. */
   log: CallLog;
-  /** Told when a lease has exchanged its instance, which took since that Unix time in milliseconds. */
+  /**
+   * Told when a lease has exchanged its instance, which took since that Unix time in milliseconds.
+   */
   onExchanged?(start: Start, beganAtMs: number): void;
 }
 
@@ -37,7 +41,9 @@ export class Waiter {
   readonly served: Promise<InstanceLease>;
   /** The beginning of the wait, by `performance.now()`. */
   readonly sinceMs = performance.now();
-  /** How often an instance that could have made room for it served its own version again instead. */
+  /**
+   * How often an instance that could have made room for it served its own version again instead.
+   */
   timesPassedOver = 0;
   readonly #settle: PromiseWithResolvers<InstanceLease>;
   readonly #timer: NodeJS.Timeout;

@@ -2,7 +2,10 @@
 import type { PooledVersion } from "./pooled-version.ts";
 import type { Waiter } from "./waiting-call.ts";
 
-/** How often an instance may serve its own version again, or be started, while an older call of another wants the place. */
+/**
+ * How often an instance may serve its own version again, or be started, while an older call of
+ * another wants the place.
+ */
 const MOST_TIMES_PASSED_OVER = 32;
 
 export class WaitingCalls {
@@ -41,7 +44,10 @@ export class WaitingCalls {
     return this.#waiting;
   }
 
-  /** Notes whether a start has begun for a call; true when nothing more may begin before a call that waits for room. */
+  /**
+   * Notes whether a start has begun for a call; true when nothing more may begin before a call that
+   * waits for room.
+   */
   isHeldUp(waiter: Waiter, hasBegun: boolean): boolean {
     if (this.#starved === null && !hasBegun) this.#starved = waiter;
     else if (this.#starved !== null && hasBegun) this.#starved.timesPassedOver += 1;

@@ -6,10 +6,15 @@ export interface ZygoteKey {
   readonly memoryMiB: number;
 }
 
-/** Whether there is one zygote for each memory class, or one for each memory class of each tenant. */
+/**
+ * Whether there is one zygote for each memory class, or one for each memory class of each tenant.
+ */
 export type ZygoteSharing = "shared" | "tenant";
 
-/** The zygote of a memory class that serves no tenant in particular: builds, and everybody where zygotes are shared. */
+/**
+ * The zygote of a memory class that serves no tenant in particular: builds, and everybody where
+ * zygotes are shared.
+ */
 export function sharedZygote(memoryMiB: number): ZygoteKey {
   return { key: String(memoryMiB), memoryMiB };
 }

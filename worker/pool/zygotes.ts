@@ -1,6 +1,7 @@
 /**
- * The launchers of a worker, each with a zygote: opened on first use, closed when nobody has used one for long, and never
- * more than so many. When there are so many and another is wanted, the one that was used least recently makes way.
+ * The launchers of a worker, each with a zygote: opened on first use, closed when nobody has used
+ * one for long, and never more than so many. When there are so many and another is wanted, the one
+ * that was used least recently makes way.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { backoffMs } from "../../infra/std/time.ts";
@@ -18,9 +19,14 @@ export interface ZygotesOptions<L extends Launcher> {
   kept: ZygoteKey;
   /** How long a launch may go on failing before the call that waits for it fails. */
   giveUpMs: number;
-  /** Told of a zygote whose launcher is to be closed: the sandboxes are outdated, and none should be made. */
+  /**
+   * Told of a zygote whose launcher is to be closed: the sandboxes are outdated, and none should be
+   * made.
+   */
   onLeaving(key: string): void;
-  /** Told of every failure that is followed by another attempt, and of those that nobody waits for. */
+  /**
+   * Told of every failure that is followed by another attempt, and of those that nobody waits for.
+   */
   onFailure(message: string, cause: unknown): void;
 }
 
@@ -53,8 +59,8 @@ export class Zygotes<L extends Launcher = Launcher> {
   }
 
   /**
-   * Makes something with the launcher of a zygote, and tries again with growing pauses when that fails: a launcher heals
-   * itself, and one that could not be opened is opened anew.
+   * Makes something with the launcher of a zygote, and tries again with growing pauses when that
+   * fails: a launcher heals itself, and one that could not be opened is opened anew.
    * @throws CallFailure platform_error SANDBOX_UNAVAILABLE when it went on failing for `giveUpMs`.
    */
   async use<T>(zygote: ZygoteKey, make: (launcher: L) => Promise<T>): Promise<T> {
@@ -84,7 +90,10 @@ export class Zygotes<L extends Launcher = Launcher> {
     }
   }
 
-  /** The launcher of a zygote. @throws what opening it throws, or Error when there are as many as there may be. */
+  /**
+   * The launcher of a zygote. @throws what opening it throws, or Error when there are as many as
+   * there may be.
+   */
   open(zygote: ZygoteKey): Promise<L> {
     if (this.#stopped.signal.aborted) return Promise.reject(new Error("The worker is shutting down."));
     const found = this.#opened.get(zygote.key);
@@ -119,7 +128,9 @@ export class Zygotes<L extends Launcher = Launcher> {
     await Promise.all([...opened, ...this.#leaving]);
   }
 
-  /** Has one make way, unless one does already. Always throws: whoever wants the place comes again. */
+  /**
+   * Has one make way, unless one does already. Always throws: whoever wants the place comes again.
+   */
   async #makeRoom(): Promise<never> {
     const [victim] = [...this.#opened.keys()].filter((key) => this.#mayLeave(key));
     if (this.#leaving.size === 0 && victim !== undefined) {

@@ -1,4 +1,7 @@
-/** Which gateway to talk to and with which key: flags, environment, or the connection file of a running Sandpiper. */
+/**
+ * Which gateway to talk to and with which key: flags, environment, or the connection file of a
+ * running Sandpiper.
+ */
 import { open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
@@ -24,13 +27,16 @@ const MAX_FILE_BYTES = 64 * KIB;
 const CONNECTION_FILE = join(".sandpiper", "connection.json");
 const connectionFileSchema = z.object({ url: z.string(), apiKeyFile: z.string() });
 
-/** The shape of keys, checked before a key is sent, so that no other file's content ever travels as one. */
+/**
+ * The shape of keys, checked before a key is sent, so that no other file's content ever travels as
+ * one.
+ */
 const API_KEY = /^sp_[A-Za-z0-9]+_[A-Za-z0-9_-]+$/;
 
 /**
- * Looks in this order: flags, SANDPIPER_URL and SANDPIPER_API_KEY, `.sandpiper/connection.json` in the working directory
- * and upward, the same in the checkout that the CLI belongs to. A key that was found in a file goes only to the URL that
- * was found beside it.
+ * Looks in this order: flags, SANDPIPER_URL and SANDPIPER_API_KEY, `.sandpiper/connection.json` in
+ * the working directory and upward, the same in the checkout that the CLI belongs to. A key that
+ * was found in a file goes only to the URL that was found beside it.
  * @throws CliError of kind `unavailable` (no gateway known), `auth` (no key) or `usage`.
  */
 export async function findConnection(
@@ -104,7 +110,8 @@ async function findConnectionFile(cwd: string, checkout: string): Promise<string
 
 async function readConnectionFile(file: string): Promise<Connection> {
   const { text, uid } = await readSmallFile(file);
-  // Someone else's file in a shared directory such as /tmp could send code and environment to a gateway of theirs.
+  // Someone else's file in a shared directory such as /tmp could send code and environment to a
+  // gateway of theirs.
   if (uid !== 0 && uid !== process.getuid?.()) {
     throw new CliError("unavailable", `${file} belongs to another user and is not used`, {
       code: "FOREIGN_CONNECTION_FILE",

@@ -62,7 +62,10 @@ export class Gateway {
     return (await parsed(traceSchema, await succeeded(answer))).spans;
   }
 
-  /** Log lines, oldest first; with `follow`, until the signal aborts: then it throws the signal's reason. */
+  /**
+   * Log lines, oldest first; with `follow`, until the signal aborts: then it throws the signal's
+   * reason.
+   */
   async *logs(name: string, query: LogsQuery, signal = this.#interrupted): AsyncGenerator<LogEntry, void, void> {
     const parameters = new URLSearchParams(Object.entries(query));
     const answer = await succeeded(
@@ -110,7 +113,10 @@ async function parsed<T>(schema: z.ZodType<T>, answer: Answer): Promise<T> {
   return checked(schema, await textOf(answer));
 }
 
-/** The value of a gateway's JSON; what the schema does not know is left out. @throws CliError BAD_ANSWER */
+/**
+ * The value of a gateway's JSON; what the schema does not know is left out. @throws CliError
+ * BAD_ANSWER
+ */
 function checked<T>(schema: z.ZodType<T>, text: string): T {
   let value: unknown;
   try {

@@ -1,6 +1,7 @@
 /**
- * One HTTP exchange with header fields and body bytes as they are. Not fetch: it would join header fields of one name,
- * unpack compressed bodies, and give up on a function that is allowed to take fifteen minutes.
+ * One HTTP exchange with header fields and body bytes as they are. Not fetch: it would join header
+ * fields of one name, unpack compressed bodies, and give up on a function that is allowed to take
+ * fifteen minutes.
  */
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
@@ -29,7 +30,8 @@ export interface Answer {
 
 /**
  * Sends a request and resolves with the head of its answer.
- * @throws CliError of kind `unavailable` when nobody answers. An abort rejects with the signal's reason.
+ * @throws CliError of kind `unavailable` when nobody answers. An abort rejects with the signal's
+ * reason.
  */
 export async function exchange({ method, url, headers, body, signal }: Exchange): Promise<Answer> {
   const send = url.startsWith("https:") ? requestHttps : requestHttp;
@@ -86,7 +88,8 @@ const MAX_JSON_BYTES = 64 * MIB;
 
 /**
  * The whole body as text.
- * @throws CliError of kind `unavailable` when it breaks off or is larger than any answer of a gateway.
+ * @throws CliError of kind `unavailable` when it breaks off or is larger than any answer of a
+ * gateway.
  */
 export async function textOf(answer: Answer): Promise<string> {
   if (Number(answer.header("content-length") ?? 0) > MAX_JSON_BYTES) {

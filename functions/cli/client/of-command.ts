@@ -4,7 +4,10 @@ import type { Io, OutputOptions } from "../io.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 
-/** A command's own options, and those that may stand before it. `url` is the gateway's: a bare `--url` is not one. */
+/**
+ * A command's own options, and those that may stand before it. `url` is the gateway's: a bare
+ * `--url` is not one.
+ */
 export function optionsOf<Options>(command: Command): Options & ConnectionOptions & OutputOptions {
   const { url, ...options } = command.optsWithGlobals();
   return { ...options, ...(typeof url === "string" && { url }) } as Options & ConnectionOptions & OutputOptions;

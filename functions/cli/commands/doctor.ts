@@ -1,4 +1,6 @@
-/** `sandpiper doctor`: what this machine offers for isolation, line by line, and what is missing. */
+/**
+ * `sandpiper doctor`: what this machine offers for isolation, line by line, and what is missing.
+ */
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { ConnectionOptions } from "../client/connection.ts";

@@ -45,7 +45,10 @@ async function init(io: Io, given: string, command: Command): Promise<void> {
   io.stdout.write(nextSteps(io, directory, name, [...files.keys()]));
 }
 
-/** A valid function's name that is as near as can be to a directory's: lower case, and '-' for what may not stand in it. */
+/**
+ * A valid function's name that is as near as can be to a directory's: lower case, and '-' for what
+ * may not stand in it.
+ */
 export function nameFrom(directoryName: string): string {
   const name = directoryName
     .normalize("NFKD")
@@ -58,8 +61,8 @@ export function nameFrom(directoryName: string): string {
 }
 
 /**
- * The template's files by their names. "{{name}}" stands for the function's name; `gitignore` has no dot in the template,
- * as npm would neither pack it under its own name nor leave git alone here.
+ * The template's files by their names. "{{name}}" stands for the function's name; `gitignore` has
+ * no dot in the template, as npm would neither pack it under its own name nor leave git alone here.
  */
 async function filesOf(template: string, name: string): Promise<Map<string, string>> {
   if (!Object.hasOwn(TEMPLATES, template)) {
@@ -90,7 +93,8 @@ function refuseToOverwrite(directory: string, given: string, files: readonly str
 
 function nextSteps(io: Io, directory: string, name: string, files: readonly string[]): string {
   const there = relative(io.cwd, directory);
-  // npx says so in the environment of what it runs: the next commands must work when they are typed as shown.
+  // npx says so in the environment of what it runs: the next commands must work when they are typed
+  // as shown.
   const sandpiper = io.env.npm_command === "exec" ? "npx sandpiper" : "sandpiper";
   const argument = there === "" ? "" : ` ${/^[\w./-]+$/.test(there) ? there : JSON.stringify(there)}`;
   const install = files.includes("package.json") && files.includes("app.ts");

@@ -1,4 +1,7 @@
-/** `sandpiper invoke`: call a function over HTTP as any client would, and show what its answer does not. */
+/**
+ * `sandpiper invoke`: call a function over HTTP as any client would, and show what its answer does
+ * not.
+ */
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";

@@ -1,4 +1,7 @@
-/** Reading `sandpiper.jsonc`: JSON with comments, checked against the schema, every problem with its place in the file. */
+/**
+ * Reading `sandpiper.jsonc`: JSON with comments, checked against the schema, every problem with its
+ * place in the file.
+ */
 import { open } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { findNodeAtLocation, type Node, type ParseError, type ParseErrorCode, parseTree } from "jsonc-parser";
@@ -13,13 +16,17 @@ const MAX_CONFIG_BYTES = MIB;
 
 export interface LoadedConfig {
   config: FunctionConfig;
-  /** The error for a field whose value is well formed and yet wrong, such as an entry that does not exist. */
+  /**
+   * The error for a field whose value is well formed and yet wrong, such as an entry that does not
+   * exist.
+   */
   wrongField(field: string, message: string, hint?: string): CliError;
 }
 
 /**
  * Reads and checks the configuration in a directory. `cwd` only shortens the paths in messages.
- * @throws CliError of kind `config` that lists every problem with file, line, column and the source line.
+ * @throws CliError of kind `config` that lists every problem with file, line, column and the source
+ * line.
  */
 export async function loadConfig(directory: string, cwd: string): Promise<LoadedConfig> {
   const file = join(directory, CONFIG_FILE);
@@ -83,8 +90,8 @@ function configError(shown: string, text: string, problems: Problem[]): CliError
 }
 
 /**
- * The value of a syntax tree. Not the parser's own conversion: that lets the last of two equal keys win in silence, and
- * lets a key `__proto__` change the object's prototype.
+ * The value of a syntax tree. Not the parser's own conversion: that lets the last of two equal keys
+ * win in silence, and lets a key `__proto__` change the object's prototype.
  */
 function treeValue(node: Node, problems: Problem[]): unknown {
   if (node.type === "array") return (node.children ?? []).map((child) => treeValue(child, problems));
@@ -102,7 +109,10 @@ function treeValue(node: Node, problems: Problem[]): unknown {
   return object;
 }
 
-/** The parser's error codes in words; the numbers are jsonc-parser's const enum, which cannot be imported as values. */
+/**
+ * The parser's error codes in words; the numbers are jsonc-parser's const enum, which cannot be
+ * imported as values.
+ */
 const SYNTAX_MESSAGES: Readonly<Partial<Record<ParseErrorCode, string>>> = {
   1: "this is no JSON value",
   2: "this is no number",

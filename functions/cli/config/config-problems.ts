@@ -4,7 +4,10 @@ import type { z } from "zod";
 import { functionConfigSchema } from "../../model/manifest.ts";
 import { nearest } from "./suggest.ts";
 
-/** Something wrong in a text: where, what, and what would be right. Offset and length in UTF-16 units. */
+/**
+ * Something wrong in a text: where, what, and what would be right. Offset and length in UTF-16
+ * units.
+ */
 export interface Problem {
   offset: number;
   length: number;

@@ -1,4 +1,7 @@
-/** A place in a text as people read it: line, column, and the line itself with a caret under what is meant. */
+/**
+ * A place in a text as people read it: line, column, and the line itself with a caret under what is
+ * meant.
+ */
 import { escapeLine } from "../../../infra/std/escape.ts";
 
 /** Line and column, both from 1, of an offset in UTF-16 units. */

@@ -1,6 +1,9 @@
 /** "Did you mean": the candidate nearest to what was written. */
 
-/** The candidate that differs least from the word, or null when none is close enough to be a slip of the finger. */
+/**
+ * The candidate that differs least from the word, or null when none is close enough to be a slip of
+ * the finger.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | null = null;
@@ -12,7 +15,10 @@ export function nearest(word: string, candidates: readonly string[]): string | n
   return best;
 }
 
-/** Fewest insertions, deletions, replacements and swaps of neighbours that make `b` of `a` (optimal string alignment). */
+/**
+ * Fewest insertions, deletions, replacements and swaps of neighbours that make `b` of `a` (optimal
+ * string alignment).
+ */
 function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

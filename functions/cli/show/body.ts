@@ -12,8 +12,9 @@ export interface BodyOptions {
 }
 
 /**
- * The bytes to send, or null for none. Standard input is read when `-` asks for it, and when the shell piped or redirected
- * something into it; never from a terminal, and never from a socket, as other programs leave those open without a word.
+ * The bytes to send, or null for none. Standard input is read when `-` asks for it, and when the
+ * shell piped or redirected something into it; never from a terminal, and never from a socket, as
+ * other programs leave those open without a word.
  */
 export async function readBody(io: Io, options: BodyOptions): Promise<Buffer | null> {
   if (options.data !== undefined && options.dataFile !== undefined) {

@@ -12,7 +12,10 @@ const LOG_WAIT_MS = 10_000;
 const TRACE_WAIT_MS = 5_000;
 const TRACE_POLL_MS = 100;
 
-/** The log of the call that gave this answer, up to the record of its end; what there is after `LOG_WAIT_MS`. */
+/**
+ * The log of the call that gave this answer, up to the record of its end; what there is after
+ * `LOG_WAIT_MS`.
+ */
 export async function logsOfCall(
   gateway: Gateway,
   name: string,
@@ -36,8 +39,9 @@ export async function logsOfCall(
 }
 
 /**
- * The spans of a trace once it is whole: the gateway's span is there, every other has its parent, and nothing came since
- * the last look. After `TRACE_WAIT_MS` what there is; null when there is nothing.
+ * The spans of a trace once it is whole: the gateway's span is there, every other has its parent,
+ * and nothing came since the last look. After `TRACE_WAIT_MS` what there is; null when there is
+ * nothing.
  */
 export async function traceOfCall(
   gateway: Gateway,

@@ -1,4 +1,7 @@
-/** Log lines for people. Functions write what they like into them, so nothing reaches the terminal unescaped. */
+/**
+ * Log lines for people. Functions write what they like into them, so nothing reaches the terminal
+ * unescaped.
+ */
 
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { InvocationRecord, LogEntry, LogRecord } from "../../model/record.ts";
@@ -6,7 +9,10 @@ import { styled } from "../io.ts";
 
 const LEVEL_STYLES = { debug: "gray", info: "green", warn: "yellow", error: "red" } as const;
 
-/** One line of a log with its line feed: "12:03:04.123 info  console  text". Further lines of one record are indented. */
+/**
+ * One line of a log with its line feed: "12:03:04.123 info console text". Further lines of one
+ * record are indented.
+ */
 export function formatLogLine(line: LogEntry, stream: NodeJS.WriteStream): string {
   return "end" in line ? formatEnd(line.end, stream) : formatRecord(line, stream);
 }

@@ -1,4 +1,7 @@
-/** The body of a function's answer on its way out: as it is into files and pipes, made safe for a terminal. */
+/**
+ * The body of a function's answer on its way out: as it is into files and pipes, made safe for a
+ * terminal.
+ */
 import { isUtf8 } from "node:buffer";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
@@ -8,7 +11,10 @@ import type { Answer } from "../client/http.ts";
 import { messageOf } from "../failure.ts";
 import { type Io, say } from "../io.ts";
 
-/** Writes the body to stdout, part by part as it comes. Resolves with the reason when it broke off, else null. */
+/**
+ * Writes the body to stdout, part by part as it comes. Resolves with the reason when it broke off,
+ * else null.
+ */
 export async function printBody(io: Io, answer: Answer, raw: boolean): Promise<string | null> {
   try {
     if (!io.stdout.isTTY || raw) await copy(io, answer.body);

@@ -1,4 +1,7 @@
-/** A trace as a waterfall: one row a span, indented under its parent, with a bar where it was in time. */
+/**
+ * A trace as a waterfall: one row a span, indented under its parent, with a bar where it was in
+ * time.
+ */
 
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { StoredSpan } from "../../model/span.ts";
@@ -43,7 +46,10 @@ export function waterfall(spans: readonly StoredSpan[], { columns, utf8 }: Water
   });
 }
 
-/** Parents before children, children by their start. A span whose parent is not here stands at the top. */
+/**
+ * Parents before children, children by their start. A span whose parent is not here stands at the
+ * top.
+ */
 function inTreeOrder(spans: readonly StoredSpan[]): { span: StoredSpan; depth: number }[] {
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const children = Map.groupBy(spans, ({ parentSpanId }) => (ids.has(parentSpanId ?? "") ? parentSpanId : undefined));

@@ -1,4 +1,6 @@
-/** Finds the files that a function's bundle is made of, by bundling it without keeping the result. */
+/**
+ * Finds the files that a function's bundle is made of, by bundling it without keeping the result.
+ */
 import { existsSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import { type BuildFailure, build, formatMessages, type Message, type Metafile } from "esbuild";
@@ -27,7 +29,8 @@ export interface FormatOptions {
 }
 
 /**
- * Bundles a function as the worker will, and reports what went in. `directory` must be free of symbolic links.
+ * Bundles a function as the worker will, and reports what went in. `directory` must be free of
+ * symbolic links.
  * @throws CliError of kind `build` with esbuild's own text: file, line, column and the source line.
  */
 export async function findBundleInputs(directory: string, entry: string, format: FormatOptions): Promise<BundleInputs> {
@@ -70,7 +73,8 @@ function readMetafile(directory: string, metafile: Metafile): Omit<BundleInputs,
 
 /**
  * The file behind an input's name, or null for one that is none, such as a data URL.
- * @throws CliError when there is no such file: esbuild writes a backslash in a file's name as a slash.
+ * @throws CliError when there is no such file: esbuild writes a backslash in a file's name as a
+ * slash.
  */
 function fileOf(directory: string, name: string): string | null {
   const path = name.replace(/^\(disabled\):/, "");

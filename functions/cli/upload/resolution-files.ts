@@ -1,11 +1,15 @@
-/** The files that are not bundled and yet decide what is: every package.json and tsconfig.json that resolution reads. */
+/**
+ * The files that are not bundled and yet decide what is: every package.json and tsconfig.json that
+ * resolution reads.
+ */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 import { parse } from "jsonc-parser";
 import type { ImportEdge } from "./bundle-inputs.ts";
 
 /**
- * The directory itself and each directory above it, nearest first, down to and including `root` when it is given.
+ * The directory itself and each directory above it, nearest first, down to and including `root`
+ * when it is given.
  */
 export function ancestors(directory: string, root?: string): string[] {
   const all = [directory];
@@ -22,7 +26,10 @@ export function packageFiles(inputs: readonly string[], root: string): string[] 
   return [...directories].map((directory) => join(directory, "package.json")).filter(isFile);
 }
 
-/** The package.json of each directory that was imported by its own name: its `main` says which file is meant. */
+/**
+ * The package.json of each directory that was imported by its own name: its `main` says which file
+ * is meant.
+ */
 export function directoryPackageFiles(imports: readonly ImportEdge[]): string[] {
   const files = imports.flatMap(({ importer, specifier }) =>
     lookupPlaces(importer, specifier).map((place) => join(place, "package.json")),
@@ -31,8 +38,9 @@ export function directoryPackageFiles(imports: readonly ImportEdge[]): string[] 
 }
 
 /**
- * The tsconfig.json that applies to each input, with all it extends. The file may lie above everything else: its `paths` and
- * its JSX settings count for the files below it. Packages under node_modules have none, as esbuild sees it.
+ * The tsconfig.json that applies to each input, with all it extends. The file may lie above
+ * everything else: its `paths` and its JSX settings count for the files below it. Packages under
+ * node_modules have none, as esbuild sees it.
  */
 export function tsconfigFiles(inputs: readonly string[]): string[] {
   const found = new Set<string>();
@@ -56,14 +64,20 @@ function addWithBases(tsconfig: string, found: Set<string>): void {
   }
 }
 
-/** The file that an `extends` names: a path, or a place in a package. A missing one is esbuild's to complain about. */
+/**
+ * The file that an `extends` names: a path, or a place in a package. A missing one is esbuild's to
+ * complain about.
+ */
 function findBase(tsconfig: string, base: string): string | undefined {
   return lookupPlaces(tsconfig, base)
     .flatMap((place) => [place, `${place}.json`, join(place, "tsconfig.json")])
     .find(isFile);
 }
 
-/** Where a specifier may lead from a file, before endings, `main` and `exports` are looked at; nearest first. */
+/**
+ * Where a specifier may lead from a file, before endings, `main` and `exports` are looked at;
+ * nearest first.
+ */
 function lookupPlaces(importer: string, specifier: string): string[] {
   if (isAbsolute(specifier)) return [specifier];
   if (/^\.\.?(\/|$)/.test(specifier)) return [resolve(dirname(importer), specifier)];

@@ -1,7 +1,8 @@
 /**
- * Stand-ins for symbolic links. npm workspaces and pnpm link packages into node_modules, and the worker bundles in a plain
- * directory without links. Where an import led through one, a directory with the link's name and a package.json of which
- * `main` points at the real file leads there too. The file itself is uploaded once, so a module stays one module.
+ * Stand-ins for symbolic links. npm workspaces and pnpm link packages into node_modules, and the
+ * worker bundles in a plain directory without links. Where an import led through one, a directory
+ * with the link's name and a package.json of which `main` points at the real file leads there too.
+ * The file itself is uploaded once, so a module stays one module.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -17,7 +18,8 @@ export interface StandIn {
 
 /**
  * The stand-ins that these imports need.
- * @throws CliError of kind `build` when one import leads to two files, as `import` and `require` of a package may.
+ * @throws CliError of kind `build` when one import leads to two files, as `import` and `require` of
+ * a package may.
  */
 export function standIns(imports: readonly ImportEdge[]): StandIn[] {
   const targets = new Map<string, string>();
@@ -34,7 +36,10 @@ export function standIns(imports: readonly ImportEdge[]): StandIn[] {
   }));
 }
 
-/** The path that the import names, if a symbolic link lies on the way from it to the file; otherwise null. */
+/**
+ * The path that the import names, if a symbolic link lies on the way from it to the file; otherwise
+ * null.
+ */
 function linkOf({ importer, specifier, resolved }: ImportEdge): string | null {
   if (/^\.\.?(\/|$)/.test(specifier)) {
     const named = resolve(dirname(importer), specifier);
@@ -46,12 +51,16 @@ function linkOf({ importer, specifier, resolved }: ImportEdge): string | null {
     .map((directory) => join(directory, "node_modules", name))
     .find((place) => existsSync(place));
   if (found === undefined || !passesLink(found)) return null;
-  // Something else may have answered the import: a path of tsconfig.json, or the package's own name inside it.
+  // Something else may have answered the import: a path of tsconfig.json, or the package's own name
+  // inside it.
   const inside = `${resolved}${sep}`.startsWith(`${realpathSync(found)}${sep}`);
   return inside ? join(found, specifier.slice(name.length)) : null;
 }
 
-/** The longest part of a path that there is. An import may leave the ending out: then the resolved file's is tried. */
+/**
+ * The longest part of a path that there is. An import may leave the ending out: then the resolved
+ * file's is tried.
+ */
 function existing(named: string, resolved: string): string {
   const ending = /\.[^./]+$/.exec(resolved)?.[0] ?? "";
   const candidates = [named, `${named}${ending}`, named.replace(/\.[^./]+$/, ending)];

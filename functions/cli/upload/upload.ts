@@ -1,4 +1,7 @@
-/** The files of a deployment: exactly the files that the bundle needs, and those that decide how imports resolve. */
+/**
+ * The files of a deployment: exactly the files that the bundle needs, and those that decide how
+ * imports resolve.
+ */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, sep } from "node:path";
 import { formatBytes } from "../../../infra/std/bytes.ts";
@@ -27,8 +30,10 @@ export interface Upload {
 }
 
 /**
- * Collects a function's files. `directory` must be free of symbolic links (realpath(3)); `entry` is absolute.
- * @throws CliError of kind `build` when the function does not build, `config` when it is too large to upload.
+ * Collects a function's files. `directory` must be free of symbolic links (realpath(3)); `entry` is
+ * absolute.
+ * @throws CliError of kind `build` when the function does not build, `config` when it is too large
+ * to upload.
  */
 export async function collectUpload(directory: string, entry: string, format: FormatOptions): Promise<Upload> {
   checkEntry(relative(directory, entry));

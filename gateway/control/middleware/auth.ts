@@ -7,7 +7,10 @@ import type { Environment } from "../context.ts";
 
 const BEARER = /^bearer +([^ ]+) *$/i;
 
-/** @throws SandpiperError UNAUTHENTICATED in the handlers that follow it, unless the request carries a valid key. */
+/**
+ * @throws SandpiperError UNAUTHENTICATED in the handlers that follow it, unless the request carries
+ * a valid key.
+ */
 export function auth(redis: Redis) {
   return createMiddleware<Environment>(async (c, next) => {
     const key = BEARER.exec(c.req.header("authorization") ?? "")?.[1];

@@ -8,7 +8,10 @@ import { checkJsonShape } from "../json-shape.ts";
 /** Far more than a deployment of as many files as are allowed needs. */
 const JSON_LIMITS = { maxDepth: 16, maxValues: 50_000, maxMarkupBytes: 2_000_000 };
 
-/** @throws SandpiperError BODY_TOO_LARGE, OVERLOADED, INVALID_REQUEST for JSON that would keep the gateway busy */
+/**
+ * @throws SandpiperError BODY_TOO_LARGE, OVERLOADED, INVALID_REQUEST for JSON that would keep the
+ * gateway busy
+ */
 export function bodyLimit(maxBytes: number, budget: Budget) {
   return createMiddleware<Environment>(async (c, next) => {
     const { incoming, outgoing } = c.env;

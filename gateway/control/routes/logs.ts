@@ -44,7 +44,8 @@ export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
     const leave = new AbortController();
     const signal = AbortSignal.any([leave.signal, c.req.raw.signal, parts.closing]);
     if (signal.aborted) throw new SandpiperError("CLIENT_GONE");
-    // Counted before anything is awaited, so that many at the same moment are not more than there may be.
+    // Counted before anything is awaited, so that many at the same moment are not more than there
+    // may be.
     followers++;
     signal.addEventListener("abort", () => followers--, { once: true });
     const { start, past } = await untilNow(parts, ref, { ...filter, limit }).catch((error) => {

@@ -1,4 +1,7 @@
-/** For everything that takes a module with `fetch`: workerd, miniflare, Deno, and Sandpiper, where a function's path comes first. */
+/**
+ * For everything that takes a module with `fetch`: workerd, miniflare, Deno, and Sandpiper, where a
+ * function's path comes first.
+ */
 import { BINARY, HELLO, ITEMS } from "./payloads.mjs";
 
 export default {

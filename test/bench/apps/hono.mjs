@@ -1,4 +1,7 @@
-/** `node hono.mjs PORT`: the floor of HTTP, a bare hono server that answers what the functions answer. */
+/**
+ * `node hono.mjs PORT`: the floor of HTTP, a bare hono server that answers what the functions
+ * answer.
+ */
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { BINARY, HELLO, ITEMS } from "./payloads.mjs";

@@ -1,4 +1,6 @@
-/** What every server answers: the same bytes of hello, the same object as JSON, the same megabyte. */
+/**
+ * What every server answers: the same bytes of hello, the same object as JSON, the same megabyte.
+ */
 export const HELLO = "Hello, world!\n";
 
 /** About 100 KB as JSON. */

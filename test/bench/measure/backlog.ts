@@ -1,4 +1,7 @@
-/** The queue between gateways and workers with so many jobs in it that nobody takes: what a call costs at its ends then. */
+/**
+ * The queue between gateways and workers with so many jobs in it that nobody takes: what a call
+ * costs at its ends then.
+ */
 import { randomUUID } from "node:crypto";
 import type { Invocation } from "../../../functions/model/invocation.ts";
 import { InvocationQueue, InvocationWorker } from "../../../functions/transport/invocation-queue.ts";
@@ -7,7 +10,10 @@ import { perSecond } from "./blocks.ts";
 import { Ledger } from "./ledger.ts";
 import { Samples } from "./stats.ts";
 
-/** Queues that fill it at once: each waits until its job is in, so that every call is a job of its own. */
+/**
+ * Queues that fill it at once: each waits until its job is in, so that every call is a job of its
+ * own.
+ */
 const FILLERS = 8;
 /** Calls of one round. */
 const CALLS = 100;

@@ -18,13 +18,16 @@ export async function perSecond(count: number, lanes: number, act: () => Promise
   return (count / (performance.now() - startMs)) * 1_000;
 }
 
-/** Runs each, beginning with another one in each round, so that none always comes after the same. */
+/**
+ * Runs each, beginning with another one in each round, so that none always comes after the same.
+ */
 export async function inTurn(round: number, actions: readonly (() => Promise<void>)[]): Promise<void> {
   for (let index = 0; index < actions.length; index++) await actions[(index + round) % actions.length]?.();
 }
 
 /**
- * Like `Promise.all`, but settles when all have: whoever closes what they started misses none of it.
+ * Like `Promise.all`, but settles when all have: whoever closes what they started misses none of
+ * it.
  * @throws what the first of them in the list threw
  */
 export async function allOf<T extends readonly unknown[] | []>(

@@ -1,7 +1,8 @@
 /**
- * The floor of the queue: bare BullMQ between two processes, `node bullmq-floor.ts producer SOCKET` and `... worker SOCKET
- * CONCURRENCY`. The producer adds a job and waits for the worker's reply, which comes over pub/sub as soon as the job ran:
- * `waitUntilFinished` would take twice as long. All options are BullMQ's own, but that jobs are removed when they are done.
+ * The floor of the queue: bare BullMQ between two processes, `node bullmq-floor.ts producer SOCKET`
+ * and `... worker SOCKET CONCURRENCY`. The producer adds a job and waits for the worker's reply,
+ * which comes over pub/sub as soon as the job ran: `waitUntilFinished` would take twice as long.
+ * All options are BullMQ's own, but that jobs are removed when they are done.
  */
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
@@ -11,7 +12,9 @@ import { serveBlocks } from "./child.ts";
 const QUEUE = "bench";
 /** Where the numbers of calls that ran come. */
 const REPLIES = "bench:replies";
-/** Large replies lie beside under a key: a channel with so much on its way would be closed by Redis. */
+/**
+ * Large replies lie beside under a key: a channel with so much on its way would be closed by Redis.
+ */
 const bodyKey = (id: number): string => `bench:body:${id}`;
 const BODY_SECONDS = 60;
 

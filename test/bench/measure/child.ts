@@ -1,4 +1,7 @@
-/** A process of the benchmark's own: it runs blocks when it is told to, and ends with whoever started it. */
+/**
+ * A process of the benchmark's own: it runs blocks when it is told to, and ends with whoever
+ * started it.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -23,12 +26,18 @@ export interface BlockRequest extends BlockLength {
   inFlight: number;
 }
 
-/** How long a child may take beyond the time of a block, or to start: calls that are answered at all take less. */
+/**
+ * How long a child may take beyond the time of a block, or to start: calls that are answered at all
+ * take less.
+ */
 const PATIENCE_MS = 60_000;
 
 type Answer = { ready: unknown } | { block: Block; of: number } | { error: string; of: number };
 
-/** A request, and its number: the answer to one that was given up must not be taken for that to the next. */
+/**
+ * A request, and its number: the answer to one that was given up must not be taken for that to the
+ * next.
+ */
 type Numbered = BlockRequest & { number: number };
 
 export class BenchChild {
@@ -42,7 +51,9 @@ export class BenchChild {
     this.facts = facts;
   }
 
-  /** Starts a script of this folder in an empty environment; resolves when it says that it is ready. */
+  /**
+   * Starts a script of this folder in an empty environment; resolves when it says that it is ready.
+   */
   static async start(script: string, ...args: string[]): Promise<BenchChild> {
     const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
       env: {},
@@ -95,10 +106,16 @@ async function answerOf(child: ChildProcess, limitMs: number, isOne: (answer: An
   }
 }
 
-/** The child's end: says that it is ready, runs blocks with `call`, and leaves through `close` when its parent does. */
+/**
+ * The child's end: says that it is ready, runs blocks with `call`, and leaves through `close` when
+ * its parent does.
+ */
 export function serveBlocks(parts: {
   facts?: unknown;
-  /** Opens so many lanes to the target, before the time of a block begins. What it gives closes them again. */
+  /**
+   * Opens so many lanes to the target, before the time of a block begins. What it gives closes them
+   * again.
+   */
   open?: (target: string, lanes: number) => Promise<() => void>;
   /** One call to the target in one of the lanes, which are numbered from 0. */
   call?: (target: string, lane: number) => Promise<void>;

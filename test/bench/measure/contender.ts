@@ -1,4 +1,7 @@
-/** Something that answers calls: blocks of them, at levels that are told apart by what is asked and how many are in flight. */
+/**
+ * Something that answers calls: blocks of them, at levels that are told apart by what is asked and
+ * how many are in flight.
+ */
 import type { BenchChild, BlockRequest } from "./child.ts";
 import { type Accounts, Ledger } from "./ledger.ts";
 import { Samples } from "./stats.ts";
@@ -48,7 +51,10 @@ export class Contender {
     });
   }
 
-  /** The same of somebody else's program, which is left out of the level from then on when a call fails. */
+  /**
+   * The same of somebody else's program, which is left out of the level from then on when a call
+   * fails.
+   */
   async tryBlock(level: string, request: BlockRequest, counts: boolean): Promise<void> {
     if (this.#failures.has(level)) return;
     try {

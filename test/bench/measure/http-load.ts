@@ -1,7 +1,8 @@
 /**
- * The load generator: HTTP calls over kept connections, one for each lane. A target is a URL, or several with spaces between
- * them, which the lanes share out among them. It writes the same bytes again and reads no
- * more of an answer than it must, as its processor time is taken from whoever is measured on the same machine.
+ * The load generator: HTTP calls over kept connections, one for each lane. A target is a URL, or
+ * several with spaces between them, which the lanes share out among them. It writes the same bytes
+ * again and reads no more of an answer than it must, as its processor time is taken from whoever is
+ * measured on the same machine.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -62,7 +63,10 @@ class Answer {
   head = "";
   /** The last bytes of a body whose length nobody said, or of a head that is not whole yet. */
   #tail = "";
-  /** How many bytes of the body lack; null before the head is whole, and where the body comes in chunks. */
+  /**
+   * How many bytes of the body lack; null before the head is whole, and where the body comes in
+   * chunks.
+   */
   #lacking: number | null = null;
 
   /** Whether these bytes make it whole. */
@@ -96,7 +100,8 @@ class Answer {
 let lanes: Lane[] = [];
 
 serveBlocks({
-  // New connections for each block: a server may close what rests between two of them in the middle of the next.
+  // New connections for each block: a server may close what rests between two of them in the middle
+  // of the next.
   open: async (target, count) => {
     const urls = target.split(" ");
     lanes = await Promise.all(

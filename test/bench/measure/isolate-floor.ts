@@ -1,4 +1,7 @@
-/** `node isolate-floor.ts DIRECTORY`: makes isolates with isolated-vm in this process, one after the other, as it is told to. */
+/**
+ * `node isolate-floor.ts DIRECTORY`: makes isolates with isolated-vm in this process, one after the
+ * other, as it is told to.
+ */
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { serveBlocks } from "./child.ts";

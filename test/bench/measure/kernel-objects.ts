@@ -1,4 +1,6 @@
-/** What boxes take of the kernel and of their zygote, counted: what is left of each of them adds up. */
+/**
+ * What boxes take of the kernel and of their zygote, counted: what is left of each of them adds up.
+ */
 import { readFileSync } from "node:fs";
 
 export interface KernelObjects {

@@ -29,7 +29,10 @@ export interface KernelMemory {
   allMiB: number;
 }
 
-/** Of the whole machine: a difference says what was made in between, as far as nobody else made anything. */
+/**
+ * Of the whole machine: a difference says what was made in between, as far as nobody else made
+ * anything.
+ */
 export function kernelMemory(): KernelMemory {
   const text = readFileSync("/proc/meminfo", "utf8");
   const others = ["PageTables", "KernelStack", "Percpu"].reduce((sum, name) => sum + kibOf(text, name), 0);

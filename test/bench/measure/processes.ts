@@ -5,10 +5,14 @@ import { childrenOf } from "../../helpers/platform.ts";
 /** Length of a tick of processor time: USER_HZ is 100 wherever Linux runs Node. */
 const TICK_MS = 10;
 
-/** Processor time that a process has used, and those of its children that it has waited for; 0 when it is gone. */
+/**
+ * Processor time that a process has used, and those of its children that it has waited for; 0 when
+ * it is gone.
+ */
 export function cpuMs(pid: number): number {
   const stat = readIfThere(`/proc/${pid}/stat`);
-  // Fields after the name, which may hold spaces: utime, stime, cutime and cstime are the 14th to the 17th of all.
+  // Fields after the name, which may hold spaces: utime, stime, cutime and cstime are the 14th to
+  // the 17th of all.
   const ticks = stat
     .slice(stat.lastIndexOf(")") + 2)
     .split(" ")
@@ -21,7 +25,10 @@ export function descendantsOf(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
-/** Whether a process is the first of a pid namespace below ours: the one that every sandbox has once. */
+/**
+ * Whether a process is the first of a pid namespace below ours: the one that every sandbox has
+ * once.
+ */
 export function isFirstInNamespace(pid: number): boolean {
   return /^NSpid:\t\d+\t1$/m.test(readIfThere(`/proc/${pid}/status`));
 }

@@ -2,7 +2,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Runs one in an environment of its own. @returns milliseconds. @throws Error with its last words when it does not end well */
+/**
+ * Runs one in an environment of its own. @returns milliseconds. @throws Error with its last words
+ * when it does not end well
+ */
 export async function runMs(
   program: string,
   args: readonly string[],

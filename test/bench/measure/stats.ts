@@ -8,7 +8,10 @@ export interface Summary {
   p25: number;
   p75: number;
   p99: number;
-  /** The median of each round that has values, in order: shows drift, and rounds that were disturbed. */
+  /**
+   * The median of each round that has values, in order: shows drift, and rounds that were
+   * disturbed.
+   */
   byRound: number[];
 }
 

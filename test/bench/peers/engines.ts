@@ -19,7 +19,10 @@ export const NODE: Command = { argv: [process.execPath, "-e", "0"], directory: d
 
 export interface Engine {
   name: string;
-  /** Runs the command from start to end. @returns milliseconds. @throws Error when it does not end well */
+  /**
+   * Runs the command from start to end. @returns milliseconds. @throws Error when it does not end
+   * well
+   */
   run(command: Command): Promise<number>;
 }
 
@@ -97,7 +100,10 @@ function bubblewrap({ argv, directory }: Command): string[] {
   ];
 }
 
-/** A bundle as runc(8) and crun(1) take it: a root of links and mount points, and the OCI runtime configuration. */
+/**
+ * A bundle as runc(8) and crun(1) take it: a root of links and mount points, and the OCI runtime
+ * configuration.
+ */
 function bundled(name: string, command: Command): (number: number) => string[] {
   const bundle = mkdtempSync(join(tempDir(), `${name}-`));
   const root = join(bundle, "rootfs");

@@ -1,7 +1,8 @@
 /**
- * Other software that is measured beside ours: packages at pinned versions, installed into a directory of their own,
- * never among our dependencies, and only for a run that needs them. No install script runs: what is not inside the packages themselves is
- * not there, and the peer counts as missing.
+ * Other software that is measured beside ours: packages at pinned versions, installed into a
+ * directory of their own, never among our dependencies, and only for a run that needs them. No
+ * install script runs: what is not inside the packages themselves is not there, and the peer counts
+ * as missing.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -23,7 +24,10 @@ export type PeerName = keyof typeof PACKAGES;
 export const PEER_NAMES = Object.keys(PACKAGES) as PeerName[];
 
 export interface Peers {
-  /** Its directory, with `node_modules` in it, installed if it is not there. @throws Error that says why it cannot be */
+  /**
+   * Its directory, with `node_modules` in it, installed if it is not there. @throws Error that says
+   * why it cannot be
+   */
   find(name: PeerName): Promise<string>;
 }
 
@@ -49,7 +53,10 @@ export function npmPeers(directory: string, environment: NodeJS.ProcessEnv, onPr
   };
 }
 
-/** A directory has its name only when all of it is there: an install that was interrupted counts as none. */
+/**
+ * A directory has its name only when all of it is there: an install that was interrupted counts as
+ * none.
+ */
 async function install(
   name: PeerName,
   directory: string,
@@ -80,7 +87,8 @@ async function npmInstall(prefix: string, packages: readonly string[], environme
     "--fetch-retries=1",
     "--loglevel=error",
   ];
-  // npm tells scripts that it runs about itself, which would lead this one to the project's own packages.
+  // npm tells scripts that it runs about itself, which would lead this one to the project's own
+  // packages.
   const clean = Object.entries(environment).filter(
     ([key]) => !/^npm_(package|lifecycle|config_local_prefix)/.test(key),
   );

@@ -52,7 +52,9 @@ export class ServerHome {
     return this.#kind.name;
   }
 
-  /** Starts it; resolves when it has answered. @throws Error with its last words when it never does */
+  /**
+   * Starts it; resolves when it has answered. @throws Error with its last words when it never does
+   */
   async start(): Promise<RunningServer> {
     const port = await freePort();
     for (const [name, text] of Object.entries(this.#kind.files?.(port) ?? {})) {

@@ -1,4 +1,7 @@
-/** Servers that are measured beside Sandpiper, as data: what each is started with. All answer the same on the same paths. */
+/**
+ * Servers that are measured beside Sandpiper, as data: what each is started with. All answer the
+ * same on the same paths.
+ */
 import { join } from "node:path";
 import type { PeerName } from "./peers.ts";
 
@@ -6,7 +9,10 @@ export interface ServerKind {
   name: string;
   /** The package that it needs; null where Node and this project's own packages will do. */
   peer: PeerName | null;
-  /** The program and its arguments, run in a directory with everything of `apps` and the `node_modules` of the peer. */
+  /**
+   * The program and its arguments, run in a directory with everything of `apps` and the
+   * `node_modules` of the peer.
+   */
   argv(port: number): string[];
   environment?: Record<string, string>;
   /** Files beside those of `apps`, by name. */
@@ -15,7 +21,10 @@ export interface ServerKind {
 
 const NODE = process.execPath;
 const ARCHITECTURE = process.arch === "x64" ? { workerd: "64", deno: "x64" } : { workerd: "arm64", deno: "arm64" };
-/** Programs inside the packages: what the packages have in `.bin` starts a Node first, only to start the program. */
+/**
+ * Programs inside the packages: what the packages have in `.bin` starts a Node first, only to start
+ * the program.
+ */
 export const WORKERD = `node_modules/@cloudflare/workerd-linux-${ARCHITECTURE.workerd}/bin/workerd`;
 export const DENO = `node_modules/@deno/linux-${ARCHITECTURE.deno}-glibc/deno`;
 
@@ -52,7 +61,10 @@ export const workerdKind = (configuration: (port: number) => string): ServerKind
   files: (port) => ({ "config.capnp": configuration(port) }),
 });
 
-/** Its configuration, with a socket for each of so many workers, all of the same code; the first has the port itself. */
+/**
+ * Its configuration, with a socket for each of so many workers, all of the same code; the first has
+ * the port itself.
+ */
 export function workerdConfiguration(port: number, workers = 1): string {
   const numbers = Array.from({ length: workers }, (_, index) => index);
   const modules = ["fetch.mjs", "payloads.mjs"].map((name) => `(name = "${name}", esModule = embed "${name}")`);
@@ -88,7 +100,8 @@ export const FUNCTION_SERVERS: readonly ServerKind[] = [
   {
     name: "serverless-offline",
     peer: "serverless-offline",
-    // In its own process, which is the fastest that it offers: else it starts a thread for each call in flight.
+    // In its own process, which is the fastest that it offers: else it starts a thread for each
+    // call in flight.
     argv: (port) => [
       ...[NODE, join("node_modules", "serverless/bin/serverless.js"), "offline", "start", "--useInProcess"],
       ...["--noPrependStageInUrl", "--httpPort", String(port), "--lambdaPort", String(port + 1)],

@@ -1,4 +1,7 @@
-/** A view of the machine for a program that refuses control groups of both versions at once, as crun does. */
+/**
+ * A view of the machine for a program that refuses control groups of both versions at once, as crun
+ * does.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, openSync } from "node:fs";
@@ -9,8 +12,8 @@ const UNIFIED = "/sys/fs/cgroup/unified";
 const HIDE = `mount -t tmpfs none ${UNIFIED} && echo && exec cat`;
 
 /**
- * What to put before a command so that it sees control groups of version 1 alone: nothing where there are no others. It costs
- * the command the start of one more small program.
+ * What to put before a command so that it sees control groups of version 1 alone: nothing where
+ * there are no others. It costs the command the start of one more small program.
  * @throws Error when the machine does not allow it
  */
 export async function seeingVersionOne(): Promise<string[]> {

@@ -1,4 +1,7 @@
-/** Charts as inline SVG: medians with their spread, and stacked costs. Colours are classes that the page defines. */
+/**
+ * Charts as inline SVG: medians with their spread, and stacked costs. Colours are classes that the
+ * page defines.
+ */
 import { number } from "./text.ts";
 
 /** One line of a chart of medians. */
@@ -17,7 +20,10 @@ export interface Stack {
   parts: readonly { name: string; value: number }[];
 }
 
-/** How wide a chart is, and how much of that its labels take; in units of its own, about a pixel each. */
+/**
+ * How wide a chart is, and how much of that its labels take; in units of its own, about a pixel
+ * each.
+ */
 interface Layout {
   width: number;
   labels: number;
@@ -29,12 +35,18 @@ const VALUES = 80;
 const LINE = 24;
 const BAR = 14;
 const TOP = 4;
-/** From so many times on between the smallest and the largest value a line from zero would show nothing of the small ones. */
+/**
+ * From so many times on between the smallest and the largest value a line from zero would show
+ * nothing of the small ones.
+ */
 const LOGARITHMIC_FROM = 40;
 /** How many colours for parts the page defines. */
 const COLOURS = 6;
 
-/** Bars from zero, or points where values differ by too much for that; the middle half is a thick line, p99 a tick. */
+/**
+ * Bars from zero, or points where values differ by too much for that; the middle half is a thick
+ * line, p99 a tick.
+ */
 export function barChart(title: string, bars: readonly Bar[]): string {
   const largest = Math.max(...bars.map(({ p75, median }) => Math.max(p75, median)), Number.MIN_VALUE);
   const positive = bars.map(({ p25, median }) => Math.min(p25, median)).filter((value) => value > 0);

@@ -1,4 +1,6 @@
-/** One run: suite by suite, each is set up, measures round by round, and is closed whatever happens. */
+/**
+ * One run: suite by suite, each is set up, measures round by round, and is closed whatever happens.
+ */
 
 import { noPeers, type Peers } from "../peers/peers.ts";
 import { judge, type Verdict } from "../report/targets.ts";
@@ -48,10 +50,16 @@ export interface BenchOptions {
   signal?: AbortSignal;
 }
 
-/** What a suite takes in all, for each second of its rounds: it is set up, warmed up, finished and closed, too. */
+/**
+ * What a suite takes in all, for each second of its rounds: it is set up, warmed up, finished and
+ * closed, too.
+ */
 const WHOLE_OF_ROUNDS = 1.5;
 
-/** Measures. Nothing is left behind, also when it fails. @throws what a suite throws, or the signal's reason */
+/**
+ * Measures. Nothing is left behind, also when it fails. @throws what a suite throws, or the
+ * signal's reason
+ */
 export async function runBench(options: BenchOptions): Promise<Report> {
   const { suites, plan } = options;
   const machine = describeMachine();

@@ -35,7 +35,10 @@ export async function deployFiles(
 /** The example `hello` as the first platform of this process built it. */
 let hello: Promise<Built> | undefined;
 
-/** Deploys the example `hello` under its name. It is built once, as the platforms of a run would all make the same of it. */
+/**
+ * Deploys the example `hello` under its name. It is built once, as the platforms of a run would all
+ * make the same of it.
+ */
 export async function deployHello(platform: Platform): Promise<string> {
   const planter = new Planter(platform);
   const planting = { tenant: "main", name: "hello" };

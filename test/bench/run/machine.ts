@@ -9,7 +9,10 @@ export interface Machine {
   memoryBytes: number;
   kernel: string;
   node: string;
-  /** Average number of processes that ran or wanted to in the minute before the run: above 1 for each core is noisy. */
+  /**
+   * Average number of processes that ran or wanted to in the minute before the run: above 1 for
+   * each core is noisy.
+   */
   loadBefore: number;
 }
 

@@ -1,4 +1,6 @@
-/** Sandpiper as the bench runs it: the settings of `npm start`, and who of it is charged with what. */
+/**
+ * Sandpiper as the bench runs it: the settings of `npm start`, and who of it is charged with what.
+ */
 import { Platform, type PlatformOptions } from "../../helpers/platform.ts";
 import type { BenchChild } from "../measure/child.ts";
 import type { Accounts } from "../measure/ledger.ts";

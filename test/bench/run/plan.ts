@@ -19,11 +19,18 @@ export interface Plan {
   sandboxesPerRound: number;
   /** Sandboxes, and processes of the floor, that are made in a round by two lanes. */
   sustainedPerRound: number;
-  /** With how many live sandboxes beside them sandboxes are made, ascending, and in how many rounds each. */
+  /**
+   * With how many live sandboxes beside them sandboxes are made, ascending, and in how many rounds
+   * each.
+   */
   live: { counts: readonly number[]; rounds: number };
-  /** Boxes, JavaScript sandboxes, and commands under each other program that isolates, in a round. */
+  /**
+   * Boxes, JavaScript sandboxes, and commands under each other program that isolates, in a round.
+   */
   boxesPerRound: number;
-  /** How long boxes are made by two lanes without a pause, and into how many windows that is cut. */
+  /**
+   * How long boxes are made by two lanes without a pause, and into how many windows that is cut.
+   */
   sustainedMs: number;
   sustainedWindows: number;
   /** From how many boxes their growth may be reckoned. */
@@ -39,16 +46,23 @@ export interface Plan {
   payloadBlockMs: number;
   /** Length of one block of `fresh`, `trace` and `scale`. */
   blockMs: number;
-  /** What warms a contender up: so many calls, as what is compiled is what was called often, within a time. */
+  /**
+   * What warms a contender up: so many calls, as what is compiled is what was called often, within
+   * a time.
+   */
   warmUp: BlockLength;
   /**
-   * Of how many live at once the memory is taken, for sandboxes and for processes of peers; and of an instance after so many calls, or as
-   * many as are made within a time. Sandboxes have been idle for `idleMs` by then.
+   * Of how many live at once the memory is taken, for sandboxes and for processes of peers; and of
+   * an instance after so many calls, or as many as are made within a time. Sandboxes have been idle
+   * for `idleMs` by then.
    */
   density: { sandboxes: number; processes: number; isolates: number; calls: number; callsMs: number; idleMs: number };
   /** How many workers, and as many gateways, are compared. */
   fleets: readonly number[];
-  /** How many functions of how many tenants are deployed beside the one that is called; the first is the floor. */
+  /**
+   * How many functions of how many tenants are deployed beside the one that is called; the first is
+   * the floor.
+   */
   populations: readonly { functions: number; tenants: number }[];
   /** How many jobs wait in the queue before those that are measured. */
   waitingJobs: readonly number[];

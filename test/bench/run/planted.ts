@@ -1,4 +1,7 @@
-/** Puts functions where a deployment puts them, without a build for each: thousands of them in seconds. */
+/**
+ * Puts functions where a deployment puts them, without a build for each: thousands of them in
+ * seconds.
+ */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Version } from "../../../functions/model/version.ts";
@@ -56,7 +59,9 @@ export class Planter {
     return this.#plant(version, planting);
   }
 
-  /** One more function like `original`, with a bundle like no other in the store. @returns its URL */
+  /**
+   * One more function like `original`, with a bundle like no other in the store. @returns its URL
+   */
   async plantOwn(original: Version, planting: Planting): Promise<string> {
     const code = await this.#artifacts.get(original.bundle);
     const own = Buffer.concat([code ?? Buffer.alloc(0), Buffer.from(`\n// ${planting.tenant}/${planting.name}\n`)]);

@@ -11,7 +11,10 @@ export interface Row extends Summary {
   suite: string;
   name: string;
   unit: Unit;
-  /** The chart that the row belongs to, and its label there: rows of one chart are compared with each other. */
+  /**
+   * The chart that the row belongs to, and its label there: rows of one chart are compared with
+   * each other.
+   */
   chart: string;
   label: string;
   /** Whether Sandpiper is measured here, and not something that it is compared with. */
@@ -25,7 +28,9 @@ export interface Ratio extends RatioSummary {
   unit: Unit;
 }
 
-/** Where the time of calls goes: processor time of each process, and Redis commands, for one call. */
+/**
+ * Where the time of calls goes: processor time of each process, and Redis commands, for one call.
+ */
 export interface Cost {
   suite: string;
   name: string;

@@ -143,7 +143,8 @@ class Sustained {
     row("boxes", "per s", ({ perSecond }) => [perSecond]);
     row("time of a box", "ms", timesOf);
     const half = this.#windows.length >> 1;
-    // Short enough for one step, as of a heap that gets its next size, to be in less than half of what is compared.
+    // Short enough for one step, as of a heap that gets its next size, to be in less than half of
+    // what is compared.
     const lag = Math.max(1, this.#windows.length >> 2);
     const [first, second] = [this.#windows.slice(0, half), this.#windows.slice(-half)];
     sheet.ratio("time of a box, second half / first half", "ms", [
@@ -158,7 +159,10 @@ class Sustained {
     }
   }
 
-  /** By how much a count grew from the end of one window to that of another, if there were boxes enough to say so. */
+  /**
+   * By how much a count grew from the end of one window to that of another, if there were boxes
+   * enough to say so.
+   */
   #growth(from: number, to: number, count: (window: Window) => number): number[] {
     const [start, end] = [this.#windows[from] as Window, this.#windows[to] as Window];
     const boxes = this.#windows.slice(from + 1, to + 1).reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);

@@ -1,6 +1,7 @@
 /**
- * Cold calls: the version was never run by this worker, and its bundle is in the store. With a full pool, with an empty one,
- * and of a version that takes long to import; against the time from the start of other servers to their first answer.
+ * Cold calls: the version was never run by this worker, and its bundle is in the store. With a full
+ * pool, with an empty one, and of a version that takes long to import; against the time from the
+ * start of other servers to their first answer.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Version } from "../../../functions/model/version.ts";
@@ -77,7 +78,8 @@ export async function openColdSuite(plan: Plan, peers: Peers): Promise<Suite> {
       const measure = (name: string, one: () => Promise<number>) => async () => {
         measured[name] = [...(measured[name] ?? []), await one()];
       };
-      // One and one: the pool fills up while the floors are measured, and has done so before the next call.
+      // One and one: the pool fills up while the floors are measured, and has done so before the
+      // next call.
       for (let index = 0; index < plan.coldCallsPerRound; index++) {
         await inTurn(round + index, [
           measure(COLD, () => full.callNext()),
@@ -153,7 +155,10 @@ class Cold {
   }
 }
 
-/** Versions that take long to import: the first call of one, and another that finds its instance busy. */
+/**
+ * Versions that take long to import: the first call of one, and another that finds its instance
+ * busy.
+ */
 class SlowImport {
   readonly #load: BenchChild;
   readonly #planter: Planter;

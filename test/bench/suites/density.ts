@@ -1,4 +1,7 @@
-/** Memory: of sandboxes that wait, that are loaded, and that have served many calls; of idle processes and isolates of others. */
+/**
+ * Memory: of sandboxes that wait, that are loaded, and that have served many calls; of idle
+ * processes and isolates of others.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
@@ -144,7 +147,9 @@ function ended(name: string): Error {
   return new Error(`${name} ended before it was idle`);
 }
 
-/** One process with many workers, each called once: what each adds to what the process has with one. */
+/**
+ * One process with many workers, each called once: what each adds to what the process has with one.
+ */
 async function measureIsolates(sheet: Sheet, peers: Peers, count: number): Promise<void> {
   const uniqueWith = async (workers: number): Promise<number> => {
     const kind = workerdKind((port) => workerdConfiguration(port, workers));

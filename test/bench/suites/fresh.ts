@@ -1,4 +1,7 @@
-/** Calls that each run in a process of their own which is thrown away, against warm calls and a new Node for each call. */
+/**
+ * Calls that each run in a process of their own which is thrown away, against warm calls and a new
+ * Node for each call.
+ */
 import { BenchChild } from "../measure/child.ts";
 import { Contender } from "../measure/contender.ts";
 import { levelOf, runLevels } from "../measure/levels.ts";

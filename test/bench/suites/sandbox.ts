@@ -1,6 +1,7 @@
 /**
- * Making sandboxes: from the wish for one until its runtime says `ready`, against starting other things that isolate, and
- * against what nothing that isolates can do without. Then the same among many sandboxes that live.
+ * Making sandboxes: from the wish for one until its runtime says `ready`, against starting other
+ * things that isolate, and against what nothing that isolates can do without. Then the same among
+ * many sandboxes that live.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -141,7 +142,8 @@ class Live {
 
   async run(): Promise<void> {
     const alive: SandboxClient[] = [];
-    // As in a worker with many: a zygote has user ids for a thousand, and some must be left for those that are measured.
+    // As in a worker with many: a zygote has user ids for a thousand, and some must be left for
+    // those that are measured.
     const second = await openTestLauncher();
     const launchers = [this.#launcher, second];
     let next = 0;

@@ -1,6 +1,7 @@
 /**
- * What happens as there is more of something: gateways and workers, deployed functions and tenants, jobs that wait. All sizes
- * are measured in turn, so each of them has a platform, or a queue, of its own.
+ * What happens as there is more of something: gateways and workers, deployed functions and tenants,
+ * jobs that wait. All sizes are measured in turn, so each of them has a platform, or a queue, of
+ * its own.
  */
 import type { Platform } from "../../helpers/platform.ts";
 import { Backlog } from "../measure/backlog.ts";

@@ -1,4 +1,7 @@
-/** What tracing costs: off, a hundredth of the calls sampled, all of them; the spans go to a collector that drops them. */
+/**
+ * What tracing costs: off, a hundredth of the calls sampled, all of them; the spans go to a
+ * collector that drops them.
+ */
 import { allOf } from "../measure/blocks.ts";
 import { BenchChild } from "../measure/child.ts";
 import { Contender } from "../measure/contender.ts";

@@ -1,4 +1,7 @@
-/** Warm calls over HTTP at several numbers in flight and of several sizes, against bare BullMQ, bare hono, and other platforms. */
+/**
+ * Warm calls over HTTP at several numbers in flight and of several sizes, against bare BullMQ, bare
+ * hono, and other platforms.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
@@ -129,7 +132,10 @@ async function openServer(
   return { contender, targets, kind: as };
 }
 
-/** The load generator looks at a status alone. @throws Error when a target answers something else than its payload */
+/**
+ * The load generator looks at a status alone. @throws Error when a target answers something else
+ * than its payload
+ */
 async function expectPayloads(targets: Entrant["targets"]): Promise<void> {
   const lengths = { "100 KB JSON": JSON.stringify(ITEMS).length, "1 MB binary": BINARY.length };
   for (const [payload, length] of Object.entries(lengths)) {

@@ -1,4 +1,7 @@
-/** System calls that a tenant would like to make, written by hand: the policy must not be its own judge. */
+/**
+ * System calls that a tenant would like to make, written by hand: the policy must not be its own
+ * judge.
+ */
 import type { SyscallName } from "../../../sandbox-core/abi/arch.ts";
 
 type Arguments = readonly (number | bigint)[];
@@ -98,13 +101,15 @@ export const WITH_ARGUMENTS: readonly (readonly [SyscallName, Arguments, string]
   ["socket", [ALG, SEQPACKET, 0], "EPERM"],
   ["socket", [UNIX, STREAM, 0], "ok"],
   ["socket", [INET, DGRAM, 0], "ok"],
-  // TIOCSTI pushes input into a terminal; TIOCLINUX; the kernel looks at the lower half of the command only.
+  // TIOCSTI pushes input into a terminal; TIOCLINUX; the kernel looks at the lower half of the
+  // command only.
   ["ioctl", [0, 0x5412, 0], "EPERM"],
   ["ioctl", [0, HIGH | 0x5412n, 0], "EPERM"],
   ["ioctl", [0, 0x541c, 0], "EPERM"],
   // Interfaces, routes, the rings of a packet socket, FIGETBSZ, FS_IOC_SETFLAGS, FICLONE.
   ...[0x8914, 0x8b1a, 0x890b, 2, 0x40086602, 0x40049409].map((command) => ["ioctl", [0, command, 0], "EPERM"] as const),
-  // PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_MM, PR_SET_PTRACER, PR_SET_NO_NEW_PRIVS.
+  // PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_MM, PR_SET_PTRACER,
+  // PR_SET_NO_NEW_PRIVS.
   ...[4, 22, 24, 28, 35, 0x59616d61, 38, 47, 1].map((option) => ["prctl", [option, 1], "EPERM"] as const),
   // Locks are pretended, or not to be had: F_SETLK, F_SETLKW; F_OFD_GETLK, F_OFD_SETLK.
   ...[6, 7].map((command) => ["fcntl", [900, command, 0], "ok"] as const),
@@ -112,7 +117,8 @@ export const WITH_ARGUMENTS: readonly (readonly [SyscallName, Arguments, string]
   ["flock", [900, 2], "ok"],
   // F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY, F_SETPIPE_SZ, F_ADD_SEALS.
   ...[8, 10, 1024, 1026, 1031, 1033].map((command) => ["fcntl", [0, command, 0], "EPERM"] as const),
-  // SO_LINGER; SO_ATTACH_FILTER and its kind, TCP_ULP, IP_ADD_MEMBERSHIP, IPT_SO_SET_REPLACE; SO_PEERPIDFD, SO_PEERCRED.
+  // SO_LINGER; SO_ATTACH_FILTER and its kind, TCP_ULP, IP_ADD_MEMBERSHIP, IPT_SO_SET_REPLACE;
+  // SO_PEERPIDFD, SO_PEERCRED.
   ["setsockopt", [900, 1, 13], "EINVAL"],
   ...[26, 50, 51, 52, 83].map((option) => ["setsockopt", [900, 1, option], "EPERM"] as const),
   ["setsockopt", [900, 6, 31], "EPERM"],
@@ -126,7 +132,10 @@ export const WITH_ARGUMENTS: readonly (readonly [SyscallName, Arguments, string]
   ["mmap", [0, 4096, 5, 1, 0, 0], "EPERM"],
 ];
 
-/** Calls that pass, and do nothing by the arguments that they are given here: what is one bit away may not pass. */
+/**
+ * Calls that pass, and do nothing by the arguments that they are given here: what is one bit away
+ * may not pass.
+ */
 export const HARMLESS: readonly (readonly [SyscallName, Arguments])[] = [
   ["clone", [17, 0, 0, 0, 0, 0]],
   ["socket", [1, 1, 0, 0, 0, 0]],

@@ -11,7 +11,10 @@ export interface Attempt {
   foreign?: boolean;
 }
 
-/** "ok" with any result that is no error, the name of an error, or the name of the signal that ended the caller. */
+/**
+ * "ok" with any result that is no error, the name of an error, or the name of the signal that ended
+ * the caller.
+ */
 export type Fate = string;
 
 const RECORD_BYTES = 64;
@@ -20,7 +23,10 @@ const MOST_RECORDS = 4_000;
 const ERRORS = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
-/** Makes each call in a process of its own, which shares the caller's memory, and says what became of it. */
+/**
+ * Makes each call in a process of its own, which shares the caller's memory, and says what became
+ * of it.
+ */
 export async function attemptAll(launcher: ZygoteLauncher, attempts: readonly Attempt[]): Promise<Fate[]> {
   const fates: Fate[] = [];
   for (let from = 0; from < attempts.length; from += MOST_RECORDS) {

@@ -1,11 +1,17 @@
-/** Where a shared library has a function: what elf(5) says of .dynsym, for 64-bit little-endian files. */
+/**
+ * Where a shared library has a function: what elf(5) says of .dynsym, for 64-bit little-endian
+ * files.
+ */
 import { readFileSync } from "node:fs";
 
 const DYNSYM = 11;
 const SECTION_BYTES = 64;
 const SYMBOL_BYTES = 24;
 
-/** Offset of the symbol from where the library begins in memory. @throws Error when it has none of that name */
+/**
+ * Offset of the symbol from where the library begins in memory. @throws Error when it has none of
+ * that name
+ */
 export function symbolOffset(library: string, name: string): number {
   const file = readFileSync(library);
   const number = (at: number) => Number(file.readBigUInt64LE(at));

@@ -1,8 +1,9 @@
 /**
- * Gives a sandbox native code execution: what a hole in the JavaScript engine gives a tenant. The host's root writes the
- * hostile code over a library that the sandboxed process does not need any more, and over the first instructions of
- * getpriority(2)'s wrapper a jump to it. The process goes on by itself, behind all of its walls: it makes no call that it
- * would not make, and starts no program.
+ * Gives a sandbox native code execution: what a hole in the JavaScript engine gives a tenant. The
+ * host's root writes the hostile code over a library that the sandboxed process does not need any
+ * more, and over the first instructions of getpriority(2)'s wrapper a jump to it. The process goes
+ * on by itself, behind all of its walls: it makes no call that it would not make, and starts no
+ * program.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
@@ -36,7 +37,10 @@ export async function armed(launcher: ZygoteLauncher, plan: Buffer): Promise<San
   return client;
 }
 
-/** Runs a plan in a sandbox of its own until that ends; gives the lines that it wrote. @throws Error when it broke off */
+/**
+ * Runs a plan in a sandbox of its own until that ends; gives the lines that it wrote. @throws Error
+ * when it broke off
+ */
 export async function runNatively(launcher: ZygoteLauncher, plan: Buffer): Promise<string[]> {
   await using client = await armed(launcher, plan);
   const ended = new Promise((resolve) => client.sandbox.stdio.once("end", resolve));

@@ -42,7 +42,9 @@ function readProcess(pid: string): Process[] {
   }
 }
 
-/** What the open descriptors of a process lead to, by kind: sockets and pipes differ by number only. */
+/**
+ * What the open descriptors of a process lead to, by kind: sockets and pipes differ by number only.
+ */
 function descriptors(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`)
     .map((fd) => linkOf(`/proc/${pid}/fd/${fd}`))

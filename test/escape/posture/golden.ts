@@ -18,7 +18,9 @@ export function writeGolden(postures: Postures): string {
   return FILE;
 }
 
-/** Every difference as a line: "+ path: value" for what is new, "- path: value" for what is gone. */
+/**
+ * Every difference as a line: "+ path: value" for what is new, "- path: value" for what is gone.
+ */
 export function differences(golden: unknown, actual: unknown): string[] {
   const [before, now] = [flatten(golden), flatten(actual)];
   const gone = [...before].filter(
@@ -31,7 +33,10 @@ export function differences(golden: unknown, actual: unknown): string[] {
   ].sort((a, b) => a.slice(2).localeCompare(b.slice(2)));
 }
 
-/** Every leaf by its path. Elements of lists count by their value: their place is told by what is around them. */
+/**
+ * Every leaf by its path. Elements of lists count by their value: their place is told by what is
+ * around them.
+ */
 function flatten(value: unknown, path = ""): Map<string, string> {
   if (typeof value !== "object" || value === null) return new Map([[path, String(value)]]);
   if (Array.isArray(value)) return new Map(value.map((element) => [`${path}: ${element}`, "there"]));

@@ -13,7 +13,9 @@ export type Postures = Record<string, Record<string, TaskPosture>>;
 
 export const INVOCATIONS = 500;
 
-/** Does of everything a little: files, threads of the pool, timers, randomness, sockets, a server. */
+/**
+ * Does of everything a little: files, threads of the pool, timers, randomness, sockets, a server.
+ */
 const BUSY = `
   import * as fs from "node:fs/promises";
   import * as net from "node:net";
@@ -36,7 +38,10 @@ const BUSY = `
 /** Begins its answer when it has done all that, and never ends it. */
 const BUSY_FOR_EVER = BUSY.replace('new Response("done")', "new Response(new ReadableStream())");
 
-/** Every stage of a forked sandbox, a template with a fork, a blank one of the exec launcher, and a program. */
+/**
+ * Every stage of a forked sandbox, a template with a fork, a blank one of the exec launcher, and a
+ * program.
+ */
 export async function readAllStages(): Promise<Postures> {
   const fork = await openTestLauncher();
   const exec = await openTestLauncher({ kind: "exec" });
@@ -80,7 +85,10 @@ async function execStages(launcher: ZygoteLauncher): Promise<Postures> {
   return { "exec, blank": readSandbox(client.sandbox, await launcher.zygotePid()) };
 }
 
-/** A thread has its maker's name until it has begun, and blocks no signal yet: it looks like none of those that it will be like. */
+/**
+ * A thread has its maker's name until it has begun, and blocks no signal yet: it looks like none of
+ * those that it will be like.
+ */
 function haveThreadsBegun(pid: number): boolean {
   const others = readdirSync(`/proc/${pid}/task`).filter((tid) => Number(tid) !== pid);
   return others.every((tid) => readFileSync(`/proc/${pid}/task/${tid}/comm`, "utf8").trim() !== "MainThread");
@@ -113,7 +121,9 @@ export function loaderAndLibrary(): string[] {
   return sharedObjects.filter((path) => /\/(ld-linux[^/]*|libc)\.so/.test(path));
 }
 
-/** What /proc shows of all tasks in a sandbox's pid namespace; tasks that look alike are told once. */
+/**
+ * What /proc shows of all tasks in a sandbox's pid namespace; tasks that look alike are told once.
+ */
 function readSandbox(sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">, zygotePid: number): Record<string, TaskPosture> {
   const owner = { id: sandbox.id, hostUid: sandbox.hostUid, pid: sandbox.pid, zygotePid };
   const tasks = processesBeside(sandbox.pid).flatMap((pid) =>
@@ -159,7 +169,10 @@ function processesBeside(init: number): number[] {
   return [init, ...readdirSync("/proc").map(Number).filter(isBeside)];
 }
 
-/** The same, with each section told once that equals its stage's first task's, or that of the very first. */
+/**
+ * The same, with each section told once that equals its stage's first task's, or that of the very
+ * first.
+ */
 function factored(postures: Postures): Postures {
   const firstOf = (stage: Record<string, TaskPosture> = {}) => Object.values(stage)[0];
   const blank = firstOf(Object.values(postures)[0]);

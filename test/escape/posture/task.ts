@@ -1,4 +1,7 @@
-/** What /proc shows of one task, with everything taken out that differs from one run or machine to the next. */
+/**
+ * What /proc shows of one task, with everything taken out that differs from one run or machine to
+ * the next.
+ */
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
 
@@ -7,7 +10,9 @@ export type Section = string | string[] | Record<string, string>;
 /** A task's posture: one section for each file of /proc/PID/task/TID that tells of its walls. */
 export type TaskPosture = Record<string, Section>;
 
-/** Whose task it is: what is the sandbox's own, and what others have, by which ids are told apart. */
+/**
+ * Whose task it is: what is the sandbox's own, and what others have, by which ids are told apart.
+ */
 export interface Owner {
   hostUid: number;
   zygotePid: number;
@@ -17,11 +22,17 @@ export interface Owner {
   id: string;
 }
 
-/** Fields of status that say nothing of a wall: sizes, counts, the host's ids, the machine's processors. */
+/**
+ * Fields of status that say nothing of a wall: sizes, counts, the host's ids, the machine's
+ * processors.
+ */
 const SAYS_NOTHING =
   /^(Vm.*|Rss.*|HugetlbPages|FDSize|Threads|.*ctxt_switches|Pid|Tgid|Ngid|Cpus_allowed.*|Mems_allowed.*|Speculation.*|untag_mask)$/;
 
-/** Fields of status that kernels of some versions or configurations do not show, and files that not every host has. */
+/**
+ * Fields of status that kernels of some versions or configurations do not show, and files that not
+ * every host has.
+ */
 const NOT_EVERYWHERE =
   /status\.(CoreDumping|Kthread|Seccomp_filters|THP_enabled|x86_Thread_features(_locked)?)$|\[vsyscall\]$|files\.\/etc\/ssl/;
 
@@ -53,7 +64,10 @@ export function readTask(directory: string, owner: Owner): TaskPosture {
   };
 }
 
-/** The controllers whose group is not the one that the sandbox would have inherited; "" is version 2. */
+/**
+ * The controllers whose group is not the one that the sandbox would have inherited; "" is version
+ * 2.
+ */
 export function readCgroups(directory: string, { hostUid }: Owner): string[] {
   const inherited = new Map(lines(readFileSync("/proc/self/cgroup", "latin1")).map(cgroup));
   const own = new RegExp(`/sandpiper/\\d+-\\d+/${hostUid}$`);
@@ -66,7 +80,10 @@ export function readCgroups(directory: string, { hostUid }: Owner): string[] {
     .sort();
 }
 
-/** Every file of a root, /proc left out: type, mode, owner, and where a link leads or which device it is. */
+/**
+ * Every file of a root, /proc left out: type, mode, owner, and where a link leads or which device
+ * it is.
+ */
 export function readRoot(directory: string, { hostUid }: Owner): Record<string, string> {
   const found: Record<string, string> = {};
   const id = (number: number) => (number === hostUid ? "own" : number);
@@ -130,12 +147,18 @@ function namespaces(directory: string): Record<string, string> {
   );
 }
 
-/** Types of file systems that a sandbox has of its own; any other is the host's, and differs from machine to machine. */
+/**
+ * Types of file systems that a sandbox has of its own; any other is the host's, and differs from
+ * machine to machine.
+ */
 const OWN_TYPES = new Set(["tmpfs", "proc"]);
 /** The host may have overlays, too; this is the name of ours. */
 const OWN_OVERLAY = "overlay sandpiper";
 
-/** "root point options optional... - type source superoptions" (proc_pid_mountinfo(5)), without ids and sizes. */
+/**
+ * "root point options optional... - type source superoptions" (proc_pid_mountinfo(5)), without ids
+ * and sizes.
+ */
 function mount(line: string): string {
   const [mounted = [], [type = "", ...source] = []] = line.split(" - ").map((half) => half.split(" "));
   const [, , , root = "", point = "", ...options] = mounted;

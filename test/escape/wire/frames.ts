@@ -1,4 +1,7 @@
-/** Frames that a hostile sandbox sends, as fast-check makes them: what may come while a call waits, and what may not. */
+/**
+ * Frames that a hostile sandbox sends, as fast-check makes them: what may come while a call waits,
+ * and what may not.
+ */
 import fc from "fast-check";
 import * as frames from "../../../sandbox-core/protocol/frames.ts";
 

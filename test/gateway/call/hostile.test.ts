@@ -1,4 +1,7 @@
-/** Whatever a client sends or a function replies, the gateway stays up and the connection stays in step. */
+/**
+ * Whatever a client sends or a function replies, the gateway stays up and the connection stays in
+ * step.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request } from "node:http";

@@ -122,7 +122,10 @@ describe("clients that do not read", () => {
     return { client, exchange };
   }
 
-  /** Sends until that holds. The kernel's own buffers take some megabytes before anything has to be held here. */
+  /**
+   * Sends until that holds. The kernel's own buffers take some megabytes before anything has to be
+   * held here.
+   */
   async function fill(exchange: Exchange, isFull: () => boolean): Promise<void> {
     for (let chunks = 0; !isFull(); chunks++) {
       exchange.onReply({ kind: "chunk", id: "1", body: Buffer.alloc(64 * 1024) });

@@ -73,7 +73,8 @@ describe("a gateway", () => {
     for (const attacker of attackers) attacker.send(ahead);
     while (answered === 0) await nextTurn();
     assert.equal((await fetch(`${test.url}/healthz`)).status, 200);
-    // Another's request takes some turns of all connections; behind all of them it would see 60,000 answers.
+    // Another's request takes some turns of all connections; behind all of them it would see 60,000
+    // answers.
     assert.ok(answered < 30_000, `${answered} answers came before`);
     for (const attacker of attackers) attacker.close();
   });
@@ -114,7 +115,10 @@ describe("its server", () => {
     for (const response of begun.slice(-20)) response.end("x");
     while (begun.length < count) await once(server, "begun");
   };
-  /** Has a client send three requests in two parts, of which the first ends within or behind the first request. */
+  /**
+   * Has a client send three requests in two parts, of which the first ends within or behind the
+   * first request.
+   */
   const parted = async (first: string, rest: string) => {
     const [connected, asked] = [sockets.length + 1, begun.length + 1];
     const client = new RawClient(url);
@@ -138,7 +142,8 @@ describe("its server", () => {
     const clients = Array.from({ length: 20 }, () => new RawClient(url));
     for (const client of clients) client.send(many);
     while (begun.length < 20) await once(server, "begun");
-    // Three megabytes are more than a connection's buffers take, so that a server which goes on reading never pauses.
+    // Three megabytes are more than a connection's buffers take, so that a server which goes on
+    // reading never pauses.
     while (begun.length === 20 && !sockets.every((socket) => socket.isPaused())) await nextTurn();
     assert.equal(begun.length, 20);
     for (let round = 0; round < 5; round++) {

@@ -21,7 +21,10 @@ function start(options: Partial<TelemetryOptions> = {}): void {
   running = startTelemetry({ service: "gateway", instanceId: "g1", env: {}, ...options });
 }
 
-/** Makes one span below a traceparent (or a root span) and returns the traceparent that continues it. */
+/**
+ * Makes one span below a traceparent (or a root span) and returns the traceparent that continues
+ * it.
+ */
 function span(name: string, traceparent?: string): string {
   const parent = traceparent ? propagation.extract(ROOT_CONTEXT, { traceparent }) : ROOT_CONTEXT;
   const made = trace.getTracer("test").startSpan(name, { attributes: { n: 1, list: ["a"] } }, parent);

@@ -1,4 +1,7 @@
-/** Boxes as a library: what a command sees, what it may, how it ends, and what its first process does. */
+/**
+ * Boxes as a library: what a command sees, what it may, how it ends, and what its first process
+ * does.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,7 @@
-/** The driver of this machine on its real control groups, and which one is chosen from a mount table. */
+/**
+ * The driver of this machine on its real control groups, and which one is chosen from a mount
+ * table.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

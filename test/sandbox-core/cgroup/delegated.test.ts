@@ -1,4 +1,7 @@
-/** An ordinary user, also one with a subtree of control groups that is theirs: refused, and told why. */
+/**
+ * An ordinary user, also one with a subtree of control groups that is theirs: refused, and told
+ * why.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync } from "node:fs";
@@ -18,7 +21,8 @@ function tryAsUser(...group: string[]): string {
 test("an ordinary user is refused", () => assert.match(tryAsUser(), REFUSED));
 
 test("an ordinary user with a delegated subtree is refused", { skip: detectCgroups().version === 1 }, () => {
-  // As systemd delegates: the directory and the files by which it is organised (cgroup-v2.rst, "Model of Delegation").
+  // As systemd delegates: the directory and the files by which it is organised (cgroup-v2.rst,
+  // "Model of Delegation").
   const subtree = "/sys/fs/cgroup/sandpiper-test-delegated";
   mkdirSync(subtree);
   try {

@@ -18,7 +18,9 @@ const own = ownerGroup(process.pid);
 const mounts = readFileSync("/proc/self/mounts", "utf8");
 const without = (pattern: RegExp) => mounts.split("\n").filter((line) => !pattern.test(line));
 
-/** The driver of this machine, and on version 1 the one of a machine without version 2 beside it. */
+/**
+ * The driver of this machine, and on version 1 the one of a machine without version 2 beside it.
+ */
 function drivers(): CgroupDriver[] {
   const usual = detectCgroups();
   if (usual.version === 2 || usual.freezes === "freezer") return [usual];
@@ -37,7 +39,10 @@ for (const driver of drivers()) {
     await removeTree(driver, neighbour);
   }
 
-  /** The kernel counts what a task did last as it takes it off its processor, a moment after it is frozen. */
+  /**
+   * The kernel counts what a task did last as it takes it off its processor, a moment after it is
+   * frozen.
+   */
   async function usedUntilFrozen(): Promise<number> {
     await workNextDoor();
     return driver.usage(group).cpuMs;

@@ -98,7 +98,10 @@ test("memory over `high` is taken back, and nobody dies of it", { skip: driver.v
   driver.remove(group);
 });
 
-/** Has a hundred connections to itself take what the kernel takes that nobody reads, and says how many bytes those are. */
+/**
+ * Has a hundred connections to itself take what the kernel takes that nobody reads, and says how
+ * many bytes those are.
+ */
 const FILL_SOCKETS = `
   const net = require("node:net");
   const clients = [];

@@ -40,7 +40,8 @@ test("hundreds of sandboxes never draw the same value", async () => {
   };
   await Promise.all(Array.from({ length: AT_ONCE }, drawInTurn));
   await launcher.close();
-  // A context's seed is 31 bits and a name in /tmp six letters, so among hundreds two may meet by chance.
+  // A context's seed is 31 bits and a name in /tmp six letters, so among hundreds two may meet by
+  // chance.
   const fewest: Record<string, number> = { mathRandomOfAContext: SANDBOXES - 2, temporary: SANDBOXES - 2 };
   for (const [name, values] of seen)
     assert.ok(values.size >= (fewest[name] ?? SANDBOXES), `${name}: ${values.size} different of ${SANDBOXES}`);

@@ -1,4 +1,7 @@
-/** What a sandbox looks like from outside, as /proc tells it: every wall that is there by its own evidence. */
+/**
+ * What a sandbox looks like from outside, as /proc tells it: every wall that is there by its own
+ * evidence.
+ */
 import assert from "node:assert/strict";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** When whoever supervises sandboxes dies, in whatever state, the kernel ends them: every process, those of children too. */
+/**
+ * When whoever supervises sandboxes dies, in whatever state, the kernel ends them: every process,
+ * those of children too.
+ */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -81,7 +84,8 @@ describe("no sandbox outlives its supervisors", () => {
       const groups = family.zygotes.map((zygote) => basename(ownerGroup(zygote)));
       const directory = `sandpiper-run-${ownerName(family.supervisor.pid)}-`;
       t.after(() => family.supervisor.kill("SIGKILL"));
-      // Three of one fork's family, another fork, a program with what starts it, a template and three of its fork's family.
+      // Three of one fork's family, another fork, a program with what starts it, a template and
+      // three of its fork's family.
       assert.ok(processesOf(family.hostUids).length >= 9);
       die(family);
       await eventually(() => processesOf(family.hostUids).length === 0);

@@ -1,4 +1,7 @@
-/** Zygotes are renewed while their launcher goes on serving, and none stays longer than a sandbox needs it. */
+/**
+ * Zygotes are renewed while their launcher goes on serving, and none stays longer than a sandbox
+ * needs it.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";

@@ -1,4 +1,7 @@
-/** The life of launchers and sandboxes: how they end, what they tell of it, and that nothing is left. */
+/**
+ * The life of launchers and sandboxes: how they end, what they tell of it, and that nothing is
+ * left.
+ */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";

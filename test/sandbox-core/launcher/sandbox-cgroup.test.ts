@@ -1,4 +1,7 @@
-/** A sandbox's limits, figures and freezer as whoever holds it has them; tried from inside by what runs in it. */
+/**
+ * A sandbox's limits, figures and freezer as whoever holds it has them; tried from inside by what
+ * runs in it.
+ */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -167,7 +170,8 @@ test("reads of a disk are held back inside, and counted", async (context) => {
   const { code, usage } = await ended(await fast());
   assert.equal(code, 0);
   assert.ok(usage.io && usage.io.readBytes >= 1 << 20 && usage.io.reads >= 16);
-  // The program itself is in memory by now: a sandbox that has to read it from the disk is held back in that as well.
+  // The program itself is in memory by now: a sandbox that has to read it from the disk is held
+  // back in that as well.
   const slow = await start(read, { ioReadBps: 1_024 }, [bind]);
   slow.socket("output").resume();
   assert.equal((await ended(await fast())).code, 0);

@@ -1,6 +1,6 @@
 /**
- * Landlock's rules, where nothing else stands in the way: from outside the other walls of a sandbox are taken down one
- * by one, and from inside it is tried what they would have kept.
+ * Landlock's rules, where nothing else stands in the way: from outside the other walls of a sandbox
+ * are taken down one by one, and from inside it is tried what they would have kept.
  */
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
@@ -30,7 +30,10 @@ after(() => launcher.close());
 /** Runs a command in namespaces of a sandbox, with the host's files. */
 const enterWords = (pid: number, ...words: string[]) => [`--target=${pid}`, ...words];
 
-/** Mounts a file system that anybody may write to, and start programs from, over a directory of a sandbox. */
+/**
+ * Mounts a file system that anybody may write to, and start programs from, over a directory of a
+ * sandbox.
+ */
 function openUp(pid: number, directory: string): string {
   const place = join("/proc", String(pid), "root", directory);
   const mount = ["mount", "-c", "-i", "-t", "tmpfs", "-o", "mode=0777", "none", "."];
@@ -85,7 +88,10 @@ test("a process of its own user, in its pid namespace, that it did not start get
   stranger.kill("SIGKILL");
 });
 
-/** Who is connected to, signalled and written to by a process that confined itself as under an older Landlock. */
+/**
+ * Who is connected to, signalled and written to by a process that confined itself as under an older
+ * Landlock.
+ */
 async function confinedUnder(version: number): Promise<Record<string, string>> {
   const outside = mkdtempSync("/run/sp-access-");
   const name = `sp-access-${process.pid}-${version}`;

@@ -22,7 +22,10 @@ for (const kind of ["fork", "exec"] as const) {
   });
   after(() => launcher.close());
 
-  /** Whether nobody holds a lock on the file that would be in the way of an exclusive one (flock(1)). */
+  /**
+   * Whether nobody holds a lock on the file that would be in the way of an exclusive one
+   * (flock(1)).
+   */
   const isFree = (path: string) => {
     try {
       execFileSync("flock", ["--nonblock", path, "true"]);

@@ -140,7 +140,9 @@ test("a source map that is none costs the mapping and nothing else", async () =>
   assert.match((await runtime.call()).failed?.stack ?? "", /function\/index\.js:1/);
 });
 
-/** Collects what a function can learn of where its process's code is, in every way that has a text. */
+/**
+ * Collects what a function can learn of where its process's code is, in every way that has a text.
+ */
 const LOOKER = `
 import Module, { createRequire } from "node:module";
 import { getCallSites } from "node:util";

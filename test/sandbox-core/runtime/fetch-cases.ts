@@ -1,4 +1,7 @@
-/** What functions may do with Request, Response and fetch. Each case must give the same in a sandbox as in plain Node. */
+/**
+ * What functions may do with Request, Response and fetch. Each case must give the same in a sandbox
+ * as in plain Node.
+ */
 import { inspect } from "node:util";
 
 export interface Kit {

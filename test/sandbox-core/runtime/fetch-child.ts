@@ -1,4 +1,7 @@
-/** Runs the cases, in plain Node or with what a sandbox has in its place, and prints what each gave as a line of JSON. */
+/**
+ * Runs the cases, in plain Node or with what a sandbox has in its place, and prints what each gave
+ * as a line of JSON.
+ */
 import { inspect } from "node:util";
 import { BODY_CASES } from "./fetch-body-cases.ts";
 import { CASES, type Cases, type Kit } from "./fetch-cases.ts";

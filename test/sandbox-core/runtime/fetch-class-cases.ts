@@ -4,7 +4,9 @@ import { type Cases, type Kit, saidOfAll } from "./fetch-cases.ts";
 
 type Loose = (...args: unknown[]) => unknown;
 
-/** Types of Node's say that members are fields, which a class that extends it could not override. */
+/**
+ * Types of Node's say that members are fields, which a class that extends it could not override.
+ */
 declare class Extensible {
   constructor(...args: unknown[]);
   static json(...args: unknown[]): Response;
@@ -25,7 +27,10 @@ function shape(object: object): unknown {
   });
 }
 
-/** Every member of a prototype, asked of an object that is none of the class, and of the prototype itself. */
+/**
+ * Every member of a prototype, asked of an object that is none of the class, and of the prototype
+ * itself.
+ */
 function membersOf({ prototype }: { prototype: object }): (() => unknown)[] {
   const strangers = [prototype, {}, 1, null, undefined, Object.create(prototype)];
   return Object.entries(Object.getOwnPropertyDescriptors(prototype)).flatMap(([, { get, value }]) =>

@@ -1,4 +1,7 @@
-/** The Request and the Response of functions, beside Node's own: the same code must give the same with both. */
+/**
+ * The Request and the Response of functions, beside Node's own: the same code must give the same
+ * with both.
+ */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";

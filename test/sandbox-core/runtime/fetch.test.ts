@@ -305,7 +305,8 @@ test("a stream that fails soon, before its first byte, fails the call", async ()
         throw new Error("soon");
       },
     }));`);
-  // On a machine that is busy just then, three turns may take too long: one call of many has to show it.
+  // On a machine that is busy just then, three turns may take too long: one call of many has to
+  // show it.
   for (let call = 0; call < 200; call++) {
     const { failed, endError } = await runtime.call();
     assert.equal((failed ?? endError)?.message, "soon");

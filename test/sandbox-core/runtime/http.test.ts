@@ -1,4 +1,7 @@
-/** Where HTTP and the objects of a function meet: targets with dot segments, and header fields that cannot be sent. */
+/**
+ * Where HTTP and the objects of a function meet: targets with dot segments, and header fields that
+ * cannot be sent.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RuntimeClient } from "../../helpers/runtime-client.ts";

@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RuntimeClient } from "../../helpers/runtime-client.ts";
 
-/** "/leave" leaves a timer that throws while the next call of "/wait" runs, which ends only then; "/reject" a rejection. */
+/**
+ * "/leave" leaves a timer that throws while the next call of "/wait" runs, which ends only then;
+ * "/reject" a rejection.
+ */
 const CODE = `
   let isWaiting = false, isThrown = false;
   function leave() {

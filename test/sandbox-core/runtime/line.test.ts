@@ -7,7 +7,10 @@ import { encodeWithdraw, MAX_CALLS_IN_LINE } from "../../../sandbox-core/protoco
 import { RuntimeClient } from "../../helpers/runtime-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
-/** Says how many calls run at once, and how many ran before; "/wait" takes until the next call's request was there for long. */
+/**
+ * Says how many calls run at once, and how many ran before; "/wait" takes until the next call's
+ * request was there for long.
+ */
 const ONE_AT_A_TIME = `
   let running = 0, before = 0;
   export default async (request) => {
@@ -57,7 +60,8 @@ test("behind a call that blocked the process, what was taken back meanwhile does
     };`,
     { env: { END: end } },
   );
-  // Read one by one, the first would have ended before the second came, and nothing would wait in line.
+  // Read one by one, the first would have ended before the second came, and nothing would wait in
+  // line.
   const [first, second, third] = runtime.together(
     () => [runtime.request(), runtime.request(), runtime.request()] as const,
   );

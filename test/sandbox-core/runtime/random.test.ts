@@ -6,7 +6,9 @@ import { RUNTIME_NODE_FLAGS } from "../../../sandbox-core/runtime/flags.ts";
 
 const RUNTIME = fileURLToPath(new URL("../../../sandbox-core/runtime/", import.meta.url));
 
-/** Runs a module in a node of its own, started as a zygote is, and returns what it printed, as JSON. */
+/**
+ * Runs a module in a node of its own, started as a zygote is, and returns what it printed, as JSON.
+ */
 function run(code: string, ...flags: string[]): unknown {
   const args = ["--single-threaded", ...RUNTIME_NODE_FLAGS, ...flags, "--input-type=module", "--eval", code];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", env: {} });
@@ -16,7 +18,10 @@ function run(code: string, ...flags: string[]): unknown {
 
 const RENEW = `import { renewRandomness } from "${RUNTIME}random.ts";`;
 
-/** Draws from Math.random and from that of a new context, in a process whose V8 always starts with the same seed. */
+/**
+ * Draws from Math.random and from that of a new context, in a process whose V8 always starts with
+ * the same seed.
+ */
 function draw(entropyByte: number): [number, number] {
   const code = `${RENEW} import vm from "node:vm"; renewRandomness(Buffer.alloc(32, ${entropyByte}));
     console.log(JSON.stringify([Math.random(), vm.runInNewContext("Math.random()")]));`;
@@ -93,7 +98,10 @@ test("entropy that is too short is refused", () => {
 
 const WARM = `import { warm } from "${RUNTIME}warm.ts"; await warm();`;
 
-/** Reads the variables that node:crypto keeps its random bytes in, out of the closures, through the inspector. */
+/**
+ * Reads the variables that node:crypto keeps its random bytes in, out of the closures, through the
+ * inspector.
+ */
 const CACHES = `
   import crypto from "node:crypto";
   import { Session } from "node:inspector";

@@ -38,7 +38,9 @@ function verdictOf(policy: Policy, machine: string, call: SyscallName, args: (nu
   return describeAction(verdict);
 }
 
-/** Every number that there is or will be soon, those of x32, and the ends of what a number can be. */
+/**
+ * Every number that there is or will be soon, those of x32, and the ends of what a number can be.
+ */
 const NUMBERS = [
   ...Array.from({ length: HIGHEST_NUMBER }, (_, number) => number),
   ...Array.from({ length: HIGHEST_NUMBER }, (_, number) => X32 + number),
@@ -182,7 +184,8 @@ const CASES: Case[] = [
   [COMMAND_POLICY, "flock", [], "allow"],
   [COMMAND_POLICY, "fcntl", [0, 7], "allow"],
   [COMMAND_POLICY, "fcntl", [0, 37], "allow"],
-  // SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE, SO_REUSEPORT; TCP_NODELAY and those of keepalive; IP_TTL, IP_RECVERR, V6ONLY.
+  // SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE, SO_REUSEPORT; TCP_NODELAY and those of keepalive;
+  // IP_TTL, IP_RECVERR, V6ONLY.
   ...(
     [
       ...[2, 6, 9, 15].map((name) => [1, name] as const),
@@ -203,13 +206,17 @@ const CASES: Case[] = [
     [policy, "setsockopt", [0, 1, 7], "errno 0"],
     [policy, "setsockopt", [0, 1, 8], "errno 0"],
     [policy, "setsockopt", [0, 1, 13], `errno ${EINVAL}`],
-    // SO_RCVLOWAT, SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF, SO_LOCK_FILTER, SO_TIMESTAMP, SO_PASSRIGHTS.
+    // SO_RCVLOWAT, SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF, SO_LOCK_FILTER,
+    // SO_TIMESTAMP, SO_PASSRIGHTS.
     ...[18, 26, 27, 50, 51, 52, 44, 29, 83].map((name): Case => [policy, "setsockopt", [0, 1, name], `errno ${EPERM}`]),
-    // SO_PEERPIDFD, SO_PEERSEC, SO_PEERGROUPS, SO_GET_FILTER, SO_COOKIE, SO_NETNS_COOKIE tell of others.
+    // SO_PEERPIDFD, SO_PEERSEC, SO_PEERGROUPS, SO_GET_FILTER, SO_COOKIE, SO_NETNS_COOKIE tell of
+    // others.
     ...[77, 31, 59, 26, 57, 71].map((name): Case => [policy, "getsockopt", [0, 1, name], `errno ${EPERM}`]),
-    // TCP_ULP loads modules, TCP_FASTOPEN has a queue of its own, TCP_WINDOW_CLAMP, TCP_CONGESTION, TCP_REPAIR, TCP_ZEROCOPY.
+    // TCP_ULP loads modules, TCP_FASTOPEN has a queue of its own, TCP_WINDOW_CLAMP, TCP_CONGESTION,
+    // TCP_REPAIR, TCP_ZEROCOPY.
     ...[31, 23, 10, 13, 19, 35].map((name): Case => [policy, "setsockopt", [0, 6, name], `errno ${EPERM}`]),
-    // Memberships in groups; tables of packets' filters; options of UDP, of packet and of netlink sockets.
+    // Memberships in groups; tables of packets' filters; options of UDP, of packet and of netlink
+    // sockets.
     ...[35, 39, 42, 64].map((name): Case => [policy, "setsockopt", [0, 0, name], `errno ${EPERM}`]),
     ...[20, 42, 64].map((name): Case => [policy, "setsockopt", [0, 41, name], `errno ${EPERM}`]),
     ...[17, 255, 263, 270, 282].map((level): Case => [policy, "setsockopt", [0, level, 1], `errno ${EPERM}`]),

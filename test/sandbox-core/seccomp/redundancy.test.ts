@@ -1,4 +1,7 @@
-/** No part of a policy is there for nothing: each call, condition and value decides some call that nothing else decides. */
+/**
+ * No part of a policy is there for nothing: each call, condition and value decides some call that
+ * nothing else decides.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ARCHITECTURES, type SyscallName } from "../../../sandbox-core/abi/arch.ts";

@@ -1,6 +1,7 @@
 /**
- * Every system call of a launch made to fail in turn, inside a real zygote: the tenant's code never runs, the launch says
- * which call it was, nothing is left behind, and the zygote makes the next sandbox.
+ * Every system call of a launch made to fail in turn, inside a real zygote: the tenant's code never
+ * runs, the launch says which call it was, nothing is left behind, and the zygote makes the next
+ * sandbox.
  */
 import assert from "node:assert/strict";
 import { basename } from "node:path";
@@ -38,7 +39,10 @@ async function launchAndKill(launcher: ZygoteLauncher): Promise<void> {
   await using _client = await SandboxClient.blank(launcher, ROOMY);
 }
 
-/** Launches, and gives what was said of it: the refusal, or how a sandbox that never came to life ended. */
+/**
+ * Launches, and gives what was said of it: the refusal, or how a sandbox that never came to life
+ * ended.
+ */
 async function refusal(launcher: Launcher): Promise<string> {
   const sandbox = await launcher.launch({ ...LIMITS, ...ROOMY }).catch((error: unknown) => error);
   if (sandbox instanceof Error) {

@@ -1,6 +1,6 @@
 /**
- * The same by another hand: strace has real system calls of a zygote fail, at each of their turns in a launch, until one
- * launch has no such call left to fail.
+ * The same by another hand: strace has real system calls of a zygote fail, at each of their turns
+ * in a launch, until one launch has no such call left to fail.
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -19,7 +19,10 @@ const cgroups = detectCgroups();
 const ROOMY = { memoryBytes: 256 << 20 };
 const MOST_TURNS = 120;
 
-/** Calls as the kernel names them, with an error that it may give, and the name in our message where it is another. */
+/**
+ * Calls as the kernel names them, with an error that it may give, and the name in our message where
+ * it is another.
+ */
 const CALLS: [call: string, errno: string, name?: string][] = [
   ["clone", "EAGAIN", "fork"],
   ["setns", "EPERM"],
@@ -45,8 +48,9 @@ const CALLS: [call: string, errno: string, name?: string][] = [
 ];
 
 /**
- * Has the call of that turn fail in the zygote and in all that it forks. It is another harmless call for the kernel
- * then, as a filter would end a process for the number -1 that strace writes there otherwise.
+ * Has the call of that turn fail in the zygote and in all that it forks. It is another harmless
+ * call for the kernel then, as a filter would end a process for the number -1 that strace writes
+ * there otherwise.
  */
 async function tamper(zygote: number, call: string, errno: string, turn: number): Promise<AsyncDisposable> {
   const inject = `inject=${call}:error=${errno}:syscall=getpid:when=${turn}`;

@@ -43,7 +43,10 @@ async function ended(id: string) {
 }
 
 const CANCELLED = { outcome: "cancelled", code: "CLIENT_GONE", status: 499 };
-/** A limit far beyond what a test may take; and the worker, which takes two calls, has memory for one instance. */
+/**
+ * A limit far beyond what a test may take; and the worker, which takes two calls, has memory for
+ * one instance.
+ */
 const SETTINGS = { timeoutMs: 600_000, memoryMiB: 256 } as const;
 
 describe("a call whose client leaves", () => {

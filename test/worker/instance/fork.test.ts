@@ -1,4 +1,7 @@
-/** Further instances of a version that is slow to load: forks of a template, several at once in one sandbox. */
+/**
+ * Further instances of a version that is slow to load: forks of a template, several at once in one
+ * sandbox.
+ */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
@@ -47,7 +50,10 @@ async function json(lease: Lease, path = "/") {
 
 const code = (expected: string) => (error: Error & { code?: string }) => error.code === expected;
 
-/** The control groups of the sandboxes and forks of a pool; that of the fork that its zygote made ahead is root's still. */
+/**
+ * The control groups of the sandboxes and forks of a pool; that of the fork that its zygote made
+ * ahead is root's still.
+ */
 async function groups(pool: TestPool): Promise<string[]> {
   const own = ownerGroup(await pool.zygotePid());
   const members = (name: string) => cgroups.members(`${own}/${name}`);

@@ -1,4 +1,7 @@
-/** The isolation "invocation": each call has a fork of a template, and finds nothing of any call before it. */
+/**
+ * The isolation "invocation": each call has a fork of a template, and finds nothing of any call
+ * before it.
+ */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
@@ -9,7 +12,10 @@ import { stretched } from "../../helpers/slowness.ts";
 
 const CALLS = 400;
 
-/** Draws from every source of randomness at its top level, so that the template holds what Node keeps of it. */
+/**
+ * Draws from every source of randomness at its top level, so that the template holds what Node
+ * keeps of it.
+ */
 const LEAVES_TRACES = `
   import * as fs from "node:fs";
   import * as crypto from "node:crypto";
@@ -219,7 +225,8 @@ it("signals to its template leave the handlers of the calls after them as they w
     export default (request) => {
       const signals = fs.readFileSync("/proc/self/status", "utf8").match(/^Sig.*$/gm);
       let trap = "none";
-      // The first handler of Node's is for SIGINT, and V8's is for SIGSEGV, by which WebAssembly finds the end of its memory.
+      // The first handler of Node's is for SIGINT, and V8's is for SIGSEGV, by which WebAssembly
+      // finds the end of its memory.
       try { instance.exports.f(0x7ffffff0); } catch (error) { trap = error.message; }
       if (new URL(request.url).pathname === "/bad")
         for (let round = 0; round < 2; round++)

@@ -48,7 +48,10 @@ async function withoutTimers<Result>(work: () => Promise<Result>): Promise<Resul
   }
 }
 
-/** A pool that knows the function's calls for short ones, and leases of all instances that it wants of it. */
+/**
+ * A pool that knows the function's calls for short ones, and leases of all instances that it wants
+ * of it.
+ */
 async function busyPool(settings: ConstructorParameters<typeof TestPool>[0] = {}) {
   const pool = open(settings);
   const acquire = (options: FunctionOptions = {}) => pool.acquire({ code: CODE, mayShare: true, ...options });
@@ -64,7 +67,10 @@ async function busyPool(settings: ConstructorParameters<typeof TestPool>[0] = {}
   return { pool, acquire };
 }
 
-/** Leases of which each of the first has an instance for itself and each of the others stands behind one of them. */
+/**
+ * Leases of which each of the first has an instance for itself and each of the others stands behind
+ * one of them.
+ */
 async function linedUp(acquire: () => Promise<Lease>, behind: number) {
   const first = await Promise.all(Array.from({ length: ENOUGH_INSTANCES }, acquire));
   const others = await Promise.all(Array.from({ length: behind }, acquire));

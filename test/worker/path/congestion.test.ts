@@ -17,7 +17,10 @@ before(async () => {
 });
 after(() => test.stop());
 
-/** Has many calls of a function reply while Redis is stopped, which goes on after they could have been done. */
+/**
+ * Has many calls of a function reply while Redis is stopped, which goes on after they could have
+ * been done.
+ */
 async function replyToStoppedRedis(name: string): Promise<void> {
   const callAll = () => Array.from({ length: CALLS }, () => test.call(name, { expiresInMs: stretched(60_000) }));
   assertWhole(await Promise.all(callAll())); // An instance for each.

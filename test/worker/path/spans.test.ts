@@ -26,7 +26,10 @@ after(async () => {
   await telemetry.shutdown();
 });
 
-/** Calls with this flag of the trace context, and gives the spans that came of it and the function's answer. */
+/**
+ * Calls with this flag of the trace context, and gives the spans that came of it and the function's
+ * answer.
+ */
 async function trace(flags: "00" | "01", path = "/") {
   spans.length = 0;
   const answered = await test.call("traced", { path, traceparent: `00-${TRACE}-${PARENT}-${flags}` });

@@ -1,4 +1,7 @@
-/** Who wants processors, and who waits for something else: tried with real processes and real instances. */
+/**
+ * Who wants processors, and who waits for something else: tried with real processes and real
+ * instances.
+ */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

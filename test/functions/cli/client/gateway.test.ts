@@ -1,4 +1,7 @@
-/** Answers of a gateway as the CLI takes them: by the API's schemas, and what has another shape is refused. */
+/**
+ * Answers of a gateway as the CLI takes them: by the API's schemas, and what has another shape is
+ * refused.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";

@@ -1,4 +1,7 @@
-/** What is uploaded must be all that the worker needs, and nothing else: each tree is bundled again in a plain directory. */
+/**
+ * What is uploaded must be all that the worker needs, and nothing else: each tree is bundled again
+ * in a plain directory.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";

@@ -1,4 +1,6 @@
-/** `sandpiper box` as a command: exit codes, streams, signals, reports, a terminal, and other boxes. */
+/**
+ * `sandpiper box` as a command: exit codes, streams, signals, reports, a terminal, and other boxes.
+ */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
