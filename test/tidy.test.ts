@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
-import { environmentReads, kernelNumbers, longFiles, unfinished } from "./tidy/code.ts";
+import { environmentReads, kernelNumbers, longComments, longFiles, pronounsFirst, unfinished } from "./tidy/code.ts";
 import { forbiddenImports, foreignPackages, importCycles } from "./tidy/imports.ts";
 import {
   type LockFile,
@@ -25,6 +25,9 @@ const readJson = <T>(path: string) => JSON.parse(readText(path)) as T;
 const root = readJson<PackageJson>("package.json");
 const workspaces = new Map(WORKSPACES.map((name) => [name, readJson<PackageJson>(`${name}/package.json`)]));
 const lock = readJson<LockFile>("package-lock.json");
+
+/** Sources that are in our own words; examples and templates are written as their users would. */
+const ours = sources.filter(({ path }) => !/^functions\/(examples|templates)\//.test(path));
 
 /** A source as the rules see it. */
 const source = (path: string, text: string): Source => parseSource(path, text);
@@ -123,6 +126,19 @@ describe("code", () => {
   test("the rule catches reminders and lonely tests", () => {
     caught(unfinished([source("infra/a.ts", `// ${"TO"}DO: later`)]), /TODO/);
     caught(unfinished([source("test/a.test.ts", `test.${"only"}('x');`)]), /only/);
+  });
+
+  test("comments have short lines", () => clean(longComments(ours)));
+  test("the rule catches a long line, and no address or table", () => {
+    const words = "a word ".repeat(16).trim();
+    caught(longComments([source("infra/a.ts", `// ${words}`)]), /infra\/a\.ts:1/);
+    clean(longComments([source("infra/a.ts", `/** https://example.com ${words} */\n// a    ${words}`)]));
+  });
+
+  test("comments on exports name the thing first", () => clean(pronounsFirst(ours)));
+  test("the rule catches a pronoun, and none in the middle", () => {
+    caught(pronounsFirst([source("infra/a.ts", "/** What it is. */\nexport const a = 1;")]), /name the thing/);
+    clean(pronounsFirst([source("infra/a.ts", "/** Number of what it is. */\nexport const a = 1;")]));
   });
 
   test("the linter watches what these rules leave to it", () => {

@@ -32,7 +32,7 @@ const EFFECTS: Record<number, (machine: Machine, instruction: Instruction) => nu
 };
 
 /**
- * What the filter answers; `visited` gets the places of the instructions that ran.
+ * Runs the filter and gives its answer; `visited` gets the places of the instructions that ran.
  * @throws Error when the program leaves its own bounds or the set of instructions we use
  */
 export function interpret(program: readonly Instruction[], call: SystemCall, visited?: Set<number>): number {

@@ -20,7 +20,7 @@ import { stretched } from "./slowness.ts";
 
 export type Head = Extract<Reply, { kind: "head" }>;
 
-/** What a test wants of a call: parts of a head, or its own dealings with the sender. */
+/** A test's answer to a call: parts of a head, or its own dealings with the sender. */
 export type Answer = (
   invocation: Invocation,
   send: (reply: Reply) => void,

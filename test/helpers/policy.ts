@@ -17,7 +17,7 @@ const HIGH_BITS = [1n << 32n, 1n << 40n, 1n << 63n];
 /** Those that a mask keeps, and those that it leaves out. */
 const EACH_BIT = Array.from({ length: 32 }, (_, bit) => 1n << BigInt(bit));
 
-/** What the policy says of a call, by its rules in their order. */
+/** The policy's decision on a call, by its rules in their order. */
 export function decide(policy: Policy, architecture: Architecture, { number, arch, args = [] }: SystemCall): number {
   if (arch !== architecture.auditArch) return SECCOMP_RET.KILL_PROCESS;
   const unsigned = number < 0 ? number + UNSIGNED : number;

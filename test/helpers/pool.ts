@@ -144,7 +144,7 @@ function inputOf(path: string, body: Uint8Array[], sent: Uint8Array): CallInput 
   };
 }
 
-/** What opens pools for the tests of a file, and closes those of each test after it. */
+/** Opens pools for the tests of a file, and closes those of each test after it. */
 export function poolOpener(): (...settings: ConstructorParameters<typeof TestPool>) => TestPool {
   const opened: TestPool[] = [];
   afterEach(async () => {

@@ -63,11 +63,39 @@ export function longFiles(sources: readonly Source[]): string[] {
 const UNFINISHED = /\b(TODO|FIXME|XXX|HACK)\b/;
 
 /**
- * What must be gone before anything is done: reminders, and tests that keep others from running.
+ * Words that must be gone before anything is done: reminders, and tests that keep others from
+ * running.
  */
 export function unfinished(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, text, code }) => [
     ...(UNFINISHED.test(text) && !path.startsWith("test/tidy") ? [`${path} has a ${UNFINISHED.exec(text)?.[0]}`] : []),
     ...(path.endsWith(".test.ts") && /\b(test|it|describe|suite)\.only\(/.test(code) ? [`${path} has an only`] : []),
   ]);
+}
+
+/**
+ * Longest line of a comment; one that holds a table, an address or a word for a tool may be longer.
+ */
+const COMMENT_COLUMNS = 100;
+const MAY_BE_LONGER = /\S {3,}\S|https?:|biome-ignore|-{20}|[─│]/;
+
+/** Lines of comments that are too long to be read easily. */
+export function longComments(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ path, text }) =>
+    text
+      .split("\n")
+      .map((line, index) => ({ line, number: index + 1 }))
+      .filter(
+        ({ line }) => line.length > COMMENT_COLUMNS && /^\s*(?:\/\/|\/?\*)/.test(line) && !MAY_BE_LONGER.test(line),
+      )
+      .map(({ number }) => `${path}:${number}: a line of a comment has ${COMMENT_COLUMNS} columns at most`),
+  );
+}
+
+/** Comments on exports that begin with a pronoun instead of the thing that they are about. */
+export function pronounsFirst(sources: readonly Source[]): string[] {
+  const comment = /\/\*\*[\s*]+(?:It|That|What|Who)\b(?:(?!\*\/)[\s\S])*?\*\/\s*export [^\n]*/g;
+  return sources.flatMap(({ path, text }) =>
+    [...text.matchAll(comment)].map(([found]) => `${path}: name the thing first: ${found.split("\n")[0]}`),
+  );
 }

@@ -5,7 +5,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 
 /**
- * What an archive can hold: a directory, a file by its bytes or by a file of this machine, a
+ * An entry of an archive: a directory, a file by its bytes or by a file of this machine, a
  * symbolic link.
  */
 export type Entry =

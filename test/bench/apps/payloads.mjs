@@ -1,5 +1,5 @@
 /**
- * What every server answers: the same bytes of hello, the same object as JSON, the same megabyte.
+ * Answers of every server: the same bytes of hello, the same object as JSON, the same megabyte.
  */
 export const HELLO = "Hello, world!\n";
 

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 
-/** What a block of calls gave. */
+/** The figures of one block of calls. */
 export interface Block {
   latenciesMs: number[];
   /** From the first call's start to the last one's end. */

@@ -6,7 +6,7 @@ import type { BenchChild, BlockRequest } from "./child.ts";
 import { type Accounts, Ledger } from "./ledger.ts";
 import { Samples } from "./stats.ts";
 
-/** What blocks of one level gave. */
+/** The figures of all blocks of one level. */
 export interface Level {
   latency: Samples;
   rate: Samples;

@@ -1,6 +1,6 @@
 /** Samples of one contender, kept by round, and what is said of them. */
 
-/** What is said of a set of values, all in the unit of the values. */
+/** Figures of a set of values, all in the unit of the values. */
 export interface Summary {
   samples: number;
   median: number;

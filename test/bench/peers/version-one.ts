@@ -12,7 +12,7 @@ const UNIFIED = "/sys/fs/cgroup/unified";
 const HIDE = `mount -t tmpfs none ${UNIFIED} && echo && exec cat`;
 
 /**
- * What to put before a command so that it sees control groups of version 1 alone: nothing where
+ * Words to put before a command so that it sees control groups of version 1 alone: nothing where
  * there are no others. It costs the command the start of one more small program.
  * @throws Error when the machine does not allow it
  */

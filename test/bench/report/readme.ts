@@ -9,7 +9,7 @@ const END = "<!-- end of figures -->";
 /** The suites whose targets README.md shows: what Sandpiper says of itself. */
 const SHOWN = ["sandbox", "cold", "warm", "fresh", "density", "scale", "trace"];
 
-/** What stands between the markers, for each document, by its path. */
+/** The text between the markers of each document, by its path. */
 export const DOCUMENTS: Readonly<Record<string, (report: Report) => string>> = {
   "README.md": verdictTable,
   "docs/BENCHMARKS.md": figuresTable,

@@ -150,8 +150,8 @@ export const TARGETS: readonly Target[] = [
 ];
 
 /**
- * What a run of these suites says of the targets. A target that was not measured has its verdict
- * too.
+ * The verdicts of a run of these suites on the targets. A target that was not measured has its
+ * verdict too.
  */
 export function judge(suites: readonly string[], results: Pick<Results, "rows" | "ratios">): Verdict[] {
   return TARGETS.filter(({ suite }) => suites.includes(suite)).map((target) => verdictOf(target, results));

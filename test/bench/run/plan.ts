@@ -68,7 +68,7 @@ export interface Plan {
   waitingJobs: readonly number[];
 }
 
-/** What docs/BENCHMARKS.md shows: below 20 minutes on two cores. */
+/** The plan behind docs/BENCHMARKS.md: below 20 minutes on two cores. */
 export const FULL: Plan = {
   rounds: 20,
   leastRounds: 3,

@@ -100,7 +100,9 @@ export function readRoot(directory: string, { hostUid }: Owner): Record<string, 
   return found;
 }
 
-/** What proc_pid_net(5) keeps from it that any process may read elsewhere. */
+/**
+ * Files of proc_pid_net(5) that are kept from the task, and that any process may read elsewhere.
+ */
 export function readHidden(directory: string): string[] {
   return ["sockstat", "sockstat6", "softnet_stat", "protocols", "unix"].filter(
     (name) => (statSync(`${directory}/net/${name}`).mode & 0o777) === 0,

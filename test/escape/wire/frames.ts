@@ -28,7 +28,7 @@ function head(parts: Partial<frames.Head>): Buffer {
   return frames.encodeHead({ ...plain, ...parts });
 }
 
-/** What a runtime may send in the course of a call, up to some point. */
+/** The frames that a runtime may send in the course of a call, up to some point. */
 export const prefix: fc.Arbitrary<Prefix> = fc.oneof(
   logs.map((bytes): Prefix => ({ stage: "waiting", bytes })),
   fc.tuple(logs, fc.array(bytes, { maxLength: 3 })).map(
