@@ -5,7 +5,7 @@ import { RuntimeClient } from "../../helpers/runtime-client.ts";
 
 /**
  * "/leave" leaves a timer that throws while the next call of "/wait" runs, which ends only then;
- * "/reject" a rejection.
+ * "/reject" a rejection; "/turn" answers a turn of the event loop later.
  */
 const CODE = `
   let isWaiting = false, isThrown = false;
@@ -25,6 +25,7 @@ const CODE = `
     if (url.endsWith("/leave")) leave();
     if (url.endsWith("/reject")) void Promise.reject(new Error("left behind"));
     if (url.endsWith("/wait")) await untilThrown();
+    if (url.endsWith("/turn")) await new Promise((resolve) => setImmediate(resolve));
     return new Response("ok");
   };`;
 
@@ -52,7 +53,9 @@ test("an error of a call longer ago is in no call's log, and names its invocatio
 
 test("a process that is going to end says which call it began last, and begins no other", async () => {
   await using runtime = await RuntimeClient.with(CODE);
-  const numbers = runtime.together(() => ["/reject", "/", "/", "/", "/"].map((path) => runtime.request({ path })));
+  // Each of the others takes a turn of the event loop, in which the process hears of what it left.
+  const paths = ["/reject", "/turn", "/turn", "/turn", "/turn"];
+  const numbers = runtime.together(() => paths.map((path) => runtime.request({ path })));
   assert.equal((await runtime.exited).code, 81);
   const { lastBegun } = await runtime.next("leaving");
   const answered = runtime.messages.flatMap((message) => (message.type === "head" ? [message.call] : []));
