@@ -1,5 +1,5 @@
 /**
- * The queue between gateways and workers, and the only file that knows BullMQ.
+ * The queue of calls between gateways and workers: BullMQ jobs.
  *
  * Calls that wait at one gateway at the same moment travel in one job, as a job costs about fifty
  * Redis commands. A worker takes only what it has room for, now or in a moment, and puts the rest
