@@ -3,6 +3,7 @@
  * sandbox.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
@@ -283,9 +284,12 @@ describe("instances in one sandbox", () => {
   });
 
   it("end with their template, and the next call has another", async () => {
-    const options = slow(`await new Promise(() => {});`);
+    const options = slow(`console.log("began"); await new Promise(() => {});`);
     const [one, other] = await instances(pool, options, 2);
+    // What they log says that they have begun; a call that has not goes to another instance.
+    const begun = [one, other].map((lease) => once((lease as Lease).instance.sandbox.wire, "data"));
     const calls = [one, other].map((lease) => begin(lease as Lease));
+    await Promise.all(begun);
     const template = templatePid((one as Lease).instance.sandbox.pid);
     process.kill(template, "SIGKILL");
     for (const replied of calls) await assert.rejects(replied, code("KILLED"));
