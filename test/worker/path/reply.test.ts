@@ -70,10 +70,10 @@ it("passes the pieces of a stream on together that came together, before its end
   assert.deepEqual(shown(sent), ["", "abc", "d", "end"]);
 });
 
-it("passes on what came before a stream broke off, and nothing to a client that left", async () => {
+it("passes on what came before a stream broke off, but only the end to a client that left", async () => {
   for (const [failure, expected] of [
     [new CallFailure("timeout", "TIMEOUT"), ["", "a", "end"]],
-    [new CallFailure("cancelled", "CLIENT_GONE"), [""]],
+    [new CallFailure("cancelled", "CLIENT_GONE"), ["", "end"]],
   ] as const) {
     const { answer, sent } = answering({ streaming: true });
     answer.chunk(Buffer.from("a"));
