@@ -292,7 +292,7 @@ describe("instances in one sandbox", () => {
     await Promise.all(begun);
     const template = templatePid((one as Lease).instance.sandbox.pid);
     process.kill(template, "SIGKILL");
-    for (const replied of calls) await assert.rejects(replied, code("KILLED"));
+    await Promise.all(calls.map((replied) => assert.rejects(replied, code("KILLED"))));
     for (const lease of [one, other]) lease?.release();
     assert.equal((await pool.acquire(options)).start.kind, "cold");
   });

@@ -120,7 +120,7 @@ describe("calls in line at an instance", () => {
     const ended = first.map(({ instance }) => instance);
     const failed = first.map((lease) => begin(lease, "/exit"));
     const behind = others.map((lease) => callText(lease));
-    for (const call of failed) await assert.rejects(call, { code: "FUNCTION_EXITED" });
+    await Promise.all(failed.map((call) => assert.rejects(call, { code: "FUNCTION_EXITED" })));
     for (const lease of first) lease.release();
     for (const [index, text] of (await Promise.all(behind)).entries()) {
       assert.match(text, /^[0-9a-f-]{36}$/);
