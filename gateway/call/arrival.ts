@@ -21,8 +21,8 @@ export function arrive(request: IncomingMessage): string {
   const { authority, path } = splitTarget(target);
   checkHost(request, authority);
   checkCoding(request);
-  // Whoever it is for would show a client fields that were meant for others, and fetch's Request
-  // does not know the method.
+  // A function that answers TRACE would show a client fields that were meant for others, and
+  // fetch's Request does not know the method.
   if (request.method === "TRACE") {
     throw new SandpiperError("METHOD_NOT_ALLOWED", { message: "TRACE is not answered here." });
   }

@@ -122,7 +122,7 @@ function addressIn(text: string): string | null {
   return isIP(address) === 0 ? null : address;
 }
 
-/** Whoever has one address of IPv6 has the 2^64 beside it, too. */
+/** The name that an address counts under: of IPv6 its /64, all of which one client has. */
 function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;
   const [left = "", right = ""] = address.toLowerCase().split("::");

@@ -23,8 +23,8 @@ export class Connection {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
   /**
-   * Which requests have no whole answer yet: what is written beside them would be taken for their
-   * answer.
+   * Requests without a whole answer, and their answers: words that are written beside them would be
+   * taken for the answer.
    */
   readonly #open = new Map<IncomingMessage, ServerResponse>();
   /** Bytes that have arrived and were not parsed. */

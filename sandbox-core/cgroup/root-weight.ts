@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
-/** What a group has that nobody gave a weight, on version 2's scale. */
+/** The kernel's weight for a group that nobody gave one, on version 2's scale. */
 const USUAL_WEIGHT = 100;
 const HIGHEST_WEIGHT = 10_000;
 /**

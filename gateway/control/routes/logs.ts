@@ -57,7 +57,7 @@ export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
   });
 }
 
-/** What there is, and the place behind which that goes on. */
+/** The entries that there are, and the place behind which they go on. */
 async function untilNow({ redis }: ControlParts, ref: FunctionRef, filter: LogFilter & { limit: number }) {
   // Before the past is read: what is written in between is in either.
   const start = await newestPlace(redis, ref);
