@@ -7,7 +7,7 @@
  * `*.alone.test.ts`.
  *
  * How slow the machine is is measured before (helpers/slowness.ts). At the end stand the files that
- * took longest.
+ * took longest, and the tests that failed.
  */
 import { globSync } from "node:fs";
 import { relative, resolve } from "node:path";
@@ -42,6 +42,9 @@ function runsAlone(file: string): boolean {
 /** Seconds of each file that ran. */
 const tookSeconds = new Map<string, number>();
 
+/** A line for each test that failed: the report above is long, and ends with what passed. */
+const failures: string[] = [];
+
 /** Notes how long a file took. */
 function noteTime(file: string, ms: number): void {
   tookSeconds.set(relative(ROOT, file), ms / 1_000);
@@ -65,6 +68,7 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   });
   // The process of a file that was ended gives no summary.
   events.on("test:fail", ({ name, file, details }) => {
+    failures.push(`✖ ${relative(ROOT, file ?? "")}: ${name}\n`);
     if (file !== undefined && resolve(ROOT, name) === file) noteTime(file, details.duration_ms);
   });
   events.on("test:summary", ({ file, counts, success, duration_ms }) => {
@@ -92,6 +96,7 @@ const passed = together.passed + alone.passed;
 const failed = together.failed + alone.failed;
 if (files.length === 0) process.stdout.write(`no test matches ${process.argv.slice(2).join(" ")}\n`);
 process.stdout.write(`\nslowest files\n${slowestFiles()}`);
+if (failures.length > 0) process.stdout.write(`\nfailed\n${failures.join("")}`);
 process.stdout.write(
   `\n${Math.round((performance.now() - startMs) / 1_000)} s\n${passed} passed, ${failed} failed, ${together.skipped + alone.skipped} skipped\n`,
 );

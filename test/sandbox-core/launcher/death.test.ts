@@ -87,7 +87,10 @@ describe("no sandbox outlives its supervisors", () => {
       // Three of one fork's family, another fork, a program with what starts it, a template and
       // three of its fork's family.
       assert.ok(processesOf(family.hostUids).length >= 9);
+      const died = once(family.supervisor, "exit");
       die(family);
+      // As long as it is dying, what it had is not removed by others.
+      await died;
       await eventually(() => processesOf(family.hostUids).length === 0);
       await eventually(() => family.zygotes.every((zygote) => hostUidOf(zygote) === -1));
       const left = () => cgroups.children(ROOT_GROUP).filter((group) => groups.includes(group));
