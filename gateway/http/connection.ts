@@ -23,10 +23,11 @@ export class Connection {
   readonly #socket: Socket;
   readonly #parse: (bytes: Buffer) => void;
   /**
-   * Requests without a whole answer, and their answers: words that are written beside them would be
+   * The request without a whole answer, and its answer: words that are written beside it would be
    * taken for the answer.
    */
-  readonly #open = new Map<IncomingMessage, ServerResponse>();
+  #request: IncomingMessage | null = null;
+  #response: ServerResponse | null = null;
   /** Bytes that have arrived and were not parsed. */
   #ahead: Buffer = NOTHING;
   /**
@@ -43,6 +44,13 @@ export class Connection {
   /** The client ended its side. */
   #clientEnded = false;
   #probing: NodeJS.Timeout | null = null;
+
+  /** One for all requests: a call is short, and an arrow function for each would be seen in it. */
+  readonly #onAnswered = (): void => {
+    this.#request = null;
+    this.#response = null;
+    this.#feed();
+  };
 
   /** @param socket a server's that node has just begun to serve. */
   constructor(socket: Socket) {
@@ -71,13 +79,10 @@ export class Connection {
   begin(request: IncomingMessage, response: ServerResponse): void {
     const { headers } = request;
     this.#bodyBytes = headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : 0;
-    this.#open.set(request, response);
-    response.once("close", () => {
-      this.#open.delete(request);
-      this.#feed();
-    });
-    // Words after the client left have nowhere to go; without a listener it would end the process.
-    response.on("error", () => {});
+    this.#request = request;
+    this.#response = response;
+    response.on("close", this.#onAnswered);
+    response.on("error", ignore);
     if (this.#clientEnded) this.#askClient();
   }
 
@@ -86,8 +91,7 @@ export class Connection {
    * never ended.
    */
   get mayAnswer(): boolean {
-    const begun = ([request, response]: [IncomingMessage, ServerResponse]) => request.complete || response.headersSent;
-    return this.#socket.writable && this.#open.size <= 1 && ![...this.#open].some(begun);
+    return this.#socket.writable && !this.#request?.complete && !this.#response?.headersSent;
   }
 
   /**
@@ -95,7 +99,7 @@ export class Connection {
    * told so far.
    */
   get isWaitedFor(): boolean {
-    return this.#open.size > 0 && this.#socket.writableLength === 0;
+    return this.#response !== null && this.#socket.writableLength === 0;
   }
 
   /** Parses nothing more: node has taken its parser away. */
@@ -113,23 +117,18 @@ export class Connection {
    * of an answer there is nothing of the kind, and ending the connection then counts as leaving.
    */
   #askClient(): void {
-    const [request, response] = this.#first;
-    if (!request?.complete || response === undefined || response.writableEnded) return;
+    const [request, response] = [this.#request, this.#response];
+    if (!request?.complete || response === null || response.writableEnded) return;
     if (response.headersSent) this.#socket.destroy();
     else if (this.#probing === null) this.#probe(1);
   }
 
   #probe(attempt: number): void {
-    const [request, response] = this.#first;
+    const [request, response] = [this.#request, this.#response];
     this.#probing = null;
-    if (response === undefined || this.#socket.destroyed) return;
+    if (response === null || this.#socket.destroyed) return;
     if (!response.headersSent && request?.httpVersion !== "1.0") response.writeContinue();
     this.#probing = setTimeout(() => this.#probe(attempt + 1), backoffMs(attempt, PROBE_PAUSES)).unref();
-  }
-
-  get #first(): [request?: IncomingMessage, response?: ServerResponse] {
-    const [first = []] = this.#open;
-    return first;
   }
 
   #feed(): void {
@@ -137,9 +136,11 @@ export class Connection {
     if (this.#feeding) return;
     this.#feeding = true;
     while (this.#ahead.length > 0 && this.#mayParse()) {
-      const piece = this.#ahead.subarray(0, this.#pieceLength());
-      this.#ahead = this.#ahead.subarray(piece.length);
-      this.#parse(piece);
+      const bytes = this.#ahead;
+      const length = this.#pieceLength();
+      const isWhole = length === bytes.length;
+      this.#ahead = isWhole ? NOTHING : bytes.subarray(length);
+      this.#parse(isWhole ? bytes : bytes.subarray(0, length));
     }
     this.#feeding = false;
     if (this.#clientEnded && this.#ahead.length === 0) this.#tellEnd();
@@ -164,9 +165,7 @@ export class Connection {
   /** Bytes behind the last request of a connection that is about to end are for nobody. */
   #mayParse(): boolean {
     if (this.#left || !this.#socket.writable) return false;
-    if (this.#open.size === 0) return true;
-    const [request] = this.#open.keys();
-    return this.#open.size === 1 && request?.complete === false;
+    return this.#request === null || !this.#request.complete;
   }
 
   /** Up to where one request, or the body of one, goes at most. */
@@ -182,6 +181,9 @@ export class Connection {
     return end === -1 ? this.#ahead.length : end;
   }
 }
+
+/** Words after the client left have nowhere to go; without a listener that would end the process. */
+function ignore(): void {}
 
 /**
  * How many bytes there are up to and with the first `END`, which may have begun in the bytes
