@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import { connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
+import { reportLink } from "../functions/redis/link-report.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { registerKey } from "../functions/store/tenant.ts";
@@ -26,6 +27,7 @@ import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
+import { followRedisChanges } from "./redis-change.ts";
 import { createGatewayServer } from "./server.ts";
 
 /**
@@ -77,7 +79,7 @@ export async function startGateway(
   const parts = new GatewayParts(config, redis, log, recordsRoots);
   try {
     await parts.connected();
-    if (config.bootstrapKeyFile !== null) await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
+    await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
     await listen(parts.server, config);
   } catch (error) {
     await parts.release();
@@ -112,6 +114,13 @@ class GatewayParts {
       onBodyLost: (id) => this.#calls.bodyLost(id),
       onAway: () => this.#calls.shut(),
       onReady: () => this.#calls.open(),
+    });
+    reportLink(redis, log);
+    followRedisChanges(redis, {
+      calls: this.#calls,
+      versions: this.#versions,
+      registerKey: () => registerBootstrapKey(this.redis, config.bootstrapKeyFile),
+      onTrouble: (message, error) => log.error(message, { error }),
     });
     const shared = {
       redis: this.redis,
@@ -196,8 +205,8 @@ function controlListener(fetch: Parameters<typeof getRequestListener>[0]) {
 }
 
 /** The key that `npm start` made is the first one of the tenant "main". */
-async function registerBootstrapKey(redis: Redis, file: string): Promise<void> {
-  await registerKey(redis, "main", (await readFile(file, "utf8")).trim());
+async function registerBootstrapKey(redis: Redis, file: string | null): Promise<void> {
+  if (file !== null) await registerKey(redis, "main", (await readFile(file, "utf8")).trim());
 }
 
 async function whenReady(redis: Redis): Promise<void> {

@@ -4,7 +4,7 @@ import type { Logger } from "./log.ts";
 import { parseRedisUrl, redactRedisUrl } from "./redis-url.ts";
 import { backoffMs } from "./std/time.ts";
 
-const RETRY = { firstMs: 50, longestMs: 1_000 };
+const RETRY = { firstMs: 50, longestMs: 500 };
 
 export interface RedisConnectOptions {
   /**
@@ -18,8 +18,8 @@ export interface RedisConnectOptions {
 }
 
 /**
- * A connection that heals itself: it tries again after 50 ms, then ever more slowly, at least once
- * a second. The connection is made in the background; await `ready` or just send commands. End it
+ * A connection that heals itself: it tries again after 50 ms, then ever more slowly, at least twice
+ * a second where it is refused. The connection is made in the background; await `ready` or just send commands. End it
  * with `quit()` or `disconnect()`.
  * @param name shown by Redis in CLIENT LIST.
  * @throws Error when the URL has no meaning.

@@ -1,6 +1,7 @@
 /** A worker: everything that takes calls and builds from the queue and runs them, put together. */
 import type { Redis } from "ioredis";
 import type { Invocation } from "../functions/model/invocation.ts";
+import { reportLink } from "../functions/redis/link-report.ts";
 import { type ArtifactStore, FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { BuildWorker } from "../functions/transport/build-queue.ts";
@@ -31,7 +32,7 @@ import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
 import { CallLog } from "./outcome/call-log.ts";
 import { openCall, type Parts } from "./path/context.ts";
-import { failExpired, failLost, writeLog } from "./path/record.ts";
+import { failAbandoned, failExpired, failLost, writeLog } from "./path/record.ts";
 import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
@@ -79,6 +80,7 @@ export class Worker {
   constructor(config: Config, redis: Redis, log: Logger, onDegraded: (walls: readonly string[]) => void = () => {}) {
     this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
     this.#onDegraded = onDegraded;
+    reportLink(redis, log);
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#zygotes = this.#makeZygotes(config);
     this.#pool = this.#makePool(config);
@@ -232,6 +234,7 @@ export class Worker {
       run: (invocation) => this.#run(invocation),
       lost: (calls) => failLost(this.#parts, calls),
       expired: (calls) => failExpired(this.#parts, calls),
+      abandoned: (calls) => failAbandoned(this.#parts, calls),
       onError: (error) => this.#onTrouble("the queue has trouble", error),
     });
   }

@@ -1,5 +1,6 @@
 /** How gateways and workers behave while Redis is away. */
 import type { Redis, RedisOptions } from "ioredis";
+import { linkOf } from "./link.ts";
 
 /** Longest time that Redis may take for one command of a gateway. */
 const GATEWAY_COMMAND_MS = 1_500;
@@ -22,12 +23,26 @@ export const PATIENT: Partial<RedisOptions> = {
   maxRetriesPerRequest: null,
   autoResendUnfulfilledCommands: true,
 };
+/**
+ * What may be done once only is not sent again when it may have been done: it fails as soon as the
+ * connection breaks.
+ */
+export const NEVER_TWICE: Partial<RedisOptions> = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+};
 
-/** One more connection to the same Redis. Whoever made the first reports what becomes of Redis. */
-export function connectionLike(redis: Redis, options: Partial<RedisOptions>): Redis {
+/**
+ * One more connection to the same Redis, which belongs to the same link. Whoever made the first
+ * reports what becomes of Redis.
+ * @param waitSeconds for how long its commands have Redis wait before it answers.
+ */
+export function connectionLike(redis: Redis, options: Partial<RedisOptions>, waitSeconds = 0): Redis {
   const connection = redis.duplicate(options);
   // An emitter without a listener for errors would end the process.
   connection.on("error", () => {});
+  linkOf(redis).add(connection, waitSeconds);
   return connection;
 }
 

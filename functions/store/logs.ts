@@ -12,7 +12,8 @@ import type { FunctionRef } from "./registry.ts";
 /** Longest text of one log record, in UTF-16 units; more is cut. */
 export const MAX_LOG_TEXT_LENGTH = 8_192;
 const READ_PAGE = 500;
-const FOLLOW_BLOCK_MS = 10_000;
+/** Short, as a connection that waits gives no sign of life. */
+const FOLLOW_BLOCK_SECONDS = 1;
 
 const streamKey = ({ tenant, functionName }: FunctionRef): string => `sp:logs:${tenant}:${functionName}`;
 const INVOCATION_ID = /^[0-9a-f-]{36}$/;
@@ -105,13 +106,25 @@ export async function* followLogs(
   filter: LogFilter & { after?: string | undefined; signal: AbortSignal },
 ): AsyncGenerator<PlacedEntry> {
   // Its command waits for as long as nothing is written.
-  const own = connectionLike(redis, { ...PATIENT, commandTimeout: undefined, lazyConnect: false });
+  const own = connectionLike(
+    redis,
+    { ...PATIENT, commandTimeout: undefined, lazyConnect: false },
+    FOLLOW_BLOCK_SECONDS,
+  );
   const stop = (): void => own.disconnect();
   filter.signal.addEventListener("abort", stop, { once: true });
   try {
     let after = filter.after ?? (await newestPlace(redis, ref));
     while (!filter.signal.aborted) {
-      const page = await own.xread("COUNT", READ_PAGE, "BLOCK", FOLLOW_BLOCK_MS, "STREAMS", streamKey(ref), after);
+      const page = await own.xread(
+        "COUNT",
+        READ_PAGE,
+        "BLOCK",
+        FOLLOW_BLOCK_SECONDS * 1_000,
+        "STREAMS",
+        streamKey(ref),
+        after,
+      );
       for (const [place, fields] of page?.[0]?.[1] ?? []) {
         after = place;
         const entry = parseEntry(fields);

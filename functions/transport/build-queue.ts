@@ -1,15 +1,19 @@
 /** Builds, carried from a gateway to a worker and their results back. */
 
+import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
-import type { Redis } from "ioredis";
+import type { Redis, RedisOptions } from "ioredis";
 import { backoffMs } from "../../infra/std/time.ts";
 import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult } from "../model/build.ts";
 import { SandpiperError } from "../model/errors.ts";
 import { connectionLike, FAIL_FAST, PATIENT } from "../redis/connections.ts";
-import { LOCK_MS, NO_EVENTS, PREFIX } from "./queue-options.ts";
+import { linkOf } from "../redis/link.ts";
+import { LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-options.ts";
 
 const BUILDS = "builds";
+/** How long a worker has Redis wait for a build; a connection that waits gives no sign of life. */
+const BLOCK_SECONDS = 1;
 /** Pauses before a gateway asks for a result. */
 const POLL = { firstMs: 10, longestMs: 250 };
 
@@ -24,6 +28,7 @@ export class BuildQueue {
     const defaultJobOptions = { attempts: 1, removeOnComplete: { age: 60 }, removeOnFail: { age: 60 } };
     this.#queue = new Queue(BUILDS, { connection: this.#redis, prefix: PREFIX, defaultJobOptions, streams: NO_EVENTS });
     this.#queue.on("error", () => {});
+    renewMeta(this.#queue, linkOf(redis));
   }
 
   /** Resolves when builds can be asked for for the first time. */
@@ -39,8 +44,10 @@ export class BuildQueue {
   async build(request: BuildRequest, limitMs = BUILD_LIMIT_MS): Promise<BuildResult> {
     try {
       if (this.#redis.status !== "ready") throw new Error("The connection to Redis is lost.");
-      const { id = "" } = await this.#queue.add("build", request);
-      return await this.#result(id, Date.now() + limitMs);
+      // A number would come again when Redis goes back in time, with the result of another's build.
+      const jobId = randomUUID();
+      await this.#queue.add("build", request, { jobId });
+      return await this.#result(jobId, performance.now() + limitMs);
     } catch (cause) {
       throw cause instanceof SandpiperError ? cause : new SandpiperError("QUEUE_UNAVAILABLE", { cause });
     }
@@ -60,7 +67,7 @@ export class BuildQueue {
       await setTimeout(backoffMs(attempt, POLL));
       const job = await this.#queue.getJob(id);
       if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue;
-      if (job?.finishedOn === undefined && job && Date.now() < deadlineMs) continue;
+      if (job?.finishedOn === undefined && job && performance.now() < deadlineMs) continue;
       // Nobody waits for the job any more. A job cannot be removed while a worker has it, and ends
       // by itself then.
       await job?.remove().catch(() => {});
@@ -84,10 +91,15 @@ export class BuildWorker {
     onError: (error: Error) => void = () => {},
   ) {
     this.#redis = connectionLike(redis, PATIENT);
+    // BullMQ makes the connection that waits for builds itself.
+    const waiting = (options?: Partial<RedisOptions>): Redis =>
+      connectionLike(redis, { ...PATIENT, ...options }, BLOCK_SECONDS);
+    this.#redis.duplicate = waiting as Redis["duplicate"];
     this.#worker = new Worker(BUILDS, (job: Job<BuildRequest, BuildResult>) => build(job.data), {
       connection: this.#redis,
       prefix: PREFIX,
       autorun: false,
+      drainDelay: BLOCK_SECONDS,
       lockDuration: LOCK_MS * 2,
       stalledInterval: LOCK_MS,
       maxStalledCount: 1,

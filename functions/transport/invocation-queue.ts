@@ -17,15 +17,20 @@ import {
   Worker,
 } from "bullmq";
 import type { Redis } from "ioredis";
+import { LruMap } from "../../infra/std/lru.ts";
 import { settledWithin } from "../../infra/std/time.ts";
 import { SandpiperError } from "../model/errors.ts";
 import type { Invocation } from "../model/invocation.ts";
-import { connectionLike, FAIL_FAST, PATIENT, sendTogether } from "../redis/connections.ts";
+import { connectionLike, FAIL_FAST, isRedisAway, PATIENT, sendTogether } from "../redis/connections.ts";
+import { linkOf, type RedisLink } from "../redis/link.ts";
+import { RunOfConnection } from "../redis/server-run.ts";
 import { dropBody } from "./bodies.ts";
 import { CallSlots } from "./call-slots.ts";
+import { CALLS, type CallsJob, isOfEarlierRun, JOB_OPTIONS, newJobId, toOwnTime, toRedisTime } from "./calls-job.ts";
 import { Coalescer } from "./coalescer.ts";
+import { JobGiver } from "./job-giver.ts";
 import { JobTaker } from "./job-taker.ts";
-import { LOCK_MS, NO_EVENTS, PREFIX } from "./queue-options.ts";
+import { LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-options.ts";
 
 /** Most calls in one job. */
 export const MAX_CALLS_PER_JOB = 32;
@@ -34,16 +39,12 @@ const RENEW_MS = 1_000;
 const STALLED_CHECK_MS = 1_000;
 /** How long nothing is asked of a Redis that refused something. */
 const ERROR_PAUSE_MS = 200;
+/** How soon it is looked again whether all connections answer, when one did not. */
+const NOT_WHOLE_PAUSE_MS = 50;
 /** How many jobs are remembered as done although that could not be said. */
 const MAX_UNSAID = 1_000;
 /** How long closing waits for Redis, which may be away. */
 const CLOSE_REDIS_MS = 3_000;
-
-const CALLS = "calls";
-const JOB_OPTIONS = { attempts: 1, removeOnComplete: true, removeOnFail: true };
-interface CallsJob {
-  calls: Invocation[];
-}
 
 /** BullMQ's commands over one connection. Whoever owns that hears of its errors. */
 function openBackend(name: string, options: QueueBaseOptions): RedisQueueBackend {
@@ -53,6 +54,8 @@ function openBackend(name: string, options: QueueBaseOptions): RedisQueueBackend
 /** The gateway's end. */
 export class InvocationQueue {
   readonly #redis: Redis;
+  readonly #link: RedisLink;
+  readonly #run: RunOfConnection;
   readonly #queue: Queue<CallsJob>;
   readonly #coalescer: Coalescer<Invocation>;
 
@@ -63,6 +66,8 @@ export class InvocationQueue {
    */
   constructor(redis: Redis, inCourse?: () => number) {
     this.#redis = connectionLike(redis, FAIL_FAST);
+    this.#link = linkOf(redis);
+    this.#run = new RunOfConnection(this.#redis);
     this.#queue = new Queue<CallsJob>(CALLS, {
       connection: this.#redis,
       prefix: PREFIX,
@@ -70,6 +75,7 @@ export class InvocationQueue {
       streams: NO_EVENTS,
     });
     this.#queue.on("error", () => {});
+    renewMeta(this.#queue, this.#link);
     this.#coalescer = new Coalescer(MAX_CALLS_PER_JOB, (calls) => this.#add(calls), inCourse);
   }
 
@@ -89,7 +95,8 @@ export class InvocationQueue {
    * may have all the same.
    */
   submit(call: Invocation): Promise<void> {
-    return this.available ? this.#coalescer.add(call) : Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
+    if (!this.available) return Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
+    return this.#coalescer.add(toRedisTime(call, this.#link.clock));
   }
 
   /** Sends what waits, then ends the connection. */
@@ -103,7 +110,7 @@ export class InvocationQueue {
     try {
       // BullMQ would wait for a connection; one that was lost since `submit` must fail instead.
       if (!this.available) throw new Error("The connection to Redis is lost.");
-      await this.#queue.add("calls", { calls });
+      await this.#queue.add("calls", { calls, run: this.#run.current?.id }, newJobId());
     } catch (cause) {
       throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
     }
@@ -125,6 +132,8 @@ export interface InvocationHandlers {
    * Answers calls that waited too long and were not run. Their gateway may have given up on them.
    */
   expired?(calls: Invocation[]): Promise<void>;
+  /** Records calls that waited when Redis ended. Their gateways have answered; they do not run. */
+  abandoned?(calls: Invocation[]): Promise<void>;
   /** Told of failures of the queue itself. */
   onError?(error: Error): void;
 }
@@ -132,8 +141,10 @@ export interface InvocationHandlers {
 /** The worker's end. */
 export class InvocationWorker {
   readonly #redis: Redis;
+  readonly #link: RedisLink;
   readonly #worker: Worker<CallsJob>;
   readonly #queue: Queue<CallsJob>;
+  readonly #giver: JobGiver;
   readonly #taker: JobTaker;
   readonly #slots: CallSlots;
   readonly #handlers: InvocationHandlers;
@@ -141,7 +152,7 @@ export class InvocationWorker {
   readonly #owned = new Map<string, string>();
   readonly #unfinished = new Set<Promise<void>>();
   /** Jobs that are done, but whose lock was lost before that could be said: they come once more. */
-  readonly #unsaid = new Set<string>();
+  readonly #unsaid = new LruMap<string, true>(MAX_UNSAID);
   #renewal: NodeJS.Timeout | undefined;
   #loop: Promise<void> = Promise.resolve();
   #closing = false;
@@ -158,8 +169,11 @@ export class InvocationWorker {
     this.#handlers = handlers;
     this.#slots = new CallSlots(() => handlers.freeSlots());
     this.#redis = connectionLike(redis, PATIENT);
+    this.#link = linkOf(redis);
     const options = { connection: this.#redis, prefix: PREFIX };
     this.#queue = new Queue<CallsJob>(CALLS, { ...options, defaultJobOptions: JOB_OPTIONS, streams: NO_EVENTS });
+    this.#giver = new JobGiver(redis);
+    renewMeta(this.#queue, this.#link);
     const lock = { lockDuration: LOCK_MS };
     this.#taker = new JobTaker(redis, (connection) => openBackend(CALLS, { ...options, ...lock, connection }));
     const watch = { ...lock, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 0 };
@@ -199,17 +213,20 @@ export class InvocationWorker {
     await settledWithin(CLOSE_REDIS_MS, this.#loop);
     while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
     clearInterval(this.#renewal);
-    await settledWithin(CLOSE_REDIS_MS, Promise.allSettled([this.#worker.close(true), this.#queue.close()]));
+    const queues = [this.#worker.close(true), this.#queue.close(), this.#giver.close()];
+    await settledWithin(CLOSE_REDIS_MS, Promise.allSettled(queues));
     this.#redis.disconnect();
   }
 
   async #takeJobs(): Promise<void> {
     while (!this.#closing) {
       try {
-        if (this.#slots.isOpen || this.#stalled > 0) await this.#takeOne();
+        // A call that is taken needs all connections: its lock is kept over one, its reply goes over another.
+        if (!this.#link.isWhole) await this.#slots.change(NOT_WHOLE_PAUSE_MS);
+        else if (this.#slots.isOpen || this.#stalled > 0) await this.#takeOne();
         else await this.#slots.change();
       } catch (error) {
-        this.#report(error);
+        if (!isRedisAway(error)) this.#report(error);
         await setTimeout(ERROR_PAUSE_MS);
       }
     }
@@ -228,7 +245,9 @@ export class InvocationWorker {
     this.#owned.set(id, token);
     // Redis was away for longer than the lock: the calls still run here, now under the new lock.
     if (ownAlready) return;
-    const finished = this.#finish(job, this.#unsaid.delete(id) ? Promise.resolve() : this.#workOn(job));
+    const isDone = this.#unsaid.has(id);
+    this.#unsaid.delete(id);
+    const finished = this.#finish(job, isDone ? Promise.resolve() : this.#workOn(job));
     this.#unfinished.add(finished);
     void finished.finally(() => this.#unfinished.delete(finished));
   }
@@ -236,27 +255,31 @@ export class InvocationWorker {
   /** Resolves when every call of the job has been dealt with. */
   async #workOn(job: Job<CallsJob>): Promise<void> {
     const { calls } = job.data;
-    if (job.deferredFailure) return this.#giveUp(calls, this.#handlers.lost(calls));
-    const nowMs = Date.now();
+    if (job.deferredFailure) return this.#giveUp(calls, this.#handlers.lost);
+    if (isOfEarlierRun(job.data, this.#taker.run)) return this.#giveUp(calls, this.#handlers.abandoned);
+    const { clock } = this.#link;
+    const nowMs = clock.nowMs();
     const expired = calls.filter((call) => call.expiresAtMs <= nowMs);
     const alive = expired.length === 0 ? calls : calls.filter((call) => call.expiresAtMs > nowMs);
     const running: Promise<void>[] = [];
-    const rest = await this.#slots.fill(alive, (call) => running.push(this.#handlers.run(call)));
+    const rest = await this.#slots.fill(alive, (call) => running.push(this.#handlers.run(toOwnTime(call, clock))));
     if (rest.length > 0) await this.#putBack(job, alive.slice(0, alive.length - rest.length), rest);
-    if (expired.length > 0) await this.#giveUp(expired, this.#handlers.expired?.(expired));
+    if (expired.length > 0) await this.#giveUp(expired, this.#handlers.expired);
     await Promise.all(running);
   }
 
-  /**
-   * The rest becomes a job of its own at the queue's head, and this job's no more, lest it count as
-   * lost with it.
-   */
   async #putBack(job: Job<CallsJob>, kept: Invocation[], rest: Invocation[]): Promise<void> {
-    await this.#queue.add("calls", { calls: rest }, { lifo: true });
-    if (kept.length > 0) await job.updateData({ calls: kept });
+    try {
+      await this.#giver.putBack(job, kept, rest);
+    } catch (error) {
+      // They may be back or not.
+      this.#report(error);
+      await this.#handlers.lost(rest.map((call) => toOwnTime(call, this.#link.clock)));
+    }
   }
 
-  async #giveUp(calls: Invocation[], answered: Promise<void> | undefined): Promise<void> {
+  async #giveUp(calls: Invocation[], answer: InvocationHandlers["expired"]): Promise<void> {
+    const answered = answer?.(calls.map((call) => toOwnTime(call, this.#link.clock)));
     await Promise.all([answered, ...calls.map((call) => dropBody(this.#redis, call.request.body))]);
   }
 
@@ -269,7 +292,7 @@ export class InvocationWorker {
       sendTogether(this.#redis);
       await job.moveToCompleted(null, token, false);
     } catch (error) {
-      if (this.#unsaid.size < MAX_UNSAID) this.#unsaid.add(id);
+      this.#unsaid.set(id, true);
       this.#report(error);
     }
   }

@@ -3,14 +3,14 @@
  * BullMQ's; see invocation-queue.ts.
  */
 import type { Redis } from "ioredis";
-import { connectionLike, PATIENT, sendTogether } from "../redis/connections.ts";
+import { connectionLike, NEVER_TWICE, sendTogether } from "../redis/connections.ts";
+import { RunOfConnection, type ServerRun } from "../redis/server-run.ts";
 
 /**
- * How long one wait for a job lasts before Redis is asked again, and how long it may take to say
- * that there was none.
+ * How long one wait for a job lasts before Redis is asked again. Short, as a connection that waits
+ * cannot be asked for a sign of life.
  */
-const BLOCK_SECONDS = 5;
-const SILENCE_MS = (BLOCK_SECONDS + 2) * 1_000;
+const BLOCK_SECONDS = 1;
 
 /** KEYS: list of waiting jobs, marker. Gives how many wait. */
 const JOBS_WAIT = `
@@ -41,6 +41,10 @@ export interface TakenJob {
 export class JobTaker {
   readonly #redis: Redis;
   readonly #backend: TakingBackend;
+  readonly #run: RunOfConnection;
+  /** Redis's number for the connection, and in which run of Redis; null while it is new. */
+  #client: { id: number; runId: string | null } | null = null;
+  #clientBefore: { id: number; runId: string | null } | null = null;
   /**
    * Whether to look without waiting for the marker: unless the last look said that there is no
    * more.
@@ -52,16 +56,25 @@ export class JobTaker {
    * @param openBackend gives what BullMQ does over that connection, which is the taker's.
    */
   constructor(redis: Redis, openBackend: (connection: Redis) => TakingBackend) {
-    this.#redis = connectionLike(redis, { ...PATIENT, socketTimeout: SILENCE_MS });
+    this.#redis = connectionLike(redis, NEVER_TWICE, BLOCK_SECONDS);
+    this.#run = new RunOfConnection(this.#redis);
+    this.#redis.on("close", () => this.#lose());
     this.#backend = openBackend(this.#redis);
   }
 
+  /** The run of Redis that jobs come from; null while it is not known. */
+  get run(): ServerRun | null {
+    return this.#run.current;
+  }
+
   /**
-   * Resolves with a job, or with undefined when none came within five seconds, or when the wait was
+   * Resolves with a job, or with undefined when none came within a second, or when the wait was
    * ended.
    * @param token owns the job's lock.
+   * @throws what ioredis throws when Redis is away.
    */
   async take(token: string): Promise<TakenJob | undefined> {
+    if (this.#client === null) await this.#begin();
     const { wait = "", marker = "" } = this.#backend.keys;
     sendTogether(this.#redis);
     if (!this.#moreWait) this.#redis.bzpopmin(marker, BLOCK_SECONDS).catch(() => {});
@@ -82,6 +95,27 @@ export class JobTaker {
   close(): Promise<void> {
     this.#redis.disconnect();
     return this.#backend.close();
+  }
+
+  /**
+   * Ends what Redis may still have of the connection before: when the network was cut, Redis does
+   * not know that it is gone, and would give it a job.
+   */
+  async #begin(): Promise<void> {
+    const id = await this.#redis.client("ID");
+    const runId = (await this.#run.known())?.id ?? null;
+    const before = this.#clientBefore;
+    // Another run numbers its connections anew. A Redis that does not allow it gives the job away.
+    if (before !== null && before.runId !== null && before.runId === runId) {
+      await this.#redis.client("KILL", "ID", before.id).catch(() => 0);
+    }
+    this.#client = { id, runId };
+  }
+
+  #lose(): void {
+    this.#clientBefore = this.#client ?? this.#clientBefore;
+    this.#client = null;
+    this.#moreWait = true;
   }
 
   /**

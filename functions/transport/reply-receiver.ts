@@ -4,6 +4,7 @@ import type { Redis } from "ioredis";
 import { KIB } from "../../infra/std/bytes.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import type { Reply } from "../model/invocation.ts";
+import { connectionLike } from "../redis/connections.ts";
 import { channelOf, type FrameHead, HEADER_BYTES, MAX_PEERS, SENDER_BYTES, takenKey } from "./reply-frames.ts";
 
 const TAKEN_TTL_MS = 60_000;
@@ -47,8 +48,7 @@ export class ReplyReceiver {
     this.#redis = redis;
     this.#gatewayId = gatewayId;
     this.#handlers = typeof handlers === "function" ? { onReply: handlers } : handlers;
-    this.#subscriber = redis.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
-    this.#subscriber.on("error", () => {});
+    this.#subscriber = connectionLike(redis, { maxRetriesPerRequest: null, enableOfflineQueue: true });
     this.#subscriber.on("messageBuffer", (_channel: Buffer, message: Buffer) => this.#onMessage(message));
     this.#subscriber.on("close", () => this.#handlers.onAway?.());
     this.ready = this.#keepSubscribed(channelOf(gatewayId));

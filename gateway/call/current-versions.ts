@@ -65,6 +65,13 @@ export class CurrentVersions {
     this.#unknown.delete(name);
   }
 
+  /** Forgets all functions, as any may have changed unheard. */
+  forgetAll(): void {
+    this.#changes++;
+    this.#remembered.clear();
+    this.#unknown.clear();
+  }
+
   close(): void {
     this.#subscriber.disconnect();
   }
@@ -87,8 +94,6 @@ export class CurrentVersions {
   /** Changes while nobody listened are unknown. */
   #listen(listening: boolean): void {
     this.#listening = listening;
-    this.#changes++;
-    this.#remembered.clear();
-    this.#unknown.clear();
+    this.forgetAll();
   }
 }

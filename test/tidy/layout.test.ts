@@ -74,7 +74,7 @@ describe("folders", () => {
 });
 
 describe("names", () => {
-  test("keys of Redis are in the store and the transport", () => clean(strayKeys(sources)));
+  test("keys of Redis are in the store, the transport and the link", () => clean(strayKeys(sources)));
   test("the rule catches a key elsewhere", () =>
     caught(strayKeys([source("worker/code/a.ts", "const key = 'sp:build';")]), /key of Redis/));
 

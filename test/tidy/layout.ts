@@ -143,13 +143,15 @@ function reaches(needs: ReadonlyMap<string, ReadonlySet<string>>, from: string, 
   return false;
 }
 
-const KNOWS_KEYS = /^(functions\/(store|transport)\/|test\/)/;
+const KNOWS_KEYS = /^(functions\/(redis|store|transport)\/|test\/)/;
 
 /** Keys and channels of Redis outside of the folders that own them. */
 export function strayKeys(sources: readonly Source[]): string[] {
   return sources
     .filter(({ path, code }) => !KNOWS_KEYS.test(path) && /["'`]sp:/.test(code))
-    .map(({ path }) => `${path} has a key of Redis: keys are in functions/store and functions/transport`);
+    .map(
+      ({ path }) => `${path} has a key of Redis: keys are in functions/redis, functions/store and functions/transport`,
+    );
 }
 
 /** Exported classes whose name another file's exported class has too. */

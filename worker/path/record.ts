@@ -39,6 +39,12 @@ export function failExpired(parts: AnswerParts, calls: Invocation[]): Promise<vo
   return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED"));
 }
 
+/** Records calls that waited in a Redis that has ended since. Their gateways have answered them. */
+export function failAbandoned(parts: AnswerParts, calls: Invocation[]): Promise<void> {
+  const message = "Redis ended while the call waited in it. The function did not run for it afterwards.";
+  return failAll(parts, calls, new CallFailure("platform_error", "QUEUE_UNAVAILABLE", message));
+}
+
 async function failAll(parts: AnswerParts, calls: Invocation[], failure: CallFailure): Promise<void> {
   const records = calls.map((call) => {
     const reply = new CallReply(call, parts);

@@ -47,7 +47,7 @@ function startWorker(handlers: Partial<InvocationHandlers>): InvocationWorker {
 
 /** How many calls each of the jobs has that have not been completed, in ascending order. */
 async function jobSizes(): Promise<number[]> {
-  const jobs = (await redis.keys("sp:queue:calls:*")).filter((key) => /:\d+$/.test(key));
+  const jobs = (await redis.keys("sp:queue:calls:*")).filter((key) => /:[0-9a-f-]{36}$/.test(key));
   const data = await Promise.all(jobs.map((key) => redis.hget(key, "data")));
   const sizes = data.map((text) => (JSON.parse(text ?? '{"calls":[]}') as { calls: [] }).calls.length);
   return sizes.filter((size) => size > 0).sort((one, other) => one - other);
