@@ -1,6 +1,7 @@
 /** Says every second that this worker is alive. */
 import { hostname } from "node:os";
 import type { Redis } from "ioredis";
+import { linkOf } from "../functions/redis/link.ts";
 import { beat, leave, type WorkerInfo } from "../functions/store/workers.ts";
 import { settledWithin } from "../infra/std/time.ts";
 
@@ -8,7 +9,7 @@ const BEAT_MS = 1_000;
 /** A Redis that is away must not keep a worker from leaving. */
 const LEAVE_MS = 1_000;
 
-type Facts = Omit<WorkerInfo, "id" | "host" | "pid" | "startedAtMs">;
+type Facts = Omit<WorkerInfo, "id" | "host" | "pid" | "startedAtMs" | "clockAheadMs">;
 
 export class Heartbeat {
   readonly #redis: Redis;
@@ -39,7 +40,8 @@ export class Heartbeat {
   async #beat(): Promise<void> {
     if (this.#beating) return;
     this.#beating = true;
-    await beat(this.#redis, { ...this.#identity, ...this.#facts() }).catch(() => {});
+    const { aheadMs: clockAheadMs } = linkOf(this.#redis).clock;
+    await beat(this.#redis, { ...this.#identity, ...this.#facts(), clockAheadMs }).catch(() => {});
     this.#beating = false;
   }
 }

@@ -125,6 +125,14 @@ export const readySchema = z
         "Walls that sandboxes of some worker do without, as its configuration allows (SANDPIPER_ALLOW_DEGRADED).",
       example: ["swap-limit"],
     }),
+    clocks: z
+      .array(z.string())
+      .optional()
+      .meta({
+        description:
+          "Clocks of gateway and workers that are off by more than a second by Redis's; absent when none is.",
+        example: ["worker a-17: 31.0 s ahead of Redis's"],
+      }),
     reason: z.string().optional(),
   })
   .meta({ id: "Ready" });

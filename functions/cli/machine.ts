@@ -36,7 +36,7 @@ const checkSchema = z.object({
   sandboxes: z.number().optional(),
 });
 /** A gateway that is older than its CLI may not say it. */
-const degradedSchema = readySchema.pick({ degraded: true }).partial();
+const remarksSchema = readySchema.pick({ degraded: true, clocks: true }).partial();
 /** The fields read of an attestation; all of it is passed on as it is. */
 const attestedSchema = z.looseObject({
   ok: z.boolean(),
@@ -157,7 +157,7 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   try {
     const answer = await exchange({ method: "GET", url: `${url}/readyz`, headers: [], signal });
     const text = await textOf(answer);
-    if (answer.status === 200) return { name: "gateway", ok: true, detail: `${url} is ready${degradation(text)}` };
+    if (answer.status === 200) return { name: "gateway", ok: true, detail: `${url} is ready${remarks(text)}` };
     return {
       name: "gateway",
       ok: false,
@@ -168,10 +168,11 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   }
 }
 
-/** A ready gateway's words on walls that its workers do without. */
-function degradation(text: string): string {
-  const { degraded = [] } = degradedSchema.parse(JSON.parse(text));
-  return degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";
+/** A ready gateway's words on walls that its workers do without, and on clocks that are wrong. */
+function remarks(text: string): string {
+  const { degraded = [], clocks = [] } = remarksSchema.parse(JSON.parse(text));
+  const walls = degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";
+  return clocks.length > 0 ? `${walls}; clocks are wrong: ${clocks.join(", ")}` : walls;
 }
 
 /** A check that failed by an error, with its hint as the fix. */

@@ -17,6 +17,8 @@ export interface WorkerInfo {
   room: number;
   /** Its sandboxes, counted by what they do. */
   pool?: Readonly<Record<string, number>>;
+  /** How many milliseconds its machine's clock is ahead of Redis's. */
+  clockAheadMs?: number;
 }
 
 /** On every span while sandboxes of a worker do without walls: their names. */
@@ -29,15 +31,23 @@ export const WORKER_TTL_MS = 5_000;
 const WORKERS = "sp:workers";
 const workerKey = (id: string): string => `sp:worker:${id}`;
 
+/** How long the name of a worker that beats no more is kept. */
+const FORGET_MS = 60_000;
+
+/**
+ * KEYS: workers, worker. ARGV: id, facts, ms that the worker counts as alive, ms after which others
+ * are forgotten. Redis's own clock says who was heard when: a worker's may be wrong.
+ */
+const BEAT = `
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
+redis.call("ZADD", KEYS[1], now, ARGV[1])
+redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now - ARGV[4])`;
+
 /** Says that a worker is alive. Call it well within `WORKER_TTL_MS`. */
 export async function beat(redis: Redis, info: WorkerInfo): Promise<void> {
-  const nowMs = Date.now();
-  await redis
-    .multi()
-    .set(workerKey(info.id), JSON.stringify(info), "PX", WORKER_TTL_MS)
-    .zadd(WORKERS, nowMs, info.id)
-    .zremrangebyscore(WORKERS, "0", String(nowMs - 60_000))
-    .exec();
+  await redis.eval(BEAT, 2, WORKERS, workerKey(info.id), info.id, JSON.stringify(info), WORKER_TTL_MS, FORGET_MS);
 }
 
 /** Says that a worker is leaving. */

@@ -5,6 +5,7 @@
  */
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT } from "../redis/connections.ts";
+import { linkOf, type RedisLink } from "../redis/link.ts";
 
 const CHANNEL = "sp:cancelled";
 const KEY = "sp:cancelled";
@@ -18,27 +19,32 @@ const KEPT_MS = 60 * 60 * 1_000;
 export interface Cancellation {
   /** The invocation. */
   id: string;
-  /** Unix time in milliseconds from which on no worker can have the call any more. */
+  /**
+   * Unix time in milliseconds from which on no worker can have the call any more; by Redis's clock
+   * on its way.
+   */
   overAtMs: number;
 }
 
 /** A gateway's end. */
 export class CancellationSender {
   readonly #redis: Redis;
+  readonly #link: RedisLink;
   #waiting: Cancellation[] = [];
   #isSending = false;
 
   constructor(redis: Redis) {
     this.#redis = redis;
+    this.#link = linkOf(redis);
   }
 
   /**
    * Tells workers, with others of the same moment. A message that cannot be told is dropped: the
    * call then runs to its end.
    */
-  send(cancellation: Cancellation): void {
+  send({ id, overAtMs }: Cancellation): void {
     if (this.#waiting.length >= MAX_CANCELLED) return;
-    this.#waiting.push(cancellation);
+    this.#waiting.push({ id, overAtMs: overAtMs - this.#link.clock.aheadMs });
     if (this.#isSending) return;
     this.#isSending = true;
     setImmediate(() => void this.#sendAll());
@@ -53,7 +59,7 @@ export class CancellationSender {
   async #sendBatch(batch: Cancellation[]): Promise<void> {
     await this.#redis
       .pipeline()
-      .zremrangebyscore(KEY, "-inf", Date.now())
+      .zremrangebyscore(KEY, "-inf", this.#link.clock.nowMs())
       .zadd(KEY, ...batch.flatMap(({ id, overAtMs }) => [overAtMs, id]))
       .zremrangebyrank(KEY, 0, -MAX_CANCELLED - 1)
       .pexpire(KEY, KEPT_MS)
@@ -65,6 +71,7 @@ export class CancellationSender {
 /** A worker's end, with a connection of its own, as Redis wants of subscribers. */
 export class CancellationReceiver {
   readonly #redis: Redis;
+  readonly #link: RedisLink;
   readonly #subscriber: Redis;
   readonly #onCancelled: (cancellation: Cancellation) => void;
   #current = Promise.withResolvers<void>();
@@ -73,6 +80,7 @@ export class CancellationReceiver {
   /** @param redis must be patient; it reads the set. */
   constructor(redis: Redis, onCancelled: (cancellation: Cancellation) => void) {
     this.#redis = redis;
+    this.#link = linkOf(redis);
     this.#onCancelled = onCancelled;
     this.#subscriber = connectionLike(redis, PATIENT);
     this.#subscriber.on("message", (_channel: string, message: string) => this.#hearAll(JSON.parse(message)));
@@ -94,9 +102,9 @@ export class CancellationReceiver {
   /** A connection that breaks meanwhile is "ready" again with the next one. */
   async #catchUp(): Promise<void> {
     await this.#subscriber.subscribe(CHANNEL);
-    const found = await this.#redis.zrangebyscore(KEY, Date.now(), "+inf", "WITHSCORES");
+    const found = await this.#redis.zrangebyscore(KEY, this.#link.clock.nowMs(), "+inf", "WITHSCORES");
     for (let at = 0; at < found.length; at += 2) {
-      this.#onCancelled({ id: found[at] ?? "", overAtMs: Number(found[at + 1]) });
+      this.#hear({ id: found[at] ?? "", overAtMs: Number(found[at + 1]) });
     }
     this.#isCurrent = true;
     this.#current.resolve();
@@ -108,6 +116,10 @@ export class CancellationReceiver {
   }
 
   #hearAll(batch: Cancellation[]): void {
-    for (const cancellation of batch) this.#onCancelled(cancellation);
+    for (const cancellation of batch) this.#hear(cancellation);
+  }
+
+  #hear({ id, overAtMs }: Cancellation): void {
+    this.#onCancelled({ id, overAtMs: overAtMs + this.#link.clock.aheadMs });
   }
 }

@@ -1,6 +1,8 @@
 /** Whether this process lives, and whether calls can be answered. Neither needs a key. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { aliveSchema, readySchema } from "../../../functions/api/schemas.ts";
+import { linkOf } from "../../../functions/redis/link.ts";
+import { describeSkew } from "../../../functions/redis/link-report.ts";
 import { degradedWalls, listWorkers, type WorkerInfo } from "../../../functions/store/workers.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody } from "../keyed-route.ts";
@@ -29,13 +31,23 @@ export function healthRoutes(app: OpenAPIHono<Environment>, { redis, accepting }
   app.openapi(readyRoute, async (c) => {
     const workers = accepting() ? await listWorkers(redis).catch(() => null) : null;
     const reason = whyNot(workers);
+    const clocks = wrongClocks(linkOf(redis).clock.aheadMs, workers ?? []);
     const answer = {
       ready: reason === null,
       workers: workers?.length ?? 0,
       degraded: degradedWalls(workers ?? []),
+      ...(clocks.length > 0 && { clocks }),
       ...(reason !== null && { reason }),
     };
     return c.json(answer, reason === null ? 200 : 503);
+  });
+}
+
+function wrongClocks(gatewayAheadMs: number, workers: WorkerInfo[]): string[] {
+  const others = workers.map(({ id, clockAheadMs = 0 }) => ({ whose: `worker ${id}`, aheadMs: clockAheadMs }));
+  return [{ whose: "this gateway", aheadMs: gatewayAheadMs }, ...others].flatMap(({ whose, aheadMs }) => {
+    const error = describeSkew(aheadMs);
+    return error === null ? [] : [`${whose}: ${error}`];
   });
 }
 
