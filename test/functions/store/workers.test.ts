@@ -37,6 +37,20 @@ it("lists the workers that beat, and none that left", async () => {
   assert.deepEqual(await listWorkers(redis), [worker("b")]);
 });
 
+it("drops no neighbour of a worker whose clock is wrong", async (t) => {
+  await beat(redis, worker("right"));
+  for (const offMs of [3_600_000, -3_600_000]) {
+    const nowMs = Date.now() + offMs;
+    t.mock.method(Date, "now", () => nowMs);
+    await beat(redis, worker("wrong"));
+    t.mock.restoreAll();
+    await beat(redis, worker("other"));
+    const ids = (await listWorkers(redis)).map(({ id }) => id);
+    assert.deepEqual(ids.filter((id) => id !== "b").sort(), ["other", "right", "wrong"]);
+  }
+  for (const id of ["right", "wrong", "other"]) await leave(redis, id);
+});
+
 it("says which walls sandboxes of some worker do without", () => {
   const lacking = (...degraded: string[]) => ({ ...worker("a"), posture: { launcher: "fork", degraded } });
   assert.deepEqual(degradedWalls([]), []);

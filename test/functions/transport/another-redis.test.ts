@@ -138,6 +138,31 @@ describe("a worker whose network is cut", () => {
     proxy.stop();
   });
 
+  it("puts no call back twice: it runs nowhere, or elsewhere, and counts as lost", async () => {
+    const proxy = await CutProxy.start(server);
+    const connection = server.connect(through(proxy));
+    const [here, back] = [newInvocation(), newInvocation()];
+    let room = 1;
+    const seen: Seen = new Seen(connection, {
+      freeSlots: () => room,
+      async run({ id }) {
+        room--;
+        seen.said.push(`ran ${id}`);
+        proxy.cut();
+      },
+    });
+    await Promise.all([queue.submit(here), queue.submit(back)]);
+    assert.deepEqual(await seen.reach(2), [`ran ${here.id}`, `lost ${back.id}`]);
+    room = 100;
+    proxy.heal();
+    await eventually(async () => linkOf(connection).isWhole && (await waiting()) === 0);
+    await eventually(async () => (await redis.llen("sp:queue:calls:active")) === 0);
+    await seen.worker.close();
+    assert.deepEqual(seen.said, [`ran ${here.id}`, `lost ${back.id}`]);
+    connection.disconnect();
+    proxy.stop();
+  });
+
   it("leaves no connection behind in Redis that would take a job for nobody", async () => {
     const proxy = await CutProxy.start(server);
     const connection = server.connect(through(proxy));

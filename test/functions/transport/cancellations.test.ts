@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { linkOf } from "../../../functions/redis/link.ts";
 import {
   type Cancellation,
   CancellationReceiver,
@@ -29,6 +30,25 @@ async function startReceiver() {
 }
 
 describe("cancellations", () => {
+  it("are over by Redis's clock, whatever a gateway's says", async (t) => {
+    const connection = redis.connect();
+    const sender = new CancellationSender(connection);
+    await eventually(() => linkOf(connection).isWhole);
+    const other = newCancellation();
+    await connection.zadd("sp:cancelled", other.overAtMs, other.id);
+    const { now } = Date;
+    t.mock.method(Date, "now", () => now() + 3_600_000);
+    const own = newCancellation();
+    sender.send(own);
+    await eventually(async () => (await connection.zscore("sp:cancelled", own.id)) !== null);
+    t.mock.restoreAll();
+    const { heard, receiver } = await startReceiver();
+    assert.deepEqual(heard.map(({ id }) => id).sort(), [own.id, other.id].sort());
+    assert.ok((heard.find(({ id }) => id === own.id)?.overAtMs ?? Number.POSITIVE_INFINITY) < now() + 1_800_000);
+    receiver.close();
+    await connection.del("sp:cancelled");
+  });
+
   it("reach every worker, many at once", async () => {
     const receivers = [await startReceiver(), await startReceiver()];
     const sender = new CancellationSender(redis.connect());
