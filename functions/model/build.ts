@@ -19,9 +19,9 @@ export interface BuildRequest {
 }
 
 /**
- * The result of a build: digests of what is now in the artefact store, or the bundler's own words
- * on what is wrong.
+ * The result of a build: digests of what is now in the artefact store, or what is wrong: of sources
+ * in the bundler's own words.
  */
 export type BuildResult =
   | { ok: true; bundle: string; sourceMap: string; bundleBytes: number; warnings: string[] }
-  | { ok: false; message: string };
+  | { ok: false; cause: "sources" | "machine"; message: string };

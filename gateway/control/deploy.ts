@@ -83,8 +83,9 @@ async function build(
   // A worker makes one bundle after another: a tenant that waits for one does not stand before all
   // others with its next.
   const result = await buildTurns.take(tenant, () => builds.build(request));
-  if (!result.ok) throw new SandpiperError("BUILD_FAILED", { message: result.message });
-  return result;
+  if (result.ok) return result;
+  const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
+  throw new SandpiperError(code, { message: result.message });
 }
 
 async function isStored(artifacts: ArtifactStore, { bundle, sourceMap }: Version): Promise<boolean> {

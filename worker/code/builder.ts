@@ -34,7 +34,10 @@ export interface BuilderOptions {
 const LIMITS: SandboxLimits = { memoryBytes: 512 * MIB, cpus: 2, pids: 64, tmpBytes: 16 * MIB, tmpInodes: 1_024 };
 /** Most processor time of a build: ten times what a large bundle takes. */
 const CPU_MS = 10_000;
-/** Longest time of a build, far above CPU_MS: on a busy machine builds wait for their turn. */
+/**
+ * Longest time of a build, far above CPU_MS: on a busy machine builds wait for their turn. At its
+ * end nobody blames the sources.
+ */
 const TIMEOUT_MS = 60_000;
 /** A bundle with its source map, which is a third longer in base64. */
 const MAX_OUTPUT_BYTES = 64 * MIB;
@@ -60,7 +63,7 @@ export class Builder {
     const packed = await this.#options.artifacts.get(request.sourceDigest);
     if (packed === null) throw new Error(`The artefact store has no source tree ${request.sourceDigest}.`);
     const files = readTree(packed);
-    if (typeof files === "string") return { ok: false, message: files };
+    if (typeof files === "string") return refused(files);
     const result = await this.#buildNow(files, request.entry);
     if (result.ok) await keepBuild(this.#options.redis, digest, result);
     return result;
@@ -77,10 +80,10 @@ export class Builder {
 
   async #buildNow(files: SourceTreeFile[], entry: string): Promise<BuildResult> {
     if (!files.some(({ path }) => path === entry)) {
-      return { ok: false, message: `The entry file ${JSON.stringify(entry)} is not among the uploaded files.` };
+      return refused(`The entry file ${JSON.stringify(entry)} is not among the uploaded files.`);
     }
     const problem = entryProblem(entry);
-    if (problem !== null) return { ok: false, message: `The entry file ${JSON.stringify(entry)} ${problem}.` };
+    if (problem !== null) return refused(`The entry file ${JSON.stringify(entry)} ${problem}.`);
     const directory = await mkdtemp(join(tmpdir(), "sandpiper-build-"));
     try {
       const tree = join(directory, "tree");
@@ -92,21 +95,31 @@ export class Builder {
   }
 
   async #keep(result: ProgramResult): Promise<BuildResult> {
+    if (result.ended === "timeout") return { ok: false, cause: "machine", message: busyFor(result.usage.cpuMs) };
     const refusal = refusalOf(result);
-    if (refusal !== null) return { ok: false, message: refusal };
+    if (refusal !== null) return refused(refusal);
     const output = readBuildOutput(result.stdout, result.stderr);
-    if (typeof output === "string") return { ok: false, message: output };
+    if (typeof output === "string") return refused(output);
     const { artifacts } = this.#options;
     const [bundle, sourceMap] = await Promise.all([artifacts.put(output.code), artifacts.put(output.sourceMap)]);
     return { ok: true, bundle, sourceMap, bundleBytes: output.code.byteLength, warnings: output.warnings };
   }
 }
 
+function refused(message: string): BuildResult {
+  return { ok: false, cause: "sources", message };
+}
+
+/** A bundler has nothing to wait for: one that takes long is one that the machine does not run. */
+function busyFor(cpuMs: number): string {
+  const got = `the bundler got ${Math.round(cpuMs)} ms of processor time in ${TIMEOUT_MS} ms`;
+  return `This worker's machine is too busy: ${got}. Deploy again, or start workers on more machines.`;
+}
+
 /** Why there is no output to read, or null. */
 function refusalOf({ code, ended, usage, stderr }: ProgramResult): string | null {
   if (ended === "cpu limit")
     return `The bundler was ended after ${CPU_MS} ms of processor time: the sources take too long to bundle.`;
-  if (ended === "timeout") return `The bundler was ended after ${TIMEOUT_MS} ms: this machine is too busy, try again.`;
   if (ended === "output limit")
     return `The bundle is larger than the limit of ${MAX_OUTPUT_BYTES} bytes with its source map.`;
   if (usage.oomKills > 0) return `The bundler needed more than its ${LIMITS.memoryBytes / MIB} MiB: bundle less.`;

@@ -407,7 +407,7 @@ describe("builds", () => {
     await builds.ready();
     const worker = new BuildWorker(redis, async ({ functionName }) =>
       functionName === "bad"
-        ? { ok: false, message: "index.ts:1:1: no" }
+        ? { ok: false, cause: "sources", message: "index.ts:1:1: no" }
         : { ok: true, bundle: functionName, sourceMap: "", bundleBytes: 1, warnings: ["w"] },
     );
     worker.start();
@@ -416,7 +416,7 @@ describe("builds", () => {
     );
     assert.deepEqual(results, [
       { ok: true, bundle: "one", sourceMap: "", bundleBytes: 1, warnings: ["w"] },
-      { ok: false, message: "index.ts:1:1: no" },
+      { ok: false, cause: "sources", message: "index.ts:1:1: no" },
       { ok: true, bundle: "two", sourceMap: "", bundleBytes: 1, warnings: ["w"] },
     ]);
     await worker.close();

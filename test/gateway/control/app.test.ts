@@ -143,7 +143,7 @@ describe("a deployment", () => {
       order.push(`${tenant}/${functionName}`);
       began.resolve();
       if (functionName === "one") await released.promise;
-      return functionName === "one" ? { ok: false, message: "wrong" } : BUILT();
+      return functionName === "one" ? { ok: false, cause: "sources", message: "wrong" } : BUILT();
     };
     const one = put("one", deployment("one"));
     await began.promise;
@@ -162,7 +162,7 @@ describe("a deployment", () => {
   it("that does not build says so in the bundler's words, and changes nothing", async () => {
     await put("broken", deployment("broken"));
     const before = await (await test.api("/v1/functions/broken")).json();
-    test.build = async () => ({ ok: false, message: "index.ts:1:5: expected ;\n  let x y\n      ^" });
+    test.build = async () => ({ ok: false, cause: "sources", message: "index.ts:1:5: expected ;\n  let x y\n      ^" });
     const answer = await failure(await put("broken", deployment("broken", { timeoutMs: 1 })));
     assert.deepEqual(answer, {
       status: 422,
@@ -170,6 +170,12 @@ describe("a deployment", () => {
       message: "index.ts:1:5: expected ;\n  let x y\n      ^",
     });
     assert.deepEqual(await (await test.api("/v1/functions/broken")).json(), before);
+  });
+
+  it("that a busy machine could not build is no fault of its sources", async () => {
+    test.build = async () => ({ ok: false, cause: "machine", message: "The machine is too busy." });
+    const answer = await failure(await put("busy", deployment("busy")));
+    assert.deepEqual(answer, { status: 503, code: "BUILD_UNAVAILABLE", message: "The machine is too busy." });
   });
 
   it("may hold whatever JSON's strings may", async () => {

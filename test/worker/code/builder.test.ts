@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { functionConfigSchema } from "../../../functions/model/manifest.ts";
+import { packSources } from "../../../functions/model/sources.ts";
+import { type ProgramRun, runProgram } from "../../../sandbox-core/launcher/run-program.ts";
+import { Builder } from "../../../worker/code/builder.ts";
+import { openTestLauncher } from "../../helpers/sandbox-client.ts";
 import { TestWorker } from "../../helpers/worker.ts";
 
 let test: TestWorker;
@@ -11,7 +16,7 @@ after(() => test.stop());
 /** The message of a build that must fail. */
 async function refusal(files: Record<string, string>, entry?: string): Promise<string> {
   const result = await test.build(files, entry);
-  assert.equal(result.ok, false, "the build was not refused");
+  assert.equal(result.ok ? "built" : result.cause, "sources", "the build was not refused");
   return result.ok ? "" : result.message;
 }
 
@@ -142,5 +147,23 @@ describe("building a bundle", () => {
       export default () => new Response(b0 + b1);`;
     const message = await refusal({ "index.ts": entry, ...Object.fromEntries(copies) });
     assert.match(message, /larger than the limit|needed more than|takes too long/);
+  });
+
+  it("tells sources that take long from a machine that is slow", async (t) => {
+    const launcher = await openTestLauncher();
+    t.after(() => launcher.close());
+    const bytes = Buffer.from(`export default () => new Response("${Math.random()}");`);
+    const sourceDigest = await test.artifacts.put(packSources([{ path: "index.ts", bytes }]));
+    const config = functionConfigSchema.parse({ name: "built" });
+    const request = { tenant: "main", functionName: "built", sourceDigest, entry: "index.ts", config };
+    const buildWithin = (limits: Partial<ProgramRun>) => {
+      const run = (program: ProgramRun) => runProgram(launcher, { ...program, ...limits });
+      return new Builder({ redis: test.connection, artifacts: test.artifacts, run }).build(request);
+    };
+    const slow = await buildWithin({ timeoutMs: 1 });
+    assert.ok(!slow.ok);
+    assert.equal(slow.cause, "machine");
+    assert.match(slow.message, /machine is too busy: the bundler got \d+ ms of processor time/);
+    assert.equal((await buildWithin({})).ok, true, "it is tried again, and built");
   });
 });
