@@ -12,3 +12,4 @@ export { type LauncherOptions, openLauncher, programBinds, programPath } from ".
 export { tryIsolation } from "./host/trial.ts";
 export type { ZygoteLauncher } from "./launcher/launcher.ts";
 export { type ProgramResult, type ProgramRun, runProgram } from "./launcher/run-program.ts";
+export { describeOverrun, type Overrun, type WorkLimits, WorkWatch } from "./launcher/work-limit.ts";

@@ -196,6 +196,11 @@ export const ERRORS = {
     message: "The worker could not make a sandbox.",
     fix: "Call again; the worker's log says what the kernel refused.",
   },
+  MACHINE_BUSY: {
+    status: 503,
+    message: "The worker's machine was too busy to get the function ready.",
+    fix: "Call again later, or start workers on more machines: the load of the machine is higher than its processors.",
+  },
   WORKER_LOST: {
     status: 503,
     message: "The worker was lost while the function ran.",

@@ -116,6 +116,8 @@ export interface SandboxForkSockets {
 export interface SandboxForkSlot {
   /** The processes in the slot, by the host's numbers. */
   readonly pids: number[];
+  /** As that of a sandbox. */
+  readonly isAtWork: boolean;
   usage(): SandboxReading;
   oomKills(): number;
   stats(): SandboxStats | null;
@@ -155,6 +157,11 @@ export interface Sandbox {
    * has. End it as soon as it serves nobody.
    */
   readonly outdated: boolean;
+  /**
+   * Whether something of it runs at this moment, or would if the machine had a processor or memory
+   * for it; false while all of it waits for something else. Never throws.
+   */
+  readonly isAtWork: boolean;
   /**
    * Figures as of now, the last ones once it is gone; cheap enough for every call. Never throws.
    */

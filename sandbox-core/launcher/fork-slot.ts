@@ -78,6 +78,10 @@ export class ForkSlot implements SandboxForkSlot {
     return this.#last ? [] : this.#group.members();
   }
 
+  get isAtWork(): boolean {
+    return !this.#last && this.#group.isAtWork;
+  }
+
   usage(): SandboxReading {
     return this.#last ?? { ...this.#meter.read() };
   }

@@ -3,6 +3,7 @@ import type { CgroupDriver, Meter } from "../cgroup/driver.ts";
 import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { SandboxLimits, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
+import { isAnyAtWork } from "./tasks.ts";
 
 export class SandboxGroup {
   readonly #driver: CgroupDriver;
@@ -30,6 +31,11 @@ export class SandboxGroup {
   /** Process ids of everything in it. */
   members(): number[] {
     return this.#driver.members(this.path);
+  }
+
+  /** Whether something in it runs, or would if the machine let it. */
+  get isAtWork(): boolean {
+    return isAnyAtWork(this.members());
   }
 
   /** A group beside it, which is not made yet. */

@@ -112,6 +112,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#makeWayAtMs = Math.min(this.#makeWayAtMs, ms);
   }
 
+  get isAtWork(): boolean {
+    return !this.#last && this.#group.isAtWork;
+  }
+
   usage(): SandboxReading {
     return this.#last ?? { ...this.#meter.read() };
   }

@@ -5,6 +5,7 @@ import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { openLauncher } from "../../sandbox-core/host/open.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
+import type { WorkLimits } from "../../sandbox-core/launcher/work-limit.ts";
 import type { CallInput, RunningCall } from "../../worker/instance/call.ts";
 import { Instance } from "../../worker/instance/instance.ts";
 import { firstOf, templateOf } from "../../worker/instance/template.ts";
@@ -20,7 +21,13 @@ import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
   Pick<PoolOptions, "prewarmed" | "idleMs" | "zygoteSharing"> &
-    PoolOptions["limits"] & { renewal: Renewal; maxZygotes: number; giveUpMs: number; zygoteFlags: readonly string[] }
+    PoolOptions["limits"] & {
+      renewal: Renewal;
+      maxZygotes: number;
+      giveUpMs: number;
+      zygoteFlags: readonly string[];
+      preparationLimits: WorkLimits;
+    }
 >;
 
 /** Answers with what identifies the instance, and how many calls it has served. */
@@ -57,6 +64,7 @@ export class TestPool {
       zygoteSharing = "shared",
       maxZygotes = 16,
       giveUpMs = stretched(5_000),
+      preparationLimits,
     } = settings;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#zygotes = new Zygotes({
@@ -74,7 +82,7 @@ export class TestPool {
       prewarmedMemoryMiB: 128,
       idleMs,
       load: async (sandbox, { version, bundle, log }) =>
-        firstOf(await Instance.load(sandbox, version, bundle, { start: log, idle: log }), log),
+        firstOf(await Instance.load(sandbox, version, bundle, { start: log, idle: log }, preparationLimits), log),
       makeTemplate: templateOf,
       onTrouble,
     });

@@ -9,6 +9,9 @@ export const DYING_MS = 500;
 /** Time to wait for a killed sandbox's usage figures before answering without them. */
 const DEATH_LIMIT_MS = 2_000;
 
+/** Causes that explain an end, so that nobody should wait for more. */
+const EXPLAINED: readonly Cause["by"][] = ["deadline", "work_limit", "client_gone"];
+
 export interface Dying {
   sandbox: Sandbox;
   output: Output;
@@ -19,9 +22,7 @@ export interface Dying {
 
 /** The failure of a call whose sandbox is ending; settles as soon as it is known. */
 export async function explain({ sandbox, output, cause, memoryMiB }: Dying): Promise<CallFailure> {
-  // The cause explains these ends, and nobody should wait for more.
-  if (cause?.by === "deadline" || cause?.by === "client_gone")
-    return judge({ cause, exit: null, outputTail: "", memoryMiB });
+  if (cause !== null && EXPLAINED.includes(cause.by)) return judge({ cause, exit: null, outputTail: "", memoryMiB });
   const exit = await settledWithin(DEATH_LIMIT_MS, sandbox.exited);
   await settledWithin(DYING_MS, output.ended);
   return judge({ cause, exit, outputTail: output.tail, memoryMiB });

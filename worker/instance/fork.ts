@@ -101,6 +101,10 @@ export class Fork implements Sandbox {
     return this.#parts.slot ?? this.#parts.template;
   }
 
+  get isAtWork(): boolean {
+    return this.#group.isAtWork;
+  }
+
   usage(): SandboxReading {
     return this.#group.usage();
   }

@@ -8,7 +8,7 @@
  */
 import type { Version } from "../../functions/model/version.ts";
 import { settledWithin } from "../../infra/std/time.ts";
-import type { ForkableSandbox, Sandbox } from "../../sandbox-core/index.ts";
+import type { ForkableSandbox, Sandbox, WorkLimits } from "../../sandbox-core/index.ts";
 import {
   type CallNumber,
   encodeLoad,
@@ -28,13 +28,22 @@ import { type InstanceLogs, LogRouter } from "./logs.ts";
 import { CallMeter } from "./meter.ts";
 import { Output } from "./output.ts";
 import { Preparation } from "./preparation.ts";
-import { TimeLimit } from "./time-limit.ts";
+import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
 import { WireEnd } from "./wire.ts";
 
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
 type State = "preparing" | "idle" | "busy" | "template" | "ended";
+
+interface InstanceParts {
+  sandbox: Sandbox;
+  version: Version;
+  logs: InstanceLogs;
+  successor?: (() => Promise<Instance>) | null;
+  /** Of what comes before the first call. */
+  limits: WorkLimits;
+}
 
 /** Codes of failures of the function's own code before its first call. */
 const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
@@ -68,20 +77,16 @@ export class Instance {
   /** The sandbox said that it is going to end, and begins nothing any more. */
   #isLeaving = false;
   readonly #limit: TimeLimit;
+  readonly #preparationLimits: WorkLimits;
 
-  private constructor(
-    sandbox: Sandbox,
-    version: Version,
-    logs: InstanceLogs,
-    successor: (() => Promise<Instance>) | null = null,
-  ) {
+  private constructor({ sandbox, version, logs, successor = null, limits }: InstanceParts) {
     this.successor = successor;
     this.sandbox = sandbox;
     this.#meter = new CallMeter(sandbox);
     this.#version = version;
-    this.#limit = new TimeLimit(version.config.timeoutMs, (during, limitMs) =>
-      this.end({ by: "deadline", during, limitMs }),
-    );
+    this.#preparationLimits = limits;
+    const { timeoutMs: callMs } = version.config;
+    this.#limit = new TimeLimit({ sandbox, callMs, preparation: limits, onOver: (cause) => this.end(cause) });
     this.#logs = logs;
     this.#router = new LogRouter(logs);
     this.#wire = new WireEnd(sandbox.wire, {
@@ -98,9 +103,16 @@ export class Instance {
    * Loads a version into a blank sandbox, which belongs to the instance from then on.
    * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the
    * sandbox ends.
+   * @param limits of what comes before the first call, in forks of it as well
    */
-  static async load(sandbox: ForkableSandbox, version: Version, bundle: Bundle, logs: InstanceLogs): Promise<Instance> {
-    const instance = new Instance(sandbox, version, logs);
+  static async load(
+    sandbox: ForkableSandbox,
+    version: Version,
+    bundle: Bundle,
+    logs: InstanceLogs,
+    limits = PREPARATION_LIMITS,
+  ): Promise<Instance> {
+    const instance = new Instance({ sandbox, version, logs, limits });
     await instance.#load(bundle);
     return instance;
   }
@@ -112,7 +124,7 @@ export class Instance {
    */
   async becomeTemplate(): Promise<boolean> {
     this.#state = "template";
-    this.#limit.start("load");
+    this.#limit.startPreparing("load");
     this.#wire.send([encodeTemplate()]);
     this.noTemplateReason = await this.#preparation.becomeTemplate();
     this.#limit.stop();
@@ -130,9 +142,10 @@ export class Instance {
    */
   async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
     const { idle } = this.#logs;
-    const instance = new Instance(fork, this.#version, { start: log ?? idle, idle }, successor);
+    const [version, limits, logs] = [this.#version, this.#preparationLimits, { start: log ?? idle, idle }];
+    const instance = new Instance({ sandbox: fork, version, logs, successor, limits });
     instance.#preparation.beginLoading();
-    instance.#limit.start("restore");
+    instance.#limit.startPreparing("restore");
     await instance.#untilLoaded("restore");
     return instance;
   }
@@ -207,8 +220,9 @@ export class Instance {
   async #load({ code, sourceMap }: Bundle): Promise<void> {
     const { tenant, functionName, version, entry, config } = this.#version;
     const { env, isolation = "instance", memoryMiB, timeoutMs } = config;
-    this.#limit.start("load");
+    this.#limit.startPreparing("start");
     await this.#preparation.ready;
+    this.#limit.startPreparing("load");
     this.#preparation.beginLoading();
     const load = { tenant, functionName, version, entry, env, isolation, memoryMiB, timeoutMs, limits: LOG_LIMITS };
     const sentAtMs = performance.now();
@@ -260,7 +274,7 @@ export class Instance {
   #began(call: Call): void {
     this.#state = "busy";
     this.#router.begin(call);
-    this.#limit.start("call");
+    this.#limit.startCall();
     call.begin();
   }
 

@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
 import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
-import type { SandboxExit } from "../../sandbox-core/index.ts";
+import { describeOverrun, type Overrun, type SandboxExit } from "../../sandbox-core/index.ts";
 
 /**
  * The reason why a call has no reply of its function, thrown wherever it is found. The message is
@@ -38,16 +38,18 @@ export class CallFailure extends Error {
   }
 }
 
-/** The work of a sandbox when its time was over. */
-export type During = "load" | "restore" | "call";
+/**
+ * The work of a sandbox before its first call: its runtime starts, then the version is loaded, or a
+ * copy of it renews itself.
+ */
+export type Preparing = "start" | "load" | "restore";
 
 /** The reason why the worker ended a sandbox, or the first wrong thing that the sandbox did. */
 export type Cause =
-  /**
-   * A limit of time was reached: while the version was loaded, while a copy of it renewed itself,
-   * or while a call ran.
-   */
-  | { by: "deadline"; during: During; limitMs: number }
+  /** A call reached its time limit. */
+  | { by: "deadline"; limitMs: number }
+  /** What came before the first call reached one of its limits. */
+  | { by: "work_limit"; during: Preparing; overrun: Overrun }
   /** The sandbox sent what the protocol does not allow. */
   | { by: "violation"; message: string }
   /** The sandbox closed its end of the wire and went on living. */
@@ -83,7 +85,7 @@ const V8_OUT_OF_MEMORY =
  */
 export function judge(end: End): CallFailure {
   const { cause, exit } = end;
-  if (cause?.by === "deadline") return ofCause(cause);
+  if (cause?.by === "deadline" || cause?.by === "work_limit") return ofCause(cause);
   if (isOutOfMemory(end)) return outOfMemory(end);
   if (cause !== null) return ofCause(cause);
   if (exit === null || exit.reason !== undefined) return lost(exit);
@@ -98,15 +100,25 @@ function isOutOfMemory({ exit, outputTail }: End): boolean {
   return exit.usage.oomKills > 0 || (abnormal && V8_OUT_OF_MEMORY.test(outputTail));
 }
 
-const TOO_LONG: Record<During, (limitMs: number) => string> = {
-  load: (limitMs) => `The function's module was not loaded within ${limitMs} ms. Do less at its top level.`,
-  restore: (limitMs) => `The function's afterRestore was not done within ${limitMs} ms. Do less in it.`,
-  call: (limitMs) =>
-    `The function did not answer within its limit of ${limitMs} ms. Do less in one call, or raise timeoutMs in sandpiper.jsonc.`,
+function timedOut(limitMs: number): CallFailure {
+  const message = `The function did not answer within its limit of ${limitMs} ms. Do less in one call, or raise timeoutMs in sandpiper.jsonc.`;
+  return new CallFailure("timeout", "TIMEOUT", message);
+}
+
+/** What did not get done, and advice where that is the function's own doing. */
+const NOT_DONE: Record<Preparing, { what: string; advice: string }> = {
+  start: { what: "The sandbox was not ready", advice: "Call again." },
+  load: { what: "The function's module was not loaded", advice: "Do less at its top level." },
+  restore: { what: "The function's afterRestore was not done", advice: "Do less in it." },
 };
 
-function timedOut({ during, limitMs }: Extract<Cause, { by: "deadline" }>): CallFailure {
-  return new CallFailure("timeout", "TIMEOUT", TOO_LONG[during](limitMs));
+/** Neither a busy machine nor a sandbox without the function's code is a fault of the function. */
+function overran({ during, overrun }: Extract<Cause, { by: "work_limit" }>): CallFailure {
+  const { what, advice } = NOT_DONE[during];
+  const sentence = `${what} ${describeOverrun(overrun)}.`;
+  if (overrun.limit === "wall") return new CallFailure("platform_error", "MACHINE_BUSY", `${sentence} Call again.`);
+  if (during === "start") return new CallFailure("platform_error", "SANDBOX_UNAVAILABLE", `${sentence} ${advice}`);
+  return new CallFailure("timeout", "TIMEOUT", `${sentence} ${advice}`);
 }
 
 function outOfMemory({ memoryMiB }: End): CallFailure {
@@ -117,7 +129,9 @@ function outOfMemory({ memoryMiB }: End): CallFailure {
 function ofCause(cause: Cause): CallFailure {
   switch (cause.by) {
     case "deadline":
-      return timedOut(cause);
+      return timedOut(cause.limitMs);
+    case "work_limit":
+      return overran(cause);
     case "client_gone":
       return new CallFailure("cancelled", "CLIENT_GONE");
     case "violation":

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { SandboxExit } from "../../../sandbox-core/contract/sandbox.ts";
-import { CallFailure, type Cause, type End, judge } from "../../../worker/outcome/outcome.ts";
+import type { Overrun } from "../../../sandbox-core/launcher/work-limit.ts";
+import { CallFailure, type Cause, type End, judge, type Preparing } from "../../../worker/outcome/outcome.ts";
 
 const V8_LAST_WORDS = `
 <--- Last few GCs --->
@@ -12,6 +13,10 @@ FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memor
 
 function exit(how: Partial<SandboxExit>, oomKills = 0): SandboxExit {
   return { code: 0, signal: null, usage: { cpuMs: 1, peakMemoryBytes: 1, throttledMs: 0, oomKills }, ...how };
+}
+
+function overrun(during: Preparing, limit: Overrun["limit"]): Cause {
+  return { by: "work_limit", during, overrun: { limit, limitMs: 5 } };
 }
 
 function verdict(end: Partial<End>): string {
@@ -40,8 +45,18 @@ describe("judging the end of a sandbox", () => {
     ],
     ["a zygote that died", { exit: exit({ code: null, reason: "the zygote died" }) }, "platform_error SANDBOX_LOST"],
     ["an end that nobody saw", { exit: null }, "platform_error SANDBOX_LOST"],
-    ["a deadline", { cause: { by: "deadline", during: "call", limitMs: 5 } }, "timeout TIMEOUT"],
-    ["a slow load", { cause: { by: "deadline", during: "load", limitMs: 5 } }, "timeout TIMEOUT"],
+    ["a deadline", { cause: { by: "deadline", limitMs: 5 } }, "timeout TIMEOUT"],
+    ["a load that runs for long", { cause: overrun("load", "cpu") }, "timeout TIMEOUT"],
+    ["a load that waits for long", { cause: overrun("load", "wait") }, "timeout TIMEOUT"],
+    ["a load on a busy machine", { cause: overrun("load", "wall") }, "platform_error MACHINE_BUSY"],
+    ["an afterRestore that runs for long", { cause: overrun("restore", "cpu") }, "timeout TIMEOUT"],
+    ["an afterRestore on a busy machine", { cause: overrun("restore", "wall") }, "platform_error MACHINE_BUSY"],
+    [
+      "a sandbox that hangs without a version",
+      { cause: overrun("start", "wait") },
+      "platform_error SANDBOX_UNAVAILABLE",
+    ],
+    ["a sandbox on a busy machine", { cause: overrun("start", "wall") }, "platform_error MACHINE_BUSY"],
     ["a broken protocol", { cause: { by: "violation", message: "x" }, exit: exit({}) }, "killed KILLED"],
     [
       "a broken protocol for want of memory",
@@ -60,8 +75,14 @@ describe("judging the end of a sandbox", () => {
   it("says the limit and what to change", () => {
     const message = (end: Partial<End>) =>
       judge({ cause: null, exit: null, outputTail: "", memoryMiB: 256, ...end }).message;
-    const deadline: Cause = { by: "deadline", during: "call", limitMs: 1234 };
+    const deadline: Cause = { by: "deadline", limitMs: 1234 };
     assert.match(message({ cause: deadline }), /1234 ms.*timeoutMs in sandpiper\.jsonc/);
+    assert.match(message({ cause: overrun("load", "cpu") }), /not loaded after 5 ms of processor time\. Do less at/);
+    assert.match(
+      message({ cause: overrun("restore", "wait") }),
+      /not done after 5 ms in which it waited .* Do less in it/,
+    );
+    assert.match(message({ cause: overrun("load", "wall") }), /within 5 ms, as this machine is too busy/);
     assert.match(message({ exit: exit({}, 1) }), /256 MiB.*memoryMiB in sandpiper\.jsonc/);
     assert.match(message({ exit: exit({ code: 7 }) }), /exit code 7/);
     assert.match(message({ exit: exit({ code: null, signal: 31 }) }), /SIGSYS.*system call that the sandbox/);

@@ -1,0 +1,38 @@
+/** What processes do at this moment, as proc_pid_stat(5) tells it. */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** USER_HZ is 100 on both processors that Sandpiper runs on. */
+const TICK_MS = 10;
+/** States of a thread that runs or waits for a processor, and that waits for a disk or memory. */
+const AT_WORK = ["R", "D"];
+
+/** Whether a thread of these processes runs, or would if the machine let it. Never throws. */
+export function isAnyAtWork(pids: readonly number[]): boolean {
+  return pids.some((pid) =>
+    threadsOf(pid).some((thread) => AT_WORK.includes(fieldsOf(`${pid}/task/${thread}`)[0] ?? "")),
+  );
+}
+
+/** Processor time that a process has used, that of its children not counted; 0 when it is gone. */
+export function cpuMsOf(pid: number): number {
+  const [user = 0, system = 0] = fieldsOf(String(pid)).slice(11, 13).map(Number);
+  return (user + system) * TICK_MS;
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+/** The fields from the state on: the name before them may hold anything. */
+function fieldsOf(task: string): string[] {
+  try {
+    const stat = readFileSync(`/proc/${task}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return [];
+  }
+}
