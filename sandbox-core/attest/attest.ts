@@ -19,7 +19,8 @@ export const ATTESTED_LIMITS: SandboxLimits = {
   tmpBytes: 8 * MIB,
   tmpInodes: 100,
 };
-const TIMEOUT_MS = 10_000;
+/** Far more than the sandbox needs: a busy machine has no fewer walls. */
+const TIMEOUT_MS = 60_000;
 const MOST_REPORT_BYTES = 64 * 1024;
 
 export interface MissingWall {
@@ -50,7 +51,7 @@ export interface Attestable {
 
 /**
  * Looks at a new sandbox of this zygote and ends it.
- * @throws SandboxError when none can be made, or it tells nothing within ten seconds
+ * @throws SandboxError when none can be made, or it tells nothing within a minute
  */
 export async function attest({ kind, facts, probe }: Attestable): Promise<Attestation> {
   const sandbox = await probe(ATTESTED_LIMITS);

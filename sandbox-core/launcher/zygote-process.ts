@@ -14,9 +14,17 @@ import {
 } from "../protocol/control.ts";
 import { compileCacheFlags } from "./compile-cache.ts";
 import { ZygoteHeartbeat } from "./heartbeat.ts";
+import { cpuMsOf, isAnyAtWork } from "./tasks.ts";
+import { describeOverrun, type WorkLimits, WorkWatch } from "./work-limit.ts";
 
-const START_TIMEOUT_MS = 30_000;
+/**
+ * Of a start, which takes a second of a processor. A busy machine gets many times as long before a
+ * zygote is given up: the next one would have no better chance.
+ */
+const START_LIMITS: WorkLimits = { cpuMs: 30_000, waitMs: 30_000, wallMs: 300_000 };
 const LAST_WORDS_BYTES = 4_096;
+
+const SILENT = "it said nothing before it was ready, as when the kernel ends it for want of memory";
 
 export interface ZygoteEvents {
   onResponse: (response: Response) => void;
@@ -50,12 +58,13 @@ export class ZygoteProcess {
 
   /**
    * Starts a zygote with an empty environment in a session of its own, and resolves when it serves.
-   * @throws SandboxError with what it said when it does not
+   * @throws SandboxError with what it said when it does not, or with the limit that it reached
    */
   static async start(
     nodeFlags: readonly string[],
     options: ZygoteOptions,
     events: ZygoteEvents,
+    limits = START_LIMITS,
   ): Promise<ZygoteProcess> {
     const start = fileURLToPath(import.meta.resolve("../zygote/start.ts"));
     const child = spawn(process.execPath, [...compileCacheFlags(), start, ...nodeFlags, JSON.stringify(options)], {
@@ -65,7 +74,7 @@ export class ZygoteProcess {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
     });
     const zygote = new ZygoteProcess(child);
-    await zygote.#begin(events);
+    await zygote.#begin(events, limits);
     zygote.#watch();
     return zygote;
   }
@@ -85,7 +94,7 @@ export class ZygoteProcess {
     await gone;
   }
 
-  async #begin({ onResponse, onDeath }: ZygoteEvents): Promise<void> {
+  async #begin({ onResponse, onDeath }: ZygoteEvents, limits: WorkLimits): Promise<void> {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     const reader = new LineReader<Response>();
     this.#control.on("data", (chunk: Buffer) => {
@@ -108,12 +117,20 @@ export class ZygoteProcess {
       this.#dead = true;
       this.#heartbeat?.stop();
       const reason = `the zygote died (${signal ?? `exit code ${code}`})`;
-      reject(new SandboxError(`${reason}: ${this.#lastWords.trim()}`));
+      reject(new SandboxError(`${reason}: ${this.#givenUp ?? (this.#lastWords.trim() || SILENT)}`));
       const why = this.#givenUp ?? errorIn(this.#lastWords);
       onDeath(why ? `${reason}: ${why}` : reason);
     });
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), START_TIMEOUT_MS);
-    await ready.finally(() => clearTimeout(timer));
+    const look = () => ({ cpuMs: cpuMsOf(this.pid), isAtWork: isAnyAtWork([this.pid]) });
+    const watch = new WorkWatch(limits, look, (overrun) =>
+      this.#giveUp(`it was not ready ${describeOverrun(overrun)}`),
+    );
+    await ready.finally(() => watch.stop());
+  }
+
+  #giveUp(why: string): void {
+    this.#givenUp = why;
+    this.#child.kill("SIGKILL");
   }
 
   /**
@@ -122,11 +139,8 @@ export class ZygoteProcess {
    */
   #watch(): void {
     if (this.#dead) return;
-    const giveUp = (why: string) => {
-      this.#givenUp = why;
-      this.#child.kill("SIGKILL");
-    };
-    this.#heartbeat = new ZygoteHeartbeat(this.pid, () => this.send({ op: "ping" }), giveUp);
+    const onSilence = (why: string) => this.#giveUp(why);
+    this.#heartbeat = new ZygoteHeartbeat(this.pid, () => this.send({ op: "ping" }), onSilence);
   }
 }
 
