@@ -68,7 +68,7 @@ export class Worker {
   readonly #builds: BuildWorker;
   readonly #heartbeat: Heartbeat;
   readonly #onTrouble: Trouble;
-  #launcherKind = "none";
+  #launcher: ZygoteLauncher | undefined;
   #running = 0;
 
   /**
@@ -112,7 +112,7 @@ export class Worker {
   async start(): Promise<void> {
     // Found out now, and not by the first call.
     const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
-    this.#launcherKind = (await opened.catch(refuseToServe)).kind;
+    this.#launcher = await opened.catch(refuseToServe);
     await this.#pool.prewarm();
     await this.#cancellations.current();
     this.#calls.start();
@@ -123,7 +123,7 @@ export class Worker {
   /** Facts that the worker tells about itself. */
   facts() {
     return {
-      posture: { launcher: this.#launcherKind, degraded: [...this.#degraded] },
+      posture: { launcher: this.#launcher?.kind ?? "none", degraded: [...this.#degraded] },
       running: this.#running,
       room: this.#freeSlots(),
       pool: { ...this.#pool.snapshot() },
@@ -170,7 +170,10 @@ export class Worker {
     const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal, cpuWeight } = worker;
     const limits = { uidBase, uidCount, ...(cpuWeight !== null && { cpuWeight }) };
     const onAttested = (attestation: Attestation) => this.#noteWalls(attestation);
-    const told = { onFallback: this.#onTrouble, onTrouble: this.#onTrouble, onAttested };
+    const onFallback = (reason: string) =>
+      this.#onTrouble(`${reason}; each sandbox starts a process of its own until forks live again`);
+    const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
+    const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested };
     const allowDegraded = this.#allowDegraded;
     return new Zygotes({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...limits, kind, renewal, allowDegraded, ...told }),

@@ -218,6 +218,7 @@ export interface ForkableSandbox extends Sandbox {
  * `protocol/frames.ts` on their wire.
  */
 export interface Launcher {
+  /** How it makes sandboxes now: one that does without forks for a while is `exec` meanwhile. */
   readonly kind: "fork" | "exec";
   /**
    * A new blank sandbox: locked in, its runtime waiting for a `load` frame.

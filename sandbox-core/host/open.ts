@@ -2,10 +2,10 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Attestation, assertWalls, attest } from "../attest/attest.ts";
-import { SandboxError } from "../contract/error.ts";
 import type { Bind, Program } from "../contract/program.ts";
 import type { Generation } from "../launcher/generation.ts";
 import { type Renewal, ZygoteLauncher } from "../launcher/launcher.ts";
+import type { Fallback, Way } from "../launcher/zygote-starter.ts";
 import { RUNTIME_NODE_FLAGS } from "../runtime/flags.ts";
 
 export interface LauncherOptions {
@@ -43,8 +43,12 @@ export interface LauncherOptions {
    * next one ahead.
    */
   forksAhead?: boolean;
-  /** Told when `auto` had to fall back, and why. */
+  /** Told when `auto` has to do without forks, and why. */
   onFallback?: (reason: string) => void;
+  /** Told when forks live again, and sandboxes are forks from now on. */
+  onReturn?: () => void;
+  /** Pause before `auto` tries forks again, ten seconds unless given; later pauses grow. */
+  forksRetryMs?: number;
   /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
   onTrouble?: (message: string, cause: unknown) => void;
 }
@@ -68,6 +72,8 @@ const ZYGOTE_FLAGS = [
   "--no-memory-reducer",
 ];
 
+const FORKS_RETRY_MS = 10_000;
+
 /**
  * A launcher whose zygote is warm, ready for `launch`. Every zygote of it is attested before it
  * serves: a sandbox of its is looked at, and when a wall is missing that nobody allowed to be
@@ -76,36 +82,25 @@ const ZYGOTE_FLAGS = [
  */
 export async function openLauncher(options: LauncherOptions): Promise<ZygoteLauncher> {
   const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble, forksAhead = true } = options;
+  const { onFallback, onReturn, forksRetryMs: retryMs = FORKS_RETRY_MS } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
   const { cpuWeight } = options;
-  const told = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }), ...(cpuWeight && { cpuWeight }) };
-  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...told };
-  const openFork = async () => {
-    const approve = async (zygote: Generation) => {
-      if (kind === "auto" && !(await zygote.selftest())) throw new ForksDieError();
+  const more = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }), ...(cpuWeight && { cpuWeight }) };
+  const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...more };
+  const forks: Way = {
+    approve: async (zygote) => {
+      if (kind === "auto") await zygote.selftest();
       await approveWalls(options, "fork", zygote);
-    };
-    return ZygoteLauncher.open({ ...common, approve });
+    },
   };
-  const openExec = async () => {
+  const processes = (): Way => {
     const runtime = runtimeProgram(nodeFlags);
-    const approve = (zygote: Generation) => approveWalls(options, "exec", zygote, runtime);
-    return ZygoteLauncher.open({ ...common, runtime, approve });
+    return { runtime, approve: (zygote) => approveWalls(options, "exec", zygote, runtime) };
   };
-  if (kind === "exec") return openExec();
-  try {
-    return await openFork();
-  } catch (error) {
-    if (!(error instanceof ForksDieError)) throw error;
-    options.onFallback?.(error.message);
-    return openExec();
-  }
-}
-
-class ForksDieError extends SandboxError {
-  constructor() {
-    super(`a fork of Node ${process.version} does not live: each sandbox starts a process of its own`);
-  }
+  const told = { ...(onFallback && { onFallback }), ...(onReturn && { onReturn }) };
+  const fallback: Fallback = { way: processes, retryMs, ...told };
+  if (kind === "exec") return ZygoteLauncher.open({ ...common, way: processes() });
+  return ZygoteLauncher.open({ ...common, way: forks, ...(kind === "auto" && { fallback }) });
 }
 
 async function approveWalls(

@@ -12,10 +12,12 @@ import { SandboxError, StartFailure } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
 import type { Connection, LaunchRequest, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
+import { ForkSelftest } from "./fork-selftest.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
 import { hideSecrets } from "./secrets.ts";
 import type { Receiver } from "./socket-receiver.ts";
+import type { WorkLimits } from "./work-limit.ts";
 import { ZygoteProcess } from "./zygote-process.ts";
 
 /** Time to wait for the connections of a sandbox that ended already. */
@@ -27,6 +29,10 @@ const LAUNCH_LIMIT_MS = 12_000;
 const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
 
 export interface GenerationOptions {
+  /** Started in each sandbox instead of the runtime that the zygote holds. */
+  runtime?: Program;
+  /** The most that the zygote's start may take, unless it is the usual. */
+  startLimits?: WorkLimits;
   nodeFlags: readonly string[];
   zygote: ZygoteOptions;
   receiver: Receiver;
@@ -63,7 +69,7 @@ export class Generation {
   readonly #sandboxes = new Map<string, LaunchedSandbox>();
   readonly #dead = Promise.withResolvers<string>();
   #zygote: ZygoteProcess | undefined;
-  #onSelftest: ((ok: boolean) => void) | undefined;
+  #selftest: ForkSelftest | undefined;
   #forks = 0;
   /**
    * The span in which its sandboxes make way, by `performance.now()`; undefined while it serves.
@@ -80,10 +86,11 @@ export class Generation {
   /** A generation whose zygote is warm. @throws SandboxError that says what this machine lacks */
   static async start(options: GenerationOptions): Promise<Generation> {
     const generation = new Generation(options);
-    generation.#zygote = await ZygoteProcess.start(options.nodeFlags, options.zygote, {
-      onResponse: (response) => generation.#hear(response),
-      onDeath: (reason) => generation.#dead.resolve(reason),
-    });
+    const events = {
+      onResponse: (response: Response) => generation.#hear(response),
+      onDeath: (reason: string) => generation.#dead.resolve(reason),
+    };
+    generation.#zygote = await ZygoteProcess.start(options.nodeFlags, options.zygote, events, options.startLimits);
     return generation;
   }
 
@@ -94,6 +101,11 @@ export class Generation {
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  /** Started in each of its sandboxes, when these are no forks of the zygote's own runtime. */
+  get runtime(): Program | undefined {
+    return this.#options.runtime;
   }
 
   /** How many forks it has been asked for. */
@@ -136,12 +148,13 @@ export class Generation {
     return promise;
   }
 
-  /** Whether JavaScript lives on in a fork of this zygote. */
-  selftest(): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#onSelftest = resolve;
-    this.#process.send({ op: "selftest" });
-    return promise;
+  /**
+   * Sees that JavaScript lives on in a fork of this zygote, once.
+   * @throws ForksDieError when it does not, SandboxError when the zygote dies meanwhile
+   */
+  selftest(): Promise<void> {
+    this.#selftest = new ForkSelftest((request) => this.#process.send(request));
+    return this.#selftest.run();
   }
 
   /** How many sandboxes it has, and is making. */
@@ -202,7 +215,7 @@ export class Generation {
       const pending = this.#take(id);
       if (pending) this.#fail(pending, new SandboxError(reason));
     }
-    this.#onSelftest?.(false);
+    this.#selftest?.fail(reason);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
     this.#sandboxes.clear();
     this.#noteIfEmpty();
@@ -224,7 +237,7 @@ export class Generation {
     if (response.is === "launched") void this.#complete(response);
     else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
     else if (response.is === "exited") this.#end(response.id, { ...response });
-    else if (response.is === "selftested") this.#onSelftest?.(response.ok);
+    else if (response.is === "selftesting" || response.is === "selftested") this.#selftest?.hear(response);
   }
 
   async #complete({ id, pid, hostUid, program, terminal }: Extract<Response, { is: "launched" }>): Promise<void> {

@@ -10,7 +10,7 @@
 import { readFileSync } from "node:fs";
 
 const BEAT_MS = 1_000;
-/** Longer than any single piece of a zygote's work; a self-test may take five seconds. */
+/** Longer than any single piece of a zygote's work. */
 const MOST_BEATS_UNANSWERED = 10;
 
 export class ZygoteHeartbeat {

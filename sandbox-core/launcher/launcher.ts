@@ -13,20 +13,23 @@
  * of the age and at most five minutes; a pool ends an outdated sandbox as soon as it serves nobody.
  * At most two old zygotes stay. When a third is due, the sandboxes of the oldest are outdated at
  * once, and the renewal waits until they are gone.
+ *
+ * A launcher may have another way to give sandboxes their runtime, for as long as forks of its
+ * zygotes die. The launcher tries forks again with growing pauses, and a zygote whose forks live
+ * takes over as one that was renewed does.
  */
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
-import { weighRoot } from "../cgroup/root-weight.ts";
 import { SandboxError } from "../contract/error.ts";
-import type { Program } from "../contract/program.ts";
 import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandbox.ts";
 import type { Connection, LaunchRequest } from "../protocol/control.ts";
-import { Generation } from "./generation.ts";
+import type { Generation } from "./generation.ts";
 import { makeRunDirectory, removeRunDirectory } from "./run-directory.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
 import { Receiver } from "./socket-receiver.ts";
+import { type Fallback, ZygoteStarter, type ZygoteStarterOptions } from "./zygote-starter.ts";
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
@@ -55,37 +58,19 @@ export interface Renewal {
 
 export const DEFAULT_RENEWAL: Renewal = { forks: 5_000, ageMs: 1_800_000 };
 
-export interface ZygoteLauncherOptions {
-  nodeFlags: readonly string[];
-  uidBase: number;
-  uidCount: number;
-  /** Starts this in each sandbox instead of the runtime that the zygote holds. */
-  runtime?: Program;
-  /**
-   * Its zygote holds no runtime and starts programs alone: it is ready sooner, and `launch` fails.
-   */
-  programsOnly?: boolean;
-  /**
-   * Its zygote makes the fork of its next launch ahead, from the second launch on, unless this is
-   * false.
-   */
-  forksAhead?: boolean;
+export interface ZygoteLauncherOptions extends ZygoteStarterOptions {
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
-  /** Weight of all sandboxes of the machine together; see `weighRoot`. */
-  cpuWeight?: number;
-  /** Looks at each zygote before it serves. @throws when it must not */
-  approve?: (zygote: Generation) => Promise<void>;
   /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
   onTrouble?: (message: string, cause: unknown) => void;
 }
 
 export class ZygoteLauncher implements Launcher {
-  readonly kind: "fork" | "exec";
   readonly #options: ZygoteLauncherOptions;
   readonly #renewal: Renewal;
   readonly #directory: string;
   readonly #receiver: Receiver;
+  readonly #starter: ZygoteStarter;
   readonly #cgroups: CgroupDriver;
   readonly #closing = new AbortController();
   /** Oldest first. */
@@ -94,12 +79,13 @@ export class ZygoteLauncher implements Launcher {
   /** The one that serves, once it does. */
   #now: Generation[] = [];
   #renewing: Promise<void> | undefined;
+  #returning: Promise<void> | undefined;
   #age: NodeJS.Timeout | undefined;
 
   private constructor(options: ZygoteLauncherOptions, cgroups: CgroupDriver, directory: string, receiver: Receiver) {
     this.#cgroups = cgroups;
-    this.kind = options.runtime ? "exec" : "fork";
     this.#options = options;
+    this.#starter = new ZygoteStarter(options, { cgroups, directory, receiver });
     this.#renewal = options.renewal ?? DEFAULT_RENEWAL;
     this.#directory = directory;
     this.#receiver = receiver;
@@ -127,9 +113,20 @@ export class ZygoteLauncher implements Launcher {
     return (await this.#serving).pid;
   }
 
-  launch(limits: SandboxLimits): Promise<ForkableSandbox> {
-    const { runtime } = this.#options;
-    return this.start({ limits, connections: RUNTIME_CONNECTIONS, ...(runtime && { program: runtime }) });
+  /** That of the zygote that serves now. */
+  get kind(): "fork" | "exec" {
+    return this.#now[0]?.runtime ? "exec" : "fork";
+  }
+
+  async launch(limits: SandboxLimits): Promise<ForkableSandbox> {
+    assertSupported(this.#cgroups, limits);
+    const generation = await this.#living();
+    const { runtime } = generation;
+    return this.#startIn(generation, {
+      limits,
+      connections: RUNTIME_CONNECTIONS,
+      ...(runtime && { program: runtime }),
+    });
   }
 
   /**
@@ -138,7 +135,10 @@ export class ZygoteLauncher implements Launcher {
    */
   async start(request: LaunchRequest): Promise<LaunchedSandbox> {
     assertSupported(this.#cgroups, request.limits);
-    const generation = await this.#living();
+    return this.#startIn(await this.#living(), request);
+  }
+
+  #startIn(generation: Generation, request: LaunchRequest): Promise<LaunchedSandbox> {
     const started = generation.start(request);
     if (generation.forks >= this.#renewal.forks) this.#renew(generation);
     return started;
@@ -157,7 +157,7 @@ export class ZygoteLauncher implements Launcher {
   async close(): Promise<void> {
     this.#closing.abort();
     clearTimeout(this.#age);
-    await this.#renewing;
+    await Promise.all([this.#renewing, this.#returning]);
     const serving = await this.#serving.catch(() => undefined);
     await Promise.all([serving, ...this.#retired].map((generation) => generation?.stop()));
     this.#receiver.close();
@@ -181,35 +181,8 @@ export class ZygoteLauncher implements Launcher {
     }
   }
 
-  /** A zygote that may serve. */
-  async #start(): Promise<Generation> {
-    const { nodeFlags, uidBase, uidCount, approve, runtime, programsOnly = false, forksAhead = true } = this.#options;
-    const directory = this.#directory;
-    const generation = await Generation.start({
-      nodeFlags,
-      zygote: {
-        uidBase,
-        uidCount,
-        directory,
-        socketPath: join(directory, "worker.sock"),
-        runtime: !(runtime || programsOnly),
-        forksAhead,
-      },
-      receiver: this.#receiver,
-      cgroups: this.#cgroups,
-    });
-    try {
-      weighRoot(this.#cgroups, this.#options.cpuWeight);
-      await approve?.(generation);
-    } catch (error) {
-      await generation.stop();
-      throw error;
-    }
-    return generation;
-  }
-
   async #begin(): Promise<Generation> {
-    const first = await this.#start();
+    const first = await this.#starter.startAny();
     this.#watch(first);
     return first;
   }
@@ -223,6 +196,23 @@ export class ZygoteLauncher implements Launcher {
       // Nobody has learnt anything about a zygote that never forked.
       if (generation.forks > 0) this.#renew(generation);
     }, this.#renewal.ageMs).unref();
+    if (!this.#starter.isFallback(generation)) return;
+    this.#returning ??= this.#return().finally(() => {
+      this.#returning = undefined;
+    });
+  }
+
+  /** Tries the launcher's own way again, for as long as the other is taken. Never rejects. */
+  async #return(): Promise<void> {
+    const { retryMs, onReturn } = this.#options.fallback as Fallback;
+    for (let waitMs = retryMs; ; waitMs = Math.min(waitMs * 2, this.#renewal.ageMs)) {
+      await this.#pause(waitMs);
+      await this.#haveRoom();
+      const [serving] = this.#now;
+      if (this.#closed || serving === undefined || !this.#starter.isFallback(serving)) return;
+      const next = await this.#starter.start().catch(() => null);
+      if (next !== null && (await this.#handOver(serving, next))) return onReturn?.();
+    }
   }
 
   /** After the death of the generation that served: the next one. New launches wait for this. */
@@ -259,7 +249,8 @@ export class ZygoteLauncher implements Launcher {
     await this.#haveRoom();
     for (let waitMs = LONGEST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RENEWAL_RETRY_MS)) {
       try {
-        return await this.#handOver(old, await this.#start());
+        const next = this.#starter.isFallback(old) ? await this.#starter.startAny() : await this.#starter.start();
+        return void (await this.#handOver(old, next));
       } catch (error) {
         const message = `a zygote that is due for renewal after ${forks} forks or ${ageMs} ms cannot be renewed; it serves on`;
         this.#options.onTrouble?.(message, error);
@@ -278,14 +269,19 @@ export class ZygoteLauncher implements Launcher {
     }
   }
 
-  async #handOver(old: Generation, next: Generation): Promise<void> {
+  /** Whether the next one serves from now on; else it is stopped. */
+  async #handOver(old: Generation, next: Generation): Promise<boolean> {
     // The old one died meanwhile and was replaced, or the launcher was closed.
-    if (this.#closed || (await this.#serving.catch(() => undefined)) !== old) return next.stop();
+    if (this.#closed || (await this.#serving.catch(() => undefined)) !== old) {
+      await next.stop();
+      return false;
+    }
     this.#retired.add(old);
     void old.gone.then(() => this.#retired.delete(old));
     this.#serving = Promise.resolve(next);
     this.#watch(next);
     old.retire(Math.min(this.#renewal.ageMs * MAKING_WAY, LONGEST_MAKING_WAY_MS));
+    return true;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -74,6 +74,8 @@ export type Request =
   /** The worker has its own descriptor of the terminal. */
   | { op: "took_terminal"; id: string }
   | { op: "selftest" }
+  /** The fork of the self-test takes too long. */
+  | { op: "end_selftest" }
   /** Are you there? */
   | { op: "ping" };
 
@@ -100,7 +102,9 @@ export type Response =
    */
   | { is: "refused"; id: string; message: string; start?: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
-  | { is: "selftested"; ok: boolean }
+  /** The fork of the self-test is made, and the zygote waits for its end. */
+  | { is: "selftesting"; pid: number }
+  | { is: "selftested"; end: ProgramEnd }
   | { is: "there" };
 
 /** A fork's report to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */

@@ -28,11 +28,11 @@ import { Forks } from "./forks.ts";
 import { Launches } from "./launches.ts";
 import { Poller } from "./poller.ts";
 import { Reaper } from "./reaper.ts";
-import { provesFork } from "./selftest.ts";
+import { Selftest } from "./selftest.ts";
 import type { ZygoteState } from "./state.ts";
 import { Terminals } from "./terminal.ts";
 
-/** Longer than anything that is done between two waits; a self-test may take five seconds. */
+/** Longer than anything that is done between two waits. */
 const LONGEST_TURN_S = 10;
 const READ_BYTES = 65_536;
 
@@ -49,6 +49,7 @@ class Server {
   readonly #launches: Launches;
   readonly #children: Children;
   readonly #terminals = new Terminals();
+  readonly #selftest: Selftest;
   readonly #requests = new LineReader<Request>();
   readonly #statuses = new LineReader<Status>();
   readonly #buffer = Buffer.alloc(READ_BYTES);
@@ -65,6 +66,7 @@ class Server {
     const { read, write } = makePipe();
     this.#statusRead = read;
     const [zygotePidfd, workerPidfd] = [openPidfd(process.pid), openPidfd(process.ppid)];
+    this.#selftest = new Selftest(this.#poller, zygotePidfd);
     this.#launches = new Launches({
       state,
       forks: this.#forks,
@@ -99,6 +101,7 @@ class Server {
   #attendAll(ready: readonly number[]): Role | undefined {
     for (const fd of ready)
       if (fd === this.#statusRead) this.#readStatuses();
+      else if (this.#selftest.isOf(fd)) this.#say({ is: "selftested", end: this.#selftest.reap() });
       else if (fd !== CONTROL_FD) this.#bury(fd);
     return ready.includes(CONTROL_FD) ? this.#readRequests() : undefined;
   }
@@ -115,7 +118,8 @@ class Server {
 
   #answer(request: Request): Role | undefined {
     if (request.op === "launch") return this.#launches.launch(request);
-    if (request.op === "selftest") this.#say({ is: "selftested", ok: provesFork() });
+    if (request.op === "selftest") this.#say({ is: "selftesting", pid: this.#selftest.begin() });
+    else if (request.op === "end_selftest") this.#selftest.end();
     else if (request.op === "ping") this.#say({ is: "there" });
     else this.#attendChild(request);
     return undefined;
@@ -188,6 +192,7 @@ class Server {
   /** The worker hung up or died: nobody is left to serve, so nothing of ours stays. */
   #leave(): never {
     this.#forks.drop();
+    this.#selftest.end();
     const children = this.#children.all();
     for (const child of children) this.#end(child);
     for (const { pidfd } of children) this.#bury(pidfd);

@@ -37,8 +37,10 @@ before(async () => {
     // One that is there already would have the walls of before.
     forksAhead: false,
     ...{ uidBase: 1_700_000, uidCount: 65_536 },
-    approve: async (generation) => {
-      zygote = generation;
+    way: {
+      approve: async (generation) => {
+        zygote = generation;
+      },
     },
   });
   found = await look();
