@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { before, describe, test } from "node:test";
+import { classOf } from "./bench/measure/kernel-costs.ts";
 import { descendantsOf } from "./bench/measure/processes.ts";
 import { differenceOf, quantile, ratioOf, Samples } from "./bench/measure/stats.ts";
 import { ENGINE_NAMES } from "./bench/peers/engines.ts";
@@ -58,6 +59,12 @@ describe("a run of every suite without peers", () => {
     assert.ok(Math.abs(Date.now() - Date.parse(machine.date)) < stretched(600_000));
     assert.equal(machine.node, process.version);
     finite([machine.cores, machine.memoryBytes], "the machine");
+    if (typeof machine.kernelCosts !== "string") {
+      const prices = Object.values(machine.kernelCosts);
+      finite(prices, "the kernel");
+      assert.deepEqual([prices.length, prices.every((price) => price > 0)], [4, true]);
+      assert.match(formatReport(report), /^A (quiet|slow) machine, by its page faults: system call [\d.]+ µs, /m);
+    }
     assert.deepEqual(suites, SUITE_NAMES);
     assert.deepEqual(Object.keys(elapsedMs), SUITE_NAMES);
   });
@@ -82,6 +89,9 @@ describe("a run of every suite without peers", () => {
     const samples = (suite: string, name: string) =>
       report.rows.find((row) => row.suite === suite && row.name === name)?.samples;
     assert.equal(samples("sandbox", "creation, one after the other"), TINY.sandboxesPerRound);
+    assert.equal(samples("sandbox", "page faults of a sandbox, until it is ready"), TINY.sandboxesPerRound);
+    for (const { name, median } of report.rows.filter(({ unit }) => ["faults", "pages", "calls"].includes(unit)))
+      assert.ok(median > 0, name);
     assert.equal(samples("cold", "cold call over HTTP, pool empty"), TINY.coldCallsPerRound);
     assert.equal(samples("sandbox", "creation, 2 live"), TINY.sandboxesPerRound);
   });
@@ -228,6 +238,12 @@ describe("what is said of samples", () => {
     assert.deepEqual(differenceOf(contender, floor).summary().byRound, [6, 9]);
     assert.deepEqual(floor.summary().byRound, [2, 3]);
     assert.equal(ratioOf(contender, floor).p75, 4);
+  });
+
+  test("a machine is slow or quiet by what a page fault costs there", () => {
+    const costs = { systemCallUs: 1, forkMs: 1, contextSwitchUs: 1 };
+    const classes = [0.5, 35].map((pageFaultUs) => classOf({ ...costs, pageFaultUs }));
+    assert.deepEqual(classes, ["quiet", "slow"]);
   });
 
   test("a value meets its target on the right side of it", () => {

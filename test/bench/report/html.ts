@@ -3,7 +3,7 @@ import type { Report } from "../run/bench.ts";
 import type { Row } from "../run/suite.ts";
 import { barChart, escaped, stackChart } from "./chart.ts";
 import type { Verdict } from "./targets.ts";
-import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
+import { aimOf, describe, describeKernel, number, withUnit, wordFor } from "./text.ts";
 
 /** Colours of a light and a dark page; the accent is Sandpiper's. */
 const STYLE = `
@@ -41,7 +41,7 @@ export function formatHtml(report: Report): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sandpiper: benchmarks of ${escaped(report.machine.date.slice(0, 10))}</title><style>${STYLE}</style></head><body>
-<h1>Sandpiper: benchmarks</h1><p class="machine">${escaped(describe(report.machine))}</p>
+<h1>Sandpiper: benchmarks</h1><p class="machine">${escaped(describe(report.machine))}<br>${escaped(describeKernel(report.machine))}</p>
 <h2>What is aimed at</h2>${verdictTable(report.verdicts)}
 ${sections.join("\n")}
 ${notes === "" ? "" : `<h2>Not measured</h2><ul>${notes}</ul>`}

@@ -2,7 +2,7 @@
 import type { Report } from "../run/bench.ts";
 import { formatFigures } from "./table.ts";
 import type { Verdict } from "./targets.ts";
-import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
+import { aimOf, describe, describeKernel, number, withUnit, wordFor } from "./text.ts";
 
 const BEGIN = "<!-- figures: written by `npm run bench -- --readme FILE` -->";
 const END = "<!-- end of figures -->";
@@ -29,7 +29,7 @@ function verdictTable(report: Report): string {
   const shown = report.verdicts.filter(({ suite }) => SHOWN.includes(suite));
   const lines = shown.map((verdict) => `| ${cellsOf(verdict).join(" | ")} |`);
   return [
-    `${describe(report.machine)}.`,
+    `${describe(report.machine)}. ${describeKernel(report.machine)}.`,
     "",
     "| what | measured | ratio | target |",
     "|---|---|---|---|",

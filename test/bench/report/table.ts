@@ -2,7 +2,7 @@
 import type { Report } from "../run/bench.ts";
 import type { Cost, Ratio, Row } from "../run/suite.ts";
 import type { Verdict } from "./targets.ts";
-import { aimOf, describe, number, withUnit, wordFor } from "./text.ts";
+import { aimOf, describe, describeKernel, number, withUnit, wordFor } from "./text.ts";
 
 /** The whole report; a table for each kind of result. */
 export function formatReport(report: Report): string {
@@ -23,7 +23,7 @@ export function formatReport(report: Report): string {
 export function formatFigures(report: Report): string {
   const seconds = Object.entries(report.elapsedMs).map(([name, ms]) => `${name} ${Math.round(ms / 1_000)} s`);
   return [
-    `${describe(report.machine)}\nTime taken: ${seconds.join(", ")}`,
+    `${describe(report.machine)}\n${describeKernel(report.machine)}\nTime taken: ${seconds.join(", ")}`,
     table(["suite", "what is aimed at", "target", "measured", "p25 to p75", ""], report.verdicts.map(verdictCells)),
     table(["suite", "what", "n", "median", "p25 to p75", "p99", "unit"], report.rows.map(rowCells)),
   ].join("\n\n");

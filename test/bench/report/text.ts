@@ -1,4 +1,5 @@
 /** Figures as people read them. */
+import { classOf } from "../measure/kernel-costs.ts";
 import type { Machine } from "../run/machine.ts";
 import type { Unit } from "../run/suite.ts";
 import type { Verdict } from "./targets.ts";
@@ -29,4 +30,17 @@ export function describe(machine: Machine): string {
     `${machine.date.slice(0, 10)}, ${machine.processor.trim()}, ${machine.cores} cores, ${gib} GiB, Linux ${machine.kernel}, ` +
     `Node ${machine.node}, load before ${machine.loadBefore.toFixed(2)}`
   );
+}
+
+/** The prices of its kernel: a line for whoever reads the ratios on another machine. */
+export function describeKernel({ kernelCosts }: Machine): string {
+  if (typeof kernelCosts === "string") return `What the kernel charges is not measured: ${kernelCosts}`;
+  const { systemCallUs, pageFaultUs, forkMs, contextSwitchUs } = kernelCosts;
+  const prices = [
+    `system call ${number(systemCallUs)} µs`,
+    `page fault ${number(pageFaultUs)} µs`,
+    `fork of 32 MiB ${number(forkMs)} ms`,
+    `context switch ${number(contextSwitchUs)} µs`,
+  ];
+  return `A ${classOf(kernelCosts)} machine, by its page faults: ${prices.join(", ")}`;
 }

@@ -62,7 +62,8 @@ const WHOLE_OF_ROUNDS = 1.5;
  */
 export async function runBench(options: BenchOptions): Promise<Report> {
   const { suites, plan } = options;
-  const machine = describeMachine();
+  options.onProgress?.("the machine: prices of its kernel");
+  const machine = await describeMachine();
   const elapsedMs: Report["elapsedMs"] = {};
   const deadlineMs = performance.now() + plan.limitMs;
   const all: Results = { rows: [], ratios: [], costs: [], notes: [] };

@@ -1,5 +1,6 @@
 /** When and where a run was made: figures of one machine say nothing about another. */
 import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
+import { type KernelCosts, measureKernel } from "../measure/kernel-costs.ts";
 
 export interface Machine {
   /** Start of the run, ISO 8601. */
@@ -14,9 +15,11 @@ export interface Machine {
    * each core is noisy.
    */
   loadBefore: number;
+  /** What the kernel charges here, or why that could not be measured. */
+  kernelCosts: KernelCosts | string;
 }
 
-export function describeMachine(): Machine {
+export async function describeMachine(): Promise<Machine> {
   return {
     date: new Date().toISOString(),
     processor: cpus()[0]?.model ?? "unknown",
@@ -25,5 +28,6 @@ export function describeMachine(): Machine {
     kernel: release(),
     node: process.version,
     loadBefore: loadavg()[0] ?? 0,
+    kernelCosts: await measureKernel().catch((error: Error) => error.message),
   };
 }

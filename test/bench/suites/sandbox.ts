@@ -12,6 +12,7 @@ import { tempDir } from "../../helpers/temp-dir.ts";
 import { inTurn, perSecond, sequence } from "../measure/blocks.ts";
 import { BenchChild } from "../measure/child.ts";
 import { compileCloneFloor } from "../measure/clone-floor.ts";
+import { CreationCounts } from "../measure/creation-counts.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { nodeStartMs, runMs } from "../measure/programs.ts";
 import { Sheet } from "../measure/sheet.ts";
@@ -41,6 +42,7 @@ export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite>
   const zygotePid = childrenOf(process.pid).at(-1) as number;
   const makers = await findMakers(peers, sheet, started);
   const ours = new Ours(launcher, zygotePid);
+  const counted = new CreationCounts(launcher, zygotePid);
   const floor = { one: new Samples(), rate: new Samples() };
   const others = new Map(makers.map(({ name }) => [name, new Samples()]));
   const live = new Live(launcher, zygotePid, plan);
@@ -54,6 +56,7 @@ export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite>
       };
       await inTurn(rounds++, [
         () => ours.block(sandboxesPerRound, counts),
+        () => counted.block(sandboxesPerRound, counts),
         async () => add(floor.one, await sequence(sandboxesPerRound, nodeStartMs)),
         async () => add(ours.rate, [await perSecond(sustainedPerRound, LANES, () => ours.one())]),
         async () => add(floor.rate, [await perSecond(sustainedPerRound, LANES, nodeStartMs)]),
@@ -64,7 +67,11 @@ export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite>
         ),
       ]);
     },
-    finish: () => live.run(),
+    async finish() {
+      await live.run();
+      const missing = (error: Error) => void sheet.missing("the number of system calls", error.message);
+      await counted.trace(plan.sandboxesPerRound).catch(missing);
+    },
     results() {
       const style = { chart: "making one" };
       sheet
@@ -79,6 +86,7 @@ export async function openSandboxSuite(plan: Plan, peers: Peers): Promise<Suite>
         .ratio("creation / node -e 0", "ms", [ours.creation, floor.one])
         .ratio("rate in 2 lanes / node -e 0", "per s", [ours.rate, floor.rate]);
       for (const [name, samples] of others) sheet.ratio(`creation / ${name}`, "ms", [ours.creation, samples]);
+      counted.write(sheet);
       live.write(sheet);
       return sheet.results;
     },
