@@ -14,6 +14,7 @@ import type { SandboxLimits } from "../../../sandbox-core/contract/sandbox.ts";
 import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { forkBomb } from "../../helpers/cgroup.ts";
+import { eventually } from "../../helpers/pool.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 const cgroups = detectCgroups();
@@ -67,6 +68,24 @@ test("figures of a living sandbox are all there, and null once it is gone", asyn
   const { usage } = await client.sandbox.exited;
   assert.ok(usage.throttledMs >= stats.throttledMs);
   assert.equal(client.sandbox.stats(), null);
+});
+
+test("a sandbox is at work while it runs or is held back, and not while it waits", async () => {
+  await using client = await SandboxClient.with(
+    launcher,
+    evaluating("fs.writeSync(1, 'begun'), (() => { for (;;); })()"),
+    {
+      limits: { cpus: 0.05 },
+    },
+  );
+  await eventually(() => !client.sandbox.isAtWork);
+  client.request();
+  await eventually(() => client.lastWords.includes("begun"));
+  const heldBackMs = () => client.sandbox.stats()?.throttledMs ?? 0;
+  for (const untilMs = heldBackMs() + 300; heldBackMs() < untilMs; await turn())
+    assert.ok(client.sandbox.isAtWork, "it wants more than it gets");
+  await client[Symbol.asyncDispose]();
+  assert.equal(client.sandbox.isAtWork, false);
 });
 
 test("files of a group are open from the first look at its figures until its sandbox is killed, not after", async () => {
