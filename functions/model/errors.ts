@@ -134,6 +134,21 @@ export const ERRORS = {
     message: "No worker built the bundle in time.",
     fix: "See that a worker is running (/readyz says so), then deploy again.",
   },
+  STORAGE_FULL: {
+    status: 507,
+    message: "The disk of the artefact store is full.",
+    fix: "Free space where SANDPIPER_ARTIFACTS_DIR is: `sandpiper gc` removes what nobody needs. Then deploy again.",
+  },
+  GC_RUNNING: {
+    status: 409,
+    message: "Old versions and files are being collected already.",
+    fix: "Wait until that is done, then ask again.",
+  },
+  ARTIFACT_STORE_MISMATCH: {
+    status: 409,
+    message: "The artefact store is used by another Redis too, so nothing is collected.",
+    fix: "Give each Sandpiper a SANDPIPER_ARTIFACTS_DIR of its own. If the other Redis is gone for ever, remove the file that the message names.",
+  },
   FUNCTION_LOAD_FAILED: {
     status: 502,
     message: "The function's module failed while it was loaded.",

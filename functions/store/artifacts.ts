@@ -1,13 +1,15 @@
 /** A store of byte strings by their own SHA-256: bundles, source maps and uploaded source trees. */
 import { createHash, randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, type FileHandle, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { SandpiperError } from "../model/errors.ts";
 
 export interface ArtifactStore {
   /**
    * Keeps the bytes; gives their SHA-256 as 64 lower-case hex digits. Keeping the same bytes again
    * is cheap.
+   * @throws SandpiperError STORAGE_FULL
    */
   put(bytes: Uint8Array): Promise<string>;
   /**
@@ -19,13 +21,39 @@ export interface ArtifactStore {
   has(digest: string): Promise<boolean>;
 }
 
+/** A file of the store that is an artefact, or was to be one. */
+export interface StoredFile {
+  /** Below the store: "ab/ab12...". */
+  name: string;
+  digest: string;
+  /** `set-aside`: nothing needed it; whoever asks for it gets it, and it is an artefact again. */
+  kind: "artefact" | "set-aside" | "damaged" | "temporary";
+}
+
 const DIGEST = /^[0-9a-f]{64}$/;
+const SET_ASIDE = ".removed";
+const DAMAGED = ".damaged";
+/** The ending of a file that is being written, or whose writer died. */
+const TEMPORARY = ".tmp";
+const KINDS: Record<string, StoredFile["kind"]> = {
+  "": "artefact",
+  [SET_ASIDE]: "set-aside",
+  [DAMAGED]: "damaged",
+  [TEMPORARY]: "temporary",
+};
+const STORED_FILE = /^([0-9a-f]{64})(?:\.[0-9a-f-]{36})?(|\.removed|\.damaged|\.tmp)$/;
+/** Beginning of the names of empty files, one for each Redis whose versions need the store. */
+const USER = "redis-";
 
 /**
  * Artefacts as files of one directory, which several processes may share: a file appears whole, by
  * rename(2), and never changes afterwards. Others than their owner may not read them. A gateway has
  * a user of its own and a worker is root, so what root makes belongs to the owner of the directory
  * that it is made in.
+ *
+ * Collection (gc-files.ts) takes an artefact away in two steps: the file is set aside under another
+ * name, and removed much later. Whoever asks in between has it back by rename(2), so a reader or a
+ * deployment can lose nothing to a collection that believed it unused.
  */
 export class FileArtifactStore implements ArtifactStore {
   readonly #dir: string;
@@ -46,19 +74,76 @@ export class FileArtifactStore implements ArtifactStore {
 
   async get(digest: string): Promise<Buffer | null> {
     const path = this.#path(digest);
-    const bytes = await readFile(path).catch(nullWhenMissing);
+    const bytes = await reach(path, (file) => readFile(file));
     if (bytes === null || sha256(bytes) === digest) return bytes;
     // Out of the way, so that the next deployment makes it anew, and not gone, so that somebody can
     // look at it.
-    await rename(path, `${path}.damaged`).catch(nullWhenMissing);
+    await rename(path, path + DAMAGED).catch(nullWhenMissing);
     throw new Error(
-      `The artefact ${digest} was damaged: its bytes had another digest. It is set aside as ${path}.damaged; deploy again.`,
+      `The artefact ${digest} was damaged: its bytes had another digest. It is set aside as ${path}${DAMAGED}; deploy again.`,
     );
   }
 
   async has(digest: string): Promise<boolean> {
-    const found = await access(this.#path(digest)).catch(nullWhenMissing);
-    return found !== null;
+    return (await reach(this.#path(digest), async (path) => access(path).then(() => true))) !== null;
+  }
+
+  /** All files of the store, directory by directory. Files of other names are nobody's here. */
+  async *list(): AsyncGenerator<StoredFile[]> {
+    const directories = (await readdir(this.#dir).catch(nullWhenMissing)) ?? [];
+    for (const directory of directories.filter((name) => /^[0-9a-f]{2}$/.test(name)).sort()) {
+      const names = await readdir(join(this.#dir, directory));
+      yield names.flatMap((name) => {
+        const [, digest, ending = ""] = STORED_FILE.exec(name) ?? [];
+        const kind = KINDS[ending];
+        return digest === undefined || kind === undefined ? [] : [{ name: `${directory}/${name}`, digest, kind }];
+      });
+    }
+  }
+
+  /** Bytes of a listed file; null when it is gone. */
+  async sizeOf({ name }: StoredFile): Promise<number | null> {
+    return (await stat(join(this.#dir, name)).catch(nullWhenMissing))?.size ?? null;
+  }
+
+  /** Sets an artefact aside; gives the file that it is now, or null when it is gone. */
+  async setAside({ digest, name }: StoredFile): Promise<StoredFile | null> {
+    const path = this.#path(digest);
+    const moved = await rename(path, path + SET_ASIDE).then(() => true, nullWhenMissing);
+    return moved ? { name: name + SET_ASIDE, digest, kind: "set-aside" } : null;
+  }
+
+  /** Has an artefact back that was set aside. */
+  async bringBack({ digest }: StoredFile): Promise<void> {
+    const path = this.#path(digest);
+    await rename(path + SET_ASIDE, path).catch(nullWhenMissing);
+  }
+
+  /** Removes a listed file that is no artefact; false when it is gone. */
+  async remove({ name, kind }: StoredFile): Promise<boolean> {
+    if (kind === "artefact") throw new Error(`${name} must be set aside first.`);
+    return (await unlink(join(this.#dir, name)).then(() => true, nullWhenMissing)) ?? false;
+  }
+
+  /**
+   * Says that versions of this Redis need what is here.
+   * @returns every Redis of which that was said.
+   */
+  async addUser(redisId: string): Promise<string[]> {
+    await makeDirectory(this.#dir);
+    const mine = await open(this.userFile(redisId), "a", 0o600);
+    try {
+      await giveToOwnerOf(this.#dir, mine);
+    } finally {
+      await mine.close();
+    }
+    const names = await readdir(this.#dir);
+    return names.filter((name) => name.startsWith(USER)).map((name) => name.slice(USER.length));
+  }
+
+  /** The file that says it; removed by hand when that Redis is gone for ever. */
+  userFile(redisId: string): string {
+    return join(this.#dir, USER + redisId);
   }
 
   /** Spread over 256 directories, as some file systems slow down with very many entries in one. */
@@ -74,11 +159,23 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /**
+ * Does something with an artefact's file; with one that was set aside after having it back.
+ * @returns null when there is none.
+ */
+async function reach<T>(path: string, work: (path: string) => Promise<T>): Promise<T | null> {
+  const reached = await work(path).catch(nullWhenMissing);
+  if (reached !== null) return reached;
+  await rename(path + SET_ASIDE, path).catch(nullWhenMissing);
+  // Looked for again in any case: another may have had it back at this moment.
+  return await work(path).catch(nullWhenMissing);
+}
+
+/**
  * Writes beside the target and renames: whoever opens the path finds all bytes or no file, even
  * after a crash.
  */
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const temporary = `${path}.${randomUUID()}${TEMPORARY}`;
   try {
     const file = await open(temporary, "wx", 0o600);
     try {
@@ -91,8 +188,12 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => {});
-    throw error;
+    throw isFull(error) ? new SandpiperError("STORAGE_FULL", { cause: error }) : error;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
 /**

@@ -17,6 +17,20 @@ export interface FunctionState {
   updatedAtMs: number;
 }
 
+/** A version as its collection (gc-versions.ts) sees it. */
+export interface KeptVersion {
+  version: string;
+  /** Digests of its artefacts. */
+  artifacts: readonly string[];
+  /** Whether its function runs it. */
+  isCurrent: boolean;
+  /**
+   * Since when its function has not run it, as Unix time in milliseconds of Redis's clock; null
+   * when it runs it, or when nobody noted it yet.
+   */
+  unusedSinceMs: number | null;
+}
+
 /** Names one function of one tenant. */
 export type FunctionRef = Pick<VersionRef, "tenant" | "functionName">;
 
@@ -34,7 +48,42 @@ const functionKey = ({ tenant, functionName }: FunctionRef): string => `sp:funct
  */
 const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
 
+const VERSIONS_PATTERN = versionsKey({ tenant: "*", functionName: "*" });
+const SCAN_COUNT = 1_000;
+
 const noTemplateReasonField = (version: string): string => `${version}:noTemplateReason`;
+const unusedSinceField = (version: string): string => `${version}:unusedSinceMs`;
+
+/** Lua: the time of Redis's clock, and a note since when a version is not run. */
+const NOTE_UNUSED = `
+local function noteUnused(versions, version)
+  local time = redis.call("TIME")
+  local nowMs = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call("HSET", versions, version .. ":unusedSinceMs", nowMs)
+end`;
+
+/** KEYS: function, versions. ARGV: version, its text. */
+const PUT = `${NOTE_UNUSED}
+redis.call("HSET", KEYS[2], ARGV[1], ARGV[2])
+if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then noteUnused(KEYS[2], ARGV[1]) end`;
+
+/**
+ * KEYS: function, versions. ARGV: version. Notes it of a version of which it is not known, as one
+ * that was kept before it was noted.
+ */
+const NOTE_IF_UNUSED = `${NOTE_UNUSED}
+if redis.call("HEXISTS", KEYS[2], ARGV[1]) == 0 then return end
+if redis.call("HEXISTS", KEYS[2], ARGV[1] .. ":unusedSinceMs") == 1 then return end
+if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then noteUnused(KEYS[2], ARGV[1]) end`;
+
+/**
+ * KEYS: versions. ARGV: since when it is unused, the field that says so, the version's fields. Gives
+ * 0 when the version was put or deployed again, by which that field changes or goes.
+ */
+const REMOVE_VERSION = `
+if redis.call("HGET", KEYS[1], ARGV[2]) ~= ARGV[1] then return 0 end
+redis.call("HDEL", KEYS[1], unpack(ARGV, 2))
+return 1`;
 
 /** KEYS: versions. ARGV: version, field, obstacle. Notes nothing of a version that is gone. */
 const NOTE = `
@@ -44,8 +93,11 @@ if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1],
  * KEYS: functions, function, versions. ARGV: name, version, now, changes channel, message.
  * Gives 1 when the function is new, 0 when it was there, -1 when there is no such version.
  */
-const DEPLOY = `
+const DEPLOY = `${NOTE_UNUSED}
 if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return -1 end
+local before = redis.call("HGET", KEYS[2], "version")
+if before and before ~= ARGV[2] and redis.call("HEXISTS", KEYS[3], before) == 1 then noteUnused(KEYS[3], before) end
+redis.call("HDEL", KEYS[3], ARGV[2] .. ":unusedSinceMs")
 local created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[3])
 redis.call("HSET", KEYS[2], "version", ARGV[2], "updatedAtMs", ARGV[3])
 redis.call("SADD", KEYS[1], ARGV[1])
@@ -71,11 +123,12 @@ export class Registry {
   }
 
   /**
-   * Keeps a version. Versions are immutable: keeping one again under the same digest replaces only
-   * what its build gave.
+   * Keeps a version, from now on for as long as the collection lets unused ones be. Versions are
+   * immutable: keeping one again under the same digest replaces only what its build gave.
    */
   async putVersion(version: Version): Promise<void> {
-    await this.#redis.hset(versionsKey(version), version.version, JSON.stringify(version));
+    const text = JSON.stringify(version);
+    await this.#redis.eval(PUT, 2, functionKey(version), versionsKey(version), version.version, text);
   }
 
   /** A version, or null when there is none. */
@@ -155,9 +208,54 @@ export class Registry {
     return functions.filter((state) => state !== null);
   }
 
+  /** Every function of every tenant that has versions, and those that left some behind. */
+  async *functionsWithVersions(): AsyncGenerator<FunctionRef> {
+    let cursor = "0";
+    // SCAN may name a key twice.
+    const seen = new Set<string>();
+    do {
+      const [next, keys] = await this.#redis.scan(cursor, "MATCH", VERSIONS_PATTERN, "COUNT", SCAN_COUNT);
+      cursor = next;
+      for (const key of keys) {
+        const [, , tenant = "", functionName = ""] = key.split(":");
+        if (!seen.has(key)) yield { tenant, functionName };
+        seen.add(key);
+      }
+    } while (cursor !== "0");
+  }
+
+  /** All versions of a function, the one that it runs among them. */
+  async keptVersions(ref: FunctionRef): Promise<KeptVersion[]> {
+    const both = this.#redis.multi().hget(functionKey(ref), "version").hgetall(versionsKey(ref));
+    const [[, current] = [], [, fields] = []] = ((await both.exec()) ?? []) as [unknown, unknown][];
+    const stored = (fields ?? {}) as Record<string, string>;
+    const digests = Object.keys(stored).filter((field) => !field.includes(":"));
+    return digests.map((version) => {
+      const { bundle, sourceMap } = JSON.parse(stored[version] ?? "") as Version;
+      const [isCurrent, since] = [version === current, stored[unusedSinceField(version)]];
+      const unusedSinceMs = isCurrent || since === undefined ? null : Number(since);
+      return { version, artifacts: [bundle, sourceMap], isCurrent, unusedSinceMs };
+    });
+  }
+
+  /** Notes that a version is unused from now on, unless its function runs it or it is noted. */
+  async noteUnused(ref: VersionRef): Promise<void> {
+    await this.#redis.eval(NOTE_IF_UNUSED, 2, functionKey(ref), versionsKey(ref), ref.version);
+  }
+
   /**
-   * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store:
-   * other functions may use the same bytes.
+   * Removes a version that its function has not run since then.
+   * @returns false when it is gone, or was put or run again: then it stays.
+   */
+  async removeVersion(ref: VersionRef, unusedSinceMs: number): Promise<boolean> {
+    const { version } = ref;
+    const fields = [unusedSinceField(version), version, noTemplateReasonField(version)];
+    return (await this.#redis.eval(REMOVE_VERSION, 1, versionsKey(ref), unusedSinceMs, ...fields)) === 1;
+  }
+
+  /**
+   * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store
+   * until they are collected: other functions may use the same bytes.
    * @returns whether there was one.
    */
   async deleteFunction(ref: FunctionRef): Promise<boolean> {

@@ -60,6 +60,11 @@ export class LruMap<Key, Value> {
     this.#weight -= this.#weigh(value);
   }
 
+  /** All entries as they are now, the least recently used first. Looking is not using. */
+  entries(): [Key, Value][] {
+    return [...this.#entries];
+  }
+
   clear(): void {
     this.#entries.clear();
     this.#weight = 0;

@@ -12,6 +12,24 @@ test("the entry that was not used for longest makes way", () => {
   assert.deepEqual([map.get("a"), map.get("b"), map.get("c"), map.size], [1, undefined, 3, 2]);
 });
 
+test("listing the entries keeps none of them", () => {
+  const map = new LruMap<string, number>(2);
+  map.set("a", 1);
+  map.set("b", 2);
+  const listed = map.entries();
+  map.set("c", 3);
+  assert.deepEqual(
+    [listed, map.has("a")],
+    [
+      [
+        ["a", 1],
+        ["b", 2],
+      ],
+      false,
+    ],
+  );
+});
+
 test("asking whether an entry is there does not keep it", () => {
   const map = new LruMap<string, number>(2);
   map.set("a", 1);
