@@ -10,6 +10,7 @@ import type { Redis } from "ioredis";
 import { connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
+import { Collector } from "../functions/store/gc.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { registerKey } from "../functions/store/tenant.ts";
 import { BuildQueue } from "../functions/transport/build-queue.ts";
@@ -23,6 +24,7 @@ import { settledWithin } from "../infra/std/time.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { invoke } from "./call/invoke.ts";
 import { Calls } from "./call/waiting-calls.ts";
+import { CollectionTimer } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
@@ -38,6 +40,8 @@ const DOWNLOADS_BYTES = 256 * MIB;
 /** How long shutting down waits for calls, and then for other answers. */
 const DRAIN_CALLS_MS = 30_000;
 const DRAIN_ANSWERS_MS = 2_000;
+/** Longest time of a command of a collection, of which some read many versions. */
+const COLLECTION_COMMAND_MS = 30_000;
 /** How long starting waits for Redis. */
 const START_MS = 10_000;
 
@@ -51,6 +55,10 @@ export type GatewayConfig = Pick<
   | "maxHeaderBytes"
   | "queueWaitMs"
   | "bootstrapKeyFile"
+  | "keepVersions"
+  | "keepVersionsMs"
+  | "gcGraceMs"
+  | "gcIntervalMs"
 > &
   ClientLimits;
 
@@ -81,6 +89,7 @@ export async function startGateway(
     await parts.connected();
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
     await listen(parts.server, config);
+    parts.collections.start();
   } catch (error) {
     await parts.release();
     throw error;
@@ -94,7 +103,9 @@ export async function startGateway(
 class GatewayParts {
   readonly redis: Redis;
   readonly server: Server;
+  readonly collections: CollectionTimer;
   ownUrl = "";
+  readonly #collecting: Redis;
   readonly #calls = new Calls();
   readonly #queue: InvocationQueue;
   readonly #builds: BuildQueue;
@@ -129,10 +140,15 @@ class GatewayParts {
       baseUrl: (request: IncomingMessage) => config.publicUrl ?? this.#seenUrl(request),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
     };
+    const artifacts = new FileArtifactStore(config.artifactsDir);
+    this.#collecting = connectionLike(redis, { ...FAIL_FAST, commandTimeout: COLLECTION_COMMAND_MS });
+    const collector = makeCollector(config, this.#collecting, artifacts);
+    this.collections = new CollectionTimer(collector, config.gcIntervalMs, log);
     const app = createApp({
       ...shared,
       registry,
-      artifacts: new FileArtifactStore(config.artifactsDir),
+      artifacts,
+      collector,
       builds: this.#builds,
       buildTurns: new KeyedTurns(),
       accepting: () => this.#calls.accepting && this.#queue.available,
@@ -164,7 +180,8 @@ class GatewayParts {
    * Resolves when replies can arrive and commands be sent. @throws Error when that takes too long.
    */
   async connected(): Promise<void> {
-    const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), this.#builds.ready(), whenReady(this.redis)]);
+    const connections = [whenReady(this.redis), whenReady(this.#collecting)];
+    const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), this.#builds.ready(), ...connections]);
     await settledWithin(START_MS, ready);
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);
@@ -188,6 +205,8 @@ class GatewayParts {
     this.#calls.close();
     this.#receiver.close();
     this.#versions.close();
+    this.collections.stop();
+    this.#collecting.disconnect();
     await Promise.allSettled([this.#queue.close(), this.#builds.close()]);
     this.redis.disconnect();
   }
@@ -196,6 +215,12 @@ class GatewayParts {
   #seenUrl(request: IncomingMessage): string {
     return request.headers.host === undefined ? this.ownUrl : `http://${request.headers.host}`;
   }
+}
+
+function makeCollector(config: GatewayConfig, redis: Redis, artifacts: FileArtifactStore): Collector {
+  const { keepVersions, keepVersionsMs, gcGraceMs: graceMs } = config;
+  const limits = { keepVersions, keepVersionsMs, graceMs };
+  return new Collector({ redis, registry: new Registry(redis), artifacts, limits });
 }
 
 /** hono behind node's server. A URL that hono refuses is answered in our shape. */

@@ -11,6 +11,9 @@ import { KIB, MIB } from "./std/bytes.ts";
 
 /** Timers of Node take 31 bits of milliseconds at most. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const DAY_MS = 24 * 3_600_000;
+/** Longer than a deployment takes with all that it waits for, and a gateway remembers a version. */
+const MOST_DEPLOY_MS = 600_000;
 /** Unix user ids are 32 bits, and the highest one means "no user". */
 const HIGHEST_UID = 4_294_967_294;
 
@@ -77,6 +80,15 @@ export interface Config {
   queueWaitMs: number;
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
   bootstrapKeyFile: string | null;
+  /** Most old versions of a function that are kept, and how long. */
+  keepVersions: number;
+  keepVersionsMs: number;
+  /**
+   * How long anything is kept that nobody needs, and how often that is collected; 0: never by
+   * itself.
+   */
+  gcGraceMs: number;
+  gcIntervalMs: number;
   /** How long `npm start` lets a gateway or worker give no sign of life; 0: for ever. */
   hangLimitMs: number;
   worker: WorkerConfig;
@@ -108,9 +120,16 @@ export function loadConfig(env: Environment = process.env): Config {
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
     bootstrapKeyFile: keyFile && resolve(keyFile),
+    keepVersions: read.integer("SANDPIPER_KEEP_VERSIONS", { fallback: 10, min: 0 }),
+    keepVersionsMs: read.integer("SANDPIPER_KEEP_VERSIONS_MS", { fallback: 30 * DAY_MS, min: 0 }),
+    gcGraceMs: read.integer("SANDPIPER_GC_GRACE_MS", { fallback: DAY_MS, min: 0 }),
+    gcIntervalMs: read.integer("SANDPIPER_GC_INTERVAL_MS", { fallback: 3_600_000, min: 0, max: LONGEST_TIMER_MS }),
     hangLimitMs: read.integer("SANDPIPER_HANG_LIMIT_MS", { fallback: 10_000, min: 0, max: LONGEST_TIMER_MS }),
     worker: workerConfig(read),
   };
+  if (config.gcGraceMs < config.queueWaitMs + MOST_DEPLOY_MS) {
+    read.problem("SANDPIPER_GC_GRACE_MS", `must be at least ${MOST_DEPLOY_MS} more than SANDPIPER_QUEUE_WAIT_MS`);
+  }
   read.finish();
   return config;
 }

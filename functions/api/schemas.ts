@@ -88,6 +88,29 @@ export type FunctionInfo = z.output<typeof functionSchema>;
 /** All functions of a tenant. */
 export const functionListSchema = z.object({ functions: z.array(functionSchema) });
 
+const fileCountSchema = z.object({ files: z.int(), bytes: z.int() });
+
+/** The result of a collection. */
+export const collectionSchema = z
+  .object({
+    dryRun: z.boolean(),
+    versions: z
+      .array(z.object({ name: z.string(), version: z.string(), unusedSince: z.iso.datetime() }))
+      .meta({ description: "Old versions of the tenant's functions that are gone." }),
+    setAside: fileCountSchema.meta({
+      description: "Files of the artefact store that no version of any tenant needs, from now on.",
+    }),
+    waiting: fileCountSchema.meta({ description: "Files that wait for their removal since an earlier collection." }),
+    removed: fileCountSchema,
+  })
+  .meta({ id: "Collection" });
+export type CollectionInfo = z.output<typeof collectionSchema>;
+
+/** The query of a collection. */
+export const collectionQuery = z.object({
+  dryRun: z.enum(["0", "1"]).default("0").meta({ description: "1: only say what would go now." }),
+});
+
 /** The spans of one call. */
 export const traceSchema = z.object({ spans: z.array(storedSpanSchema) }).meta({ id: "Trace" });
 

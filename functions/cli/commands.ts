@@ -50,6 +50,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/delete.ts")).addDelete,
   },
   {
+    usage: "gc",
+    summary: "remove old versions, and files that nobody needs any more",
+    load: async () => (await import("./commands/gc.ts")).addGc,
+  },
+  {
     usage: "doctor",
     summary: "show what this machine offers for isolation, and what is missing",
     load: async () => (await import("./commands/doctor.ts")).addDoctor,

@@ -6,6 +6,7 @@ import { auth } from "./middleware/auth.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { functionRoutes } from "./routes/functions.ts";
+import { gcRoutes } from "./routes/gc.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
@@ -27,6 +28,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   functionRoutes(app, parts);
   logRoutes(app, parts);
   traceRoutes(app, parts);
+  gcRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
+import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
 import type { BuildQueue } from "../../functions/transport/build-queue.ts";
@@ -21,6 +22,7 @@ export interface ControlParts {
   redis: Redis;
   registry: Registry;
   artifacts: ArtifactStore;
+  collector: Collector;
   builds: BuildQueue;
   /** By tenant: who may ask for a build now. */
   buildTurns: KeyedTurns;

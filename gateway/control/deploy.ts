@@ -13,12 +13,15 @@ import {
   type SourceTreeFile,
 } from "../../functions/model/sources.ts";
 import { type SourceFile, type Version, versionDigest } from "../../functions/model/version.ts";
-import { type ArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
+import { sha256 } from "../../functions/store/artifacts.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
 export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
+
+/** Builds of a deployment whose bundle was collected before its version was kept. */
+const MOST_BUILDS = 2;
 
 export interface Deployed {
   version: Version;
@@ -30,7 +33,7 @@ export interface Deployed {
 /**
  * Makes a function run what was uploaded.
  * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, BUILD_FAILED, BUILD_UNAVAILABLE,
- * QUEUE_UNAVAILABLE
+ * BUNDLE_LOST, STORAGE_FULL, QUEUE_UNAVAILABLE
  */
 export async function deploy(
   parts: ControlParts,
@@ -63,11 +66,22 @@ async function versionOf(
   const files: SourceFile[] = sources.map(({ path, bytes }) => ({ path, sha256: sha256(bytes), bytes: bytes.length }));
   const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files) };
   const known = await parts.registry.getVersion(ref);
-  if (known && (await isStored(parts.artifacts, known))) return { version: known, warnings: [] };
-  const { bundle, sourceMap, bundleBytes, warnings } = await build(parts, tenant, config, entry, sources);
-  const version: Version = { ...ref, config, entry, files, bundle, sourceMap, bundleBytes, createdAtMs: Date.now() };
-  await parts.registry.putVersion(version);
-  return { version, warnings };
+  if (known && (await put(parts, known))) return { version: known, warnings: [] };
+  for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
+    const { bundle, sourceMap, bundleBytes, warnings } = await build(parts, tenant, config, entry, sources);
+    const version: Version = { ...ref, config, entry, files, bundle, sourceMap, bundleBytes, createdAtMs: Date.now() };
+    if (await put(parts, version)) return { version, warnings };
+  }
+  throw new SandpiperError("BUNDLE_LOST");
+}
+
+/**
+ * Keeps a version; false when its artefacts are gone. In this order: a collection that looks at the
+ * versions later finds them needed, and what an earlier one took is seen to be gone (store/gc.ts).
+ */
+async function put({ registry, artifacts }: ControlParts, version: Version): Promise<boolean> {
+  await registry.putVersion(version);
+  return (await artifacts.has(version.bundle)) && (await artifacts.has(version.sourceMap));
 }
 
 async function build(
@@ -86,10 +100,6 @@ async function build(
   if (result.ok) return result;
   const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
   throw new SandpiperError(code, { message: result.message });
-}
-
-async function isStored(artifacts: ArtifactStore, { bundle, sourceMap }: Version): Promise<boolean> {
-  return (await artifacts.has(bundle)) && (await artifacts.has(sourceMap));
 }
 
 function decodeFile({ path, contentBase64 }: { path: string; contentBase64: string }): SourceTreeFile {

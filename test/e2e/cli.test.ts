@@ -17,7 +17,8 @@ const freshDir = () => mkdtempSync(join(base, "d-"));
 
 let platform: Platform;
 before(async () => {
-  platform = await Platform.start();
+  // Collections come when the tests ask for them.
+  platform = await Platform.start({ env: { SANDPIPER_GC_INTERVAL_MS: "0" } });
 });
 after(() => platform.stop());
 
@@ -52,6 +53,24 @@ describe("sandpiper init, deploy, info and curl", () => {
     const answer = await fetch(`${url.trim()}?name=Ada`);
     assert.deepEqual(await answer.json(), { message: "Hello, Ada!" });
     assert.match((await platform.cli(["deploy", "hi"], { cwd })).stderr, /updated hi/);
+  });
+
+  it("leave an old version behind, and gc says that it stays for now", async () => {
+    const cwd = freshDir();
+    await platform.cli(["init", "old"], { cwd });
+    await platform.cli(["deploy", "old"], { cwd });
+    const dry = await platform.cli(["gc", "--dry-run"], { cwd });
+    assert.deepEqual([dry.code, dry.stdout], [0, ""], dry.stderr);
+    assert.match(
+      dry.stderr,
+      /^0 old versions would be removed, 0 files would be removed \(0 B\), [1-9]\d* files? would be set/,
+    );
+    const real = JSON.parse((await platform.cli(["gc", "--json"], { cwd })).stdout);
+    assert.deepEqual([real.dryRun, real.versions, real.removed], [false, [], { files: 0, bytes: 0 }]);
+    assert.ok(real.setAside.files > 0);
+    const { stdout: url } = await platform.cli(["info", "old", "--url"], { cwd });
+    assert.equal((await fetch(url.trim())).status, 200);
+    assert.equal((await platform.cli(["deploy", "old"], { cwd })).code, 0);
   });
 
   for (const template of ["js", "lambda"]) {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
 import type { Invocation, Reply } from "../../functions/model/invocation.ts";
+import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { createKey } from "../../functions/store/tenant.ts";
 import { BuildWorker } from "../../functions/transport/build-queue.ts";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
@@ -91,8 +92,13 @@ export async function startTestGateway(
     maxClientConnections: 1_000,
     maxClientRequestsPerSecond: 2_000,
     bootstrapKeyFile: null,
+    keepVersions: 10,
+    keepVersionsMs: 3_600_000,
+    gcGraceMs: 3_600_000,
+    gcIntervalMs: 0,
     ...overrides,
   };
+  const artifacts = new FileArtifactStore(config.artifactsDir);
   const gateway = await startGateway(config, connection, log, tracing);
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
@@ -116,7 +122,10 @@ export async function startTestGateway(
     artifactsDir: config.artifactsDir,
     key,
     answer: () => ({ body: Buffer.from("hello") }),
-    build: async () => ({ ok: true, bundle: "b".repeat(64), sourceMap: "c".repeat(64), bundleBytes: 7, warnings: [] }),
+    build: async () => {
+      const [bundle, sourceMap] = [await artifacts.put(Buffer.from("bundle")), await artifacts.put(Buffer.from("map"))];
+      return { ok: true, bundle, sourceMap, bundleBytes: 6, warnings: [] };
+    },
     worker,
     sender,
     logged,

@@ -61,3 +61,12 @@ test("numbers are whole, in range and decimal", () => {
     assert.throws(() => loadConfig({ SANDPIPER_PORT: text }), /SANDPIPER_PORT must be a whole number from 0 to 65535/);
   }
 });
+
+test("nothing may be collected that a waiting call or a deployment still needs", () => {
+  const env = { SANDPIPER_QUEUE_WAIT_MS: "900000" };
+  assert.equal(loadConfig({ ...env, SANDPIPER_GC_GRACE_MS: "1500000" }).gcGraceMs, 1_500_000);
+  assert.throws(
+    () => loadConfig({ ...env, SANDPIPER_GC_GRACE_MS: "1499999" }),
+    /GC_GRACE_MS must be at least 600000 more/,
+  );
+});

@@ -2,6 +2,8 @@
 import { createInterface } from "node:readline";
 import type { z } from "zod";
 import {
+  type CollectionInfo,
+  collectionSchema,
   type Deployed,
   type Deployment,
   deployedSchema,
@@ -50,6 +52,10 @@ export class Gateway {
   async delete(name: string): Promise<void> {
     const answer = await succeeded(await this.#send("DELETE", functionPath(name)));
     answer.body.resume();
+  }
+
+  async gc(dryRun: boolean): Promise<CollectionInfo> {
+    return this.#ask(collectionSchema, "POST", `/v1/gc?dryRun=${dryRun ? 1 : 0}`);
   }
 
   /** The spans of a trace, or null as long as none are stored. */
@@ -166,7 +172,7 @@ function kindOf(status: number, code: string): FailureKind {
   if (code === "BUILD_FAILED") return "build";
   if (status === 401 || status === 403) return "auth";
   if (status === 404) return "notFound";
-  if (status === 408 || status === 429 || status >= 502) return "unavailable";
+  if (code === "GC_RUNNING" || status === 408 || status === 429 || status >= 502) return "unavailable";
   return status >= 400 && status < 500 ? "config" : "internal";
 }
 

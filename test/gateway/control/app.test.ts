@@ -434,6 +434,7 @@ it("describes itself", async () => {
     "/v1/functions",
     "/v1/functions/{name}",
     "/v1/functions/{name}/logs",
+    "/v1/gc",
     "/v1/invocations/{id}",
     "/v1/openapi.json",
     "/v1/traces/{traceId}",

@@ -1,0 +1,31 @@
+/** Collects what nobody needs any more, as gateways do by themselves once in a while. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { type CollectionInfo, collectionQuery, collectionSchema, errorSchema } from "../../../functions/api/schemas.ts";
+import type { ControlParts, Environment } from "../context.ts";
+import { jsonBody, keyedRoute } from "../keyed-route.ts";
+
+const gcRoute = keyedRoute({
+  method: "post",
+  path: "/v1/gc",
+  summary: "Collect old versions and files",
+  request: { query: collectionQuery },
+  responses: {
+    200: jsonBody(collectionSchema, "It is done, or would be."),
+    409: jsonBody(errorSchema, "Somebody collects already, or the artefact store is used by another Redis too."),
+  },
+});
+
+/** Adds /v1/gc. A tenant sees its own versions; files are everybody's, and have no names here. */
+export function gcRoutes(app: OpenAPIHono<Environment>, { collector }: ControlParts): void {
+  app.openapi(gcRoute, async (c) => {
+    const dryRun = c.req.valid("query").dryRun === "1";
+    const { versions, setAside, waiting, removed } = await collector.collect({ dryRun });
+    const own = versions.filter(({ tenant }) => tenant === c.var.principal.tenant);
+    const info: CollectionInfo["versions"] = own.map(({ functionName, version, unusedSinceMs }) => ({
+      name: functionName,
+      version,
+      unusedSince: new Date(unusedSinceMs).toISOString(),
+    }));
+    return c.json({ dryRun, versions: info, setAside, waiting, removed }, 200);
+  });
+}
