@@ -6,6 +6,7 @@ export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
 export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
 export { SandboxError, StartFailure } from "./contract/error.ts";
+export { isOwnerAlive, ownerName } from "./contract/owner.ts";
 export type * from "./contract/sandbox.ts";
 export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";
 export { type LauncherOptions, openLauncher, programBinds, programPath } from "./host/open.ts";

@@ -22,6 +22,7 @@ import {
   runProgram,
   type ZygoteLauncher,
 } from "../sandbox-core/index.ts";
+import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Builder } from "./code/builder.ts";
 import { Bundles } from "./code/bundles.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -39,6 +40,8 @@ import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
+/** A bundle that nobody asked for in this time, or up to twice as long, is dropped. */
+const UNUSED_BUNDLE_MS = 600_000;
 /** Longest time that launches may go on failing; then the calls that wait for a sandbox fail. */
 const GIVE_UP_MS = 5_000;
 /**
@@ -67,6 +70,7 @@ export class Worker {
   readonly #cancellations: CancellationReceiver;
   readonly #builds: BuildWorker;
   readonly #heartbeat: Heartbeat;
+  #bundleTimer: NodeJS.Timeout | undefined;
   readonly #onTrouble: Trouble;
   #launcher: ZygoteLauncher | undefined;
   #running = 0;
@@ -113,11 +117,13 @@ export class Worker {
     // Found out now, and not by the first call.
     const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
     this.#launcher = await opened.catch(refuseToServe);
+    await removeLeftBuildDirectories();
     await this.#pool.prewarm();
     await this.#cancellations.current();
     this.#calls.start();
     this.#builds.start();
     this.#heartbeat.start();
+    this.#bundleTimer = setInterval(() => this.#parts.bundles.dropUnused(), UNUSED_BUNDLE_MS).unref();
   }
 
   /** Facts that the worker tells about itself. */
@@ -140,6 +146,7 @@ export class Worker {
 
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
   async stop(): Promise<void> {
+    clearInterval(this.#bundleTimer);
     await this.#pool.close();
     this.#cancellations.close();
     await settledWithin(LAST_REPLIES_MS, this.#replies.flush());

@@ -3,9 +3,8 @@
  * tree, read-only, and nothing else. The tenant reads its complaints about wrong code as they are.
  */
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
@@ -22,6 +21,7 @@ import {
   programPath,
   type SandboxLimits,
 } from "../../sandbox-core/index.ts";
+import { makeBuildDirectory } from "./build-directory.ts";
 import { readBuildErrors, readBuildOutput } from "./esbuild-output.ts";
 
 export interface BuilderOptions {
@@ -84,7 +84,7 @@ export class Builder {
     }
     const problem = entryProblem(entry);
     if (problem !== null) return refused(`The entry file ${JSON.stringify(entry)} ${problem}.`);
-    const directory = await mkdtemp(join(tmpdir(), "sandpiper-build-"));
+    const directory = await makeBuildDirectory();
     try {
       const tree = join(directory, "tree");
       await writeTree(tree, files);

@@ -30,13 +30,19 @@ export interface BundlesOptions {
 /** Memory of an entry besides its code. */
 const ENTRY_BYTES = 4_096;
 
+interface Entry {
+  loadable: Loadable;
+  /** Whether it was asked for since `dropUnused` looked last. */
+  isUsed: boolean;
+}
+
 /**
  * Finds versions. They never change, so an entry stays right; a version that was not found is asked
  * for again.
  */
 export class Bundles {
   readonly #options: BundlesOptions;
-  readonly #kept: LruMap<string, Loadable>;
+  readonly #kept: LruMap<string, Entry>;
   readonly #coming = new Map<string, Promise<Loadable>>();
 
   constructor(options: BundlesOptions) {
@@ -57,7 +63,10 @@ export class Bundles {
   async get(ref: VersionRef): Promise<Loadable> {
     const key = keyOf(ref);
     const kept = this.#kept.get(key);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) {
+      kept.isUsed = true;
+      return kept.loadable;
+    }
     let coming = this.#coming.get(key);
     if (coming === undefined) {
       coming = this.#fetch(ref).finally(() => this.#coming.delete(key));
@@ -66,12 +75,23 @@ export class Bundles {
     return coming;
   }
 
+  /**
+   * Drops what was not asked for since this was called last: code and environment of versions that
+   * are gone stay no longer than others that nobody calls.
+   */
+  dropUnused(): void {
+    for (const [key, entry] of this.#kept.entries()) {
+      if (!entry.isUsed) this.#kept.delete(key);
+      entry.isUsed = false;
+    }
+  }
+
   async #fetch(ref: VersionRef): Promise<Loadable> {
     const version = await this.#options.registry.getVersion(ref);
     if (version === null) throw new CallFailure("platform_error", "FUNCTION_NOT_FOUND");
     const [code, sourceMap] = await Promise.all([this.#artifact(version.bundle), this.#artifact(version.sourceMap)]);
     const loadable = { version, bundle: { code, sourceMap } };
-    this.#kept.set(keyOf(ref), loadable);
+    this.#kept.set(keyOf(ref), { loadable, isUsed: true });
     return loadable;
   }
 
@@ -90,6 +110,6 @@ function keyOf({ tenant, functionName, version }: VersionRef): string {
   return `${tenant}/${functionName}/${version}`;
 }
 
-function sizeOf({ bundle }: Loadable): number {
+function sizeOf({ loadable: { bundle } }: Entry): number {
   return bundle.code.byteLength + bundle.sourceMap.byteLength + ENTRY_BYTES;
 }
