@@ -5,7 +5,7 @@ export { type BoxBind, type BoxOptions, DEFAULT_BOX_LIMITS } from "./box/command
 export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
 export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
-export { SandboxError, StartFailure } from "./contract/error.ts";
+export { CgroupsError, SandboxError, StartFailure } from "./contract/error.ts";
 export { isOwnerAlive, ownerName } from "./contract/owner.ts";
 export type * from "./contract/sandbox.ts";
 export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";

@@ -17,6 +17,7 @@ import { settledWithin } from "../infra/std/time.ts";
 import {
   type Attestation,
   badAllowances,
+  CgroupsError,
   MissingWallsError,
   openLauncher,
   runProgram,
@@ -269,5 +270,6 @@ function checkAllowances(names: readonly string[]): readonly string[] {
 }
 
 function refuseToServe(error: unknown): never {
-  throw error instanceof MissingWallsError ? new UnfitError(error.message, { cause: error }) : error;
+  const isUnfit = error instanceof MissingWallsError || error instanceof CgroupsError;
+  throw isUnfit ? new UnfitError(error.message, { cause: error }) : error;
 }

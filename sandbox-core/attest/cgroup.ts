@@ -2,11 +2,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readIfThere } from "../cgroup/files.ts";
+import { type CgroupMount, cgroupMounts, groupBelow } from "../cgroup/mounts.ts";
 
 /** A limit that the kernel keeps; `null` is one that it does not. */
 export interface CgroupPosture {
   version: 1 | 2 | null;
-  /** The process's group for each controller, below the root of its hierarchy. */
+  /** The process's group for each controller, as this process's cgroup namespace names it. */
   groups: Record<string, string>;
   memoryBytes: number | null;
   swapBytes: number | null;
@@ -28,18 +29,20 @@ const NO_LIMIT_BYTES = 2 ** 62;
  */
 export function readCgroupPosture(pid: number): CgroupPosture {
   const groups = groupsOf(pid);
-  const mounts = mountsOfControllers();
-  const [unified] = [mounts.unified];
-  const files = (controller: Controller): Read => {
-    const group = groups[controller];
-    const mount = mounts[controller];
-    return (file) => (mount && group !== undefined ? readIfThere(join(mount, group, file)) : null);
-  };
-  if (CONTROLLERS.every((controller) => mounts[controller]))
+  const mounts = cgroupMounts();
+  // As the driver chooses them: the first that there is.
+  const mountOf = (controller: Controller) => mounts.find(({ controllers }) => controllers.includes(controller));
+  const files = (controller: Controller) => filesOf(mountOf(controller), groups[controller]);
+  if (CONTROLLERS.every(mountOf))
     return { version: 1, groups, ...limitsOfV1(files("memory"), files("cpu"), files("pids")) };
-  const own = groups.unified;
-  const read: Read = (file) => (unified && own !== undefined ? readIfThere(join(unified, own, file)) : null);
-  return { version: unified ? 2 : null, groups, ...limitsOfV2(read) };
+  const unified = mounts.find(({ version }) => version === 2);
+  return { version: unified ? 2 : null, groups, ...limitsOfV2(filesOf(unified, groups.unified)) };
+}
+
+/** Reads files of a group through a mount of its hierarchy; all are null where it does not show. */
+function filesOf(mount: CgroupMount | undefined, group: string | undefined): Read {
+  const below = mount && group !== undefined ? groupBelow(mount.root, group) : null;
+  return (file) => (mount && below !== null ? readIfThere(join(mount.directory, below, file)) : null);
 }
 
 function limitsOfV1(memory: Read, cpu: Read, pids: Read) {
@@ -89,15 +92,4 @@ function groupsOf(pid: number): Record<string, string> {
       return names.map((name) => [name, path.join(":")]);
     }),
   );
-}
-
-function mountsOfControllers(): Partial<Record<Controller | "unified", string>> {
-  const mounts: Partial<Record<Controller | "unified", string>> = {};
-  for (const line of readFileSync("/proc/self/mounts", "utf8").split("\n")) {
-    const [, directory = "", type, options = ""] = line.split(" ");
-    if (type === "cgroup2") mounts.unified ??= directory;
-    if (type !== "cgroup") continue;
-    for (const controller of CONTROLLERS) if (options.split(",").includes(controller)) mounts[controller] = directory;
-  }
-  return mounts;
 }

@@ -1,18 +1,13 @@
-/** Which control groups this machine has: asked once, from the mount table. */
+/** Which control groups this machine has: asked once, from the table of mounts. */
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CgroupsError, UnsupportedLimitError } from "../contract/error.ts";
 import type { CgroupDriver, GroupLimits, OptionalLimit } from "./driver.ts";
+import { type CgroupMount, cgroupMounts } from "./mounts.ts";
 import { type ControllerMounts, cgroupV1, OPTIONAL_V1, REQUIRED_V1 } from "./v1.ts";
 import { cgroupV2 } from "./v2.ts";
 
 const REQUIRED_V2 = ["memory", "cpu", "pids"] as const;
-
-interface Mount {
-  directory: string;
-  type: string;
-  options: string[];
-}
 
 /**
  * The driver for this machine: version 2 where its root offers the controllers, else version 1. A
@@ -21,9 +16,10 @@ interface Mount {
  * @throws CgroupsError that names the controllers that are missing and says where the others are,
  * or that says why this process may not use them
  */
-export function detectCgroups(mountTable = readFileSync("/proc/self/mounts", "utf8")): CgroupDriver {
-  const mounts = parseMounts(mountTable);
-  const unified = mounts.find(({ type }) => type === "cgroup2")?.directory;
+export function detectCgroups(mountinfo?: string): CgroupDriver {
+  const mounts = cgroupMounts(mountinfo);
+  const version2 = mounts.find(({ version }) => version === 2);
+  const unified = version2?.directory;
   const offered = unified === undefined ? [] : offeredBy(unified);
   if (unified !== undefined && REQUIRED_V2.every((name) => offered.includes(name))) {
     assertOurs(unified);
@@ -33,8 +29,10 @@ export function detectCgroups(mountTable = readFileSync("/proc/self/mounts", "ut
   const missing = REQUIRED_V1.filter((controller) => !found[controller]);
   if (missing.length > 0) throw new CgroupsError(whatIsMissing(missing, offered));
   assertOurs(found.memory as string);
-  const writable = mounts.some(({ directory, options }) => directory === unified && options.includes("rw"));
-  return cgroupV1({ ...(found as ControllerMounts), ...(unified !== undefined && writable ? { unified } : {}) });
+  return cgroupV1({
+    ...(found as ControllerMounts),
+    ...(unified !== undefined && version2?.writable ? { unified } : {}),
+  });
 }
 
 /**
@@ -66,10 +64,10 @@ export function assertSupported(driver: CgroupDriver, limits: GroupLimits): void
   }
 }
 
-function findV1(mounts: readonly Mount[]): Partial<ControllerMounts> {
+function findV1(mounts: readonly CgroupMount[]): Partial<ControllerMounts> {
   return Object.fromEntries(
     [...REQUIRED_V1, ...OPTIONAL_V1].flatMap((controller) => {
-      const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
+      const mount = mounts.find(({ controllers }) => controllers.includes(controller));
       return mount ? [[controller, mount.directory]] : [];
     }),
   );
@@ -103,13 +101,6 @@ function assertOurs(directory: string): void {
   } catch (cause) {
     throw new CgroupsError(`control groups cannot be made in ${directory}: mount it writable`, { cause });
   }
-}
-
-function parseMounts(table: string): Mount[] {
-  return table.split("\n").flatMap((line) => {
-    const [, directory, type, options] = line.split(" ");
-    return directory && type && options ? [{ directory, type, options: options.split(",") }] : [];
-  });
 }
 
 function offeredBy(directory: string): string[] {

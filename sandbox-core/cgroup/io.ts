@@ -8,6 +8,7 @@ import { CgroupsError } from "../contract/error.ts";
 import type { IoUsage } from "../contract/sandbox.ts";
 import type { GroupLimits } from "./driver.ts";
 import { readIfThere } from "./files.ts";
+import { parseMountinfo } from "./mounts.ts";
 
 const IO_LIMITS = ["ioReadBps", "ioWriteBps", "ioReadIops", "ioWriteIops"] as const;
 type IoLimit = (typeof IO_LIMITS)[number];
@@ -73,12 +74,9 @@ function fileSystemDevice(path: string): string | null {
 /** The device that is the source of the mount that a path is below: proc_pid_mountinfo(5). */
 function mountedDevice(path: string): string | null {
   const real = realpathSync(path);
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean);
-  const covering = mounts.flatMap((line) => {
-    const [before = "", after = ""] = line.split(" - ");
-    const point = unescapeOctal(before.split(" ")[4] ?? "");
-    return isBelow(real, point) ? [{ point, source: unescapeOctal(after.split(" ")[1] ?? "") }] : [];
-  });
+  const covering = parseMountinfo(readFileSync("/proc/self/mountinfo", "utf8")).filter(({ point }) =>
+    isBelow(real, point),
+  );
   // Of two mounts on one point the later one covers the other, and the sort is stable.
   const source = covering.sort((a, b) => a.point.length - b.point.length).at(-1)?.source ?? "";
   const device = source.startsWith("/dev/") ? statSync(source, { bigint: true, throwIfNoEntry: false }) : undefined;
@@ -87,11 +85,6 @@ function mountedDevice(path: string): string | null {
 
 function isBelow(path: string, point: string): boolean {
   return point === "/" || path === point || path.startsWith(`${point}/`);
-}
-
-/** Spaces and the like are "\040" in the kernel's tables. */
-function unescapeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
 /** A dev_t as the C library lays it out (makedev(3)). */

@@ -3,6 +3,7 @@
  * died unseen.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { CgroupsError } from "../contract/error.ts";
 import { isOwnerAlive, ownerName } from "../contract/owner.ts";
 import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
@@ -66,6 +67,7 @@ export function removeRootGroup(driver: CgroupDriver): void {
 /**
  * Makes the group of an owner, again when another owner removed the root group between our two
  * steps.
+ * @throws CgroupsError that says why the kernel refuses, and what to do
  */
 export function createOwnerGroup(driver: CgroupDriver, group: string): void {
   for (let attempt = 1; ; attempt++) {
@@ -73,7 +75,25 @@ export function createOwnerGroup(driver: CgroupDriver, group: string): void {
       driver.createParent(group);
       return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw error;
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw notMade(error);
     }
   }
+}
+
+/** Why the kernel refuses a group for all sandboxes, and what to do. */
+const REFUSALS: Record<string, string> = {
+  EROFS: "it is mounted read-only: mount it writable",
+  EACCES: "this process may not write there: give it the right to, or run it outside of a container",
+  EPERM: "this process may not write there: give it the right to, or run it outside of a container",
+  EBUSY:
+    "groups below can have no limits, as processes are in the group itself: move them into a group below it, as systemd's Delegate=yes with DelegateSubgroup= does",
+  ENOSPC: "there are as many groups as may be: raise cgroup.max.descendants above it, or end what has so many",
+  EAGAIN: "there are as many groups as may be: raise cgroup.max.descendants above it, or end what has so many",
+};
+
+function notMade(error: unknown): unknown {
+  const { code = "", path = "" } = error as NodeJS.ErrnoException;
+  const why = REFUSALS[code];
+  if (why === undefined) return error;
+  return new CgroupsError(`control groups cannot be made at ${path} (${code}): ${why}`, { cause: error });
 }

@@ -139,7 +139,9 @@ describe("artefacts", () => {
     const first = await collector({ graceMs: LONG_MS }).collect(REAL);
     assert.deepEqual([first.setAside.files, first.removed.files], [3, 0]);
     assert.ok((await files()).includes(fileOf(sources, ".removed")));
+    const marks = await redis.hgetall("sp:gc:marks");
     const second = await collector({ graceMs: LONG_MS }).collect(REAL);
+    assert.deepEqual(await redis.hgetall("sp:gc:marks"), marks, "a file that waits was to wait anew");
     assert.deepEqual([second.setAside.files, second.waiting, second.removed.files], [0, first.setAside, 0]);
     const third = await collector().collect(REAL);
     assert.deepEqual([third.removed, third.waiting.files], [first.setAside, 0]);

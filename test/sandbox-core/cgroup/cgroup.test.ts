@@ -17,6 +17,8 @@ import {
   removeTree,
   sweepDead,
 } from "../../../sandbox-core/cgroup/sweep.ts";
+import { cgroupV2 } from "../../../sandbox-core/cgroup/v2.ts";
+import { CgroupsError } from "../../../sandbox-core/contract/error.ts";
 import { inGroup, SPIN } from "../../helpers/cgroup.ts";
 
 const driver = detectCgroups();
@@ -87,10 +89,34 @@ test("what a dead process left and cannot be removed keeps nobody from the rest,
 
 test("removing what is not there does nothing", () => driver.remove(`${own}/never`));
 
+test("a kernel that refuses groups is told in a sentence that says what to do", () => {
+  // Nobody makes directories in sysfs.
+  const refused = cgroupV2("/sys/kernel", []);
+  assert.throws(
+    () => createOwnerGroup(refused, `sandpiper/${process.pid}`),
+    (error: Error) => {
+      assert.ok(error instanceof CgroupsError);
+      assert.match(
+        error.message,
+        /^control groups cannot be made at \/sys\/kernel\/.* \(E\w+\): this process may not write/,
+      );
+      return true;
+    },
+  );
+});
+
+/** A table of mounts, each as its point, type and options. */
+function mountTable(...mounts: string[]): string {
+  const line = (mount: string, id: number) => {
+    const [point, type, options] = mount.split(" ");
+    return `${id + 2} 1 0:${id} / ${point} rw - ${type} none ${options}`;
+  };
+  return mounts.map(line).join("\n");
+}
+
 test("a machine without controllers is told which are missing", () => {
-  assert.throws(() => detectCgroups("proc /proc proc rw 0 0\n"), /memory, cpu, cpuacct, pids.*mount cgroup2/);
-  const partly =
-    "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\ncgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n";
+  assert.throws(() => detectCgroups(mountTable("/proc proc rw")), /memory, cpu, cpuacct, pids.*mount cgroup2/);
+  const partly = mountTable("/sys/fs/cgroup/memory cgroup rw,memory", "/sys/fs/cgroup/cpu cgroup rw,cpu,cpuacct");
   assert.throws(() => detectCgroups(partly), /controller pids:/);
 });
 
@@ -98,7 +124,7 @@ test("controllers on both versions at once are refused, and it is said which is 
   const directory = mkdtempSync(join(tmpdir(), "sandpiper-cgroup2-"));
   context.after(() => rmSync(directory, { recursive: true }));
   writeFileSync(join(directory, "cgroup.controllers"), "memory io\n");
-  const table = `cgroup2 ${directory} cgroup2 rw 0 0\ncpu /x cgroup rw,cpu,cpuacct 0 0\npids /y cgroup rw,pids 0 0\n`;
+  const table = mountTable(`${directory} cgroup2 rw`, "/x cgroup rw,cpu,cpuacct", "/y cgroup rw,pids");
   assert.throws(
     () => detectCgroups(table),
     /on both versions of control groups: memory on version 2, others on version 1/,
@@ -107,7 +133,7 @@ test("controllers on both versions at once are refused, and it is said which is 
 
 test("a machine without a controller that only some limits need has the others", (context) => {
   if (driver.version === 2) return context.skip("all controllers of version 2 come together");
-  const table = readFileSync("/proc/self/mounts", "utf8")
+  const table = readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .filter((line) => !/blkio|cgroup2/.test(line));
   const poorer = detectCgroups(table.join("\n"));

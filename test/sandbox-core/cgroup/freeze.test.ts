@@ -15,7 +15,7 @@ const LIMITS: GroupLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 32 }
 const TICKER = ["sh", "-c", `while :; do ${SPIN}; echo tick; done`];
 const own = ownerGroup(process.pid);
 
-const mounts = readFileSync("/proc/self/mounts", "utf8");
+const mounts = readFileSync("/proc/self/mountinfo", "utf8");
 const without = (pattern: RegExp) => mounts.split("\n").filter((line) => !pattern.test(line));
 
 /**
