@@ -25,7 +25,7 @@ const BEAT_MS = 1_000;
 /** Words of a child of `npm start` over its IPC channel. */
 export type ServiceMessage =
   | { type: "ready"; facts: Record<string, unknown> }
-  | { type: "failed"; message: string; code: string | null }
+  | { type: "failed"; message: string; code: string | null; isFinal: boolean }
   | { type: "alive" };
 
 /** This machine is not fit for the service; the message says why, and what to do. */
@@ -117,7 +117,8 @@ class EndRequests {
 function reportFailedStart(log: Logger, error: unknown): void {
   const { message, code } = error as NodeJS.ErrnoException;
   log.error("could not start", isForPeople(error) ? { reason: message, ...(code && { code }) } : { error });
-  tellSupervisor({ type: "failed", message: String(message ?? error), code: code ?? null });
+  const isFinal = isForPeople(error);
+  tellSupervisor({ type: "failed", message: String(message ?? error), code: code ?? null, isFinal });
 }
 
 /** An error whose message says all, and which does not go away by itself. */

@@ -11,6 +11,7 @@ import { checkMachine, checkPort } from "./up/checks.ts";
 import { openDataDir } from "./up/data-dir.ts";
 import { callHello, deployExample, listExamples } from "./up/examples.ts";
 import { Interrupted, UpError } from "./up/failure.ts";
+import { explainFailure } from "./up/hints.ts";
 import { UpInstance } from "./up/instance.ts";
 import { ROOT } from "./up/paths.ts";
 import { listenForEnd } from "./up/signals.ts";
@@ -27,7 +28,9 @@ async function main(): Promise<number> {
     return 0;
   }
   checkMachine(process.platform, process.getuid?.());
-  return await up(args, config, createSteps(process.stdout, !process.env.NO_COLOR));
+  return await up(args, config, createSteps(process.stdout, !process.env.NO_COLOR)).catch((error: unknown) => {
+    throw explainFailure(error, args.dataDir);
+  });
 }
 
 /** Starts, shows and ends everything; the exit code. */

@@ -1,9 +1,10 @@
 /** The data directory: made at the first start, private to its owner. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { MAX_SOCKET_PATH_BYTES } from "../redis-url.ts";
 import { UpError } from "./failure.ts";
+import { storageFailure } from "./hints.ts";
 
 export interface DataDir {
   path: string;
@@ -12,6 +13,8 @@ export interface DataDir {
   apiKeyFile: string;
   connectionFile: string;
   processesFile: string;
+  /** Faults that keep nobody from using it. */
+  warnings: string[];
 }
 
 const API_KEY = /^sp_[0-9a-f]{12}_[A-Za-z0-9_-]{43}$/;
@@ -30,14 +33,10 @@ export function openDataDir(path: string): DataDir {
   }
   const redisDir = join(path, "redis");
   try {
-    mkdirSync(redisDir, { recursive: true, mode: 0o700 });
+    makeDirectory(redisDir);
     chmodSync(path, 0o700);
   } catch (error) {
-    throw new UpError(
-      `cannot use the data directory ${path}: ${(error as Error).message}`,
-      "choose one that can be written: npm start -- --data DIR",
-      { cause: error },
-    );
+    throw storageFailure(error as NodeJS.ErrnoException, path);
   }
   return {
     path,
@@ -46,7 +45,32 @@ export function openDataDir(path: string): DataDir {
     apiKeyFile: join(path, "api-key"),
     connectionFile: join(path, "connection.json"),
     processesFile: join(path, "processes.json"),
+    warnings: ownerWarnings(path),
   };
+}
+
+/**
+ * Makes a directory and those that it is in. One after the other: asked for all at once, Node says
+ * of a read-only file system that there is no such directory.
+ */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // On a read-only file system the kernel says so also of one that is there.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
+  }
+}
+
+/** Its owner may put other keys, bundles and data in the place of those that root uses. */
+function ownerWarnings(path: string): string[] {
+  const { uid } = statSync(path);
+  if (uid === process.getuid?.()) return [];
+  return [`the data directory ${path} belongs to user ${uid}, who can change what runs: chown -R root ${path}`];
 }
 
 /**

@@ -17,6 +17,10 @@ const CALL_TIMEOUT_MS = 60_000;
 export const HELLO_PATH = "/fn/main/hello?name=Sandpiper";
 const HELLO_ANSWER = "Hello, Sandpiper!";
 const MAX_SHOWN = 500;
+/** Of what a busy machine may be too slow for: a build in its time, or a call. */
+const MOST_ATTEMPTS = 3;
+/** The CLI's exit code for a gateway that cannot answer now. */
+const EXIT_UNAVAILABLE = 7;
 
 /** Names of the examples: every directory with a configuration in it. */
 export function listExamples(): string[] {
@@ -36,6 +40,18 @@ export async function deployExample(
   env: Environment,
   signal: AbortSignal,
 ): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const { code, stdout, stderr } = await runDeploy(name, gateway, env, signal);
+    if (code === 0) return stdout.trim();
+    if (code === EXIT_UNAVAILABLE && attempt < MOST_ATTEMPTS) continue;
+    throw new UpError(
+      `the example ${name} could not be deployed:\n  ${stderr.trim().split("\n").join("\n  ")}`,
+      `to see it again: npx sandpiper deploy ${join("functions", "examples", name)}`,
+    );
+  }
+}
+
+async function runDeploy(name: string, gateway: Gateway, env: Environment, signal: AbortSignal) {
   const args = ["deploy", join(EXAMPLES, name), "--url", gateway.url, "--api-key-file", gateway.apiKeyFile];
   const child = spawn(process.execPath, [CLI, ...args], {
     detached: true,
@@ -52,11 +68,7 @@ export async function deployExample(
     stderr = (stderr + chunk).slice(-10_000);
   });
   const [code] = (await once(child, "close")) as [number | null];
-  if (code === 0) return stdout.trim();
-  throw new UpError(
-    `the example ${name} could not be deployed:\n  ${stderr.trim().split("\n").join("\n  ")}`,
-    `to see it again: npx sandpiper deploy ${join("functions", "examples", name)}`,
-  );
+  return { code, stdout, stderr };
 }
 
 /**
@@ -65,21 +77,25 @@ export async function deployExample(
  */
 export async function callHello(gatewayUrl: string, signal: AbortSignal): Promise<string> {
   const url = `${gatewayUrl}${HELLO_PATH}`;
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
-  let answer: string;
-  let status: number;
-  try {
-    const response = await fetch(url, { signal: patience });
-    status = response.status;
-    answer = (await response.text()).trim();
-  } catch (error) {
-    throw new UpError(`the example at ${url} did not answer: ${(error as Error).message}`, "the lines above say why", {
-      cause: error,
-    });
+  let { status, answer } = await call(url, signal);
+  for (let attempt = 1; status >= 503 && attempt < MOST_ATTEMPTS; attempt++) {
+    ({ status, answer } = await call(url, signal));
   }
   if (status === 200 && answer === HELLO_ANSWER) return answer.slice(0, MAX_SHOWN);
   throw new UpError(
     `the example at ${url} gave a wrong answer, with status ${status}:\n  ${JSON.stringify(answer.slice(0, MAX_SHOWN))}`,
     "npx sandpiper logs hello shows what it logged; npx sandpiper doctor shows what this machine lacks",
   );
+}
+
+async function call(url: string, signal: AbortSignal): Promise<{ status: number; answer: string }> {
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
+  try {
+    const response = await fetch(url, { signal: patience });
+    return { status: response.status, answer: (await response.text()).trim() };
+  } catch (error) {
+    throw new UpError(`the example at ${url} did not answer: ${(error as Error).message}`, "the lines above say why", {
+      cause: error,
+    });
+  }
 }

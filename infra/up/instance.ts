@@ -7,7 +7,7 @@ import type { UpError } from "./failure.ts";
 import { killLeftovers, ProcessRecord } from "./leftovers.ts";
 import { lockDataDir } from "./lock.ts";
 import { ensureRedisServer } from "./redis-install.ts";
-import { checkRedis, redisProgram } from "./redis-server.ts";
+import { checkRedis, checkRedisData, redisProgram } from "./redis-server.ts";
 import { serviceProgram } from "./service-program.ts";
 import type { EndSignals } from "./signals.ts";
 import type { Steps } from "./steps.ts";
@@ -39,7 +39,10 @@ export class UpInstance {
 
   constructor(options: InstanceOptions) {
     this.#options = options;
-    this.#record = new ProcessRecord(options.dir.processesFile);
+    const { dir, steps } = options;
+    this.#record = new ProcessRecord(dir.processesFile, ({ message }) =>
+      steps.note(`warning: what runs cannot be noted, so that a start after kill -9 cannot end it: ${message}`),
+    );
   }
 
   /**
@@ -77,6 +80,7 @@ export class UpInstance {
 
   #claimDataDir(): void {
     const { dir, steps } = this.#options;
+    for (const warning of dir.warnings) steps.note(`warning: ${warning}`);
     const lock = lockDataDir(dir.path);
     this.#cleanup.defer(() => lock.release());
     const killed = killLeftovers(dir.processesFile);
@@ -94,6 +98,7 @@ export class UpInstance {
       return url;
     }
     const executable = await ensureRedisServer(env, steps);
+    await checkRedisData(executable, dir);
     const redis = this.#supervise(redisProgram(executable, dir, env));
     await steps.run("Start a private Redis", () => redis.start());
     return `unix://${encodeURI(dir.redisSocket)}`;

@@ -10,10 +10,17 @@ const MAX_PROCESSES = 1_000;
 
 export class ProcessRecord {
   readonly #file: string;
+  readonly #onUnwritten: (error: Error) => void;
   readonly #alive = new Map<number, ProcessId>();
+  #isWritten = true;
 
-  constructor(file: string) {
+  /**
+   * @param onUnwritten told when the file cannot be written, once until it can: a disk that fills up
+   * keeps nothing from running.
+   */
+  constructor(file: string, onUnwritten: (error: Error) => void = () => {}) {
     this.#file = file;
+    this.#onUnwritten = onUnwritten;
   }
 
   add(pid: number): void {
@@ -30,13 +37,25 @@ export class ProcessRecord {
   /** Forgets everything; the file goes. */
   clear(): void {
     this.#alive.clear();
-    rmSync(this.#file, { force: true });
+    this.#attempt(() => rmSync(this.#file, { force: true }));
   }
 
   #write(): void {
     const next = `${this.#file}.new`;
-    writeFileSync(next, JSON.stringify([...this.#alive.values()]), { mode: 0o600 });
-    renameSync(next, this.#file);
+    this.#attempt(() => {
+      writeFileSync(next, JSON.stringify([...this.#alive.values()]), { mode: 0o600 });
+      renameSync(next, this.#file);
+    });
+  }
+
+  #attempt(write: () => void): void {
+    try {
+      write();
+      this.#isWritten = true;
+    } catch (error) {
+      if (this.#isWritten) this.#onUnwritten(error as Error);
+      this.#isWritten = false;
+    }
   }
 }
 

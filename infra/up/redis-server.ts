@@ -2,7 +2,10 @@
  * The private Redis of one data directory: no port, a socket that only its owner may open, an
  * append-only file.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Redis } from "ioredis";
 import type { Environment } from "../environment.ts";
 import { connectRedis } from "../redis.ts";
@@ -11,12 +14,16 @@ import { redactRedisUrl } from "../redis-url.ts";
 import { settledWithin } from "../std/time.ts";
 import type { DataDir } from "./data-dir.ts";
 import { UpError } from "./failure.ts";
+import { hintFor } from "./hints.ts";
 import { findOnPath } from "./path-search.ts";
 import type { Program } from "./supervisor.ts";
 
 /** GETDEL came with 6.2. */
 const OLDEST_VERSION = [6, 2] as const;
-const PING_TIMEOUT_MS = 3_000;
+/** The first version whose append-only file is a directory of files. */
+const FIRST_WITH_DIRECTORY = 7;
+/** Only a host that answers nothing at all takes as long; the machine itself may be busy. */
+const PING_TIMEOUT_MS = 15_000;
 
 /** @param executable path of redis-server. */
 export function redisProgram(executable: string, dir: DataDir, env: Environment): Program {
@@ -74,16 +81,33 @@ async function saysReady(child: ChildProcess): Promise<void> {
   }
   child.once("exit", () => {
     const words = tail.trim().split("\n").slice(-5).join("\n  ");
-    reject(new UpError(`Redis could not start. Its last words:\n  ${words}`, "put that right, then start again"));
+    const hint = hintFor(words) ?? "put that right, then start again";
+    reject(new UpError(`Redis could not start. Its last words:\n  ${words}`, hint));
   });
   await ready;
+}
+
+/**
+ * Checks that this redis-server finds what an earlier one left. Before version 7 it looks for an
+ * append-only file of another name, and would begin anew without a word.
+ * @throws UpError when it would not
+ */
+export async function checkRedisData(executable: string, { redisDir, path }: DataDir): Promise<void> {
+  if (!existsSync(join(redisDir, "appendonlydir"))) return;
+  const { stdout } = await promisify(execFile)(executable, ["--version"]);
+  const [, version = "", major = ""] = /\bv=((\d+)\S*)/.exec(stdout) ?? [];
+  if (major === "" || Number(major) >= FIRST_WITH_DIRECTORY) return;
+  throw new UpError(
+    `the data in ${redisDir} was written by Redis ${FIRST_WITH_DIRECTORY} or newer, and ${executable} is version ${version}, which would not find it`,
+    `install Redis ${FIRST_WITH_DIRECTORY} or newer; to begin anew instead, choose another directory than ${path}: npm start -- --data DIR`,
+  );
 }
 
 /**
  * Checks the Redis that REDIS_URL names.
  * @param allowed faults that are accepted (redis-durability.ts)
  * @returns what is worth a warning
- * @throws UpError when it does not answer within 3 s, is too old, or loses what it is given
+ * @throws UpError when it does not answer within 15 s, is too old, or loses what it is given
  */
 export async function checkRedis(url: string, allowed: readonly RedisFaultName[]): Promise<string[]> {
   const redis = connectRedis(url, "sandpiper-start");

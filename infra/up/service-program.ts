@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Environment } from "../environment.ts";
 import type { ServiceMessage } from "../service.ts";
+import { UpError } from "./failure.ts";
 import { script } from "./paths.ts";
 import type { Program } from "./supervisor.ts";
 
@@ -31,11 +32,17 @@ export function serviceProgram(spec: ServiceSpec): Program {
       }),
     async ready(child) {
       const message = await firstMessage(child);
-      if (message.type === "failed") throw new Error(message.message);
+      if (message.type === "failed") throw failure(spec.name, message);
       spec.onReady?.(message.facts);
     },
     listen: (child, heard) => void child.on("message", heard),
   };
+}
+
+/** A failure that would come again is told as it is. */
+function failure(name: string, { message, isFinal }: Extract<StartMessage, { type: "failed" }>): Error {
+  if (!isFinal) return new Error(message);
+  return new UpError(`the ${name} could not start: ${message}`, "put that right, then start again");
 }
 
 type StartMessage = Exclude<ServiceMessage, { type: "alive" }>;

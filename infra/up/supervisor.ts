@@ -9,7 +9,9 @@ import { EXIT_CONFIG } from "../service.ts";
 import { backoffMs } from "../std/time.ts";
 import { Interrupted, UpError } from "./failure.ts";
 import { HangWatch } from "./hang.ts";
+import { hintFor } from "./hints.ts";
 import { killGroup, type ProcessRecord } from "./leftovers.ts";
+import { START_LIMITS, type StartLimits, startTookTooLong } from "./start-watch.ts";
 
 /** A program to keep running. */
 export interface Program {
@@ -20,7 +22,10 @@ export interface Program {
    * reach it.
    */
   spawn(): ChildProcess;
-  /** Resolves when it is ready. Its end and a time-out are watched for elsewhere. */
+  /**
+   * Resolves when it is ready. Its end and a time-out are watched for elsewhere.
+   * @throws UpError when it says that it cannot start, and would say so again.
+   */
   ready(child: ChildProcess): Promise<void>;
   /**
    * Calls `heard` at each sign of life that it gives once it is ready. A program that gives none is
@@ -39,6 +44,7 @@ export interface SupervisorHooks {
   hangLimitMs: number;
   /** How long to wait before the n-th start within a minute. */
   backoffMs?: (deaths: number) => number;
+  startLimits?: StartLimits;
 }
 
 export interface StopOptions {
@@ -48,7 +54,8 @@ export interface StopOptions {
   hurry: AbortSignal;
 }
 
-const READY_TIMEOUT_MS = 60_000;
+/** How often a first start is tried that fails for a reason which may pass. */
+const MOST_FIRST_STARTS = 3;
 /** How long a program may take to end after it was told to stop at once. */
 const STOP_NOW_MS = 5_000;
 /** More deaths than this within the window are a crash loop. */
@@ -81,12 +88,29 @@ export class Supervisor {
   /**
    * Starts it for the first time; resolves when it is ready. From then on it is started again
    * whenever it dies.
-   * @throws UpError when it does not become ready; it is not tried again then. Interrupted when
-   * `stop` was called.
+   * @throws UpError when it does not become ready in three attempts, or says that it cannot.
+   * Interrupted when `stop` was called.
    */
   async start(): Promise<void> {
-    const child = await this.#launch();
-    this.#watch(child);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#watch(await this.#launch());
+      } catch (error) {
+        if (error instanceof UpError || error instanceof Interrupted) throw error;
+        const failure = this.#startFailure(error as Error);
+        if (attempt === MOST_FIRST_STARTS) throw failure;
+        this.#hooks.note(`${failure.message}; trying again`);
+        await this.#pause(attempt);
+      }
+    }
+  }
+
+  /** @throws Interrupted when `stop` is called meanwhile */
+  async #pause(deaths: number): Promise<void> {
+    const { signal } = this.#stopping;
+    await delay((this.#hooks.backoffMs ?? pauseMs)(deaths), null, { signal }).catch(() => {
+      throw new Interrupted();
+    });
   }
 
   /**
@@ -118,7 +142,9 @@ export class Supervisor {
     this.#child = child;
     const over = new AbortController();
     try {
-      await once(child, "spawn");
+      await once(child, "spawn").catch((error: Error) => {
+        throw this.#startFailure(error);
+      });
       this.#hooks.record.add(child.pid as number);
       child.once("exit", () => this.#forget(child));
       await Promise.race([this.#program.ready(child), this.#failsToStart(child, over.signal)]);
@@ -127,26 +153,26 @@ export class Supervisor {
       if (child.pid !== undefined) killGroup(child.pid);
       if (child.pid !== undefined && isRunning(child)) await once(child, "exit");
       this.#child = null;
-      throw this.#startFailure(error);
+      throw this.#stopping.signal.aborted ? new Interrupted() : error;
     } finally {
       over.abort();
     }
   }
 
-  #startFailure(error: unknown): Error {
-    if (this.#stopping.signal.aborted) return new Interrupted();
-    if (error instanceof UpError) return error;
-    const message = `the ${this.#program.name} could not start: ${(error as Error).message}`;
-    return new UpError(message, "its last lines above say why", { cause: error });
+  #startFailure(error: Error): UpError {
+    const message = `the ${this.#program.name} could not start: ${error.message}`;
+    return new UpError(message, hintFor(error.message) ?? "its last lines above say why", { cause: error });
   }
 
   /** Rejects when the child ends, or takes too long. */
   async #failsToStart(child: ChildProcess, over: AbortSignal): Promise<never> {
-    const tooLong = delay(READY_TIMEOUT_MS, null, { signal: over });
-    const ended = isRunning(child) ? once(child, "exit", { signal: over }) : [child.exitCode, child.signalCode];
-    const how = await Promise.race([ended, tooLong]).catch(() => null);
-    if (how === null) throw new Error(`it was not ready within ${READY_TIMEOUT_MS / 1000} s`);
-    throw new Error(`it ended with ${howItEnded(child)} before it was ready`);
+    const { note, startLimits = START_LIMITS } = this.#hooks;
+    const onLong = () => note(`the ${this.#program.name} is still starting, and at work: this machine is busy`);
+    const tooLong = startTookTooLong(child.pid as number, startLimits, onLong, over);
+    const ended = isRunning(child) ? once(child, "exit", { signal: over }).then(() => null) : null;
+    const why = await Promise.race([ended, tooLong]);
+    if (child.exitCode === EXIT_CONFIG) throw this.#startFailure(new Error("it says that it cannot run here"));
+    throw new Error(why ?? `it ended with ${howItEnded(child)} before it was ready`);
   }
 
   #forget(child: ChildProcess): void {
@@ -192,7 +218,7 @@ export class Supervisor {
       if (pointless || deaths > MAX_DEATHS) return this.#giveUp(reason, deaths);
       this.#hooks.note(`the ${this.#program.name} ended with ${reason}; starting it again`);
       try {
-        await delay((this.#hooks.backoffMs ?? pauseMs)(deaths), null, { signal: this.#stopping.signal });
+        await this.#pause(deaths);
         const child = await this.#launch();
         this.#hooks.note(`the ${this.#program.name} is back`);
         return this.#watch(child);

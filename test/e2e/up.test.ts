@@ -1,6 +1,6 @@
 /** `npm start`, whole: every process, sandbox and kernel object of it is real. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { startRedis } from "../helpers/redis.ts";
-import { tempDir } from "../helpers/temp-dir.ts";
+import { fillDisk, tempDir, tinyDisk } from "../helpers/temp-dir.ts";
 import { Up } from "../helpers/up.ts";
 
 const shell = async (command: string) => (await promisify(execFile)("sh", ["-c", command])).stdout;
@@ -130,6 +130,22 @@ test("what cannot work is told before anything is started", async (t) => {
     assert.equal(await up.exited, 1, up.output);
     assert.match(up.output, message);
     assert.doesNotMatch(up.output, / {4}at /, "a stack trace helps nobody here");
+  }
+});
+
+test("a disk that is full or read-only is told in two lines, and nothing is started", async (t) => {
+  const full = tinyDisk(t);
+  fillDisk(full);
+  const readOnly = tinyDisk(t);
+  execFileSync("mount", ["-o", "remount,ro", readOnly]);
+  for (const [dir, message] of [
+    [full, /^error: cannot use the data directory \S+: its disk is full \(ENOSPC\)\nfree some space/m],
+    [readOnly, /^error: cannot use the data directory \S+: .* mounted read-only \(EROFS\)\nmount it writable/m],
+  ] as const) {
+    const up = new Up(join(dir, "data"), ["--port", "0"]);
+    assert.equal(await up.exited, 1, up.output);
+    assert.match(up.output, message);
+    assert.doesNotMatch(up.output, / {4}at |private Redis/);
   }
 });
 

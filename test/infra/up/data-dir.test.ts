@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ensureApiKey, openDataDir, writeConnection } from "../../../infra/up/data-dir.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
+import { UpError } from "../../../infra/up/failure.ts";
+import { tempDir, tinyDisk } from "../../helpers/temp-dir.ts";
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
@@ -38,6 +40,31 @@ test("a file that holds no key is refused and kept", () => {
   writeFileSync(file, "something else");
   assert.throws(() => ensureApiKey(file), /does not hold an API key/);
   assert.equal(readFileSync(file, "utf8"), "something else");
+});
+
+const refused = (message: RegExp, hint: RegExp) => (error: unknown) =>
+  error instanceof UpError && message.test(error.message) && !error.message.includes("\n") && hint.test(error.hint);
+
+test("a directory that cannot be used is told with its cause and a way out", (t) => {
+  const disk = tinyDisk(t);
+  const [file, there] = [join(tempDir(), "file"), join(disk, "there")];
+  writeFileSync(file, "");
+  openDataDir(there);
+  assert.throws(() => openDataDir(file), refused(/file where a directory is to be/, /move it away.*--data DIR/));
+  assert.throws(() => openDataDir(join(file, "below")), refused(/file where a directory is to be/, /move it away/));
+  execFileSync("mount", ["-o", "remount,ro", disk]);
+  for (const path of [there, join(disk, "new"), join(disk, "new", "below")])
+    assert.throws(
+      () => openDataDir(path),
+      refused(new RegExp(`^cannot use the data directory ${path}: .*read-only \\(EROFS\\)$`), /mount it writable/),
+    );
+});
+
+test("one that belongs to another user is told of, and works", () => {
+  const path = join(tempDir(), "data");
+  assert.deepEqual(openDataDir(path).warnings, []);
+  chownSync(path, 1000, 1000);
+  assert.match(openDataDir(path).warnings.join(), /belongs to user 1000.*chown -R root/);
 });
 
 test("a path too long for a socket is refused before anything is made", () => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { killLeftovers, ProcessRecord } from "../../../infra/up/leftovers.ts";
 import { identify } from "../../../infra/up/process-id.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
+import { fillDisk, tempDir, tinyDisk } from "../../helpers/temp-dir.ts";
 
 async function sleeper() {
   const child = spawn("sleep", ["600"], { detached: true, stdio: "ignore" });
@@ -47,4 +47,21 @@ test("a missing or damaged record is an empty one", () => {
     writeFileSync(file, content);
     assert.equal(killLeftovers(file), 0);
   }
+});
+
+test("a record that cannot be written is told of once until it can be, and stops nobody", (t) => {
+  const disk = tinyDisk(t);
+  const told: string[] = [];
+  const record = new ProcessRecord(join(disk, "processes.json"), ({ message }) => told.push(message));
+  record.add(process.pid);
+  fillDisk(disk);
+  record.add(process.ppid);
+  record.remove(process.ppid);
+  assert.equal(told.length, 1, told.join());
+  assert.match(told.join(), /ENOSPC/);
+  rmSync(join(disk, "filling"));
+  record.add(process.ppid);
+  fillDisk(disk);
+  record.remove(process.ppid);
+  assert.equal(told.length, 2);
 });

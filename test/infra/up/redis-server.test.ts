@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connectRedis } from "../../../infra/redis.ts";
 import { type DataDir, openDataDir } from "../../../infra/up/data-dir.ts";
@@ -9,10 +10,10 @@ import { UpError } from "../../../infra/up/failure.ts";
 import { ProcessRecord } from "../../../infra/up/leftovers.ts";
 import { findOnPath } from "../../../infra/up/path-search.ts";
 import { identify } from "../../../infra/up/process-id.ts";
-import { checkRedis, redisProgram } from "../../../infra/up/redis-server.ts";
+import { checkRedis, checkRedisData, redisProgram } from "../../../infra/up/redis-server.ts";
 import { Supervisor } from "../../../infra/up/supervisor.ts";
 import { startRedis } from "../../helpers/redis.ts";
-import { tempDir } from "../../helpers/temp-dir.ts";
+import { fillDisk, tempDir, tinyDisk } from "../../helpers/temp-dir.ts";
 
 const REDIS = String(findOnPath("redis-server", process.env.PATH));
 const PARENT = new URL("../fixtures/redis-parent.ts", import.meta.url).pathname;
@@ -98,4 +99,49 @@ test("a Redis that is not there is named without its password", async () => {
     assert.doesNotMatch(error.message, /hunter2/);
     return true;
   });
+});
+
+const explained = (message: RegExp, hint: RegExp) => (error: unknown) =>
+  error instanceof UpError && message.test(error.message) && hint.test(error.hint);
+
+/** An append-only directory that begins with such a file. */
+function leftData(dir: DataDir, name: string, content: Buffer): void {
+  const directory = join(dir.redisDir, "appendonlydir");
+  mkdirSync(directory);
+  writeFileSync(join(directory, name), content);
+  const type = name.endsWith(".rdb") ? "b" : "i";
+  writeFileSync(join(directory, "appendonly.aof.manifest"), `file ${name} seq 1 type ${type}\n`);
+}
+
+test("data that this Redis cannot read is told with what to do", async (t) => {
+  const [newer, damaged] = [openDataDir(tempDir()), openDataDir(tempDir())];
+  leftData(newer, "appendonly.aof.1.base.rdb", Buffer.from("REDIS0099\xff\0\0\0\0\0\0\0\0", "latin1"));
+  leftData(damaged, "appendonly.aof.1.incr.aof", Buffer.from("nonsense\n"));
+  await Promise.all([
+    assert.rejects(
+      superviseRedis(t, newer).start(),
+      explained(/RDB format version 99/, /install the Redis that wrote/),
+    ),
+    assert.rejects(superviseRedis(t, damaged).start(), explained(/Bad file format/, /redis-check-aof --fix/)),
+  ]);
+});
+
+test("a full disk is told with what to do", async (t) => {
+  const disk = tinyDisk(t);
+  const dir = openDataDir(join(disk, "data"));
+  fillDisk(disk);
+  await assert.rejects(superviseRedis(t, dir).start(), explained(/No space left on device/, /free some space/));
+});
+
+test("a Redis that would not find what a newer one left is not started", async () => {
+  const dir = openDataDir(tempDir());
+  const old = join(tempDir(), "redis-server");
+  writeFileSync(old, '#!/bin/sh\necho "Redis server v=6.2.14 sha=00000000:0 malloc=libc bits=64"\n', { mode: 0o755 });
+  await checkRedisData(old, dir);
+  mkdirSync(join(dir.redisDir, "appendonlydir"));
+  await checkRedisData(REDIS, dir);
+  await assert.rejects(
+    checkRedisData(old, dir),
+    explained(/is version 6\.2\.14, which would not find it/, /install Redis 7/),
+  );
 });

@@ -8,7 +8,7 @@ import { UpError } from "../../../infra/up/failure.ts";
 import { ProcessRecord } from "../../../infra/up/leftovers.ts";
 import { identify } from "../../../infra/up/process-id.ts";
 import { serviceProgram } from "../../../infra/up/service-program.ts";
-import { type Program, Supervisor } from "../../../infra/up/supervisor.ts";
+import { type Program, Supervisor, type SupervisorHooks } from "../../../infra/up/supervisor.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const CHILD = new URL("../fixtures/service-child.ts", import.meta.url).pathname;
@@ -24,7 +24,13 @@ function program(behaviour: string): Program {
   };
 }
 
-function supervise(t: TestContext, what: Program, backoffMs?: () => number, hangLimitMs = 0) {
+function supervise(
+  t: TestContext,
+  what: Program,
+  backoffMs?: () => number,
+  hangLimitMs = 0,
+  more: Partial<SupervisorHooks> = {},
+) {
   const events = new EventEmitter();
   const notes: string[] = [];
   const supervisor = new Supervisor(what, {
@@ -36,6 +42,7 @@ function supervise(t: TestContext, what: Program, backoffMs?: () => number, hang
     gaveUp: (error) => events.emit("gave-up", error),
     hangLimitMs,
     ...(backoffMs && { backoffMs }),
+    ...more,
   });
   t.after(() => supervisor.stop({ graceMs: 1_000, hurry: NEVER }));
   return { supervisor, events, notes };
@@ -105,12 +112,44 @@ test("in a hurry, what drains for ever is told to stop", async (t) => {
   assert.equal(identify(pid), null);
 });
 
-test("what cannot start the first time is an error that says why, and is not tried again", async (t) => {
-  const { supervisor } = supervise(t, program("fails"));
+test("what cannot start the first time is tried again, and then is an error that says why", async (t) => {
+  const { supervisor, notes } = supervise(t, program("fails"), () => 0);
   await assert.rejects(supervisor.start(), (error: unknown) => {
     return error instanceof UpError && error.message === "the child could not start: no such thing";
   });
+  const note = "the child could not start: no such thing; trying again";
+  assert.deepEqual(notes, [note, note]);
   assert.equal(supervisor.pid, null);
+});
+
+test("what says that it cannot run here is not tried again", async (t) => {
+  const { supervisor, notes } = supervise(t, program("unfit"), () => 0);
+  await assert.rejects(supervisor.start(), (error: unknown) => {
+    return error instanceof UpError && /^the child could not start: (no room here|it says that)/.test(error.message);
+  });
+  assert.deepEqual(notes, []);
+});
+
+const IDLE_TWO_SECONDS = { startLimits: { idleMs: 2_000, wholeMs: 900_000 } };
+
+test("a start that takes long is waited for while it is at work", async (t) => {
+  const { supervisor, notes } = supervise(t, program("slow-start"), undefined, 0, IDLE_TWO_SECONDS);
+  await supervisor.start();
+  assert.ok(identify(supervisor.pid as number));
+  assert.deepEqual(notes, []);
+});
+
+test("a start that does nothing is ended and tried again, and then is an error", async (t) => {
+  const { supervisor, notes } = supervise(t, program("never-ready"), () => 0, 0, IDLE_TWO_SECONDS);
+  const why = "the child could not start: it was not ready, and had done nothing for 2 s";
+  await assert.rejects(supervisor.start(), { message: why });
+  assert.deepEqual(notes, [`${why}; trying again`, `${why}; trying again`]);
+});
+
+test("a start that is at work without end is an error in the end", async (t) => {
+  const startLimits = { idleMs: 600_000, wholeMs: 1_000 };
+  const { supervisor } = supervise(t, program("slow-start"), () => 0, 0, { startLimits });
+  await assert.rejects(supervisor.start(), /not ready after 1 s, although it was at work/);
 });
 
 test("a program that does not exist is an error too", async (t) => {
