@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
+import { fillDisk, tinyDisk } from "../../helpers/temp-dir.ts";
 
 /** A user that is nobody here. */
 const GATEWAY = 2_390_000;
@@ -54,6 +55,17 @@ it("takes nothing but a digest for a digest", async () => {
     await assert.rejects(store.get(digest), /64 lower-case hex digits/);
     await assert.rejects(store.has(digest), /64 lower-case hex digits/);
   }
+});
+
+it("tells of a full disk, and leaves nothing half written", async (t) => {
+  const disk = tinyDisk(t);
+  const full = new FileArtifactStore(join(disk, "store"));
+  const digest = await full.put(Buffer.from("small"));
+  fillDisk(disk);
+  await assert.rejects(full.put(Buffer.alloc(50_000)), { code: "STORAGE_FULL", status: 507 });
+  assert.equal(String(await full.get(digest)), "small");
+  const files = (await readdir(join(disk, "store"), { recursive: true })).filter((name) => name.includes("/"));
+  assert.deepEqual(files, [`${digest.slice(0, 2)}/${digest}`]);
 });
 
 /** As the gateway of docs/DEPLOYMENT.md: a user of its own beside a worker that is root. */
