@@ -77,8 +77,8 @@ if redis.call("HEXISTS", KEYS[2], ARGV[1] .. ":unusedSinceMs") == 1 then return 
 if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then noteUnused(KEYS[2], ARGV[1]) end`;
 
 /**
- * KEYS: versions. ARGV: since when it is unused, the field that says so, the version's fields. Gives
- * 0 when the version was put or deployed again, by which that field changes or goes.
+ * KEYS: versions. ARGV: since when it is unused, the field that says so, the version's fields.
+ * Gives 0 when the version was put or deployed again, by which that field changes or goes.
  */
 const REMOVE_VERSION = `
 if redis.call("HGET", KEYS[1], ARGV[2]) ~= ARGV[1] then return 0 end

@@ -1,4 +1,4 @@
-/** Known causes, in the words of Redis, of Node or of the kernel, and what a user can do about each. */
+/** Known causes, in the words of Redis, Node or the kernel, and what a user can do about each. */
 import { UpError } from "./failure.ts";
 
 interface Cause {

@@ -15,8 +15,8 @@ export class ProcessRecord {
   #isWritten = true;
 
   /**
-   * @param onUnwritten told when the file cannot be written, once until it can: a disk that fills up
-   * keeps nothing from running.
+   * @param onUnwritten told when the file cannot be written, once until it can: a disk that fills
+   * up keeps nothing from running.
    */
   constructor(file: string, onUnwritten: (error: Error) => void = () => {}) {
     this.#file = file;

@@ -59,7 +59,7 @@ function lookAtGroup(group: number): { isAtWork: boolean; ticks: number } {
   return look;
 }
 
-/** Fields of proc_pid_stat(5) from the 3rd on; the 2nd, a name in parentheses, may hold anything. */
+/** Fields of proc_pid_stat(5) from the 3rd on: the 2nd, in parentheses, may hold anything. */
 function fieldsOf(pid: string): string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

@@ -17,7 +17,7 @@ export interface MountLine {
 /** A mounted hierarchy of control groups. */
 export interface CgroupMount {
   directory: string;
-  /** The group that the directory is, as this process's cgroup namespace names it: "/", "/a", "/..". */
+  /** The group that it shows, as this process's cgroup namespace names it: "/", "/a", "/..". */
   root: string;
   version: 1 | 2;
   /** Of version 1: "memory", or "cpu" and "cpuacct". */
@@ -59,8 +59,8 @@ export function cgroupMounts(mountinfo = readFileSync("/proc/self/mountinfo", "u
 }
 
 /**
- * The directory of a group, below a mount of its hierarchy: in a container the mount may show a part
- * of it only, as with a bind, or more than the container's namespace calls "/".
+ * The directory of a group, below a mount of its hierarchy: in a container the mount may show a
+ * part of it only, as with a bind, or more than the container's namespace calls "/".
  * @param group as /proc/PID/cgroup names it.
  * @returns null when the mount does not show the group.
  */

@@ -54,6 +54,6 @@ test("a service whose supervisor is gone stops at once", async () => {
 test("a service that cannot start says why", async () => {
   const { child } = start("fails");
   const [message] = await once(child, "message");
-  assert.deepEqual(message, { type: "failed", message: "no such thing", code: "ENOTHING" });
+  assert.deepEqual(message, { type: "failed", message: "no such thing", code: "ENOTHING", isFinal: false });
   assert.deepEqual(await once(child, "close"), [1, null]);
 });

@@ -14,7 +14,7 @@ import { cgroupMounts } from "../../../sandbox-core/cgroup/mounts.ts";
 const CHILD = fileURLToPath(import.meta.resolve("./fixtures/attested-child.ts"));
 const GROUP = `sandpiper-test-container-${process.pid}`;
 const UID_BASE = 2_395_000;
-// No process enters a group of the controller cpuset, which nobody here uses, before it is filled in.
+// No process enters a group of the controller cpuset, which nobody here uses, while it is empty.
 const mounts = cgroupMounts().filter(({ controllers }) => !controllers.includes("cpuset"));
 const isV2 = detectCgroups().version === 2;
 
