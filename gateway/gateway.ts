@@ -7,14 +7,19 @@ import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Redis } from "ioredis";
+import { SandpiperError } from "../functions/model/errors.ts";
 import { connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Collector } from "../functions/store/gc.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { registerKey } from "../functions/store/tenant.ts";
+import { listWorkers } from "../functions/store/workers.ts";
+import { Backlog } from "../functions/transport/backlog.ts";
+import { dropBody } from "../functions/transport/bodies.ts";
 import { BuildQueue } from "../functions/transport/build-queue.ts";
 import { CancellationSender } from "../functions/transport/cancellations.ts";
+import { ClaimAnswerer } from "../functions/transport/claims.ts";
 import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import type { Config } from "../infra/config.ts";
@@ -22,6 +27,7 @@ import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
+import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import { CollectionTimer } from "./collection-timer.ts";
@@ -108,6 +114,9 @@ class GatewayParts {
   readonly #collecting: Redis;
   readonly #calls = new Calls();
   readonly #queue: InvocationQueue;
+  readonly #gate: Gate;
+  readonly #claims: ClaimAnswerer;
+  readonly #cancellations: CancellationSender;
   readonly #builds: BuildQueue;
   readonly #receiver: ReplyReceiver;
   readonly #versions: CurrentVersions;
@@ -118,12 +127,15 @@ class GatewayParts {
     this.redis = connectionLike(redis, FAIL_FAST);
     const registry = new Registry(this.redis);
     this.#queue = new InvocationQueue(redis, () => this.#calls.size);
+    this.#cancellations = new CancellationSender(this.redis);
     this.#builds = new BuildQueue(redis);
     this.#versions = new CurrentVersions(redis, registry);
+    this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
+    this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
     this.#receiver = new ReplyReceiver(redis, gatewayId, {
       onReply: (reply) => this.#calls.deliver(reply),
       onBodyLost: (id) => this.#calls.bodyLost(id),
-      onAway: () => this.#calls.shut(),
+      onAway: () => this.#lose(),
       onReady: () => this.#calls.open(),
     });
     reportLink(redis, log);
@@ -160,8 +172,8 @@ class GatewayParts {
       basePath: config.publicUrl === null ? "" : new URL(config.publicUrl).pathname.replace(/\/+$/, ""),
       clientAddress: (request: IncomingMessage) => clients.addressOf(request),
       gatewayId,
-      queue: this.#queue,
-      cancellations: new CancellationSender(this.redis),
+      gate: this.#gate,
+      cancellations: this.#cancellations,
       calls: this.#calls,
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,
@@ -174,6 +186,33 @@ class GatewayParts {
       invoke: (request, response, target) => void invoke(invokeParts, request, response, target),
       control: controlListener(app.fetch),
     });
+  }
+
+  #makeGate(gatewayId: string, queueWaitMs: number): Gate {
+    const [calls, queue] = [this.#calls, this.#queue];
+    return new Gate({
+      gatewayId,
+      queueWaitMs,
+      backlog: new Backlog(this.redis),
+      countWorkers: async () => (await listWorkers(this.redis)).length,
+      throughput: calls.throughput,
+      submit: (call) => queue.submit(call),
+      oldestMs: () => calls.oldestMs,
+      isWaitedFor: (id) => calls.isWaitedFor(id),
+      fail: (call, error) => {
+        calls.fail(call.id, error);
+        void dropBody(this.redis, call.request.body);
+      },
+    });
+  }
+
+  /** Replies can be missed: every call fails, and the workers are to begin none of them. */
+  #lose(): void {
+    const message = "The connection to the queue was lost. The call did not run.";
+    this.#gate.failAll(new SandpiperError("QUEUE_UNAVAILABLE", { message }));
+    for (const { id, deadlineMs } of this.#calls.shut()) {
+      this.#cancellations.send({ id, overAtMs: deadlineMs, unlessBegun: true });
+    }
   }
 
   /**
@@ -202,7 +241,9 @@ class GatewayParts {
     this.#closing.abort();
     this.server.close();
     this.server.closeAllConnections();
+    this.#gate.close();
     this.#calls.close();
+    this.#claims.close();
     this.#receiver.close();
     this.#versions.close();
     this.collections.stop();

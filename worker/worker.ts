@@ -6,6 +6,7 @@ import { type ArtifactStore, FileArtifactStore } from "../functions/store/artifa
 import { Registry } from "../functions/store/registry.ts";
 import { BuildWorker } from "../functions/transport/build-queue.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
+import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
@@ -34,7 +35,7 @@ import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
 import { CallLog } from "./outcome/call-log.ts";
 import { openCall, type Parts } from "./path/context.ts";
-import { failAbandoned, failExpired, failLost, writeLog } from "./path/record.ts";
+import { failAbandoned, failExpired, failGivenUp, failLost, writeLog } from "./path/record.ts";
 import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
@@ -69,6 +70,7 @@ export class Worker {
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
+  readonly #claims: ClaimAsker;
   readonly #builds: BuildWorker;
   readonly #heartbeat: Heartbeat;
   #bundleTimer: NodeJS.Timeout | undefined;
@@ -105,6 +107,7 @@ export class Worker {
       onTrouble: this.#onTrouble,
     };
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
+    this.#claims = new ClaimAsker(redis);
     this.#calls = this.#makeCalls(redis);
     this.#builds = this.#makeBuilds(redis, artifacts);
     this.#heartbeat = new Heartbeat(redis, config.worker.workerId, () => this.facts());
@@ -140,6 +143,8 @@ export class Worker {
   /** Takes nothing new, lets calls and builds end, and ends every sandbox. */
   async drain(): Promise<void> {
     const drained = Promise.all([this.#calls.close(), this.#builds.close()]);
+    // From now on it is no worker that gateways could wait for.
+    await this.#heartbeat.stop();
     await settledWithin(DRAIN_MS, drained);
     await this.stop();
     await settledWithin(LAST_REPLIES_MS, drained);
@@ -150,6 +155,7 @@ export class Worker {
     clearInterval(this.#bundleTimer);
     await this.#pool.close();
     this.#cancellations.close();
+    this.#claims.close();
     await settledWithin(LAST_REPLIES_MS, this.#replies.flush());
     await this.#heartbeat.stop();
   }
@@ -246,6 +252,8 @@ export class Worker {
       lost: (calls) => failLost(this.#parts, calls),
       expired: (calls) => failExpired(this.#parts, calls),
       abandoned: (calls) => failAbandoned(this.#parts, calls),
+      stillWaitedFor: (calls) => this.#claims.stillWaitedFor(calls),
+      givenUp: (calls) => failGivenUp(this.#parts, calls),
       onError: (error) => this.#onTrouble("the queue has trouble", error),
     });
   }

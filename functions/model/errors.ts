@@ -239,12 +239,17 @@ export const ERRORS = {
   QUEUE_UNAVAILABLE: {
     status: 503,
     message: "The queue is not reachable.",
-    fix: "Call again in a moment; if it stays so, see that Redis is running. A call that was waiting may have run.",
+    fix: "Call again after `retry-after`; if it stays so, see that Redis is running. The message says whether the call may have run.",
   },
   OVERLOADED: {
     status: 503,
-    message: "This gateway holds as many calls and bodies as it can.",
-    fix: "Call again in a moment, or start more gateways.",
+    message: "There are more calls, or bytes of bodies, than can be served in time.",
+    fix: "Call again after `retry-after`, or start more workers; where the message speaks of this gateway, more gateways.",
+  },
+  NO_WORKER: {
+    status: 503,
+    message: "No worker is alive.",
+    fix: "See that a worker is running (/readyz says so), then call again: the call did not run.",
   },
   SHUTTING_DOWN: {
     status: 503,

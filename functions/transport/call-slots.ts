@@ -51,6 +51,14 @@ export class CallSlots {
     });
   }
 
+  /** Keeps room for so many calls until it is known which of them may begin. */
+  async keptWhile<T>(count: number, known: Promise<T>): Promise<T> {
+    this.#kept += count;
+    const which = await known;
+    this.#kept -= count;
+    return which;
+  }
+
   /**
    * Begins calls in order as there is room for them, now and for a moment; gives those that there
    * was none for.

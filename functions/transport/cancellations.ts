@@ -1,8 +1,9 @@
 /**
- * Calls whose clients left, on their way from gateways to workers: a Redis channel, for the workers
- * that have them or will take them, and beside it a sorted set, for workers whose subscription was
- * broken meanwhile.
+ * Calls whose clients left, and calls that their gateway gave up, on their way from gateways to
+ * workers: a Redis channel, for the workers that have them or will take them, and beside it a
+ * sorted set, for workers whose subscription was broken meanwhile.
  */
+import { setTimeout } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT } from "../redis/connections.ts";
 import { linkOf, type RedisLink } from "../redis/link.ts";
@@ -13,6 +14,10 @@ const KEY = "sp:cancelled";
 export const MAX_CANCELLED = 10_000;
 /** Most calls in one message. */
 const MAX_BATCH = 500;
+/** Pause after Redis did not take a message. */
+const RETRY_MS = 200;
+/** Before the id of a call in the set that is to end only where it has not begun. */
+const UNLESS_BEGUN = "~";
 /** Time to keep the set after the last cancellation: longer than a call can wait and run. */
 const KEPT_MS = 60 * 60 * 1_000;
 
@@ -24,6 +29,8 @@ export interface Cancellation {
    * on its way.
    */
   overAtMs: number;
+  /** The gateway gave the call up, whose client may be there: a function that has it goes on. */
+  unlessBegun?: true;
 }
 
 /** A gateway's end. */
@@ -39,32 +46,48 @@ export class CancellationSender {
   }
 
   /**
-   * Tells workers, with others of the same moment. A message that cannot be told is dropped: the
-   * call then runs to its end.
+   * Tells workers, with others of the same moment; while Redis is away, as soon as it is back, if a
+   * worker can have the call by then.
    */
-  send({ id, overAtMs }: Cancellation): void {
+  send(cancellation: Cancellation): void {
     if (this.#waiting.length >= MAX_CANCELLED) return;
-    this.#waiting.push({ id, overAtMs: overAtMs - this.#link.clock.aheadMs });
+    this.#waiting.push(moved(cancellation, -this.#link.clock.aheadMs));
     if (this.#isSending) return;
     this.#isSending = true;
     setImmediate(() => void this.#sendAll());
   }
 
   async #sendAll(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#sendBatch(this.#waiting.splice(0, MAX_BATCH)).catch(() => {});
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, MAX_BATCH);
+      const isSent = await this.#sendBatch(batch).catch(() => false);
+      if (isSent) this.#waiting.splice(0, batch.length);
+      else await this.#pause();
+    }
     this.#isSending = false;
   }
 
-  /** The set is written first: whoever subscribes and then reads it misses nothing. */
-  async #sendBatch(batch: Cancellation[]): Promise<void> {
-    await this.#redis
+  async #pause(): Promise<void> {
+    await setTimeout(RETRY_MS, undefined, { ref: false });
+    const nowMs = this.#link.clock.nowMs();
+    this.#waiting = this.#waiting.filter(({ overAtMs }) => overAtMs > nowMs);
+  }
+
+  /**
+   * The set is written first: whoever subscribes and then reads it misses nothing. Resolves with
+   * whether Redis took all of it.
+   */
+  async #sendBatch(batch: Cancellation[]): Promise<boolean> {
+    const member = ({ id, unlessBegun }: Cancellation) => (unlessBegun ? UNLESS_BEGUN + id : id);
+    const results = await this.#redis
       .pipeline()
       .zremrangebyscore(KEY, "-inf", this.#link.clock.nowMs())
-      .zadd(KEY, ...batch.flatMap(({ id, overAtMs }) => [overAtMs, id]))
+      .zadd(KEY, ...batch.flatMap((one) => [one.overAtMs, member(one)]))
       .zremrangebyrank(KEY, 0, -MAX_CANCELLED - 1)
       .pexpire(KEY, KEPT_MS)
       .publish(CHANNEL, JSON.stringify(batch))
       .exec();
+    return results?.every(([error]) => error === null) ?? false;
   }
 }
 
@@ -104,7 +127,7 @@ export class CancellationReceiver {
     await this.#subscriber.subscribe(CHANNEL);
     const found = await this.#redis.zrangebyscore(KEY, this.#link.clock.nowMs(), "+inf", "WITHSCORES");
     for (let at = 0; at < found.length; at += 2) {
-      this.#hear({ id: found[at] ?? "", overAtMs: Number(found[at + 1]) });
+      this.#hear(cancellationOf(found[at] ?? "", Number(found[at + 1])));
     }
     this.#isCurrent = true;
     this.#current.resolve();
@@ -119,7 +142,22 @@ export class CancellationReceiver {
     for (const cancellation of batch) this.#hear(cancellation);
   }
 
-  #hear({ id, overAtMs }: Cancellation): void {
-    this.#onCancelled({ id, overAtMs: overAtMs + this.#link.clock.aheadMs });
+  #hear(cancellation: Cancellation): void {
+    this.#onCancelled(moved(cancellation, this.#link.clock.aheadMs));
   }
+}
+
+function moved(cancellation: Cancellation, byMs: number): Cancellation {
+  return { ...cancellation, overAtMs: cancellation.overAtMs + byMs };
+}
+
+function cancellationOf(member: string, overAtMs: number): Cancellation {
+  if (!member.startsWith(UNLESS_BEGUN)) return { id: member, overAtMs };
+  return { id: member.slice(UNLESS_BEGUN.length), overAtMs, unlessBegun: true };
+}
+
+/** How many workers hear of cancellations now: each that Redis has a connection to. */
+export async function countListeningWorkers(redis: Redis): Promise<number> {
+  const [, count] = (await redis.pubsub("NUMSUB", CHANNEL)) as [string, number];
+  return Number(count);
 }

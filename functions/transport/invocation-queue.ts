@@ -95,7 +95,10 @@ export class InvocationQueue {
    * may have all the same.
    */
   submit(call: Invocation): Promise<void> {
-    if (!this.available) return Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE"));
+    if (!this.available) {
+      const message = "The queue is not reachable. The call did not run.";
+      return Promise.reject(new SandpiperError("QUEUE_UNAVAILABLE", { message }));
+    }
     return this.#coalescer.add(toRedisTime(call, this.#link.clock));
   }
 
@@ -112,7 +115,8 @@ export class InvocationQueue {
       if (!this.available) throw new Error("The connection to Redis is lost.");
       await this.#queue.add("calls", { calls, run: this.#run.current?.id }, newJobId());
     } catch (cause) {
-      throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
+      const message = "The queue did not confirm the call. It may have run.";
+      throw new SandpiperError("QUEUE_UNAVAILABLE", { message, cause });
     }
   }
 }
@@ -134,6 +138,12 @@ export interface InvocationHandlers {
   expired?(calls: Invocation[]): Promise<void>;
   /** Records calls that waited when Redis ended. Their gateways have answered; they do not run. */
   abandoned?(calls: Invocation[]): Promise<void>;
+  /**
+   * null when all of the calls may begin; else what resolves with those that may. Never rejects.
+   */
+  stillWaitedFor?(calls: Invocation[]): Promise<Invocation[]> | null;
+  /** Answers and records calls that nobody waits for any more. They were not run. */
+  givenUp?(calls: Invocation[]): Promise<void>;
   /** Told of failures of the queue itself. */
   onError?(error: Error): void;
 }
@@ -254,33 +264,37 @@ export class InvocationWorker {
 
   /** Resolves when every call of the job has been dealt with. */
   async #workOn(job: Job<CallsJob>): Promise<void> {
-    const { calls } = job.data;
+    const { clock } = this.#link;
+    const calls = job.data.calls.map((call) => toOwnTime(call, clock));
     if (job.deferredFailure) return this.#giveUp(calls, this.#handlers.lost);
     if (isOfEarlierRun(job.data, this.#taker.run)) return this.#giveUp(calls, this.#handlers.abandoned);
-    const { clock } = this.#link;
-    const nowMs = clock.nowMs();
+    const nowMs = Date.now();
     const expired = calls.filter((call) => call.expiresAtMs <= nowMs);
     const alive = expired.length === 0 ? calls : calls.filter((call) => call.expiresAtMs > nowMs);
+    const asked = this.#handlers.stillWaitedFor?.(alive) ?? null;
+    const wanted = asked === null ? alive : await this.#slots.keptWhile(alive.length, asked);
     const running: Promise<void>[] = [];
-    const rest = await this.#slots.fill(alive, (call) => running.push(this.#handlers.run(toOwnTime(call, clock))));
-    if (rest.length > 0) await this.#putBack(job, alive.slice(0, alive.length - rest.length), rest);
+    const rest = await this.#slots.fill(wanted, (call) => running.push(this.#handlers.run(call)));
+    if (rest.length > 0) await this.#putBack(job, wanted.slice(0, wanted.length - rest.length), rest);
     if (expired.length > 0) await this.#giveUp(expired, this.#handlers.expired);
+    const givenUp = wanted === alive ? [] : alive.filter((call) => !wanted.includes(call));
+    if (givenUp.length > 0) await this.#giveUp(givenUp, this.#handlers.givenUp);
     await Promise.all(running);
   }
 
   async #putBack(job: Job<CallsJob>, kept: Invocation[], rest: Invocation[]): Promise<void> {
     try {
-      await this.#giver.putBack(job, kept, rest);
+      const [stay, go] = [kept, rest].map((calls) => calls.map((call) => toRedisTime(call, this.#link.clock)));
+      await this.#giver.putBack(job, stay ?? [], go ?? []);
     } catch (error) {
       // They may be back or not.
       this.#report(error);
-      await this.#handlers.lost(rest.map((call) => toOwnTime(call, this.#link.clock)));
+      await this.#handlers.lost(rest);
     }
   }
 
   async #giveUp(calls: Invocation[], answer: InvocationHandlers["expired"]): Promise<void> {
-    const answered = answer?.(calls.map((call) => toOwnTime(call, this.#link.clock)));
-    await Promise.all([answered, ...calls.map((call) => dropBody(this.#redis, call.request.body))]);
+    await Promise.all([answer?.(calls), ...calls.map((call) => dropBody(this.#redis, call.request.body))]);
   }
 
   async #finish(job: Job<CallsJob>, work: Promise<void>): Promise<void> {

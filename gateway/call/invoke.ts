@@ -9,12 +9,12 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
 import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
 import type { CancellationSender } from "../../functions/transport/cancellations.ts";
-import type { InvocationQueue } from "../../functions/transport/invocation-queue.ts";
 import type { Budget } from "../http/budget.ts";
 import { publicError, sendError } from "../http/error-reply.ts";
 import { leftEarly, readBody } from "../http/request-body.ts";
 import type { CurrentVersion, CurrentVersions } from "./current-versions.ts";
 import { Exchange } from "./exchange.ts";
+import type { Gate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
 import { type CallTrace, traceCall } from "./spans.ts";
 import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
@@ -31,7 +31,7 @@ const BODY_GRACE_MS = 30_000;
 export interface InvokeParts {
   gatewayId: string;
   redis: Redis;
-  queue: InvocationQueue;
+  gate: Gate;
   cancellations: CancellationSender;
   calls: Calls;
   versions: CurrentVersions;
@@ -64,8 +64,9 @@ export async function invoke(
   const id = randomUUID();
   const call = traceCall(request.headers, Date.now(), parts.recordsRoots);
   try {
-    const { calls } = parts;
+    const { calls, gate } = parts;
     calls.check();
+    gate.check();
     refuseUpgrade(request);
     const named = parseFunctionTarget(target);
     const known = named && parts.versions.get(named);
@@ -84,6 +85,7 @@ export async function invoke(
       sharedPath: named.sharedPath === null ? null : parts.basePath + named.sharedPath,
       budget: parts.downloads,
       onLeft() {
+        if (gate.forget(id)) return calls.forget(id);
         calls.leave(id);
         parts.cancellations.send({ id, overAtMs: deadlineMs });
       },
@@ -113,11 +115,16 @@ async function submit(
   try {
     parts.calls.add(invocation.id, exchange, body?.length);
     if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
-    if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.queue.submit(invocation));
+    if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.gate.submit(invocation));
     parts.calls.forget(invocation.id);
     await dropBody(parts.redis, request.body);
   } catch (error) {
-    exchange.fail(publicError(error));
+    const shown = publicError(error);
+    exchange.fail(shown);
+    // Redis may have the call all the same.
+    if (shown.code === "QUEUE_UNAVAILABLE") {
+      parts.cancellations.send({ id: invocation.id, overAtMs: exchange.deadlineMs, unlessBegun: true });
+    }
     await dropBody(parts.redis, request.body);
   }
 }

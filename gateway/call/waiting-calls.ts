@@ -4,6 +4,7 @@
  */
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { Reply } from "../../functions/model/invocation.ts";
+import { Throughput } from "./throughput.ts";
 
 /** One waiting call. */
 export interface WaitingCall {
@@ -20,6 +21,7 @@ export interface WaitingCall {
  */
 const MAX_CALLS = 10_000;
 const MAX_BODY_BYTES = 1024 * 1024 * 1024;
+const FULL = "This gateway holds as many calls and bodies as it can. The call did not run.";
 /** Deadlines are far beyond what calls may take, so that seeing them late does no harm. */
 const SWEEP_MS = 500;
 
@@ -31,10 +33,16 @@ interface Submitted {
    */
   call: WaitingCall | null;
   deadlineMs: number;
+  /** By `performance.now()`. */
+  sinceMs: number;
   bodyBytes: number;
 }
 
+/** A call whose gateway answered it without a worker's word. */
+export type GivenUp = Pick<Submitted, "deadlineMs"> & { id: string };
+
 export class Calls {
+  readonly throughput = new Throughput();
   readonly #submitted = new Map<string, Submitted>();
   #waiting = 0;
   #bodyBytes = 0;
@@ -53,6 +61,17 @@ export class Calls {
     return this.#waiting;
   }
 
+  /** How long the oldest call has been in course, in milliseconds; 0 when there is none. */
+  get oldestMs(): number {
+    for (const { sinceMs } of this.#submitted.values()) return performance.now() - sinceMs;
+    return 0;
+  }
+
+  /** Whether somebody waits for the reply to a call. */
+  isWaitedFor(id: string): boolean {
+    return (this.#submitted.get(id)?.call ?? null) !== null;
+  }
+
   /** Whether replies can arrive and calls are taken. */
   get accepting(): boolean {
     return !this.#away && !this.#draining;
@@ -61,9 +80,11 @@ export class Calls {
   /** @throws SandpiperError when no call with a body so long can be answered now. */
   check(bodyBytes = 0): void {
     if (this.#draining) throw new SandpiperError("SHUTTING_DOWN");
-    if (this.#away) throw new SandpiperError("QUEUE_UNAVAILABLE");
+    if (this.#away) {
+      throw new SandpiperError("QUEUE_UNAVAILABLE", { message: "The queue is not reachable. The call did not run." });
+    }
     const isFull = this.#submitted.size >= MAX_CALLS || this.#bodyBytes + bodyBytes > MAX_BODY_BYTES;
-    if (isFull) throw new SandpiperError("OVERLOADED");
+    if (isFull) throw new SandpiperError("OVERLOADED", { message: FULL });
   }
 
   /**
@@ -72,7 +93,7 @@ export class Calls {
    */
   add(id: string, call: WaitingCall, bodyBytes = 0): void {
     this.check(bodyBytes);
-    this.#submitted.set(id, { call, deadlineMs: call.deadlineMs, bodyBytes });
+    this.#submitted.set(id, { call, deadlineMs: call.deadlineMs, sinceMs: performance.now(), bodyBytes });
     this.#waiting++;
     this.#bodyBytes += bodyBytes;
   }
@@ -102,6 +123,7 @@ export class Calls {
 
   /** Hands a reply to its call; one that nobody waits for is dropped. */
   deliver(reply: Reply): void {
+    if (reply.kind === "head" && reply.outcome !== "platform_error") this.throughput.note(reply.timing);
     const submitted = this.#submitted.get(reply.id);
     if (submitted?.call) submitted.call.onReply(reply);
     else if (reply.kind === "end" || (reply.kind === "head" && !reply.streaming)) this.forget(reply.id);
@@ -112,12 +134,22 @@ export class Calls {
     this.#submitted.get(id)?.call?.fail(new SandpiperError("BODY_LOST"));
   }
 
+  /** Answers a call with an error. No worker has it, or will have it. */
+  fail(id: string, error: SandpiperError): void {
+    this.#submitted.get(id)?.call?.fail(error);
+    this.forget(id);
+  }
+
   /**
    * Replies can be missed from now on: every waiting call fails, and none is taken until `open`.
+   * Gives the calls that failed, which workers may have.
    */
-  shut(): void {
+  shut(): GivenUp[] {
     this.#away = true;
-    this.#failAll(new SandpiperError("QUEUE_UNAVAILABLE"));
+    const waiting = [...this.#submitted].filter(([, { call }]) => call !== null);
+    const message = "The connection to the queue was lost while the call waited. It may have run.";
+    this.#failAll(new SandpiperError("QUEUE_UNAVAILABLE", { message }));
+    return waiting.map(([id, { deadlineMs }]) => ({ id, deadlineMs }));
   }
 
   /** Replies arrive from now on. */

@@ -1,6 +1,6 @@
 /** Answers with an error, in the one shape that all errors of Sandpiper have. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { errorBody, SandpiperError, statusOf } from "../../functions/model/errors.ts";
+import { type ErrorCode, errorBody, isErrorCode, SandpiperError, statusOf } from "../../functions/model/errors.ts";
 import { isRedisAway } from "../../functions/redis/connections.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { hasBody } from "./request-body.ts";
@@ -11,6 +11,23 @@ import { hasBody } from "./request-body.ts";
  */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 64 * MIB;
+
+/** After how many seconds a call may be tried again that failed for want of something. */
+const RETRY_AFTER_SECONDS: { [code in ErrorCode]?: number } = {
+  EXPIRED: 2,
+  NO_WORKER: 2,
+  OVERLOADED: 2,
+  QUEUE_UNAVAILABLE: 1,
+  SHUTTING_DOWN: 1,
+  TOO_MANY_REQUESTS: 1,
+  TOO_MANY_CONNECTIONS: 1,
+};
+
+/** The header field `retry-after` of errors that have one, name and value in turn. */
+export function retryAfter(code: string): readonly string[] {
+  const seconds = isErrorCode(code) ? RETRY_AFTER_SECONDS[code] : undefined;
+  return seconds === undefined ? [] : ["retry-after", String(seconds)];
+}
 
 /**
  * The error that a client is told for any failure: an unknown one becomes INTERNAL and says nothing
@@ -47,6 +64,7 @@ export function sendError(
     String(body.length),
     "x-request-id",
     requestId,
+    ...retryAfter(error.code),
     ...more,
     ...(unread ? ["connection", "close"] : []),
   ]);

@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { head, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { startSilentWorker } from "../helpers/invocations.ts";
+import { eventually } from "../helpers/pool.ts";
 
 let test: TestGateway;
 before(async () => {
@@ -87,6 +88,34 @@ describe("when Redis is killed", () => {
       assert.ok(left > 0, `${left} ms`);
       await test.connection.del(key);
     }
+  });
+});
+
+describe("when Redis is stopped, and goes on", () => {
+  it("no call runs whose caller was told an error before it could begin", async () => {
+    const ran = new Set<string>();
+    test.answer = ({ request }) => {
+      ran.add(request.path);
+      return {};
+    };
+    await recovered();
+    process.kill(test.redis.pid, "SIGSTOP");
+    const paths = Array.from({ length: 20 }, (_, index) => `/given-up-${index}`);
+    const responses = await Promise.all(paths.map((path) => fetch(`${test.url}/fn/main/hello${path}`)));
+    for (const response of responses) {
+      assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "1"]);
+      const { error } = (await response.json()) as { error: { code: string; message: string } };
+      assert.equal(error.code, "QUEUE_UNAVAILABLE");
+      assert.match(error.message, /may have run/);
+    }
+    process.kill(test.redis.pid, "SIGCONT");
+    await recovered();
+    await eventually(async () => (await test.connection.llen("sp:queue:calls:wait")) === 0);
+    await eventually(async () => (await test.connection.llen("sp:queue:calls:active")) === 0);
+    assert.deepEqual(
+      paths.filter((path) => ran.has(path)),
+      [],
+    );
   });
 });
 

@@ -12,6 +12,7 @@ import type { Invocation, Reply } from "../../functions/model/invocation.ts";
 import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { createKey } from "../../functions/store/tenant.ts";
 import { BuildWorker } from "../../functions/transport/build-queue.ts";
+import { ClaimAsker } from "../../functions/transport/claims.ts";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { type Gateway, type GatewayConfig, startGateway } from "../../gateway/gateway.ts";
@@ -38,6 +39,8 @@ export interface TestGateway {
   key: string;
   /** What the worker's side does with calls; set it in a test. */
   answer: Answer;
+  /** How many more calls it takes; say `worker.slotsChanged()` after a change. */
+  slots: number;
   /** What it does with builds. */
   build: (request: BuildRequest) => Promise<BuildResult>;
   worker: InvocationWorker;
@@ -102,8 +105,10 @@ export async function startTestGateway(
   const gateway = await startGateway(config, connection, log, tracing);
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
+  const claims = new ClaimAsker(connection);
   const worker = new InvocationWorker(connection, {
-    freeSlots: () => 100,
+    freeSlots: () => test.slots,
+    stillWaitedFor: (calls) => claims.stillWaitedFor(calls),
     async run(invocation) {
       const send = (reply: Reply) => sender.send(invocation.replyTo, reply);
       const parts = await test.answer(invocation, send);
@@ -122,6 +127,7 @@ export async function startTestGateway(
     artifactsDir: config.artifactsDir,
     key,
     answer: () => ({ body: Buffer.from("hello") }),
+    slots: 100,
     build: async () => {
       const [bundle, sourceMap] = [await artifacts.put(Buffer.from("bundle")), await artifacts.put(Buffer.from("map"))];
       return { ok: true, bundle, sourceMap, bundleBytes: 6, warnings: [] };
@@ -139,6 +145,7 @@ export async function startTestGateway(
       }),
     async stop() {
       await Promise.all([worker.close(), builds.close()]);
+      claims.close();
       await gateway.stop();
       await redis.stop();
       await rm(dir, { recursive: true, force: true });

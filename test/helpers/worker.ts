@@ -24,6 +24,7 @@ import { findInvocation, readLogs } from "../../functions/store/logs.ts";
 import { Registry } from "../../functions/store/registry.ts";
 import { putBody } from "../../functions/transport/bodies.ts";
 import { BuildQueue } from "../../functions/transport/build-queue.ts";
+import { ClaimAnswerer } from "../../functions/transport/claims.ts";
 import { InvocationQueue } from "../../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../../functions/transport/reply-receiver.ts";
 import { loadConfig } from "../../infra/config.ts";
@@ -88,6 +89,7 @@ export class TestWorker {
   readonly #queue: InvocationQueue;
   readonly #builds: BuildQueue;
   readonly #receiver: ReplyReceiver;
+  readonly #claims: ClaimAnswerer;
   readonly #waiting = new Map<string, Waiting>();
   readonly #gatewayId = randomUUID();
   readonly #versions = new Map<string, Version>();
@@ -108,6 +110,7 @@ export class TestWorker {
     this.#queue = new InvocationQueue(redis.connect());
     this.#builds = new BuildQueue(redis.connect());
     this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, (reply) => this.#hear(reply));
+    this.#claims = new ClaimAnswerer(redis.connect(), this.#gatewayId, (id) => this.#waiting.has(id));
   }
 
   /** @param settings environment variables of the worker. */
@@ -236,6 +239,7 @@ export class TestWorker {
     await this.#queue.close();
     await this.#builds.close();
     this.#receiver.close();
+    this.#claims.close();
     this.connection.disconnect();
     await this.redis.stop();
     await rm(this.#directory, { recursive: true, force: true });

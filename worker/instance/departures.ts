@@ -23,12 +23,23 @@ export function clientGone(): CallFailure {
 /** Whether the client of one call has left, and the actions for that moment. */
 export class Departure {
   #hasLeft = false;
+  #hasBegun = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
   readonly #actions = new Set<() => void>();
 
   get hasLeft(): boolean {
     return this.#hasLeft;
+  }
+
+  /** Whether an instance has the call. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** An instance has the call from now on. */
+  begin(): void {
+    this.#hasBegun = true;
   }
 
   /**
@@ -83,10 +94,10 @@ export class Departures {
     this.#inHand.delete(id);
   }
 
-  hear({ id, overAtMs }: Cancellation): void {
+  hear({ id, overAtMs, unlessBegun }: Cancellation): void {
     const departure = this.#inHand.get(id);
     if (departure === undefined) this.#keep(id, overAtMs);
-    else departure.leave();
+    else if (!unlessBegun || !departure.hasBegun) departure.leave();
   }
 
   #keep(id: string, overAtMs: number): void {

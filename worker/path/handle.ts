@@ -18,6 +18,7 @@ const NO_BODY = new Uint8Array(0);
 export async function handle(call: CallContext, lease: Lease, step: Step): Promise<Handled> {
   const body = await bodyOf(call);
   const handled = lease.call(inputOf(call, lease, body, step));
+  call.departure.begin();
   call.departure.whenLeft(() => cancel(call, lease));
   const { failure, idle } = await handled;
   if (failure !== null) call.log.add("error", "console", describe(failure));

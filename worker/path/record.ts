@@ -45,6 +45,12 @@ export function failAbandoned(parts: AnswerParts, calls: Invocation[]): Promise<
   return failAll(parts, calls, new CallFailure("platform_error", "QUEUE_UNAVAILABLE", message));
 }
 
+/** Answers calls that their gateway gave up before they began. They did not run. */
+export function failGivenUp(parts: AnswerParts, calls: Invocation[]): Promise<void> {
+  const message = "The gateway no longer waited for the call when a worker had room for it. It did not run.";
+  return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED", message));
+}
+
 async function failAll(parts: AnswerParts, calls: Invocation[], failure: CallFailure): Promise<void> {
   const records = calls.map((call) => {
     const reply = new CallReply(call, parts);

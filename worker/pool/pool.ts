@@ -22,7 +22,7 @@ import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, refuseIfOver, shuttingDown, Waiter } from "./waiting-call.ts";
-import { WaitingCalls } from "./waiting-calls.ts";
+import { nextInTurn, WaitingCalls } from "./waiting-calls.ts";
 import { mostStarts, nextMean, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
@@ -233,7 +233,7 @@ export class Pool {
    */
   #offer(pooled: PooledInstance): void {
     const pooledVersion = this.#pooledVersions.withKey(pooled.key);
-    const [next] = pooledVersion.waiting;
+    const next = nextInTurn(pooledVersion);
     pooledVersion.offeredAtMs = performance.now();
     if (!pooled.usable) this.#places.end(pooled.place, "it is no longer usable");
     else if (next !== undefined && !this.#mustMakeWay(pooledVersion))

@@ -8,6 +8,32 @@ import type { Waiter } from "./waiting-call.ts";
  */
 const MOST_TIMES_PASSED_OVER = 32;
 
+/**
+ * A call that waited longer than this, and so many times the mean time of its version's calls, lets
+ * younger ones go first, as in a gateway's line: behind a stall the calls that come are served at
+ * once.
+ */
+const STALE_MS = 3_000;
+const STALE_CALLS = 3;
+
+/**
+ * Which of a version's waiting calls goes next: the oldest, unless it has waited too long to be
+ * helped.
+ * @param waiting oldest first; times are those of `performance.now()`.
+ */
+export function nextInTurn<W extends Pick<Waiter, "sinceMs">>(
+  { waiting, meanCallMs }: { waiting: Iterable<W>; meanCallMs: number },
+  nowMs: number = performance.now(),
+): W | undefined {
+  const staleSinceMs = nowMs - STALE_MS - STALE_CALLS * meanCallMs;
+  let youngest: W | undefined;
+  for (const waiter of waiting) {
+    if (waiter.sinceMs > staleSinceMs) return waiter;
+    youngest = waiter;
+  }
+  return youngest;
+}
+
 export class WaitingCalls {
   /** Oldest first. */
   readonly #waiting = new Map<Waiter, PooledVersion>();

@@ -3,7 +3,7 @@ import type { ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { errorBody, SandpiperError } from "../../../functions/model/errors.ts";
-import { publicError } from "../../http/error-reply.ts";
+import { publicError, retryAfter } from "../../http/error-reply.ts";
 import type { Environment } from "../context.ts";
 
 /** @param onInternalError told of what nobody foresaw. */
@@ -11,6 +11,8 @@ export function errors(onInternalError: (error: unknown, requestId: string) => v
   return (error, c) => {
     const shown = translated(error);
     if (shown.code === "INTERNAL") onInternalError(error, c.var.requestId);
+    const [name, value] = retryAfter(shown.code);
+    if (name !== undefined) c.header(name, value);
     if (shown.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer");
     return c.json(errorBody(shown, c.var.requestId), shown.status as ContentfulStatusCode);
   };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { connectionLike, FAIL_FAST } from "../../../functions/redis/connections.ts";
 import { linkOf } from "../../../functions/redis/link.ts";
 import {
   type Cancellation,
@@ -75,6 +76,31 @@ describe("cancellations", () => {
     await connection.zadd("sp:cancelled", missed.overAtMs, missed.id);
     await connection.client("KILL", "TYPE", "PUBSUB");
     await eventually(() => ids().includes(missed.id));
+    receiver.close();
+  });
+
+  it("of calls that have not begun say so, to those who hear them and to those who come later", async () => {
+    const { heard, receiver } = await startReceiver();
+    const sender = new CancellationSender(redis.connect());
+    const givenUp = { ...newCancellation(), unlessBegun: true as const };
+    sender.send(givenUp);
+    const find = (all: Cancellation[]) => all.find(({ id }) => id === givenUp.id);
+    await eventually(() => find(heard) !== undefined);
+    assert.deepEqual(find(heard), givenUp);
+    receiver.close();
+    const late = await startReceiver();
+    assert.deepEqual(find(late.heard), givenUp);
+    late.receiver.close();
+  });
+
+  it("wait for a Redis that is away", async () => {
+    const { heard, receiver } = await startReceiver();
+    const sender = new CancellationSender(connectionLike(redis.connect(), FAIL_FAST));
+    await redis.kill();
+    const sent = newCancellation();
+    sender.send(sent);
+    await redis.restart();
+    await eventually(() => heard.some(({ id }) => id === sent.id));
     receiver.close();
   });
 

@@ -176,3 +176,36 @@ describe("instances ended because clients left", () => {
     assert.ok(departures.mayEnd({ ...one, functionName: "other" }));
   });
 });
+
+describe("a call that its gateway gave up", () => {
+  const cancellation = { id: "call", overAtMs: Date.now() + 60_000, unlessBegun: true as const };
+
+  it("is over for the worker unless an instance has it", () => {
+    const departures = new Departures();
+    const waiting = departures.open("call");
+    departures.hear(cancellation);
+    assert.ok(waiting.hasLeft);
+    departures.close("call");
+    const running = departures.open("call");
+    running.begin();
+    departures.hear(cancellation);
+    assert.ok(!running.hasLeft);
+  });
+
+  it("goes on in the function that has it", async () => {
+    await test.deploy(
+      "goes-on",
+      `export default async ({ signal }: Request) => {
+        console.log("began");
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return new Response(String(signal.aborted));
+      };`,
+      SETTINGS,
+    );
+    const id = randomUUID();
+    const call = test.call("goes-on", { id });
+    await logged("goes-on", id, "began");
+    sender.send({ id, overAtMs: Date.now() + 60_000, unlessBegun: true });
+    assert.equal((await call).text, "false");
+  });
+});

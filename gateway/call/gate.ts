@@ -1,0 +1,233 @@
+/**
+ * The way of calls from a gateway into the queue. The gate is open, and calls pass, for as long as
+ * workers take them at once. When a job was left waiting for a quarter of a second, the gate shuts:
+ * the gateway takes back what no worker has, keeps the calls itself, and hands them over as workers
+ * take them. So the gateway decides which call goes next (see line.ts), answers at once those that
+ * cannot be served in time, and knows of each call that it answers with an error that the call did
+ * not run. While calls are answered within a quarter of a second, nothing is asked of Redis.
+ */
+import { setTimeout } from "node:timers/promises";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import type { Invocation } from "../../functions/model/invocation.ts";
+import type { Backlog, Look } from "../../functions/transport/backlog.ts";
+import { type HeldCall, Line } from "./line.ts";
+import type { Throughput } from "./throughput.ts";
+
+/** How often an open gate looks, and how old a call must be before it does. */
+const WATCH_MS = 250;
+/** How often a shut gate looks: with calls that wait here, and without. */
+const STEP_MS = 50;
+const IDLE_STEP_MS = 250;
+/** Calls that pass a shut gate in one step: at first, and at most. */
+const FIRST_STEP_CALLS = 32;
+const MOST_STEP_CALLS = 4_096;
+/** With as many jobs in the queue nothing passes. */
+const FEW_JOBS = 2;
+/** So many calls may always wait. */
+const FEW_CALLS = 64;
+/** How long a wait helps the caller of a function that takes no time, and of one that does. */
+const PATIENCE_MS = 2_000;
+const PATIENCE_FACTOR = 2;
+/** A call that waited longer than it helps, by this factor, lets younger ones go first. */
+const STALE_FACTOR = 1.5;
+/** How long there must have been no worker before callers hear of that. */
+const DESERTED_MS = 1_000;
+
+const NOT_RUN = "The call did not run.";
+
+export interface GateOptions {
+  gatewayId: string;
+  backlog: Backlog;
+  /** How many workers have said of late that they live. */
+  countWorkers: () => Promise<number>;
+  throughput: Throughput;
+  queueWaitMs: number;
+  /** Puts a call into the queue. */
+  submit: (call: Invocation) => Promise<void>;
+  /** How long the oldest call has been in course, in milliseconds. */
+  oldestMs: () => number;
+  isWaitedFor: (id: string) => boolean;
+  /** Answers a call that was taken back, and forgets what is kept for it. */
+  fail: (call: Invocation, error: SandpiperError) => void;
+}
+
+/** Counts of what gates did, for whoever watches. */
+export interface GateCounts {
+  /** Calls that were refused at once, as more waited than could be served in time. */
+  shed: number;
+  /** Calls that waited here until their time was over. */
+  expired: number;
+  /** Calls that were answered, or refused, because no worker was alive. */
+  deserted: number;
+}
+
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #line = new Line();
+  readonly #watch: NodeJS.Timeout;
+  #isShut = false;
+  #isClosed = false;
+  #isWatching = false;
+  #stepCalls = FIRST_STEP_CALLS;
+  /** Since when there is no worker, by `performance.now()`; null: there is one. */
+  #desertedSinceMs: number | null = null;
+  readonly counts: GateCounts = { shed: 0, expired: 0, deserted: 0 };
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#watch = setInterval(() => void this.#look(), WATCH_MS).unref();
+  }
+
+  /** How many calls wait here. */
+  get held(): number {
+    return this.#line.size;
+  }
+
+  /** @throws SandpiperError OVERLOADED or NO_WORKER when a call that comes now cannot be served in time. */
+  check(): void {
+    if (!this.#isShut) return;
+    if (this.#isDeserted) {
+      this.counts.deserted += 1;
+      throw noWorker();
+    }
+    if (this.#line.ahead < this.#mostAhead) return;
+    this.counts.shed += 1;
+    const message = `More calls wait for workers than can be served in time. ${NOT_RUN}`;
+    throw new SandpiperError("OVERLOADED", { message });
+  }
+
+  /**
+   * Puts a call into the queue, as soon as workers have room.
+   * @throws SandpiperError as `check` does, EXPIRED when the call's time is over before, and as
+   * `submit` does
+   */
+  submit(call: Invocation): Promise<void> {
+    if (!this.#isShut) return this.#options.submit(call);
+    this.check();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const go = () => void this.#options.submit(call).then(resolve, reject);
+    this.#line.add({ invocation: call, go, fail: reject });
+    return promise;
+  }
+
+  /** Forgets a call whose client left; false when it is not here. */
+  forget(id: string): boolean {
+    return this.#line.remove(id);
+  }
+
+  /** Fails the calls that wait here. None of them ran. */
+  failAll(error: SandpiperError): void {
+    for (const held of this.#line.takeAll()) held.fail(error);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#watch);
+    this.failAll(new SandpiperError("SHUTTING_DOWN"));
+  }
+
+  get #isDeserted(): boolean {
+    return this.#desertedSinceMs !== null && performance.now() - this.#desertedSinceMs >= DESERTED_MS;
+  }
+
+  /** How long a wait helps. */
+  get #patienceMs(): number {
+    const { throughput, queueWaitMs } = this.#options;
+    return Math.min(queueWaitMs, PATIENCE_MS + PATIENCE_FACTOR * throughput.meanMs);
+  }
+
+  get #mostAhead(): number {
+    return Math.max(FEW_CALLS, (this.#options.throughput.perSecond * this.#patienceMs) / 1_000);
+  }
+
+  /** Looks through an open gate whether calls are taken, when there is reason to. */
+  async #look(): Promise<void> {
+    this.#options.throughput.endPeriod();
+    if (this.#isShut || this.#isWatching) return;
+    if (this.#options.oldestMs() < WATCH_MS) {
+      this.#options.backlog.reset();
+      this.#desertedSinceMs = null;
+      return;
+    }
+    this.#isWatching = true;
+    const look = await this.#see();
+    this.#isWatching = false;
+    if (look?.stands && !this.#isClosed) void this.#shut();
+  }
+
+  /** null when Redis does not answer. */
+  async #see(): Promise<Look | null> {
+    try {
+      const look = await this.#options.backlog.look();
+      const isAlone = look.connectedWorkers === 0 || (look.stands && (await this.#options.countWorkers()) === 0);
+      this.#desertedSinceMs = isAlone ? (this.#desertedSinceMs ?? performance.now()) : null;
+      return look;
+    } catch {
+      this.#desertedSinceMs = null;
+      return null;
+    }
+  }
+
+  async #shut(): Promise<void> {
+    this.#isShut = true;
+    this.#stepCalls = FIRST_STEP_CALLS;
+    await this.#takeBack();
+    while (!this.#isClosed && this.#isShut) {
+      await setTimeout(this.#line.size > 0 ? STEP_MS : IDLE_STEP_MS, undefined, { ref: false });
+      await this.#step();
+    }
+  }
+
+  async #step(): Promise<void> {
+    const look = await this.#see();
+    if (look === null) {
+      const message = `The queue is not reachable. ${NOT_RUN}`;
+      return this.failAll(new SandpiperError("QUEUE_UNAVAILABLE", { message }));
+    }
+    const nowMs = Date.now();
+    for (const held of this.#line.takeExpired(nowMs)) this.#expire(held);
+    if (this.#isDeserted) return this.#desert(look);
+    this.#line.age(nowMs - STALE_FACTOR * this.#patienceMs);
+    this.#pass(look);
+    if (this.#line.size > 0 || look.jobs > 0) return;
+    this.#options.backlog.reset();
+    this.#isShut = false;
+  }
+
+  /** Hands calls over: twice as many when the last were taken, half as many when they wait. */
+  #pass({ jobs }: Look): void {
+    if (jobs > 0) this.#stepCalls = Math.ceil(this.#stepCalls / 2);
+    const passing = jobs < FEW_JOBS ? this.#line.takeNext(this.#stepCalls) : [];
+    for (const held of passing) held.go();
+    if (jobs === 0 && passing.length === this.#stepCalls)
+      this.#stepCalls = Math.min(passing.length * 2, MOST_STEP_CALLS);
+  }
+
+  /** No worker is alive. What is in the queue waits in vain as well. */
+  async #desert({ jobs }: Look): Promise<void> {
+    if (jobs > 0) await this.#takeBack();
+    for (const held of this.#line.takeAll()) {
+      this.counts.deserted += 1;
+      held.fail(noWorker());
+    }
+  }
+
+  #expire(held: HeldCall): void {
+    this.counts.expired += 1;
+    held.fail(new SandpiperError("EXPIRED", { message: `No worker had room for the call in time. ${NOT_RUN}` }));
+  }
+
+  async #takeBack(): Promise<void> {
+    const { gatewayId, backlog, submit, isWaitedFor, fail } = this.#options;
+    const calls = await backlog.takeBack(gatewayId).catch(() => []);
+    for (const call of calls) {
+      const failIt = (error: SandpiperError) => fail(call, error);
+      if (!isWaitedFor(call.id)) failIt(new SandpiperError("CLIENT_GONE"));
+      else this.#line.add({ invocation: call, go: () => void submit(call).catch(failIt), fail: failIt });
+    }
+  }
+}
+
+function noWorker(): SandpiperError {
+  return new SandpiperError("NO_WORKER", { message: `No worker is alive. ${NOT_RUN}` });
+}

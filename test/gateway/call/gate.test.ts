@@ -1,0 +1,162 @@
+/** Calls while workers have no room, while there is none, and when there is again. */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { beat } from "../../../functions/store/workers.ts";
+import { CancellationReceiver } from "../../../functions/transport/cancellations.ts";
+import { head, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { eventually } from "../../helpers/pool.ts";
+import { stretched } from "../../helpers/slowness.ts";
+
+/** More calls than may always wait. */
+const MANY = 300;
+const QUEUE_WAIT_MS = stretched(2_000);
+/** A gateway has no reason to look at the queue while calls take less. */
+const SOON_MS = 200;
+
+let test: TestGateway;
+/** Ids of the calls that ran, in order. */
+const ran: string[] = [];
+let beats: NodeJS.Timeout;
+let receiver: CancellationReceiver;
+beforeEach(async () => {
+  ran.splice(0);
+  test = await startTestGateway({ queueWaitMs: QUEUE_WAIT_MS });
+  test.answer = ({ id, request }) => {
+    ran.push(request.path);
+    return head(id, { body: Buffer.from("ran") });
+  };
+  live();
+});
+afterEach(async () => {
+  die();
+  await test.stop();
+});
+
+/** The test's worker is alive, as gateways see it. */
+function live(): void {
+  receiver = new CancellationReceiver(test.connection, () => {});
+  const info = { id: "w", host: "h", pid: 1, startedAtMs: 1, running: 0, room: 1 };
+  const tell = () => void beat(test.connection, { ...info, posture: { launcher: "fork", degraded: [] } });
+  beats = setInterval(tell, 500);
+  tell();
+}
+
+function die(): void {
+  receiver.close();
+  clearInterval(beats);
+}
+
+function setSlots(slots: number): void {
+  test.slots = slots;
+  test.worker.slotsChanged();
+}
+
+interface Heard {
+  status: number;
+  code: string | undefined;
+  message: string;
+  retryAfter: string | null;
+}
+
+async function call(path: string): Promise<Heard> {
+  const response = await fetch(`${test.url}/fn/main/hello/${path}`);
+  const text = await response.text();
+  const { error } = text === "ran" ? {} : JSON.parse(text);
+  const retryAfter = response.headers.get("retry-after");
+  return { status: response.status, code: error?.code, message: error?.message ?? "", retryAfter };
+}
+
+const waitingJobs = (): Promise<number> => test.connection.llen("sp:queue:calls:wait");
+
+/** Resolves when no job waits although no worker takes any: the gateway has taken them back. */
+async function takenBack(): Promise<void> {
+  await eventually(async () => (await waitingJobs()) > 0);
+  await eventually(async () => (await waitingJobs()) === 0);
+}
+
+const pathsOf = (count: number, name: string) => Array.from({ length: count }, (_, index) => `${name}${index}`);
+
+describe("while workers have no room", () => {
+  it("the gateway keeps the calls, and each runs once when there is", async () => {
+    setSlots(0);
+    const early = pathsOf(5, "early").map(call);
+    await takenBack();
+    const late = pathsOf(5, "late").map(call);
+    await eventually(async () => (await waitingJobs()) === 0);
+    assert.deepEqual(ran, []);
+    setSlots(100);
+    for (const { status } of await Promise.all([...early, ...late])) assert.equal(status, 200);
+    const paths = [...pathsOf(5, "early"), ...pathsOf(5, "late")];
+    assert.deepEqual(ran.toSorted(), paths.map((path) => `/${path}`).toSorted());
+  });
+
+  it("more calls than can be served in time are refused at once, unrun, with retry-after", async () => {
+    setSlots(0);
+    const first = call("first");
+    await takenBack();
+    const calls = pathsOf(MANY, "many").map(call);
+    const refused = await Promise.any(calls);
+    assert.deepEqual([refused.status, refused.code, refused.retryAfter], [503, "OVERLOADED", "2"]);
+    assert.match(refused.message, /did not run/);
+    setSlots(100);
+    const heard = await Promise.all([first, ...calls]);
+    assert.equal(heard.filter(({ status }) => status === 200).length, ran.length);
+    assert.ok(heard.every(({ status, code }) => status === 200 || code === "OVERLOADED"));
+  });
+
+  it("a call whose time is over hears so, and does not run; nor does one whose client left", async () => {
+    setSlots(0);
+    const leaving = new AbortController();
+    const left = fetch(`${test.url}/fn/main/hello/left`, { signal: leaving.signal });
+    const over = call("over");
+    await takenBack();
+    leaving.abort();
+    await assert.rejects(left);
+    const { status, code, message } = await over;
+    assert.deepEqual([status, code], [503, "EXPIRED"]);
+    assert.match(message, /did not run/);
+    setSlots(100);
+    assert.equal((await call("next")).status, 200);
+    assert.deepEqual(ran, ["/next"]);
+  });
+});
+
+describe("while there is no worker", () => {
+  it("callers hear so, and the calls do not run when there is one again", async () => {
+    setSlots(0);
+    die();
+    const heard = await Promise.all(pathsOf(5, "unlucky").map(call));
+    for (const { status, code, message, retryAfter } of heard) {
+      assert.deepEqual([status, code, retryAfter], [503, "NO_WORKER", "2"]);
+      assert.match(message, /did not run/);
+    }
+    assert.equal((await call("at once")).code, "NO_WORKER");
+    live();
+    setSlots(100);
+    while ((await call("lucky")).status !== 200);
+    assert.deepEqual(ran, ["/lucky"]);
+  });
+});
+
+describe("while calls are answered", () => {
+  it("nothing is asked of the queue", async () => {
+    let slowestMs: number;
+    do {
+      await test.connection.config("RESETSTAT");
+      slowestMs = await slowestOf(pathsOf(50, "soon"));
+    } while (slowestMs > SOON_MS);
+    const stats = await test.connection.info("commandstats");
+    assert.doesNotMatch(stats, /cmdstat_(?:lpos|lindex)/);
+  });
+});
+
+/** Makes calls one after the other. */
+async function slowestOf(paths: string[]): Promise<number> {
+  let slowestMs = 0;
+  for (const path of paths) {
+    const beganAtMs = performance.now();
+    assert.equal((await call(path)).status, 200);
+    slowestMs = Math.max(slowestMs, performance.now() - beganAtMs);
+  }
+  return slowestMs;
+}

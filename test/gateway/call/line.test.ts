@@ -1,0 +1,55 @@
+/** Which of the calls that wait in a gateway goes next. */
+import assert from "node:assert/strict";
+import { beforeEach, it } from "node:test";
+import type { SandpiperError } from "../../../functions/model/errors.ts";
+import { type HeldCall, Line } from "../../../gateway/call/line.ts";
+import { newInvocation } from "../../helpers/invocations.ts";
+
+const NOW_MS = 1_000_000;
+
+let line: Line;
+const failed: string[] = [];
+beforeEach(() => {
+  line = new Line();
+  failed.splice(0);
+});
+
+function add(id: string, ageMs: number, leftMs = 60_000): HeldCall {
+  const invocation = newInvocation({ id, enqueuedAtMs: NOW_MS - ageMs, expiresAtMs: NOW_MS + leftMs });
+  const held: HeldCall = { invocation, go() {}, fail: (error: SandpiperError) => failed.push(error.code) };
+  line.add(held);
+  return held;
+}
+
+const idsOf = (calls: HeldCall[]): string[] => calls.map(({ invocation }) => invocation.id);
+
+it("the call that came first goes first, while none has waited for long", () => {
+  for (const id of ["a", "b", "c"]) add(id, 10);
+  line.age(NOW_MS - 100);
+  assert.deepEqual(idsOf(line.takeNext(2)), ["a", "b"]);
+  assert.deepEqual(idsOf(line.takeNext(2)), ["c"]);
+  assert.equal(line.size, 0);
+});
+
+it("calls that have waited for long let the others go first, and the youngest of them goes first", () => {
+  for (const [id, ageMs] of Object.entries({ oldest: 5_000, older: 4_000, old: 3_000, first: 20, second: 10 }))
+    add(id, ageMs);
+  line.age(NOW_MS - 1_000);
+  assert.equal(line.ahead, 2);
+  assert.deepEqual(idsOf(line.takeNext(4)), ["first", "second", "old", "older"]);
+  add("third", 0);
+  assert.deepEqual(idsOf(line.takeNext(2)), ["third", "oldest"]);
+});
+
+it("a call is taken out once: by whoever forgets it, or because its time is over", () => {
+  add("left", 5_000);
+  add("over", 4_000, -1);
+  add("over too", 10, 0);
+  add("stays", 10);
+  line.age(NOW_MS - 1_000);
+  assert.ok(line.remove("left"));
+  assert.ok(!line.remove("left"));
+  assert.deepEqual(idsOf(line.takeExpired(NOW_MS)), ["over", "over too"]);
+  assert.deepEqual(idsOf(line.takeAll()), ["stays"]);
+  assert.equal(line.size, 0);
+});
