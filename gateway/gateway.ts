@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../functions/model/errors.ts";
@@ -60,6 +61,7 @@ export type GatewayConfig = Pick<
   | "maxBodyBytes"
   | "maxHeaderBytes"
   | "queueWaitMs"
+  | "leaveMs"
   | "bootstrapKeyFile"
   | "keepVersions"
   | "keepVersionsMs"
@@ -72,7 +74,10 @@ export interface Gateway {
   /** Where it listens. */
   readonly url: string;
   readonly port: number;
-  /** Takes no more calls, lets those in flight end, and releases everything. */
+  /**
+   * Says that it is not ready, and serves on for `leaveMs`; then takes no more calls, lets those in
+   * flight end, and releases everything.
+   */
   drain(): Promise<void>;
   /** Releases everything now. */
   stop(): Promise<void>;
@@ -112,6 +117,9 @@ class GatewayParts {
   readonly collections: CollectionTimer;
   ownUrl = "";
   readonly #collecting: Redis;
+  readonly #leaveMs: number;
+  readonly #endConnections: () => void;
+  #isLeaving = false;
   readonly #calls = new Calls();
   readonly #queue: InvocationQueue;
   readonly #gate: Gate;
@@ -124,6 +132,7 @@ class GatewayParts {
 
   constructor(config: GatewayConfig, redis: Redis, log: Logger, recordsRoots: boolean) {
     const gatewayId = randomUUID();
+    this.#leaveMs = config.leaveMs;
     this.redis = connectionLike(redis, FAIL_FAST);
     const registry = new Registry(this.redis);
     this.#queue = new InvocationQueue(redis, () => this.#calls.size);
@@ -164,6 +173,7 @@ class GatewayParts {
       builds: this.#builds,
       buildTurns: new KeyedTurns(),
       accepting: () => this.#calls.accepting && this.#queue.available,
+      leaving: () => this.#isLeaving,
       closing: this.#closing.signal,
     });
     const clients = new Clients(config);
@@ -180,12 +190,14 @@ class GatewayParts {
       downloads: new Budget(DOWNLOADS_BYTES),
       recordsRoots,
     };
-    this.server = createGatewayServer({
+    const { server, endConnections } = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,
       clients,
       invoke: (request, response, target) => void invoke(invokeParts, request, response, target),
       control: controlListener(app.fetch),
     });
+    this.server = server;
+    this.#endConnections = endConnections;
   }
 
   #makeGate(gatewayId: string, queueWaitMs: number): Gate {
@@ -227,6 +239,9 @@ class GatewayParts {
   }
 
   async drain(): Promise<void> {
+    this.#isLeaving = true;
+    this.#endConnections();
+    await delay(this.#leaveMs, undefined, { signal: this.#closing.signal }).catch(() => {});
     this.server.close();
     await this.#calls.drain(DRAIN_CALLS_MS);
     this.#closing.abort();

@@ -19,7 +19,7 @@ import { arrive, METHODS } from "./call/arrival.ts";
 import { FUNCTION_PREFIX } from "./call/target.ts";
 import type { Clients } from "./http/clients.ts";
 import { Connection } from "./http/connection.ts";
-import { publicError, sendError } from "./http/error-reply.ts";
+import { publicError, retryAfter, sendError } from "./http/error-reply.ts";
 
 /** Time for the header fields of a request, and for all of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -46,8 +46,6 @@ const HALF_OPEN = { httpAllowHalfOpen: true };
 /** Further header fields of errors that the server itself answers with. */
 const FIELDS_OF: { [code in ErrorCode]?: readonly [name: string, value: string] } = {
   METHOD_NOT_ALLOWED: ["allow", METHODS],
-  TOO_MANY_REQUESTS: ["retry-after", "1"],
-  TOO_MANY_CONNECTIONS: ["retry-after", "1"],
 };
 
 export interface ServerParts {
@@ -60,9 +58,16 @@ export interface ServerParts {
   control: RequestListener;
 }
 
+export interface GatewayServer {
+  server: Server;
+  /** Ends each connection with its next answer, or the one that is being made, from now on. */
+  endConnections(): void;
+}
+
 /** A server that listens to nobody yet. */
-export function createGatewayServer(parts: ServerParts): Server {
-  const connections = new WeakMap<Socket, Connection>();
+export function createGatewayServer(parts: ServerParts): GatewayServer {
+  const connections = new Map<Socket, Connection>();
+  let isEnding = false;
   const server = createServer({
     maxHeaderSize: parts.maxHeaderBytes,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -80,11 +85,13 @@ export function createGatewayServer(parts: ServerParts): Server {
     connections.get(request.socket)?.begin(request, response);
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     begin(request, response);
+    if (isEnding) response.shouldKeepAlive = false;
     answer(parts, request, response);
   };
   server.on("connection", (socket: Socket) => {
     const connection = new Connection(socket);
     connections.set(socket, connection);
+    socket.once("close", () => connections.delete(socket));
     if (parts.clients.connect(socket)) return;
     connection.leave();
     refuse(socket, "TOO_MANY_CONNECTIONS", REFUSED_MS);
@@ -113,7 +120,19 @@ export function createGatewayServer(parts: ServerParts): Server {
   server.on("timeout", (socket: Socket) => {
     if (!connections.get(socket)?.isWaitedFor) socket.destroy();
   });
-  return server;
+  const endConnections = (): void => {
+    isEnding = true;
+    for (const socket of connections.keys()) {
+      const response = answerOn(socket);
+      if (response && !response.headersSent) response.shouldKeepAlive = false;
+    }
+  };
+  return { server, endConnections };
+}
+
+/** The answer that a connection is occupied with: a property that node does not document. */
+function answerOn(socket: Socket): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse })._httpMessage;
 }
 
 function answer(parts: ServerParts, request: IncomingMessage, response: ServerResponse): void {
@@ -136,10 +155,10 @@ function refuse(socket: Socket, code: ErrorCode, lingerMs = 0): void {
   const requestId = randomUUID();
   const body = JSON.stringify(errorBody(new SandpiperError(code), requestId));
   const fields = { "content-type": "application/json", "x-request-id": requestId, connection: "close" };
-  const more = FIELDS_OF[code];
+  const more = FIELDS_OF[code] ?? retryAfter(code);
   const lines = [
     `HTTP/1.1 ${statusOf(code)} ${STATUS_CODES[statusOf(code)]}`,
-    ...[...Object.entries(fields), ...(more ? [more] : [])].map(([name, value]) => `${name}: ${value}`),
+    ...[...Object.entries(fields), ...(more.length > 0 ? [more] : [])].map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(body)}`,
   ];
   const timer = lingerMs > 0 ? setTimeout(() => socket.destroy(), lingerMs) : null;

@@ -78,6 +78,11 @@ export interface Config {
   maxClientRequestsPerSecond: number;
   /** How long a call may wait for a worker. */
   queueWaitMs: number;
+  /**
+   * How long a gateway that is told to end serves on after it has said that it is not ready; 0: not
+   * at all.
+   */
+  leaveMs: number;
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
   bootstrapKeyFile: string | null;
   /** Most old versions of a function that are kept, and how long. */
@@ -119,6 +124,7 @@ export function loadConfig(env: Environment = process.env): Config {
     maxClientConnections: read.integer("SANDPIPER_MAX_CLIENT_CONNECTIONS", { fallback: 1_000, min: 0 }),
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
+    leaveMs: read.integer("SANDPIPER_LEAVE_MS", { fallback: 5_000, min: 0, max: 600_000 }),
     bootstrapKeyFile: keyFile && resolve(keyFile),
     keepVersions: read.integer("SANDPIPER_KEEP_VERSIONS", { fallback: 10, min: 0 }),
     keepVersionsMs: read.integer("SANDPIPER_KEEP_VERSIONS_MS", { fallback: 30 * DAY_MS, min: 0 }),

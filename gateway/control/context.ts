@@ -31,6 +31,8 @@ export interface ControlParts {
   uploads: Budget;
   /** Whether calls can be taken now. */
   accepting: () => boolean;
+  /** Whether the gateway has been told to end. */
+  leaving: () => boolean;
   /** Where clients reach this gateway, as they see it. */
   baseUrl: (request: IncomingMessage) => string;
   /** Ends when the gateway shuts down. */

@@ -125,6 +125,8 @@ export class UpInstance {
         name: "gateway",
         main: "gateway/main",
         env: () => ({
+          // No load balancer asks this gateway whether it is ready.
+          SANDPIPER_LEAVE_MS: "0",
           ...this.#commonEnvironment(redisUrl),
           SANDPIPER_HOST: args.host,
           // Started again, it must be where its clients know it, also when any free port was asked

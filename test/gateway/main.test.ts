@@ -31,10 +31,12 @@ afterEach(() => {
   for (const process of processes.splice(0)) process.kill("SIGKILL");
 });
 
+const SETTINGS = { SANDPIPER_PORT: "0", SANDPIPER_LEAVE_MS: "0" };
+
 function start(env: Record<string, string> = {}): ChildProcess {
   const main = new URL("../../gateway/main.ts", import.meta.url).pathname;
   const started = fork(main, [], {
-    env: { PATH: process.env.PATH, REDIS_URL: redis.url, SANDPIPER_DATA_DIR: dir, SANDPIPER_PORT: "0", ...env },
+    env: { PATH: process.env.PATH, REDIS_URL: redis.url, SANDPIPER_DATA_DIR: dir, ...SETTINGS, ...env },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   processes.push(started);
@@ -106,6 +108,29 @@ it("lets a call in flight end when it is told to stop, and takes no more", async
   assert.equal(await (await answer).text(), "to the end");
   assert.deepEqual(await ended, [0, null]);
   await worker.close();
+});
+
+it("says that it is not ready, and serves on for a moment, before it ends", async () => {
+  const gateway = start({ SANDPIPER_LEAVE_MS: "600000" });
+  const url = await ready(gateway);
+  const first = await fetch(`${url}/readyz`);
+  assert.equal(first.headers.get("connection"), "keep-alive");
+  await first.text();
+  gateway.kill("SIGTERM");
+  let answer: Response;
+  let reason: unknown;
+  do {
+    answer = await fetch(`${url}/readyz`);
+    ({ reason } = (await answer.json()) as { reason?: string });
+  } while (reason !== "This gateway is shutting down.");
+  assert.deepEqual([answer.status, answer.headers.get("connection")], [503, "close"]);
+  // A new connection, and a call that gets the answer that it would have got before.
+  const served = await fetch(`${url}/fn/main/nobody`);
+  const { error } = (await served.json()) as { error: { code: string } };
+  assert.deepEqual([served.status, error.code, served.headers.get("connection")], [404, "FUNCTION_NOT_FOUND", "close"]);
+  const ended = once(gateway, "exit");
+  gateway.kill("SIGTERM");
+  await ended;
 });
 
 it("ends when whoever started it is gone", async () => {

@@ -90,6 +90,7 @@ export async function startTestGateway(
     maxBodyBytes: 1024 * 1024,
     maxHeaderBytes: 16 * 1024,
     queueWaitMs: stretched(30_000),
+    leaveMs: 0,
     trustedProxies: [],
     unlimitedClients: ["127.0.0.0/8"],
     maxClientConnections: 1_000,

@@ -25,12 +25,12 @@ const readyRoute = createRoute({
 });
 
 /** Adds /healthz and /readyz. */
-export function healthRoutes(app: OpenAPIHono<Environment>, { redis, accepting }: ControlParts): void {
+export function healthRoutes(app: OpenAPIHono<Environment>, { redis, accepting, leaving }: ControlParts): void {
   app.openapi(healthRoute, (c) => c.json({ alive: true } as const, 200));
 
   app.openapi(readyRoute, async (c) => {
     const workers = accepting() ? await listWorkers(redis).catch(() => null) : null;
-    const reason = whyNot(workers);
+    const reason = leaving() ? "This gateway is shutting down." : whyNot(workers);
     const clocks = wrongClocks(linkOf(redis).clock.aheadMs, workers ?? []);
     const answer = {
       ready: reason === null,

@@ -88,7 +88,7 @@ describe("its server", () => {
   const listen = async (unreadMs?: number) => {
     sockets.splice(0);
     begun.splice(0);
-    server = createGatewayServer({
+    ({ server } = createGatewayServer({
       maxHeaderBytes: 16_384,
       clients: new Clients({
         trustedProxies: [],
@@ -103,7 +103,7 @@ describe("its server", () => {
         server.emit("begun");
       },
       control: () => assert.fail("nobody asked"),
-    });
+    }));
     server.on("connection", (socket) => sockets.push(socket));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
