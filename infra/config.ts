@@ -39,6 +39,11 @@ export interface WorkerConfig {
    * `shared`: one zygote for each memory class. `tenant`: one for each memory class of each tenant.
    */
   zygotes: "shared" | "tenant";
+  /**
+   * Which zygotes have a second one kept warm beside them: that of the class that most functions
+   * use, all, or none.
+   */
+  standbyZygotes: "default" | "all" | "none";
   /** Most zygotes that serve at once. */
   maxZygotes: number;
   /** A zygote is replaced by a new one after so many forks, and after so long. */
@@ -155,6 +160,7 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     launcher: read.choice("SANDPIPER_LAUNCHER", ["auto", "fork", "exec"], "auto"),
     allowDegraded: read.names("SANDPIPER_ALLOW_DEGRADED"),
     zygotes: read.choice("SANDPIPER_ZYGOTES", ["shared", "tenant"], "shared"),
+    standbyZygotes: read.choice("SANDPIPER_STANDBY_ZYGOTES", ["default", "all", "none"], "default"),
     maxZygotes: read.integer("SANDPIPER_MAX_ZYGOTES", { fallback: 16, min: 2, max: 1_000 }),
     cpuWeight: read.integer("SANDPIPER_CPU_WEIGHT", { fallback: null, min: 1, max: 10_000 }),
     zygoteRenewal: {

@@ -128,6 +128,7 @@ export class Worker {
     this.#builds.start();
     this.#heartbeat.start();
     this.#bundleTimer = setInterval(() => this.#parts.bundles.dropUnused(), UNUSED_BUNDLE_MS).unref();
+    this.#zygotes.keepStandbys();
   }
 
   /** Facts that the worker tells about itself. */
@@ -189,13 +190,18 @@ export class Worker {
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
     const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested };
     const allowDegraded = this.#allowDegraded;
+    const kept = sharedZygote(DEFAULT_MEMORY_MIB);
     return new Zygotes({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...limits, kind, renewal, allowDegraded, ...told }),
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
-      kept: sharedZygote(DEFAULT_MEMORY_MIB),
+      kept,
       giveUpMs: GIVE_UP_MS,
       onLeaving: (key) => this.#pool.leave(key),
+      keepStandby(launcher, { key }) {
+        const isWanted = { none: false, default: key === kept.key, all: true }[worker.standbyZygotes];
+        if (isWanted) launcher.keepStandby();
+      },
       onFailure: this.#onTrouble,
     });
   }

@@ -29,6 +29,7 @@ import type { Generation } from "./generation.ts";
 import { makeRunDirectory, removeRunDirectory } from "./run-directory.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
 import { Receiver } from "./socket-receiver.ts";
+import { Standby } from "./standby.ts";
 import { type Fallback, ZygoteStarter, type ZygoteStarterOptions } from "./zygote-starter.ts";
 
 const FIRST_RETRY_MS = 50;
@@ -73,6 +74,7 @@ export class ZygoteLauncher implements Launcher {
   readonly #starter: ZygoteStarter;
   readonly #cgroups: CgroupDriver;
   readonly #closing = new AbortController();
+  readonly #standby: Standby;
   /** Oldest first. */
   readonly #retired = new Set<Generation>();
   #serving: Promise<Generation>;
@@ -89,6 +91,10 @@ export class ZygoteLauncher implements Launcher {
     this.#renewal = options.renewal ?? DEFAULT_RENEWAL;
     this.#directory = directory;
     this.#receiver = receiver;
+    this.#standby = new Standby({
+      start: () => this.#starter.start(),
+      onTrouble: (message, cause) => options.onTrouble?.(message, cause),
+    });
     this.#serving = this.#begin();
   }
 
@@ -111,6 +117,16 @@ export class ZygoteLauncher implements Launcher {
   /** Pid of the zygote that serves now. */
   async zygotePid(): Promise<number> {
     return (await this.#serving).pid;
+  }
+
+  /** Keeps a second zygote warm from now on, for when the one that serves dies or is renewed. */
+  keepStandby(): void {
+    this.#standby.keep();
+  }
+
+  /** Pid of the second zygote, once it is warm. */
+  get standbyPid(): number | undefined {
+    return this.#standby.pid;
   }
 
   /** That of the zygote that serves now. */
@@ -157,6 +173,7 @@ export class ZygoteLauncher implements Launcher {
   async close(): Promise<void> {
     this.#closing.abort();
     clearTimeout(this.#age);
+    await this.#standby.close();
     await Promise.all([this.#renewing, this.#returning]);
     const serving = await this.#serving.catch(() => undefined);
     await Promise.all([serving, ...this.#retired].map((generation) => generation?.stop()));
@@ -218,9 +235,19 @@ export class ZygoteLauncher implements Launcher {
   /** After the death of the generation that served: the next one. New launches wait for this. */
   #recover(dead: Generation): void {
     if (this.#closed || this.#retired.has(dead)) return;
-    this.#serving = this.#replace(dead);
+    const standby = this.#standby.take();
+    if (standby) this.#goOnWith(standby, dead);
+    else this.#serving = this.#replace(dead);
     // Whoever launches next sees the failure; with nobody there it is no unhandled rejection.
     this.#serving.catch(() => undefined);
+  }
+
+  /** Serves with that generation from now on; the other one stays until all of it is gone. */
+  #goOnWith(next: Generation, old: Generation): void {
+    this.#retired.add(old);
+    void old.gone.then(() => this.#retired.delete(old));
+    this.#serving = Promise.resolve(next);
+    this.#watch(next);
   }
 
   async #replace(dead: Generation): Promise<Generation> {
@@ -249,7 +276,10 @@ export class ZygoteLauncher implements Launcher {
     await this.#haveRoom();
     for (let waitMs = LONGEST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RENEWAL_RETRY_MS)) {
       try {
-        const next = this.#starter.isFallback(old) ? await this.#starter.startAny() : await this.#starter.start();
+        const isFallback = this.#starter.isFallback(old);
+        const next = isFallback
+          ? await this.#starter.startAny()
+          : (this.#standby.take() ?? (await this.#starter.start()));
         return void (await this.#handOver(old, next));
       } catch (error) {
         const message = `a zygote that is due for renewal after ${forks} forks or ${ageMs} ms cannot be renewed; it serves on`;
@@ -276,10 +306,7 @@ export class ZygoteLauncher implements Launcher {
       await next.stop();
       return false;
     }
-    this.#retired.add(old);
-    void old.gone.then(() => this.#retired.delete(old));
-    this.#serving = Promise.resolve(next);
-    this.#watch(next);
+    this.#goOnWith(next, old);
     old.retire(Math.min(this.#renewal.ageMs * MAKING_WAY, LONGEST_MAKING_WAY_MS));
     return true;
   }

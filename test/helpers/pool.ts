@@ -71,6 +71,7 @@ export class TestPool {
       open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, zygoteFlags, kind: "fork" }),
       ...{ most: maxZygotes, idleMs, kept: sharedZygote(128), giveUpMs },
       onLeaving: (key) => this.pool.leave(key),
+      keepStandby: (launcher) => launcher.keepStandby(),
       onFailure: onTrouble,
     });
     this.pool = new Pool({

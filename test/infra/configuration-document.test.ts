@@ -72,6 +72,7 @@ const SAMPLES = [
   "http://sample",
   "exec",
   "tenant",
+  "none",
   "evicting",
   "landlock",
   "10.0.0.1",

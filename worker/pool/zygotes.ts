@@ -24,6 +24,8 @@ export interface ZygotesOptions<L extends Launcher> {
    * made.
    */
   onLeaving(key: string): void;
+  /** Has a launcher keep a second zygote warm, where that is wanted. */
+  keepStandby(launcher: L, zygote: ZygoteKey): void;
   /**
    * Told of every failure that is followed by another attempt, and of those that nobody waits for.
    */
@@ -33,6 +35,7 @@ export interface ZygotesOptions<L extends Launcher> {
 const RETRY = { firstMs: 50, longestMs: 1_000 };
 
 interface Opened<L> {
+  zygote: ZygoteKey;
   launcher: Promise<L>;
   /** By `performance.now()`. */
   usedAtMs: number;
@@ -48,6 +51,7 @@ export class Zygotes<L extends Launcher = Launcher> {
   /** On their way out, until all of it is gone. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #stopped = new AbortController();
+  #hasStandbys = false;
 
   constructor(options: ZygotesOptions<L>) {
     this.#options = options;
@@ -98,12 +102,25 @@ export class Zygotes<L extends Launcher = Launcher> {
     if (this.#stopped.signal.aborted) return Promise.reject(new Error("The worker is shutting down."));
     const found = this.#opened.get(zygote.key);
     if (found === undefined && this.count >= this.#options.most) return this.#makeRoom();
-    const opened = found ?? { launcher: this.#options.open(zygote.memoryMiB), usedAtMs: 0, uses: 0 };
+    const opened = found ?? { zygote, launcher: this.#options.open(zygote.memoryMiB), usedAtMs: 0, uses: 0 };
     opened.usedAtMs = performance.now();
     this.#opened.delete(zygote.key);
     this.#opened.set(zygote.key, opened);
-    if (found === undefined) opened.launcher.catch(() => this.#opened.delete(zygote.key));
+    if (found === undefined) this.#prepare(opened);
     return opened.launcher;
+  }
+
+  /** Has second zygotes kept from now on: say so when the worker has started. */
+  keepStandbys(): void {
+    this.#hasStandbys = true;
+    for (const opened of this.#opened.values()) this.#prepare(opened);
+  }
+
+  #prepare({ zygote, launcher }: Opened<L>): void {
+    launcher.then(
+      (open) => this.#hasStandbys && this.#options.keepStandby(open, zygote),
+      () => this.#opened.delete(zygote.key),
+    );
   }
 
   /** Closes those that nobody has used for long and that have no sandbox. */

@@ -82,3 +82,20 @@ describe("zygotes of a worker", () => {
     }
   });
 });
+
+describe("a worker whose zygote dies", () => {
+  it("goes on with the one that stands by, of each class where that is asked for", async () => {
+    const test = await TestWorker.start({ SANDPIPER_STANDBY_ZYGOTES: "all", SANDPIPER_PREWARMED: "0" });
+    try {
+      await test.deploy("large", "export default () => new Response('served');", { memoryMiB: 256 });
+      assert.equal((await test.call("large")).text, "served");
+      await eventually(() => zygotesHere().length === 4);
+      const [serving] = zygotesHere().filter((zygote) => sandboxesOf(zygote).length > 0);
+      process.kill(serving as number, "SIGKILL");
+      await eventually(async () => (await test.call("large")).text === "served");
+      assert.ok(!zygotesHere().includes(serving as number));
+    } finally {
+      await test.stop();
+    }
+  });
+});
