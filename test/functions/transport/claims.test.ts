@@ -69,8 +69,9 @@ describe("a worker", () => {
   it("asks about calls, however young, that were queued before its connection broke", async () => {
     const [kept, givenUp] = [newCall(), newCall()];
     waitedFor.add(kept.id);
-    await redis.client("KILL", "TYPE", "PUBSUB");
-    await eventually(() => asker.stillWaitedFor([givenUp]) !== null);
+    await server.kill();
+    await eventually(() => asker.stillWaitedFor([newCall()]) !== null);
+    await server.restart();
     await listened(gatewayId);
     await listens(newCall());
     assert.deepEqual(await asker.stillWaitedFor([kept, givenUp]), [kept]);
