@@ -13,6 +13,7 @@ import { connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { Collector } from "../functions/store/gc.ts";
+import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { registerKey } from "../functions/store/tenant.ts";
 import { listWorkers } from "../functions/store/workers.ts";
@@ -30,7 +31,9 @@ import { settledWithin } from "../infra/std/time.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
+import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
+import type { EndedCall } from "./call/watched-call.ts";
 import { CollectionTimer } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
@@ -62,6 +65,7 @@ export type GatewayConfig = Pick<
   | "maxHeaderBytes"
   | "queueWaitMs"
   | "leaveMs"
+  | "records"
   | "bootstrapKeyFile"
   | "keepVersions"
   | "keepVersionsMs"
@@ -128,12 +132,15 @@ class GatewayParts {
   readonly #builds: BuildQueue;
   readonly #receiver: ReplyReceiver;
   readonly #versions: CurrentVersions;
+  readonly #unrun: UnrunRecords;
   readonly #closing = new AbortController();
 
   constructor(config: GatewayConfig, redis: Redis, log: Logger, recordsRoots: boolean) {
     const gatewayId = randomUUID();
     this.#leaveMs = config.leaveMs;
     this.redis = connectionLike(redis, FAIL_FAST);
+    limitRecords(this.redis, config.records);
+    this.#unrun = new UnrunRecords(this.redis, () => log.warn("a call that never ran could not be recorded"));
     const registry = new Registry(this.redis);
     this.#queue = new InvocationQueue(redis, () => this.#calls.size);
     this.#cancellations = new CancellationSender(this.redis);
@@ -189,6 +196,7 @@ class GatewayParts {
       queueWaitMs: config.queueWaitMs,
       downloads: new Budget(DOWNLOADS_BYTES),
       recordsRoots,
+      onEnded: (call: EndedCall) => this.#unrun.note(call),
     };
     const { server, endConnections } = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,
@@ -263,7 +271,7 @@ class GatewayParts {
     this.#versions.close();
     this.collections.stop();
     this.#collecting.disconnect();
-    await Promise.allSettled([this.#queue.close(), this.#builds.close()]);
+    await Promise.allSettled([this.#queue.close(), this.#builds.close(), this.#unrun.close()]);
     this.redis.disconnect();
   }
 

@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Invocation } from "../functions/model/invocation.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { type ArtifactStore, FileArtifactStore } from "../functions/store/artifacts.ts";
+import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { BuildWorker } from "../functions/transport/build-queue.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
@@ -88,6 +89,7 @@ export class Worker {
     this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
     this.#onDegraded = onDegraded;
     reportLink(redis, log);
+    limitRecords(redis, config.records);
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#zygotes = this.#makeZygotes(config);
     this.#pool = this.#makePool(config);

@@ -44,6 +44,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/logs.ts")).addLogs,
   },
   {
+    usage: "calls <show> <request-id>",
+    summary: "show how one call ended, also one that never ran",
+    load: async () => (await import("./commands/calls.ts")).addCalls,
+  },
+  {
     usage: "delete <function>",
     alias: "rm",
     summary: "delete a function; asks first",

@@ -35,17 +35,24 @@ export type CallTiming = z.output<typeof callTimingSchema>;
 const publicErrorSchema = z.object({ code: z.string(), message: z.string() });
 export type PublicError = z.output<typeof publicErrorSchema>;
 
-/** The record of an execution: at most one for each invocation, and the last record of its log. */
+/**
+ * The record of a call: at most one for each invocation, and the last record of its log when a
+ * worker had it. Calls that no worker had are recorded by their gateway.
+ */
 export const invocationRecordSchema = z
   .object({
     id: z.string(),
     tenant: z.string(),
     functionName: z.string(),
-    version: z.string(),
+    version: z.string().meta({ description: "Empty when the call was refused before its version was looked up." }),
     outcome: outcomeSchema,
     error: publicErrorSchema.optional(),
     status: z.int(),
-    start: startKindSchema,
+    ran: z.enum(["yes", "no", "unknown"]).optional().meta({
+      description:
+        "Whether the function's handler began. unknown: the worker that had the call is gone, or nobody answered.",
+    }),
+    start: startKindSchema.optional().meta({ description: "Absent when no handler began." }),
     timing: callTimingSchema,
     cpuMs: z.number(),
     peakMemoryBytes: z.number(),

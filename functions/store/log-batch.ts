@@ -3,60 +3,25 @@
  * some milliseconds goes in one write, with one run of a script for each function.
  */
 import type { ChainableCommander, Redis, Result } from "ioredis";
+import { MIB } from "../../infra/std/bytes.ts";
+import { type EntryKind, type RecordLimits, WRITE } from "./log-script.ts";
 
-/** Where a function's log is. */
+/** A function's log, and the name that its records go by. */
 export interface LogKeys {
   stream: string;
-  /** The list of the invocations that have a record, latest first. */
-  ids: string;
+  name: string;
 }
 
-/** An entry: a line of a log, or with an id the record of an invocation. */
+/** A line of a log, or with an id the record of an invocation. */
 export interface NewEntry {
+  kind: EntryKind;
   id?: string;
   text: string;
 }
 
-export const RECORD_PREFIX = "sp:record:";
-/** About how many entries a function's stream keeps. */
-const MAX_STREAM_ENTRIES = 5_000;
-/** How many records of invocations a function keeps at least; older ones are forgotten. */
-const MAX_RECORDS = 1_000;
-const KEEP_MS = 7 * 24 * 3_600_000;
-/** How long a forgotten record still keeps its invocation from being recorded again. */
-const FORGOTTEN_KEEP_MS = 60_000;
 const GATHER_MS = 10;
 /** Most entries that one run of the script writes: Redis does nothing else meanwhile. */
 const MAX_ENTRIES_PER_RUN = 64;
-
-/**
- * KEYS: stream, list of ids. ARGV: key prefix of records, keep ms, entries, records, ms that a
- * forgotten one is kept, then the entries, each an id, or nothing, and a text. Gives 1 for each
- * that was written now, and 0 for each whose invocation had a record.
- *
- * The oldest record makes way for the new one: its key keeps an empty text for a while, so that a
- * second record of the same invocation is still refused, and costs next to nothing.
- */
-const WRITE = `
-local written, recorded = {}, {}
-for at = 6, #ARGV, 2 do
-  local id, text = ARGV[at], ARGV[at + 1]
-  local new = id == "" or redis.call("SET", ARGV[1] .. id, text, "NX", "PX", ARGV[2])
-  if new then redis.call("XADD", KEYS[1], "*", id == "" and "l" or "e", text) end
-  if new and id ~= "" then recorded[#recorded + 1] = id end
-  written[#written + 1] = new and 1 or 0
-end
-redis.call("XTRIM", KEYS[1], "MAXLEN", "~", ARGV[3])
-redis.call("PEXPIRE", KEYS[1], ARGV[2])
-if #recorded == 0 then return written end
-local surplus = redis.call("LPUSH", KEYS[2], unpack(recorded)) - tonumber(ARGV[4])
-redis.call("PEXPIRE", KEYS[2], ARGV[2])
-if surplus <= 0 then return written end
-for _, id in ipairs(redis.call("RPOP", KEYS[2], surplus)) do
-  redis.call("SET", ARGV[1] .. id, "", "XX", "PX", ARGV[5])
-end
-return written`;
-const SETTINGS = [RECORD_PREFIX, KEEP_MS, MAX_STREAM_ENTRIES, MAX_RECORDS, FORGOTTEN_KEEP_MS];
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
@@ -74,6 +39,15 @@ interface Waiting {
 type Batch = Map<string, { keys: LogKeys; waiting: Waiting[] }>;
 
 const open = new WeakMap<Redis, Batch>();
+
+/** A week, and room for about 370,000 calls. */
+const DEFAULT_LIMITS: RecordLimits = { keepMs: 7 * 24 * 3_600_000, maxBytes: 256 * MIB };
+const limitsOf = new WeakMap<Redis, RecordLimits>();
+
+/** Sets how long this connection keeps records, and most bytes that all may take. */
+export function limitRecords(redis: Redis, limits: RecordLimits): void {
+  limitsOf.set(redis, limits);
+}
 
 /**
  * Writes an entry with the others of the moment; those of one function in order.
@@ -106,10 +80,11 @@ async function send(redis: Redis, batch: Batch): Promise<void> {
   // Defined once: ioredis then sends its hash rather than its text. A pipeline knows what was
   // defined before it.
   if (!Object.hasOwn(redis, "sandpiperWriteLog")) {
-    redis.defineCommand("sandpiperWriteLog", { numberOfKeys: 2, lua: WRITE });
+    redis.defineCommand("sandpiperWriteLog", { numberOfKeys: 1, lua: WRITE });
   }
+  const limits = limitsOf.get(redis) ?? DEFAULT_LIMITS;
   const pipeline = redis.pipeline();
-  const runs = [...batch.values()].flatMap(({ keys, waiting }) => queueRuns(pipeline, keys, waiting));
+  const runs = [...batch.values()].flatMap(({ keys, waiting }) => queueRuns(pipeline, keys, limits, waiting));
   try {
     const replies = await pipeline.exec();
     for (const [index, run] of runs.entries()) {
@@ -121,12 +96,17 @@ async function send(redis: Redis, batch: Batch): Promise<void> {
   }
 }
 
-function queueRuns(pipeline: ChainableCommander, { stream, ids }: LogKeys, waiting: Waiting[]): Waiting[][] {
+function queueRuns(
+  pipeline: ChainableCommander,
+  { stream, name }: LogKeys,
+  { keepMs, maxBytes }: RecordLimits,
+  waiting: Waiting[],
+): Waiting[][] {
   const runs: Waiting[][] = [];
   for (let from = 0; from < waiting.length; from += MAX_ENTRIES_PER_RUN) {
     const run = waiting.slice(from, from + MAX_ENTRIES_PER_RUN);
-    const entries = run.flatMap(({ entry }) => [entry.id ?? "", entry.text]);
-    pipeline.sandpiperWriteLog(stream, ids, ...SETTINGS, ...entries);
+    const entries = run.flatMap(({ entry }) => [entry.kind, entry.id ?? "", entry.text]);
+    pipeline.sandpiperWriteLog(stream, name, keepMs, maxBytes, ...entries);
     runs.push(run);
   }
   return runs;

@@ -6,7 +6,8 @@
 import type { Redis } from "ioredis";
 import type { InvocationRecord, LogEntry, LogRecord } from "../model/record.ts";
 import { connectionLike, PATIENT } from "../redis/connections.ts";
-import { type LogKeys, RECORD_PREFIX, writeEntry } from "./log-batch.ts";
+import { type LogKeys, writeEntry } from "./log-batch.ts";
+import { PROVISIONAL, RECORD_PREFIX } from "./log-script.ts";
 import type { FunctionRef } from "./registry.ts";
 
 /** Longest text of one log record, in UTF-16 units; more is cut. */
@@ -20,8 +21,10 @@ const INVOCATION_ID = /^[0-9a-f-]{36}$/;
 
 const keysOf = (ref: FunctionRef): LogKeys => ({
   stream: streamKey(ref),
-  ids: `sp:records:${ref.tenant}:${ref.functionName}`,
+  name: `${ref.tenant}:${ref.functionName}`,
 });
+/** Names of functions that have no log, as nobody may make one by asking for them. */
+const NO_LOG: LogKeys = { stream: "sp:logs", name: "" };
 
 /**
  * Records how an invocation ended, and closes its log with that.
@@ -29,7 +32,19 @@ const keysOf = (ref: FunctionRef): LogKeys => ({
  * @throws what ioredis throws when Redis does not answer.
  */
 export function recordInvocation(redis: Redis, record: InvocationRecord): Promise<boolean> {
-  return writeEntry(redis, keysOf(record), { id: record.id, text: JSON.stringify(record) });
+  const kind = record.outcome === "ok" ? "ok" : "failed";
+  return writeEntry(redis, keysOf(record), { kind, id: record.id, text: JSON.stringify(record) });
+}
+
+/**
+ * Records a call that ended at its gateway, as far as that knows: a worker's record of the same
+ * call takes its place. No function's log tells of the call.
+ * @returns false when this invocation has a record already, which then stays as it is.
+ * @throws what ioredis throws when Redis does not answer.
+ */
+export function recordUnrun(redis: Redis, record: InvocationRecord): Promise<boolean> {
+  const text = PROVISIONAL + JSON.stringify(record);
+  return writeEntry(redis, NO_LOG, { kind: "unrun", id: record.id, text });
 }
 
 /**
@@ -38,7 +53,7 @@ export function recordInvocation(redis: Redis, record: InvocationRecord): Promis
  */
 export async function appendLogs(redis: Redis, ref: FunctionRef, records: readonly LogRecord[]): Promise<void> {
   const keys = keysOf(ref);
-  const entries = records.map((record) => ({ text: JSON.stringify(withShortText(record)) }));
+  const entries = records.map((record) => ({ kind: "line" as const, text: JSON.stringify(withShortText(record)) }));
   await Promise.all(entries.map((entry) => writeEntry(redis, keys, entry)));
 }
 
@@ -47,7 +62,7 @@ export async function findInvocation(redis: Redis, tenant: string, id: string): 
   if (!INVOCATION_ID.test(id)) return null;
   const stored = await redis.get(RECORD_PREFIX + id);
   if (!stored) return null;
-  const record = JSON.parse(stored) as InvocationRecord;
+  const record = JSON.parse(stored.slice(stored[0] === PROVISIONAL ? 1 : 0)) as InvocationRecord;
   return record.tenant === tenant ? record : null;
 }
 

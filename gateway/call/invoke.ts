@@ -19,6 +19,7 @@ import { requestHeaders } from "./headers.ts";
 import { type CallTrace, traceCall } from "./spans.ts";
 import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
 import type { Calls } from "./waiting-calls.ts";
+import { type EndedCall, WatchedCall } from "./watched-call.ts";
 
 /**
  * How long after a function's own limit a reply may come: its worker notices the limit, and the
@@ -50,6 +51,8 @@ export interface InvokeParts {
   basePath: string;
   /** The address of a request's client. */
   clientAddress: (request: IncomingMessage) => string;
+  /** Told once of each call. */
+  onEnded: (call: EndedCall) => void;
   /** Told of failures that are Sandpiper's own. */
   onInternalError: (error: unknown, requestId: string) => void;
 }
@@ -62,7 +65,8 @@ export async function invoke(
   target: string,
 ): Promise<void> {
   const id = randomUUID();
-  const call = traceCall(request.headers, Date.now(), parts.recordsRoots);
+  const trace = traceCall(request.headers, Date.now(), parts.recordsRoots);
+  const call = new WatchedCall(id, request, target, trace, parts.onEnded);
   try {
     const { calls, gate } = parts;
     calls.check();

@@ -267,6 +267,21 @@ describe("sandpiper list, info, logs and delete", () => {
     assert.deepEqual(await ended, [0, null]);
   });
 
+  it("show one call by its request id", async () => {
+    const { stdout } = await platform.cli(["invoke", "kept", "-p", "/throw", "--json"]);
+    const { invocationId } = JSON.parse(stdout);
+    await platform.cli(["invoke", "kept", "-p", "/log", "--logs"]);
+    const shown = await platform.cli(["calls", "show", invocationId]);
+    assert.match(shown.stdout, /^function +main\/kept$/m);
+    assert.match(shown.stdout, /^outcome +function_error$/m);
+    assert.match(shown.stdout, /^error +FUNCTION_ERROR: /m);
+    assert.match(shown.stdout, /^ran +yes$/m);
+    const json = await platform.cli(["calls", "show", invocationId, "--json"]);
+    assert.equal(JSON.parse(json.stdout).id, invocationId);
+    const none = await platform.cli(["calls", "show", invocationId.replaceAll(/\d/g, "0")]);
+    assert.deepEqual([none.code, /no record of that invocation/.test(none.stderr)], [6, true]);
+  });
+
   it("filter the log", async () => {
     const { stdout } = await platform.cli(["invoke", "kept", "-p", "/log", "--json", "--logs"]);
     const { invocationId } = JSON.parse(stdout);

@@ -31,31 +31,36 @@ export async function keepRecord({ redis, onTrouble }: RecordParts, record: Invo
  * record.
  */
 export function failLost(parts: AnswerParts, calls: Invocation[]): Promise<void> {
-  return failAll(parts, calls, new CallFailure("platform_error", "WORKER_LOST"));
+  return failAll(parts, calls, new CallFailure("platform_error", "WORKER_LOST"), "unknown");
 }
 
 /** Answers calls that waited too long. They did not run. */
 export function failExpired(parts: AnswerParts, calls: Invocation[]): Promise<void> {
-  return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED"));
+  return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED"), "no");
 }
 
 /** Records calls that waited in a Redis that has ended since. Their gateways have answered them. */
 export function failAbandoned(parts: AnswerParts, calls: Invocation[]): Promise<void> {
   const message = "Redis ended while the call waited in it. The function did not run for it afterwards.";
-  return failAll(parts, calls, new CallFailure("platform_error", "QUEUE_UNAVAILABLE", message));
+  return failAll(parts, calls, new CallFailure("platform_error", "QUEUE_UNAVAILABLE", message), "unknown");
 }
 
 /** Answers calls that their gateway gave up before they began. They did not run. */
 export function failGivenUp(parts: AnswerParts, calls: Invocation[]): Promise<void> {
   const message = "The gateway no longer waited for the call when a worker had room for it. It did not run.";
-  return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED", message));
+  return failAll(parts, calls, new CallFailure("platform_error", "EXPIRED", message), "no");
 }
 
-async function failAll(parts: AnswerParts, calls: Invocation[], failure: CallFailure): Promise<void> {
+async function failAll(
+  parts: AnswerParts,
+  calls: Invocation[],
+  failure: CallFailure,
+  ran: "no" | "unknown",
+): Promise<void> {
   const records = calls.map((call) => {
     const reply = new CallReply(call, parts);
     reply.fail(failure);
-    return keepRecord(parts, reply.record(NOTHING_USED));
+    return keepRecord(parts, { ...reply.record(NOTHING_USED), ran });
   });
   await Promise.all(records);
 }

@@ -166,7 +166,7 @@ export class CallReply {
       outcome: this.#outcome ?? "platform_error",
       ...(this.#error && { error: this.#error }),
       status: this.#status,
-      start: this.#start.kind,
+      ...(this.#handlerStartedMs > 0 ? { ran: "yes", start: this.#start.kind } : { ran: "no" }),
       timing: this.#timing(),
       ...usage,
       startedAtMs: this.#takenAtMs,

@@ -11,6 +11,7 @@ import {
   type FunctionInfo,
   functionListSchema,
   functionSchema,
+  invocationRecordSchema,
   type LogEntry,
   type LogsQuery,
   logEntrySchema,
@@ -18,6 +19,7 @@ import {
   type Whoami,
   whoamiSchema,
 } from "../../api/schemas.ts";
+import type { InvocationRecord } from "../../model/record.ts";
 import type { StoredSpan } from "../../model/span.ts";
 import { CliError, type FailureKind } from "../failure.ts";
 import type { Connection } from "./connection.ts";
@@ -56,6 +58,11 @@ export class Gateway {
 
   async gc(dryRun: boolean): Promise<CollectionInfo> {
     return this.#ask(collectionSchema, "POST", `/v1/gc?dryRun=${dryRun ? 1 : 0}`);
+  }
+
+  /** The record of a call. @throws CliError INVOCATION_NOT_FOUND */
+  async call(id: string): Promise<InvocationRecord> {
+    return this.#ask(invocationRecordSchema, "GET", `/v1/invocations/${encodeURIComponent(id)}`);
   }
 
   /** The spans of a trace, or null as long as none are stored. */
@@ -179,4 +186,5 @@ function kindOf(status: number, code: string): FailureKind {
 const HINTS: Readonly<Record<string, string>> = {
   UNAUTHENTICATED: "set SANDPIPER_API_KEY to a key of this gateway, or give --api-key-file",
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
+  INVOCATION_NOT_FOUND: "the id is the x-request-id of the answer, in full; the key must be the tenant's own",
 };

@@ -28,7 +28,7 @@ function formatRecord({ timeMs, level, source, text }: LogRecord, stream: NodeJS
 function formatEnd(record: InvocationRecord, stream: NodeJS.WriteStream): string {
   const { outcome, error, timing, start, cpuMs, peakMemoryBytes } = record;
   const facts = [
-    `${start} start`,
+    start === undefined ? "not run" : `${start} start`,
     `${(timing.queueMs + timing.sandboxMs + timing.initMs + timing.handlerMs).toFixed(1)} ms`,
     `cpu ${cpuMs.toFixed(1)} ms`,
     `peak ${(peakMemoryBytes / 1024 / 1024).toFixed(1)} MiB`,

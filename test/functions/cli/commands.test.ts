@@ -26,7 +26,7 @@ const TELLS_MODULES = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from "node:module";
   registerHooks({ load(url, context, next) { process.stderr.write(url + "\\n"); return next(url, context); } });
 `)}`;
-const COMMANDS = ["init", "deploy", "invoke", "list", "info", "logs", "delete", "gc", "doctor", "schema"];
+const COMMANDS = ["init", "deploy", "invoke", "list", "info", "logs", "calls", "delete", "gc", "doctor", "schema"];
 
 /** A port on which nobody listens: it was ours a moment ago. */
 let nowhere: { SANDPIPER_URL: string; SANDPIPER_API_KEY: string };
@@ -98,6 +98,7 @@ describe("a wrong command line", () => {
       [["list", "--jsn"], /unknown option '--jsn'/],
       [["invoke"], /missing required argument 'function'/],
       [["logs", "a", "--since", "soon"], /A duration is a number/],
+      [["calls", "list", "a"], /nothing that can be done with calls/],
       [["init", "x", "--template", "tss"], /no template "tss"\nhint: did you mean ts\?/],
     ] as const) {
       const { code, stdout, stderr } = await cli([...args], { cwd: base });

@@ -74,18 +74,6 @@ describe("an invocation", () => {
     assert.equal(await findInvocation(redis, "main", "*"), null);
   });
 
-  it("is forgotten when very many came after it, and still not recorded again", async () => {
-    const oldest = record("many");
-    await recordInvocation(redis, oldest);
-    const later = Array.from({ length: 1_000 }, () => record("many"));
-    await Promise.all(later.map((made) => recordInvocation(redis, made)));
-    assert.equal(await findInvocation(redis, "main", oldest.id), null);
-    assert.equal(await recordInvocation(redis, oldest), false);
-    assert.deepEqual(await findInvocation(redis, "main", later[0]?.id ?? ""), later[0]);
-    const left = await redis.pttl(`sp:record:${oldest.id}`);
-    assert.ok(left > 0 && left <= 60_000);
-  });
-
   it("is recorded by a Redis that was restarted and knows no scripts any more", async () => {
     await recordInvocation(redis, record("restarted"));
     await server.kill();

@@ -1,0 +1,105 @@
+/**
+ * One call of a function as its gateway saw it, from its first byte to its last, whatever it came
+ * to. Passes everything on to the call's trace, and costs one object.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Invocation, Outcome, PublicError } from "../../functions/model/invocation.ts";
+import type { Ending } from "./exchange.ts";
+import type { CallTrace } from "./spans.ts";
+import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
+
+/** Facts of a call that has ended. */
+export interface EndedCall {
+  readonly id: string;
+  readonly method: string;
+  /** Its path without the query, in which clients send secrets. */
+  readonly path: string;
+  /** The function that its URL names; null when it names none. */
+  readonly named: Pick<FunctionTarget, "tenant" | "functionName"> | null;
+  /** The call itself; null when it was refused before its function was found. */
+  readonly invocation: Invocation | null;
+  /** Whether the queue was given the call. */
+  readonly isSubmitted: boolean;
+  /** Unix time in milliseconds. */
+  readonly startedAtMs: number;
+  readonly tookMs: number;
+  readonly status: number;
+  /** null when no worker said how it went. */
+  readonly outcome: Outcome | null;
+  readonly error: PublicError | null;
+}
+
+export class WatchedCall implements CallTrace, EndedCall {
+  readonly id: string;
+  readonly startedAtMs = Date.now();
+  invocation: Invocation | null = null;
+  isSubmitted = false;
+  tookMs = 0;
+  status = 0;
+  outcome: Outcome | null = null;
+  error: PublicError | null = null;
+  readonly #began = performance.now();
+  readonly #request: IncomingMessage;
+  readonly #target: string;
+  readonly #trace: CallTrace;
+  readonly #onEnded: (call: EndedCall) => void;
+  #hasEnded = false;
+
+  /**
+   * @param target in origin form.
+   * @param onEnded told once.
+   */
+  constructor(
+    id: string,
+    request: IncomingMessage,
+    target: string,
+    trace: CallTrace,
+    onEnded: (call: EndedCall) => void,
+  ) {
+    this.id = id;
+    this.#request = request;
+    this.#target = target;
+    this.#trace = trace;
+    this.#onEnded = onEnded;
+  }
+
+  get method(): string {
+    return this.#request.method ?? "GET";
+  }
+
+  get path(): string {
+    const query = this.#target.indexOf("?");
+    return query === -1 ? this.#target : this.#target.slice(0, query);
+  }
+
+  get named(): EndedCall["named"] {
+    return this.invocation ?? parseFunctionTarget(this.#target);
+  }
+
+  describe(invocation: Invocation): void {
+    this.invocation = invocation;
+    this.#trace.describe(invocation);
+  }
+
+  enqueue(invocation: Invocation, send: () => Promise<void>): Promise<void> {
+    this.isSubmitted = true;
+    return this.#trace.enqueue(invocation, send);
+  }
+
+  end(ending: Ending): void {
+    this.#trace.end(ending);
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.tookMs = performance.now() - this.#began;
+    this.status = ending.status;
+    this.outcome = ending.outcome;
+    this.error = ending.error;
+    this.#onEnded(this);
+  }
+}
+
+/** Whether Sandpiper refused or gave up a call, or its client did: no worker tells of it. */
+export function endedHere({ status, outcome, error }: EndedCall): boolean {
+  if (outcome === "cancelled" || error?.code === "OVERLOADED") return true;
+  return outcome === null && (status >= 500 || status === 429 || error?.code === "CLIENT_GONE");
+}
