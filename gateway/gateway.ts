@@ -28,6 +28,7 @@ import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
+import { accessLog } from "./access-log.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
@@ -66,6 +67,7 @@ export type GatewayConfig = Pick<
   | "queueWaitMs"
   | "leaveMs"
   | "records"
+  | "accessLog"
   | "bootstrapKeyFile"
   | "keepVersions"
   | "keepVersionsMs"
@@ -91,15 +93,16 @@ export interface Gateway {
  * Starts a gateway; resolves when it answers.
  * @param redis says where Redis is; the gateway has connections of its own.
  * @param recordsRoots whether a trace may be recorded that no client began.
+ * @param access gets the lines of calls.
  * @throws Error when Redis does not answer in time, or the address cannot be listened on.
  */
 export async function startGateway(
   config: GatewayConfig,
   redis: Redis,
   log: Logger,
-  { recordsRoots = true }: { recordsRoots?: boolean } = {},
+  { recordsRoots = true, access = log }: { recordsRoots?: boolean; access?: Logger } = {},
 ): Promise<Gateway> {
-  const parts = new GatewayParts(config, redis, log, recordsRoots);
+  const parts = new GatewayParts(config, redis, { log, access }, recordsRoots);
   try {
     await parts.connected();
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
@@ -135,7 +138,12 @@ class GatewayParts {
   readonly #unrun: UnrunRecords;
   readonly #closing = new AbortController();
 
-  constructor(config: GatewayConfig, redis: Redis, log: Logger, recordsRoots: boolean) {
+  constructor(
+    config: GatewayConfig,
+    redis: Redis,
+    { log, access }: { log: Logger; access: Logger },
+    recordsRoots: boolean,
+  ) {
     const gatewayId = randomUUID();
     this.#leaveMs = config.leaveMs;
     this.redis = connectionLike(redis, FAIL_FAST);
@@ -184,6 +192,7 @@ class GatewayParts {
       closing: this.#closing.signal,
     });
     const clients = new Clients(config);
+    const logAccess = accessLog(config.accessLog, access);
     const invokeParts = {
       ...shared,
       basePath: config.publicUrl === null ? "" : new URL(config.publicUrl).pathname.replace(/\/+$/, ""),
@@ -196,7 +205,10 @@ class GatewayParts {
       queueWaitMs: config.queueWaitMs,
       downloads: new Budget(DOWNLOADS_BYTES),
       recordsRoots,
-      onEnded: (call: EndedCall) => this.#unrun.note(call),
+      onEnded: (call: EndedCall) => {
+        this.#unrun.note(call);
+        logAccess(call);
+      },
     };
     const { server, endConnections } = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,

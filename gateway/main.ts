@@ -26,7 +26,10 @@ await runService(log, async () => {
     instanceId: randomUUID(),
     onSpans: (spans) => storeSpans(redis, spans),
   });
-  const gateway = await startGateway(config, redis, log, telemetry);
+  // Asked for, they are wanted whatever the level is.
+  const access = config.accessLog === "all" ? createLogger({ service: "gateway", level: "info" }) : log;
+  const { recordsRoots } = telemetry;
+  const gateway = await startGateway(config, redis, log, { recordsRoots, access });
   log.info("listening", { url: gateway.url });
   const fleet = new Fleet(redis, (walls) =>
     telemetry.describe(walls.length > 0 ? { [DEGRADED_ATTRIBUTE]: walls } : {}),

@@ -88,6 +88,8 @@ export interface Config {
    * at all.
    */
   leaveMs: number;
+  /** Which calls get a line in the gateway's log. */
+  accessLog: "failed" | "all" | "off";
   /** How long records of calls are kept, and most bytes that all of them may take in Redis. */
   records: { keepMs: number; maxBytes: number };
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
@@ -132,6 +134,7 @@ export function loadConfig(env: Environment = process.env): Config {
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
     leaveMs: read.integer("SANDPIPER_LEAVE_MS", { fallback: 5_000, min: 0, max: 600_000 }),
+    accessLog: read.choice("SANDPIPER_ACCESS_LOG", ["failed", "all", "off"], "failed"),
     records: {
       keepMs: read.integer("SANDPIPER_RECORDS_KEEP_MS", { fallback: 7 * DAY_MS, min: 60_000, max: 365 * DAY_MS }),
       maxBytes: read.integer("SANDPIPER_RECORDS_MAX_BYTES", { fallback: 256 * MIB, min: MIB }),

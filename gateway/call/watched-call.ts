@@ -14,6 +14,8 @@ export interface EndedCall {
   readonly method: string;
   /** Its path without the query, in which clients send secrets. */
   readonly path: string;
+  /** The address of the client. */
+  readonly address: string | undefined;
   /** The function that its URL names; null when it names none. */
   readonly named: Pick<FunctionTarget, "tenant" | "functionName"> | null;
   /** The call itself; null when it was refused before its function was found. */
@@ -70,6 +72,10 @@ export class WatchedCall implements CallTrace, EndedCall {
   get path(): string {
     const query = this.#target.indexOf("?");
     return query === -1 ? this.#target : this.#target.slice(0, query);
+  }
+
+  get address(): string | undefined {
+    return this.invocation?.request.remoteAddress ?? this.#request.socket.remoteAddress;
   }
 
   get named(): EndedCall["named"] {

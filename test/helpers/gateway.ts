@@ -91,6 +91,7 @@ export async function startTestGateway(
     maxHeaderBytes: 16 * 1024,
     queueWaitMs: stretched(30_000),
     leaveMs: 0,
+    accessLog: "failed",
     records: { keepMs: 86_400_000, maxBytes: 64 * 1024 * 1024 },
     trustedProxies: [],
     unlimitedClients: ["127.0.0.0/8"],

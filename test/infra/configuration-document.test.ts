@@ -76,6 +76,7 @@ const SAMPLES = [
   "evicting",
   "landlock",
   "10.0.0.1",
+  "all",
 ];
 
 /** Fields of the configuration that a variable changes. */
