@@ -27,11 +27,11 @@ await runService(log, async () => {
     onSpans: (spans) => storeSpans(redis, spans),
   });
   // Asked for, they are wanted whatever the level is.
-  const access = config.accessLog === "all" ? createLogger({ service: "gateway", level: "info" }) : log;
+  const access = config.accessLog === "all" ? createLogger({ service: "gateway", level: "info", storms: null }) : log;
   const { recordsRoots } = telemetry;
   const gateway = await startGateway(config, redis, log, { recordsRoots, access });
   log.info("listening", { url: gateway.url });
-  const fleet = new Fleet(redis, (walls) =>
+  const fleet = new Fleet(redis, log, (walls) =>
     telemetry.describe(walls.length > 0 ? { [DEGRADED_ATTRIBUTE]: walls } : {}),
   );
   await fleet.start();

@@ -2,11 +2,11 @@
  * Log lines of Sandpiper's own processes: JSON when piped, for people on a terminal. Written to
  * standard error, so that standard output stays what a command promises.
  */
+import { type LogFields, STORM_LIMITS, type StormLimits, Storms } from "./log-storms.ts";
 import { escapeJson, escapeLine } from "./std/escape.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LEVELS)[number];
-export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
@@ -24,6 +24,8 @@ export interface LoggerOptions {
   level?: LogLevel;
   /** For people rather than for machines; default: when standard error is a terminal. */
   human?: boolean;
+  /** When lines like each other are counted rather than written; null: never. */
+  storms?: StormLimits | null;
   write?: (line: string) => void;
   now?: () => Date;
 }
@@ -43,18 +45,29 @@ export function createLogger(options: LoggerOptions): Logger {
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
   const now = options.now ?? (() => new Date());
 
+  const { storms: limits = STORM_LIMITS } = options;
+  const storms =
+    limits === null ? null : new Storms<LogLevel>(limits, (line) => put(line.level, line.message, line.fields));
+
+  function put(level: LogLevel, message: string, fields: LogFields): void {
+    const time = now().toISOString();
+    const shown = presentable(fields);
+    write(
+      human
+        ? humanLine(time, level, options.service, message, shown)
+        : jsonLine({ time, level, service: options.service, message: shorten(message), ...shown }),
+    );
+  }
+
   function make(inherited: LogFields): Logger {
     const at =
       (level: LogLevel) =>
-      (message: string, fields: LogFields = {}) => {
+      (message: string, given: LogFields = {}) => {
         if (LEVELS.indexOf(level) < threshold) return;
-        const time = now().toISOString();
-        const shown = presentable({ ...inherited, ...fields });
-        write(
-          human
-            ? humanLine(time, level, options.service, message, shown)
-            : jsonLine({ time, level, service: options.service, message: shorten(message), ...shown }),
-        );
+        const fields = { ...inherited, ...given };
+        // Whoever asks for debugging wants every line.
+        if (level !== "debug" && storms?.admit({ level, message, fields }) === false) return;
+        put(level, message, fields);
       };
     return {
       debug: at("debug"),

@@ -70,7 +70,7 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
   }
   tellSupervisor({ type: "ready", facts: service.facts ?? {} });
   await beginBeats(log);
-  await ending.first;
+  log.info("told to end; what runs may end first", { by: await ending.first });
   const drained = service.drain().then(() => 0);
   const stopped = ending.second.then(() => service.stop()).then(() => EXIT_STOPPED);
   process.exit(await Promise.race([drained, stopped]));
@@ -91,24 +91,26 @@ async function beginBeats(log: Logger): Promise<void> {
 
 /** Requests to end this process, counted from its start, so that none is lost while it starts. */
 class EndRequests {
-  readonly first: Promise<void>;
+  /** Resolves with who asked. */
+  readonly first: Promise<string>;
   readonly second: Promise<void>;
 
   constructor() {
-    const first = Promise.withResolvers<void>();
+    const first = Promise.withResolvers<string>();
     const second = Promise.withResolvers<void>();
     this.first = first.promise;
     this.second = second.promise;
     let count = 0;
-    const request = () => {
+    const request = (signal: NodeJS.Signals) => {
       count += 1;
-      (count === 1 ? first : second).resolve();
+      if (count === 1) first.resolve(signal);
+      else second.resolve();
     };
     process.on("SIGTERM", request);
     process.on("SIGINT", request);
     // The supervisor died, and its Redis with it: there is nothing left to drain for.
     process.once("disconnect", () => {
-      first.resolve();
+      first.resolve("the loss of its supervisor");
       second.resolve();
     });
   }

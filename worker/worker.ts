@@ -23,11 +23,13 @@ import {
   MissingWallsError,
   openLauncher,
   runProgram,
+  type ZygoteEnd,
   type ZygoteLauncher,
 } from "../sandbox-core/index.ts";
 import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Builder } from "./code/builder.ts";
 import { Bundles } from "./code/bundles.ts";
+import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
@@ -75,6 +77,7 @@ export class Worker {
   readonly #builds: BuildWorker;
   readonly #heartbeat: Heartbeat;
   #bundleTimer: NodeJS.Timeout | undefined;
+  readonly #log: Logger;
   readonly #onTrouble: Trouble;
   #launcher: ZygoteLauncher | undefined;
   #running = 0;
@@ -90,6 +93,7 @@ export class Worker {
     this.#onDegraded = onDegraded;
     reportLink(redis, log);
     limitRecords(redis, config.records);
+    this.#log = log;
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#zygotes = this.#makeZygotes(config);
     this.#pool = this.#makePool(config);
@@ -190,7 +194,8 @@ export class Worker {
     const onFallback = (reason: string) =>
       this.#onTrouble(`${reason}; each sandbox starts a process of its own until forks live again`);
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
-    const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested };
+    const onZygoteEnd = (end: ZygoteEnd) => tellZygoteEnd(this.#log, end);
+    const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested, onZygoteEnd };
     const allowDegraded = this.#allowDegraded;
     const kept = sharedZygote(DEFAULT_MEMORY_MIB);
     return new Zygotes({
@@ -239,6 +244,7 @@ export class Worker {
         this.#noTemplateReasons.note(version, loaded, log);
         return template;
       },
+      onSandboxEnd: (sandbox, exit) => tellSandboxEnd(this.#log, sandbox, exit),
       onTrouble: this.#onTrouble,
     });
   }

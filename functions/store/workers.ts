@@ -55,6 +55,11 @@ export async function leave(redis: Redis, id: string): Promise<void> {
   await redis.multi().del(workerKey(id)).zrem(WORKERS, id).exec();
 }
 
+/** Whether a worker that beats no more has said that it leaves. */
+export async function hasLeft(redis: Redis, id: string): Promise<boolean> {
+  return (await redis.zscore(WORKERS, id)) === null;
+}
+
 /** The walls that sandboxes of any of these workers do without. */
 export function degradedWalls(workers: readonly WorkerInfo[]): string[] {
   return [...new Set(workers.flatMap(({ posture }) => posture.degraded))].sort();

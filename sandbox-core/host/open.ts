@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type Attestation, assertWalls, attest } from "../attest/attest.ts";
 import type { Bind, Program } from "../contract/program.ts";
 import type { Generation } from "../launcher/generation.ts";
-import { type Renewal, ZygoteLauncher } from "../launcher/launcher.ts";
+import { type Renewal, type ZygoteEnd, ZygoteLauncher } from "../launcher/launcher.ts";
 import type { Fallback, Way } from "../launcher/zygote-starter.ts";
 import { RUNTIME_NODE_FLAGS } from "../runtime/flags.ts";
 
@@ -49,8 +49,10 @@ export interface LauncherOptions {
   onReturn?: () => void;
   /** Pause before `auto` tries forks again, ten seconds unless given; later pauses grow. */
   forksRetryMs?: number;
-  /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
+  /** Told of a renewal or a start of a zygote that failed, and is tried again. */
   onTrouble?: (message: string, cause: unknown) => void;
+  /** Told of each zygote that has ended after it served. */
+  onZygoteEnd?: (end: ZygoteEnd) => void;
 }
 
 /**
@@ -84,8 +86,9 @@ export async function openLauncher(options: LauncherOptions): Promise<ZygoteLaun
   const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble, forksAhead = true } = options;
   const { onFallback, onReturn, forksRetryMs: retryMs = FORKS_RETRY_MS } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
-  const { cpuWeight } = options;
-  const more = { ...(renewal && { renewal }), ...(onTrouble && { onTrouble }), ...(cpuWeight && { cpuWeight }) };
+  const { cpuWeight, onZygoteEnd } = options;
+  const hears = { ...(onTrouble && { onTrouble }), ...(onZygoteEnd && { onZygoteEnd }) };
+  const more = { ...hears, ...(renewal && { renewal }), ...(cpuWeight && { cpuWeight }) };
   const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...more };
   const forks: Way = {
     approve: async (zygote) => {

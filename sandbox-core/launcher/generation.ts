@@ -64,6 +64,8 @@ export class Generation {
    * Never rejects.
    */
   readonly gone: Promise<string>;
+  /** Sandboxes that ended with its zygote. */
+  lost = 0;
   readonly #options: GenerationOptions;
   readonly #pending = new Map<string, Pending>();
   readonly #sandboxes = new Map<string, LaunchedSandbox>();
@@ -217,6 +219,7 @@ export class Generation {
     }
     this.#selftest?.fail(reason);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
+    this.lost = orphans.length;
     this.#sandboxes.clear();
     this.#noteIfEmpty();
     await this.#removeGroups();

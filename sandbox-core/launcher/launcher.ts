@@ -62,8 +62,19 @@ export const DEFAULT_RENEWAL: Renewal = { forks: 5_000, ageMs: 1_800_000 };
 export interface ZygoteLauncherOptions extends ZygoteStarterOptions {
   /** `DEFAULT_RENEWAL` unless given. */
   renewal?: Renewal;
-  /** Told of a renewal that failed. The launcher tries again, and the old zygote serves on. */
+  /** Told of a renewal or a start that failed, and is tried again. */
   onTrouble?: (message: string, cause: unknown) => void;
+  /** Told of each zygote that has ended after it served. */
+  onZygoteEnd?: (end: ZygoteEnd) => void;
+}
+
+/** The end of a zygote, and how many sandboxes ended with it. */
+export interface ZygoteEnd {
+  pid: number;
+  reason: string;
+  /** Whether it was to end: renewed, or closed with its launcher. */
+  planned: boolean;
+  sandboxes: number;
 }
 
 export class ZygoteLauncher implements Launcher {
@@ -207,7 +218,10 @@ export class ZygoteLauncher implements Launcher {
   /** Has a generation that serves from now on replaced when it dies, and renewed when it is old. */
   #watch(generation: Generation): void {
     this.#now = [generation];
-    void generation.died.then(() => this.#recover(generation));
+    void generation.died.then((reason) => {
+      this.#tellEnd(generation, reason);
+      this.#recover(generation);
+    });
     clearTimeout(this.#age);
     this.#age = setInterval(() => {
       // Nobody has learnt anything about a zygote that never forked.
@@ -230,6 +244,11 @@ export class ZygoteLauncher implements Launcher {
       const next = await this.#starter.start().catch(() => null);
       if (next !== null && (await this.#handOver(serving, next))) return onReturn?.();
     }
+  }
+
+  #tellEnd(dead: Generation, reason: string): void {
+    const planned = this.#closed || this.#retired.has(dead);
+    this.#options.onZygoteEnd?.({ pid: dead.pid, reason, planned, sandboxes: dead.lost });
   }
 
   /** After the death of the generation that served: the next one. New launches wait for this. */
@@ -255,7 +274,8 @@ export class ZygoteLauncher implements Launcher {
     for (let waitMs = FIRST_RETRY_MS; !this.#closed; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
         return await this.#begin();
-      } catch {
+      } catch (error) {
+        this.#options.onTrouble?.("no zygote could be started after the last one died; trying again", error);
         await this.#pause(waitMs);
       }
     }

@@ -84,6 +84,8 @@ export class TestWorker {
   readonly redis: TestRedis;
   readonly worker: Worker;
   readonly artifacts: ArtifactStore;
+  /** Lines that the worker logged, parsed. */
+  readonly logged: Record<string, unknown>[] = [];
   /** To its Redis. */
   readonly connection;
   readonly #directory: string;
@@ -107,7 +109,7 @@ export class TestWorker {
     });
     this.artifacts = new FileArtifactStore(config.artifactsDir);
     this.connection = connectRedis(redis.url, "test worker", { whileAway: "wait" });
-    this.worker = new Worker(config, this.connection, createLogger({ service: "worker", level: "error" }));
+    this.worker = new Worker(config, this.connection, this.#makeLogger());
     this.#queue = new InvocationQueue(redis.connect());
     this.#builds = new BuildQueue(redis.connect());
     this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, (reply) => this.#hear(reply));
@@ -121,6 +123,16 @@ export class TestWorker {
     await test.worker.start();
     await test.#receiver.ready;
     return test;
+  }
+
+  /** Keeps every line, and shows those that a failing test is explained by. */
+  #makeLogger() {
+    const write = (line: string) => {
+      const parsed = JSON.parse(line) as Record<string, unknown>;
+      this.logged.push(parsed);
+      if (parsed.level === "error") process.stderr.write(line);
+    };
+    return createLogger({ service: "worker", level: "info", human: false, storms: null, write });
   }
 
   /** Has the worker make a bundle. */

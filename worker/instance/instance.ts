@@ -213,7 +213,7 @@ export class Instance {
   end(cause: Cause): void {
     if (this.#state === "ended") return;
     this.#cause = cause;
-    this.sandbox.kill(cause.by);
+    this.sandbox.kill(cause.by === "violation" ? `it broke the protocol: ${cause.message}` : cause.by);
     void this.#bury();
   }
 

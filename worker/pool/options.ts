@@ -1,6 +1,6 @@
 /** Settings and parts of a pool. */
 
-import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/index.ts";
+import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Template } from "../instance/template.ts";
 import type { CapacityLimits } from "./capacity.ts";
@@ -33,6 +33,8 @@ export interface PoolOptions {
    * @throws CallFailure
    */
   makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;
+  /** Told of each sandbox that has ended; null: it was killed, and nobody saw its end. */
+  onSandboxEnd?(sandbox: Sandbox, exit: SandboxExit | null): void;
   /** Told of whatever no call hears about. */
   onTrouble(message: string, cause?: unknown): void;
 }

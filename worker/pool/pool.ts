@@ -61,7 +61,10 @@ export class Pool {
       capacity: this.#capacity,
       zygotes: options.zygotes,
       limitsOf: options.limitsOf,
-      onGone: (place) => this.#gone(place),
+      onGone: (place, exit) => {
+        options.onSandboxEnd?.(place.sandbox, exit);
+        this.#gone(place);
+      },
       onStuck: options.onTrouble,
     });
     this.#prewarmed = new Prewarmed({
