@@ -80,6 +80,8 @@ export class Worker {
   readonly #log: Logger;
   readonly #onTrouble: Trouble;
   #launcher: ZygoteLauncher | undefined;
+  /** Why sandboxes are no forks although they should be. */
+  #fallback: string | undefined;
   #running = 0;
 
   /**
@@ -140,7 +142,11 @@ export class Worker {
   /** Facts that the worker tells about itself. */
   facts() {
     return {
-      posture: { launcher: this.#launcher?.kind ?? "none", degraded: [...this.#degraded] },
+      posture: {
+        launcher: this.#launcher?.kind ?? "none",
+        degraded: [...this.#degraded],
+        ...(this.#launcher?.kind === "exec" && this.#fallback !== undefined && { fallback: this.#fallback }),
+      },
       running: this.#running,
       room: this.#freeSlots(),
       pool: { ...this.#pool.snapshot() },
@@ -191,8 +197,10 @@ export class Worker {
     const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal, cpuWeight } = worker;
     const limits = { uidBase, uidCount, ...(cpuWeight !== null && { cpuWeight }) };
     const onAttested = (attestation: Attestation) => this.#noteWalls(attestation);
-    const onFallback = (reason: string) =>
+    const onFallback = (reason: string) => {
+      this.#fallback = reason;
       this.#onTrouble(`${reason}; each sandbox starts a process of its own until forks live again`);
+    };
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
     const onZygoteEnd = (end: ZygoteEnd) => tellZygoteEnd(this.#log, end);
     const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested, onZygoteEnd };

@@ -157,5 +157,8 @@ export const readySchema = z
         example: ["worker a-17: 31.0 s ahead of Redis's"],
       }),
     reason: z.string().optional(),
+    warnings: z.array(z.string()).meta({
+      description: "What is wrong although calls can be answered, such as workers whose sandboxes are no forks.",
+    }),
   })
   .meta({ id: "Ready" });

@@ -36,7 +36,7 @@ const checkSchema = z.object({
   sandboxes: z.number().optional(),
 });
 /** A gateway that is older than its CLI may not say it. */
-const remarksSchema = readySchema.pick({ degraded: true, clocks: true }).partial();
+const remarksSchema = readySchema.pick({ degraded: true, clocks: true, warnings: true }).partial();
 /** The fields read of an attestation; all of it is passed on as it is. */
 const attestedSchema = z.looseObject({
   ok: z.boolean(),
@@ -168,11 +168,12 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   }
 }
 
-/** A ready gateway's words on walls that its workers do without, and on clocks that are wrong. */
+/** A ready gateway's words on walls that its workers do without, on wrong clocks and other troubles. */
 function remarks(text: string): string {
-  const { degraded = [], clocks = [] } = remarksSchema.parse(JSON.parse(text));
+  const { degraded = [], clocks = [], warnings = [] } = remarksSchema.parse(JSON.parse(text));
   const walls = degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";
-  return clocks.length > 0 ? `${walls}; clocks are wrong: ${clocks.join(", ")}` : walls;
+  const times = clocks.length > 0 ? `; clocks are wrong: ${clocks.join(", ")}` : "";
+  return [walls + times, ...warnings].join(" ").trimEnd();
 }
 
 /** A check that failed by an error, with its hint as the fix. */

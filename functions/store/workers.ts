@@ -11,7 +11,12 @@ export interface WorkerInfo {
    * How it isolates: the launcher's kind, and the walls that its sandboxes do without, by name, as
    * it is allowed to.
    */
-  posture: { launcher: string; degraded: string[] };
+  posture: {
+    launcher: string;
+    degraded: string[];
+    /** Why each sandbox starts a process of its own although forks are wanted. */
+    fallback?: string;
+  };
   /** Calls that it runs now, and how many more it would take. */
   running: number;
   room: number;

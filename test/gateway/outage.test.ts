@@ -60,6 +60,7 @@ describe("when Redis is killed", () => {
       workers: 0,
       degraded: [],
       reason: "Redis is not reachable.",
+      warnings: [],
     });
 
     test.answer = () => ({ body: Buffer.from("healed") });

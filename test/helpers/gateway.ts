@@ -45,8 +45,9 @@ export interface TestGateway {
   build: (request: BuildRequest) => Promise<BuildResult>;
   worker: InvocationWorker;
   sender: ReplySender;
-  /** Lines that the gateway logged. */
+  /** Lines that the gateway logged, and those about calls. */
   logged: string[];
+  accessed: string[];
   /** A request to the control API with the key. */
   api(path: string, init?: RequestInit): Promise<Response>;
   /** Deploys a function of one file through the control API. */
@@ -82,6 +83,8 @@ export async function startTestGateway(
   const connection = redis.connect();
   const logged: string[] = [];
   const log = createLogger({ service: "gateway", level: "debug", write: (line) => logged.push(line) });
+  const accessed: string[] = [];
+  const access = createLogger({ service: "gateway", level: "info", write: (line) => accessed.push(line) });
   const config: GatewayConfig = {
     host: "127.0.0.1",
     port: 0,
@@ -105,7 +108,7 @@ export async function startTestGateway(
     ...overrides,
   };
   const artifacts = new FileArtifactStore(config.artifactsDir);
-  const gateway = await startGateway(config, connection, log, tracing);
+  const gateway = await startGateway(config, connection, log, { ...tracing, access });
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
   const claims = new ClaimAsker(connection);
@@ -138,6 +141,7 @@ export async function startTestGateway(
     worker,
     sender,
     logged,
+    accessed,
     api: (path, init = {}) =>
       fetch(test.url + path, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } }),
     deploy: (name, config = {}) =>

@@ -11,6 +11,7 @@ import { createKey } from "../../../functions/store/tenant.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
 import { beat } from "../../../functions/store/workers.ts";
 import { deployment, RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { eventually } from "../../helpers/pool.ts";
 
 let test: TestGateway;
 let artifacts: FileArtifactStore;
@@ -405,12 +406,42 @@ it("tells whether calls can be answered", async () => {
   assert.deepEqual(await (await fetch(`${test.url}/healthz`)).json(), { alive: true });
   const without = await fetch(`${test.url}/readyz`);
   assert.equal(without.status, 503);
-  assert.deepEqual(await without.json(), { ready: false, workers: 0, degraded: [], reason: "No worker is alive." });
+  assert.deepEqual(await without.json(), {
+    ready: false,
+    workers: 0,
+    degraded: [],
+    reason: "No worker is alive.",
+    warnings: [],
+  });
   const posture = { launcher: "fork", degraded: ["swap-limit"] };
   await beat(test.connection, { id: "w", host: "h", pid: 1, startedAtMs: 1, posture, running: 0, room: 1 });
   const ready = await fetch(`${test.url}/readyz`);
   assert.equal(ready.status, 200);
-  assert.deepEqual(await ready.json(), { ready: true, workers: 1, degraded: ["swap-limit"] });
+  assert.deepEqual(await ready.json(), { ready: true, workers: 1, degraded: ["swap-limit"], warnings: [] });
+});
+
+it("is not ready for the true reason: Redis that answers and refuses to write", async () => {
+  const posture = { launcher: "fork", degraded: [] };
+  await beat(test.connection, { id: "w", host: "h", pid: 1, startedAtMs: 1, posture, running: 0, room: 1 });
+  const reason = async () => ((await (await fetch(`${test.url}/readyz`)).json()) as { reason?: string }).reason;
+  await test.connection.config("SET", "maxmemory", "1");
+  await eventually(
+    async () => (await reason()) === "Redis answers and refuses to write: its memory is full (maxmemory).",
+  );
+  await test.connection.config("SET", "maxmemory", "0");
+  // Its worker may have fallen silent meanwhile.
+  await eventually(async () => !/refuses/.test((await reason()) ?? ""));
+});
+
+it("warns of workers whose sandboxes are no forks although they should be", async () => {
+  const posture = { launcher: "exec", degraded: [], fallback: "a fork of Node does not live" };
+  await beat(test.connection, { id: "slow", host: "h", pid: 1, startedAtMs: 1, posture, running: 0, room: 1 });
+  const { ready, warnings } = (await (await fetch(`${test.url}/readyz`)).json()) as {
+    ready: boolean;
+    warnings: string[];
+  };
+  assert.deepEqual([ready, warnings.length], [true, 1]);
+  assert.match(String(warnings[0]), /worker slow starts a process for each sandbox.*a fork of Node does not live/);
 });
 
 it("tells addresses that do not exist from methods that they do not know", async () => {
