@@ -40,6 +40,7 @@ import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
+import type { GatewayMetrics } from "./metrics.ts";
 import { followRedisChanges } from "./redis-change.ts";
 import { createGatewayServer } from "./server.ts";
 
@@ -89,20 +90,27 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
+export interface GatewayOptions {
+  /** Whether a trace may be recorded that no client began. */
+  recordsRoots?: boolean;
+  /** Gets the lines of calls. */
+  access?: Logger;
+  /** Counts calls, and is told what is asked for at a scrape. */
+  metrics?: GatewayMetrics | undefined;
+}
+
 /**
  * Starts a gateway; resolves when it answers.
  * @param redis says where Redis is; the gateway has connections of its own.
- * @param recordsRoots whether a trace may be recorded that no client began.
- * @param access gets the lines of calls.
  * @throws Error when Redis does not answer in time, or the address cannot be listened on.
  */
 export async function startGateway(
   config: GatewayConfig,
   redis: Redis,
   log: Logger,
-  { recordsRoots = true, access = log }: { recordsRoots?: boolean; access?: Logger } = {},
+  { recordsRoots = true, access = log, metrics }: GatewayOptions = {},
 ): Promise<Gateway> {
-  const parts = new GatewayParts(config, redis, { log, access }, recordsRoots);
+  const parts = new GatewayParts(config, redis, log, { recordsRoots, access, metrics });
   try {
     await parts.connected();
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
@@ -141,8 +149,8 @@ class GatewayParts {
   constructor(
     config: GatewayConfig,
     redis: Redis,
-    { log, access }: { log: Logger; access: Logger },
-    recordsRoots: boolean,
+    log: Logger,
+    { recordsRoots = true, access = log, metrics }: GatewayOptions,
   ) {
     const gatewayId = randomUUID();
     this.#leaveMs = config.leaveMs;
@@ -169,10 +177,16 @@ class GatewayParts {
       registerKey: () => registerBootstrapKey(this.redis, config.bootstrapKeyFile),
       onTrouble: (message, error) => log.error(message, { error }),
     });
+    const [uploads, downloads] = [new Budget(UPLOADS_BYTES), new Budget(DOWNLOADS_BYTES)];
+    metrics?.ask(this.redis, () => ({
+      waitingCalls: this.#calls.size,
+      isAccepting: this.#calls.accepting && this.#queue.available,
+      budgets: { uploads, downloads, queued: this.#calls.bodies },
+    }));
     const shared = {
       redis: this.redis,
       versions: this.#versions,
-      uploads: new Budget(UPLOADS_BYTES),
+      uploads,
       baseUrl: (request: IncomingMessage) => config.publicUrl ?? this.#seenUrl(request),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
     };
@@ -203,11 +217,12 @@ class GatewayParts {
       calls: this.#calls,
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,
-      downloads: new Budget(DOWNLOADS_BYTES),
+      downloads,
       recordsRoots,
       onEnded: (call: EndedCall) => {
         this.#unrun.note(call);
         logAccess(call);
+        metrics?.onEnded(call);
       },
     };
     const { server, endConnections } = createGatewayServer({

@@ -7,9 +7,11 @@ import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { runService } from "../infra/service.ts";
+import { serveMetrics } from "../infra/telemetry/metrics-server.ts";
 import { startTelemetry } from "../infra/telemetry/telemetry.ts";
 import { Fleet } from "./fleet.ts";
 import { startGateway } from "./gateway.ts";
+import { GatewayMetrics } from "./metrics.ts";
 
 /** A gateway that finds no Redis in this time ends, so that whoever starts it again says so. */
 const REDIS_LIMIT_MS = 10_000;
@@ -28,8 +30,11 @@ await runService(log, async () => {
   });
   // Asked for, they are wanted whatever the level is.
   const access = config.accessLog === "all" ? createLogger({ service: "gateway", level: "info", storms: null }) : log;
+  const metrics = new GatewayMetrics(config.metricsMaxFunctions);
   const { recordsRoots } = telemetry;
-  const gateway = await startGateway(config, redis, log, { recordsRoots, access });
+  const gateway = await startGateway(config, redis, log, { recordsRoots, access, metrics });
+  const { gatewayMetrics: listen, metricsKeyFile: keyFile } = config;
+  const figures = await serveMetrics({ listen, keyFile, registry: metrics.registry, log });
   log.info("listening", { url: gateway.url });
   const fleet = new Fleet(redis, log, (walls) =>
     telemetry.describe(walls.length > 0 ? { [DEGRADED_ATTRIBUTE]: walls } : {}),
@@ -38,6 +43,7 @@ await runService(log, async () => {
   const end = async (ended: Promise<void>): Promise<void> => {
     await ended;
     fleet.stop();
+    figures.close();
     await telemetry.shutdown();
     redis.disconnect();
   };

@@ -18,6 +18,8 @@ const MOST_DEPLOY_MS = 600_000;
 const HIGHEST_UID = 4_294_967_294;
 
 export interface WorkerConfig {
+  /** Where the worker serves its figures: `address:port`, or `off`. */
+  workerMetrics: string;
   /** Names this worker in logs and spans. */
   workerId: string;
   /** Most sandboxes at once, whatever their state. */
@@ -88,6 +90,12 @@ export interface Config {
    * at all.
    */
   leaveMs: number;
+  /** Where the gateway serves its figures: `address:port`, or `off`. */
+  gatewayMetrics: string;
+  /** File with the key that whoever reads figures must send; null: none. */
+  metricsKeyFile: string | null;
+  /** How many functions have figures of their own. */
+  metricsMaxFunctions: number;
   /** Which calls get a line in the gateway's log. */
   accessLog: "failed" | "all" | "off";
   /** How long records of calls are kept, and most bytes that all of them may take in Redis. */
@@ -116,6 +124,7 @@ export function loadConfig(env: Environment = process.env): Config {
   const read = new EnvironmentReader(env);
   const dataDir = resolve(read.text("SANDPIPER_DATA_DIR") ?? ".sandpiper");
   const keyFile = read.text("SANDPIPER_BOOTSTRAP_KEY_FILE");
+  const metricsKeyFile = read.text("SANDPIPER_METRICS_KEY_FILE");
   const config: Config = {
     redisUrl: redisUrl(read, dataDir),
     allowRedis: read.choices("SANDPIPER_ALLOW_REDIS", REDIS_FAULTS),
@@ -134,6 +143,9 @@ export function loadConfig(env: Environment = process.env): Config {
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
     leaveMs: read.integer("SANDPIPER_LEAVE_MS", { fallback: 5_000, min: 0, max: 600_000 }),
+    gatewayMetrics: metricsListener(read, "SANDPIPER_GATEWAY_METRICS", "127.0.0.1:9464"),
+    metricsKeyFile: metricsKeyFile && resolve(metricsKeyFile),
+    metricsMaxFunctions: read.integer("SANDPIPER_METRICS_MAX_FUNCTIONS", { fallback: 200, min: 0, max: 100_000 }),
     accessLog: read.choice("SANDPIPER_ACCESS_LOG", ["failed", "all", "off"], "failed"),
     records: {
       keepMs: read.integer("SANDPIPER_RECORDS_KEEP_MS", { fallback: 7 * DAY_MS, min: 60_000, max: 365 * DAY_MS }),
@@ -156,6 +168,7 @@ export function loadConfig(env: Environment = process.env): Config {
 
 function workerConfig(read: EnvironmentReader): WorkerConfig {
   const config: WorkerConfig = {
+    workerMetrics: metricsListener(read, "SANDPIPER_WORKER_METRICS", "127.0.0.1:9465"),
     workerId: read.text("SANDPIPER_WORKER_ID") ?? `${hostname()}-${process.pid}`,
     maxSandboxes: read.integer("SANDPIPER_MAX_SANDBOXES", { fallback: 128, min: 1, max: 10_000 }),
     prewarmed: read.integer("SANDPIPER_PREWARMED", { fallback: 4, min: 0, max: 1_000 }),
@@ -187,6 +200,16 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     read.problem("SANDPIPER_PREWARMED", "must be at most SANDPIPER_MAX_SANDBOXES");
   }
   return config;
+}
+
+/** A place to serve figures at; one that others than this machine's users can reach needs a key. */
+function metricsListener(read: EnvironmentReader, name: string, fallback: string): string {
+  const listener = read.listener(name, fallback);
+  const isPrivate = listener === "off" || /^(127\.|localhost:|\[::1\])/.test(listener);
+  if (!isPrivate && read.text("SANDPIPER_METRICS_KEY_FILE") === null) {
+    read.problem(name, "may leave loopback only with SANDPIPER_METRICS_KEY_FILE, the key that readers must send");
+  }
+  return listener;
 }
 
 /** `REDIS_URL`, or the socket of the private Redis that `npm start` runs in the data directory. */

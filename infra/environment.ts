@@ -72,6 +72,15 @@ export class EnvironmentReader {
     return fallback;
   }
 
+  /** `address:port` to listen on, or `off`. */
+  listener(name: string, fallback: string): string {
+    const text = this.text(name) ?? fallback;
+    const [, host = "", port = ""] = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text) ?? [];
+    if (text === "off" || (host !== "" && Number(port) <= 65_535)) return text;
+    this.problem(name, 'must be "off", or an address and a port: 127.0.0.1:9464');
+    return fallback;
+  }
+
   /** Some of these names, separated by commas; none when it is unset. */
   choices<T extends string>(name: string, choices: readonly T[]): T[] {
     const names = this.names(name);

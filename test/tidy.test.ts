@@ -74,6 +74,7 @@ describe("imports", () => {
       ["gateway/app.ts", "bullmq"],
       ["test/functions/queue.test.ts", "bullmq"],
       ["worker/pool.ts", "esbuild"],
+      ["worker/metrics.ts", "prom-client"],
       ["gateway/app.ts", "@opentelemetry/sdk-trace"],
       ["functions/errors.ts", "hono/factory"],
       ["functions/cli/list.ts", "ioredis"],

@@ -9,6 +9,7 @@ import { createLogger } from "../infra/log.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { type RunningService, runService } from "../infra/service.ts";
+import { serveMetrics } from "../infra/telemetry/metrics-server.ts";
 import { startTelemetry } from "../infra/telemetry/telemetry.ts";
 import { Worker } from "./worker.ts";
 
@@ -26,9 +27,13 @@ async function start(): Promise<RunningService> {
   });
   const worker = new Worker(config, redis, log, (walls) => telemetry.describe({ [DEGRADED_ATTRIBUTE]: [...walls] }));
   await worker.start();
+  const { metricsKeyFile: keyFile } = config;
+  const { workerMetrics: listen } = config.worker;
+  const figures = await serveMetrics({ listen, keyFile, registry: worker.metrics.registry, log });
   log.info("ready to take calls", worker.facts());
   const release = async (end: Promise<void>) => {
     await end;
+    figures.close();
     await telemetry.shutdown();
     redis.disconnect();
   };

@@ -36,6 +36,7 @@ import { Instance } from "./instance/instance.ts";
 import { NoTemplateReasons } from "./instance/no-template-reason.ts";
 import { firstOf, templateOf } from "./instance/template.ts";
 import { invoke } from "./invoke.ts";
+import { type WorkerFigures, WorkerMetrics } from "./metrics.ts";
 import { CallLog } from "./outcome/call-log.ts";
 import { openCall, type Parts } from "./path/context.ts";
 import { failAbandoned, failExpired, failGivenUp, failLost, writeLog } from "./path/record.ts";
@@ -62,6 +63,8 @@ const LAST_REPLIES_MS = 2_000;
 type Trouble = (message: string, error?: unknown) => void;
 
 export class Worker {
+  /** Its figures, for whoever serves them. */
+  readonly metrics: WorkerMetrics;
   readonly #zygotes: Zygotes<ZygoteLauncher>;
   readonly #allowDegraded: readonly string[];
   readonly #onDegraded: (walls: readonly string[]) => void;
@@ -96,6 +99,7 @@ export class Worker {
     reportLink(redis, log);
     limitRecords(redis, config.records);
     this.#log = log;
+    this.metrics = new WorkerMetrics(config.metricsMaxFunctions);
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#zygotes = this.#makeZygotes(config);
     this.#pool = this.#makePool(config);
@@ -112,8 +116,10 @@ export class Worker {
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
+      onRecord: (record) => this.metrics.onRecord(record),
       onTrouble: this.#onTrouble,
     };
+    this.metrics.ask(() => this.#figures(config));
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
     this.#claims = new ClaimAsker(redis);
     this.#calls = this.#makeCalls(redis);
@@ -173,6 +179,17 @@ export class Worker {
     await this.#heartbeat.stop();
   }
 
+  #figures({ worker: limits }: Config): WorkerFigures {
+    const pool = this.#pool.snapshot();
+    return {
+      ...this.facts(),
+      pool,
+      limits,
+      zygotes: this.#zygotes.count,
+      sandboxMemoryBytes: () => this.#pool.memoryBytes(),
+    };
+  }
+
   #freeSlots(): number {
     return this.#pool.size - this.#running;
   }
@@ -196,13 +213,19 @@ export class Worker {
   #makeZygotes({ worker }: Config): Zygotes<ZygoteLauncher> {
     const { uidBase, uidCount, launcher: kind, zygoteRenewal: renewal, cpuWeight } = worker;
     const limits = { uidBase, uidCount, ...(cpuWeight !== null && { cpuWeight }) };
-    const onAttested = (attestation: Attestation) => this.#noteWalls(attestation);
+    const onAttested = (attestation: Attestation) => {
+      this.metrics.onZygoteStart();
+      this.#noteWalls(attestation);
+    };
+    const onZygoteEnd = (end: ZygoteEnd) => {
+      this.metrics.onZygoteEnd(end);
+      tellZygoteEnd(this.#log, end);
+    };
     const onFallback = (reason: string) => {
       this.#fallback = reason;
       this.#onTrouble(`${reason}; each sandbox starts a process of its own until forks live again`);
     };
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
-    const onZygoteEnd = (end: ZygoteEnd) => tellZygoteEnd(this.#log, end);
     const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested, onZygoteEnd };
     const allowDegraded = this.#allowDegraded;
     const kept = sharedZygote(DEFAULT_MEMORY_MIB);
@@ -252,7 +275,11 @@ export class Worker {
         this.#noTemplateReasons.note(version, loaded, log);
         return template;
       },
-      onSandboxEnd: (sandbox, exit) => tellSandboxEnd(this.#log, sandbox, exit),
+      onSandboxEnd: (sandbox, exit) => {
+        this.metrics.onSandboxEnd(exit);
+        tellSandboxEnd(this.#log, sandbox, exit);
+      },
+      onLaunched: (tookMs) => this.metrics.onLaunched(tookMs),
       onTrouble: this.#onTrouble,
     });
   }

@@ -72,6 +72,11 @@ export class Calls {
     return (this.#submitted.get(id)?.call ?? null) !== null;
   }
 
+  /** Bodies of calls in the queue and at workers. */
+  get bodies(): { takenBytes: number; limitBytes: number } {
+    return { takenBytes: this.#bodyBytes, limitBytes: MAX_BODY_BYTES };
+  }
+
   /** Whether replies can arrive and calls are taken. */
   get accepting(): boolean {
     return !this.#away && !this.#draining;

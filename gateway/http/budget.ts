@@ -34,6 +34,10 @@ export class Budget {
     return true;
   }
 
+  get limitBytes(): number {
+    return this.#limit;
+  }
+
   get takenBytes(): number {
     return this.#taken;
   }

@@ -14,9 +14,15 @@ export function workerEnvironment(env: Environment, index: number, count: number
   const { worker } = loadConfig(env);
   const uidCount = Math.floor(worker.uidCount / count);
   return {
+    SANDPIPER_WORKER_METRICS: nth(worker.workerMetrics, index),
     SANDPIPER_WORKER_ID: `${env.SANDPIPER_WORKER_ID ?? "worker"}-${index + 1}`,
     SANDPIPER_UID_BASE: String(worker.uidBase + index * uidCount),
     SANDPIPER_UID_COUNT: String(uidCount),
     SANDPIPER_MEMORY_BUDGET_BYTES: String(Math.floor(worker.memoryBudgetBytes / count)),
   };
+}
+
+/** The n-th port from the one that is given. */
+function nth(listener: string, index: number): string {
+  return listener.replace(/\d+$/, (port) => (port === "0" ? port : String(Number(port) + index)));
 }

@@ -15,7 +15,7 @@ import { BuildWorker } from "../../functions/transport/build-queue.ts";
 import { ClaimAsker } from "../../functions/transport/claims.ts";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
-import { type Gateway, type GatewayConfig, startGateway } from "../../gateway/gateway.ts";
+import { type Gateway, type GatewayConfig, type GatewayOptions, startGateway } from "../../gateway/gateway.ts";
 import { createLogger } from "../../infra/log.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 import { stretched } from "./slowness.ts";
@@ -76,7 +76,7 @@ export function head(id: string, parts: Partial<Head> = {}): Head {
 /** Starts all of it, with the function `hello` of the tenant `main` deployed. */
 export async function startTestGateway(
   overrides: Partial<GatewayConfig> = {},
-  tracing: { recordsRoots?: boolean } = {},
+  options: GatewayOptions = {},
 ): Promise<TestGateway> {
   const redis = await startRedis();
   const dir = await mkdtemp(join(tmpdir(), "sp-gateway-"));
@@ -108,7 +108,7 @@ export async function startTestGateway(
     ...overrides,
   };
   const artifacts = new FileArtifactStore(config.artifactsDir);
-  const gateway = await startGateway(config, connection, log, { ...tracing, access });
+  const gateway = await startGateway(config, connection, log, { ...options, access });
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
   const claims = new ClaimAsker(connection);

@@ -77,6 +77,7 @@ const SAMPLES = [
   "landlock",
   "10.0.0.1",
   "all",
+  "127.0.0.1:1",
 ];
 
 /** Fields of the configuration that a variable changes. */

@@ -22,6 +22,7 @@ const OWNERS: readonly (readonly [packages: RegExp, owners: RegExp])[] = [
   [/^bullmq$/, /^(functions\/transport\/|test\/bench\/measure\/bullmq-floor\.ts$)/],
   [/^esbuild$/, /^(worker\/code\/builder\.ts|functions\/(cli\/|model\/bundling\.ts))/],
   [/^@opentelemetry\/(?!api$)/, /^infra\//],
+  [/^prom-client$/, /^infra\/telemetry\//],
   [/^(hono|@hono\/.*)$/, /^gateway\//],
   // The CLI talks HTTP to a gateway, and what runs inside a sandbox has nothing to talk to.
   [/^ioredis$/, /^(functions\/(redis|store|transport)\/.*|infra\/.*|gateway\/.*|worker\/.*)$/],

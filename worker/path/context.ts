@@ -1,6 +1,6 @@
 /** The context of one call, which its steps share. */
 import type { Redis } from "ioredis";
-import type { Invocation, Reply } from "../../functions/model/invocation.ts";
+import type { Invocation, InvocationRecord, Reply } from "../../functions/model/invocation.ts";
 import type { Bundles } from "../code/bundles.ts";
 import type { Usage } from "../instance/call.ts";
 import type { Departure, Departures } from "../instance/departures.ts";
@@ -21,6 +21,8 @@ export interface Parts {
   sendReply(gatewayId: string, reply: Reply): void;
   /** null when a gateway keeps up with the replies to it; else what resolves when it does. */
   untilTaken(gatewayId: string): Promise<void> | null;
+  /** Told of each call that has ended. */
+  onRecord?(record: InvocationRecord): void;
   /** Told of what could not be recorded. */
   onTrouble(message: string, cause?: unknown): void;
 }

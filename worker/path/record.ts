@@ -8,6 +8,8 @@ import { CallReply, type CallReplyOptions } from "./reply.ts";
 
 export interface RecordParts {
   redis: Redis;
+  /** Told of each call that has ended. */
+  onRecord?(record: InvocationRecord): void;
   /** Told of what could not be recorded. */
   onTrouble(message: string, cause?: unknown): void;
 }
@@ -22,7 +24,9 @@ export function writeLog({ redis, onTrouble }: RecordParts, ref: VersionRef, rec
 }
 
 /** Never rejects. */
-export async function keepRecord({ redis, onTrouble }: RecordParts, record: InvocationRecord): Promise<void> {
+export async function keepRecord(parts: RecordParts, record: InvocationRecord): Promise<void> {
+  const { redis, onTrouble } = parts;
+  parts.onRecord?.(record);
   await recordInvocation(redis, record).catch((error) => onTrouble("a call could not be recorded", error));
 }
 

@@ -33,6 +33,8 @@ export interface PoolOptions {
    * @throws CallFailure
    */
   makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;
+  /** Told of each sandbox that was made, and how long that took. */
+  onLaunched?(tookMs: number): void;
   /** Told of each sandbox that has ended; null: it was killed, and nobody saw its end. */
   onSandboxEnd?(sandbox: Sandbox, exit: SandboxExit | null): void;
   /** Told of whatever no call hears about. */

@@ -4,7 +4,7 @@
  */
 
 import { MIB } from "../../infra/std/bytes.ts";
-import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
+import type { ForkableSandbox, Launcher, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
 import type { Zygotes } from "./zygotes.ts";
@@ -30,6 +30,8 @@ export interface PlacesOptions {
   /** Called once for each place when its sandbox has ended and its place is free again. */
   onGone(place: Place, exit: SandboxExit | null): void;
   onStuck(message: string): void;
+  /** Told of each blank sandbox that was made, and how long that took. */
+  onLaunched?: ((tookMs: number) => void) | undefined;
 }
 
 /** Opens and ends sandboxes and keeps the worker's capacity true to what exists. */
@@ -65,7 +67,21 @@ export class Places {
    */
   open(zygote: ZygoteKey): Promise<Place<ForkableSandbox>> {
     const limits = this.#options.limitsOf(zygote.memoryMiB);
-    return this.adopt(zygote, () => this.#options.zygotes.use(zygote, (launcher) => launcher.launch(limits)));
+    return this.adopt(zygote, () => this.#options.zygotes.use(zygote, (launcher) => this.#launch(launcher, limits)));
+  }
+
+  async #launch(launcher: Launcher, limits: SandboxLimits): Promise<ForkableSandbox> {
+    const beganAtMs = performance.now();
+    const sandbox = await launcher.launch(limits);
+    this.#options.onLaunched?.(performance.now() - beganAtMs);
+    return sandbox;
+  }
+
+  /** Memory of all of them now, read from their control groups. */
+  memoryBytes(): number {
+    let bytes = 0;
+    for (const { sandbox } of this.#all) bytes += sandbox.stats()?.memoryBytes ?? 0;
+    return bytes;
   }
 
   /** The same of whatever `make` gives. */

@@ -66,6 +66,7 @@ export class Pool {
         this.#gone(place);
       },
       onStuck: options.onTrouble,
+      onLaunched: options.onLaunched,
     });
     this.#prewarmed = new Prewarmed({
       places: this.#places,
@@ -134,6 +135,11 @@ export class Pool {
       free: this.#pooledVersions.freeCount,
       waiting: this.#waiting.count,
     };
+  }
+
+  /** Memory of all sandboxes now, read from their control groups. */
+  memoryBytes(): number {
+    return this.#places.memoryBytes();
   }
 
   /** Keeps nothing of a zygote that leaves but what serves a call; that ends with its call. */

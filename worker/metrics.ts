@@ -1,0 +1,167 @@
+/**
+ * Figures of a worker. Those of functions have the names of OpenTelemetry's conventions for FaaS,
+ * as Prometheus writes them: faas.invoke_duration is faas_invoke_duration_seconds.
+ */
+import type { InvocationRecord } from "../functions/model/invocation.ts";
+import { MIB } from "../infra/std/bytes.ts";
+import {
+  askedGauge,
+  Counter,
+  type FunctionLabels,
+  Histogram,
+  MEBIBYTES,
+  processRegistry,
+  SECONDS,
+  SeriesByFunction,
+} from "../infra/telemetry/metrics.ts";
+import type { SandboxExit, ZygoteEnd } from "../sandbox-core/index.ts";
+import type { PoolSnapshot } from "./pool/pool.ts";
+
+const OF_FUNCTION = ["tenant", "function"];
+
+/** Facts that a worker tells at a scrape. */
+export interface WorkerFigures {
+  running: number;
+  room: number;
+  posture: { launcher: string; fallback?: string };
+  pool: PoolSnapshot;
+  zygotes: number;
+  limits: { maxSandboxes: number; memoryBudgetBytes: number };
+  /** Memory of all sandboxes now, read from their control groups. */
+  sandboxMemoryBytes(): number;
+}
+
+export class WorkerMetrics {
+  readonly registry = processRegistry();
+  readonly #series: SeriesByFunction<ReturnType<WorkerMetrics["seriesOf"]>>;
+  readonly #registers = { registers: [this.registry] };
+  readonly #invoke = this.#seconds("faas_invoke_duration_seconds", "Time of a function's handler.");
+  readonly #init = this.#seconds("faas_init_duration_seconds", "Time to get an instance, of calls that found none.");
+  readonly #cpu = this.#seconds("faas_cpu_usage_seconds", "Processor time of a call.");
+  readonly #memory = new Histogram({
+    ...{ name: "faas_mem_usage_bytes", help: "Most memory of a call's sandbox.", labelNames: OF_FUNCTION },
+    ...{ buckets: MEBIBYTES.map((mebibytes) => mebibytes * MIB), ...this.#registers },
+  });
+  readonly #invocations = this.#counter("faas_invocations_total", "Calls, by outcome.", "outcome");
+  readonly #coldStarts = this.#counter("faas_coldstarts_total", "Calls that found no instance, by its start.", "start");
+  readonly #errors = this.#counter("faas_errors_total", "Calls that failed, by code.", "code");
+  readonly #timeouts = this.#counter("faas_timeouts_total", "Calls that took too long.");
+  readonly #queueWait = new Histogram({
+    ...{ name: "sandpiper_queue_wait_seconds", help: "Time of calls in the queue.", buckets: SECONDS },
+    ...this.#registers,
+  });
+  readonly #launches = new Histogram({
+    ...{ name: "sandpiper_launch_duration_seconds", help: "Time of starts, by phase.", labelNames: ["phase"] },
+    ...{ buckets: SECONDS, ...this.#registers },
+  });
+  readonly #zygoteStarts = this.#plainCounter("sandpiper_zygote_starts_total", "Zygotes that serve, or served.");
+  readonly #zygoteEnds = this.#plainCounter("sandpiper_zygote_ends_total", "Zygotes that ended, by cause.", "cause");
+  readonly #sandboxEnds = this.#plainCounter(
+    "sandpiper_sandbox_ends_total",
+    "Sandboxes that ended, by cause.",
+    "cause",
+  );
+
+  /** @param maxFunctions how many functions have series of their own. */
+  constructor(maxFunctions: number) {
+    this.#series = new SeriesByFunction(maxFunctions, (labels) => this.seriesOf(labels));
+    for (const cause of ["died", "retired"]) this.#zygoteEnds.inc({ cause }, 0);
+  }
+
+  /** Counts a call that has ended. */
+  onRecord(record: InvocationRecord): void {
+    const { outcome, error, start, timing, ran } = record;
+    const series = this.#series.of(record);
+    series.outcome(outcome);
+    if (error !== undefined) this.#errors.inc({ ...series.labels, code: error.code });
+    if (outcome === "timeout") this.#timeouts.inc(series.labels);
+    this.#queueWait.observe(timing.queueMs / 1_000);
+    if (ran !== "yes") return;
+    series.invoke.observe(timing.handlerMs / 1_000);
+    series.cpu.observe(record.cpuMs / 1_000);
+    series.memory.observe(record.peakMemoryBytes);
+    if (start === undefined || start === "warm") return;
+    this.#coldStarts.inc({ ...series.labels, start });
+    this.#init.observe(series.labels, (timing.sandboxMs + timing.initMs) / 1_000);
+    const phase = start === "forked" ? "fork" : "load";
+    this.#launches.observe({ phase }, (start === "forked" ? timing.sandboxMs : timing.initMs) / 1_000);
+  }
+
+  /** Counts a sandbox that was made. */
+  onLaunched(tookMs: number): void {
+    this.#launches.observe({ phase: "sandbox" }, tookMs / 1_000);
+  }
+
+  onZygoteStart(): void {
+    this.#zygoteStarts.inc();
+  }
+
+  onZygoteEnd({ planned }: ZygoteEnd): void {
+    this.#zygoteEnds.inc({ cause: planned ? "retired" : "died" });
+  }
+
+  onSandboxEnd(exit: SandboxExit | null): void {
+    this.#sandboxEnds.inc({ cause: causeOf(exit) });
+  }
+
+  /** Has the worker asked for its figures at each scrape. */
+  ask(figures: () => WorkerFigures): void {
+    const gauge = (name: string, help: string, read: (figures: WorkerFigures) => number) =>
+      askedGauge(this.registry, { name, help }, (asked) => asked.set(read(figures())));
+    gauge("sandpiper_worker_running_calls", "Calls in course.", ({ running }) => running);
+    gauge("sandpiper_worker_free_slots", "Calls that it would take now.", ({ room }) => room);
+    gauge("sandpiper_pool_waiting_calls", "Calls that wait for an instance.", ({ pool }) => pool.waiting);
+    gauge("sandpiper_pool_promised_memory_bytes", "Memory limits of all sandboxes.", ({ pool }) => pool.memoryBytes);
+    gauge("sandpiper_pool_max_memory_bytes", "Most that they may be.", ({ limits }) => limits.memoryBudgetBytes);
+    gauge("sandpiper_pool_max_sandboxes", "Most sandboxes.", ({ limits }) => limits.maxSandboxes);
+    gauge("sandpiper_sandboxes_memory_bytes", "Memory of all sandboxes.", (all) => all.sandboxMemoryBytes());
+    gauge("sandpiper_zygotes", "Zygotes, one for each launcher.", ({ zygotes }) => zygotes);
+    const degraded = "1: sandboxes are no forks although they should be.";
+    gauge("sandpiper_launcher_degraded", degraded, ({ posture }) => Number(posture.fallback !== undefined));
+    const states = { name: "sandpiper_pool_sandboxes", help: "Sandboxes by state.", labelNames: ["state"] };
+    askedGauge(this.registry, states, (asked) => {
+      const { blank, starting, busy, free } = figures().pool;
+      for (const [state, count] of Object.entries({ blank, starting, busy, free })) asked.set({ state }, count);
+    });
+    const launcher = { name: "sandpiper_launcher_info", help: "The launcher in use.", labelNames: ["launcher"] };
+    askedGauge(this.registry, launcher, (asked) => asked.set({ launcher: figures().posture.launcher }, 1));
+  }
+
+  seriesOf(labels: FunctionLabels) {
+    const { tenant, function: name } = labels;
+    const outcomes = new Map<string, { inc(): void }>();
+    return {
+      labels,
+      invoke: this.#invoke.labels(tenant, name),
+      cpu: this.#cpu.labels(tenant, name),
+      memory: this.#memory.labels(tenant, name),
+      outcome: (outcome: string) => {
+        let counter = outcomes.get(outcome);
+        if (counter === undefined) {
+          counter = this.#invocations.labels(tenant, name, outcome);
+          outcomes.set(outcome, counter);
+        }
+        counter.inc();
+      },
+    };
+  }
+
+  #seconds(name: string, help: string) {
+    return new Histogram({ name, help, labelNames: OF_FUNCTION, buckets: SECONDS, ...this.#registers });
+  }
+
+  #counter(name: string, help: string, ...more: string[]) {
+    return new Counter({ name, help, labelNames: [...OF_FUNCTION, ...more], ...this.#registers });
+  }
+
+  #plainCounter(name: string, help: string, ...labelNames: string[]) {
+    return new Counter({ name, help, labelNames, ...this.#registers });
+  }
+}
+
+function causeOf(exit: SandboxExit | null): string {
+  if (exit === null) return "stuck";
+  if (exit.usage.oomKills > 0) return "out_of_memory";
+  if (exit.reason !== undefined) return exit.reason.startsWith("the zygote died") ? "zygote" : "ended_by_worker";
+  return exit.signal === null ? "exit" : "signal";
+}
