@@ -1,7 +1,12 @@
 /** Has a gateway collect by itself, in turns with all other gateways. */
+
+import type { Redis } from "ioredis";
 import { SandpiperError } from "../functions/model/errors.ts";
 import { isRedisAway } from "../functions/redis/connections.ts";
-import type { Collection, Collector } from "../functions/store/gc.ts";
+import type { FileArtifactStore } from "../functions/store/artifacts.ts";
+import { type Collection, Collector } from "../functions/store/gc.ts";
+import { Registry } from "../functions/store/registry.ts";
+import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
 
 /** How often a gateway looks whether it is time, at most. */
@@ -64,4 +69,15 @@ export class CollectionTimer {
     if (message !== this.#told) this.#log.warn("old versions and files are not collected", { reason: message });
     this.#told = message;
   }
+}
+
+/** The collector of one gateway. */
+export function makeCollector(
+  config: Pick<Config, "keepVersions" | "keepVersionsMs" | "gcGraceMs">,
+  redis: Redis,
+  artifacts: FileArtifactStore,
+): Collector {
+  const { keepVersions, keepVersionsMs, gcGraceMs: graceMs } = config;
+  const limits = { keepVersions, keepVersionsMs, graceMs };
+  return new Collector({ redis, registry: new Registry(redis), artifacts, limits });
 }

@@ -2,20 +2,16 @@
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { getRequestListener } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../functions/model/errors.ts";
-import { connectionLike, FAIL_FAST } from "../functions/redis/connections.ts";
+import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
-import { Collector } from "../functions/store/gc.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
-import { registerKey } from "../functions/store/tenant.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { Backlog } from "../functions/transport/backlog.ts";
 import { dropBody } from "../functions/transport/bodies.ts";
@@ -29,17 +25,19 @@ import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import { accessLog } from "./access-log.ts";
+import { registerBootstrapKey } from "./bootstrap-key.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
 import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import type { EndedCall } from "./call/watched-call.ts";
-import { CollectionTimer } from "./collection-timer.ts";
+import { CollectionTimer, makeCollector } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
+import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { followRedisChanges } from "./redis-change.ts";
 import { createGatewayServer } from "./server.ts";
@@ -146,12 +144,8 @@ class GatewayParts {
   readonly #unrun: UnrunRecords;
   readonly #closing = new AbortController();
 
-  constructor(
-    config: GatewayConfig,
-    redis: Redis,
-    log: Logger,
-    { recordsRoots = true, access = log, metrics }: GatewayOptions,
-  ) {
+  constructor(config: GatewayConfig, redis: Redis, log: Logger, options: GatewayOptions) {
+    const { recordsRoots = true, access = log, metrics } = options;
     const gatewayId = randomUUID();
     this.#leaveMs = config.leaveMs;
     this.redis = connectionLike(redis, FAIL_FAST);
@@ -164,25 +158,10 @@ class GatewayParts {
     this.#versions = new CurrentVersions(redis, registry);
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
-    this.#receiver = new ReplyReceiver(redis, gatewayId, {
-      onReply: (reply) => this.#calls.deliver(reply),
-      onBodyLost: (id) => this.#calls.bodyLost(id),
-      onAway: () => this.#lose(),
-      onReady: () => this.#calls.open(),
-    });
-    reportLink(redis, log);
-    followRedisChanges(redis, {
-      calls: this.#calls,
-      versions: this.#versions,
-      registerKey: () => registerBootstrapKey(this.redis, config.bootstrapKeyFile),
-      onTrouble: (message, error) => log.error(message, { error }),
-    });
+    this.#receiver = this.#makeReceiver(redis, gatewayId);
+    this.#follow(redis, config, log);
     const [uploads, downloads] = [new Budget(UPLOADS_BYTES), new Budget(DOWNLOADS_BYTES)];
-    metrics?.ask(this.redis, () => ({
-      waitingCalls: this.#calls.size,
-      isAccepting: this.#calls.accepting && this.#queue.available,
-      budgets: { uploads, downloads, queued: this.#calls.bodies },
-    }));
+    metrics?.ask(this.redis, () => this.#figures({ uploads, downloads }));
     const shared = {
       redis: this.redis,
       versions: this.#versions,
@@ -233,6 +212,34 @@ class GatewayParts {
     });
     this.server = server;
     this.#endConnections = endConnections;
+  }
+
+  #makeReceiver(redis: Redis, gatewayId: string): ReplyReceiver {
+    return new ReplyReceiver(redis, gatewayId, {
+      onReply: (reply) => this.#calls.deliver(reply),
+      onBodyLost: (id) => this.#calls.bodyLost(id),
+      onAway: () => this.#lose(),
+      onReady: () => this.#calls.open(),
+    });
+  }
+
+  /** Does what is to be done when Redis is another one, and says so. */
+  #follow(redis: Redis, { bootstrapKeyFile }: GatewayConfig, log: Logger): void {
+    reportLink(redis, log);
+    followRedisChanges(redis, {
+      calls: this.#calls,
+      versions: this.#versions,
+      registerKey: () => registerBootstrapKey(this.redis, bootstrapKeyFile),
+      onTrouble: (message, error) => log.error(message, { error }),
+    });
+  }
+
+  #figures(budgets: { uploads: Budget; downloads: Budget }) {
+    return {
+      waitingCalls: this.#calls.size,
+      isAccepting: this.#calls.accepting && this.#queue.available,
+      budgets: { ...budgets, queued: this.#calls.bodies },
+    };
   }
 
   #makeGate(gatewayId: string, queueWaitMs: number): Gate {
@@ -306,43 +313,4 @@ class GatewayParts {
   #seenUrl(request: IncomingMessage): string {
     return request.headers.host === undefined ? this.ownUrl : `http://${request.headers.host}`;
   }
-}
-
-function makeCollector(config: GatewayConfig, redis: Redis, artifacts: FileArtifactStore): Collector {
-  const { keepVersions, keepVersionsMs, gcGraceMs: graceMs } = config;
-  const limits = { keepVersions, keepVersionsMs, graceMs };
-  return new Collector({ redis, registry: new Registry(redis), artifacts, limits });
-}
-
-/** hono behind node's server. A URL that hono refuses is answered in our shape. */
-function controlListener(fetch: Parameters<typeof getRequestListener>[0]) {
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
-  return (...args: Parameters<typeof listener>) => void listener(...args);
-}
-
-/** The key that `npm start` made is the first one of the tenant "main". */
-async function registerBootstrapKey(redis: Redis, file: string | null): Promise<void> {
-  if (file !== null) await registerKey(redis, "main", (await readFile(file, "utf8")).trim());
-}
-
-async function whenReady(redis: Redis): Promise<void> {
-  if (redis.status !== "ready") await once(redis, "ready");
-}
-
-async function listen(server: Server, { host, port }: GatewayConfig): Promise<void> {
-  server.listen(port, host);
-  await once(server, "listening");
-}
-
-function connectionsOf(server: Server): Promise<number> {
-  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
-}
-
-/**
- * A host as URLs write it: an address of IPv6 in brackets, and one that means "any" as this
- * machine.
- */
-function urlHost(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
 }

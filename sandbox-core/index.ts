@@ -11,6 +11,7 @@ export type * from "./contract/sandbox.ts";
 export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";
 export { type LauncherOptions, openLauncher, programBinds, programPath } from "./host/open.ts";
 export { tryIsolation } from "./host/trial.ts";
-export type { ZygoteEnd, ZygoteLauncher } from "./launcher/launcher.ts";
+export type { ZygoteLauncher } from "./launcher/launcher.ts";
+export type { ZygoteEnd } from "./launcher/launcher-options.ts";
 export { type ProgramResult, type ProgramRun, runProgram } from "./launcher/run-program.ts";
 export { describeOverrun, type Overrun, type WorkLimits, WorkWatch } from "./launcher/work-limit.ts";

@@ -11,16 +11,11 @@ import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
-import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
-import { UnfitError } from "../infra/service.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
   type Attestation,
-  badAllowances,
-  CgroupsError,
-  MissingWallsError,
   openLauncher,
   runProgram,
   type ZygoteEnd,
@@ -30,6 +25,7 @@ import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Builder } from "./code/builder.ts";
 import { Bundles } from "./code/bundles.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
+import { checkAllowances, refuseToServe } from "./fitness.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
@@ -317,16 +313,4 @@ export class Worker {
     const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
     return new BuildWorker(redis, (request) => builder.build(request), onError);
   }
-}
-
-/** @throws ConfigError naming every wall that may not be missing */
-function checkAllowances(names: readonly string[]): readonly string[] {
-  const problems = badAllowances(names).map((problem) => `SANDPIPER_ALLOW_DEGRADED: ${problem}`);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return names;
-}
-
-function refuseToServe(error: unknown): never {
-  const isUnfit = error instanceof MissingWallsError || error instanceof CgroupsError;
-  throw isUnfit ? new UnfitError(error.message, { cause: error }) : error;
 }

@@ -1,4 +1,5 @@
 /** How gateways and workers behave while Redis is away. */
+import { once } from "node:events";
 import type { Redis, RedisOptions } from "ioredis";
 import { linkOf } from "./link.ts";
 
@@ -72,4 +73,9 @@ export function sendTogether({ stream }: Redis): void {
   if (stream === undefined || stream.writableCorked > 0) return;
   stream.cork();
   setImmediate(() => stream.uncork());
+}
+
+/** Resolves when commands can be sent. */
+export async function whenReady(redis: Redis): Promise<void> {
+  if (redis.status !== "ready") await once(redis, "ready");
 }

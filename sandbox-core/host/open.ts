@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { type Attestation, assertWalls, attest } from "../attest/attest.ts";
 import type { Bind, Program } from "../contract/program.ts";
 import type { Generation } from "../launcher/generation.ts";
-import { type Renewal, type ZygoteEnd, ZygoteLauncher } from "../launcher/launcher.ts";
+import { ZygoteLauncher } from "../launcher/launcher.ts";
+import type { Renewal, ZygoteEnd } from "../launcher/launcher-options.ts";
 import type { Fallback, Way } from "../launcher/zygote-starter.ts";
 import { RUNTIME_NODE_FLAGS } from "../runtime/flags.ts";
 

@@ -26,11 +26,12 @@ import { SandboxError } from "../contract/error.ts";
 import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandbox.ts";
 import type { Connection, LaunchRequest } from "../protocol/control.ts";
 import type { Generation } from "./generation.ts";
+import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncherOptions } from "./launcher-options.ts";
 import { makeRunDirectory, removeRunDirectory } from "./run-directory.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
 import { Receiver } from "./socket-receiver.ts";
 import { Standby } from "./standby.ts";
-import { type Fallback, ZygoteStarter, type ZygoteStarterOptions } from "./zygote-starter.ts";
+import { type Fallback, ZygoteStarter } from "./zygote-starter.ts";
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
@@ -48,34 +49,6 @@ const RUNTIME_CONNECTIONS: Connection[] = [
   { name: "wire", fds: [3] },
   { name: "stdio", fds: [1, 2] },
 ];
-
-/** When a zygote is replaced by a new one. */
-export interface Renewal {
-  /** After so many forks. */
-  forks: number;
-  /** After so long, if it has forked at all. */
-  ageMs: number;
-}
-
-export const DEFAULT_RENEWAL: Renewal = { forks: 5_000, ageMs: 1_800_000 };
-
-export interface ZygoteLauncherOptions extends ZygoteStarterOptions {
-  /** `DEFAULT_RENEWAL` unless given. */
-  renewal?: Renewal;
-  /** Told of a renewal or a start that failed, and is tried again. */
-  onTrouble?: (message: string, cause: unknown) => void;
-  /** Told of each zygote that has ended after it served. */
-  onZygoteEnd?: (end: ZygoteEnd) => void;
-}
-
-/** The end of a zygote, and how many sandboxes ended with it. */
-export interface ZygoteEnd {
-  pid: number;
-  reason: string;
-  /** Whether it was to end: renewed, or closed with its launcher. */
-  planned: boolean;
-  sandboxes: number;
-}
 
 export class ZygoteLauncher implements Launcher {
   readonly #options: ZygoteLauncherOptions;

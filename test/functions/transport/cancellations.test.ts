@@ -95,13 +95,15 @@ describe("cancellations", () => {
 
   it("wait for a Redis that is away", async () => {
     const { heard, receiver } = await startReceiver();
-    const sender = new CancellationSender(connectionLike(redis.connect(), FAIL_FAST));
+    const connection = connectionLike(redis.connect(), FAIL_FAST);
+    const sender = new CancellationSender(connection);
     await redis.kill();
     const sent = newCancellation();
     sender.send(sent);
     await redis.restart();
     await eventually(() => heard.some(({ id }) => id === sent.id));
     receiver.close();
+    connection.disconnect();
   });
 
   it("are kept up to a limit", async () => {

@@ -1,0 +1,17 @@
+/** Whether a worker may serve on this machine, with what its operator allows it to do without. */
+import { ConfigError } from "../infra/environment.ts";
+import { UnfitError } from "../infra/service.ts";
+import { badAllowances, CgroupsError, MissingWallsError } from "../sandbox-core/index.ts";
+
+/** @throws ConfigError naming every wall that may not be missing */
+export function checkAllowances(names: readonly string[]): readonly string[] {
+  const problems = badAllowances(names).map((problem) => `SANDPIPER_ALLOW_DEGRADED: ${problem}`);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return names;
+}
+
+/** Fails a start. @throws UnfitError when the machine lacks what no retry brings, else the error */
+export function refuseToServe(error: unknown): never {
+  const isUnfit = error instanceof MissingWallsError || error instanceof CgroupsError;
+  throw isUnfit ? new UnfitError(error.message, { cause: error }) : error;
+}
