@@ -185,7 +185,6 @@ class GatewayParts {
       closing: this.#closing.signal,
     });
     const clients = new Clients(config);
-    const logAccess = accessLog(config.accessLog, access);
     const invokeParts = {
       ...shared,
       basePath: config.publicUrl === null ? "" : new URL(config.publicUrl).pathname.replace(/\/+$/, ""),
@@ -198,11 +197,7 @@ class GatewayParts {
       queueWaitMs: config.queueWaitMs,
       downloads,
       recordsRoots,
-      onEnded: (call: EndedCall) => {
-        this.#unrun.note(call);
-        logAccess(call);
-        metrics?.onEnded(call);
-      },
+      onEnded: this.#noteEnd(accessLog(config.accessLog, access), metrics),
     };
     const { server, endConnections } = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,
@@ -212,6 +207,15 @@ class GatewayParts {
     });
     this.server = server;
     this.#endConnections = endConnections;
+  }
+
+  /** What is done with each call that has ended. */
+  #noteEnd(log: (call: EndedCall) => void, metrics: GatewayMetrics | undefined) {
+    return (call: EndedCall): void => {
+      this.#unrun.note(call);
+      log(call);
+      metrics?.onEnded(call);
+    };
   }
 
   #makeReceiver(redis: Redis, gatewayId: string): ReplyReceiver {

@@ -188,19 +188,26 @@ export class Gate {
     for (const held of this.#line.takeExpired(nowMs)) this.#expire(held);
     if (this.#isDeserted) return this.#desert(look);
     this.#line.age(nowMs - STALE_FACTOR * this.#patienceMs);
-    this.#pass(look);
-    if (this.#line.size > 0 || look.jobs > 0) return;
+    const hasPassed = this.#pass(look) > 0;
+    // Workers have no room even for those that passed: their time may be over meanwhile.
+    if (look.stands && this.#line.size === 0) return this.#takeBack();
+    // Whether those that passed just now are taken is seen at the next look.
+    if (hasPassed || this.#line.size > 0 || look.jobs > 0) return;
     this.#options.backlog.reset();
     this.#isShut = false;
   }
 
-  /** Hands calls over: twice as many when the last were taken, half as many when they wait. */
-  #pass({ jobs }: Look): void {
+  /**
+   * Hands calls over: twice as many when the last were taken, half as many when they wait. Gives how
+   * many.
+   */
+  #pass({ jobs }: Look): number {
     if (jobs > 0) this.#stepCalls = Math.ceil(this.#stepCalls / 2);
     const passing = jobs < FEW_JOBS ? this.#line.takeNext(this.#stepCalls) : [];
     for (const held of passing) held.go();
     if (jobs === 0 && passing.length === this.#stepCalls)
       this.#stepCalls = Math.min(passing.length * 2, MOST_STEP_CALLS);
+    return passing.length;
   }
 
   /** No worker is alive. What is in the queue waits in vain as well. */

@@ -182,7 +182,7 @@ export class Connection {
   }
 }
 
-/** Words after the client left have nowhere to go; without a listener that would end the process. */
+/** Words after the client left go nowhere; without a listener they would end the process. */
 function ignore(): void {}
 
 /**

@@ -66,12 +66,21 @@ async function call(path: string): Promise<Heard> {
   return { status: response.status, code: error?.code, message: error?.message ?? "", retryAfter };
 }
 
-const waitingJobs = (): Promise<number> => test.connection.llen("sp:queue:calls:wait");
+/** Jobs that wait, or that a worker has which looks for room in a moment. */
+async function jobs(): Promise<number> {
+  const { connection } = test;
+  const [[, waiting], [, active]] = (await connection
+    .multi()
+    .llen("sp:queue:calls:wait")
+    .llen("sp:queue:calls:active")
+    .exec()) as [[null, number], [null, number]];
+  return waiting + active;
+}
 
-/** Resolves when no job waits although no worker takes any: the gateway has taken them back. */
+/** Resolves when there is no job although no worker has room: the gateway has taken them back. */
 async function takenBack(): Promise<void> {
-  await eventually(async () => (await waitingJobs()) > 0);
-  await eventually(async () => (await waitingJobs()) === 0);
+  await eventually(async () => (await jobs()) > 0);
+  await eventually(async () => (await jobs()) === 0);
 }
 
 const pathsOf = (count: number, name: string) => Array.from({ length: count }, (_, index) => `${name}${index}`);
@@ -82,7 +91,7 @@ describe("while workers have no room", () => {
     const early = pathsOf(5, "early").map(call);
     await takenBack();
     const late = pathsOf(5, "late").map(call);
-    await eventually(async () => (await waitingJobs()) === 0);
+    await eventually(async () => (await jobs()) === 0);
     assert.deepEqual(ran, []);
     setSlots(100);
     for (const { status } of await Promise.all([...early, ...late])) assert.equal(status, 200);
