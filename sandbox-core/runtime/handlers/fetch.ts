@@ -3,7 +3,7 @@ import type { HeaderPairs } from "../../protocol/frames.ts";
 import { requestOf } from "../fetch/request.ts";
 import type { FunctionFacts, Handler, HandlerCall } from "./handler.ts";
 import { ownUrl } from "./own-url.ts";
-import { plainReply } from "./plain-result.ts";
+import { isBodiless, plainReply } from "./plain-result.ts";
 import { isResponse, responseReply } from "./response.ts";
 
 export type FetchFunction = (request: Request, env: Record<string, string>, ctx: FetchContext) => unknown;
@@ -22,7 +22,7 @@ export function fetchHandler(fetchFunction: FetchFunction, facts: FunctionFacts)
     const request = makeRequest(call);
     const ctx: FetchContext = { waitUntil: call.waitUntil };
     const result = await fetchFunction(request, facts.env, ctx);
-    return isResponse(result) ? responseReply(result) : plainReply(result);
+    return isResponse(result) && !isBodiless(result) ? responseReply(result) : plainReply(result);
   };
 }
 
@@ -50,7 +50,7 @@ function bodyOf({ method, bodyFollows, body }: HandlerCall["request"], incoming:
  * The client's headers; the trace context is that of the platform's own span, which has the
  * client's for parent.
  */
-function requestHeaders(headers: HeaderPairs, traceparent: string | null): HeaderPairs {
+export function requestHeaders(headers: HeaderPairs, traceparent: string | null): HeaderPairs {
   if (traceparent === null) return headers;
   const out: HeaderPairs = [];
   for (let index = 0; index < headers.length; index++) {

@@ -1,4 +1,5 @@
 /** Results of a handler other than a Response, and the replies that they mean. */
+import type { HeaderPairs } from "../../protocol/frames.ts";
 import { describeValue } from "../describe.ts";
 import type { HandlerReply } from "./handler.ts";
 import { lambdaReply } from "./lambda-result.ts";
@@ -10,7 +11,11 @@ const [NodeBlob, NodeForm, NodeStream, NodeQuery] = [Blob, FormData, ReadableStr
 const OrdinaryBuffer = ArrayBuffer;
 const { isView } = ArrayBuffer;
 const { isInteger } = Number;
-const { keys } = Object;
+const { getPrototypeOf, keys } = Object;
+const ordinary = Object.prototype;
+
+/** Statuses of responses that have no body (Fetch, "null body status"). */
+const BODILESS = new Set([204, 205, 304]);
 
 /**
  * Members of an object that is a response by its parts: with any other it is data that has a
@@ -21,7 +26,7 @@ const PARTS = new Set(["status", "statusText", "headers", "body"]);
 interface Parts {
   status: number;
   statusText?: string;
-  headers?: Record<string, string>;
+  headers?: unknown;
   body?: unknown;
 }
 
@@ -42,10 +47,30 @@ export function plainReply(result: unknown): HandlerReply {
   return responseReply(isBody(result) ? new NodeResponse(result) : NodeResponse.json(result));
 }
 
-function partsReply({ status, statusText = "", headers = {}, body = null }: Parts): HandlerReply {
+/**
+ * Whether it is the parts of a response without a body, which looks like a Response when its header
+ * fields are in an array or a Map.
+ */
+export function isBodiless(result: object): boolean {
+  return getPrototypeOf(result) === ordinary && isParts(result) && (result.body ?? null) === null;
+}
+
+function partsReply({ status, statusText = "", headers, body = null }: Parts): HandlerReply {
   if (status < 200 || status > 599) throw new TypeError(`status must be 200 to 599, and is ${status}.`);
-  const init = { status, statusText, headers };
-  return responseReply(body === null || isBody(body) ? new NodeResponse(body, init) : NodeResponse.json(body, init));
+  if (body === null && isIterable(headers)) return { status, statusText, headers: pairsOf(headers), body };
+  const init = { status, statusText, headers: (headers ?? {}) as Record<string, string> };
+  // A Response of such a status refuses even a body of no length.
+  if (body === null || (body === "" && BODILESS.has(status))) return responseReply(new NodeResponse(null, init));
+  return responseReply(isBody(body) ? new NodeResponse(body, init) : NodeResponse.json(body, init));
+}
+
+function isIterable(headers: unknown): headers is Iterable<[unknown, unknown]> {
+  return typeof headers === "object" && headers !== null && Symbol.iterator in headers;
+}
+
+/** The fields of an array, a Map or a Headers. What cannot be sent is found when they are. */
+function pairsOf(headers: Iterable<[unknown, unknown]>): HeaderPairs {
+  return Array.from(headers, ([name, value]) => [String(name).toLowerCase(), String(value).trim()]);
 }
 
 function isParts(result: unknown): result is Parts {
