@@ -38,6 +38,9 @@ export class RuntimeCall implements HandlerCall {
   readonly #sender: RuntimeReply;
   /** Made when a function asks for its signal, or there is something to tell it. */
   #abort: AbortController | null = null;
+  /** Why nobody waits for the answer any more. */
+  #cancelled: Error | null = null;
+  #onCancel: ((reason: Error) => void) | null = null;
   #pending = 0;
   #over = false;
 
@@ -84,8 +87,15 @@ export class RuntimeCall implements HandlerCall {
     const reason = new DOMException("Nobody waits for the answer of this call any more.", "AbortError");
     this.#abort ??= new OriginalAbortController();
     this.#abort.abort(reason);
+    this.#cancelled = reason;
+    this.#onCancel?.(reason);
     this.body.fail(reason);
     this.#sender.cancel(reason);
+  }
+
+  whenCancelled(listener: (reason: Error) => void): void {
+    if (this.#cancelled === null) this.#onCancel = listener;
+    else listener(this.#cancelled);
   }
 
   /** A property and not a method, so that `const { waitUntil } = ctx` works. */

@@ -15,6 +15,7 @@ import { hideHost, replaceProcessEnv } from "./environment.ts";
 import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
 import { currentExit, dieAfterLastWords, takeOverExits } from "./exits.ts";
 import { installFetchObjects } from "./fetch/globals.ts";
+import { defineAwsLambda } from "./handlers/lambda-stream.ts";
 import { allAreNamed } from "./own-names.ts";
 import { Runtime } from "./runtime.ts";
 import { type Forks, TemplateMaker } from "./template.ts";
@@ -79,6 +80,7 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
 
 function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStream): void {
   installFetchObjects();
+  defineAwsLambda();
   captureConsole(console, runtime.log, (text) => runtime.mapPositions(text));
   define(process, "stdout", stdout);
   define(process, "stderr", stderr);

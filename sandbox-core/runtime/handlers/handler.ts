@@ -12,6 +12,11 @@ export interface HandlerCall {
   readonly deadlineMs: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /**
+   * Calls the one listener there can be when nobody waits for the answer any more: at once if so.
+   * Costs less than a signal.
+   */
+  whenCancelled(listener: (reason: Error) => void): void;
   /** Keeps the instance for this call until the promise settles. */
   readonly waitUntil: (promise: unknown) => void;
 }
