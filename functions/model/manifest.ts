@@ -14,6 +14,14 @@ export const MEMORY_CLASSES_MIB = [64, 128, 256, 512, 1024, 2048] as const;
 export const ISOLATIONS = ["instance", "invocation"] as const;
 
 /**
+ * Ways to call a handler: with a Request, an event of AWS Lambda, or Node's request and response.
+ */
+export const HANDLER_KINDS = ["fetch", "lambda", "node"] as const;
+
+/** An export's name. `afterRestore` is the hook of copies, and no handler. */
+const HANDLER_PATTERN = /^(?!__proto__$|afterRestore$)[A-Za-z_$][A-Za-z0-9_$]*$/;
+
+/**
  * A function's or tenant's name: it is part of URLs and of Redis keys, so nothing else may pass.
  */
 export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -47,6 +55,19 @@ export const functionConfigSchema = z.strictObject({
     .max(512)
     .default("index.ts")
     .meta({ description: "The module that exports the handler, relative to this file.", examples: ["src/index.ts"] }),
+  handler: z
+    .string()
+    .max(128)
+    .regex(HANDLER_PATTERN, "the name of an export alone: letters, digits, '_' and '$', and not afterRestore")
+    .optional()
+    .meta({
+      description: "Name of the export that is the handler. Without it, the exports say which one is.",
+      examples: ["hello"],
+    }),
+  kind: z.enum(HANDLER_KINDS).optional().meta({
+    description:
+      "How the handler is called: with a Request (fetch), an event of AWS Lambda (lambda), or Node's request and response (node). Without it, the handler says.",
+  }),
   memoryMiB: z
     .literal(MEMORY_CLASSES_MIB)
     .default(128)

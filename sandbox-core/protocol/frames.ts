@@ -135,6 +135,12 @@ export const DEFAULT_RUNTIME_LIMITS: RuntimeLimits = { logRecords: 1_000, logByt
 export const ISOLATIONS = ["instance", "invocation"] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
 
+/**
+ * Ways to call a handler: with a Request, an event of AWS Lambda, or Node's request and response.
+ */
+export const HANDLER_KINDS = ["fetch", "lambda", "node"] as const;
+export type HandlerKind = (typeof HANDLER_KINDS)[number];
+
 /** The version that an instance is to load. */
 export interface Load {
   type: "load";
@@ -143,6 +149,10 @@ export interface Load {
   version: string;
   /** Path of the entry file, for messages. */
   entry: string;
+  /** Name of the export that is the handler; null: found by what the module exports. */
+  handler: string | null;
+  /** How the handler is called; null: told from the handler. */
+  kind: HandlerKind | null;
   env: Record<string, string>;
   limits: RuntimeLimits;
   isolation: Isolation;
@@ -436,6 +446,8 @@ function decodeLoad(fields: Fields): Load {
     functionName: text(fields, "functionName", 256),
     version: text(fields, "version", 256),
     entry: text(fields, "entry", 1024),
+    handler: fields.handler === null ? null : text(fields, "handler", 128),
+    kind: fields.kind === null ? null : oneOf(fields, "kind", HANDLER_KINDS),
     env: environment(inner(fields, "env")),
     limits: {
       logRecords: integer(limits, "logRecords", 0, 1_000_000),

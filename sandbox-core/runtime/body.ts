@@ -66,7 +66,7 @@ export class IncomingBody {
   /** All bytes. Rejects when the body fails. */
   async all(): Promise<Buffer> {
     const pieces: Uint8Array[] = [];
-    for (let piece = await this.#next(); piece !== null; piece = await this.#next()) pieces.push(piece);
+    for (let piece = await this.next(); piece !== null; piece = await this.next()) pieces.push(piece);
     return pieces.length === 1 ? asBuffer(pieces[0] as Uint8Array) : Buffer.concat(pieces);
   }
 
@@ -75,7 +75,7 @@ export class IncomingBody {
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
-          const piece = await this.#next();
+          const piece = await this.next();
           if (piece === null) controller.close();
           else controller.enqueue(piece);
         },
@@ -87,8 +87,8 @@ export class IncomingBody {
     );
   }
 
-  /** The next bytes, or null at the end. */
-  async #next(): Promise<Uint8Array | null> {
+  /** The next bytes, or null at the end. Rejects when the body fails. One reader at a time. */
+  async next(): Promise<Uint8Array | null> {
     while (this.#pieces.length === 0) {
       if (this.#error !== null) throw this.#error;
       if (this.#ended || this.#discarding) return null;

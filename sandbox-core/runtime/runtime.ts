@@ -26,6 +26,7 @@ import { describeError } from "./describe.ts";
 import { functionEnvironment } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
+import { defineRegistration } from "./handlers/listener.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
 import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
@@ -292,9 +293,9 @@ export class Runtime implements CallHost {
     try {
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
-      const facts = { functionName: load.functionName, version: load.version, memoryMiB: load.memoryMiB };
+      const registered = defineRegistration(code);
       const exported = await evaluateBundle(code);
-      this.#handler = detectHandler(exported, { ...facts, env: load.env });
+      this.#handler = detectHandler(exported, load, load, registered);
       this.#afterRestore = afterRestoreOf(exported);
     } catch (error) {
       return this.#loadFailed(error);

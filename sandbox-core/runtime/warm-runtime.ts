@@ -40,6 +40,14 @@ const LAMBDA_FUNCTION = `
   export const handler = async (event, context) => event.body === undefined
     ? { statusCode: 200, cookies: ["a=b"], body: event.rawPath }
     : { remaining: context.getRemainingTimeInMillis(), given: JSON.parse(event.body) };`;
+const NODE_FUNCTION = `
+  export default async (req, res) => {
+    if (req.method === "POST") return res.status(200).json(req.body);
+    if (req.query.stream === undefined) return res.end(req.headers.host);
+    res.write("a");
+    await new Promise(setImmediate);
+    res.end("b");
+  };`;
 
 /**
  * Of global state it touches the classes that functions make; those it loads log nothing, their
@@ -47,7 +55,7 @@ const LAMBDA_FUNCTION = `
  */
 export async function warmRuntime(): Promise<void> {
   installFetchObjects();
-  for (const code of [FETCH_FUNCTION, LAMBDA_FUNCTION]) {
+  for (const code of [FETCH_FUNCTION, LAMBDA_FUNCTION, NODE_FUNCTION]) {
     const outlet = new Nobody();
     const runtime = new Runtime(outlet, {
       setEnvironment: () => {},
@@ -88,6 +96,8 @@ const LOAD = {
   functionName: "warm",
   version: "0".repeat(64),
   entry: "index.ts",
+  handler: null,
+  kind: null,
   env: {},
   limits: DEFAULT_RUNTIME_LIMITS,
   isolation: "instance",

@@ -12,6 +12,8 @@ export interface LoadOptions {
   timeoutMs?: number;
   sourceMap?: string;
   isolation?: frames.Isolation;
+  handler?: string;
+  kind?: frames.HandlerKind;
 }
 
 export interface CallOptions {
@@ -64,6 +66,8 @@ export class WireClient {
       functionName: "hello",
       version: "f".repeat(64),
       entry: "index.ts",
+      handler: options.handler ?? null,
+      kind: options.kind ?? null,
       env: options.env ?? {},
       limits: { ...frames.DEFAULT_RUNTIME_LIMITS, ...options.limits },
       isolation: options.isolation ?? ("instance" as const),

@@ -219,12 +219,13 @@ export class Instance {
 
   async #load({ code, sourceMap }: Bundle): Promise<void> {
     const { tenant, functionName, version, entry, config } = this.#version;
-    const { env, isolation = "instance", memoryMiB, timeoutMs } = config;
+    const { env, isolation = "instance", memoryMiB, timeoutMs, handler = null, kind = null } = config;
+    const limits = { memoryMiB, timeoutMs, limits: LOG_LIMITS };
     this.#limit.startPreparing("start");
     await this.#preparation.ready;
     this.#limit.startPreparing("load");
     this.#preparation.beginLoading();
-    const load = { tenant, functionName, version, entry, env, isolation, memoryMiB, timeoutMs, limits: LOG_LIMITS };
+    const load = { tenant, functionName, version, entry, handler, kind, env, isolation, ...limits };
     const sentAtMs = performance.now();
     this.#wire.send(encodeLoad(load, code, sourceMap));
     await this.#untilLoaded("load");

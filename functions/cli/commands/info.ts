@@ -33,6 +33,8 @@ function describe(io: Io, info: FunctionInfo): string {
     ["url", url],
     ["version", version],
     ["entry", entry],
+    ...(config.handler === undefined ? [] : [["handler", config.handler] as [string, string]]),
+    ...(config.kind === undefined ? [] : [["kind", config.kind] as [string, string]]),
     ["memory", `${config.memoryMiB} MiB`],
     ["timeout", `${config.timeoutMs} ms`],
     ["isolation", isolation(info)],

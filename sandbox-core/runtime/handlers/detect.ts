@@ -1,65 +1,133 @@
-/** Which kind of handler a module exports. */
+/** Which handler a module has, and of which kind. */
+import type { HandlerKind } from "../../protocol/frames.ts";
+import { appListener } from "./apps.ts";
+import { isObject, ModuleExports } from "./exports.ts";
 import { fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
+import { kindOf } from "./kind.ts";
 import { lambdaHandler } from "./lambda.ts";
+import type { Registered } from "./listener.ts";
 import { methodsHandler } from "./methods.ts";
+import { nodeHandler } from "./node.ts";
 
-type Exports = Record<string, unknown>;
+/** The configured answers to what is told from the exports otherwise. */
+export interface HandlerWish {
+  /** Name of the export. */
+  handler: string | null;
+  kind: HandlerKind | null;
+}
+
+/** What all ways to find a handler look at. */
+interface Search {
+  exported: ModuleExports;
+  facts: FunctionFacts;
+  registered: Registered;
+}
+
+type Factory = (handler: never, facts: FunctionFacts) => Handler;
+
+const MAKE: Record<HandlerKind, Factory> = { fetch: fetchHandler, lambda: lambdaHandler, node: nodeHandler };
 
 /**
- * The handler that a module's exports are, in this order: a default export with a method `fetch`,
- * an export `handler` that is the default export too, a default export that is a function, an
- * export `handler`, exports named as methods. The last two may be on the default export as well,
- * which is how a bundle shows a CommonJS module. Where there is none of these, the only function
- * that is exported is an AWS Lambda handler, whatever its name.
+ * The handler of a module, by what is configured, or else by what the module exports, in this
+ * order: a default export with a method `fetch` or that is an application of Node's, an export
+ * `handler` that is the default export too, a default export that is a function, an export
+ * `handler`, an export `fetch`, exports named as methods. The last three may be on the default
+ * export as well, which is how a bundle shows a CommonJS module. Where there is none of these, what
+ * the module registered counts, and then the only function that is exported, whatever its name.
  * @throws TypeError that lists what the module exports and what is accepted.
  */
-export function detectHandler(namespace: object, facts: FunctionFacts): Handler {
-  const exported = namespace as Exports;
-  const main = unwrapCommonJs(exported.default);
-  if (isObject(main) && typeof main.fetch === "function") return fetchHandler(main.fetch.bind(main), facts);
-  const handler = exported.handler ?? (isObject(main) ? main.handler : undefined);
-  if (typeof main === "function" && main !== handler) return fetchHandler(main as never, facts);
-  if (typeof handler === "function") return lambdaHandler(handler as never, facts);
-  const all = { ...(isObject(main) && main), ...exported };
-  const methods = methodsHandler(all, facts);
+export function detectHandler(
+  namespace: object,
+  facts: FunctionFacts,
+  wish: HandlerWish,
+  registered: Registered,
+): Handler {
+  const search: Search = { exported: new ModuleExports(namespace), facts, registered };
+  if (wish.handler !== null) return namedHandler(search, wish.handler, wish.kind);
+  if (wish.kind !== null) return handlerOfKind(search, wish.kind);
+  return foundHandler(search);
+}
+
+function foundHandler({ exported, facts, registered }: Search): Handler {
+  const { main } = exported;
+  const object = objectHandler(main, facts);
+  if (object !== null) return object;
+  const handler = exported.named("handler");
+  if (typeof main === "function" && main !== handler) return make(main, "fetch", facts);
+  if (typeof handler === "function") return make(handler, "lambda", facts);
+  const fetch = exported.named("fetch");
+  if (typeof fetch === "function") return fetchHandler(fetch as never, facts);
+  const methods = methodsHandler(exported.all(), facts);
   if (methods !== null) return methods;
-  const only = onlyFunction(all);
-  if (only !== null) return lambdaHandler(only as never, facts);
+  const listener = registered(facts);
+  if (listener !== null) return listener;
+  const only = exported.onlyFunction();
+  if (typeof only === "function") return make(only, "lambda", facts);
   throw new TypeError(
-    `The module exports no handler. It exports ${describeExports(exported)}. ` +
+    `The module exports no handler. It exports ${exported.describe()}. ` +
       "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
-      "`export default (request, env, ctx) => new Response(...)`, `export function GET(request) {...}`, `export const handler = async (event, context) => ...`. " +
-      "A Lambda handler may have another name when no other function is exported.",
+      "`export default (request, env, ctx) => new Response(...)`, `export function GET(request) {...}`, " +
+      "`export const handler = async (event, context) => ...`, `export default (req, res) => res.end(...)`. " +
+      'A handler may have another name when no other function is exported, or when "handler" in sandpiper.jsonc names it.',
+  );
+}
+
+/** A handler of what is an object with a method for it; null for anything else. */
+function objectHandler(main: unknown, facts: FunctionFacts): Handler | null {
+  if (isObject(main) && typeof main.fetch === "function") return fetchHandler(main.fetch.bind(main), facts);
+  const app = appListener(main);
+  return app === null ? null : nodeHandler(app);
+}
+
+/** A handler around a function, of the kind that its parameters tell. */
+function make(handler: object, otherwise: HandlerKind, facts: FunctionFacts): Handler {
+  return MAKE[kindOf(handler) ?? otherwise](handler as never, facts);
+}
+
+/** The export that the configuration names. @throws TypeError when it cannot be a handler */
+function namedHandler({ exported, facts }: Search, name: string, kind: HandlerKind | null): Handler {
+  const value = exported.named(name);
+  if (kind === null) {
+    const object = objectHandler(value, facts);
+    if (object !== null) return object;
+    if (typeof value === "function") return make(value, name === "default" ? "fetch" : "lambda", facts);
+  } else {
+    const handler = ofKind(value, kind);
+    if (handler !== null) return MAKE[kind](handler as never, facts);
+  }
+  const what = value === undefined ? "no such export" : `an export of this name that cannot be one (${typeof value})`;
+  throw new TypeError(
+    `"handler" in sandpiper.jsonc is ${JSON.stringify(name)}${kind === null ? "" : ` and "kind" is "${kind}"`}, ` +
+      `and the module has ${what}. It exports ${exported.describe()}.`,
+  );
+}
+
+/** The export that can be of the kind that is configured. @throws TypeError when there is none */
+function handlerOfKind({ exported, facts, registered }: Search, kind: HandlerKind): Handler {
+  const main = ofKind(exported.main, kind);
+  const handler = ofKind(exported.named("handler"), kind);
+  const first = kind === "lambda" ? (handler ?? main) : (main ?? handler);
+  if (kind === "fetch" && main === null) {
+    const found = ofKind(exported.named("fetch"), kind);
+    if (found !== null) return fetchHandler(found as never, facts);
+    const methods = methodsHandler(exported.all(), facts) ?? registered(facts);
+    if (methods !== null) return methods;
+  }
+  const chosen = first ?? exported.onlyFunction();
+  if (chosen !== null) return MAKE[kind](chosen as never, facts);
+  throw new TypeError(
+    `"kind" in sandpiper.jsonc is "${kind}", and the module exports no such handler. ` +
+      `It exports ${exported.describe()}. Name the export by "handler" in sandpiper.jsonc.`,
   );
 }
 
 /**
- * The one function among the exports that can be a handler, or null. A class is none, and neither
- * is the platform's hook.
+ * What of an export can be called as a handler of a kind: a function, or an object's method for it;
+ * or null.
  */
-function onlyFunction(exported: Exports): unknown {
-  const functions = Object.entries(exported)
-    .filter(([name, value]) => name !== "afterRestore" && typeof value === "function" && !isClass(value))
-    .map(([, value]) => value);
-  return functions.length === 1 ? functions[0] : null;
-}
-
-function isClass(value: object): boolean {
-  return /^class\b/.test(Function.prototype.toString.call(value));
-}
-
-/** The `export default` of TypeScript that was compiled to CommonJS. */
-function unwrapCommonJs(main: unknown): unknown {
-  return isObject(main) && main.__esModule === true && main.default !== undefined ? main.default : main;
-}
-
-function isObject(value: unknown): value is Exports {
-  return (typeof value === "object" && value !== null) || typeof value === "function";
-}
-
-function describeExports(exported: Exports): string {
-  const names = Object.keys(exported);
-  if (names.length === 0) return "nothing";
-  return names.map((name) => `${name} (${exported[name] === null ? "null" : typeof exported[name]})`).join(", ");
+function ofKind(value: unknown, kind: HandlerKind): unknown {
+  if (kind === "fetch" && isObject(value) && typeof value.fetch === "function") return value.fetch.bind(value);
+  if (typeof value === "function") return value;
+  return kind === "node" ? appListener(value) : null;
 }

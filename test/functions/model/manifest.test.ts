@@ -6,9 +6,11 @@ import { LOADERS } from "../../../functions/model/bundling.ts";
 import {
   configJsonSchema,
   functionConfigSchema,
+  HANDLER_KINDS,
   MAX_ENV_VARIABLES,
   MEMORY_CLASSES_MIB,
 } from "../../../functions/model/manifest.ts";
+import { HANDLER_KINDS as RUNTIME_KINDS } from "../../../sandbox-core/protocol/frames.ts";
 
 const accepts = (config: unknown) => functionConfigSchema.safeParse(config).success;
 
@@ -34,6 +36,16 @@ describe("the configuration's schema", () => {
   it("accepts every memory class and nothing between", () => {
     for (const memoryMiB of MEMORY_CLASSES_MIB) assert.ok(accepts({ name: "a", memoryMiB }));
     for (const memoryMiB of [0, 63, 129, 4096, "128", Number.NaN]) assert.ok(!accepts({ name: "a", memoryMiB }));
+  });
+
+  it("accepts the name of an export and the kinds that there are, and nothing else", () => {
+    for (const handler of ["hello", "default", "$a_1"]) assert.ok(accepts({ name: "a", handler }), handler);
+    for (const handler of ["", "index.handler", "a-b", "1a", "__proto__", "afterRestore", "a".repeat(129), 1]) {
+      assert.ok(!accepts({ name: "a", handler }), String(handler));
+    }
+    assert.deepEqual(HANDLER_KINDS, RUNTIME_KINDS);
+    for (const kind of HANDLER_KINDS) assert.ok(accepts({ name: "a", kind }), kind);
+    for (const kind of ["", "server", "express", null]) assert.ok(!accepts({ name: "a", kind }), String(kind));
   });
 
   it("bounds the time limit", () => {

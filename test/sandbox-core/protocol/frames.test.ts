@@ -86,6 +86,8 @@ const load = record({
   functionName: word(20),
   version: fc.stringMatching(/^[0-9a-f]{64}$/),
   entry: word(40),
+  handler: fc.option(word(40)),
+  kind: fc.option(fc.constantFrom(...frames.HANDLER_KINDS)),
   env: fc
     .array(fc.tuple(fc.constantFrom("A", "B_1", "__proto__", "constructor"), word(40).map(withoutNul)))
     .map((entries) => Object.fromEntries(entries)),
@@ -418,7 +420,7 @@ test("a head goes without a reason phrase that a worker would refuse", () => {
 test("a bundle larger than a frame takes several", () => {
   const code = Buffer.alloc(2.5 * 1024 * 1024, "c");
   const isolation = "instance";
-  const names = { tenant: "t", functionName: "f", version: "v", entry: "e" };
+  const names = { tenant: "t", functionName: "f", version: "v", entry: "e", handler: null, kind: null };
   const input = { ...names, isolation, env: {}, memoryMiB: 64, timeoutMs: 1 } as const;
   const encoded = frames.encodeLoad({ ...input, limits: frames.DEFAULT_RUNTIME_LIMITS }, code, Buffer.alloc(0));
   const received: Buffer[] = [];
@@ -432,7 +434,7 @@ test("a bundle larger than a frame takes several", () => {
 
 test("an environment with names or values that a process cannot hold is refused", () => {
   const isolation = "instance";
-  const names = { tenant: "t", functionName: "f", version: "v", entry: "e" };
+  const names = { tenant: "t", functionName: "f", version: "v", entry: "e", handler: null, kind: null };
   const input = { ...names, isolation, memoryMiB: 64, timeoutMs: 1 } as const;
   const encode = (env: Record<string, string>) =>
     frames.encodeLoad({ ...input, env, limits: frames.DEFAULT_RUNTIME_LIMITS }, Buffer.alloc(0), Buffer.alloc(0));

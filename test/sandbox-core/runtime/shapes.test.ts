@@ -98,6 +98,6 @@ test("several functions of other names are none, and the message names them and 
   assert.equal(loaded.type, "load_failed");
   assert.match(
     loaded.error.message,
-    /exports no handler\. It exports default \(object\), one \(function\), two \(function\)\. .*when no other function/,
+    /exports no handler\. It exports default \(object with three \(number\)\), one \(function\), two \(function\)\. .*when no other function .*"handler" in sandpiper/,
   );
 });

@@ -1,0 +1,81 @@
+/** The exports of a module, whether an ES module or CommonJS wrote them. */
+
+export type Exports = Record<string, unknown>;
+
+/** Most names of one module that a message lists. */
+const MOST_LISTED = 30;
+
+/** The exports of a bundle: of an ES module, or of CommonJS behind a default export. */
+export class ModuleExports {
+  readonly #exported: Exports;
+  /** The default export, that of TypeScript which was compiled to CommonJS unwrapped. */
+  readonly main: unknown;
+
+  constructor(namespace: object) {
+    this.#exported = namespace as Exports;
+    this.main = unwrap(this.#exported.default);
+  }
+
+  /** An export by its name, on the default export where the module has no other of that name. */
+  named(name: string): unknown {
+    if (name === "default") return this.main;
+    return this.#exported[name] ?? (isObject(this.main) ? this.main[name] : undefined);
+  }
+
+  /** All exports by name. */
+  all(): Exports {
+    return { ...(isObject(this.main) && this.main), ...this.#exported };
+  }
+
+  /**
+   * The one function among the exports that can be a handler, or null. A class is none, and neither
+   * is the platform's hook.
+   */
+  onlyFunction(): unknown {
+    const functions = Object.entries(this.all())
+      .filter(([name, value]) => name !== "afterRestore" && typeof value === "function" && !isClass(value))
+      .map(([, value]) => value);
+    return functions.length === 1 ? functions[0] : null;
+  }
+
+  /** The names and types of all exports, those of a CommonJS module too. */
+  describe(): string {
+    const names = described(this.#exported);
+    return names.length === 0 ? "nothing" : listed(names);
+  }
+}
+
+export function isObject(value: unknown): value is Exports {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function unwrap(main: unknown): unknown {
+  return isObject(main) && main.__esModule === true && main.default !== undefined ? main.default : main;
+}
+
+function isClass(value: object): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(value));
+}
+
+function described(exported: Exports): string[] {
+  return Object.keys(exported)
+    .filter((name) => name !== "__esModule")
+    .map((name) => `${name} (${typeName(exported[name])}${name === "default" ? membersOf(exported.default) : ""})`);
+}
+
+/** What a default export has, which are the exports of a CommonJS module. */
+function membersOf(main: unknown): string {
+  if (!isObject(main)) return "";
+  const { default: _, ...exported } = main;
+  const members = described(exported);
+  return members.length === 0 ? "" : ` with ${listed(members)}`;
+}
+
+function typeName(value: unknown): string {
+  return value === null ? "null" : typeof value;
+}
+
+function listed(names: string[]): string {
+  const more = names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : "";
+  return names.slice(0, MOST_LISTED).join(", ") + more;
+}
