@@ -15,7 +15,7 @@ const PLAN: Plan = {
   ...{ timeoutMs: stretched(10_000), lostMs: stretched(60_000) },
 };
 
-const NAMES = ["kill-sandbox", "kill-zygote", "kill-worker", "kill-gateway", "kill-redis"];
+const NAMES = ["restore", "kill-sandbox", "kill-zygote", "kill-worker", "kill-gateway", "kill-redis"];
 
 test("every call is answered, none runs twice, all heals, and nothing is left", async (t) => {
   const runs = RUNS.filter(({ name }) => NAMES.includes(name));
