@@ -3,6 +3,11 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 
+interface AddressConfig {
+  host: string;
+  port: number;
+}
+
 /** hono behind node's server. A URL that hono refuses is answered in our shape. */
 export function controlListener(fetch: Parameters<typeof getRequestListener>[0]) {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
@@ -10,7 +15,7 @@ export function controlListener(fetch: Parameters<typeof getRequestListener>[0])
 }
 
 /** Resolves when the server listens. @throws Error when it cannot */
-export async function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+export async function listen(server: Server, { host, port }: AddressConfig): Promise<void> {
   server.listen(port, host);
   await once(server, "listening");
 }

@@ -14,8 +14,8 @@ export interface ChangeParts {
 }
 
 /**
- * Forgets what the Redis of before said. Calls that wait there are gone with it; those that a worker
- * has cannot be told from them. A Redis that was started anew has answered them by its end.
+ * Forgets what the Redis of before said. Calls that wait there are gone with it; those that a
+ * worker has cannot be told from them. A Redis that was started anew has answered them by its end.
  */
 export function followRedisChanges(redis: Redis, parts: ChangeParts): void {
   const { calls, versions } = parts;

@@ -19,8 +19,8 @@ export interface RedisConnectOptions {
 
 /**
  * A connection that heals itself: it tries again after 50 ms, then ever more slowly, at least twice
- * a second where it is refused. The connection is made in the background; await `ready` or just send commands. End it
- * with `quit()` or `disconnect()`.
+ * a second where it is refused. The connection is made in the background; await `ready` or just
+ * send commands. End it with `quit()` or `disconnect()`.
  * @param name shown by Redis in CLIENT LIST.
  * @throws Error when the URL has no meaning.
  */

@@ -168,7 +168,9 @@ export async function gatewayCheck(url: string, signal: AbortSignal): Promise<Ch
   }
 }
 
-/** A ready gateway's words on walls that its workers do without, on wrong clocks and other troubles. */
+/**
+ * A ready gateway's words on walls that its workers do without, on wrong clocks and other troubles.
+ */
 function remarks(text: string): string {
   const { degraded = [], clocks = [], warnings = [] } = remarksSchema.parse(JSON.parse(text));
   const walls = degraded.length > 0 ? `, and its workers do without ${degraded.join(", ")}` : "";

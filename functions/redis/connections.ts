@@ -25,8 +25,8 @@ export const PATIENT: Partial<RedisOptions> = {
   autoResendUnfulfilledCommands: true,
 };
 /**
- * What may be done once only is not sent again when it may have been done: it fails as soon as the
- * connection breaks.
+ * A command that may be done once only is not sent again when it may have been done: it fails as
+ * soon as the connection breaks.
  */
 export const NEVER_TWICE: Partial<RedisOptions> = {
   enableOfflineQueue: false,

@@ -28,7 +28,9 @@ return {time[1], time[2], count}`;
 export interface RedisChange {
   /** Another process answers. Whoever waited for a call was told that the queue is away. */
   restarted: boolean;
-  /** What was written is gone: it was flushed, or restored from a backup, or its file's end lost. */
+  /**
+   * What was written is gone: it was flushed, or restored from a backup, or its file's end lost.
+   */
   wentBack: boolean;
 }
 

@@ -4,12 +4,12 @@ import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis, RedisOptions } from "ioredis";
-import { backoffMs } from "../../infra/std/time.ts";
+import { backoffMs, settledWithin } from "../../infra/std/time.ts";
 import { BUILD_LIMIT_MS, type BuildRequest, type BuildResult } from "../model/build.ts";
 import { SandpiperError } from "../model/errors.ts";
 import { connectionLike, FAIL_FAST, PATIENT } from "../redis/connections.ts";
 import { linkOf } from "../redis/link.ts";
-import { LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-options.ts";
+import { CLOSE_REDIS_MS, LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-options.ts";
 
 const BUILDS = "builds";
 /** How long a worker has Redis wait for a build; a connection that waits gives no sign of life. */
@@ -82,7 +82,11 @@ export class BuildQueue {
  */
 export class BuildWorker {
   readonly #redis: Redis;
+  /** The connection that waits for builds. */
+  #waiting: Redis | undefined;
   readonly #worker: Worker<BuildRequest, BuildResult>;
+  /** The latest build. */
+  #building: Promise<BuildResult> | undefined;
 
   /** @param build makes a bundle; what it rejects with becomes BUILD_UNAVAILABLE at the gateway. */
   constructor(
@@ -92,10 +96,17 @@ export class BuildWorker {
   ) {
     this.#redis = connectionLike(redis, PATIENT);
     // BullMQ makes the connection that waits for builds itself.
-    const waiting = (options?: Partial<RedisOptions>): Redis =>
-      connectionLike(redis, { ...PATIENT, ...options }, BLOCK_SECONDS);
+    const waiting = (options?: Partial<RedisOptions>): Redis => {
+      this.#waiting = connectionLike(redis, { ...PATIENT, ...options }, BLOCK_SECONDS);
+      return this.#waiting;
+    };
     this.#redis.duplicate = waiting as Redis["duplicate"];
-    this.#worker = new Worker(BUILDS, (job: Job<BuildRequest, BuildResult>) => build(job.data), {
+    const work = (job: Job<BuildRequest, BuildResult>): Promise<BuildResult> => {
+      const building = build(job.data);
+      this.#building = building;
+      return building;
+    };
+    this.#worker = new Worker(BUILDS, work, {
       connection: this.#redis,
       prefix: PREFIX,
       autorun: false,
@@ -114,7 +125,11 @@ export class BuildWorker {
 
   /** Takes no more builds, and resolves when the one at work has ended. */
   async close(): Promise<void> {
-    await this.#worker.close();
+    const closed = this.#worker.close();
+    await Promise.allSettled([this.#building]);
+    // BullMQ waits for ever where Redis came back a moment ago.
+    await settledWithin(CLOSE_REDIS_MS, closed);
+    this.#waiting?.disconnect();
     this.#redis.disconnect();
   }
 }

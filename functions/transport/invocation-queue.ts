@@ -30,7 +30,7 @@ import { CALLS, type CallsJob, isOfEarlierRun, JOB_OPTIONS, newJobId, toOwnTime,
 import { Coalescer } from "./coalescer.ts";
 import { JobGiver } from "./job-giver.ts";
 import { JobTaker } from "./job-taker.ts";
-import { LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-options.ts";
+import { CLOSE_REDIS_MS, LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-options.ts";
 
 /** Most calls in one job. */
 export const MAX_CALLS_PER_JOB = 32;
@@ -43,8 +43,6 @@ const ERROR_PAUSE_MS = 200;
 const NOT_WHOLE_PAUSE_MS = 50;
 /** How many jobs are remembered as done although that could not be said. */
 const MAX_UNSAID = 1_000;
-/** How long closing waits for Redis, which may be away. */
-const CLOSE_REDIS_MS = 3_000;
 
 /** BullMQ's commands over one connection. Whoever owns that hears of its errors. */
 function openBackend(name: string, options: QueueBaseOptions): RedisQueueBackend {
@@ -231,7 +229,8 @@ export class InvocationWorker {
   async #takeJobs(): Promise<void> {
     while (!this.#closing) {
       try {
-        // A call that is taken needs all connections: its lock is kept over one, its reply goes over another.
+        // A call that is taken needs all connections: its lock is kept over one, its reply goes
+        // over another.
         if (!this.#link.isWhole) await this.#slots.change(NOT_WHOLE_PAUSE_MS);
         else if (this.#slots.isOpen || this.#stalled > 0) await this.#takeOne();
         else await this.#slots.change();

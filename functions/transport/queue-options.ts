@@ -5,6 +5,9 @@ import type { RedisLink } from "../redis/link.ts";
 /** How long a worker owns a job without saying so again, and how often it says so. */
 export const LOCK_MS = 4_000;
 
+/** How long closing waits for Redis, which may be away. */
+export const CLOSE_REDIS_MS = 3_000;
+
 export const PREFIX = "sp:queue";
 
 /** BullMQ writes an event for every step of a job; none is read here, so that none is kept. */

@@ -83,7 +83,10 @@ export class Gate {
     return this.#line.size;
   }
 
-  /** @throws SandpiperError OVERLOADED or NO_WORKER when a call that comes now cannot be served in time. */
+  /**
+   * @throws SandpiperError OVERLOADED or NO_WORKER when a call that comes now cannot be served in
+   * time.
+   */
   check(): void {
     if (!this.#isShut) return;
     if (this.#isDeserted) {
@@ -198,8 +201,8 @@ export class Gate {
   }
 
   /**
-   * Hands calls over: twice as many when the last were taken, half as many when they wait. Gives how
-   * many.
+   * Hands calls over: twice as many when the last were taken, half as many when they wait. Gives
+   * how many.
    */
   #pass({ jobs }: Look): number {
     if (jobs > 0) this.#stepCalls = Math.ceil(this.#stepCalls / 2);

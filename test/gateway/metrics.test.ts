@@ -83,5 +83,7 @@ describe("at a scrape it asks", () => {
     await fetch(`${test.url}/fn/main/hello`);
     assert.equal(await value("sandpiper_gateway_shed_calls_total", { code: "QUEUE_UNAVAILABLE" }), 1);
     await test.redis.restart();
+    // What stops behind this test stops when all connections are back.
+    await eventually(async () => (await test.deploy("back")).ok);
   });
 });
