@@ -33,6 +33,9 @@ const RECORD_OVERHEAD_BYTES = 300;
 /** Most old records that go in one run for their age. Redis does nothing else meanwhile. */
 const MAX_EXPIRED_PER_RUN = 64;
 
+/** One run of so many looks at a heap for what has expired. */
+const RUNS_A_LOOK = 8;
+
 /**
  * First character of a record of a gateway's: it stands until a worker, which knows better, has one
  * of the same call.
@@ -45,8 +48,8 @@ export const PROVISIONAL = "?";
  * and 0 for each whose invocation had a record.
  *
  * A record that makes way leaves an empty text for a while, so that a second record of the same
- * invocation is still refused, and costs next to nothing. Each run also looks at one heap by
- * chance, so that those of functions that nobody calls any more are not counted for ever.
+ * invocation is still refused, and costs next to nothing. One run of some also looks at one heap by
+ * chance, so that what has expired is not counted for ever.
  */
 export const WRITE = `
 local name, keepMs, maxBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -80,6 +83,8 @@ local function expire(heap)
   end
 end
 
+local pushed, added = {}, {}
+
 local function keep(kind, id, text)
   local key = "${RECORD_PREFIX}" .. id
   local new = redis.call("SET", key, text, "NX", "PX", keepMs)
@@ -89,11 +94,9 @@ local function keep(kind, id, text)
   if not new then return false end
   local heap = kind == "unrun" and kind or name .. ":" .. kind
   local bytes = #text + ${RECORD_OVERHEAD_BYTES}
-  redis.call("LPUSH", "${HEAP_PREFIX}" .. heap, nowMs .. " " .. bytes .. " " .. id)
-  redis.call("PEXPIRE", "${HEAP_PREFIX}" .. heap, keepMs)
-  redis.call("ZINCRBY", "${HEAPS}", bytes, heap)
-  redis.call("INCRBY", "${TOTAL}", bytes)
-  expire(heap)
+  pushed[heap] = pushed[heap] or {}
+  table.insert(pushed[heap], nowMs .. " " .. bytes .. " " .. id)
+  added[heap] = (added[heap] or 0) + bytes
   return true
 end
 
@@ -111,8 +114,16 @@ if told then
   redis.call("XTRIM", KEYS[1], "MAXLEN", "~", ${MAX_STREAM_ENTRIES})
   redis.call("PEXPIRE", KEYS[1], ${STREAM_KEEP_MS})
 end
-local other = redis.call("ZRANDMEMBER", "${HEAPS}")
-if other then expire(other) end
+for heap, items in pairs(pushed) do
+  redis.call("LPUSH", "${HEAP_PREFIX}" .. heap, unpack(items))
+  redis.call("PEXPIRE", "${HEAP_PREFIX}" .. heap, keepMs)
+  redis.call("ZINCRBY", "${HEAPS}", added[heap], heap)
+  redis.call("INCRBY", "${TOTAL}", added[heap])
+end
+if time[2] % ${RUNS_A_LOOK} == 0 then
+  local heap = redis.call("ZRANDMEMBER", "${HEAPS}")
+  if heap then expire(heap) end
+end
 for _ = 1, 2 * #written + 16 do
   if tonumber(redis.call("GET", "${TOTAL}") or 0) <= maxBytes then break end
   local largest = redis.call("ZREVRANGE", "${HEAPS}", 0, 0)[1]

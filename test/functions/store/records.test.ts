@@ -92,7 +92,7 @@ describe("records beyond their time", () => {
     const before = await keptBytes();
     limitRecords(redis, { keepMs: 1, maxBytes: 1e9 });
     const line = { invocationId: null, timeMs: 1, level: "info", source: "console", text: "x" } as const;
-    // Each run looks at one more heap by chance.
+    // Runs look at one heap by chance, now and then.
     while ((await redis.zcard("sp:recordheaps")) > 0) await appendLogs(redis, first as InvocationRecord, [line]);
     assert.equal(await keptBytes(), 0);
     assert.ok(before > 0);
