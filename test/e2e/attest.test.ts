@@ -35,7 +35,7 @@ test("allowed to do without Landlock it serves, and /readyz, doctor and every sp
   const keyFile = join(up.dataDir, "api-key");
 
   const ready = await (await fetch(`${url}/readyz`)).json();
-  assert.deepEqual(ready, { ready: true, workers: 1, degraded: ["landlock"] });
+  assert.deepEqual(ready, { ready: true, workers: 1, degraded: ["landlock"], warnings: [] });
 
   const answer = await fetch(`${url}/fn/main/hello`, { headers: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` } });
   assert.equal(await answer.text(), "Hello, world!\n");
