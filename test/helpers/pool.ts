@@ -18,6 +18,7 @@ import { Pool } from "../../worker/pool/pool.ts";
 import type { Demand } from "../../worker/pool/waiting-call.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";
 import { Zygotes } from "../../worker/pool/zygotes.ts";
+import { eventually } from "./eventually.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
@@ -167,10 +168,8 @@ export function poolOpener(): (...settings: ConstructorParameters<typeof TestPoo
   };
 }
 
-/** Resolves when the condition holds; the watchdog ends the file when it never does. */
-export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
-}
+/** Here, too, for the tests of pools. */
+export { eventually };
 
 function versionOf(options: FunctionOptions): Version {
   const {

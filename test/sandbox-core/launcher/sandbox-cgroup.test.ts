@@ -14,7 +14,7 @@ import type { SandboxLimits } from "../../../sandbox-core/contract/sandbox.ts";
 import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { forkBomb } from "../../helpers/cgroup.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 const cgroups = detectCgroups();
