@@ -61,7 +61,7 @@ export interface RuntimeHost {
   flushOutput(): void;
   /** Has this process be forked from now on, if it can be: see template.ts. */
   becomeTemplate(becoming: Becoming): void;
-  /** A call left nothing running, and no other is in line. */
+  /** A call left nothing running, all of its body was read, and no other call is in line. */
   idle(): void;
   /**
    * The function cannot go on: what was sent so far must reach the worker, then the process ends.
@@ -83,6 +83,8 @@ export class Runtime implements CallHost {
   /** The last call that was begun, and the last one that ended. */
   #lastBegun: CallNumber | 0 = 0;
   #lastEnded: CallNumber | 0 = 0;
+  /** The call that ended last, if its body is still coming. */
+  #unreadBody: CallNumber | null = null;
   /** Which call caused what happens now, however long ago. */
   readonly #origin = new AsyncLocalStorage<Origin>();
   /** The worker knows that this process is going to end. */
@@ -118,7 +120,7 @@ export class Runtime implements CallHost {
         this.#running(message.call)?.body.push(message.bytes);
         break;
       case "body_end":
-        this.#running(message.call)?.body.end();
+        this.#endBody(message.call);
         break;
       case "cancel":
         this.#running(message.call)?.cancel();
@@ -201,15 +203,31 @@ export class Runtime implements CallHost {
     this.#host.flushOutput();
   }
 
-  idle({ number }: RuntimeCall): void {
+  idle({ number, body }: RuntimeCall): void {
     this.#call = null;
     this.#lastEnded = number;
+    this.#unreadBody = body.complete ? null : number;
     if (this.#isLeaving) this.#die();
     else if (this.#line.length > 0) this.#takeTurn();
     else {
       this.log.end();
-      this.#host.idle();
+      this.#tellIdle();
     }
+  }
+
+  /**
+   * A process that ends with a body unread resets its wire, and with that the end of its own reply
+   * may be lost on the way.
+   */
+  #tellIdle(): void {
+    if (this.#unreadBody === null) this.#host.idle();
+  }
+
+  #endBody(call: CallNumber): void {
+    this.#running(call)?.body.end();
+    if (call !== this.#unreadBody) return;
+    this.#unreadBody = null;
+    if (this.#call === null) this.#tellIdle();
   }
 
   #running(call: CallNumber): RuntimeCall | null {
