@@ -30,8 +30,8 @@ import { defineRegistration } from "./handlers/listener.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
 import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
+import type { RuntimeHost } from "./runtime-host.ts";
 import { StackMapper } from "./stack.ts";
-import type { Becoming } from "./template.ts";
 import type { Outlet } from "./wire.ts";
 
 const now = performance.now.bind(performance);
@@ -50,25 +50,6 @@ interface Origin {
   readonly invocationId: string;
 }
 
-/** The process around the runtime, as the runtime needs it. */
-export interface RuntimeHost {
-  /** Called once, before the function's code runs, with its whole environment. */
-  setEnvironment(env: Record<string, string>): void;
-  /**
-   * Called when a call's reply is complete, before it is sent: output that was held back must go
-   * now.
-   */
-  flushOutput(): void;
-  /** Has this process be forked from now on, if it can be: see template.ts. */
-  becomeTemplate(becoming: Becoming): void;
-  /** A call left nothing running, all of its body was read, and no other call is in line. */
-  idle(): void;
-  /**
-   * The function cannot go on: what was sent so far must reach the worker, then the process ends.
-   */
-  die(): void;
-}
-
 type State = "blank" | "receiving" | "loading" | "loaded" | "dead";
 
 export class Runtime implements CallHost {
@@ -83,7 +64,7 @@ export class Runtime implements CallHost {
   /** The last call that was begun, and the last one that ended. */
   #lastBegun: CallNumber | 0 = 0;
   #lastEnded: CallNumber | 0 = 0;
-  /** The call that ended last, if its body is still coming. */
+  /** The last call that ended, with no other in line, while its body was still coming. */
   #unreadBody: CallNumber | null = null;
   /** Which call caused what happens now, however long ago. */
   readonly #origin = new AsyncLocalStorage<Origin>();
@@ -206,28 +187,20 @@ export class Runtime implements CallHost {
   idle({ number, body }: RuntimeCall): void {
     this.#call = null;
     this.#lastEnded = number;
-    this.#unreadBody = body.complete ? null : number;
     if (this.#isLeaving) this.#die();
     else if (this.#line.length > 0) this.#takeTurn();
     else {
       this.log.end();
-      this.#tellIdle();
+      // A process that ends with a body unread resets its wire, and with that the end of its own
+      // reply may be lost on the way.
+      if (body.complete) this.#host.idle();
+      else this.#unreadBody = number;
     }
-  }
-
-  /**
-   * A process that ends with a body unread resets its wire, and with that the end of its own reply
-   * may be lost on the way.
-   */
-  #tellIdle(): void {
-    if (this.#unreadBody === null) this.#host.idle();
   }
 
   #endBody(call: CallNumber): void {
     this.#running(call)?.body.end();
-    if (call !== this.#unreadBody) return;
-    this.#unreadBody = null;
-    if (this.#call === null) this.#tellIdle();
+    if (call === this.#unreadBody) this.#host.idle();
   }
 
   #running(call: CallNumber): RuntimeCall | null {
