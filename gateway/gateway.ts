@@ -209,7 +209,7 @@ class GatewayParts {
     this.#endConnections = endConnections;
   }
 
-  /** What is done with each call that has ended. */
+  /** The steps for each call that has ended. */
   #noteEnd(log: (call: EndedCall) => void, metrics: GatewayMetrics | undefined) {
     return (call: EndedCall): void => {
       this.#unrun.note(call);

@@ -1,4 +1,4 @@
-/** What a gateway does when Redis has gone back in time. */
+/** A gateway's steps when Redis has gone back in time. */
 import type { Redis } from "ioredis";
 import { linkOf } from "../functions/redis/link.ts";
 import type { CurrentVersions } from "./call/current-versions.ts";

@@ -125,7 +125,7 @@ const timeSchema = z
   .union([z.coerce.number().int().min(0), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))])
   .meta({ type: "string", example: "2026-01-31T12:00:00Z" });
 
-/** Which entries of a log are wanted. */
+/** The entries of a log that are wanted. */
 export const logsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(5_000).default(200).meta({ description: "Most entries, the latest ones." }),
   invocation: z.uuid().optional().meta({ description: "Only of this invocation." }),

@@ -1,4 +1,4 @@
-/** What operators read about a link: that Redis is another one, and that a clock is wrong. */
+/** The words for operators about a link: that Redis is another one, and that a clock is wrong. */
 import type { Redis } from "ioredis";
 import { linkOf, MAX_SKEW_MS, type RedisChange } from "./link.ts";
 

@@ -29,7 +29,7 @@ export interface RedisChange {
   /** Another process answers. Whoever waited for a call was told that the queue is away. */
   restarted: boolean;
   /**
-   * What was written is gone: it was flushed, or restored from a backup, or its file's end lost.
+   * Words of before are gone: Redis was flushed, or restored from a backup, or lost its file's end.
    */
   wentBack: boolean;
 }
@@ -47,7 +47,7 @@ export class RedisLink extends EventEmitter<Events> {
   readonly #canary = canaryKey(randomUUID());
   readonly #runOfRoot: RunOfConnection;
   #run: ServerRun | null = null;
-  /** What the canary said last, and when, by `performance.now()`. */
+  /** The canary's last word, and when it came, by `performance.now()`. */
   #sung = { count: 0, atMs: 0 };
   #isBeating = false;
   #isSkewed = false;

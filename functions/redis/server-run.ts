@@ -1,4 +1,4 @@
-/** Which process of Redis a connection leads to. */
+/** The process of Redis that a connection leads to. */
 import type { Redis } from "ioredis";
 
 /** One life of a Redis, from its start to its end. */

@@ -1,5 +1,5 @@
 /**
- * What Redis does to keep entries of logs and records of calls, as one script: each call has one
+ * The steps by which Redis keeps entries of logs and records, as one script: each call has one
  * record, and all records together take no more than they may.
  *
  * Records are in heaps: two for each function, of calls that went well and of those that did not,

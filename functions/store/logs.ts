@@ -71,7 +71,7 @@ export async function deleteLogs(redis: Redis, ref: FunctionRef): Promise<void> 
   await redis.unlink(streamKey(ref));
 }
 
-/** Which entries of a log are wanted. */
+/** The entries of a log that are wanted. */
 export interface LogFilter {
   invocationId?: string;
   /** Unix time in milliseconds; older entries are left out. */

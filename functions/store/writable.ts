@@ -4,7 +4,7 @@ import { type Redis, ReplyError } from "ioredis";
 const PROBE = "sp:writable";
 const PROBE_TTL_MS = 60_000;
 
-/** What its refusals mean, by the first word. */
+/** The meaning of Redis's refusals, by the first word. */
 const REFUSALS: Readonly<Record<string, string>> = {
   OOM: "its memory is full (maxmemory)",
   MISCONF: "it cannot write to its disk",

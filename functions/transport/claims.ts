@@ -87,7 +87,7 @@ export class ClaimAsker {
    * waits for them. Never rejects; takes four seconds at most.
    */
   stillWaitedFor(calls: Invocation[]): Promise<Invocation[]> | null {
-    // What was queued before a break may have been given up in it.
+    // A call that was queued before a break may have been given up in it.
     const sinceMs = Math.max(Date.now() - OLD_MS, this.#connectedAtMs);
     return calls.some(({ enqueuedAtMs }) => enqueuedAtMs < sinceMs) ? this.#ask(calls) : null;
   }

@@ -286,7 +286,7 @@ export class InvocationWorker {
       const [stay, go] = [kept, rest].map((calls) => calls.map((call) => toRedisTime(call, this.#link.clock)));
       await this.#giver.putBack(job, stay ?? [], go ?? []);
     } catch (error) {
-      // They may be back or not.
+      // The calls may be back or not.
       this.#report(error);
       await this.#handlers.lost(rest);
     }

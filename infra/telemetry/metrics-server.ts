@@ -41,7 +41,7 @@ export async function serveMetrics({ listen, keyFile, registry, log }: MetricsSe
   const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS });
   server.maxConnections = MAX_CONNECTIONS;
   let reading: Promise<string> | undefined;
-  // Those who ask at the same moment get the same answer.
+  // Whoever asks at the same moment gets the same answer.
   const read = () => (reading ??= registry.metrics().finally(() => (reading = undefined)));
   server.on("request", (request, response) => void answer(request, response, key, registry.contentType, read));
   const at = listen.lastIndexOf(":");

@@ -113,7 +113,7 @@ export class ZygoteLauncher implements Launcher {
     return this.#standby.pid;
   }
 
-  /** That of the zygote that serves now. */
+  /** How sandboxes of the zygote that serves now get their runtime. */
   get kind(): "fork" | "exec" {
     return this.#now[0]?.runtime ? "exec" : "fork";
   }

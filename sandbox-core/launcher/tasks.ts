@@ -1,4 +1,4 @@
-/** What processes do at this moment, as proc_pid_stat(5) tells it. */
+/** The doings of processes at this moment, as proc_pid_stat(5) tells them. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** USER_HZ is 100 on both processors that Sandpiper runs on. */

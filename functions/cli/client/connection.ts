@@ -1,5 +1,5 @@
 /**
- * Which gateway to talk to and with which key: flags, environment, or the connection file of a
+ * The gateway to talk to, and the key for it: flags, environment, or the connection file of a
  * running Sandpiper.
  */
 import { open } from "node:fs/promises";

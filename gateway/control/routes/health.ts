@@ -81,7 +81,7 @@ function warningsOf(workers: readonly WorkerInfo[]): string[] {
     );
 }
 
-/** What was asked last, for a moment; whoever asks meanwhile waits for the same answer. */
+/** The last answer, for a moment; whoever asks meanwhile waits for the same one. */
 function remembered<T>(forMs: number, ask: () => Promise<T>): () => Promise<T> {
   let last: Promise<T> | undefined;
   let untilMs = 0;
