@@ -106,9 +106,9 @@ export async function startGateway(
   config: GatewayConfig,
   redis: Redis,
   log: Logger,
-  { recordsRoots = true, access = log, metrics }: GatewayOptions = {},
+  options: GatewayOptions = {},
 ): Promise<Gateway> {
-  const parts = new GatewayParts(config, redis, log, { recordsRoots, access, metrics });
+  const parts = new GatewayParts(config, redis, log, options);
   try {
     await parts.connected();
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
