@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
 import { Platform } from "../helpers/platform.ts";
-import { eventually } from "../helpers/pool.ts";
 import { stretched } from "../helpers/slowness.ts";
 
 /** More than a call may wait in the queue. */

@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { cli } from "../helpers/cli.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { childrenOf } from "../helpers/platform.ts";
-import { eventually } from "../helpers/pool.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { Up } from "../helpers/up.ts";
 

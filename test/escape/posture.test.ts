@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
-import { eventually } from "../helpers/pool.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 import { stretched } from "../helpers/slowness.ts";
 import { childrenOf } from "../helpers/zygotes.ts";

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
-import { eventually } from "../helpers/pool.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { evaluating, LIMITS, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 import { armed, plan } from "./native/inject.ts";
 

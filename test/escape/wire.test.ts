@@ -12,7 +12,7 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import * as frames from "../../sandbox-core/protocol/frames.ts";
 import { canRefuseDescriptors } from "../../sandbox-core/syscall/steps.ts";
-import { eventually } from "../helpers/pool.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { openTestLauncher } from "../helpers/sandbox-client.ts";
 import { stretched } from "../helpers/slowness.ts";
 import { type Answered, TestWorker } from "../helpers/worker.ts";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { beat } from "../../functions/store/workers.ts";
 import { GatewayMetrics } from "../../gateway/metrics.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
-import { eventually } from "../helpers/pool.ts";
 
 let test: TestGateway;
 const metrics = new GatewayMetrics(1);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { head, startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { startSilentWorker } from "../helpers/invocations.ts";
-import { eventually } from "../helpers/pool.ts";
 
 let test: TestGateway;
 before(async () => {

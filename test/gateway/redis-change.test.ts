@@ -4,8 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
 import { createKey } from "../../functions/store/tenant.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
-import { eventually } from "../helpers/pool.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 

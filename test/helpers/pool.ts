@@ -18,7 +18,6 @@ import { Pool } from "../../worker/pool/pool.ts";
 import type { Demand } from "../../worker/pool/waiting-call.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";
 import { Zygotes } from "../../worker/pool/zygotes.ts";
-import { eventually } from "./eventually.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
@@ -167,9 +166,6 @@ export function poolOpener(): (...settings: ConstructorParameters<typeof TestPoo
     return pool;
   };
 }
-
-/** Here, too, for the tests of pools. */
-export { eventually };
 
 function versionOf(options: FunctionOptions): Version {
   const {

@@ -1,7 +1,7 @@
 /** Lines of a worker's log about what ended. */
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { eventually } from "../helpers/pool.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { TestWorker } from "../helpers/worker.ts";
 import { zygotesHere } from "../helpers/zygotes.ts";
 

@@ -1,7 +1,7 @@
 /** Figures of a worker, as Prometheus reads them. */
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { eventually } from "../helpers/pool.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { stretched } from "../helpers/slowness.ts";
 import { TestWorker } from "../helpers/worker.ts";
 import { zygotesHere } from "../helpers/zygotes.ts";

@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
 import { NATIVE_FLAGS } from "../helpers/native-module.ts";
-import { callText, eventually, TestPool } from "../helpers/pool.ts";
+import { callText, TestPool } from "../helpers/pool.ts";
 import { LONGEST_CALL_MS, stretched } from "../helpers/slowness.ts";
 
 interface Case {

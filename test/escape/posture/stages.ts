@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Sandbox } from "../../../sandbox-core/contract/sandbox.ts";
 import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { type Owner, readCgroups, readHidden, readRoot, readTask, type TaskPosture } from "./task.ts";
 

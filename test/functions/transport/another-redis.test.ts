@@ -11,8 +11,8 @@ import {
   InvocationWorker,
 } from "../../../functions/transport/invocation-queue.ts";
 import { CutProxy, through } from "../../helpers/cut-proxy.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { newInvocation } from "../../helpers/invocations.ts";
-import { eventually } from "../../helpers/pool.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
 let server: TestRedis;

@@ -9,7 +9,7 @@ import {
   CancellationSender,
   MAX_CANCELLED,
 } from "../../../functions/transport/cancellations.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
 let redis: TestRedis;

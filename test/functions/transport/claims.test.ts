@@ -6,8 +6,8 @@ import type { Redis } from "ioredis";
 import type { Invocation } from "../../../functions/model/invocation.ts";
 import { ClaimAnswerer, ClaimAsker } from "../../../functions/transport/claims.ts";
 import { InvocationQueue, InvocationWorker } from "../../../functions/transport/invocation-queue.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { newInvocation } from "../../helpers/invocations.ts";
-import { eventually } from "../../helpers/pool.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
 const OLD_MS = 10_000;

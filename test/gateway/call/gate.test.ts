@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { beat } from "../../../functions/store/workers.ts";
 import { CancellationReceiver } from "../../../functions/transport/cancellations.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { head, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
-import { eventually } from "../../helpers/pool.ts";
 import { stretched } from "../../helpers/slowness.ts";
 
 /** More calls than may always wait. */

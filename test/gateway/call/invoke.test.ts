@@ -4,8 +4,8 @@ import { Agent, request } from "node:http";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { Invocation } from "../../../functions/model/invocation.ts";
 import { CancellationReceiver } from "../../../functions/transport/cancellations.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { type Head, head, RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
-import { eventually } from "../../helpers/pool.ts";
 
 let test: TestGateway;
 before(async () => {

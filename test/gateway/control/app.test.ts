@@ -10,8 +10,8 @@ import { appendLogs, recordInvocation } from "../../../functions/store/logs.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
 import { beat } from "../../../functions/store/workers.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { deployment, RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
-import { eventually } from "../../helpers/pool.ts";
 
 let test: TestGateway;
 let artifacts: FileArtifactStore;

@@ -12,7 +12,7 @@ import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ROOT_GROUP } from "../../../sandbox-core/cgroup/driver.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { ownerName } from "../../../sandbox-core/contract/owner.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
 
 const cgroups = detectCgroups();

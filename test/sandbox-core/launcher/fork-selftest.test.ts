@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { LauncherOptions } from "../../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { selftestFlags } from "../../helpers/selftest-module.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";

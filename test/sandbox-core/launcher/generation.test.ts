@@ -9,7 +9,7 @@ import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import type { Renewal } from "../../../sandbox-core/launcher/launcher-options.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { stretched } from "../../helpers/slowness.ts";
 import { parentOf, zygotesHere } from "../../helpers/zygotes.ts";

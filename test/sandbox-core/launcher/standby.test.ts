@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, it } from "node:test";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { zygotesHere } from "../../helpers/zygotes.ts";
 

@@ -12,7 +12,7 @@ import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { SandboxError } from "../../../sandbox-core/contract/error.ts";
 import type { Launcher } from "../../../sandbox-core/contract/sandbox.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { LIMITS, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 const cgroups = detectCgroups();

@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import type { Reply } from "../../../functions/model/invocation.ts";
 import { CancellationSender } from "../../../functions/transport/cancellations.ts";
 import { Departures } from "../../../worker/instance/departures.ts";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { type CallOptions, TestWorker } from "../../helpers/worker.ts";
 
 let test: TestWorker;

@@ -9,8 +9,9 @@ import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { NATIVE_FLAGS } from "../../helpers/native-module.ts";
-import { begin, callText, eventually, type FunctionOptions, poolOpener, TestPool } from "../../helpers/pool.ts";
+import { begin, callText, type FunctionOptions, poolOpener, TestPool } from "../../helpers/pool.ts";
 import { stretched } from "../../helpers/slowness.ts";
 import { isRoots } from "../../helpers/zygotes.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { eventually } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { stretched } from "../../helpers/slowness.ts";
 import { type Answered, TestWorker } from "../../helpers/worker.ts";
 

@@ -9,7 +9,8 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { after, test } from "node:test";
 import { CpuPressure } from "../../../worker/pool/cpu-pressure.ts";
-import { eventually, TestPool } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { TestPool } from "../../helpers/pool.ts";
 
 const children: ChildProcess[] = [];
 after(() => children.forEach((child) => void child.kill("SIGKILL")));

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { MIB } from "../../../infra/std/bytes.ts";
-import { callText, eventually, poolOpener } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { callText, poolOpener } from "../../helpers/pool.ts";
 import { LONGEST_CALL_MS } from "../../helpers/slowness.ts";
 
 const open = poolOpener();

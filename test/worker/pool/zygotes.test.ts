@@ -1,7 +1,8 @@
 /** Which zygotes a worker has: for whom, how many at most, and for how long. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { eventually, poolOpener } from "../../helpers/pool.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { poolOpener } from "../../helpers/pool.ts";
 import { stretched } from "../../helpers/slowness.ts";
 import { TestWorker } from "../../helpers/worker.ts";
 import { sandboxesOf, zygotesHere } from "../../helpers/zygotes.ts";
