@@ -103,7 +103,7 @@ export const RUNS: readonly ChaosRun[] = [
   },
   {
     ...{ name: "upgrade", what: "everything but Redis ends, and starts from other code on the same data" },
-    ...{ fault: faults.upgrade, may: [...GATEWAY_GONE, "SHUTTING_DOWN"] },
+    ...{ fault: faults.upgrade, may: [...GATEWAY_GONE, "SHUTTING_DOWN", "NO_WORKER"] },
   },
   {
     ...{ name: "soak", what: "no fault: a mixed load, with functions that exit and deployments" },
