@@ -9,6 +9,8 @@ export class LruMap<Key, Value> {
   readonly #weigh: (value: Value) => number;
   /** Least recently used first. */
   readonly #entries = new Map<Key, Value>();
+  /** The most recently used key: moving it to the end again would be work for nothing. */
+  #latest: Key | undefined;
   #weight = 0;
 
   /**
@@ -33,9 +35,10 @@ export class LruMap<Key, Value> {
   /** The value of an entry, which is the most recently used one now. */
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
+    if (value === undefined || key === this.#latest) return value;
     this.#entries.delete(key);
     this.#entries.set(key, value);
+    this.#latest = key;
     return value;
   }
 
@@ -46,6 +49,7 @@ export class LruMap<Key, Value> {
   set(key: Key, value: Value): void {
     this.delete(key);
     this.#entries.set(key, value);
+    this.#latest = key;
     this.#weight += this.#weigh(value);
     for (const oldest of this.#entries.keys()) {
       if (this.#weight <= this.#limit || oldest === key) return;
