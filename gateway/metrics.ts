@@ -7,11 +7,11 @@ import {
   Counter,
   type FunctionLabels,
   type Gauge,
-  Histogram,
   processRegistry,
   SECONDS,
   SeriesByFunction,
 } from "../infra/telemetry/metrics.ts";
+import { SeriesCounter, SeriesHistogram } from "../infra/telemetry/series.ts";
 import { type EndedCall, endedHere } from "./call/watched-call.ts";
 
 /** Calls of functions that nobody has looked up: names in URLs are whatever clients like. */
@@ -29,13 +29,13 @@ export interface GatewayFigures {
 export class GatewayMetrics {
   readonly registry = processRegistry();
   readonly #registers = { registers: [this.registry] };
-  readonly #calls = new Counter({
+  readonly #calls = new SeriesCounter({
     ...{ name: "sandpiper_gateway_calls_total", help: "Calls that ended, by outcome and error." },
     ...{ labelNames: ["tenant", "function", "outcome", "code"], ...this.#registers },
   });
-  readonly #durations = new Histogram({
+  readonly #durations = new SeriesHistogram({
     ...{ name: "sandpiper_gateway_call_duration_seconds", help: "Time of a call as its client sees it." },
-    ...{ labelNames: ["tenant", "function"], buckets: SECONDS, ...this.#registers },
+    ...{ buckets: SECONDS, registry: this.registry },
   });
   readonly #shed = new Counter({
     ...{ name: "sandpiper_gateway_shed_calls_total", help: "Calls that were refused before they were queued." },
@@ -112,8 +112,8 @@ export class GatewayMetrics {
   seriesOf(labels: FunctionLabels) {
     return {
       labels,
-      ok: this.#calls.labels(labels.tenant, labels.function, "ok", ""),
-      duration: this.#durations.labels(labels.tenant, labels.function),
+      ok: this.#calls.series({ ...labels, outcome: "ok", code: "" }),
+      duration: this.#durations.series(labels),
     };
   }
 }

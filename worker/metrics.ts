@@ -14,6 +14,7 @@ import {
   SECONDS,
   SeriesByFunction,
 } from "../infra/telemetry/metrics.ts";
+import { type Counted, SeriesCounter, SeriesHistogram } from "../infra/telemetry/series.ts";
 import type { SandboxExit, ZygoteEnd } from "../sandbox-core/index.ts";
 import type { PoolSnapshot } from "./pool/pool.ts";
 
@@ -38,18 +39,18 @@ export class WorkerMetrics {
   readonly #invoke = this.#seconds("faas_invoke_duration_seconds", "Time of a function's handler.");
   readonly #init = this.#seconds("faas_init_duration_seconds", "Time to get an instance, of calls that found none.");
   readonly #cpu = this.#seconds("faas_cpu_usage_seconds", "Processor time of a call.");
-  readonly #memory = new Histogram({
-    ...{ name: "faas_mem_usage_bytes", help: "Most memory of a call's sandbox.", labelNames: OF_FUNCTION },
-    ...{ buckets: MEBIBYTES.map((mebibytes) => mebibytes * MIB), ...this.#registers },
+  readonly #memory = new SeriesHistogram({
+    ...{ name: "faas_mem_usage_bytes", help: "Most memory of a call's sandbox." },
+    ...{ buckets: MEBIBYTES.map((mebibytes) => mebibytes * MIB), registry: this.registry },
   });
-  readonly #invocations = this.#counter("faas_invocations_total", "Calls, by outcome.", "outcome");
+  readonly #invocations = new SeriesCounter({
+    ...{ name: "faas_invocations_total", help: "Calls, by outcome.", labelNames: [...OF_FUNCTION, "outcome"] },
+    ...this.#registers,
+  });
   readonly #coldStarts = this.#counter("faas_coldstarts_total", "Calls that found no instance, by its start.", "start");
   readonly #errors = this.#counter("faas_errors_total", "Calls that failed, by code.", "code");
   readonly #timeouts = this.#counter("faas_timeouts_total", "Calls that took too long.");
-  readonly #queueWait = new Histogram({
-    ...{ name: "sandpiper_queue_wait_seconds", help: "Time of calls in the queue.", buckets: SECONDS },
-    ...this.#registers,
-  });
+  readonly #queueWait = this.#seconds("sandpiper_queue_wait_seconds", "Time of calls in the queue.").series();
   readonly #launches = new Histogram({
     ...{ name: "sandpiper_launch_duration_seconds", help: "Time of starts, by phase.", labelNames: ["phase"] },
     ...{ buckets: SECONDS, ...this.#registers },
@@ -82,7 +83,7 @@ export class WorkerMetrics {
     series.memory.observe(record.peakMemoryBytes);
     if (start === undefined || start === "warm") return;
     this.#coldStarts.inc({ ...series.labels, start });
-    this.#init.observe(series.labels, (timing.sandboxMs + timing.initMs) / 1_000);
+    series.init.observe((timing.sandboxMs + timing.initMs) / 1_000);
     const phase = start === "forked" ? "fork" : "load";
     this.#launches.observe({ phase }, (start === "forked" ? timing.sandboxMs : timing.initMs) / 1_000);
   }
@@ -128,17 +129,17 @@ export class WorkerMetrics {
   }
 
   seriesOf(labels: FunctionLabels) {
-    const { tenant, function: name } = labels;
-    const outcomes = new Map<string, { inc(): void }>();
+    const outcomes = new Map<string, Counted>();
     return {
       labels,
-      invoke: this.#invoke.labels(tenant, name),
-      cpu: this.#cpu.labels(tenant, name),
-      memory: this.#memory.labels(tenant, name),
+      invoke: this.#invoke.series(labels),
+      init: this.#init.series(labels),
+      cpu: this.#cpu.series(labels),
+      memory: this.#memory.series(labels),
       outcome: (outcome: string) => {
         let counter = outcomes.get(outcome);
         if (counter === undefined) {
-          counter = this.#invocations.labels(tenant, name, outcome);
+          counter = this.#invocations.series({ ...labels, outcome });
           outcomes.set(outcome, counter);
         }
         counter.inc();
@@ -147,7 +148,7 @@ export class WorkerMetrics {
   }
 
   #seconds(name: string, help: string) {
-    return new Histogram({ name, help, labelNames: OF_FUNCTION, buckets: SECONDS, ...this.#registers });
+    return new SeriesHistogram({ name, help, buckets: SECONDS, registry: this.registry });
   }
 
   #counter(name: string, help: string, ...more: string[]) {

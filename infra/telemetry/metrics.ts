@@ -1,5 +1,5 @@
 /**
- * Figures of a process for Prometheus. Counting is in memory and costs a microsecond; what must be
+ * Figures of a process for Prometheus. Counting is in memory; what must be
  * asked for (Redis, control groups, the process itself) is asked for when somebody scrapes.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";

@@ -4,8 +4,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { createLogger } from "../../../infra/log.ts";
-import { processRegistry, SeriesByFunction } from "../../../infra/telemetry/metrics.ts";
+import { Counter, Histogram, processRegistry, Registry, SeriesByFunction } from "../../../infra/telemetry/metrics.ts";
 import { type MetricsServer, serveMetrics } from "../../../infra/telemetry/metrics-server.ts";
+import { SeriesCounter, SeriesHistogram } from "../../../infra/telemetry/series.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const base = tempDir();
@@ -63,4 +64,32 @@ it("functions beyond the number share the series of others", () => {
   for (const functionName of ["a", "b", "c", "a", "d", "c"]) series.of({ tenant: "main", functionName });
   assert.deepEqual(made, ["main/a", "main/b", "other/other"]);
   assert.deepEqual(series.of({ tenant: "main", functionName: "b" }), { tenant: "main", function: "b" });
+});
+
+it("held series are told as prom-client tells its own", async () => {
+  const [held, own] = [new Registry(), new Registry()];
+  const [times, calls] = [
+    { name: "seconds", help: "Times.", buckets: [0.5, 1, 2] },
+    { name: "calls_total", help: "Calls.", labelNames: ["tenant"] },
+  ];
+  const [heldTimes, heldCalls] = [
+    new SeriesHistogram({ ...times, registry: held }),
+    new SeriesCounter({ ...calls, registers: [held] }),
+  ];
+  const ownTimes = new Histogram({ ...times, labelNames: ["tenant"], registers: [own] });
+  const ownCalls = new Counter({ ...calls, registers: [own] });
+  for (const tenant of ["main", 'a"b']) {
+    const [observed, counted] = [heldTimes.series({ tenant }), heldCalls.series({ tenant })];
+    for (const value of [0, 0.5, 0.75, 2, 2.5]) {
+      observed.observe(value);
+      ownTimes.observe({ tenant }, value);
+      counted.inc();
+      ownCalls.inc({ tenant });
+    }
+    // Whoever scrapes twice must not count twice.
+    assert.equal(await held.metrics(), await own.metrics());
+  }
+  heldCalls.inc({ tenant: "main" });
+  ownCalls.inc({ tenant: "main" });
+  assert.equal(await held.metrics(), await own.metrics());
 });
