@@ -4,12 +4,16 @@
  */
 import { randomUUID } from "node:crypto";
 import { EventEmitter } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { RedisClock } from "./clock.ts";
 import { RunOfConnection, type ServerRun } from "./server-run.ts";
-import { SilenceWatch } from "./silence.ts";
+import { SILENCE_LOOK_MS, SilenceWatch } from "./silence.ts";
 
-const LOOK_MS = 1_000;
+const BEAT_MS = 1_000;
+/** Time for a new connection to be answered, and for old ones to be heard after that. */
+const PROBE_MS = 1_000;
+const PROBE_GRACE_MS = 100;
 /** A clock that is off by more is told of. */
 export const MAX_SKEW_MS = 1_000;
 /** How long a canary outlives its process, or an outage. */
@@ -50,6 +54,7 @@ export class RedisLink extends EventEmitter<Events> {
   /** The canary's last word, and when it came, by `performance.now()`. */
   #sung = { count: 0, atMs: 0 };
   #isBeating = false;
+  #isProbing = false;
   #isSkewed = false;
 
   constructor(root: Redis) {
@@ -59,20 +64,22 @@ export class RedisLink extends EventEmitter<Events> {
     this.#root = root;
     this.#runOfRoot = new RunOfConnection(root);
     this.add(root);
-    const timer = setInterval(() => this.#look(), LOOK_MS).unref();
     const beat = (): void => void this.#beat();
+    const timers = [setInterval(() => this.#look(), SILENCE_LOOK_MS).unref(), setInterval(beat, BEAT_MS).unref()];
     root.on("ready", beat);
-    root.once("end", () => clearInterval(timer));
+    root.once("end", () => {
+      for (const timer of timers) clearInterval(timer);
+    });
     if (root.status === "ready") beat();
   }
 
   /**
    * Watches over one more connection. Over a unix socket no network can be cut.
-   * @param waitLooks for how many seconds an answer may rightly keep it waiting.
+   * @param waitSeconds for how long an answer may rightly keep it waiting.
    */
-  add(connection: Redis, waitLooks = 0): void {
+  add(connection: Redis, waitSeconds = 0): void {
     links.set(connection, this);
-    this.#watches.set(connection, new SilenceWatch(connection, waitLooks));
+    this.#watches.set(connection, new SilenceWatch(connection, waitSeconds));
     connection.once("end", () => this.#watches.delete(connection));
   }
 
@@ -85,7 +92,21 @@ export class RedisLink extends EventEmitter<Events> {
 
   #look(): void {
     for (const [{ options }, watch] of this.#watches) if (!options.path) watch.look();
-    void this.#beat();
+    void this.#probe();
+  }
+
+  /**
+   * Finds out whether connections are silent because Redis is, or the network, or because the
+   * network has lost them. A cut that is over may leave connections dead that nobody has ended: a
+   * new one is answered then, and they need not be waited for. A Redis that stands still answers
+   * the older connections first.
+   */
+  async #probe(): Promise<void> {
+    const doubtful = [...this.#watches.values()].filter(({ isDoubtful }) => isDoubtful);
+    if (this.#isProbing || doubtful.length === 0) return;
+    this.#isProbing = true;
+    if (await isAnsweredAnew(this.#root)) for (const watch of doubtful) watch.answeredElsewhere();
+    this.#isProbing = false;
   }
 
   async #beat(): Promise<void> {
@@ -117,6 +138,23 @@ export class RedisLink extends EventEmitter<Events> {
     const isSkewed = Math.abs(aheadMs) > MAX_SKEW_MS;
     if (isSkewed !== this.#isSkewed) this.emit("skew", isSkewed ? aheadMs : 0);
     this.#isSkewed = isSkewed;
+  }
+}
+
+/** Whether Redis answers on a new connection. Never rejects. */
+async function isAnsweredAnew(redis: Redis): Promise<boolean> {
+  const limits = { connectTimeout: PROBE_MS, commandTimeout: PROBE_MS, maxRetriesPerRequest: 0 };
+  const probe = redis.duplicate({ ...limits, lazyConnect: true, retryStrategy: () => null });
+  probe.on("error", () => {});
+  try {
+    await probe.connect();
+    await probe.ping();
+    await delay(PROBE_GRACE_MS);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    probe.disconnect();
   }
 }
 

@@ -35,6 +35,11 @@ export class CutProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** How many connections stand. */
+  get connections(): number {
+    return this.#flows.filter(({ client }) => !client.destroyed).length;
+  }
+
   /** Cuts all connections, or some by the order in which they came; new ones wait. */
   cut(isMeant: (index: number) => boolean = () => true): void {
     this.#isCut = true;

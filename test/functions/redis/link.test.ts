@@ -6,6 +6,7 @@ import { RedisClock } from "../../../functions/redis/clock.ts";
 import { connectionLike, FAIL_FAST, PATIENT } from "../../../functions/redis/connections.ts";
 import { linkOf, type RedisChange, type RedisLink } from "../../../functions/redis/link.ts";
 import { reportLink } from "../../../functions/redis/link-report.ts";
+import { SilenceWatch } from "../../../functions/redis/silence.ts";
 import { CutProxy, through } from "../../helpers/cut-proxy.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
@@ -144,6 +145,59 @@ describe("a network that is cut and healed", () => {
     assert.deepEqual(await message, ["sp:test", "heard"]);
     assert.equal(await answer, null);
     assert.equal(await hasty.ping(), "PONG");
+  });
+
+  it("has connections made anew that a short cut left dead, as soon as Redis answers on another", async () => {
+    const proxy = await CutProxy.start(server);
+    proxies.push(proxy);
+    const root = connect(through(proxy));
+    const waiting = connectionLike(root, PATIENT, 1);
+    connections.push(waiting);
+    await Promise.all([whole(linkOf(root)), once(waiting, "ready")]);
+    const ended = [root, waiting].map((redis) => once(redis, "error"));
+    const answer = waiting.brpop("sp:test:list", 1);
+    proxy.cut();
+    proxy.heal();
+    for (const [error] of await Promise.all(ended)) assert.match(String(error), /but not over this connection/);
+    await whole(linkOf(root));
+    assert.equal(await answer, null);
+  });
+
+  it("keeps the connections of a Redis that stands still for a moment", async () => {
+    const proxy = await CutProxy.start(server);
+    proxies.push(proxy);
+    const root = connect(through(proxy));
+    await whole(linkOf(root));
+    const id = await root.client("ID");
+    process.kill(server.pid, "SIGSTOP");
+    // One more asks whether Redis answers others.
+    await eventually(() => proxy.connections === 2).finally(() => process.kill(server.pid, "SIGCONT"));
+    await eventually(() => proxy.connections === 1);
+    assert.equal(await root.client("ID"), id);
+  });
+
+  it("is not doubted while a long command may still be on its way", async () => {
+    const proxy = await CutProxy.start(server);
+    proxies.push(proxy);
+    for (const [bytes, isDoubtful] of [
+      [1, true],
+      [2 * 1024 * 1024, false],
+    ] as const) {
+      const redis = connect(through(proxy));
+      await once(redis, "ready");
+      const watch = new SilenceWatch(redis);
+      watch.look();
+      await redis.ping();
+      watch.look();
+      proxy.cut();
+      redis.set("sp:test:long", Buffer.alloc(bytes)).catch(() => {});
+      for (let looks = 0; looks < 4; looks++) watch.look();
+      assert.equal(watch.isDoubtful, isDoubtful);
+      assert.equal(watch.answers, false);
+      watch.answeredElsewhere();
+      assert.equal(redis.stream.destroyed, isDoubtful);
+      proxy.heal();
+    }
   });
 
   it("ends no connection over which a command rightly waits", async () => {
