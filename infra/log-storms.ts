@@ -14,10 +14,14 @@ export interface StormLimits {
 
 export const STORM_LIMITS: StormLimits = { burst: 10, windowMs: 10_000 };
 
-/** Most kinds that are told apart at once; those beyond count as one. */
+/**
+ * Most kinds that are told apart at once. Lines of those beyond count by their messages, so that a
+ * storm of one part's leaves the lines of other parts visible; with as many messages, all as one.
+ */
 const MAX_KINDS = 1_000;
-/** Fields by which lines with one message are of different kinds. */
-const TELLING = ["code", "function", "reason"] as const;
+/** Fields by which lines with one message are of different kinds: names, and a text. */
+const NAMES = ["code", "function"] as const;
+const TELLING = [...NAMES, "reason"] as const;
 
 /** A line as it was given to a logger. */
 interface Line<Level extends string> {
@@ -27,8 +31,11 @@ interface Line<Level extends string> {
 }
 
 interface Kind<Level extends string> {
+  /** The first. */
   line: Line<Level>;
   count: number;
+  /** Whether lines of other kinds count here as well. */
+  isShared: boolean;
 }
 
 export class Storms<Level extends string> {
@@ -50,16 +57,20 @@ export class Storms<Level extends string> {
   }
 
   #kindOf(line: Line<Level>): Kind<Level> {
-    const full = this.#kinds.size >= MAX_KINDS;
     const own = keyOf(line);
-    const key = full && !this.#kinds.has(own) ? "" : own;
+    const key = [own, keyOf({ ...line, fields: {} })].find((one, at) => this.#hasRoomFor(one, at)) ?? "";
     let kind = this.#kinds.get(key);
     if (kind === undefined) {
-      kind = { line, count: 0 };
+      kind = { line, count: 0, isShared: key !== own };
       this.#kinds.set(key, kind);
       setTimeout(() => this.#end(key), this.#limits.windowMs).unref();
     }
     return kind;
+  }
+
+  /** @param at 0 for a kind, 1 for all kinds with one message */
+  #hasRoomFor(key: string, at: number): boolean {
+    return this.#kinds.has(key) || this.#kinds.size < MAX_KINDS * (at + 1);
   }
 
   #end(key: string): void {
@@ -68,18 +79,25 @@ export class Storms<Level extends string> {
     const more = (kind?.count ?? 0) - this.#limits.burst;
     if (kind === undefined || more <= 0) return;
     const { level, message, fields } = kind.line;
-    const like = key === "" ? "of many kinds" : "like it";
+    const like = kind.isShared ? "of many kinds" : "like it";
     const told = TELLING.filter((name) => fields[name] !== undefined).map((name) => [name, fields[name]]);
     this.#onOver({
       level,
       message: `${message} ... and ${more} more ${like} in ${this.#limits.windowMs / 1_000} s`,
-      fields: key === "" ? {} : { ...Object.fromEntries(told), more },
+      fields: { ...(kind.isShared ? {} : Object.fromEntries(told)), more },
     });
   }
 }
 
-/** The same for lines that differ in numbers and ids alone. */
+/**
+ * The same for lines that differ in numbers and ids alone. Names are whole: functions of different
+ * tenants may differ in a number.
+ */
 function keyOf<Level extends string>({ level, message, fields }: Line<Level>): string {
-  const told = TELLING.map((name) => (typeof fields[name] === "string" ? fields[name] : ""));
-  return [level, message, ...told].map((text) => text.slice(0, 200).replace(/[0-9a-f]{8,}|\d+/g, "#")).join("\n");
+  const texts = [message, textOf(fields.reason)].map((text) => text.slice(0, 200).replace(/[0-9a-f]{8,}|\d+/g, "#"));
+  return [level, ...texts, ...NAMES.map((name) => textOf(fields[name]).slice(0, 200))].join("\n");
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }

@@ -1,7 +1,10 @@
 /** Lines in the gateway's log about calls. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { accessLog } from "../../gateway/access-log.ts";
+import type { EndedCall } from "../../gateway/call/watched-call.ts";
 import type { Config } from "../../infra/config.ts";
+import { createLogger } from "../../infra/log.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 
 interface Line {
@@ -55,6 +58,19 @@ for (const [mode, logged] of modes) {
     });
   });
 }
+
+it("counts calls that were refused unseen together, whatever names their clients think of", () => {
+  const lines: string[] = [];
+  const tell = accessLog("failed", createLogger({ service: "gateway", write: (line) => lines.push(line) }));
+  const refused: Omit<EndedCall, "named"> = {
+    ...{ id: "1", method: "GET", path: "/", address: undefined, invocation: null, isSubmitted: false, startedAtMs: 0 },
+    ...{ tookMs: 1, status: 503, outcome: null, error: { code: "OVERLOADED", message: "Too many." } },
+  };
+  for (let i = 0; i < 100; i++) tell({ ...refused, named: { tenant: "main", functionName: `f${i}` } });
+  assert.equal(lines.length, 10);
+  const [first] = lines.map((line) => JSON.parse(line) as Line);
+  assert.deepEqual([first?.asked, first?.function], ["main/f0", undefined]);
+});
 
 describe("a line", () => {
   let test: TestGateway;

@@ -49,6 +49,10 @@ test("lines of another level, message, error or function are of another kind, an
   log.warn("failed", { code: "B" });
   log.warn("failed", { code: "A", function: "main/hello" });
   assert.equal(lines.length, 7);
+  // A tenant's name may differ from another's in a number alone.
+  for (let i = 0; i < 10; i++) log.warn("failed", { function: "tenant1/hello" });
+  log.warn("failed", { function: "tenant2/hello" });
+  assert.equal(lines.length, 11);
 });
 
 test("of very many kinds not all are told apart", async (t) => {
@@ -57,8 +61,19 @@ test("of very many kinds not all are told apart", async (t) => {
   t.after(() => clearInterval(alive));
   const word = (i: number) => [...String(i)].map((digit) => "ghijklmnop"[Number(digit)]).join("");
   for (let i = 0; i < 3_000; i++) log.warn(word(i));
+  assert.equal(lines.length, 2_003);
+  assert.match(String(await line(/more/)), /and 997 more of many kinds/);
+});
+
+test("a storm of very many kinds hides no line of another part", async (t) => {
+  const { log, lines, line } = capture();
+  const alive = setInterval(() => {}, 1_000);
+  t.after(() => clearInterval(alive));
+  for (let i = 0; i < 3_000; i++) log.warn("a call failed", { function: `main/f${i}` });
   assert.equal(lines.length, 1_003);
-  assert.match(String(await line(/more/)), /and 1997 more of many kinds/);
+  log.warn("the disk is full");
+  assert.match(String(lines[1_003]), /the disk is full$/);
+  assert.match(String(await line(/more/)), /a call failed \.\.\. and 1997 more of many kinds in 0\.2 s more=1997$/);
 });
 
 test("debugging sees every line, and so does whoever wants no counting", () => {
