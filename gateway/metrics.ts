@@ -5,6 +5,7 @@ import { queueFigures } from "../functions/transport/queue-figures.ts";
 import {
   askedGauge,
   Counter,
+  FunctionCounter,
   type FunctionLabels,
   type Gauge,
   processRegistry,
@@ -54,8 +55,7 @@ export class GatewayMetrics {
   onEnded(call: EndedCall): void {
     const series = call.invocation === null ? this.#unknown : this.#series.of(call.invocation);
     const code = call.error?.code ?? "";
-    if (code === "" && call.outcome === "ok") series.ok.inc();
-    else this.#calls.inc({ ...series.labels, outcome: call.outcome ?? "none", code });
+    series.calls.inc(call.outcome ?? "none", code);
     series.duration.observe(call.tookMs / 1_000);
     if (!call.isSubmitted && code !== "CLIENT_GONE" && endedHere(call)) this.#shed.inc({ code });
   }
@@ -110,10 +110,15 @@ export class GatewayMetrics {
   }
 
   seriesOf(labels: FunctionLabels) {
+    const calls = new FunctionCounter(this.#calls, labels, ["outcome", "code"]);
+    const duration = this.#durations.series(labels);
     return {
-      labels,
-      ok: this.#calls.series({ ...labels, outcome: "ok", code: "" }),
-      duration: this.#durations.series(labels),
+      calls,
+      duration,
+      remove: () => {
+        calls.remove();
+        duration.remove();
+      },
     };
   }
 }

@@ -7,6 +7,7 @@ import { MIB } from "../infra/std/bytes.ts";
 import {
   askedGauge,
   Counter,
+  FunctionCounter,
   type FunctionLabels,
   Histogram,
   MEBIBYTES,
@@ -14,7 +15,7 @@ import {
   SECONDS,
   SeriesByFunction,
 } from "../infra/telemetry/metrics.ts";
-import { type Counted, SeriesCounter, SeriesHistogram } from "../infra/telemetry/series.ts";
+import { SeriesCounter, SeriesHistogram } from "../infra/telemetry/series.ts";
 import type { SandboxExit, ZygoteEnd } from "../sandbox-core/index.ts";
 import type { PoolSnapshot } from "./pool/pool.ts";
 
@@ -43,10 +44,7 @@ export class WorkerMetrics {
     ...{ name: "faas_mem_usage_bytes", help: "Most memory of a call's sandbox." },
     ...{ buckets: MEBIBYTES.map((mebibytes) => mebibytes * MIB), registry: this.registry },
   });
-  readonly #invocations = new SeriesCounter({
-    ...{ name: "faas_invocations_total", help: "Calls, by outcome.", labelNames: [...OF_FUNCTION, "outcome"] },
-    ...this.#registers,
-  });
+  readonly #invocations = this.#counter("faas_invocations_total", "Calls, by outcome.", "outcome");
   readonly #coldStarts = this.#counter("faas_coldstarts_total", "Calls that found no instance, by its start.", "start");
   readonly #errors = this.#counter("faas_errors_total", "Calls that failed, by code.", "code");
   readonly #timeouts = this.#counter("faas_timeouts_total", "Calls that took too long.");
@@ -73,16 +71,16 @@ export class WorkerMetrics {
   onRecord(record: InvocationRecord): void {
     const { outcome, error, start, timing, ran } = record;
     const series = this.#series.of(record);
-    series.outcome(outcome);
-    if (error !== undefined) this.#errors.inc({ ...series.labels, code: error.code });
-    if (outcome === "timeout") this.#timeouts.inc(series.labels);
+    series.invocations.inc(outcome);
+    if (error !== undefined) series.errors.inc(error.code);
+    if (outcome === "timeout") series.timeouts.inc();
     this.#queueWait.observe(timing.queueMs / 1_000);
     if (ran !== "yes") return;
     series.invoke.observe(timing.handlerMs / 1_000);
     series.cpu.observe(record.cpuMs / 1_000);
     series.memory.observe(record.peakMemoryBytes);
     if (start === undefined || start === "warm") return;
-    this.#coldStarts.inc({ ...series.labels, start });
+    series.coldStarts.inc(start);
     series.init.observe((timing.sandboxMs + timing.initMs) / 1_000);
     const phase = start === "forked" ? "fork" : "load";
     this.#launches.observe({ phase }, (start === "forked" ? timing.sandboxMs : timing.initMs) / 1_000);
@@ -129,22 +127,20 @@ export class WorkerMetrics {
   }
 
   seriesOf(labels: FunctionLabels) {
-    const outcomes = new Map<string, Counted>();
-    return {
-      labels,
+    const counters = {
+      invocations: new FunctionCounter(this.#invocations, labels, ["outcome"]),
+      errors: new FunctionCounter(this.#errors, labels, ["code"]),
+      coldStarts: new FunctionCounter(this.#coldStarts, labels, ["start"]),
+      timeouts: new FunctionCounter(this.#timeouts, labels, []),
+    };
+    const histograms = {
       invoke: this.#invoke.series(labels),
       init: this.#init.series(labels),
       cpu: this.#cpu.series(labels),
       memory: this.#memory.series(labels),
-      outcome: (outcome: string) => {
-        let counter = outcomes.get(outcome);
-        if (counter === undefined) {
-          counter = this.#invocations.series({ ...labels, outcome });
-          outcomes.set(outcome, counter);
-        }
-        counter.inc();
-      },
     };
+    const all = { ...counters, ...histograms };
+    return { ...all, remove: () => Object.values(all).forEach((one) => void one.remove()) };
   }
 
   #seconds(name: string, help: string) {
@@ -152,7 +148,7 @@ export class WorkerMetrics {
   }
 
   #counter(name: string, help: string, ...more: string[]) {
-    return new Counter({ name, help, labelNames: [...OF_FUNCTION, ...more], ...this.#registers });
+    return new SeriesCounter({ name, help, labelNames: [...OF_FUNCTION, ...more], ...this.#registers });
   }
 
   #plainCounter(name: string, help: string, ...labelNames: string[]) {

@@ -6,12 +6,15 @@ import { timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "../log.ts";
 import type { Registry } from "./metrics.ts";
 
+/** Connections at once. The oldest makes way: whoever holds some keeps nobody from reading. */
 const MAX_CONNECTIONS = 32;
 const HEADERS_TIMEOUT_MS = 5_000;
+/** How long a reader may take nothing of an answer. */
+const UNREAD_MS = 10_000;
 
 export interface MetricsServerOptions {
   /** `host:port`, or `off`. */
@@ -39,7 +42,8 @@ export async function serveMetrics({ listen, keyFile, registry, log }: MetricsSe
   const key = keyFile === null ? null : (await readFile(keyFile, "utf8")).trim();
   if (key === "") throw new Error(`The key in ${keyFile} is empty (SANDPIPER_METRICS_KEY_FILE).`);
   const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS });
-  server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = UNREAD_MS;
+  keepFew(server);
   let reading: Promise<string> | undefined;
   // Whoever asks at the same moment gets the same answer.
   const read = () => (reading ??= registry.metrics().finally(() => (reading = undefined)));
@@ -85,6 +89,16 @@ function isKey(authorization: string | undefined, key: string): boolean {
 
 function say(response: ServerResponse, status: number, text: string, type = "text/plain; charset=utf-8"): void {
   response.writeHead(status, { "content-type": type }).end(text);
+}
+
+function keepFew(server: Server): void {
+  const connections = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+    const [oldest] = connections;
+    if (connections.size > MAX_CONNECTIONS) oldest?.destroy();
+  });
 }
 
 function close(server: Server): void {

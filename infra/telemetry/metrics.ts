@@ -1,8 +1,9 @@
 /**
- * Figures of a process for Prometheus. Counting is in memory; what must be
- * asked for (Redis, control groups, the process itself) is asked for when somebody scrapes.
+ * Figures of a process for Prometheus. Counting is in memory; what must be asked for (Redis, control
+ * groups, the process itself) is asked for when somebody scrapes.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Counted, SeriesCounter } from "./series.ts";
 
 export { Counter, Gauge, Histogram, Registry };
 
@@ -15,15 +16,38 @@ export const MEBIBYTES = [16, 32, 64, 96, 128, 192, 256, 384, 512, 1_024, 2_048]
 
 const OTHERS: FunctionLabels = { tenant: "other", function: "other" };
 
+/** How long a function is called by nobody before its series make way for those of others. */
+const IDLE_MS = 3_600_000;
+/** How often is looked for such functions, at most. */
+const IDLE_LOOK_MS = 60_000;
+
+/** Everything that is counted of one function. */
+export interface SeriesOfFunction {
+  /** Takes its series out of the figures. */
+  remove(): void;
+}
+
+interface Kept<Series> {
+  series: Series;
+  tenant: string;
+  /** By `performance.now()`. */
+  usedAtMs: number;
+}
+
 /**
- * The series of each function, for so many of them, first come, first served; the others share
- * those of `other`. Tenants make functions, so that their number must not be Prometheus's.
+ * The series of each function, for so many of them; the others share those of `other`. Tenants make
+ * functions, so that their number must not be Prometheus's. When there are as many as there may be,
+ * a function that nobody has called for an hour makes way, and one of the tenant that has most does
+ * for a tenant that has fewer: none can keep the others out of the figures.
  */
-export class SeriesByFunction<Series> {
+export class SeriesByFunction<Series extends SeriesOfFunction> {
   readonly #most: number;
   readonly #make: (labels: FunctionLabels) => Series;
-  readonly #series = new Map<string, Series>();
+  readonly #kept = new Map<string, Kept<Series>>();
+  /** How many functions of each tenant have series. */
+  readonly #counts = new Map<string, number>();
   #others: Series | undefined;
+  #idleLookAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(most: number, make: (labels: FunctionLabels) => Series) {
     this.#most = most;
@@ -32,15 +56,80 @@ export class SeriesByFunction<Series> {
 
   of({ tenant, functionName }: { tenant: string; functionName: string }): Series {
     const key = `${tenant}/${functionName}`;
-    let series = this.#series.get(key);
-    if (series !== undefined) return series;
-    if (this.#series.size >= this.#most) {
+    const nowMs = performance.now();
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) {
+      kept.usedAtMs = nowMs;
+      return kept.series;
+    }
+    if (this.#kept.size >= this.#most && !this.#makeRoom(tenant, nowMs)) {
       this.#others ??= this.#make(OTHERS);
       return this.#others;
     }
-    series = this.#make({ tenant, function: functionName });
-    this.#series.set(key, series);
+    const series = this.#make({ tenant, function: functionName });
+    this.#kept.set(key, { series, tenant, usedAtMs: nowMs });
+    this.#count(tenant, 1);
     return series;
+  }
+
+  /** Whether there is room for one more function of that tenant. */
+  #makeRoom(tenant: string, nowMs: number): boolean {
+    if (nowMs >= this.#idleLookAtMs) {
+      this.#idleLookAtMs = nowMs + IDLE_LOOK_MS;
+      for (const [key, { usedAtMs }] of this.#kept) if (nowMs - usedAtMs >= IDLE_MS) this.#drop(key);
+      if (this.#kept.size < this.#most) return true;
+    }
+    const [richest, most] = [...this.#counts].reduce((one, other) => (other[1] > one[1] ? other : one), ["", 0]);
+    if (most <= (this.#counts.get(tenant) ?? 0) + 1) return false;
+    const [longest] = [...this.#kept]
+      .filter(([, kept]) => kept.tenant === richest)
+      .reduce((one, other) => (other[1].usedAtMs < one[1].usedAtMs ? other : one));
+    this.#drop(longest);
+    return true;
+  }
+
+  #drop(key: string): void {
+    const { series, tenant } = this.#kept.get(key) as Kept<Series>;
+    series.remove();
+    this.#kept.delete(key);
+    this.#count(tenant, -1);
+  }
+
+  #count(tenant: string, by: number): void {
+    const count = (this.#counts.get(tenant) ?? 0) + by;
+    if (count === 0) this.#counts.delete(tenant);
+    else this.#counts.set(tenant, count);
+  }
+}
+
+/** A counter of one function, with further labels. */
+export class FunctionCounter {
+  readonly #counter: SeriesCounter;
+  readonly #labels: FunctionLabels;
+  readonly #more: readonly string[];
+  readonly #series = new Map<string, Counted>();
+
+  /** @param more names of the further labels. */
+  constructor(counter: SeriesCounter, labels: FunctionLabels, more: readonly string[]) {
+    this.#counter = counter;
+    this.#labels = labels;
+    this.#more = more;
+  }
+
+  /** Counts one. @param values of the further labels, out of closed sets */
+  inc(...values: string[]): void {
+    const key = values.join();
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      const more = Object.fromEntries(this.#more.map((name, at) => [name, values[at] ?? ""]));
+      series = this.#counter.series({ ...this.#labels, ...more });
+      this.#series.set(key, series);
+    }
+    series.inc();
+  }
+
+  remove(): void {
+    for (const series of this.#series.values()) this.#counter.drop(series);
   }
 }
 

@@ -10,10 +10,23 @@ type Labels = Record<string, string>;
 
 export interface Observed {
   observe(value: number): void;
+  /** Takes the series out of the figures. */
+  remove(): void;
 }
 
-export interface Counted {
-  inc(): void;
+export class Counted {
+  readonly labels: Labels;
+  count = 0;
+  /** How much of it prom-client knows. */
+  told = 0;
+
+  constructor(labels: Labels) {
+    this.labels = labels;
+  }
+
+  inc(): void {
+    this.count += 1;
+  }
 }
 
 export interface SeriesOptions {
@@ -28,10 +41,12 @@ class Buckets implements Observed {
   /** How many values fell into each bucket and into no lower one; the last has no upper bound. */
   readonly counts: Float64Array;
   sum = 0;
+  readonly remove: () => void;
 
-  constructor(labels: Labels, bounds: readonly number[]) {
+  constructor(labels: Labels, bounds: readonly number[], all: Set<Buckets>) {
     this.labels = labels;
     this.bounds = bounds;
+    this.remove = () => void all.delete(this);
     this.counts = new Float64Array(bounds.length + 1);
   }
 
@@ -49,7 +64,7 @@ export class SeriesHistogram {
   readonly name: string;
   readonly #help: string;
   readonly #bounds: readonly number[];
-  readonly #series: Buckets[] = [];
+  readonly #series = new Set<Buckets>();
 
   /** @param buckets upper bounds, each included in its bucket, in rising order */
   constructor({ name, help, registry, buckets }: SeriesOptions & { buckets: readonly number[] }) {
@@ -62,8 +77,8 @@ export class SeriesHistogram {
 
   /** One more series; ask once for each set of labels. */
   series(labels: Labels = {}): Observed {
-    const series = new Buckets(labels, this.#bounds);
-    this.#series.push(series);
+    const series = new Buckets(labels, this.#bounds, this.#series);
+    this.#series.add(series);
     return series;
   }
 
@@ -73,7 +88,7 @@ export class SeriesHistogram {
       name: this.name,
       help: this.#help,
       type: "histogram",
-      values: this.#series.flatMap((one) => this.#of(one)),
+      values: [...this.#series].flatMap((one) => this.#of(one)),
     };
   }
 
@@ -90,7 +105,7 @@ export class SeriesHistogram {
 
 /** A counter of held series, beside those that are counted by their labels. */
 export class SeriesCounter extends Counter {
-  readonly #held: { labels: Labels; count: number; told: number }[] = [];
+  readonly #held = new Set<Counted>();
 
   constructor(configuration: Omit<CounterConfiguration<string>, "collect">) {
     super({
@@ -103,9 +118,15 @@ export class SeriesCounter extends Counter {
 
   /** One more series; ask once for each set of labels. */
   series(labels: Labels): Counted {
-    const held = { labels, count: 0, told: 0 };
-    this.#held.push(held);
-    return { inc: () => void held.count++ };
+    const held = new Counted(labels);
+    this.#held.add(held);
+    return held;
+  }
+
+  /** Takes one of its series out. */
+  drop(held: Counted): void {
+    this.#held.delete(held);
+    this.remove(held.labels);
   }
 
   #tell(): void {
