@@ -88,11 +88,16 @@ export class FileArtifactStore implements ArtifactStore {
     return (await reach(this.#path(digest), async (path) => access(path).then(() => true))) !== null;
   }
 
-  /** All files of the store, directory by directory. Files of other names are nobody's here. */
+  /**
+   * All files of the store, directory by directory. What has another name, or is no file, is
+   * nobody's here.
+   */
   async *list(): AsyncGenerator<StoredFile[]> {
     const directories = (await readdir(this.#dir).catch(nullWhenMissing)) ?? [];
     for (const directory of directories.filter((name) => /^[0-9a-f]{2}$/.test(name)).sort()) {
-      const names = await readdir(join(this.#dir, directory));
+      const entries =
+        (await readdir(join(this.#dir, directory), { withFileTypes: true }).catch(nullWhenNoDirectory)) ?? [];
+      const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
       yield names.flatMap((name) => {
         const [, digest, ending = ""] = STORED_FILE.exec(name) ?? [];
         const kind = KINDS[ending];
@@ -226,6 +231,11 @@ async function giveToOwnerOf(directory: string, made: FileHandle): Promise<void>
 function nullWhenThere(error: NodeJS.ErrnoException): null {
   if (error.code === "EEXIST") return null;
   throw error;
+}
+
+function nullWhenNoDirectory(error: unknown): null {
+  if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return null;
+  return nullWhenMissing(error);
 }
 
 function nullWhenMissing(error: unknown): null {

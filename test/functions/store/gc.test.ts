@@ -1,6 +1,6 @@
 /** Collection of old versions and files, beside deployments and calls that want them. */
 import assert from "node:assert/strict";
-import { readdir, readFile, rename, utimes, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { Redis } from "ioredis";
@@ -225,6 +225,24 @@ describe("other files", () => {
       (await files()).filter((name) => name.startsWith(bundle.slice(0, 2))),
       [`${bundle.slice(0, 2)}/notes`],
     );
+  });
+});
+
+describe("what is no file of the store", () => {
+  it("keeps no collection from its end: files and directories with the names of the store's own", async () => {
+    const unused = await store.put(Buffer.from("unused"));
+    const here = unused.slice(0, 2);
+    const strange = [
+      join(dir, here === "00" ? "01" : "00"),
+      join(dir, here, `${"a".repeat(64)}.removed`),
+      join(dir, here, "b".repeat(64)),
+    ];
+    await writeFile(strange[0] ?? "", "no directory");
+    for (const path of strange.slice(1)) await mkdir(path);
+    await symlink("/etc", join(dir, here === "ff" ? "fe" : "ff"));
+    for (let round = 0; round < 3; round++) await collector().collect(REAL);
+    assert.equal(await store.has(unused), false);
+    for (const path of strange) await access(path);
   });
 });
 
