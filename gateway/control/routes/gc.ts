@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type CollectionInfo, collectionQuery, collectionSchema, errorSchema } from "../../../functions/api/schemas.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
+import { Paced } from "../paced.ts";
 
 const gcRoute = keyedRoute({
   method: "post",
@@ -15,11 +16,15 @@ const gcRoute = keyedRoute({
   },
 });
 
-/** Adds /v1/gc. A tenant sees its own versions; files are everybody's, and have no names here. */
+/**
+ * Adds /v1/gc. Any key may ask: what goes is only what goes by itself before long. A tenant sees its
+ * own versions; files are everybody's, and have no names here.
+ */
 export function gcRoutes(app: OpenAPIHono<Environment>, { collector }: ControlParts): void {
+  const paced = new Paced();
   app.openapi(gcRoute, async (c) => {
     const dryRun = c.req.valid("query").dryRun === "1";
-    const { versions, setAside, waiting, removed } = await collector.collect({ dryRun });
+    const { versions, setAside, waiting, removed } = await paced.run(() => collector.collect({ dryRun }));
     const own = versions.filter(({ tenant }) => tenant === c.var.principal.tenant);
     const info: CollectionInfo["versions"] = own.map(({ functionName, version, unusedSinceMs }) => ({
       name: functionName,
