@@ -6,7 +6,7 @@ import { join } from "node:path";
 export interface Execution {
   /** The worker's process. */
   pid: number;
-  /** By `monotonicMs`. */
+  /** When it began, by `monotonicMs` and the function itself. */
   atMs: number;
 }
 

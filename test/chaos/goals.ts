@@ -13,7 +13,7 @@ export interface Goal {
 const RECOVERY_MS = 5_000;
 /** Errors by which a caller is told that the call did not run. */
 const NOT_RUN = new Set([
-  ...["EXPIRED", "OVERLOADED", "SHUTTING_DOWN", "SANDBOX_UNAVAILABLE", "BUNDLE_LOST"],
+  ...["EXPIRED", "OVERLOADED", "SHUTTING_DOWN", "SANDBOX_UNAVAILABLE", "BUNDLE_LOST", "NO_WORKER"],
   ...["TOO_MANY_REQUESTS", "TOO_MANY_CONNECTIONS", "ECONNREFUSED"],
 ]);
 

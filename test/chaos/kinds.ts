@@ -1,6 +1,7 @@
 /**
  * The kinds of call that the load is made of: what each sends, and the only answer that is right.
- * Every call carries its id, and the function writes it into its log first of all.
+ * Every call carries its id, and the function writes it into its log first of all, with the time: a
+ * worker reads it later.
  */
 import { createHash } from "node:crypto";
 import type { Answer, Sent } from "./client.ts";
@@ -8,7 +9,7 @@ import type { Answer, Sent } from "./client.ts";
 export const FUNCTION = "chaos";
 /** A function that is deployed again and again. */
 export const DEPLOYED = "deployed";
-/** The word before the id in the function's log, by which notes-module.ts knows it. */
+/** The word before id and time in the function's log, by which notes-module.ts knows them. */
 export const RAN = "ran ";
 
 const SLOW_MS = 1_000;
@@ -28,7 +29,7 @@ export const SOURCE = `
   export default async (request: Request) => {
     const { pathname, searchParams } = new URL(request.url);
     const id = searchParams.get("id") ?? "";
-    console.log("${RAN}" + id);
+    console.log("${RAN}" + id + " " + Number(process.hrtime.bigint()) / 1e6);
     switch (pathname.split("/").at(-1)) {
       case "post": return new Response(await request.arrayBuffer());
       case "stream": return new Response(ReadableStream.from(pieces(id)));

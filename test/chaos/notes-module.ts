@@ -9,7 +9,6 @@
  */
 import { openSync, writeSync } from "node:fs";
 import { RAN } from "./kinds.ts";
-import { monotonicMs } from "./time.ts";
 
 const { searchParams } = new URL(import.meta.url);
 const notes = openSync(`${searchParams.get("directory")}/${process.pid}`, "a");
@@ -19,6 +18,6 @@ const { CallLog } = (await import(searchParams.get("log") as string)) as { CallL
 const { add } = CallLog.prototype;
 if (typeof add !== "function") throw new Error("the worker's CallLog has no `add` to note executions by");
 CallLog.prototype.add = function (level, source, text, timeMs) {
-  if (text.startsWith(RAN)) writeSync(notes, `${text.slice(RAN.length).trim()} ${monotonicMs()}\n`);
+  if (text.startsWith(RAN)) writeSync(notes, `${text.slice(RAN.length).trim()}\n`);
   add.call(this, level, source, text, timeMs);
 };
