@@ -88,14 +88,22 @@ export class Builder {
     try {
       const tree = join(directory, "tree");
       await writeTree(tree, files);
-      return await this.#keep(await this.#options.run(esbuildRun(tree, entry)));
+      return await this.#keep(await this.#bundle(esbuildRun(tree, entry)));
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
   }
 
+  /** Runs the bundler, once more when somebody ended it. */
+  async #bundle(run: ProgramRun): Promise<ProgramResult> {
+    const result = await this.#options.run(run);
+    return killerOf(result) === null ? result : await this.#options.run(run);
+  }
+
   async #keep(result: ProgramResult): Promise<BuildResult> {
     if (result.ended === "timeout") return { ok: false, cause: "machine", message: busyFor(result.usage.cpuMs) };
+    const killer = killerOf(result);
+    if (killer !== null) return { ok: false, cause: "machine", message: endedBy(killer) };
     const refusal = refusalOf(result);
     if (refusal !== null) return refused(refusal);
     const output = readBuildOutput(result.stdout, result.stderr);
@@ -114,6 +122,18 @@ function refused(message: string): BuildResult {
 function busyFor(cpuMs: number): string {
   const got = `the bundler got ${Math.round(cpuMs)} ms of processor time in ${TIMEOUT_MS} ms`;
   return `This worker's machine is too busy: ${got}. Deploy again, or start workers on more machines.`;
+}
+
+/**
+ * The signal by which something outside of the sandbox ended the bundler, or null: whatever is
+ * wrong with sources, it ends with an exit code, and our own limits are told apart.
+ */
+function killerOf({ signal, ended, usage }: ProgramResult): number | null {
+  return ended === undefined && usage.oomKills === 0 ? signal : null;
+}
+
+function endedBy(signal: number): string {
+  return `Something on this worker's machine ended the bundler, twice, by signal ${signal}. Deploy again.`;
 }
 
 /** Why there is no output to read, or null. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { functionConfigSchema } from "../../../functions/model/manifest.ts";
 import { packSources } from "../../../functions/model/sources.ts";
+import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { type ProgramRun, runProgram } from "../../../sandbox-core/launcher/run-program.ts";
 import { Builder } from "../../../worker/code/builder.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
@@ -166,4 +167,46 @@ describe("building a bundle", () => {
     assert.match(slow.message, /machine is too busy: the bundler got \d+ ms of processor time/);
     assert.equal((await buildWithin({})).ok, true, "it is tried again, and built");
   });
+
+  it("runs the bundler once more when something ended it, and blames no source for that", async (t) => {
+    const launcher = await openTestLauncher();
+    t.after(() => launcher.close());
+    const sources = packSources([{ path: "index.ts", bytes: Buffer.from("export default () => 'once more';") }]);
+    const sourceDigest = await test.artifacts.put(sources);
+    const config = functionConfigSchema.parse({ name: "again" });
+    const request = { tenant: "main", functionName: "again", sourceDigest, entry: "index.ts", config };
+    let runs = 0;
+    const buildWithKills = (kills: number) => {
+      runs = 0;
+      const run = (program: ProgramRun) => {
+        runs += 1;
+        return runs <= kills ? runProgram(killing(launcher), endless(program)) : runProgram(launcher, program);
+      };
+      return new Builder({ redis: test.connection, artifacts: test.artifacts, run }).build(request);
+    };
+    const failed = await buildWithKills(2);
+    assert.deepEqual([failed.ok, runs], [false, 2]);
+    assert.equal(!failed.ok && failed.cause, "machine");
+    assert.match(failed.ok ? "" : failed.message, /ended the bundler, twice, by signal 9/);
+    assert.deepEqual([(await buildWithKills(1)).ok, runs], [true, 2]);
+  });
 });
+
+/** The bundler, which goes on when it has made its bundle. */
+function endless({ program, ...run }: ProgramRun): ProgramRun {
+  return { ...run, program: { ...program, argv: [...program.argv, "--watch=forever"] } };
+}
+
+/** A launcher whose sandboxes somebody kills when their program has been started. */
+function killing(launcher: ZygoteLauncher): ZygoteLauncher {
+  return new Proxy(launcher, {
+    get(target, name) {
+      if (name !== "start") return Reflect.get(target, name, target);
+      return async (request: Parameters<ZygoteLauncher["start"]>[0]) => {
+        const sandbox = await target.start(request);
+        process.kill(sandbox.pid, "SIGKILL");
+        return sandbox;
+      };
+    },
+  });
+}
