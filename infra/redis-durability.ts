@@ -59,8 +59,12 @@ export async function requireDurableRedis(redis: Redis, options: DurabilityOptio
 function untilReady(redis: Redis, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (redis.status === "ready") return resolve();
-    redis.once("ready", () => resolve());
-    const late = () => reject(new Error("Redis is not there, where REDIS_URL says that it is"));
+    let reason = "";
+    // It may be there and want a password.
+    const note = ({ message }: Error) => (reason = `: ${message}`);
+    redis.on("error", note);
+    redis.once("ready", () => resolve(void redis.off("error", note)));
+    const late = () => reject(new Error(`Redis is not there, where REDIS_URL says that it is${reason}`));
     signal?.addEventListener("abort", late, { once: true });
   });
 }

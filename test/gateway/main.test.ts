@@ -61,6 +61,18 @@ it("registers the key that it was given, at every start, and that key alone", as
   assert.equal((await whoami(`${key.slice(0, 16)}_${randomBytes(32).toString("base64url")}`)).status, 401);
 });
 
+it("starts with the key that it knows on a Redis that takes no writes, and says why it is not ready", async (t) => {
+  const file = join(dir, "api-key-again");
+  await writeFile(file, `sp_${randomBytes(6).toString("hex")}_${randomBytes(32).toString("base64url")}\n`);
+  const env = { SANDPIPER_BOOTSTRAP_KEY_FILE: file };
+  await ready(start(env));
+  await connection.config("SET", "maxmemory", "1");
+  t.after(() => connection.config("SET", "maxmemory", "0"));
+  const response = await fetch(`${await ready(start(env))}/readyz`);
+  const { reason } = (await response.json()) as { reason: string };
+  assert.match(reason, /refuses to write: its memory is full/);
+});
+
 it("lets a call in flight end when it is told to stop, and takes no more", async () => {
   const version = {
     tenant: "main",

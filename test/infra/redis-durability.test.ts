@@ -77,9 +77,20 @@ test("a Redis that is not there is waited for, and no longer than one may", asyn
   // Not by `once` of node:events, which takes the errors of failed attempts for its own.
   await new Promise((resolve) => redis.once("reconnecting", resolve));
   over.abort();
-  await assert.rejects(late, /Redis is not there/);
+  await assert.rejects(late, /Redis is not there, where REDIS_URL says that it is: connect E/);
   await server.restart();
   await found;
+});
+
+test("a Redis that is there and wants a password is told as that", async (t) => {
+  const server = await redisWith(t, ["requirepass secret"]);
+  const redis = connectRedis(server.url, "test");
+  t.after(() => redis.disconnect());
+  const log = createLogger({ service: "test", write: () => {} });
+  const over = new AbortController();
+  const late = requireDurableRedis(redis, { allowed: [], log, signal: over.signal });
+  redis.on("error", () => over.abort());
+  await assert.rejects(late, /Redis is not there, where REDIS_URL says that it is: NOAUTH/);
 });
 
 for (const service of ["gateway", "worker"]) {

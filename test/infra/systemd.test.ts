@@ -60,7 +60,7 @@ test("a socket that is not there is an error in the log, and the service runs on
   assert.match(String((await err.next()).value), /systemd cannot be told that this service is ready/);
 });
 
-test("the units have systemd wait for a service, watch it, and end it by the one signal that ends all that hangs", () => {
+test("the units have systemd wait for a service, watch it, end it by the one signal that ends all that hangs, and never give up", () => {
   for (const name of ["gateway", "worker"]) {
     const unit = readFileSync(new URL(`../../infra/deploy/sandpiper-${name}.service`, import.meta.url), "utf8");
     for (const line of [
@@ -69,6 +69,7 @@ test("the units have systemd wait for a service, watch it, and end it by the one
       "WatchdogSec=20",
       "WatchdogSignal=SIGKILL",
       "Restart=always",
+      "StartLimitIntervalSec=0",
     ])
       assert.ok(unit.split("\n").includes(line), `${name}: ${line}`);
   }
