@@ -72,6 +72,8 @@ export interface CgroupDriver {
   releaseKilled(path: string): void;
   /** Process ids of everything in the group. */
   members(path: string): number[];
+  /** Ids of all threads of these. */
+  threads(path: string): number[];
   /** Names of the groups right below. */
   children(path: string): string[];
   /** Removes the group; does nothing when it is gone. @throws EBUSY while a process is in it. */

@@ -67,8 +67,8 @@ export function killMembers(pidsMaxFile: string, members: () => readonly number[
   }
 }
 
-export function pidsOf(directory: string): number[] {
-  return (readIfThere(join(directory, "cgroup.procs")) ?? "").split("\n").filter(Boolean).map(Number);
+export function pidsOf(directory: string, file = "cgroup.procs"): number[] {
+  return (readIfThere(join(directory, file)) ?? "").split("\n").filter(Boolean).map(Number);
 }
 
 export function directoriesIn(directory: string): string[] {

@@ -183,6 +183,10 @@ class CgroupV1 implements CgroupDriver {
     return pidsOf(this.#at("memory", path));
   }
 
+  threads(path: string): number[] {
+    return pidsOf(this.#at("memory", path), "tasks");
+  }
+
   children(path: string): string[] {
     return [...new Set(this.#everywhere(path).flatMap(directoriesIn))];
   }

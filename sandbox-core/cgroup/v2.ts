@@ -145,6 +145,10 @@ class CgroupV2 implements CgroupDriver {
     return pidsOf(this.#at(path));
   }
 
+  threads(path: string): number[] {
+    return pidsOf(this.#at(path), "cgroup.threads");
+  }
+
   children(path: string): string[] {
     return directoriesIn(this.#at(path));
   }

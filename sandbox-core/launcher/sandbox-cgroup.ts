@@ -3,12 +3,13 @@ import type { CgroupDriver, Meter } from "../cgroup/driver.ts";
 import { removeTree } from "../cgroup/sweep.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { SandboxLimits, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";
-import { isAnyAtWork } from "./tasks.ts";
+import { ThreadLooks } from "./tasks.ts";
 
 export class SandboxGroup {
   readonly #driver: CgroupDriver;
   /** Its name, as the driver takes it. */
   readonly path: string;
+  readonly #looks = new ThreadLooks();
   /**
    * The last freeze. Its group has to be removed here, as it may be made after the zygote removed
    * the rest.
@@ -33,9 +34,9 @@ export class SandboxGroup {
     return this.#driver.members(this.path);
   }
 
-  /** Whether something in it runs, or would if the machine let it. */
+  /** Whether something in it runs, or would if the machine let it; see `ThreadLooks`. */
   get isAtWork(): boolean {
-    return isAnyAtWork(this.members());
+    return this.#looks.isAnyAtWork(this.#driver.threads(this.path));
   }
 
   /** A group beside it, which is not made yet. */

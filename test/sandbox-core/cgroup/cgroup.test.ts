@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -37,6 +37,7 @@ test("a process joins, is seen, is metered, and is ended with its group", async 
   const child = inGroup(driver, group, LIMITS, ["sh", "-c", `${SPIN}; echo done; exec sleep 1000`]);
   await once(child.stdout, "data");
   assert.deepEqual(driver.members(group), [child.pid]);
+  assert.deepEqual(driver.threads(group).map(String), readdirSync(`/proc/${child.pid}/task`));
   const meter = driver.meter(group);
   assert.ok(meter.read().cpuMs > 0);
   assert.ok(meter.read().peakMemoryBytes > 0);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
-import { cpuMsOf, isAnyAtWork } from "../../../sandbox-core/launcher/tasks.ts";
+import { cpuMsOf, isAnyAtWork, ThreadLooks } from "../../../sandbox-core/launcher/tasks.ts";
 import {
   describeOverrun,
   type Overrun,
@@ -84,6 +84,20 @@ describe("what processes do", () => {
     await start("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);");
     while (isAnyAtWork([child.pid]));
     assert.ok(cpuMsOf(child.pid) > 0);
+  });
+
+  it("shows a thread that runs among many that wait, of which a look reads some", async (t) => {
+    const idle = spawn("sleep", ["1000"]);
+    t.after(() => idle.kill("SIGKILL"));
+    while (isAnyAtWork([idle.pid as number]));
+    await start("for (;;);");
+    while (cpuMsOf(child.pid) === 0);
+    // One of 40 runs, the last.
+    const threads = [...Array.from({ length: 39 }, () => idle.pid as number), child.pid];
+    const looks = new ThreadLooks();
+    const seen = Array.from({ length: 20 }, () => looks.isAnyAtWork(threads));
+    assert.deepEqual(seen, [...Array(4).fill(false), ...Array(16).fill(true)]);
+    assert.equal(looks.isAnyAtWork([]), false);
   });
 
   it("shows nothing of one that is gone", async () => {
