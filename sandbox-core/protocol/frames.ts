@@ -91,6 +91,10 @@ export const MAX_ENV_LENGTH = 256 * 1024;
 export const MAX_ERROR_NAME_LENGTH = 256;
 export const MAX_ERROR_MESSAGE_LENGTH = 16 * 1024;
 export const MAX_ERROR_STACK_LENGTH = 32 * 1024;
+/** Longest words for what was found to be the handler, and the most and longest remarks on it. */
+export const MAX_HANDLER_WORDS_LENGTH = 256;
+export const MAX_LOAD_WARNINGS = 16;
+export const MAX_LOAD_WARNING_LENGTH = 512;
 /** Longest reason why a process cannot be a template. */
 export const MAX_NO_TEMPLATE_REASON_LENGTH = 512;
 /**
@@ -194,6 +198,14 @@ export interface Failure {
   stack: string;
 }
 
+/** Findings of loading a version. Text of the tenant's: escape it before showing it. */
+export interface Found {
+  /** The handler in words: "fetch", "lambda (hello)". */
+  handler: string;
+  /** What the module has and will not get here, a sentence each. */
+  warnings: string[];
+}
+
 export type WorkerMessage =
   | Load
   | { type: "code"; bytes: Uint8Array }
@@ -245,7 +257,8 @@ export interface Log {
 
 export type SandboxMessage =
   | { type: "ready" }
-  | { type: "loaded"; initMs: number }
+  /** `found` is null in a fork, which finds nothing anew. */
+  | { type: "loaded"; initMs: number; found: Found | null }
   | { type: "load_failed"; error: Failure }
   | Head
   | { type: "chunk"; call: CallNumber; bytes: Uint8Array }
@@ -380,7 +393,7 @@ export function decodeSandboxMessage(type: number, payload: Buffer): SandboxMess
     case TYPE.ready:
       return exact(payload, 0, { type: "ready" });
     case TYPE.loaded:
-      return { type: "loaded", initMs: number(object(payload), "initMs", 0, Number.MAX_SAFE_INTEGER) };
+      return decodeLoaded(object(payload));
     case TYPE.load_failed:
       return { type: "load_failed", error: failure(object(payload)) };
     case TYPE.head:
@@ -499,6 +512,11 @@ function decodeHead(payload: Buffer): Head {
     last: flag(fields, "last"),
     body: payload.subarray(bodyAt),
   };
+}
+
+function decodeLoaded(fields: Fields): SandboxMessage {
+  const initMs = number(fields, "initMs", 0, Number.MAX_SAFE_INTEGER);
+  return { type: "loaded", initMs, found: fields.found === null ? null : found(inner(fields, "found")) };
 }
 
 function decodeTemplated(fields: Fields): SandboxMessage {
@@ -712,6 +730,16 @@ function failure(fields: Fields): Failure {
   };
 }
 
+function found(fields: Fields): Found {
+  const { warnings } = fields;
+  if (!Array.isArray(warnings) || warnings.length > MAX_LOAD_WARNINGS)
+    throw wrong("warnings", `at most ${MAX_LOAD_WARNINGS} texts`);
+  return {
+    handler: text(fields, "handler", MAX_HANDLER_WORDS_LENGTH),
+    warnings: warnings.map((warning) => text({ warning }, "warning", MAX_LOAD_WARNING_LENGTH)),
+  };
+}
+
 // ----------------------------------------------------------------------------------------------------------
 // writing
 
@@ -774,8 +802,9 @@ export function encodeReady(): Buffer {
   return frame(TYPE.ready, 0);
 }
 
-export function encodeLoaded(initMs: number): Buffer {
-  return jsonFrame(TYPE.loaded, 0, { initMs });
+/** Text beyond the limits is cut, and warnings beyond their number are left out. */
+export function encodeLoaded(initMs: number, found: Found | null): Buffer {
+  return jsonFrame(TYPE.loaded, 0, { initMs, found: found && cutFound(found) });
 }
 
 /** An obstacle beyond its limit is cut. */
@@ -917,6 +946,13 @@ function cutFailure(error: Failure): Failure {
     name: cutText(error.name, MAX_ERROR_NAME_LENGTH),
     message: cutText(error.message, MAX_ERROR_MESSAGE_LENGTH),
     stack: cutText(error.stack, MAX_ERROR_STACK_LENGTH),
+  };
+}
+
+function cutFound({ handler, warnings }: Found): Found {
+  return {
+    handler: cutText(handler, MAX_HANDLER_WORDS_LENGTH),
+    warnings: warnings.slice(0, MAX_LOAD_WARNINGS).map((warning) => cutText(warning, MAX_LOAD_WARNING_LENGTH)),
   };
 }
 

@@ -15,6 +15,7 @@ import {
   encodeTemplated,
   encodeWithdrawn,
   type Failure,
+  type Found,
   type Load,
   MAX_CALLS_IN_LINE,
   ProtocolError,
@@ -27,6 +28,7 @@ import { functionEnvironment } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
 import { defineRegistration } from "./handlers/listener.ts";
+import { unwiredExports } from "./handlers/words.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
 import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
@@ -281,6 +283,7 @@ export class Runtime implements CallHost {
     const startedMs = now();
     const code = parts.take("code").toString("utf8");
     this.#mapper = new StackMapper(parts.take("map"));
+    let found: Found;
     try {
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
@@ -288,10 +291,11 @@ export class Runtime implements CallHost {
       const exported = await evaluateBundle(code);
       this.#handler = detectHandler(exported, load, load, registered);
       this.#afterRestore = afterRestoreOf(exported);
+      found = { handler: this.#handler.words ?? "found", warnings: unwiredExports(exported) };
     } catch (error) {
       return this.#loadFailed(error);
     }
-    this.#tellLoaded(startedMs);
+    this.#tellLoaded(startedMs, found);
   }
 
   #becomeTemplate(): void {
@@ -313,14 +317,14 @@ export class Runtime implements CallHost {
     } catch (error) {
       return this.#loadFailed(error);
     }
-    this.#tellLoaded(startedMs);
+    this.#tellLoaded(startedMs, null);
   }
 
-  #tellLoaded(startedMs: number): void {
+  #tellLoaded(startedMs: number, found: Found | null): void {
     if (this.#state === "dead") return;
     this.#state = "loaded";
     this.#host.flushOutput();
-    this.wire.send(encodeLoaded(now() - startedMs));
+    this.wire.send(encodeLoaded(now() - startedMs, found));
   }
 
   #loadFailed(error: unknown): void {

@@ -14,6 +14,7 @@ import {
   encodeLoad,
   encodeTemplate,
   type Failure,
+  type Found,
   ProtocolError,
   type SandboxMessage,
 } from "../../sandbox-core/protocol/frames.ts";
@@ -63,6 +64,8 @@ export class Instance {
   onForkEnded: ((number: number, end: ForkEnd) => void) | null = null;
   /** Why the instance could not become a template; null when it did, or was not asked to. */
   noTemplateReason: string | null = null;
+  /** What loading the version found out, once it is loaded; text of the tenant's. */
+  found: Found | null = null;
   /** Time for loading the version; 0 in a fork. */
   loadMs = 0;
   #state: State = "preparing";
@@ -144,6 +147,7 @@ export class Instance {
     const { idle } = this.#logs;
     const [version, limits, logs] = [this.#version, this.#preparationLimits, { start: log ?? idle, idle }];
     const instance = new Instance({ sandbox: fork, version, logs, successor, limits });
+    instance.found = this.found;
     instance.#preparation.beginLoading();
     instance.#limit.startPreparing("restore");
     await instance.#untilLoaded("restore");
@@ -244,7 +248,7 @@ export class Instance {
   #hear(message: SandboxMessage): void {
     if (message.type === "log") this.#router.hear(message);
     else if (message.type === "ready") this.#preparation.hearReady();
-    else if (message.type === "loaded") this.#hearLoaded(null);
+    else if (message.type === "loaded") this.#hearLoaded(null, message.found);
     else if (message.type === "load_failed") this.#hearLoaded(message.error);
     else if (message.type === "templated") this.#preparation.hearTemplated(message.noTemplateReason);
     else if (message.type === "ended") this.#hearEnded(message);
@@ -258,8 +262,9 @@ export class Instance {
     this.onForkEnded(fork, end);
   }
 
-  #hearLoaded(failure: Failure | null): void {
+  #hearLoaded(failure: Failure | null, found: Found | null = null): void {
     this.#preparation.hearLoaded(failure);
+    this.found ??= found;
     this.#state = "idle";
     this.#router.started();
     this.#limit.stop();

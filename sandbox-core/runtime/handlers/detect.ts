@@ -9,6 +9,7 @@ import { lambdaHandler } from "./lambda.ts";
 import type { Registered } from "./listener.ts";
 import { methodsHandler } from "./methods.ts";
 import { nodeHandler } from "./node.ts";
+import { inWords, wordsFor } from "./words.ts";
 
 /** The configured answers to what is told from the exports otherwise. */
 export interface HandlerWish {
@@ -51,19 +52,19 @@ export function detectHandler(
 
 function foundHandler({ exported, facts, registered }: Search): Handler {
   const { main } = exported;
-  const object = objectHandler(main, facts);
+  const object = objectHandler(main, "default", facts);
   if (object !== null) return object;
   const handler = exported.named("handler");
-  if (typeof main === "function" && main !== handler) return make(main, "fetch", facts);
-  if (typeof handler === "function") return make(handler, "lambda", facts);
+  if (typeof main === "function" && main !== handler) return make(main, "default", "fetch", facts);
+  if (typeof handler === "function") return make(handler, "handler", "lambda", facts);
   const fetch = exported.named("fetch");
-  if (typeof fetch === "function") return fetchHandler(fetch as never, facts);
+  if (typeof fetch === "function") return inWords(fetchHandler(fetch as never, facts), "fetch");
   const methods = methodsHandler(exported.all(), facts);
   if (methods !== null) return methods;
   const listener = registered(facts);
   if (listener !== null) return listener;
   const only = exported.onlyFunction();
-  if (typeof only === "function") return make(only, "lambda", facts);
+  if (typeof only === "function") return make(only, exported.nameOf(only), "lambda", facts);
   throw new TypeError(
     `The module exports no handler. It exports ${exported.describe()}. ` +
       "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
@@ -74,27 +75,32 @@ function foundHandler({ exported, facts, registered }: Search): Handler {
 }
 
 /** A handler of what is an object with a method for it; null for anything else. */
-function objectHandler(main: unknown, facts: FunctionFacts): Handler | null {
-  if (isObject(main) && typeof main.fetch === "function") return fetchHandler(main.fetch.bind(main), facts);
+function objectHandler(main: unknown, exportName: string, facts: FunctionFacts): Handler | null {
+  if (isObject(main) && typeof main.fetch === "function")
+    return inWords(fetchHandler(main.fetch.bind(main), facts), wordsFor("fetch", exportName));
   const app = appListener(main);
-  return app === null ? null : nodeHandler(app);
+  return app === null ? null : inWords(nodeHandler(app), wordsFor("node", exportName));
 }
 
 /** A handler around a function, of the kind that its parameters tell. */
-function make(handler: object, otherwise: HandlerKind, facts: FunctionFacts): Handler {
-  return MAKE[kindOf(handler) ?? otherwise](handler as never, facts);
+function make(handler: object, exportName: string, otherwise: HandlerKind, facts: FunctionFacts): Handler {
+  return makeOf(kindOf(handler) ?? otherwise, handler, exportName, facts);
+}
+
+function makeOf(kind: HandlerKind, handler: unknown, exportName: string, facts: FunctionFacts): Handler {
+  return inWords(MAKE[kind](handler as never, facts), wordsFor(kind, exportName));
 }
 
 /** The export that the configuration names. @throws TypeError when it cannot be a handler */
 function namedHandler({ exported, facts }: Search, name: string, kind: HandlerKind | null): Handler {
   const value = exported.named(name);
   if (kind === null) {
-    const object = objectHandler(value, facts);
+    const object = objectHandler(value, name, facts);
     if (object !== null) return object;
-    if (typeof value === "function") return make(value, name === "default" ? "fetch" : "lambda", facts);
+    if (typeof value === "function") return make(value, name, name === "default" ? "fetch" : "lambda", facts);
   } else {
     const handler = ofKind(value, kind);
-    if (handler !== null) return MAKE[kind](handler as never, facts);
+    if (handler !== null) return makeOf(kind, handler, name, facts);
   }
   const what = value === undefined ? "no such export" : `an export of this name that cannot be one (${typeof value})`;
   throw new TypeError(
@@ -110,12 +116,13 @@ function handlerOfKind({ exported, facts, registered }: Search, kind: HandlerKin
   const first = kind === "lambda" ? (handler ?? main) : (main ?? handler);
   if (kind === "fetch" && main === null) {
     const found = ofKind(exported.named("fetch"), kind);
-    if (found !== null) return fetchHandler(found as never, facts);
+    if (found !== null) return inWords(fetchHandler(found as never, facts), "fetch");
     const methods = methodsHandler(exported.all(), facts) ?? registered(facts);
     if (methods !== null) return methods;
   }
-  const chosen = first ?? exported.onlyFunction();
-  if (chosen !== null) return MAKE[kind](chosen as never, facts);
+  const only = exported.onlyFunction();
+  if (first !== null) return makeOf(kind, first, first === handler ? "handler" : "default", facts);
+  if (only !== null) return makeOf(kind, only, exported.nameOf(only), facts);
   throw new TypeError(
     `"kind" in sandpiper.jsonc is "${kind}", and the module exports no such handler. ` +
       `It exports ${exported.describe()}. Name the export by "handler" in sandpiper.jsonc.`,

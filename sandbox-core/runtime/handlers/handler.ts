@@ -35,7 +35,11 @@ export interface HandlerReply {
  * Calls the function. Rejects with what it throws, or with a TypeError that says what is wrong with
  * its result.
  */
-export type Handler = (call: HandlerCall) => Promise<HandlerReply>;
+export interface Handler {
+  (call: HandlerCall): Promise<HandlerReply>;
+  /** What was found to be the handler, for people: see words.ts. */
+  words?: string;
+}
 
 /** The facts about a version that handlers hand on to the function. */
 export interface FunctionFacts {

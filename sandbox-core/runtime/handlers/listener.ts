@@ -6,6 +6,7 @@ import { define } from "../define.ts";
 import { describeValue } from "../describe.ts";
 import { fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
+import { inWords } from "./words.ts";
 
 interface FetchEvent {
   readonly type: "fetch";
@@ -38,15 +39,21 @@ export function defineRegistration(code: string): Registered {
     define(globalThis, "addEventListener", (type: unknown, listener: unknown) => {
       if (type !== "fetch") return;
       listeners.push(listenerOf(listener));
-      make = (facts) => fetchHandler((request, _env, ctx) => answerOf(listeners, request, ctx.waitUntil), facts);
+      make = (facts) => {
+        const handler = fetchHandler((request, _env, ctx) => answerOf(listeners, request, ctx.waitUntil), facts);
+        return inWords(handler, "fetch (addEventListener)");
+      };
     });
   }
   if (code.includes("Deno") && SERVES.test(code)) {
     const serve = (...args: unknown[]) => {
       const served = servedBy(args);
-      make = (facts) => (call) => {
-        const remoteAddr = { transport: "tcp", hostname: call.request.remoteAddress, port: 0 };
-        return fetchHandler((request) => served(request, { remoteAddr }), facts)(call);
+      make = (facts) => {
+        const handler: Handler = (call) => {
+          const remoteAddr = { transport: "tcp", hostname: call.request.remoteAddress, port: 0 };
+          return fetchHandler((request) => served(request, { remoteAddr }), facts)(call);
+        };
+        return inWords(handler, "fetch (Deno.serve)");
       };
       return { finished: new Promise(() => {}), shutdown: async () => {}, ref() {}, unref() {}, addr: {} };
     };

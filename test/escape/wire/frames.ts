@@ -88,7 +88,7 @@ const REFLECTED = [
   rawFrame(0x01, Buffer.from("{}")),
 ];
 
-const OF_THE_START = [frames.encodeReady(), frames.encodeLoaded(1), frames.encodeLoadFailed(FAILURE)];
+const OF_THE_START = [frames.encodeReady(), frames.encodeLoaded(1, null), frames.encodeLoadFailed(FAILURE)];
 /** As if it were a template, whose fork ended. */
 const OF_A_TEMPLATE = [
   frames.encodeTemplated(null),

@@ -31,6 +31,7 @@ const log = record({
   text: word(500),
 });
 const initMs = fc.integer({ min: 0, max: 1e9 });
+const found = record({ handler: word(100), warnings: fc.array(word(100), { maxLength: frames.MAX_LOAD_WARNINGS }) });
 
 type Sent = [frames.SandboxMessage, Uint8Array];
 type Given = [frames.WorkerMessage[], Uint8Array[]];
@@ -38,7 +39,10 @@ type Given = [frames.WorkerMessage[], Uint8Array[]];
 /** Every message a sandbox can send, beside its encoding. */
 const sandboxMessage: fc.Arbitrary<Sent> = fc.oneof(
   fc.constant<Sent>([{ type: "ready" }, frames.encodeReady()]),
-  sent(initMs, (initMs) => [{ type: "loaded", initMs }, frames.encodeLoaded(initMs)]),
+  sent(fc.tuple(initMs, fc.option(found)), ([initMs, found]) => [
+    { type: "loaded", initMs, found },
+    frames.encodeLoaded(initMs, found),
+  ]),
   sent(fc.option(word(100)), (noTemplateReason) => [
     { type: "templated", noTemplateReason },
     frames.encodeTemplated(noTemplateReason),
@@ -276,8 +280,14 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
   ["an unknown type", 0x8a, null, Buffer.alloc(0)],
   ["a type of the other direction", 0x01, null, Buffer.from("{}")],
   ["ready with a payload", 0x81, Buffer.alloc(0), Buffer.alloc(1)],
-  ["initMs below 0", 0x82, Buffer.from('{"initMs":0}'), Buffer.from('{"initMs":-1}')],
-  ["initMs that is no number", 0x82, Buffer.from('{"initMs":1.5}'), Buffer.from('{"initMs":"1"}')],
+  ["initMs below 0", 0x82, loadedWith({}), loadedWith({ initMs: -1 })],
+  ["initMs that is no number", 0x82, loadedWith({ initMs: 1.5 }), loadedWith({ initMs: "1" })],
+  ["a found that is missing", 0x82, loadedWith({ found: null }), loadedWith({ found: undefined })],
+  ["a handler too long", 0x82, foundWith({ handler: "h".repeat(256) }), foundWith({ handler: "h".repeat(257) })],
+  ["a handler that is no text", 0x82, foundWith({}), foundWith({ handler: 1 })],
+  ["too many warnings", 0x82, foundWith({ warnings: Array(16).fill("") }), foundWith({ warnings: Array(17).fill("") })],
+  ["a warning too long", 0x82, foundWith({ warnings: ["w".repeat(512)] }), foundWith({ warnings: ["w".repeat(513)] })],
+  ["warnings as an object", 0x82, foundWith({}), foundWith({ warnings: { length: 0 } })],
   ["an obstacle that is no text", 0x8b, Buffer.from('{"noTemplateReason":"1"}'), Buffer.from('{"noTemplateReason":1}')],
   ["no word of an obstacle", 0x8b, Buffer.from('{"noTemplateReason":null}'), Buffer.from("{}")],
   ["an end with code and signal", 0x8c, ended(1, { code: 0, signal: null }), ended(1, { code: 0, signal: 9 })],
@@ -359,6 +369,14 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
   ["a log cut short", 0x88, null, Buffer.alloc(13)],
   ["idle with more than a call", 0x89, callPrefix, Buffer.alloc(5, 1)],
 ];
+
+function loadedWith(fields: object): Buffer {
+  return Buffer.from(JSON.stringify({ initMs: 0, found: null, ...fields }));
+}
+
+function foundWith(fields: object): Buffer {
+  return loadedWith({ found: { handler: "", warnings: [], ...fields } });
+}
 
 function manyHeaders(count: number): frames.HeaderPairs {
   return Array.from({ length: count }, (_, index) => [`h${index}`, ""]);

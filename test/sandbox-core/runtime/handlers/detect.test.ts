@@ -68,6 +68,45 @@ for (const [what, code, wish, answer] of found) {
   });
 }
 
+const APP = "{ callback: () => (req, res) => res.end(), listen() {}, use() {} }";
+
+const words: [what: string, code: string, wish: Wish, words: string][] = [
+  ["a default export", "export default () => 1", {}, "fetch"],
+  ["an object with fetch", "export default { fetch() {} }", {}, "fetch"],
+  ["methods", "export const POST = () => 1; export const GET = () => 1", {}, "fetch (GET, POST)"],
+  ["a listener", "addEventListener('fetch', () => 1)", {}, "fetch (addEventListener)"],
+  ["Deno's server", "Deno.serve(() => 1)", {}, "fetch (Deno.serve)"],
+  ["an export handler", "export const handler = () => 1", {}, "lambda (handler)"],
+  ["the only export", "export const hello = () => 1", {}, "lambda (hello)"],
+  ["the only one of CommonJS", "export default { hello: () => 1, n: 2 }", {}, "lambda (hello)"],
+  ["a default export for Lambda", "export default (event) => 1", {}, "lambda"],
+  ["(req, res)", "export default (req, res) => 1", {}, "node (req, res)"],
+  ["(req, res) of another name", "export const hello = (req, res) => 1", {}, "node (req, res), hello"],
+  ["an app of Node's", `export default ${APP}`, {}, "node (req, res)"],
+  ["an export by its name", "export const a = () => 1; export const b = () => 1", { handler: "b" }, "lambda (b)"],
+  ["an export by name and kind", "export const a = () => 1", { handler: "a", kind: "node" }, "node (req, res), a"],
+  ["a kind", "export const a = () => 1", { kind: "fetch" }, "fetch (a)"],
+];
+
+for (const [what, code, wish, expected] of words) {
+  test(`${what} is named in words`, async () => {
+    await using runtime = await RuntimeClient.start();
+    const loaded = await runtime.load(code, wish);
+    assert.deepEqual(loaded.type === "loaded" && loaded.found, { handler: expected, warnings: [] });
+  });
+}
+
+test("exports for other events than requests are told, and a getter that throws does no harm", async () => {
+  const code = `export default { fetch() {}, scheduled() {}, get queue() { throw new Error("not now"); } };
+    export function email() {}`;
+  await using runtime = await RuntimeClient.start();
+  const loaded = await runtime.load(code);
+  assert.deepEqual(loaded.type === "loaded" && loaded.found?.warnings, [
+    "The export scheduled is not wired yet: nothing here calls it at times that are set.",
+    "The export email is not wired yet: nothing here calls it with an e-mail.",
+  ]);
+});
+
 const refused: [what: string, code: string, wish: Wish, message: RegExp][] = [
   [
     "an export that is not there",
