@@ -17,6 +17,7 @@ import { Backlog } from "../functions/transport/backlog.ts";
 import { dropBody } from "../functions/transport/bodies.ts";
 import { BuildQueue } from "../functions/transport/build-queue.ts";
 import { CancellationSender } from "../functions/transport/cancellations.ts";
+import { CheckQueue } from "../functions/transport/check-queue.ts";
 import { ClaimAnswerer } from "../functions/transport/claims.ts";
 import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
@@ -139,6 +140,7 @@ class GatewayParts {
   readonly #claims: ClaimAnswerer;
   readonly #cancellations: CancellationSender;
   readonly #builds: BuildQueue;
+  readonly #checks: CheckQueue;
   readonly #receiver: ReplyReceiver;
   readonly #versions: CurrentVersions;
   readonly #unrun: UnrunRecords;
@@ -155,6 +157,7 @@ class GatewayParts {
     this.#queue = new InvocationQueue(redis, () => this.#calls.size);
     this.#cancellations = new CancellationSender(this.redis);
     this.#builds = new BuildQueue(redis);
+    this.#checks = new CheckQueue(redis);
     this.#versions = new CurrentVersions(redis, registry);
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
@@ -179,7 +182,8 @@ class GatewayParts {
       artifacts,
       collector,
       builds: this.#builds,
-      buildTurns: new KeyedTurns(),
+      checks: this.#checks,
+      ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },
       accepting: () => this.#calls.accepting && this.#queue.available,
       leaving: () => this.#isLeaving,
       closing: this.#closing.signal,
@@ -278,7 +282,8 @@ class GatewayParts {
    */
   async connected(): Promise<void> {
     const connections = [whenReady(this.redis), whenReady(this.#collecting)];
-    const ready = Promise.all([this.#receiver.ready, this.#queue.ready(), this.#builds.ready(), ...connections]);
+    const queues = [this.#queue.ready(), this.#builds.ready(), this.#checks.ready()];
+    const ready = Promise.all([this.#receiver.ready, ...queues, ...connections]);
     await settledWithin(START_MS, ready);
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);
@@ -309,7 +314,8 @@ class GatewayParts {
     this.#versions.close();
     this.collections.stop();
     this.#collecting.disconnect();
-    await Promise.allSettled([this.#queue.close(), this.#builds.close(), this.#unrun.close()]);
+    const closing = [this.#queue.close(), this.#builds.close(), this.#checks.close(), this.#unrun.close()];
+    await Promise.allSettled(closing);
     this.redis.disconnect();
   }
 

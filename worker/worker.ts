@@ -2,10 +2,9 @@
 import type { Redis } from "ioredis";
 import type { Invocation } from "../functions/model/invocation.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
-import { type ArtifactStore, FileArtifactStore } from "../functions/store/artifacts.ts";
+import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
-import { BuildWorker } from "../functions/transport/build-queue.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
 import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
@@ -22,7 +21,6 @@ import {
   type ZygoteLauncher,
 } from "../sandbox-core/index.ts";
 import { removeLeftBuildDirectories } from "./code/build-directory.ts";
-import { Builder } from "./code/builder.ts";
 import { Bundles } from "./code/bundles.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
 import { checkAllowances, refuseToServe } from "./fitness.ts";
@@ -40,6 +38,7 @@ import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";
+import { Tasks } from "./tasks.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 /** A bundle that nobody asked for in this time, or up to twice as long, is dropped. */
@@ -73,7 +72,7 @@ export class Worker {
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
   readonly #claims: ClaimAsker;
-  readonly #builds: BuildWorker;
+  readonly #tasks: Tasks;
   readonly #heartbeat: Heartbeat;
   #bundleTimer: NodeJS.Timeout | undefined;
   readonly #log: Logger;
@@ -119,7 +118,9 @@ export class Worker {
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
     this.#claims = new ClaimAsker(redis);
     this.#calls = this.#makeCalls(redis);
-    this.#builds = this.#makeBuilds(redis, artifacts);
+    this.#tasks = new Tasks(this.#parts, artifacts, (program) =>
+      this.#zygotes.use(sharedZygote(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
+    );
     this.#heartbeat = new Heartbeat(redis, config.worker.workerId, () => this.facts());
   }
 
@@ -135,7 +136,7 @@ export class Worker {
     await this.#pool.prewarm();
     await this.#cancellations.current();
     this.#calls.start();
-    this.#builds.start();
+    this.#tasks.start();
     this.#heartbeat.start();
     this.#bundleTimer = setInterval(() => this.#parts.bundles.dropUnused(), UNUSED_BUNDLE_MS).unref();
     this.#zygotes.keepStandbys();
@@ -157,7 +158,7 @@ export class Worker {
 
   /** Takes nothing new, lets calls and builds end, and ends every sandbox. */
   async drain(): Promise<void> {
-    const drained = Promise.all([this.#calls.close(), this.#builds.close()]);
+    const drained = Promise.all([this.#calls.close(), this.#tasks.close()]);
     // From now on it is no worker that gateways could wait for.
     await this.#heartbeat.stop();
     await settledWithin(DRAIN_MS, drained);
@@ -301,16 +302,5 @@ export class Worker {
       givenUp: (calls) => failGivenUp(this.#parts, calls),
       onError: (error) => this.#onTrouble("the queue has trouble", error),
     });
-  }
-
-  #makeBuilds(redis: Redis, artifacts: ArtifactStore): BuildWorker {
-    const builder = new Builder({
-      redis,
-      artifacts,
-      run: (program) =>
-        this.#zygotes.use(sharedZygote(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
-    });
-    const onError = (error: Error) => this.#onTrouble("the queue of builds has trouble", error);
-    return new BuildWorker(redis, (request) => builder.build(request), onError);
   }
 }

@@ -30,6 +30,19 @@ export const nameParam = z.object({
     .meta({ example: "hello" }),
 });
 
+const sha256Schema = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits")
+  .meta({ description: "SHA-256 of the file's bytes." });
+
+/** Source files of which a client asks whether the tenant's store has them. */
+export const sourcesAskedSchema = z
+  .strictObject({ sha256: z.array(sha256Schema).max(MAX_SOURCE_FILES) })
+  .meta({ id: "SourcesAsked" });
+
+/** The answer: those that are to be uploaded before a deployment can name them. */
+export const sourcesMissingSchema = z.object({ missing: z.array(sha256Schema) }).meta({ id: "SourcesMissing" });
+
 /** An upload: configuration and sources. */
 export const deploymentSchema = z
   .strictObject({
@@ -37,19 +50,35 @@ export const deploymentSchema = z
     entry: z.string().min(1).max(MAX_PATH_BYTES).meta({ description: "Path of the entry among the files." }),
     files: z
       .array(
-        z.strictObject({
-          path: z.string().meta({ example: "src/index.ts" }),
-          contentBase64: z.string().meta({ format: "byte" }),
-        }),
+        z
+          .strictObject({
+            path: z.string().meta({ example: "src/index.ts" }),
+            contentBase64: z.string().optional().meta({ format: "byte" }),
+            sha256: sha256Schema.optional(),
+          })
+          .refine(
+            ({ contentBase64, sha256 }) => (contentBase64 === undefined) !== (sha256 === undefined),
+            "give either contentBase64 or sha256",
+          ),
       )
       .min(1)
-      .max(MAX_SOURCE_FILES),
+      .max(MAX_SOURCE_FILES)
+      .meta({ description: "Each with its content, or with the SHA-256 of a file that was uploaded before." }),
+    check: z.boolean().default(true).meta({
+      description:
+        "Whether the version is loaded in a sandbox before it goes live. One that does not load is not deployed then.",
+    }),
   })
   .meta({ id: "Deployment" });
 /** A deployment as a client sends it; fields with a default may lack. */
 export type Deployment = z.input<typeof deploymentSchema>;
 /** A deployment as the gateway has it, defaults filled in. */
 export type CheckedDeployment = z.output<typeof deploymentSchema>;
+
+const handlerSchema = z.string().nullable().meta({
+  description: "The handler that was found, in words; null when the version was never loaded to look.",
+  example: "lambda (hello)",
+});
 
 /** The result of a deployment. */
 export const deployedSchema = z
@@ -59,6 +88,7 @@ export const deployedSchema = z
     url: z.url(),
     created: z.boolean().meta({ description: "Whether the function is new." }),
     bundleBytes: z.int(),
+    handler: handlerSchema,
     warnings: z.array(z.string()),
   })
   .meta({ id: "Deployed" });
@@ -77,6 +107,8 @@ export const functionSchema = z
         'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
     }),
     entry: z.string(),
+    handler: handlerSchema,
+    warnings: z.array(z.string()).meta({ description: "What the module has and does not get here." }),
     bundleBytes: z.int(),
     files: z.array(z.object({ path: z.string(), bytes: z.int() })),
     createdAt: z.iso.datetime(),

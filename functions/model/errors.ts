@@ -134,6 +134,21 @@ export const ERRORS = {
     message: "No worker built the bundle in time.",
     fix: "See that a worker is running (/readyz says so), then deploy again.",
   },
+  SOURCE_MISSING: {
+    status: 409,
+    message: "The deployment names source files that were not uploaded.",
+    fix: "Ask /v1/sources/missing which ones, send them to /v1/sources, and deploy again. `sandpiper deploy` does so.",
+  },
+  CHECK_FAILED: {
+    status: 422,
+    message: "The version does not load, so it was not deployed.",
+    fix: "Correct what the message shows. The version that was live stays live; `sandpiper deploy --no-check` deploys it all the same.",
+  },
+  CHECK_UNAVAILABLE: {
+    status: 503,
+    message: "No worker could load the version in time to check it.",
+    fix: "Deploy again, as this says nothing about the function; see that a worker is running (/readyz says so). `sandpiper deploy --no-check` does without.",
+  },
   STORAGE_FULL: {
     status: 507,
     message: "The disk of the artefact store is full.",

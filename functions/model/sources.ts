@@ -61,22 +61,33 @@ export function unpackSources(packed: Uint8Array): SourceTreeFile[] {
  * @throws SandpiperError INVALID_SOURCE naming the path and what is wrong with it.
  */
 export function checkSources(files: readonly SourceTreeFile[]): void {
+  checkPaths(files);
+  checkSize(files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+}
+
+/**
+ * The same of the files' number and paths alone.
+ * @throws SandpiperError INVALID_SOURCE
+ */
+export function checkPaths(files: readonly Pick<SourceTreeFile, "path">[]): void {
   if (files.length === 0) throw invalid("there are no files");
   if (files.length > MAX_SOURCE_FILES) throw tooMany(files.length);
   const paths = new Set<string>();
-  let totalBytes = 0;
-  for (const { path, bytes } of files) {
+  for (const { path } of files) {
     const problem = pathProblem(path);
     if (problem) throw invalid(`the path ${JSON.stringify(path.slice(0, MAX_PATH_BYTES))} ${problem}`);
     if (paths.has(path)) throw invalid(`the path ${JSON.stringify(path)} appears twice`);
     paths.add(path);
-    totalBytes += bytes.byteLength;
   }
-  if (totalBytes > MAX_SOURCE_BYTES) throw invalid(`${totalBytes} bytes are more than ${MAX_SOURCE_BYTES}`);
   for (const path of paths) {
     const file = parentsOf(path).find((parent) => paths.has(parent));
     if (file !== undefined) throw invalid(`${JSON.stringify(file)} is both a file and a directory`);
   }
+}
+
+/** Refuses a tree of so many bytes if that is too large. @throws SandpiperError INVALID_SOURCE */
+export function checkSize(totalBytes: number): void {
+  if (totalBytes > MAX_SOURCE_BYTES) throw invalid(`${totalBytes} bytes are more than ${MAX_SOURCE_BYTES}`);
 }
 
 /** The fault of a path as a sentence's end, or null. */

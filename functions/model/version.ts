@@ -26,13 +26,27 @@ export interface Version {
   sourceMap: string;
   bundleBytes: number;
   createdAtMs: number;
+  /** What loading the version in a sandbox found out; missing when it was deployed unchecked. */
+  found?: FoundHandler;
+}
+
+/** Facts about a version's module. Text of the tenant's: escape it before showing it. */
+export interface FoundHandler {
+  /** The handler in words: "fetch", "lambda (hello)". */
+  handler: string;
+  /** What the module has and does not get here, a sentence each. */
+  warnings: string[];
 }
 
 /**
  * The content address of a version: SHA-256 over the configuration, the entry and the digest of
  * every file, in a canonical order. The same input gives the same version on every machine.
  */
-export function versionDigest(config: FunctionConfig, entry: string, files: readonly SourceFile[]): string {
+export function versionDigest(
+  config: FunctionConfig,
+  entry: string,
+  files: readonly Pick<SourceFile, "path" | "sha256">[],
+): string {
   const sorted = files.map(({ path, sha256 }) => [path, sha256]).sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
   return createHash("sha256")
     .update(JSON.stringify([canonical(config), entry, sorted]))

@@ -1,9 +1,13 @@
-/** A store of byte strings by their own SHA-256: bundles, source maps and uploaded source trees. */
+/**
+ * A store of byte strings by their own SHA-256: bundles, source maps and uploaded source trees, and
+ * for each tenant a store of uploaded source files.
+ */
 import { createHash, randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { access, type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SandpiperError } from "../model/errors.ts";
+import { NAME_PATTERN } from "../model/manifest.ts";
 
 export interface ArtifactStore {
   /**
@@ -42,6 +46,8 @@ const KINDS: Record<string, StoredFile["kind"]> = {
   [TEMPORARY]: "temporary",
 };
 const STORED_FILE = /^([0-9a-f]{64})(?:\.[0-9a-f-]{36})?(|\.removed|\.damaged|\.tmp)$/;
+/** The directory of the tenants' stores, each below its tenant's name. */
+const SOURCES = "sources";
 /** Beginning of the names of empty files, one for each Redis whose versions need the store. */
 const USER = "redis-";
 
@@ -86,6 +92,26 @@ export class FileArtifactStore implements ArtifactStore {
 
   async has(digest: string): Promise<boolean> {
     return (await reach(this.#path(digest), async (path) => access(path).then(() => true))) !== null;
+  }
+
+  /** Size of the bytes with that digest; null when the store has none. */
+  async size(digest: string): Promise<number | null> {
+    return (await reach(this.#path(digest), (path) => stat(path)))?.size ?? null;
+  }
+
+  /**
+   * Uploaded source files of one tenant, in a store of its own: whether a file is there, and how
+   * long that takes to say, tells nothing of what other tenants have.
+   */
+  sourcesOf(tenant: string): FileArtifactStore {
+    if (!NAME_PATTERN.test(tenant)) throw new Error(`${JSON.stringify(tenant)} is no tenant's name.`);
+    return new FileArtifactStore(join(this.#dir, SOURCES, tenant));
+  }
+
+  /** The tenants that have a store of source files. */
+  async sourceTenants(): Promise<string[]> {
+    const names = (await readdir(join(this.#dir, SOURCES)).catch(nullWhenMissing)) ?? [];
+    return names.filter((name) => NAME_PATTERN.test(name)).sort();
   }
 
   /**

@@ -7,8 +7,11 @@
 import type { Redis } from "ioredis";
 import type { FileArtifactStore, StoredFile } from "./artifacts.ts";
 
-/** A hash: since when a file is seen that waits for its removal, by its name below the store. */
-const MARKS = "sp:gc:marks";
+/**
+ * A hash for each store: since when a file is seen that waits for its removal, by its name below
+ * the store.
+ */
+const marksOf = (tenant: string | null): string => (tenant === null ? "sp:gc:marks" : `sp:gc:marks:${tenant}`);
 
 /** A number of files, and their bytes together. */
 export interface FileCount {
@@ -27,6 +30,8 @@ export interface CollectedFiles {
 export interface FileCollection {
   redis: Redis;
   artifacts: FileArtifactStore;
+  /** The tenant of whose source files it is the store; null for the store of all. */
+  tenant: string | null;
   /** Digests that versions need, read after `nowMs`. */
   needed: ReadonlySet<string>;
   graceMs: number;
@@ -45,13 +50,14 @@ type Fate = "keep" | "bring-back" | "set-aside" | "wait" | "remove";
 export async function collectFiles(collection: FileCollection): Promise<CollectedFiles> {
   const collected = { setAside: noFiles(), waiting: noFiles(), removed: noFiles() };
   const { redis, artifacts, dryRun, nowMs } = collection;
-  const marks = new Map(Object.entries(await redis.hgetall(MARKS)));
+  const key = marksOf(collection.tenant);
+  const marks = new Map(Object.entries(await redis.hgetall(key)));
   for await (const files of artifacts.list()) {
     await collection.goOn();
     const fresh = await collectDirectory(collection, files, marks, collected);
-    if (fresh.length > 0 && !dryRun) await redis.hset(MARKS, ...fresh.flatMap((name) => [name, nowMs]));
+    if (fresh.length > 0 && !dryRun) await redis.hset(key, ...fresh.flatMap((name) => [name, nowMs]));
   }
-  if (marks.size > 0 && !dryRun) await redis.hdel(MARKS, ...marks.keys());
+  if (marks.size > 0 && !dryRun) await redis.hdel(key, ...marks.keys());
   return collected;
 }
 
@@ -113,6 +119,18 @@ async function deal(
       count(waiting, bytes);
       return file.name;
   }
+}
+
+/** The sum of the collections of several stores. */
+export function sumOf(all: readonly CollectedFiles[]): CollectedFiles {
+  const sum = { setAside: noFiles(), waiting: noFiles(), removed: noFiles() };
+  for (const one of all) {
+    for (const kind of ["setAside", "waiting", "removed"] as const) {
+      sum[kind].files += one[kind].files;
+      sum[kind].bytes += one[kind].bytes;
+    }
+  }
+  return sum;
 }
 
 function noFiles(): FileCount {

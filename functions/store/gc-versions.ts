@@ -25,6 +25,8 @@ export interface CollectedVersions {
   removed: OldVersion[];
   /** Digests of all artefacts that a version still needs. */
   needed: Set<string>;
+  /** By tenant: digests of the source files that its versions were made of. */
+  neededSources: Map<string, Set<string>>;
 }
 
 export interface VersionCollection {
@@ -55,7 +57,7 @@ export function surplusVersions(
 
 /** Removes the versions that go, of every function of every tenant. */
 export async function collectVersions(collection: VersionCollection): Promise<CollectedVersions> {
-  const collected: CollectedVersions = { removed: [], needed: new Set() };
+  const collected: CollectedVersions = { removed: [], needed: new Set(), neededSources: new Map() };
   for await (const ref of collection.registry.functionsWithVersions()) {
     await collection.goOn();
     await collectOf(collection, ref, collected);
@@ -67,12 +69,20 @@ async function collectOf(collection: VersionCollection, ref: FunctionRef, collec
   const { registry, limits, nowMs, dryRun } = collection;
   const versions = await registry.keptVersions(ref);
   const surplus = new Map(surplusVersions(versions, limits, nowMs).map((one) => [one.version, one.unusedSinceMs]));
-  for (const { version, artifacts, isCurrent, unusedSinceMs } of versions) {
+  for (const one of versions) {
+    const { version, isCurrent, unusedSinceMs } = one;
     const old = { ...ref, version, unusedSinceMs: surplus.get(version) ?? 0 };
     const goes = surplus.has(version) && (dryRun || (await registry.removeVersion(old, old.unusedSinceMs)));
     if (goes) collected.removed.push(old);
-    else for (const digest of artifacts) collected.needed.add(digest);
+    else noteNeeds(collected, ref.tenant, one);
     // Kept by an older Sandpiper, which noted no time: counted from now on.
     if (!isCurrent && unusedSinceMs === null && !dryRun) await registry.noteUnused({ ...ref, version });
   }
+}
+
+function noteNeeds({ needed, neededSources }: CollectedVersions, tenant: string, { artifacts, files }: KeptVersion) {
+  for (const digest of artifacts) needed.add(digest);
+  const sources = neededSources.get(tenant) ?? new Set();
+  neededSources.set(tenant, sources);
+  for (const digest of files) sources.add(digest);
 }

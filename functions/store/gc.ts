@@ -8,13 +8,15 @@
  *   (artifacts.ts). A deployment puts its version before it looks whether the artefacts are there.
  *   So either this looks at the versions later, and finds them needed, or the deployment sees that
  *   they are gone, and builds again.
+ * - Uploaded source files are collected alike, each tenant's for itself: those of uploads that
+ *   became no version, and those whose versions are gone.
  * - One process at a time collects (gc-lock.ts), and only in a store that one Redis alone uses.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../model/errors.ts";
 import type { FileArtifactStore } from "./artifacts.ts";
-import { type CollectedFiles, collectFiles } from "./gc-files.ts";
+import { type CollectedFiles, collectFiles, sumOf } from "./gc-files.ts";
 import { CollectionLock } from "./gc-lock.ts";
 import { type CollectionLimits, collectVersions, type OldVersion } from "./gc-versions.ts";
 import type { Registry } from "./registry.ts";
@@ -91,8 +93,16 @@ export class Collector {
     // Before versions are read: a file that waited until then, and that no version needs, may go.
     const nowMs = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
     const common = { nowMs, dryRun, goOn: () => lock.renew() };
-    const { removed: versions, needed } = await collectVersions({ registry, limits, ...common });
-    const files = await collectFiles({ redis, artifacts, needed, graceMs: limits.graceMs, ...common });
-    return { versions, ...files };
+    const { removed: versions, needed, neededSources } = await collectVersions({ registry, limits, ...common });
+    const of = { redis, graceMs: limits.graceMs, ...common };
+    const collected = [await collectFiles({ ...of, artifacts, tenant: null, needed })];
+    for (const tenant of await artifacts.sourceTenants()) {
+      const sources = {
+        artifacts: artifacts.sourcesOf(tenant),
+        needed: neededSources.get(tenant) ?? new Set<string>(),
+      };
+      collected.push(await collectFiles({ ...of, ...sources, tenant }));
+    }
+    return { versions, ...sumOf(collected) };
   }
 }

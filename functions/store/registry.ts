@@ -22,6 +22,8 @@ export interface KeptVersion {
   version: string;
   /** Digests of its artefacts. */
   artifacts: readonly string[];
+  /** Digests of the source files that it was made of. */
+  files: readonly string[];
   /** Whether its function runs it. */
   isCurrent: boolean;
   /**
@@ -54,18 +56,19 @@ const SCAN_COUNT = 1_000;
 const noTemplateReasonField = (version: string): string => `${version}:noTemplateReason`;
 const unusedSinceField = (version: string): string => `${version}:unusedSinceMs`;
 
-/** Lua: the time of Redis's clock, and a note since when a version is not run. */
+/** Lua: the time of Redis's clock, noted as since when a version is not run. */
 const NOTE_UNUSED = `
 local function noteUnused(versions, version)
   local time = redis.call("TIME")
   local nowMs = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000))
   redis.call("HSET", versions, version .. ":unusedSinceMs", nowMs)
+  return nowMs
 end`;
 
-/** KEYS: function, versions. ARGV: version, its text. */
+/** KEYS: function, versions. ARGV: version, its text. Gives since when it is unused, if it is. */
 const PUT = `${NOTE_UNUSED}
 redis.call("HSET", KEYS[2], ARGV[1], ARGV[2])
-if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then noteUnused(KEYS[2], ARGV[1]) end`;
+if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then return noteUnused(KEYS[2], ARGV[1]) end`;
 
 /**
  * KEYS: function, versions. ARGV: version. Notes it of a version of which it is not known, as one
@@ -124,11 +127,16 @@ export class Registry {
 
   /**
    * Keeps a version, from now on for as long as the collection lets unused ones be. Versions are
-   * immutable: keeping one again under the same digest replaces only what its build gave.
+   * immutable: keeping one again under the same digest replaces only what its build and its check
+   * gave.
+   * @returns since when it is unused, in milliseconds of Redis's clock: now; null when its function
+   * runs it.
    */
-  async putVersion(version: Version): Promise<void> {
+  async putVersion(version: Version): Promise<number | null> {
     const text = JSON.stringify(version);
-    await this.#redis.eval(PUT, 2, functionKey(version), versionsKey(version), version.version, text);
+    const keys = [functionKey(version), versionsKey(version)] as const;
+    const since = (await this.#redis.eval(PUT, 2, ...keys, version.version, text)) as string | null;
+    return since === null ? null : Number(since);
   }
 
   /** A version, or null when there is none. */
@@ -231,10 +239,11 @@ export class Registry {
     const stored = (fields ?? {}) as Record<string, string>;
     const digests = Object.keys(stored).filter((field) => !field.includes(":"));
     return digests.map((version) => {
-      const { bundle, sourceMap } = JSON.parse(stored[version] ?? "") as Version;
+      const { bundle, sourceMap, files } = JSON.parse(stored[version] ?? "") as Version;
       const [isCurrent, since] = [version === current, stored[unusedSinceField(version)]];
       const unusedSinceMs = isCurrent || since === undefined ? null : Number(since);
-      return { version, artifacts: [bundle, sourceMap], isCurrent, unusedSinceMs };
+      const made = { artifacts: [bundle, sourceMap], files: files.map(({ sha256 }) => sha256) };
+      return { version, ...made, isCurrent, unusedSinceMs };
     });
   }
 

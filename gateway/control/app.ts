@@ -10,6 +10,7 @@ import { gcRoutes } from "./routes/gc.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
+import { sourceRoutes } from "./routes/sources.ts";
 import { traceRoutes } from "./routes/traces.ts";
 
 /** hono's application for everything but functions' URLs. */
@@ -25,6 +26,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   openapiRoutes(app);
   healthRoutes(app, parts);
   app.use("/v1/*", auth(parts.redis));
+  sourceRoutes(app, parts);
   functionRoutes(app, parts);
   logRoutes(app, parts);
   traceRoutes(app, parts);

@@ -3,11 +3,12 @@
 import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
-import type { ArtifactStore } from "../../functions/store/artifacts.ts";
+import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
 import type { BuildQueue } from "../../functions/transport/build-queue.ts";
+import type { CheckQueue } from "../../functions/transport/check-queue.ts";
 import type { CurrentVersions } from "../call/current-versions.ts";
 import type { Budget } from "../http/budget.ts";
 import type { KeyedTurns } from "./turns.ts";
@@ -21,11 +22,14 @@ export interface Environment {
 export interface ControlParts {
   redis: Redis;
   registry: Registry;
-  artifacts: ArtifactStore;
+  artifacts: FileArtifactStore;
   collector: Collector;
   builds: BuildQueue;
-  /** By tenant: who may ask for a build now. */
+  checks: CheckQueue;
+  /** By tenant: who may ask for a build or a check now. */
   buildTurns: KeyedTurns;
+  /** One source tree is put together at a time: it may take 128 MiB while that is done. */
+  treeTurns: KeyedTurns;
   versions: CurrentVersions;
   /** Memory that all request bodies being read may hold together. */
   uploads: Budget;

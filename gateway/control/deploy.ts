@@ -1,21 +1,15 @@
 /**
- * Deployment: uploaded files become a version, the version gets its bundle, and the function moves
- * to it.
+ * Deployment: uploaded files become a version, the version gets its bundle, a worker loads it to
+ * see that it can, and the function moves to it.
  */
 import type { CheckedDeployment } from "../../functions/api/schemas.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
-import {
-  checkSources,
-  entryProblem,
-  MAX_SOURCE_BYTES,
-  packSources,
-  type SourceTreeFile,
-} from "../../functions/model/sources.ts";
-import { type SourceFile, type Version, versionDigest } from "../../functions/model/version.ts";
-import { sha256 } from "../../functions/store/artifacts.ts";
+import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
+import { type FoundHandler, type Version, versionDigest } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
+import { type NamedFile, namedFiles, readSources } from "./sources.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
 export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
@@ -30,10 +24,27 @@ export interface Deployed {
   warnings: string[];
 }
 
+/** A version in the registry. */
+interface Kept {
+  version: Version;
+  /** Of its build. */
+  warnings: string[];
+  /** Since when nothing needs it, if this deployment brought it; null when it was there before. */
+  unusedSinceMs: number | null;
+}
+
+/** The sources of a version, and where they lie in the registry's terms. */
+interface Sources {
+  tenant: string;
+  config: FunctionConfig;
+  entry: string;
+  files: NamedFile[];
+}
+
 /**
- * Makes a function run what was uploaded.
- * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, BUILD_FAILED, BUILD_UNAVAILABLE,
- * BUNDLE_LOST, STORAGE_FULL, QUEUE_UNAVAILABLE
+ * Makes a function run what was uploaded. When that fails it runs what it ran before.
+ * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING, BUILD_FAILED,
+ * BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST, STORAGE_FULL, QUEUE_UNAVAILABLE
  */
 export async function deploy(
   parts: ControlParts,
@@ -46,77 +57,99 @@ export async function deploy(
     const message = `config.name is ${JSON.stringify(config.name)}, but the URL says ${JSON.stringify(name)}.`;
     throw new SandpiperError("INVALID_CONFIG", { message });
   }
-  const sources = upload.files.map(decodeFile);
-  checkSources(sources);
-  checkEntry(upload.entry, sources);
-  const { version, warnings } = await versionOf(parts, tenant, config, upload.entry, sources);
+  checkPaths(upload.files);
+  checkEntry(upload);
+  const kept = await keptVersion(parts, { tenant, config, entry: upload.entry, files: namedFiles(upload.files) });
+  const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
   const created = await parts.registry.deployFunction(version);
   parts.versions.forget(`${tenant}/${name}`);
-  return { version, created, warnings };
+  return { version, created, warnings: [...kept.warnings, ...(version.found?.warnings ?? [])] };
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */
-async function versionOf(
-  parts: ControlParts,
-  tenant: string,
-  config: FunctionConfig,
-  entry: string,
-  sources: SourceTreeFile[],
-): Promise<{ version: Version; warnings: string[] }> {
-  const files: SourceFile[] = sources.map(({ path, bytes }) => ({ path, sha256: sha256(bytes), bytes: bytes.length }));
+async function keptVersion(parts: ControlParts, sources: Sources): Promise<Kept> {
+  const { tenant, config, entry, files } = sources;
   const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files) };
   const known = await parts.registry.getVersion(ref);
-  if (known && (await put(parts, known))) return { version: known, warnings: [] };
+  if (known !== null && (await put(parts, known)).isWhole) return { version: known, warnings: [], unusedSinceMs: null };
   for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
-    const { bundle, sourceMap, bundleBytes, warnings } = await build(parts, tenant, config, entry, sources);
-    const version: Version = { ...ref, config, entry, files, bundle, sourceMap, bundleBytes, createdAtMs: Date.now() };
-    if (await put(parts, version)) return { version, warnings };
+    const { files: made, ...built } = await build(parts, sources);
+    const { bundle, sourceMap, bundleBytes, warnings } = built;
+    const facts = {
+      bundle,
+      sourceMap,
+      bundleBytes,
+      createdAtMs: Date.now(),
+      ...(known?.found && { found: known.found }),
+    };
+    const version: Version = { ...ref, config, entry, files: made, ...facts };
+    const { isWhole, unusedSinceMs } = await put(parts, version);
+    if (isWhole) return { version, warnings, unusedSinceMs: known === null ? unusedSinceMs : null };
   }
   throw new SandpiperError("BUNDLE_LOST");
 }
 
 /**
- * Keeps a version; false when its artefacts are gone. In this order: a collection that looks at the
- * versions later finds them needed, and what an earlier one took is seen to be gone (store/gc.ts).
+ * Keeps a version, which is whole unless its artefacts are gone. In this order: a collection that
+ * looks at the versions later finds them needed, and what an earlier one took is seen to be gone
+ * (store/gc.ts).
  */
-async function put({ registry, artifacts }: ControlParts, version: Version): Promise<boolean> {
-  await registry.putVersion(version);
-  return (await artifacts.has(version.bundle)) && (await artifacts.has(version.sourceMap));
+async function put({ registry, artifacts }: ControlParts, version: Version) {
+  const unusedSinceMs = await registry.putVersion(version);
+  const isWhole = (await artifacts.has(version.bundle)) && (await artifacts.has(version.sourceMap));
+  return { isWhole, unusedSinceMs };
 }
 
-async function build(
-  { artifacts, builds, buildTurns }: ControlParts,
-  tenant: string,
-  config: FunctionConfig,
-  entry: string,
-  sources: SourceTreeFile[],
-) {
-  const sourceDigest = await artifacts.put(packSources(sources));
-  // The values of `env` are secrets and no business of a build.
-  const request = { tenant, functionName: config.name, sourceDigest, entry, config: { ...config, env: {} } };
-  // A worker makes one bundle after another: a tenant that waits for one does not stand before all
-  // others with its next.
-  const result = await buildTurns.take(tenant, () => builds.build(request));
-  if (result.ok) return result;
-  const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
+/** The version with what a worker found when it loaded it, now or at an earlier deployment. */
+async function checkedVersion(parts: ControlParts, { version, unusedSinceMs }: Kept): Promise<Version> {
+  if (version.found !== undefined) return version;
+  try {
+    const checked: Version = { ...version, found: await found(parts, version) };
+    await parts.registry.putVersion(checked);
+    return checked;
+  } catch (error) {
+    // Nobody could ever run it, unless another deployment meanwhile wants it unchecked.
+    if (unusedSinceMs !== null) await parts.registry.removeVersion(version, unusedSinceMs).catch(() => {});
+    throw error;
+  }
+}
+
+async function found({ checks, buildTurns }: ControlParts, version: Version): Promise<FoundHandler> {
+  const result = await buildTurns.take(version.tenant, () => checks.check(version));
+  if (result.ok) return result.found;
+  const code = result.cause === "machine" ? "CHECK_UNAVAILABLE" : "CHECK_FAILED";
   throw new SandpiperError(code, { message: result.message });
 }
 
-function decodeFile({ path, contentBase64 }: { path: string; contentBase64: string }): SourceTreeFile {
-  const bytes = Buffer.from(contentBase64, "base64");
-  // Buffer.from skips what is no base64; a file must not lose bytes without a word.
-  if (bytes.toString("base64") !== contentBase64) {
-    throw new SandpiperError("INVALID_SOURCE", { message: `The content of ${JSON.stringify(path)} is not base64.` });
-  }
-  return { path, bytes };
+async function build(parts: ControlParts, sources: Sources) {
+  const { tenant, config, entry } = sources;
+  // A worker makes one bundle after another: a tenant that waits for one does not stand before all
+  // others with its next.
+  return await parts.buildTurns.take(tenant, async () => {
+    const { sourceDigest, files } = await parts.treeTurns.take("", () => keepTree(parts, sources));
+    // The values of `env` are secrets and no business of a build.
+    const request = { tenant, functionName: config.name, sourceDigest, entry, config: { ...config, env: {} } };
+    const result = await parts.builds.build(request);
+    if (result.ok) return { ...result, files };
+    const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
+    throw new SandpiperError(code, { message: result.message });
+  });
 }
 
-function checkEntry(entry: string, sources: SourceTreeFile[]): void {
+/** Puts the files together as one artefact, for the worker that builds. */
+async function keepTree({ artifacts }: ControlParts, { tenant, files }: Sources) {
+  const tree = await readSources(artifacts.sourcesOf(tenant), files);
+  const sourceDigest = await artifacts.put(packSources(tree));
+  const sized = files.map(({ path, sha256 }, index) => ({ path, sha256, bytes: tree[index]?.bytes.byteLength ?? 0 }));
+  return { sourceDigest, files: sized };
+}
+
+function checkEntry({ entry, files }: CheckedDeployment): void {
   const problem = entryProblem(entry);
   if (problem !== null) {
     throw new SandpiperError("INVALID_SOURCE", { message: `The entry ${JSON.stringify(entry)} ${problem}.` });
   }
-  if (sources.some(({ path }) => path === entry)) return;
+  if (files.some(({ path }) => path === entry)) return;
   throw new SandpiperError("INVALID_SOURCE", {
     message: `The entry ${JSON.stringify(entry)} is not among the uploaded files.`,
   });

@@ -47,7 +47,8 @@ describe("sandpiper init, deploy, info and curl", () => {
     const deployed = await platform.cli(["deploy", "hi"], { cwd });
     assert.equal(deployed.code, 0, deployed.stderr);
     assert.match(deployed.stdout, /^http:\S+\n$/);
-    assert.match(deployed.stderr, /deployed hi: version [0-9a-f]{12}/);
+    assert.match(deployed.stderr, /deployed hi: version [0-9a-f]{12}.*\nhandler: fetch\n$/);
+    assert.match((await platform.cli(["info", "hi"], { cwd })).stdout, /^handler +fetch$/m);
     const { stdout: url } = await platform.cli(["info", "hi", "--url"], { cwd });
     assert.equal(url, deployed.stdout);
     const answer = await fetch(`${url.trim()}?name=Ada`);
@@ -222,6 +223,41 @@ describe("sandpiper deploy", () => {
     const { error } = JSON.parse(stderr);
     assert.equal(error.code, "BUILD_FAILED");
     assert.match(error.message, /index\.ts:1:7:[\s\S]*import '#linked'/);
+  });
+
+  it("shows why a version does not load, ends with 4, and leaves live what was", async () => {
+    const cwd = freshDir();
+    writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "loads"}');
+    const deploy = (source: string, ...args: string[]) => {
+      writeFileSync(join(cwd, "index.ts"), source);
+      return platform.cli(["deploy", ...args], { cwd });
+    };
+    const broken = `console.log("\\x1b[2Jbefore");\nthrow new Error("at the top");`;
+    const first = await deploy(broken);
+    assert.deepEqual([first.code, first.stdout], [4, ""]);
+    assert.match(first.stderr, /Error: at the top\n\s+at index\.ts:2:7\n/);
+    assert.match(first.stderr, /It had logged:\n {2}\\x1b\[2Jbefore\n/);
+    assert.equal((await platform.cli(["info", "loads"])).code, 6);
+
+    const { stdout: url } = await deploy("export const hello = async () => 'one';");
+    const second = await deploy(broken, "--json");
+    assert.deepEqual([second.code, JSON.parse(second.stderr).error.code], [4, "CHECK_FAILED"]);
+    assert.equal(await (await fetch(url.trim())).text(), "one");
+    assert.match((await platform.cli(["info", "loads"])).stdout, /^handler +lambda \(hello\)$/m);
+
+    const unchecked = await deploy(broken, "--no-check");
+    assert.equal(unchecked.code, 0);
+    assert.doesNotMatch(unchecked.stderr, /handler:/);
+    assert.equal((await fetch(url.trim())).status, 502);
+  });
+
+  it("says which exports nothing here calls", async () => {
+    const cwd = freshDir();
+    writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "timed"}');
+    writeFileSync(join(cwd, "index.ts"), "export default { fetch: () => new Response(), scheduled() {} };");
+    const { code, stderr } = await platform.cli(["deploy"], { cwd });
+    assert.equal(code, 0);
+    assert.match(stderr, /^warning: The export scheduled is not wired yet/m);
   });
 });
 

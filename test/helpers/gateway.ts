@@ -8,10 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
+import type { CheckRequest, CheckResult } from "../../functions/model/check.ts";
 import type { Invocation, Reply } from "../../functions/model/invocation.ts";
 import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { createKey } from "../../functions/store/tenant.ts";
 import { BuildWorker } from "../../functions/transport/build-queue.ts";
+import { CheckWorker } from "../../functions/transport/check-queue.ts";
 import { ClaimAsker } from "../../functions/transport/claims.ts";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
@@ -43,6 +45,8 @@ export interface TestGateway {
   slots: number;
   /** What it does with builds. */
   build: (request: BuildRequest) => Promise<BuildResult>;
+  /** What it does with checks. */
+  check: (request: CheckRequest) => Promise<CheckResult>;
   worker: InvocationWorker;
   sender: ReplySender;
   /** Lines that the gateway logged, and those about calls. */
@@ -125,6 +129,8 @@ export async function startTestGateway(
   worker.start();
   const builds = new BuildWorker(connection, (request) => test.build(request));
   builds.start();
+  const checks = new CheckWorker(connection, (request) => test.check(request));
+  checks.start();
   const test: TestGateway = {
     redis,
     connection,
@@ -138,6 +144,7 @@ export async function startTestGateway(
       const [bundle, sourceMap] = [await artifacts.put(Buffer.from("bundle")), await artifacts.put(Buffer.from("map"))];
       return { ok: true, bundle, sourceMap, bundleBytes: 6, warnings: [] };
     },
+    check: async () => ({ ok: true, found: { handler: "fetch", warnings: [] } }),
     worker,
     sender,
     logged,
@@ -151,7 +158,7 @@ export async function startTestGateway(
         headers: { "content-type": "application/json" },
       }),
     async stop() {
-      await Promise.all([worker.close(), builds.close()]);
+      await Promise.all([worker.close(), builds.close(), checks.close()]);
       claims.close();
       await gateway.stop();
       await redis.stop();

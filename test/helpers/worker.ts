@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BuildResult } from "../../functions/model/build.ts";
+import type { CheckResult } from "../../functions/model/check.ts";
 import { statusOf } from "../../functions/model/errors.ts";
 import type {
   Invocation,
@@ -24,6 +25,7 @@ import { findInvocation, readLogs } from "../../functions/store/logs.ts";
 import { Registry } from "../../functions/store/registry.ts";
 import { putBody } from "../../functions/transport/bodies.ts";
 import { BuildQueue } from "../../functions/transport/build-queue.ts";
+import { CheckQueue } from "../../functions/transport/check-queue.ts";
 import { ClaimAnswerer } from "../../functions/transport/claims.ts";
 import { InvocationQueue } from "../../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../../functions/transport/reply-receiver.ts";
@@ -91,6 +93,7 @@ export class TestWorker {
   readonly #directory: string;
   readonly #queue: InvocationQueue;
   readonly #builds: BuildQueue;
+  readonly #checks: CheckQueue;
   readonly #receiver: ReplyReceiver;
   readonly #claims: ClaimAnswerer;
   readonly #waiting = new Map<string, Waiting>();
@@ -112,6 +115,7 @@ export class TestWorker {
     this.worker = new Worker(config, this.connection, this.#makeLogger());
     this.#queue = new InvocationQueue(redis.connect());
     this.#builds = new BuildQueue(redis.connect());
+    this.#checks = new CheckQueue(redis.connect());
     this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, (reply) => this.#hear(reply));
     this.#claims = new ClaimAnswerer(redis.connect(), this.#gatewayId, (id) => this.#waiting.has(id));
   }
@@ -179,6 +183,11 @@ export class TestWorker {
     await registry.deployFunction(version);
     this.#versions.set(`${tenant}/${name}`, version);
     return version;
+  }
+
+  /** Has the worker check a version. */
+  check(version: Version): Promise<CheckResult> {
+    return this.#checks.check(version);
   }
 
   /** Calls a deployed function over the queue: "name" or "tenant/name". */
@@ -251,6 +260,7 @@ export class TestWorker {
     await this.worker.drain();
     await this.#queue.close();
     await this.#builds.close();
+    await this.#checks.close();
     this.#receiver.close();
     this.#claims.close();
     this.connection.disconnect();

@@ -18,12 +18,13 @@ export interface Dying {
   /** The first thing that spoke against the sandbox. */
   cause: Cause | null;
   memoryMiB: number;
+  isLoading: boolean;
 }
 
 /** The failure of a call whose sandbox is ending; settles as soon as it is known. */
-export async function explain({ sandbox, output, cause, memoryMiB }: Dying): Promise<CallFailure> {
-  if (cause !== null && EXPLAINED.includes(cause.by)) return judge({ cause, exit: null, outputTail: "", memoryMiB });
+export async function explain({ sandbox, output, cause, ...facts }: Dying): Promise<CallFailure> {
+  if (cause !== null && EXPLAINED.includes(cause.by)) return judge({ cause, exit: null, outputTail: "", ...facts });
   const exit = await settledWithin(DEATH_LIMIT_MS, sandbox.exited);
   await settledWithin(DYING_MS, output.ended);
-  return judge({ cause, exit, outputTail: output.tail, memoryMiB });
+  return judge({ cause, exit, outputTail: output.tail, ...facts });
 }

@@ -20,7 +20,7 @@ import {
 } from "../../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "../code/bundles.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
-import { CallFailure, type Cause } from "../outcome/outcome.ts";
+import { type Cause, LoadFailure } from "../outcome/outcome.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
 import { DYING_MS, explain } from "./death.ts";
 import type { ForkEnd } from "./fork.ts";
@@ -240,8 +240,9 @@ export class Instance {
     const failure = await this.#preparation.loaded;
     this.#meter.read(); // Time used until now belongs to no call.
     if (failure === null) return;
-    this.#logs.start.add("error", "console", describe(failure));
-    throw new CallFailure("function_error", FAILURES[during]);
+    const thrown = describe(failure);
+    this.#logs.start.add("error", "console", thrown);
+    throw new LoadFailure(FAILURES[during], thrown);
   }
 
   /** @throws ProtocolError when the message may not come now. */
@@ -321,10 +322,12 @@ export class Instance {
     this.#wire.ignore();
     this.#limit.stop();
     const isUnbegun = this.#isUnread;
+    const isLoading = this.#preparation.isUnderWay;
     const [call, ...behind] = this.#turns.clear();
     for (const other of behind) other.lose(null);
     const { memoryMiB } = this.#version.config;
-    const failure = await explain({ sandbox: this.sandbox, output: this.#output, cause: this.#cause, memoryMiB });
+    const facts = { cause: this.#cause, memoryMiB, isLoading };
+    const failure = await explain({ sandbox: this.sandbox, output: this.#output, ...facts });
     this.#logs.idle.flush();
     this.#preparation.fail(failure);
     if (isUnbegun) call?.lose(failure);

@@ -38,6 +38,23 @@ export class CallFailure extends Error {
   }
 }
 
+/** A module, or its `afterRestore`, threw before the first call. */
+export class LoadFailure extends CallFailure {
+  /** A private field, so that no log of ours shows it. */
+  readonly #thrown: string;
+
+  /** @param thrown what it threw, by the tenant's own files and lines. */
+  constructor(code: "FUNCTION_LOAD_FAILED" | "FUNCTION_RESTORE_FAILED", thrown: string) {
+    super("function_error", code);
+    this.#thrown = thrown;
+  }
+
+  /** Text of the tenant's: escape it before showing it. */
+  get thrown(): string {
+    return this.#thrown;
+  }
+}
+
 /**
  * The work of a sandbox before its first call: its runtime starts, then the version is loaded, or a
  * copy of it renews itself.
@@ -68,6 +85,8 @@ export interface End {
   outputTail: string;
   /** The memory limit of the version, for messages. */
   memoryMiB: number;
+  /** Whether the version was still being loaded. */
+  isLoading?: boolean;
 }
 
 /**
@@ -90,7 +109,8 @@ export function judge(end: End): CallFailure {
   if (cause !== null) return ofCause(cause);
   if (exit === null || exit.reason !== undefined) return lost(exit);
   if (exit.signal !== null) return endedBySignal(exit.signal);
-  const message = `The function ended its own process with exit code ${exit.code} before it had answered.`;
+  const when = end.isLoading ? "while it was loaded" : "before it had answered";
+  const message = `The function ended its own process with exit code ${exit.code} ${when}.`;
   return new CallFailure("function_error", "FUNCTION_EXITED", message);
 }
 

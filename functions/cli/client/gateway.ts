@@ -1,6 +1,7 @@
 /** The control API of a gateway, as the commands use it. docs: the gateway's /v1/openapi.json. */
 import { createInterface } from "node:readline";
 import type { z } from "zod";
+import { escapeControls } from "../../../infra/std/escape.ts";
 import {
   type CollectionInfo,
   collectionSchema,
@@ -15,6 +16,7 @@ import {
   type LogEntry,
   type LogsQuery,
   logEntrySchema,
+  sourcesMissingSchema,
   traceSchema,
   type Whoami,
   whoamiSchema,
@@ -41,6 +43,21 @@ export class Gateway {
 
   async deploy(name: string, deployment: Deployment): Promise<Deployed> {
     return this.#ask(deployedSchema, "PUT", functionPath(name), deployment);
+  }
+
+  /**
+   * Which of these files the tenant has to upload, by their SHA-256, before a deployment names
+   * them.
+   */
+  async missingSources(digests: readonly string[]): Promise<string[]> {
+    const asked = { sha256: digests };
+    return (await this.#ask(sourcesMissingSchema, "POST", "/v1/sources/missing", asked)).missing;
+  }
+
+  /** Uploads source files, packed as a tree in which each is named by its SHA-256. */
+  async uploadSources(packed: Uint8Array): Promise<void> {
+    const answer = await succeeded(await this.#send("POST", "/v1/sources", packed));
+    answer.body.resume();
   }
 
   async list(): Promise<FunctionInfo[]> {
@@ -103,16 +120,19 @@ export class Gateway {
     return parsed(schema, await succeeded(await this.#send(method, path, body)));
   }
 
+  /** @param body is sent as JSON, and bytes as they are. */
   #send(method: string, path: string, body?: unknown, signal = this.#interrupted): Promise<Answer> {
+    const isBytes = body instanceof Uint8Array;
+    const type = isBytes ? "application/octet-stream" : "application/json";
     return exchange({
       method,
       url: `${this.connection.url}${path}`,
       headers: [
         ["accept", "application/json, application/x-ndjson"],
         ["authorization", `Bearer ${this.connection.apiKey}`],
-        ...(body === undefined ? [] : ([["content-type", "application/json"]] satisfies [string, string][])),
+        ...(body === undefined ? [] : ([["content-type", type]] satisfies [string, string][])),
       ],
-      ...(body !== undefined && { body: Buffer.from(JSON.stringify(body)) }),
+      ...(body !== undefined && { body: isBytes ? body : Buffer.from(JSON.stringify(body)) }),
       signal,
     });
   }
@@ -168,7 +188,8 @@ function answerError(status: number, text: string): CliError {
     return new CliError(kindOf(status, ""), `the gateway answered with status ${status}`, { code: "BAD_ANSWER" });
   }
   const { code, message, requestId } = known.data.error;
-  return new CliError(kindOf(status, code), message, {
+  // A function's own words may be in it.
+  return new CliError(kindOf(status, code), escapeControls(message), {
     code,
     ...(requestId !== undefined && { requestId }),
     ...(HINTS[code] !== undefined && { hint: HINTS[code] }),
@@ -176,7 +197,7 @@ function answerError(status: number, text: string): CliError {
 }
 
 function kindOf(status: number, code: string): FailureKind {
-  if (code === "BUILD_FAILED") return "build";
+  if (code === "BUILD_FAILED" || code === "CHECK_FAILED") return "build";
   if (status === 401 || status === 403) return "auth";
   if (status === 404) return "notFound";
   if (code === "GC_RUNNING" || status === 408 || status === 429 || status >= 502) return "unavailable";
@@ -184,6 +205,8 @@ function kindOf(status: number, code: string): FailureKind {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
+  CHECK_FAILED: "what was live before is live still; --no-check deploys without loading the version first",
+  CHECK_UNAVAILABLE: "deploy again; --no-check deploys without loading the version first",
   UNAUTHENTICATED: "set SANDPIPER_API_KEY to a key of this gateway, or give --api-key-file",
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
   INVOCATION_NOT_FOUND: "the id is the x-request-id of the answer, in full; the key must be the tenant's own",

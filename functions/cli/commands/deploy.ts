@@ -10,6 +10,7 @@ import type { AddCommand } from "../command.ts";
 import type { LoadedConfig } from "../config/config-file.ts";
 import { CliError } from "../failure.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
+import { ProgressBar } from "../show/progress-bar.ts";
 import type { Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
@@ -18,13 +19,15 @@ export function addDeploy(add: AddCommand, io: Io): void {
     "sandpiper deploy hello",
     'curl "$(sandpiper deploy hello)"',
     "sandpiper deploy hello --dry-run     (list what would be uploaded)",
+    "sandpiper deploy hello --no-check    (do not load it first to see that it can be loaded)",
   ])
     .option("--dry-run", "collect and check the files and list them, but upload nothing")
+    .option("--no-check", "have it go live without loading it in a sandbox first")
     .action((directory: string | undefined, _options, command: Command) => deploy(io, directory ?? ".", command));
 }
 
 async function deploy(io: Io, given: string, command: Command): Promise<void> {
-  const { json, dryRun } = optionsOf<{ dryRun?: boolean }>(command);
+  const { json, dryRun, check } = optionsOf<{ dryRun?: boolean; check: boolean }>(command);
   const directory = realDirectory(resolve(io.cwd, given), given);
   const { loadConfig } = await import("../config/config-file.ts");
   const { collectUpload } = await import("../upload/upload.ts");
@@ -43,22 +46,28 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   }
 
   tellProgress(`uploading ${loaded.config.name}: ${upload.files.length} files, ${formatBytes(upload.totalBytes)}`);
-  const deployed = await gateway.deploy(loaded.config.name, {
-    config: loaded.config,
-    entry: upload.entry,
-    files: upload.files.map(({ path, bytes }) => ({ path, contentBase64: Buffer.from(bytes).toString("base64") })),
-  });
-  if (json) return printJson(io, deployed);
-  tell(io, deployed);
+  const { deployFiles } = await import("../upload/deploy-files.ts");
+  const bar = json || !io.stderr.isTTY ? null : new ProgressBar(io.stderr);
+  try {
+    const { config } = loaded;
+    const onUploaded = (sentBytes: number, ofBytes: number) => bar?.show(sentBytes, ofBytes);
+    const deployed = await deployFiles(gateway, { config, ...upload }, { check, onUploaded });
+    bar?.end();
+    if (json) return printJson(io, deployed);
+    tell(io, deployed);
+  } finally {
+    bar?.end();
+  }
 }
 
-function tell(io: Io, { name, version, url, created, bundleBytes, warnings }: Deployed): void {
+function tell(io: Io, { name, version, url, created, bundleBytes, handler, warnings }: Deployed): void {
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
   const what = created ? "deployed" : "updated";
   say(
     io,
     `${styled(io.stderr, "green", what)} ${name}: version ${version.slice(0, 12)}, bundle ${formatBytes(bundleBytes)}`,
   );
+  if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
   io.stdout.write(`${escapeLine(url)}\n`);
 }
 

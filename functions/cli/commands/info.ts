@@ -26,14 +26,14 @@ async function info(io: Io, name: string, command: Command): Promise<void> {
 }
 
 function describe(io: Io, info: FunctionInfo): string {
-  const { name, url, version, config, entry, bundleBytes, files, updatedAt } = info;
+  const { name, url, version, config, entry, handler, warnings, bundleBytes, files, updatedAt } = info;
   const env = Object.keys(config.env);
   const facts: [string, string][] = [
     ["name", name],
     ["url", url],
     ["version", version],
     ["entry", entry],
-    ...(config.handler === undefined ? [] : [["handler", config.handler] as [string, string]]),
+    ["handler", handler ?? config.handler ?? "not looked at"],
     ...(config.kind === undefined ? [] : [["kind", config.kind] as [string, string]]),
     ["memory", `${config.memoryMiB} MiB`],
     ["timeout", `${config.timeoutMs} ms`],
@@ -41,6 +41,7 @@ function describe(io: Io, info: FunctionInfo): string {
     ["env", env.length === 0 ? "none" : env.join(", ")],
     ["bundle", `${formatBytes(bundleBytes)} from ${files.length} files`],
     ["updated", updatedAt],
+    ...warnings.map((warning): [string, string] => ["warning", warning]),
   ];
   return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(9))} ${escapeLine(value)}\n`).join("");
 }

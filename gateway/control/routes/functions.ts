@@ -28,7 +28,8 @@ const deployRoute = keyedRoute({
     201: jsonBody(deployedSchema, "A new function runs this version."),
     400: jsonBody(errorSchema, "The configuration or the sources are not valid."),
     413: jsonBody(errorSchema, "The sources are too large."),
-    422: jsonBody(errorSchema, "The bundle could not be built; the message shows where."),
+    409: jsonBody(errorSchema, "Files that it names by their SHA-256 were not uploaded."),
+    422: jsonBody(errorSchema, "The version does not build, or does not load; the message shows where."),
   },
 });
 
@@ -63,9 +64,12 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   app.openapi(deployRoute, async (c) => {
     const { name } = c.req.valid("param");
     const { created, version, warnings } = await deploy(parts, c.var.principal.tenant, name, c.req.valid("json"));
-    const { bundleBytes } = version;
-    const url = urlOf(parts, c, name);
-    return c.json({ name, version: version.version, url, created, bundleBytes, warnings }, created ? 201 : 200);
+    const { bundleBytes, found } = version;
+    const [url, handler] = [urlOf(parts, c, name), found?.handler ?? null];
+    return c.json(
+      { name, version: version.version, url, created, bundleBytes, handler, warnings },
+      created ? 201 : 200,
+    );
   });
 
   app.openapi(listRoute, async (c) => {
@@ -102,7 +106,7 @@ function infoOf(
   { tenant, functionName, version, noTemplateReason, createdAtMs, updatedAtMs }: FunctionState,
   url: string,
 ): FunctionInfo {
-  const { config, entry, bundleBytes, files } = version;
+  const { config, entry, bundleBytes, files, found } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
   return {
@@ -114,6 +118,8 @@ function infoOf(
     config: { ...config, isolation: config.isolation ?? "instance", env },
     noTemplateReason,
     entry,
+    handler: found?.handler ?? null,
+    warnings: found?.warnings ?? [],
     bundleBytes,
     files: files.map(({ path, bytes }) => ({ path, bytes })),
     createdAt: new Date(createdAtMs).toISOString(),

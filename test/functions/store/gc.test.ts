@@ -65,7 +65,7 @@ const fileOf = (digest: string, ending = "") => `${digest.slice(0, 2)}/${digest}
 
 describe("old versions", () => {
   const kept = (unusedSinceMs: number | null, name: string) => ({
-    ...{ version: name, artifacts: [], isCurrent: unusedSinceMs === null, unusedSinceMs },
+    ...{ version: name, artifacts: [], files: [], isCurrent: unusedSinceMs === null, unusedSinceMs },
   });
   const names = (limits: CollectionLimits) =>
     surplusVersions([kept(700, "a"), kept(null, "now"), kept(900, "b"), kept(100, "c")], limits, 1_000).map(

@@ -105,6 +105,7 @@ describe("a deployment", () => {
       url: `${test.url}/fn/main/exact`,
       created: true,
       bundleBytes: 6,
+      handler: "fetch",
       warnings: ["unused import"],
     });
     const request = await asked.promise;
@@ -263,6 +264,8 @@ describe("functions", () => {
       },
       noTemplateReason: null,
       entry: "index.ts",
+      handler: "fetch",
+      warnings: [],
       bundleBytes: 6,
       files: [{ path: "index.ts", bytes: 35 }],
     });
@@ -468,6 +471,8 @@ it("describes itself", async () => {
     "/v1/gc",
     "/v1/invocations/{id}",
     "/v1/openapi.json",
+    "/v1/sources",
+    "/v1/sources/missing",
     "/v1/traces/{traceId}",
     "/v1/whoami",
   ]);
