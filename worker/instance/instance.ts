@@ -27,6 +27,7 @@ import type { ForkEnd } from "./fork.ts";
 import type { Intake } from "./intake.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";
 import { CallMeter } from "./meter.ts";
+import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
 import { Preparation } from "./preparation.ts";
 import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
@@ -44,6 +45,7 @@ interface InstanceParts {
   successor?: (() => Promise<Instance>) | null;
   /** Of what comes before the first call. */
   limits: WorkLimits;
+  networkHint?: NetworkHint;
 }
 
 /** Codes of failures of the function's own code before its first call. */
@@ -64,6 +66,8 @@ export class Instance {
   onForkEnded: ((number: number, end: ForkEnd) => void) | null = null;
   /** Why the instance could not become a template; null when it did, or was not asked to. */
   noTemplateReason: string | null = null;
+  /** Looks at what its function fails with. */
+  readonly networkHint: NetworkHint;
   /** What loading the version found out, once it is loaded; text of the tenant's. */
   found: Found | null = null;
   /** Time for loading the version; 0 in a fork. */
@@ -82,7 +86,9 @@ export class Instance {
   readonly #limit: TimeLimit;
   readonly #preparationLimits: WorkLimits;
 
-  private constructor({ sandbox, version, logs, successor = null, limits }: InstanceParts) {
+  private constructor(parts: InstanceParts) {
+    const { sandbox, version, logs, successor = null, limits, networkHint = new NetworkHint() } = parts;
+    this.networkHint = networkHint;
     this.successor = successor;
     this.sandbox = sandbox;
     this.#meter = new CallMeter(sandbox);
@@ -91,13 +97,13 @@ export class Instance {
     const { timeoutMs: callMs } = version.config;
     this.#limit = new TimeLimit({ sandbox, callMs, preparation: limits, onOver: (cause) => this.end(cause) });
     this.#logs = logs;
-    this.#router = new LogRouter(logs);
+    this.#router = new LogRouter(logs, networkHint);
     this.#wire = new WireEnd(sandbox.wire, {
       hear: (message) => this.#hear(message),
       onViolation: (message) => this.end({ by: "violation", message }),
       onClose: () => void this.#hungUp(),
     });
-    this.#output = new Output(sandbox.stdio, (line) => this.#router.now.add("info", "stdout", line));
+    this.#output = new Output(sandbox.stdio, (line) => this.#router.hearLine(line));
     // The last messages may still be on their way.
     void sandbox.exited.then(() => settledWithin(DYING_MS, this.#wire.closed)).then(() => this.#bury());
   }
@@ -146,7 +152,8 @@ export class Instance {
   async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
     const { idle } = this.#logs;
     const [version, limits, logs] = [this.#version, this.#preparationLimits, { start: log ?? idle, idle }];
-    const instance = new Instance({ sandbox: fork, version, logs, successor, limits });
+    const { networkHint } = this;
+    const instance = new Instance({ sandbox: fork, version, logs, successor, limits, networkHint });
     instance.found = this.found;
     instance.#preparation.beginLoading();
     instance.#limit.startPreparing("restore");
@@ -242,6 +249,7 @@ export class Instance {
     if (failure === null) return;
     const thrown = describe(failure);
     this.#logs.start.add("error", "console", thrown);
+    this.networkHint.look(thrown, this.#logs.start);
     throw new LoadFailure(FAILURES[during], thrown);
   }
 

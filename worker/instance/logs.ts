@@ -5,6 +5,7 @@
 import { type CallNumber, type Log, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import type { Call } from "./call.ts";
+import type { NetworkHint } from "./network-hint.ts";
 
 export interface InstanceLogs {
   /** While the version is loaded: the log of the call that wanted it. */
@@ -15,6 +16,7 @@ export interface InstanceLogs {
 
 export class LogRouter {
   readonly #logs: InstanceLogs;
+  readonly #hint: NetworkHint;
   /** How many records the runtime has sent since the last call began. */
   #records = 0;
   #isStarting = true;
@@ -22,13 +24,16 @@ export class LogRouter {
   /** The call before: its number and log alone, as a body may be large. */
   #before: Pick<Call, "number" | "log"> | null = null;
 
-  constructor(logs: InstanceLogs) {
+  constructor(logs: InstanceLogs, hint: NetworkHint) {
     this.#logs = logs;
+    this.#hint = hint;
   }
 
-  /** The log for output that names no call. */
-  get now(): CallLog {
-    return this.#running?.log ?? (this.#isStarting ? this.#logs.start : this.#logs.idle);
+  /** Takes a line that was written straight to a descriptor, and so names no call. */
+  hearLine(text: string): void {
+    const log = this.#running?.log ?? (this.#isStarting ? this.#logs.start : this.#logs.idle);
+    log.add("info", "stdout", text);
+    this.#hint.look(text, log);
   }
 
   started(): void {
@@ -59,6 +64,7 @@ export class LogRouter {
     // worker busy for nothing.
     if (this.#records > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
     log.add(level, source, text, timeMs);
+    this.#hint.look(text, log);
   }
 
   #logOf(number: CallNumber | null): CallLog | null {

@@ -21,9 +21,14 @@ export async function handle(call: CallContext, lease: Lease, step: Step): Promi
   call.departure.begin();
   call.departure.whenLeft(() => cancel(call, lease));
   const { failure, idle } = await handled;
-  if (failure !== null) call.log.add("error", "console", describe(failure));
+  if (failure !== null) logFailure(call, lease.instance, describe(failure));
   if (step.isRecording) step.set(attributesOf(call, lease.instance));
   return { failure, idle };
+}
+
+function logFailure({ log }: CallContext, { networkHint }: Instance, thrown: string): void {
+  log.add("error", "console", thrown);
+  networkHint.look(thrown, log);
 }
 
 async function bodyOf(call: CallContext): Promise<Uint8Array> {

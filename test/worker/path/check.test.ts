@@ -129,3 +129,21 @@ it("is the machine's trouble when no sandbox can be had, or the code is lost", a
     await small.stop();
   }
 });
+
+it("says once that there is no network, where a function does not reach it", async () => {
+  const source = `const said = []; export default async (request) => {
+    for (const n of [1, 2]) await fetch("http://example.com").catch((error) => console.error(error));
+    await fetch("http://192.0.2.1/").then(() => {}, (error) => { throw error; });
+  }`;
+  await test.deploy("outside", source);
+  const texts = async () =>
+    (await test.logs("outside", (await test.call("outside")).id)).filter(({ source }) => source === "platform");
+  const [first, second] = [await texts(), await texts()];
+  assert.deepEqual(
+    first.map(({ level, text }) => [level, /no network/.test(text)]),
+    [["warn", true]],
+  );
+  assert.deepEqual(second, []);
+  const thrown = await blamed(`await fetch("http://example.com")`);
+  assert.match(thrown, /It had logged:\n {2}A sandbox has no network/);
+});
