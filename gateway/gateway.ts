@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import type { IncomingMessage, Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -38,6 +38,8 @@ import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
+import { Hosts } from "./http/hosts.ts";
+import { Origins } from "./http/origins.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { followRedisChanges } from "./redis-change.ts";
@@ -61,6 +63,8 @@ export type GatewayConfig = Pick<
   | "host"
   | "port"
   | "publicUrl"
+  | "functionDomain"
+  | "gatewayHosts"
   | "artifactsDir"
   | "maxBodyBytes"
   | "maxHeaderBytes"
@@ -165,11 +169,12 @@ class GatewayParts {
     this.#follow(redis, config, log);
     const [uploads, downloads] = [new Budget(UPLOADS_BYTES), new Budget(DOWNLOADS_BYTES)];
     metrics?.ask(this.redis, () => this.#figures({ uploads, downloads }));
+    const [hosts, clients] = [new Hosts(config), new Clients(config)];
     const shared = {
       redis: this.redis,
       versions: this.#versions,
       uploads,
-      baseUrl: (request: IncomingMessage) => config.publicUrl ?? this.#seenUrl(request),
+      origins: new Origins(config, clients, () => this.ownUrl),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
     };
     const artifacts = new FileArtifactStore(config.artifactsDir);
@@ -178,6 +183,7 @@ class GatewayParts {
     this.collections = new CollectionTimer(collector, config.gcIntervalMs, log);
     const app = createApp({
       ...shared,
+      hosts,
       registry,
       artifacts,
       collector,
@@ -188,11 +194,9 @@ class GatewayParts {
       leaving: () => this.#isLeaving,
       closing: this.#closing.signal,
     });
-    const clients = new Clients(config);
     const invokeParts = {
       ...shared,
-      basePath: config.publicUrl === null ? "" : new URL(config.publicUrl).pathname.replace(/\/+$/, ""),
-      clientAddress: (request: IncomingMessage) => clients.addressOf(request),
+      clients,
       gatewayId,
       gate: this.#gate,
       cancellations: this.#cancellations,
@@ -206,7 +210,8 @@ class GatewayParts {
     const { server, endConnections } = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,
       clients,
-      invoke: (request, response, target) => void invoke(invokeParts, request, response, target),
+      hosts,
+      invoke: (...call) => void invoke(invokeParts, ...call),
       control: controlListener(app.fetch),
     });
     this.server = server;
@@ -317,10 +322,5 @@ class GatewayParts {
     const closing = [this.#queue.close(), this.#builds.close(), this.#checks.close(), this.#unrun.close()];
     await Promise.allSettled(closing);
     this.redis.disconnect();
-  }
-
-  /** The scheme and host that a client used; call/arrival.ts has checked the host. */
-  #seenUrl(request: IncomingMessage): string {
-    return request.headers.host === undefined ? this.ownUrl : `http://${request.headers.host}`;
   }
 }

@@ -16,10 +16,10 @@ import {
 import type { Socket } from "node:net";
 import { type ErrorCode, errorBody, SandpiperError, statusOf } from "../functions/model/errors.ts";
 import { arrive, METHODS } from "./call/arrival.ts";
-import { FUNCTION_PREFIX } from "./call/target.ts";
 import type { Clients } from "./http/clients.ts";
 import { Connection } from "./http/connection.ts";
 import { publicError, retryAfter, sendError } from "./http/error-reply.ts";
+import { FUNCTION_PREFIX, type Hosts, type KnownHost } from "./http/hosts.ts";
 
 /** Time for the header fields of a request, and for all of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -51,9 +51,13 @@ const FIELDS_OF: { [code in ErrorCode]?: readonly [name: string, value: string] 
 export interface ServerParts {
   maxHeaderBytes: number;
   clients: Clients;
+  hosts: Hosts;
   unreadMs?: number;
-  /** Answers a target in origin form that begins with `/fn/`. */
-  invoke: (request: IncomingMessage, response: ServerResponse, target: string) => void;
+  /**
+   * Answers a request for a function's host, or for the gateway's with a target that begins with
+   * `/fn/`; the target is in origin form.
+   */
+  invoke: (request: IncomingMessage, response: ServerResponse, host: KnownHost, target: string) => void;
   /** Answers all else. */
   control: RequestListener;
 }
@@ -138,8 +142,9 @@ function answerOn(socket: Socket): ServerResponse | undefined {
 function answer(parts: ServerParts, request: IncomingMessage, response: ServerResponse): void {
   try {
     if (!parts.clients.admit(request)) throw new SandpiperError("TOO_MANY_REQUESTS");
-    const target = arrive(request);
-    if (target.startsWith(FUNCTION_PREFIX)) parts.invoke(request, response, target);
+    const { host, target } = arrive(request, parts.hosts);
+    const isCall = host.kind === "function" || target.startsWith(FUNCTION_PREFIX);
+    if (isCall) parts.invoke(request, response, host, target);
     else parts.control(request, response);
   } catch (error) {
     refuseRequest(request, response, publicError(error));

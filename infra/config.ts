@@ -71,12 +71,16 @@ export interface Config {
    * listens on.
    */
   publicUrl: string | null;
+  /** Functions have the hosts `<function>.<tenant>.<functionDomain>`. */
+  functionDomain: string;
+  /** Further host names of the gateway itself; `*`: any that is no function's. */
+  gatewayHosts: readonly string[];
   maxBodyBytes: number;
   maxHeaderBytes: number;
   /** Most bytes of a reply that is buffered, and of one that is streamed. */
   maxReplyBytes: number;
   maxStreamBytes: number;
-  /** Addresses and networks of proxies whose `x-forwarded-for` is believed. */
+  /** Addresses and networks of proxies whose `x-forwarded-for` and `-proto` are believed. */
   trustedProxies: readonly string[];
   /** Addresses and networks of clients that no limit of the next two concerns. */
   unlimitedClients: readonly string[];
@@ -133,6 +137,8 @@ export function loadConfig(env: Environment = process.env): Config {
     host: read.text("SANDPIPER_HOST") ?? "127.0.0.1",
     port: read.integer("SANDPIPER_PORT", { fallback: 8787, min: 0, max: 65_535 }),
     publicUrl: read.httpUrl("SANDPIPER_PUBLIC_URL"),
+    functionDomain: read.domain("SANDPIPER_FUNCTION_DOMAIN", "localhost"),
+    gatewayHosts: read.hosts("SANDPIPER_GATEWAY_HOSTS"),
     maxBodyBytes: read.integer("SANDPIPER_MAX_BODY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
     maxHeaderBytes: read.integer("SANDPIPER_MAX_HEADER_BYTES", { fallback: 16 * KIB, min: KIB, max: MIB }),
     maxReplyBytes: read.integer("SANDPIPER_MAX_REPLY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),

@@ -1,6 +1,9 @@
 /** Reads settings out of environment variables and gathers everything that is wrong with them. */
 import { isIP } from "node:net";
 
+/** What a host name of 253 characters has left beside the names of function and tenant. */
+const MAX_FUNCTION_DOMAIN_LENGTH = 253 - 2 * (63 + ".".length);
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Says which variables are wrong and what each accepts. */
@@ -61,6 +64,24 @@ export class EnvironmentReader {
     return [];
   }
 
+  /** A domain below which functions have their hosts. */
+  domain(name: string, fallback: string): string {
+    const domain = (this.text(name) ?? fallback).toLowerCase();
+    if (domain.length <= MAX_FUNCTION_DOMAIN_LENGTH && isDomain(domain)) return domain;
+    const what = `a domain of at most ${MAX_FUNCTION_DOMAIN_LENGTH} characters, without "*." and port: example.com`;
+    this.problem(name, `must be ${what}`);
+    return fallback;
+  }
+
+  /** Host names, separated by commas; `*` stands for any. */
+  hosts(name: string): readonly string[] {
+    const given = (this.text(name) ?? "").toLowerCase().split(",");
+    const hosts = given.map((part) => part.trim()).filter((part) => part !== "");
+    if (hosts.every((host) => host === "*" || isDomain(host))) return hosts;
+    this.problem(name, 'must be host names without ports (gateway.internal), separated by commas, or "*"');
+    return [];
+  }
+
   /** Addresses, and networks as `address/prefix`, separated by commas; `none` for none of them. */
   networks(name: string, fallback: readonly string[]): readonly string[] {
     const text = this.text(name);
@@ -115,6 +136,11 @@ export class EnvironmentReader {
   finish(): void {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems);
   }
+}
+
+/** Labels of letters, digits, "-" and "_", of which the last one is not a number (WHATWG URL). */
+function isDomain(text: string): boolean {
+  return /^(?:[a-z0-9_-]{1,63}\.)*(?!\d+$|0x[0-9a-f]*$)[a-z0-9_-]{1,63}$/.test(text) && URL.canParse(`http://${text}/`);
 }
 
 function isNetwork(text: string): boolean {

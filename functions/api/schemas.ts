@@ -79,13 +79,18 @@ const handlerSchema = z.string().nullable().meta({
   description: "The handler that was found, in words; null when the version was never loaded to look.",
   example: "lambda (hello)",
 });
+/** Where a function can be called. */
+const urls = {
+  url: z.url().meta({ description: "On the host of the function's own, where there is one." }),
+  sharedUrl: z.url().meta({ description: "Below /fn/, on the host that all functions share." }),
+};
 
 /** The result of a deployment. */
 export const deployedSchema = z
   .object({
     name: z.string(),
     version: z.string(),
-    url: z.url(),
+    ...urls,
     created: z.boolean().meta({ description: "Whether the function is new." }),
     bundleBytes: z.int(),
     handler: handlerSchema,
@@ -99,7 +104,7 @@ export const functionSchema = z
   .object({
     name: z.string(),
     tenant: z.string(),
-    url: z.url(),
+    ...urls,
     version: z.string(),
     config: z.object(functionConfigSchema.shape),
     noTemplateReason: z.string().nullable().meta({

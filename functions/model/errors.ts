@@ -51,7 +51,12 @@ export const ERRORS = {
   ROUTE_NOT_FOUND: {
     status: 404,
     message: "There is nothing at this address.",
-    fix: "Functions are at /fn/<tenant>/<function>/, the control API is described by /v1/openapi.json.",
+    fix: "Functions are at /fn/<tenant>/<function>/ and on hosts of their own, the control API is described by /v1/openapi.json.",
+  },
+  UNKNOWN_HOST: {
+    status: 421,
+    message: "Nothing here has that host name.",
+    fix: "Look at the host in the URL; `sandpiper list` shows those of functions. SANDPIPER_FUNCTION_DOMAIN is the domain of functions, SANDPIPER_PUBLIC_URL and SANDPIPER_GATEWAY_HOSTS name the gateway itself.",
   },
   METHOD_NOT_ALLOWED: {
     status: 405,

@@ -82,6 +82,10 @@ export const functionConfigSchema = z.strictObject({
     description:
       "What a call finds of those before it: what they left in their instance (instance), or nothing, as each has a fresh copy of the loaded module (invocation).",
   }),
+  keepPrefix: z.boolean().optional().meta({
+    description:
+      "Whether `request.url` begins with /fn/<tenant>/<function> where the function is called by such a URL. Without it the function is at the root, as on a host of its own.",
+  }),
   env: z
     .record(
       z.string().regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'"),

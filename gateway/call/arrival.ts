@@ -1,9 +1,8 @@
 /** Faults that any request may have, and the host and path that it is for (RFC 9112, section 3). */
 import type { IncomingMessage } from "node:http";
 import { SandpiperError } from "../../functions/model/errors.ts";
+import { type Hosts, type KnownHost, NO_HOST } from "../http/hosts.ts";
 import { splitTarget } from "./target.ts";
-
-const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /**
  * The methods that functions and the control API take; others go to functions as well, if they have
@@ -11,15 +10,21 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
  */
 export const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+export interface Arrival {
+  host: KnownHost;
+  /** Path and query. */
+  target: string;
+}
+
 /**
- * The path and query that a request is for. Its host is in `headers.host` and `rawHeaders`
+ * The host and path that a request is for. Its host is in `headers.host` and `rawHeaders`
  * afterwards, wherever it was.
  * @throws SandpiperError for a request that nobody here can answer.
  */
-export function arrive(request: IncomingMessage): string {
+export function arrive(request: IncomingMessage, hosts: Hosts): Arrival {
   const target = request.url ?? "/";
   const { authority, path } = splitTarget(target);
-  checkHost(request, authority);
+  const host = hostOf(request, authority, hosts);
   checkCoding(request);
   // A function that answers TRACE would show a client fields that were meant for others, and
   // fetch's Request does not know the method.
@@ -30,7 +35,7 @@ export function arrive(request: IncomingMessage): string {
     const message = `The target of the request line is ${JSON.stringify(target.slice(0, 100))}, which is no path.`;
     throw new SandpiperError("ROUTE_NOT_FOUND", { message });
   }
-  return path;
+  return { host, target: path };
 }
 
 /**
@@ -44,7 +49,7 @@ function checkCoding({ headers }: IncomingMessage): void {
   throw new SandpiperError("INVALID_REQUEST", { message });
 }
 
-function checkHost(request: IncomingMessage, authority: string | null): void {
+function hostOf(request: IncomingMessage, authority: string | null, hosts: Hosts): KnownHost {
   const { rawHeaders } = request;
   let at = -1;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -60,19 +65,17 @@ function checkHost(request: IncomingMessage, authority: string | null): void {
     rawHeaders[at] = authority;
     request.headers.host = authority;
   }
-  if (at !== -1 && !isHost(rawHeaders[at] as string)) throw badHost("is for a host that can be none");
+  return at === -1 ? NO_HOST : known(rawHeaders[at] as string, hosts);
 }
 
-/** Nearly all requests are for the same one. */
-let lastHost = "";
-
-/** Whether URLs can be made of it. */
-function isHost(host: string): boolean {
-  if (host === lastHost) return true;
-  // Only the parser knows that 1.2.3.4.5 is no host and 99999 no port.
-  if (!HOST.test(host) || !URL.canParse(`http://${host}/`)) return false;
-  lastHost = host;
-  return true;
+function known(text: string, hosts: Hosts): KnownHost {
+  const host = hosts.find(text);
+  if (host.kind === "invalid") throw badHost("is for a host that can be none");
+  if (host.kind === "function" || host.kind === "gateway") return host;
+  const form = `<function>.<tenant>.${hosts.functionDomain}`;
+  throw new SandpiperError("UNKNOWN_HOST", {
+    message: `Nothing here has the host name ${text}. A function's is ${form}.`,
+  });
 }
 
 function badHost(what: string): SandpiperError {

@@ -1,12 +1,19 @@
 /** Which version a function runs, remembered so that a call reads nothing from Redis. */
 import type { Redis } from "ioredis";
 import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
-import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
+import {
+  type FunctionRef,
+  type FunctionState,
+  REGISTRY_CHANGES,
+  type Registry,
+} from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 
 export interface CurrentVersion {
   version: string;
   timeoutMs: number;
+  /** Whether requests below /fn/ keep that prefix in their URL. */
+  keepsPrefix: boolean;
 }
 
 interface Remembered {
@@ -79,7 +86,7 @@ export class CurrentVersions {
   async #read(name: string, ref: FunctionRef): Promise<CurrentVersion | null> {
     const before = this.#changes;
     const state = await this.#registry.getFunction(ref);
-    const current = state && { version: state.version.version, timeoutMs: state.version.config.timeoutMs };
+    const current = state && currentOf(state);
     if (this.#listening && before === this.#changes) this.#remember(name, current);
     return current;
   }
@@ -96,4 +103,8 @@ export class CurrentVersions {
     this.#listening = listening;
     this.forgetAll();
   }
+}
+
+function currentOf({ version: { version, config } }: FunctionState): CurrentVersion {
+  return { version, timeoutMs: config.timeoutMs, keepsPrefix: config.keepPrefix ?? false };
 }

@@ -9,6 +9,7 @@ import { KIB } from "../../infra/std/bytes.ts";
 import type { Budget, Holder } from "../http/budget.ts";
 import { sendError } from "../http/error-reply.ts";
 import { announcedLength, reasonPhrase, replyHeaders } from "./headers.ts";
+import type { Site } from "./site.ts";
 import type { WaitingCall } from "./waiting-calls.ts";
 
 type Head = Extract<Reply, { kind: "head" }>;
@@ -25,10 +26,7 @@ export interface ExchangeOptions {
   deadlineMs: number;
   request: IncomingMessage;
   response: ServerResponse;
-  /**
-   * Where the function is on an origin that it shares with others; null when the origin is its own.
-   */
-  sharedPath: string | null;
+  site: Site;
   /** Memory that all answers which clients have not read yet may hold together. */
   budget: Budget;
   /**
@@ -62,7 +60,7 @@ export class Exchange implements WaitingCall, Holder {
   readonly deadlineMs: number;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #sharedPath: string | null;
+  readonly #site: Site;
   readonly #budget: Budget;
   readonly #onLeft: () => void;
   readonly #onEnd: (ending: Ending) => void;
@@ -77,7 +75,7 @@ export class Exchange implements WaitingCall, Holder {
     this.deadlineMs = options.deadlineMs;
     this.#request = options.request;
     this.#response = options.response;
-    this.#sharedPath = options.sharedPath;
+    this.#site = options.site;
     this.#budget = options.budget;
     this.#onLeft = options.onLeft;
     this.#onEnd = options.onEnd;
@@ -123,7 +121,7 @@ export class Exchange implements WaitingCall, Holder {
   }
 
   #sendReply(head: Head): void {
-    const headers = replyHeaders(head.headers, this.#sharedPath);
+    const headers = replyHeaders(head.headers, this.#site);
     const problem = headers.ok ? statusProblem(head.status) : headers.problem;
     if (!headers.ok || problem !== null) {
       const error = new SandpiperError("INVALID_REPLY", {

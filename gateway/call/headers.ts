@@ -5,7 +5,10 @@
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { type HeaderPairs, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
 import { KIB } from "../../infra/std/bytes.ts";
+import { type Forwarded, forwardedFields, isDropped } from "./forwarded.ts";
+import { onOwnHost } from "./own-host.ts";
 import { onSharedOrigin } from "./shared-origin.ts";
+import type { Site } from "./site.ts";
 
 /**
  * Fields of one hop (RFC 9110, section 7.6.1), and `expect`, which the gateway itself has answered.
@@ -38,19 +41,20 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const MAX_REASON_LENGTH = 256;
 
 /**
- * The fields that a function gets of a request.
+ * The fields that a function gets of a request, and those by which the gateway tells of its client.
  * @param raw names and values in turn, as node gives them.
  * @throws SandpiperError HEADERS_TOO_LARGE for more than a sandbox can be told.
  */
-export function requestHeaders(raw: readonly string[]): HeaderPairs {
-  const pairs: HeaderPairs = [];
+export function requestHeaders(raw: readonly string[], forwarded: Forwarded): HeaderPairs {
+  const pairs = forwardedFields(forwarded);
   let length = 0;
+  for (const [name, value] of pairs) length += name.length + value.length;
   let named: Set<string> | null = null;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
     const value = raw[i + 1] as string;
     if (name === "connection") named = namedBy(value, named);
-    if (HOP_BY_HOP.has(name)) continue;
+    if (HOP_BY_HOP.has(name) || isDropped(name, forwarded)) continue;
     length += name.length + value.length;
     if (name.length > REQUEST_LIMITS.headerNameLength || value.length > REQUEST_LIMITS.headerValueLength) {
       throw tooLarge(`The header field ${cut(name)} is longer than a function can take`);
@@ -58,7 +62,8 @@ export function requestHeaders(raw: readonly string[]): HeaderPairs {
     pairs.push([name, value]);
   }
   if (pairs.length > REQUEST_LIMITS.headers) {
-    throw tooLarge(`The request has ${pairs.length} header fields, and a function can take ${REQUEST_LIMITS.headers}`);
+    const count = `${pairs.length} header fields, those that the gateway adds among them`;
+    throw tooLarge(`The request has ${count}, and a function can take ${REQUEST_LIMITS.headers}`);
   }
   if (length > REQUEST_LIMITS.headersLength) {
     throw tooLarge(
@@ -85,12 +90,8 @@ function namedBy(value: string, named: Set<string> | null): Set<string> | null {
 /** Fields for node's `writeHead`, names and values in turn, or what is wrong with them. */
 export type CheckedHeaders = { ok: true; raw: string[] } | { ok: false; problem: string };
 
-/**
- * Checks the fields that a function replied with, and drops those that are not its to set.
- * @param sharedPath where the function is on an origin that it shares with others; null when the
- * origin is its own.
- */
-export function replyHeaders(pairs: HeaderPairs, sharedPath: string | null): CheckedHeaders {
+/** Checks the fields that a function replied with, and drops those that are not its to set. */
+export function replyHeaders(pairs: HeaderPairs, site: Site): CheckedHeaders {
   const raw: string[] = [];
   let length = 0;
   for (const [given, value] of pairs) {
@@ -104,7 +105,7 @@ export function replyHeaders(pairs: HeaderPairs, sharedPath: string | null): Che
     }
     length += name.length + value.length;
     if (HOP_BY_HOP.has(name) || OURS.has(name)) continue;
-    const passed = sharedPath === null ? value : onSharedOrigin(name, value, sharedPath);
+    const passed = site.kind === "shared" ? onSharedOrigin(name, value, site) : onOwnHost(name, value, site);
     if (passed !== null) raw.push(name, passed);
   }
   if (length > MAX_REPLY_HEADER_LENGTH) {

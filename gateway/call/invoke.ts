@@ -10,14 +10,18 @@ import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocatio
 import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
 import type { CancellationSender } from "../../functions/transport/cancellations.ts";
 import type { Budget } from "../http/budget.ts";
+import type { Clients } from "../http/clients.ts";
 import { publicError, sendError } from "../http/error-reply.ts";
+import type { KnownHost } from "../http/hosts.ts";
+import type { Origins } from "../http/origins.ts";
 import { leftEarly, readBody } from "../http/request-body.ts";
 import type { CurrentVersion, CurrentVersions } from "./current-versions.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
+import { type Whereabouts, whereaboutsOf } from "./site.ts";
 import { type CallTrace, traceCall } from "./spans.ts";
-import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
+import { type FunctionTarget, functionTarget } from "./target.ts";
 import type { Calls } from "./waiting-calls.ts";
 import { type EndedCall, WatchedCall } from "./watched-call.ts";
 
@@ -42,51 +46,49 @@ export interface InvokeParts {
   downloads: Budget;
   /** Whether a trace may be recorded that no client began. */
   recordsRoots: boolean;
-  /** Where clients reach this gateway, as they see it. */
-  baseUrl: (request: IncomingMessage) => string;
-  /**
-   * The beginning of paths that a proxy takes off before they come here; without a slash at its
-   * end.
-   */
-  basePath: string;
-  /** The address of a request's client. */
-  clientAddress: (request: IncomingMessage) => string;
+  origins: Origins;
+  clients: Clients;
   /** Told once of each call. */
   onEnded: (call: EndedCall) => void;
   /** Told of failures that are Sandpiper's own. */
   onInternalError: (error: unknown, requestId: string) => void;
 }
 
-/** Answers one request whose target, in origin form, begins with `/fn/`. Never rejects. */
+/**
+ * Answers one request for a function. Never rejects.
+ * @param target in origin form; on the gateway's own hosts it begins with `/fn/`
+ */
 export async function invoke(
   parts: InvokeParts,
   request: IncomingMessage,
   response: ServerResponse,
+  host: KnownHost,
   target: string,
 ): Promise<void> {
   const id = randomUUID();
   const trace = traceCall(request.headers, Date.now(), parts.recordsRoots);
-  const call = new WatchedCall(id, request, target, trace, parts.onEnded);
+  const named = functionTarget(host, target);
+  const call = new WatchedCall(id, request, { target, named }, trace, parts.onEnded);
   try {
     const { calls, gate } = parts;
     calls.check();
     gate.check();
     refuseUpgrade(request);
-    const named = parseFunctionTarget(target);
     const known = named && parts.versions.get(named);
     const current = known instanceof Promise ? await known : known;
     if (!named || !current) throw functionNotFound(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
     if (response.destroyed) throw leftEarly();
-    const invocation = newInvocation(parts, id, request, named, current);
-    call.describe(invocation);
+    const whereabouts = whereaboutsOf(parts, request, named, current.keepsPrefix);
+    const invocation = newInvocation(parts, id, request, named, current, whereabouts);
+    call.describe(invocation, named);
     const deadlineMs = invocation.expiresAtMs + current.timeoutMs + GRACE_MS;
     const exchange = new Exchange({
       id,
       deadlineMs,
       request,
       response,
-      sharedPath: named.sharedPath === null ? null : parts.basePath + named.sharedPath,
+      site: whereabouts.site,
       budget: parts.downloads,
       onLeft() {
         if (gate.forget(id)) return calls.forget(id);
@@ -144,11 +146,11 @@ function newInvocation(
   parts: InvokeParts,
   id: string,
   request: IncomingMessage,
-  { tenant, functionName, path, whole }: FunctionTarget,
+  { tenant, functionName, path }: FunctionTarget,
   { version }: CurrentVersion,
+  { url, forwarded }: Whereabouts,
 ): Invocation {
   const nowMs = Date.now();
-  const url = parts.baseUrl(request) + whole;
   if (url.length > REQUEST_LIMITS.urlLength) throw new SandpiperError("URL_TOO_LONG");
   return {
     id,
@@ -160,8 +162,8 @@ function newInvocation(
       method: request.method ?? "GET",
       url,
       path,
-      headers: requestHeaders(request.rawHeaders),
-      remoteAddress: parts.clientAddress(request),
+      headers: requestHeaders(request.rawHeaders, forwarded),
+      remoteAddress: forwarded.address,
       body: null,
     },
     enqueuedAtMs: nowMs,

@@ -4,6 +4,8 @@
  * cookies are for their function's URL alone. A function with a host of its own says what it likes.
  */
 
+import { FUNCTION_PREFIX } from "../http/hosts.ts";
+
 /**
  * Fields that browsers keep for a whole origin or host, or let act on other paths of it; each with
  * what it would do there.
@@ -38,12 +40,21 @@ export const ORIGIN_WIDE: Readonly<Record<string, string>> = {
   "use-as-dictionary": "has the browser offer a dictionary with requests for others' paths",
 };
 
-/**
- * A field as it may pass, or null when it may not. @param path where the function is on its origin,
- * without a slash at its end.
- */
-export function onSharedOrigin(name: string, value: string, path: string): string | null {
-  if (name === "set-cookie") return cookieBelow(value, path);
+/** Where a function is on an origin that others share. */
+export interface SharedSite {
+  readonly kind: "shared";
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** Without a slash at its end. */
+  readonly path: string;
+  /** Whether the function finds itself at this path, and not at the root. */
+  readonly seesPath: boolean;
+}
+
+/** A field as it may pass, or null when it may not. */
+export function onSharedOrigin(name: string, value: string, site: SharedSite): string | null {
+  if (name === "set-cookie") return cookieBelow(value, site.path);
+  if (name === "location") return site.seesPath ? value : locationBelow(value, site);
   return Object.hasOwn(ORIGIN_WIDE, name) ? null : value;
 }
 
@@ -67,4 +78,19 @@ function cookieBelow(cookie: string, path: string): string | null {
 function pathBelow(wanted: string, path: string): string {
   if (wanted === path || wanted.startsWith(`${path}/`)) return wanted;
   return wanted.startsWith("/") && wanted !== "/" ? path + wanted : path;
+}
+
+/**
+ * A redirect as browsers must see it: the function finds itself at the root, and what it calls a
+ * path of its own is one below its URL. A path of any function, below /fn/, stays what it is.
+ */
+function locationBelow(location: string, { origin, path }: SharedSite): string {
+  const isPath = /^\/(?![/\\])/.test(location);
+  const isOwnUrl =
+    !isPath && /^https?:\/\//i.test(location) && URL.parse(location)?.origin === URL.parse(origin)?.origin;
+  if (!isPath && !isOwnUrl) return location;
+  const wanted = isPath ? location : location.replace(/^https?:\/\/[^/?#]*/i, "");
+  const base = path.slice(0, path.indexOf(FUNCTION_PREFIX));
+  const below = wanted.startsWith(base + FUNCTION_PREFIX) ? wanted : path + wanted;
+  return isPath ? below : origin + below;
 }

@@ -15,6 +15,7 @@ import {
 import type { Invocation } from "../../functions/model/invocation.ts";
 import { TENANT_ATTRIBUTE } from "../../functions/store/traces.ts";
 import type { Ending } from "./exchange.ts";
+import type { FunctionTarget } from "./target.ts";
 
 const incoming: TextMapGetter<IncomingHttpHeaders> = {
   get: (headers, name) => headers[name],
@@ -29,8 +30,8 @@ const outgoing: TextMapSetter<Invocation> = {
 
 /** The spans of one call, from its first byte to its last. */
 export interface CallTrace {
-  /** Says which call it is. */
-  describe(invocation: Invocation): void;
+  /** Says which call it is, and what its client asked for. */
+  describe(invocation: Invocation, target: FunctionTarget): void;
   /** Runs `send` under the enqueue span, whose context travels with the invocation. */
   enqueue(invocation: Invocation, send: () => Promise<void>): Promise<void>;
   /** Ends the gateway's span. */
@@ -69,15 +70,16 @@ class SpanTrace implements CallTrace {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  describe(invocation: Invocation): void {
+  describe(invocation: Invocation, { whole, sharedPath }: FunctionTarget): void {
     if (!this.#span.isRecording()) return;
     const { method, url } = invocation.request;
-    const { pathname, search, hostname, port, protocol } = new URL(url);
+    const { origin, hostname, port, protocol } = new URL(url);
+    const { pathname, search } = new URL(origin + whole);
     this.#span.setAttributes({
       ...named(invocation),
       "faas.invocation_id": invocation.id,
       "http.request.method": method,
-      "http.route": "/fn/{tenant}/{function}/*",
+      "http.route": sharedPath === null ? "/*" : "/fn/{tenant}/{function}/*",
       "url.path": pathname,
       "url.query": search.slice(1),
       "url.scheme": protocol.slice(0, -1),

@@ -3,6 +3,7 @@
  * own.
  */
 import { NAME_PATTERN } from "../../functions/model/manifest.ts";
+import { FUNCTION_PREFIX, type GatewayHost, type KnownHost } from "../http/hosts.ts";
 
 export interface FunctionTarget {
   tenant: string;
@@ -15,9 +16,8 @@ export interface FunctionTarget {
    * Where the function is on an origin that it shares with others; null when the origin is its own.
    */
   sharedPath: string | null;
+  host: KnownHost;
 }
-
-export const FUNCTION_PREFIX = "/fn/";
 
 /**
  * A target's path with its query, and the host before it that a client of a proxy sends (RFC 9112,
@@ -32,11 +32,17 @@ export function splitTarget(target: string): { authority: string | null; path: s
 }
 
 /**
- * The function that a target in origin form names, or null when it is no function's URL. Nothing is
- * decoded or normalised: names have no characters that would need it, and the rest belongs to the
- * function.
+ * The function that a request is for, or null when it names none. Nothing is decoded or normalised:
+ * names have no characters that would need it, and the rest belongs to the function.
+ * @param whole in origin form; on the gateway's own hosts it begins with `/fn/`
  */
-export function parseFunctionTarget(whole: string): FunctionTarget | null {
+export function functionTarget(host: KnownHost, whole: string): FunctionTarget | null {
+  if (host.kind === "gateway") return belowPrefix(host, whole);
+  const { tenant, functionName } = host;
+  return { tenant, functionName, path: whole, whole, sharedPath: null, host };
+}
+
+function belowPrefix(host: GatewayHost, whole: string): FunctionTarget | null {
   const tenantEnd = whole.indexOf("/", FUNCTION_PREFIX.length);
   if (tenantEnd === -1) return null;
   let nameEnd = tenantEnd + 1;
@@ -46,5 +52,5 @@ export function parseFunctionTarget(whole: string): FunctionTarget | null {
   if (!NAME_PATTERN.test(tenant) || !NAME_PATTERN.test(functionName)) return null;
   const rest = whole.slice(nameEnd);
   const path = rest.startsWith("/") ? rest : `/${rest}`;
-  return { tenant, functionName, path, whole, sharedPath: whole.slice(0, nameEnd) };
+  return { tenant, functionName, path, whole, sharedPath: whole.slice(0, nameEnd), host };
 }

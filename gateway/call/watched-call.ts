@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Invocation, Outcome, PublicError } from "../../functions/model/invocation.ts";
 import type { Ending } from "./exchange.ts";
 import type { CallTrace } from "./spans.ts";
-import { type FunctionTarget, parseFunctionTarget } from "./target.ts";
+import type { FunctionTarget } from "./target.ts";
 
 /** Facts of a call that has ended. */
 export interface EndedCall {
@@ -33,6 +33,7 @@ export interface EndedCall {
 
 export class WatchedCall implements CallTrace, EndedCall {
   readonly id: string;
+  readonly named: FunctionTarget | null;
   readonly startedAtMs = Date.now();
   invocation: Invocation | null = null;
   isSubmitted = false;
@@ -49,16 +50,18 @@ export class WatchedCall implements CallTrace, EndedCall {
 
   /**
    * @param target in origin form.
+   * @param trace began with this call.
    * @param onEnded told once.
    */
   constructor(
     id: string,
     request: IncomingMessage,
-    target: string,
+    { target, named }: { target: string; named: FunctionTarget | null },
     trace: CallTrace,
     onEnded: (call: EndedCall) => void,
   ) {
     this.id = id;
+    this.named = named;
     this.#request = request;
     this.#target = target;
     this.#trace = trace;
@@ -78,13 +81,9 @@ export class WatchedCall implements CallTrace, EndedCall {
     return this.invocation?.request.remoteAddress ?? this.#request.socket.remoteAddress;
   }
 
-  get named(): EndedCall["named"] {
-    return this.invocation ?? parseFunctionTarget(this.#target);
-  }
-
-  describe(invocation: Invocation): void {
+  describe(invocation: Invocation, target: FunctionTarget): void {
     this.invocation = invocation;
-    this.#trace.describe(invocation);
+    this.#trace.describe(invocation, target);
   }
 
   enqueue(invocation: Invocation, send: () => Promise<void>): Promise<void> {

@@ -1,6 +1,5 @@
 /** The parts that every handler of the control API can reach. */
 
-import type { IncomingMessage } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
@@ -11,6 +10,8 @@ import type { BuildQueue } from "../../functions/transport/build-queue.ts";
 import type { CheckQueue } from "../../functions/transport/check-queue.ts";
 import type { CurrentVersions } from "../call/current-versions.ts";
 import type { Budget } from "../http/budget.ts";
+import type { Hosts } from "../http/hosts.ts";
+import type { Origins } from "../http/origins.ts";
 import type { KeyedTurns } from "./turns.ts";
 
 /** hono's type parameters for this API. */
@@ -37,8 +38,8 @@ export interface ControlParts {
   accepting: () => boolean;
   /** Whether the gateway has been told to end. */
   leaving: () => boolean;
-  /** Where clients reach this gateway, as they see it. */
-  baseUrl: (request: IncomingMessage) => string;
+  origins: Origins;
+  hosts: Hosts;
   /** Ends when the gateway shuts down. */
   closing: AbortSignal;
   onInternalError: (error: unknown, requestId: string) => void;

@@ -7,8 +7,8 @@ import { BlockList, isIP, type Socket } from "node:net";
 
 export interface ClientLimits {
   /**
-   * Addresses and networks whose `x-forwarded-for` is believed. Their connections are not counted:
-   * many clients share them.
+   * Addresses and networks whose `x-forwarded-for` and `-proto` are believed. Their connections
+   * are not counted: many clients share them.
    */
   trustedProxies: readonly string[];
   /** Addresses and networks that no limit concerns. */
@@ -77,6 +77,18 @@ export class Clients {
   addressOf(request: IncomingMessage): string {
     const peer = this.#peerOf(request.socket);
     return peer.isProxy ? this.#forwarded(request.headers["x-forwarded-for"], peer.address) : peer.address;
+  }
+
+  /** Whether a request comes from a proxy that is believed. */
+  isByProxy(request: IncomingMessage): boolean {
+    return this.#peerOf(request.socket).isProxy;
+  }
+
+  /** The scheme that the client used, if a proxy that is believed says it; else null. */
+  schemeOf(request: IncomingMessage): "http" | "https" | null {
+    if (!this.isByProxy(request)) return null;
+    const scheme = String(request.headers["x-forwarded-proto"] ?? "").toLowerCase();
+    return scheme === "http" || scheme === "https" ? scheme : null;
   }
 
   /**

@@ -118,10 +118,11 @@ function requestFrames(call: number): Buffer[] {
     call,
     invocationId: "00000000-0000-4000-8000-000000000000",
     method: post ? "POST" : "GET",
-    url: `http://localhost:8080/fn/main/warm${path}`,
+    url: `http://warm.main.localhost:8080${path}`,
     path,
     headers: [
-      ["host", "localhost:8080"],
+      ["x-forwarded-for", "127.0.0.1"],
+      ["host", "warm.main.localhost:8080"],
       ["user-agent", "warm"],
       ["content-type", "application/json"],
     ],

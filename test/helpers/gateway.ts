@@ -19,6 +19,7 @@ import { InvocationWorker } from "../../functions/transport/invocation-queue.ts"
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { type Gateway, type GatewayConfig, type GatewayOptions, startGateway } from "../../gateway/gateway.ts";
 import { createLogger } from "../../infra/log.ts";
+import "./localhost.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 import { stretched } from "./slowness.ts";
 
@@ -93,6 +94,8 @@ export async function startTestGateway(
     host: "127.0.0.1",
     port: 0,
     publicUrl: null,
+    functionDomain: "localhost",
+    gatewayHosts: [],
     artifactsDir: join(dir, "artifacts"),
     maxBodyBytes: 1024 * 1024,
     maxHeaderBytes: 16 * 1024,

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { ensureApiKey } from "../../infra/up/data-dir.ts";
 import { type CliResult, cli } from "./cli.ts";
+import "./localhost.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");

@@ -70,3 +70,31 @@ test("nothing may be collected that a waiting call or a deployment still needs",
     /GC_GRACE_MS must be at least 600000 more/,
   );
 });
+
+test("a domain of functions is a plain name, with room for two more", () => {
+  const domain = (text: string) => loadConfig({ SANDPIPER_FUNCTION_DOMAIN: text }).functionDomain;
+  const longest = `${"x".repeat(62)}.${"y".repeat(62)}`;
+  assert.deepEqual([domain(""), domain("FN.Example.com"), domain(longest)], ["localhost", "fn.example.com", longest]);
+  const wrong = [
+    "*.example.com",
+    "example.com.",
+    ".com",
+    "a..b",
+    "https://a.example",
+    "a.example:80",
+    "1.2.3.4",
+    "[::1]",
+  ];
+  for (const text of [...wrong, "a.1", "a.0x1f", "é.example", "a b", `x${longest}`]) {
+    assert.throws(() => domain(text), /SANDPIPER_FUNCTION_DOMAIN must be a domain of at most 125/, text);
+  }
+});
+
+test("hosts of the gateway are names, or any", () => {
+  const hosts = (text: string) => loadConfig({ SANDPIPER_GATEWAY_HOSTS: text }).gatewayHosts;
+  assert.deepEqual(hosts(" Gateway.internal, other,"), ["gateway.internal", "other"]);
+  assert.deepEqual([hosts(""), hosts("*")], [[], ["*"]]);
+  for (const text of ["*.example.com", "a.example:80", "http://a", "10.0.0.1"]) {
+    assert.throws(() => hosts(text), /SANDPIPER_GATEWAY_HOSTS must be host names/, text);
+  }
+});

@@ -209,5 +209,7 @@ const HINTS: Readonly<Record<string, string>> = {
   CHECK_UNAVAILABLE: "deploy again; --no-check deploys without loading the version first",
   UNAUTHENTICATED: "set SANDPIPER_API_KEY to a key of this gateway, or give --api-key-file",
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
+  UNKNOWN_HOST:
+    "the gateway does not know itself by that name: SANDPIPER_GATEWAY_HOSTS, in its environment, adds names",
   INVOCATION_NOT_FOUND: "the id is the x-request-id of the answer, in full; the key must be the tenant's own",
 };

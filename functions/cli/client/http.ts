@@ -13,6 +13,8 @@ import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 export interface Exchange {
   method: string;
   url: string;
+  /** The URL whose scheme, host and port are connected to; by default those of `url`. */
+  via?: string;
   headers: HeaderPairs;
   body?: Uint8Array;
   signal?: AbortSignal;
@@ -33,21 +35,23 @@ export interface Answer {
  * @throws CliError of kind `unavailable` when nobody answers. An abort rejects with the signal's
  * reason.
  */
-export async function exchange({ method, url, headers, body, signal }: Exchange): Promise<Answer> {
-  const send = url.startsWith("https:") ? requestHttps : requestHttp;
+export async function exchange({ method, url, via = url, headers, body, signal }: Exchange): Promise<Answer> {
+  const { host: named, hostname: servername, pathname, search } = new URL(url);
+  const { protocol, hostname, port } = new URL(via);
+  const send = protocol === "https:" ? requestHttps : requestHttp;
   const framing: HeaderPairs = body === undefined ? [] : [["content-length", String(body.byteLength)]];
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const host: HeaderPairs = headers.some(([name]) => name.toLowerCase() === "host")
-    ? []
-    : [["host", new URL(url).host]];
+  const host: HeaderPairs = headers.some(([name]) => name.toLowerCase() === "host") ? [] : [["host", named]];
   const fields = [...host, ...headers, ...framing].flat();
-  const outgoing = send(url, { method, headers: fields, ...(signal && { signal }) }, resolve);
+  const to = { protocol, hostname: hostname.replace(/^\[|\]$/g, ""), port, path: pathname + search };
+  const options = { ...to, ...(via !== url && { servername }), method, headers: fields, ...(signal && { signal }) };
+  const outgoing = send(options, resolve);
   outgoing.on("error", reject).end(body);
   try {
     return answerOf(await promise);
   } catch (error) {
     signal?.throwIfAborted();
-    throw unreachable(url, error);
+    throw unreachable(via, error);
   }
 }
 

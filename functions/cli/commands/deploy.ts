@@ -60,7 +60,7 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   }
 }
 
-function tell(io: Io, { name, version, url, created, bundleBytes, handler, warnings }: Deployed): void {
+function tell(io: Io, { name, version, url, sharedUrl, created, bundleBytes, handler, warnings }: Deployed): void {
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
   const what = created ? "deployed" : "updated";
   say(
@@ -68,6 +68,7 @@ function tell(io: Io, { name, version, url, created, bundleBytes, handler, warni
     `${styled(io.stderr, "green", what)} ${name}: version ${version.slice(0, 12)}, bundle ${formatBytes(bundleBytes)}`,
   );
   if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
+  if (sharedUrl !== url) say(io, `also at ${escapeLine(sharedUrl)}`);
   io.stdout.write(`${escapeLine(url)}\n`);
 }
 

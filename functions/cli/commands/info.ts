@@ -26,11 +26,12 @@ async function info(io: Io, name: string, command: Command): Promise<void> {
 }
 
 function describe(io: Io, info: FunctionInfo): string {
-  const { name, url, version, config, entry, handler, warnings, bundleBytes, files, updatedAt } = info;
+  const { name, url, sharedUrl, version, config, entry, handler, warnings, bundleBytes, files, updatedAt } = info;
   const env = Object.keys(config.env);
   const facts: [string, string][] = [
     ["name", name],
     ["url", url],
+    ...(sharedUrl === url ? [] : [["also at", sharedUrl] as [string, string]]),
     ["version", version],
     ["entry", entry],
     ["handler", handler ?? config.handler ?? "not looked at"],

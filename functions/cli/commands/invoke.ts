@@ -51,7 +51,7 @@ async function invoke(io: Io, name: string, command: Command, setExitCode: SetEx
   const gateway = await gatewayOf(io, command);
   const { url } = await gateway.info(name);
   const traceId = options.trace ? randomBytes(16).toString("hex") : null;
-  const answer = await call(io, url, options, traceId);
+  const answer = await call(io, { url, gatewayUrl: gateway.connection.url }, options, traceId);
   const described = options.json ? await readAnswer(answer) : null;
   const broken = described ? described.broken : await show(io, answer, options);
   setExitCode(tellOutcome(io, answer, broken, options.json ?? false));
@@ -63,15 +63,29 @@ async function invoke(io: Io, name: string, command: Command, setExitCode: SetEx
   if (trace) printTrace(io, trace.traceId, trace.spans);
 }
 
-async function call(io: Io, functionUrl: string, options: InvokeOptions, traceId: string | null): Promise<Answer> {
+async function call(
+  io: Io,
+  { url, gatewayUrl }: { url: string; gatewayUrl: string },
+  options: InvokeOptions,
+  traceId: string | null,
+): Promise<Answer> {
   const body = await readBody(io, options);
   return await exchange({
     method: (options.method ?? (body === null ? "GET" : "POST")).toUpperCase(),
-    url: joinUrl(functionUrl, options.path),
+    url: joinUrl(url, options.path),
+    ...(needsNoName(url, gatewayUrl) && { via: gatewayUrl }),
     headers: requestHeaders(options.header, body, traceId),
     ...(body !== null && { body }),
     signal: io.interrupted,
   });
+}
+
+/**
+ * Whether the call goes to the gateway's address and only says the function's host. Few systems
+ * look up names below localhost, and behind a gateway without TLS nothing else is to be asked.
+ */
+function needsNoName(functionUrl: string, gatewayUrl: string): boolean {
+  return gatewayUrl.startsWith("http:") || new URL(functionUrl).hostname.endsWith(".localhost");
 }
 
 function addHeader(text: string, previous: HeaderPairs): HeaderPairs {

@@ -10,10 +10,10 @@ const BIRDS: Readonly<Record<string, string>> = {
   dunlin: "flies in clouds of thousands",
 };
 
-// The function sees the whole URL, so its routes stand below /fn/<tenant>/<function>.
-const app = new Hono({ strict: false }).basePath("/fn/:tenant/:function");
+const app = new Hono();
 
-app.get("/", (c) => c.html(page(Object.keys(BIRDS), c.req.path.replace(/\/$/, ""))));
+// Called as /fn/<tenant>/<function>/ on the host of all functions, the app is not at the root, and links must say so.
+app.get("/", (c) => c.html(page(Object.keys(BIRDS), c.req.header("x-forwarded-prefix") ?? "")));
 
 app.get("/birds/:name", (c) => {
   const name = c.req.param("name");

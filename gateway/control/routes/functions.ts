@@ -11,8 +11,10 @@ import {
   nameParam,
 } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
+import type { FunctionConfig } from "../../../functions/model/manifest.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
+import { FUNCTION_PREFIX } from "../../http/hosts.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
@@ -64,24 +66,22 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   app.openapi(deployRoute, async (c) => {
     const { name } = c.req.valid("param");
     const { created, version, warnings } = await deploy(parts, c.var.principal.tenant, name, c.req.valid("json"));
-    const { bundleBytes, found } = version;
-    const [url, handler] = [urlOf(parts, c, name), found?.handler ?? null];
-    return c.json(
-      { name, version: version.version, url, created, bundleBytes, handler, warnings },
-      created ? 201 : 200,
-    );
+    const { bundleBytes, config, found } = version;
+    const [urls, handler] = [urlsOf(parts, c, name, config), found?.handler ?? null];
+    const deployed = { name, version: version.version, ...urls, created, bundleBytes, handler, warnings };
+    return c.json(deployed, created ? 201 : 200);
   });
 
   app.openapi(listRoute, async (c) => {
     const functions = await parts.registry.listFunctions(c.var.principal.tenant);
-    return c.json({ functions: functions.map((state) => infoOf(state, urlOf(parts, c, state.functionName))) }, 200);
+    return c.json({ functions: functions.map((state) => infoOf(parts, c, state)) }, 200);
   });
 
   app.openapi(infoRoute, async (c) => {
     const { name } = c.req.valid("param");
     const state = await parts.registry.getFunction({ tenant: c.var.principal.tenant, functionName: name });
     if (!state) throw noFunction(name);
-    return c.json(infoOf(state, urlOf(parts, c, name)), 200);
+    return c.json(infoOf(parts, c, state), 200);
   });
 
   app.openapi(deleteRoute, async (c) => {
@@ -98,21 +98,32 @@ export function noFunction(name: string): SandpiperError {
   return new SandpiperError("FUNCTION_NOT_FOUND", { message: `There is no function ${name}.` });
 }
 
-function urlOf({ baseUrl }: ControlParts, c: Context<Environment>, name: string): string {
-  return `${baseUrl(c.env.incoming)}/fn/${c.var.principal.tenant}/${name}`;
+/**
+ * Where a function can be called: on the host of its own, if one leads to it, unless the function
+ * is written for the prefix of the other form.
+ */
+function urlsOf(
+  { origins, hosts }: ControlParts,
+  c: Context<Environment>,
+  functionName: string,
+  { keepPrefix = false }: FunctionConfig,
+): Pick<FunctionInfo, "url" | "sharedUrl"> {
+  const { tenant } = c.var.principal;
+  const base = origins.baseUrl(c.env.incoming);
+  const sharedUrl = `${base}${FUNCTION_PREFIX}${tenant}/${functionName}`;
+  const ownUrl = keepPrefix ? null : hosts.urlOf(base, { tenant, functionName });
+  return { url: ownUrl ?? sharedUrl, sharedUrl };
 }
 
-function infoOf(
-  { tenant, functionName, version, noTemplateReason, createdAtMs, updatedAtMs }: FunctionState,
-  url: string,
-): FunctionInfo {
+function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionState): FunctionInfo {
+  const { tenant, functionName, version, noTemplateReason, createdAtMs, updatedAtMs } = state;
   const { config, entry, bundleBytes, files, found } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
   return {
     name: functionName,
     tenant,
-    url,
+    ...urlsOf(parts, c, functionName, config),
     version: version.version,
     // A version that was deployed before there was a choice has none.
     config: { ...config, isolation: config.isolation ?? "instance", env },

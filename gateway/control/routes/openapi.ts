@@ -25,13 +25,14 @@ const ABOUT = {
   info: {
     title: "Sandpiper",
     version: "1",
-    description: "The control API. Functions themselves are called at /fn/{tenant}/{function}/, without a key.",
+    description:
+      "The control API. Functions themselves are called without a key: on hosts of their own, where this API is not, and at /fn/{tenant}/{function}/.",
   },
 };
 
 /** Adds /v1/whoami. */
-export function whoamiRoutes(app: OpenAPIHono<Environment>, { baseUrl }: ControlParts): void {
-  app.openapi(whoamiRoute, (c) => c.json({ ...c.var.principal, publicUrl: baseUrl(c.env.incoming) }, 200));
+export function whoamiRoutes(app: OpenAPIHono<Environment>, { origins }: ControlParts): void {
+  app.openapi(whoamiRoute, (c) => c.json({ ...c.var.principal, publicUrl: origins.baseUrl(c.env.incoming) }, 200));
 }
 
 /** Adds /v1/openapi.json, which needs no key. */

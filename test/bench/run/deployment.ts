@@ -9,7 +9,7 @@ const CONFIG = { memoryMiB: 128, timeoutMs: 5_000, env: { GREETING: "Hello" } };
 
 /**
  * Deploys a function of these files; a text is its index.ts.
- * @returns the function's URL. @throws Error with what the gateway said
+ * @returns the function's URL on the host of all. @throws Error with what the gateway said
  */
 export async function deployFiles(
   platform: Platform,
@@ -27,9 +27,9 @@ export async function deployFiles(
       files: all.map(([path, text]) => ({ path, contentBase64: Buffer.from(text).toString("base64") })),
     }),
   });
-  const answer = (await response.json()) as { url?: string };
-  if (!response.ok || answer.url === undefined) throw new Error(`deploy of ${name}: ${JSON.stringify(answer)}`);
-  return answer.url;
+  const answer = (await response.json()) as { sharedUrl?: string };
+  if (!response.ok || answer.sharedUrl === undefined) throw new Error(`deploy of ${name}: ${JSON.stringify(answer)}`);
+  return answer.sharedUrl;
 }
 
 /** The example `hello` as the first platform of this process built it. */

@@ -41,7 +41,7 @@ it("shows functions the public URL, whatever host was asked", async () => {
     return {};
   };
   await (await fetch(`${test.url}/fn/main/hello/x`)).text();
-  assert.equal(await seen.promise, "https://fn.example/fn/main/hello/x");
+  assert.equal(await seen.promise, "https://fn.example/x");
   const { url } = (await (await test.api("/v1/functions/hello")).json()) as { url: string };
   assert.equal(url, "https://fn.example/fn/main/hello");
 });
@@ -100,9 +100,10 @@ describe("clients that do not read", () => {
       ended.push(ending);
       server.emit("ended");
     };
+    const site = { kind: "shared", origin: "http://a", path: "/fn/main/hello", seesPath: false } as const;
     server.emit(
       "exchange",
-      new Exchange({ id: "1", deadlineMs: 0, request, response, sharedPath: null, budget, onLeft: () => {}, onEnd }),
+      new Exchange({ id: "1", deadlineMs: 0, request, response, site, budget, onLeft: () => {}, onEnd }),
     );
   });
   before(async () => {

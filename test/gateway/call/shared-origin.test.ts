@@ -2,17 +2,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { replyHeaders } from "../../../gateway/call/headers.ts";
-import { ORIGIN_WIDE } from "../../../gateway/call/shared-origin.ts";
+import { ORIGIN_WIDE, type SharedSite } from "../../../gateway/call/shared-origin.ts";
 import { startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 
 const PATH = "/fn/main/hello";
 
-/** What of a cookie passes, at a place that is shared or not. */
-function cookie(value: string, sharedPath: string | null = PATH): string | undefined {
-  const headers = replyHeaders([["set-cookie", value]], sharedPath);
+const SITE = { kind: "shared", origin: "http://localhost:8787", path: PATH, seesPath: false } as const;
+
+/** What passes of a field; undefined: nothing. */
+function passed(name: string, value: string, site: SharedSite = SITE): string | undefined {
+  const headers = replyHeaders([[name, value]], site);
   assert.ok(headers.ok);
   return headers.raw[1];
 }
+
+const cookie = (value: string) => passed("set-cookie", value);
 
 describe("on an origin that functions share", () => {
   it("a cookie is its function's alone", () => {
@@ -40,25 +44,38 @@ describe("on an origin that functions share", () => {
 
   it("no field passes that a browser keeps for the origin, and all others do", () => {
     for (const name of Object.keys(ORIGIN_WIDE)) {
-      assert.deepEqual(replyHeaders([[name.toUpperCase(), "x"]], PATH), { ok: true, raw: [] }, name);
+      assert.deepEqual(replyHeaders([[name.toUpperCase(), "x"]], SITE), { ok: true, raw: [] }, name);
     }
     const own = ["content-security-policy", "permissions-policy", "document-policy", "speculation-rules", "__proto__"];
     for (const name of [...own, "cross-origin-opener-policy", "access-control-allow-origin", "www-authenticate"]) {
-      assert.deepEqual(replyHeaders([[name, "x"]], PATH), { ok: true, raw: [name, "x"] });
+      assert.deepEqual(replyHeaders([[name, "x"]], SITE), { ok: true, raw: [name, "x"] });
     }
   });
 
-  it("a field that is no header field is refused, also where it would not pass", () => {
-    assert.ok(!replyHeaders([["alt-svc", "a\r\nb: c"]], PATH).ok);
-    assert.ok(!replyHeaders([["set-cookie", "__Host-a=1\r\nb: c"]], PATH).ok);
+  it("a redirect to the function's own paths leads below its URL", () => {
+    for (const [given, expected] of [
+      ["/", `${PATH}/`],
+      ["/login?a#b", `${PATH}/login?a#b`],
+      ["http://localhost:8787/login", `http://localhost:8787${PATH}/login`],
+      ["HTTP://LocalHost:8787", `http://localhost:8787${PATH}`],
+      ["http://localhost:8787?q", `http://localhost:8787${PATH}?q`],
+      ["/fnord", `${PATH}/fnord`],
+    ] as const) {
+      assert.equal(passed("location", given), expected);
+    }
+    const untouched = [`${PATH}/login`, "/fn/main/other", "login", "?q", "", "//evil.example/x", "/\\evil.example"];
+    const elsewhere = ["https://localhost:8787/x", "http://localhost/x", "http://a.example/x", "mailto:a@a.example"];
+    for (const given of [...untouched, ...elsewhere]) assert.equal(passed("location", given), given);
+    const based = { ...SITE, path: `/base${PATH}` };
+    assert.equal(passed("location", "/login", based), `/base${PATH}/login`);
+    assert.equal(passed("location", `/base${PATH}/login`, based), `/base${PATH}/login`);
+    assert.equal(passed("location", "/login", { ...SITE, seesPath: true }), "/login");
   });
-});
 
-it("on an origin of its own, a function says what it likes", () => {
-  for (const name of Object.keys(ORIGIN_WIDE)) {
-    assert.deepEqual(replyHeaders([[name, "x"]], null), { ok: true, raw: [name, "x"] });
-  }
-  assert.equal(cookie("__Host-a=1; Secure; Path=/", null), "__Host-a=1; Secure; Path=/");
+  it("a field that is no header field is refused, also where it would not pass", () => {
+    assert.ok(!replyHeaders([["alt-svc", "a\r\nb: c"]], SITE).ok);
+    assert.ok(!replyHeaders([["set-cookie", "__Host-a=1\r\nb: c"]], SITE).ok);
+  });
 });
 
 describe("a function's URL", () => {

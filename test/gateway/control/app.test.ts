@@ -102,7 +102,8 @@ describe("a deployment", () => {
     assert.match(String(version), /^[0-9a-f]{64}$/);
     assert.deepEqual(rest, {
       name: "exact",
-      url: `${test.url}/fn/main/exact`,
+      url: `http://exact.main.localhost:${test.gateway.port}`,
+      sharedUrl: `${test.url}/fn/main/exact`,
       created: true,
       bundleBytes: 6,
       handler: "fetch",
@@ -257,7 +258,8 @@ describe("functions", () => {
     assert.deepEqual(rest, {
       name: "shown",
       tenant: "main",
-      url: `${test.url}/fn/main/shown`,
+      url: `http://shown.main.localhost:${test.gateway.port}`,
+      sharedUrl: `${test.url}/fn/main/shown`,
       config: {
         ...{ name: "shown", entry: "index.ts", memoryMiB: 64, timeoutMs: 10_000, isolation: "instance" },
         env: { SECRET: "***" },

@@ -5,6 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { Hosts } from "../../../gateway/http/hosts.ts";
 import { Clients } from "../../../gateway/http/clients.ts";
 import { createGatewayServer } from "../../../gateway/server.ts";
 import { RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
@@ -96,6 +97,7 @@ describe("its server", () => {
         maxClientConnections: 0,
         maxClientRequestsPerSecond: 0,
       }),
+      hosts: new Hosts({ functionDomain: "localhost", gatewayHosts: [], publicUrl: null }),
       ...(unreadMs !== undefined && { unreadMs }),
       invoke(request: IncomingMessage, response: ServerResponse) {
         request.resume();

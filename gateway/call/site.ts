@@ -1,0 +1,40 @@
+/** Where a function is, as it and its client see it: on a host of its own, or below /fn/. */
+import type { IncomingMessage } from "node:http";
+import type { Clients } from "../http/clients.ts";
+import type { FunctionHost } from "../http/hosts.ts";
+import type { Origins } from "../http/origins.ts";
+import type { Forwarded } from "./forwarded.ts";
+import type { SharedSite } from "./shared-origin.ts";
+import type { FunctionTarget } from "./target.ts";
+
+/** Where browsers find a function's answers. */
+export type Site = FunctionHost | SharedSite;
+
+/** Facts for one call. */
+export interface Whereabouts {
+  site: Site;
+  /** The URL of the request as the function sees it. */
+  url: string;
+  forwarded: Forwarded;
+}
+
+/**
+ * Where the function of a request is.
+ * @param seesPath whether the function finds itself below /fn/ when it is called there, and not at
+ * the root
+ */
+export function whereaboutsOf(
+  { origins, clients }: { origins: Origins; clients: Clients },
+  request: IncomingMessage,
+  { host, path, whole, sharedPath }: FunctionTarget,
+  seesPath: boolean,
+): Whereabouts {
+  const origin = origins.of(request, host);
+  const client = { address: clients.addressOf(request), byProxy: clients.isByProxy(request), origin };
+  const atRoot = origin.url + path;
+  if (host.kind === "function") return { site: host, url: atRoot, forwarded: { ...client, prefix: null } };
+  const prefix = `${origins.basePath}${sharedPath}`;
+  const site: SharedSite = { kind: "shared", origin: origin.url, path: prefix, seesPath };
+  if (!seesPath) return { site, url: atRoot, forwarded: { ...client, prefix } };
+  return { site, url: origin.url + origins.basePath + whole, forwarded: { ...client, prefix: null } };
+}
