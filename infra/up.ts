@@ -9,7 +9,7 @@ import { ConfigError } from "./environment.ts";
 import { HELP, parseUpArgs, type UpArgs } from "./up/args.ts";
 import { checkMachine, checkPort } from "./up/checks.ts";
 import { openDataDir } from "./up/data-dir.ts";
-import { callHello, deployExample, listExamples } from "./up/examples.ts";
+import { callHello, deployExample, HELLO, listExamples } from "./up/examples.ts";
 import { Interrupted, UpError } from "./up/failure.ts";
 import { explainFailure } from "./up/hints.ts";
 import { UpInstance } from "./up/instance.ts";
@@ -74,7 +74,7 @@ async function start(
   }
   const answer = await steps.run(
     "Call the example hello",
-    () => callHello(url, signal),
+    () => callHello(new Map(examples).get(HELLO) ?? "", url, signal),
     (text) => JSON.stringify(text),
   );
   const found = args.dataDir === DEFAULT_DATA_DIR;

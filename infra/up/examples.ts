@@ -2,7 +2,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import type { Environment } from "../environment.ts";
 import { UpError } from "./failure.ts";
 import { CLI, EXAMPLES } from "./paths.ts";
@@ -13,8 +16,9 @@ export interface Gateway {
 }
 
 const CALL_TIMEOUT_MS = 60_000;
-/** The example that is called, and what it must answer. */
-export const HELLO_PATH = "/fn/main/hello?name=Sandpiper";
+/** The example that is called, with what, and what it must answer. */
+export const HELLO = "hello";
+export const HELLO_QUERY = "/?name=Sandpiper";
 const HELLO_ANSWER = "Hello, Sandpiper!";
 const MAX_SHOWN = 500;
 /** Of what a busy machine may be too slow for: a build in its time, or a call. */
@@ -73,13 +77,14 @@ async function runDeploy(name: string, gateway: Gateway, env: Environment, signa
 
 /**
  * Calls the example `hello` and checks what it answers.
+ * @param helloUrl the function's URL
  * @returns the answer. @throws UpError when it is not the right one.
  */
-export async function callHello(gatewayUrl: string, signal: AbortSignal): Promise<string> {
-  const url = `${gatewayUrl}${HELLO_PATH}`;
-  let { status, answer } = await call(url, signal);
+export async function callHello(helloUrl: string, gatewayUrl: string, signal: AbortSignal): Promise<string> {
+  const url = `${helloUrl}${HELLO_QUERY}`;
+  let { status, answer } = await call(url, gatewayUrl, signal);
   for (let attempt = 1; status >= 503 && attempt < MOST_ATTEMPTS; attempt++) {
-    ({ status, answer } = await call(url, signal));
+    ({ status, answer } = await call(url, gatewayUrl, signal));
   }
   if (status === 200 && answer === HELLO_ANSWER) return answer.slice(0, MAX_SHOWN);
   throw new UpError(
@@ -88,14 +93,27 @@ export async function callHello(gatewayUrl: string, signal: AbortSignal): Promis
   );
 }
 
-async function call(url: string, signal: AbortSignal): Promise<{ status: number; answer: string }> {
+async function call(url: string, gatewayUrl: string, signal: AbortSignal): Promise<{ status: number; answer: string }> {
   const patience = AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
   try {
-    const response = await fetch(url, { signal: patience });
-    return { status: response.status, answer: (await response.text()).trim() };
+    const { status, body } = await get(url, gatewayUrl, patience);
+    return { status, answer: body.trim() };
   } catch (error) {
     throw new UpError(`the example at ${url} did not answer: ${(error as Error).message}`, "the lines above say why", {
       cause: error,
     });
   }
+}
+
+/** Asks the gateway by its address, as few systems look up names below localhost; curl does. */
+async function get(url: string, gatewayUrl: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
+  const { host, hostname: name, pathname, search } = new URL(url);
+  const isLocal = name.endsWith(".localhost");
+  const { protocol, hostname, port } = new URL(isLocal ? gatewayUrl : url);
+  const send = protocol === "https:" ? requestHttps : requestHttp;
+  const to = { protocol, hostname: hostname.replace(/^\[|\]$/g, ""), port, path: pathname + search };
+  const options = { ...to, ...(isLocal && { servername: name }), headers: { host }, signal };
+  const request = send(options).end();
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, body: await text(response) };
 }

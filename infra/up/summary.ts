@@ -1,6 +1,6 @@
 /** Lines of `npm start` when everything runs. */
 import { relative } from "node:path";
-import { HELLO_PATH } from "./examples.ts";
+import { HELLO, HELLO_QUERY } from "./examples.ts";
 
 export interface Running {
   url: string;
@@ -22,6 +22,7 @@ export function summary(running: Running): string {
   const { url, apiKeyFile, found, once, cwd, examples, answer } = running;
   const width = Math.max(...examples.map(([name]) => name.length));
   const keyFile = shorter(apiKeyFile, cwd);
+  const hello = new Map(examples).get(HELLO) ?? "";
   return `
 Sandpiper runs.
 
@@ -32,7 +33,7 @@ Sandpiper runs.
 
 Call one:
 
-  curl ${shellQuote(`${url}${HELLO_PATH}`)}
+  curl ${shellQuote(`${hello}${HELLO_QUERY}`)}
 
 It answered just now: ${answer.split("\n")[0]}
 

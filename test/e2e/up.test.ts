@@ -31,7 +31,7 @@ describe("in the foreground", () => {
     t.after(() => up.ctrlC());
     await up.says(READY);
     const url = (await up.says(/Gateway {4}(\S+)/))[1] as string;
-    const curl = (await up.says(/^ {2}(curl .*hello.*)$/m))[1] as string;
+    const curl = (await up.says(/^ {2}(curl 'http:\/\/hello\.main\.localhost:.*)$/m))[1] as string;
     assert.equal(await shell(curl), "Hello, Sandpiper!\n");
 
     await t.test("a second start in its data directory is refused", async () => {
