@@ -14,12 +14,16 @@ export const MEMORY_CLASSES_MIB = [64, 128, 256, 512, 1024, 2048] as const;
 export const ISOLATIONS = ["instance", "invocation"] as const;
 
 /**
- * Ways to call a handler: with a Request, an event of AWS Lambda, or Node's request and response.
+ * Ways to call a handler: with a Request, an event of AWS Lambda in one of two formats, Node's
+ * request and response, or a CloudEvent.
  */
-export const HANDLER_KINDS = ["fetch", "lambda", "node"] as const;
+export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent"] as const;
 
-/** An export's name. `afterRestore` is the hook of copies, and no handler. */
-const HANDLER_PATTERN = /^(?!__proto__$|afterRestore$)[A-Za-z_$][A-Za-z0-9_$]*$/;
+/**
+ * An export's name, or one that a function registers itself by, which may have a "-" in it.
+ * `afterRestore` is the hook of copies, and no handler.
+ */
+const HANDLER_PATTERN = /^(?!__proto__$|afterRestore$)[A-Za-z_$][A-Za-z0-9_$-]*$/;
 
 /**
  * A function's or tenant's name: it is part of URLs and of Redis keys, so nothing else may pass.
@@ -58,7 +62,7 @@ export const functionConfigSchema = z.strictObject({
   handler: z
     .string()
     .max(128)
-    .regex(HANDLER_PATTERN, "the name of an export alone: letters, digits, '_' and '$', and not afterRestore")
+    .regex(HANDLER_PATTERN, "the name of an export alone: letters, digits, '_', '$' and '-', and not afterRestore")
     .optional()
     .meta({
       description: "Name of the export that is the handler. Without it, the exports say which one is.",
@@ -66,7 +70,7 @@ export const functionConfigSchema = z.strictObject({
     }),
   kind: z.enum(HANDLER_KINDS).optional().meta({
     description:
-      "How the handler is called: with a Request (fetch), an event of AWS Lambda (lambda), or Node's request and response (node). Without it, the handler says.",
+      "How the handler is called: with a Request (fetch), an event of AWS Lambda of the format 2.0 (lambda) or 1.0 (lambda-1.0), Node's request and response (node), or a CloudEvent (cloudevent). Without it, the handler says.",
   }),
   memoryMiB: z
     .literal(MEMORY_CLASSES_MIB)

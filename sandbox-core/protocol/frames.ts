@@ -140,9 +140,10 @@ export const ISOLATIONS = ["instance", "invocation"] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
 
 /**
- * Ways to call a handler: with a Request, an event of AWS Lambda, or Node's request and response.
+ * Ways to call a handler: with a Request, an event of AWS Lambda in one of two formats, Node's
+ * request and response, or a CloudEvent.
  */
-export const HANDLER_KINDS = ["fetch", "lambda", "node"] as const;
+export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent"] as const;
 export type HandlerKind = (typeof HANDLER_KINDS)[number];
 
 /** The version that an instance is to load. */
@@ -181,6 +182,8 @@ export interface Request {
   remoteAddress: string;
   traceparent: string | null;
   tracestate: string | null;
+  /** true: the body is an event for the function itself, and the rest says nothing. */
+  isEvent?: boolean;
   /** true: the rest of the body comes as `body` frames and one `body_end`. */
   bodyFollows: boolean;
   /** The first bytes of the body, or all of them. A view into what was pushed. */
@@ -493,6 +496,7 @@ function decodeRequest(payload: Buffer): Request {
     remoteAddress: text(fields, "remoteAddress", 256),
     traceparent: optionalHeaderValue(fields, "traceparent"),
     tracestate: optionalHeaderValue(fields, "tracestate"),
+    ...(fields.isEvent !== undefined && { isEvent: flag(fields, "isEvent") }),
     bodyFollows: flag(fields, "bodyFollows"),
     body: payload.subarray(bodyAt),
   };

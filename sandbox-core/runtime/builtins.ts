@@ -1,9 +1,20 @@
-/** Imports and `require` of Node's built-in modules: the only ones there are once a bundle runs. */
+/**
+ * Imports and `require` of Node's built-in modules, and of those that the runtime provides: the
+ * only ones there are once a bundle runs.
+ */
 import { SyntheticModule } from "node:vm";
 
 // Both are captured before tenant code: it may replace process.getBuiltinModule.
 const getBuiltinModule = process.getBuiltinModule.bind(process);
 const modules = new Map<string, SyntheticModule>();
+/** Modules of other platforms that the runtime stands in for. */
+const provided = new Map<string, object>();
+
+/** Lets functions import a module by this name, with or without a default import. */
+export function provideModule(specifier: string, exported: object): void {
+  provided.set(specifier, exported);
+  modules.delete(specifier);
+}
 
 /**
  * A module to import a built-in by, with or without the prefix "node:".
@@ -32,10 +43,22 @@ export function builtinModule(specifier: string): SyntheticModule {
  * @throws Error with code MODULE_NOT_FOUND for anything else.
  */
 export function requireBuiltin(specifier: string): unknown {
-  const found = getBuiltinModule(specifier);
+  const found = provided.get(specifier) ?? getBuiltinModule(specifier);
   if (found !== undefined) return found;
-  const message =
-    `Cannot load the module ${JSON.stringify(String(specifier))}: when a function runs, only Node's built-in modules ` +
-    "can be loaded. Import others by a literal name, so that they are bundled at deployment.";
+  const message = specifier.startsWith?.("cloudflare:") ? noModuleOfCloudflare(specifier) : noModule(specifier);
   throw Object.assign(new Error(message), { code: "MODULE_NOT_FOUND" });
+}
+
+function noModuleOfCloudflare(specifier: string): string {
+  return (
+    `There is no module ${JSON.stringify(specifier)}: of Cloudflare's modules there is "cloudflare:workers" alone. ` +
+    "Sockets are in node:net, and servers in node:http."
+  );
+}
+
+function noModule(specifier: string): string {
+  return (
+    `Cannot load the module ${JSON.stringify(String(specifier))}: when a function runs, only Node's built-in modules ` +
+    "can be loaded. Import others by a literal name, so that they are bundled at deployment."
+  );
 }

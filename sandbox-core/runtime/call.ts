@@ -8,6 +8,7 @@ import {
   type Request,
 } from "../protocol/frames.ts";
 import { IncomingBody } from "./body.ts";
+import { eventReply } from "./handlers/event.ts";
 import type { Handler, HandlerCall } from "./handlers/handler.ts";
 import { RuntimeReply } from "./reply.ts";
 import type { Outlet } from "./wire.ts";
@@ -62,7 +63,8 @@ export class RuntimeCall implements HandlerCall {
   /** Calls the handler and sends what it answers. Never rejects. */
   async run(handler: Handler): Promise<void> {
     try {
-      await this.#sender.send(await handler(this), this.request.method);
+      const reply = this.request.isEvent ? eventReply(handler, this) : handler(this);
+      await this.#sender.send(await reply, this.request.method);
     } catch (error) {
       this.fail(error);
     }

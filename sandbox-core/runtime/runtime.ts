@@ -27,8 +27,8 @@ import { describeError } from "./describe.ts";
 import { functionEnvironment } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
-import { defineRegistration } from "./handlers/listener.ts";
-import { unwiredExports } from "./handlers/words.ts";
+import { defineRegistrations } from "./handlers/registrations.ts";
+import { remarksOn } from "./handlers/remarks.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
 import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
@@ -287,11 +287,11 @@ export class Runtime implements CallHost {
     try {
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
-      const registered = defineRegistration(code);
+      const registrations = defineRegistrations(code, load);
       const exported = await evaluateBundle(code);
-      this.#handler = detectHandler(exported, load, load, registered);
+      this.#handler = detectHandler(exported, load, load, registrations);
       this.#afterRestore = afterRestoreOf(exported);
-      found = { handler: this.#handler.words ?? "found", warnings: unwiredExports(exported) };
+      found = { handler: this.#handler.words ?? "found", warnings: remarksOn(exported as object, code, load.env) };
     } catch (error) {
       return this.#loadFailed(error);
     }

@@ -255,7 +255,7 @@ describe("sandpiper deploy", () => {
     writeFileSync(join(cwd, "index.ts"), "export default { fetch: () => new Response(), scheduled() {} };");
     const { code, stderr } = await platform.cli(["deploy"], { cwd });
     assert.equal(code, 0);
-    assert.match(stderr, /^warning: The export scheduled is not wired yet/m);
+    assert.match(stderr, /^warning: scheduled is not wired yet/m);
   });
 });
 

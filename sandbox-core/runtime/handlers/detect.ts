@@ -1,15 +1,21 @@
 /** Which handler a module has, and of which kind. */
 import type { HandlerKind } from "../../protocol/frames.ts";
 import { appListener } from "./apps.ts";
+import { cloudEventHandler } from "./cloudevent-handler.ts";
 import { isObject, ModuleExports } from "./exports.ts";
 import { fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
-import { kindOf } from "./kind.ts";
+import { kindOf, lambdaKindOf } from "./kind.ts";
 import { lambdaHandler } from "./lambda.ts";
-import type { Registered } from "./listener.ts";
+import { makeEvent2 } from "./lambda-event.ts";
+import { makeEvent1 } from "./lambda-event-1.ts";
 import { methodsHandler } from "./methods.ts";
 import { nodeHandler } from "./node.ts";
+import type { Registrations } from "./registrations.ts";
+import { unwiredNames } from "./remarks.ts";
+import { unwiredHandler } from "./unwired.ts";
 import { inWords, wordsFor } from "./words.ts";
+import { entrypointFetch, inCallOfWorkers } from "./workers.ts";
 
 /** The configured answers to what is told from the exports otherwise. */
 export interface HandlerWish {
@@ -22,17 +28,23 @@ export interface HandlerWish {
 interface Search {
   exported: ModuleExports;
   facts: FunctionFacts;
-  registered: Registered;
+  registrations: Registrations;
 }
 
 type Factory = (handler: never, facts: FunctionFacts) => Handler;
 
-const MAKE: Record<HandlerKind, Factory> = { fetch: fetchHandler, lambda: lambdaHandler, node: nodeHandler };
+const MAKE: Record<HandlerKind, Factory> = {
+  fetch: fetchHandler,
+  lambda: (handler, facts) => lambdaHandler(handler, facts, makeEvent2),
+  "lambda-1.0": (handler, facts) => lambdaHandler(handler, facts, makeEvent1),
+  node: (handler) => nodeHandler(handler),
+  cloudevent: cloudEventHandler,
+};
 
 /**
  * The handler of a module, by what is configured, or else by what the module exports, in this
- * order: a default export with a method `fetch` or that is an application of Node's, an export
- * `handler` that is the default export too, a default export that is a function, an export
+ * order: a default export with a method `fetch`, a class of such or an application of Node's, an
+ * export `handler` that is the default export too, a default export that is a function, an export
  * `handler`, an export `fetch`, exports named as methods. The last three may be on the default
  * export as well, which is how a bundle shows a CommonJS module. Where there is none of these, what
  * the module registered counts, and then the only function that is exported, whatever its name.
@@ -42,29 +54,30 @@ export function detectHandler(
   namespace: object,
   facts: FunctionFacts,
   wish: HandlerWish,
-  registered: Registered,
+  registrations: Registrations,
 ): Handler {
-  const search: Search = { exported: new ModuleExports(namespace), facts, registered };
-  if (wish.handler !== null) return namedHandler(search, wish.handler, wish.kind);
-  if (wish.kind !== null) return handlerOfKind(search, wish.kind);
-  return foundHandler(search);
+  const search: Search = { exported: new ModuleExports(namespace), facts, registrations };
+  return inCallOfWorkers(wishedHandler(search, wish));
 }
 
-function foundHandler({ exported, facts, registered }: Search): Handler {
+function wishedHandler(search: Search, { handler, kind }: HandlerWish): Handler {
+  if (handler !== null) return namedHandler(search, handler, kind);
+  return kind === null ? foundHandler(search) : handlerOfKind(search, kind);
+}
+
+function foundHandler({ exported, facts, registrations }: Search): Handler {
   const { main } = exported;
   const object = objectHandler(main, "default", facts);
   if (object !== null) return object;
   const handler = exported.named("handler");
-  if (typeof main === "function" && main !== handler) return make(main, "default", "fetch", facts);
-  if (typeof handler === "function") return make(handler, "handler", "lambda", facts);
-  const fetch = exported.named("fetch");
-  if (typeof fetch === "function") return inWords(fetchHandler(fetch as never, facts), "fetch");
-  const methods = methodsHandler(exported.all(), facts);
-  if (methods !== null) return methods;
-  const listener = registered(facts);
-  if (listener !== null) return listener;
-  const only = exported.onlyFunction();
-  if (typeof only === "function") return make(only, exported.nameOf(only), "lambda", facts);
+  if (typeof main === "function" && main !== handler) return make(main, "default", facts);
+  if (typeof handler === "function") return make(handler, "handler", facts);
+  const found = exportedFetch(exported, facts) ?? registeredHandler(registrations, facts);
+  if (found !== null) return found;
+  const unwired = unwiredNames(exported.all());
+  const only = exported.onlyFunction(unwired);
+  if (only !== null) return make(only[1], only[0], facts);
+  if (unwired.length > 0) return unwiredHandler(unwired);
   throw new TypeError(
     `The module exports no handler. It exports ${exported.describe()}. ` +
       "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
@@ -75,32 +88,58 @@ function foundHandler({ exported, facts, registered }: Search): Handler {
 }
 
 /** A handler of what is an object with a method for it; null for anything else. */
-function objectHandler(main: unknown, exportName: string, facts: FunctionFacts): Handler | null {
-  if (isObject(main) && typeof main.fetch === "function")
-    return inWords(fetchHandler(main.fetch.bind(main), facts), wordsFor("fetch", exportName));
-  const app = appListener(main);
-  return app === null ? null : inWords(nodeHandler(app), wordsFor("node", exportName));
+function objectHandler(value: unknown, name: string, facts: FunctionFacts): Handler | null {
+  const fetch = isObject(value) && typeof value.fetch === "function" ? value.fetch.bind(value) : entrypointFetch(value);
+  if (fetch !== null) return inWords(fetchHandler(fetch, facts), wordsFor("fetch", name));
+  const app = appListener(value);
+  return app === null ? null : inWords(nodeHandler(app), wordsFor("node", name));
 }
 
-/** A handler around a function, of the kind that its parameters tell. */
-function make(handler: object, exportName: string, otherwise: HandlerKind, facts: FunctionFacts): Handler {
-  return makeOf(kindOf(handler) ?? otherwise, handler, exportName, facts);
+/** A handler of an export `fetch`, or of those that are named as methods; null when there is none. */
+function exportedFetch(exported: ModuleExports, facts: FunctionFacts): Handler | null {
+  const fetch = exported.named("fetch");
+  if (typeof fetch === "function") return ofKind("fetch", "fetch", fetch, facts);
+  return methodsHandler(exported.all(), facts);
 }
 
-function makeOf(kind: HandlerKind, handler: unknown, exportName: string, facts: FunctionFacts): Handler {
-  return inWords(MAKE[kind](handler as never, facts), wordsFor(kind, exportName));
+/**
+ * What the module registered: a listener, or its only function with a name, or the one that the
+ * environment names for functions-framework. @throws TypeError when that leaves several
+ */
+function registeredHandler({ listener, named }: Registrations, facts: FunctionFacts): Handler | null {
+  const listening = listener(facts);
+  if (listening !== null || named.size === 0) return listening;
+  const target = named.get(facts.env.FUNCTION_TARGET ?? "");
+  if (target !== undefined) return target;
+  const [only] = named.values();
+  if (named.size === 1 && only !== undefined) return only;
+  throw new TypeError(
+    `The module registers ${[...named.keys()].join(", ")}: name one by "handler" in sandpiper.jsonc.`,
+  );
+}
+
+/** A handler around an exported function, of the kind that its text tells. */
+function make(handler: object, name: string, facts: FunctionFacts): Handler {
+  const kind = kindOf(handler) ?? (name === "default" ? "fetch" : lambdaKindOf(handler));
+  return ofKind(kind, name, handler, facts);
+}
+
+function ofKind(kind: HandlerKind, name: string, handler: unknown, facts: FunctionFacts): Handler {
+  return inWords(MAKE[kind](handler as never, facts), wordsFor(kind, name));
 }
 
 /** The export that the configuration names. @throws TypeError when it cannot be a handler */
-function namedHandler({ exported, facts }: Search, name: string, kind: HandlerKind | null): Handler {
+function namedHandler({ exported, facts, registrations }: Search, name: string, kind: HandlerKind | null): Handler {
+  const registered = registrations.named.get(name);
+  if (registered !== undefined) return registered;
   const value = exported.named(name);
   if (kind === null) {
     const object = objectHandler(value, name, facts);
     if (object !== null) return object;
-    if (typeof value === "function") return make(value, name, name === "default" ? "fetch" : "lambda", facts);
+    if (typeof value === "function") return make(value, name, facts);
   } else {
-    const handler = ofKind(value, kind);
-    if (handler !== null) return makeOf(kind, handler, name, facts);
+    const handler = callable(value, kind);
+    if (handler !== null) return ofKind(kind, name, handler, facts);
   }
   const what = value === undefined ? "no such export" : `an export of this name that cannot be one (${typeof value})`;
   throw new TypeError(
@@ -110,19 +149,20 @@ function namedHandler({ exported, facts }: Search, name: string, kind: HandlerKi
 }
 
 /** The export that can be of the kind that is configured. @throws TypeError when there is none */
-function handlerOfKind({ exported, facts, registered }: Search, kind: HandlerKind): Handler {
-  const main = ofKind(exported.main, kind);
-  const handler = ofKind(exported.named("handler"), kind);
-  const first = kind === "lambda" ? (handler ?? main) : (main ?? handler);
+function handlerOfKind({ exported, facts, registrations }: Search, kind: HandlerKind): Handler {
+  const main = callable(exported.main, kind);
+  const handler = callable(exported.named("handler"), kind);
+  const names: [string, unknown][] = [
+    ["default", main],
+    ["handler", handler],
+  ];
+  if (kind.startsWith("lambda")) names.reverse();
   if (kind === "fetch" && main === null) {
-    const found = ofKind(exported.named("fetch"), kind);
-    if (found !== null) return inWords(fetchHandler(found as never, facts), "fetch");
-    const methods = methodsHandler(exported.all(), facts) ?? registered(facts);
-    if (methods !== null) return methods;
+    const found = exportedFetch(exported, facts) ?? registrations.listener(facts);
+    if (found !== null) return found;
   }
-  const only = exported.onlyFunction();
-  if (first !== null) return makeOf(kind, first, first === handler ? "handler" : "default", facts);
-  if (only !== null) return makeOf(kind, only, exported.nameOf(only), facts);
+  const [name, chosen] = names.find(([, value]) => value !== null) ?? exported.onlyFunction() ?? ["", null];
+  if (chosen !== null) return ofKind(kind, name, chosen, facts);
   throw new TypeError(
     `"kind" in sandpiper.jsonc is "${kind}", and the module exports no such handler. ` +
       `It exports ${exported.describe()}. Name the export by "handler" in sandpiper.jsonc.`,
@@ -133,8 +173,12 @@ function handlerOfKind({ exported, facts, registered }: Search, kind: HandlerKin
  * What of an export can be called as a handler of a kind: a function, or an object's method for it;
  * or null.
  */
-function ofKind(value: unknown, kind: HandlerKind): unknown {
-  if (kind === "fetch" && isObject(value) && typeof value.fetch === "function") return value.fetch.bind(value);
+function callable(value: unknown, kind: HandlerKind): unknown {
+  if (kind === "fetch") {
+    if (isObject(value) && typeof value.fetch === "function") return value.fetch.bind(value);
+    const fetch = entrypointFetch(value);
+    if (fetch !== null) return fetch;
+  }
   if (typeof value === "function") return value;
   return kind === "node" ? appListener(value) : null;
 }

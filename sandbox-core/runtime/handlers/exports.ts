@@ -28,14 +28,16 @@ export class ModuleExports {
   }
 
   /**
-   * The one function among the exports that can be a handler, or null. A class is none, and neither
-   * is the platform's hook.
+   * The one function among the exports that can be a handler, with its name, or null. A class is
+   * none, and neither is the platform's hook, or one of these names.
    */
-  onlyFunction(): unknown {
-    const functions = Object.entries(this.all())
-      .filter(([name, value]) => name !== "afterRestore" && typeof value === "function" && !isClass(value))
-      .map(([, value]) => value);
-    return functions.length === 1 ? functions[0] : null;
+  onlyFunction(except: readonly string[] = []): [name: string, value: object] | null {
+    const others = ["afterRestore", ...except];
+    const functions = Object.entries(this.all()).filter(
+      (entry): entry is [string, object] =>
+        !others.includes(entry[0]) && typeof entry[1] === "function" && !isClass(entry[1]),
+    );
+    return functions.length === 1 ? (functions[0] as [string, object]) : null;
   }
 
   /** The name of an export. */

@@ -8,10 +8,17 @@ import { isResponse, responseReply } from "./response.ts";
 
 export type FetchFunction = (request: Request, env: Record<string, string>, ctx: FetchContext) => unknown;
 
-interface FetchContext {
+export interface FetchContext {
   /** Keeps the instance until the promise settles: for work that outlives the response. */
   waitUntil: (promise: unknown) => void;
+  /** Accepted and without effect: nothing stands behind a function. */
+  passThroughOnException: () => void;
+  /** Always empty: nobody calls a function with properties. */
+  props: object;
 }
+
+const NO_PROPS = Object.freeze({});
+const passThroughOnException = () => {};
 
 /**
  * A handler around `export default { fetch }` (bound to its object) or `export default (request,
@@ -20,7 +27,7 @@ interface FetchContext {
 export function fetchHandler(fetchFunction: FetchFunction, facts: FunctionFacts): Handler {
   return async (call) => {
     const request = makeRequest(call);
-    const ctx: FetchContext = { waitUntil: call.waitUntil };
+    const ctx: FetchContext = { waitUntil: call.waitUntil, passThroughOnException, props: NO_PROPS };
     const result = await fetchFunction(request, facts.env, ctx);
     return isResponse(result) && !isBodiless(result) ? responseReply(result) : plainReply(result);
   };

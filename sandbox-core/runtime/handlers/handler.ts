@@ -37,8 +37,13 @@ export interface HandlerReply {
  */
 export interface Handler {
   (call: HandlerCall): Promise<HandlerReply>;
-  /** What was found to be the handler, for people: see words.ts. */
+  /** The handler that was found, for people: see words.ts. */
   words?: string;
+  /**
+   * Calls the function with the call's body as its event, and answers with its result in JSON.
+   * Absent where the function takes a request and nothing else.
+   */
+  event?: (call: HandlerCall) => Promise<HandlerReply>;
 }
 
 /** The facts about a version that handlers hand on to the function. */

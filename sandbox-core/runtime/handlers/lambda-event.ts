@@ -6,7 +6,7 @@ import { isUtf8 } from "node:buffer";
 import type { HeaderPairs, Request as WireRequest } from "../../protocol/frames.ts";
 import type { FunctionFacts } from "./handler.ts";
 
-type Fields = Record<string, string>;
+export type Fields = Record<string, string>;
 
 interface LambdaEvent {
   version: "2.0";
@@ -25,11 +25,8 @@ interface LambdaEvent {
  * The event for a request; `path` is the part below the function's URL. Optional members are
  * absent, as in AWS.
  */
-export function lambdaEvent(request: WireRequest, body: Buffer, facts: FunctionFacts): LambdaEvent {
-  const { path } = request;
-  const queryAt = path.indexOf("?");
-  const rawQueryString = queryAt < 0 ? "" : path.slice(queryAt + 1);
-  const rawPath = queryAt < 0 ? path : path.slice(0, queryAt);
+export function makeEvent2(request: WireRequest, body: Buffer, facts: FunctionFacts): LambdaEvent {
+  const { rawPath, rawQueryString } = splitPath(request.path);
   const { headers, cookies } = joinHeaders(request.headers);
   if (request.traceparent !== null) headers.traceparent = request.traceparent;
   const event: LambdaEvent = {
@@ -43,11 +40,21 @@ export function lambdaEvent(request: WireRequest, body: Buffer, facts: FunctionF
   };
   if (cookies.length > 0) event.cookies = cookies;
   if (rawQueryString !== "") event.queryStringParameters = joinQuery(rawQueryString);
-  if (body.length > 0) {
-    event.isBase64Encoded = !isText(headers, body);
-    event.body = body.toString(event.isBase64Encoded ? "base64" : "utf8");
-  }
+  if (body.length > 0) Object.assign(event, bodyMembers(headers, body));
   return event;
+}
+
+/** Path and query, each as it was sent. */
+export function splitPath(path: string): { rawPath: string; rawQueryString: string } {
+  const queryAt = path.indexOf("?");
+  if (queryAt < 0) return { rawPath: path, rawQueryString: "" };
+  return { rawPath: path.slice(0, queryAt), rawQueryString: path.slice(queryAt + 1) };
+}
+
+/** A body as an event has it: text as it is, bytes in base64. */
+export function bodyMembers(headers: Fields, body: Buffer): { body: string; isBase64Encoded: boolean } {
+  const isBase64Encoded = !isText(headers, body);
+  return { body: body.toString(isBase64Encoded ? "base64" : "utf8"), isBase64Encoded };
 }
 
 /** Headers of one name joined by commas, and cookies apart from them, each by itself. */
@@ -98,7 +105,7 @@ function requestContext(request: WireRequest, path: string, headers: Fields, fac
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** "12/Mar/2020:19:03:58 +0000" */
-function commonLogTime(time: Date): string {
+export function commonLogTime(time: Date): string {
   const [date, clock] = time.toISOString().split("T") as [string, string];
   const [year, month, day] = date.split("-") as [string, string, string];
   return `${day}/${MONTHS[Number(month) - 1]}/${year}:${clock.slice(0, 8)} +0000`;

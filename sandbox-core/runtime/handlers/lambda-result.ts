@@ -18,7 +18,18 @@ const ordinary = Object.prototype;
 export function lambdaReply(result: unknown): HandlerReply {
   if (isResponseResult(result)) return explicitReply(result);
   if (isResponse(result) && getPrototypeOf(result) !== ordinary) return responseReply(result);
-  const text = typeof result === "string" ? result : toJson(result);
+  return typeof result === "string" ? jsonText(result) : jsonReply(result);
+}
+
+/**
+ * The reply to an event: its result in JSON, and null for none.
+ * @throws TypeError for what JSON cannot say
+ */
+export function jsonReply(result: unknown): HandlerReply {
+  return jsonText(toJson(result));
+}
+
+function jsonText(text: string): HandlerReply {
   return { status: 200, headers: [["content-type", "application/json"]], body: Buffer.from(text) };
 }
 

@@ -94,7 +94,7 @@ export function isStreaming(handler: object): boolean {
  */
 export async function streamingReply(
   handler: StreamingFunction,
-  event: object,
+  event: unknown,
   call: HandlerCall,
   contextOf: (answer: Callback) => LambdaContext,
 ): Promise<HandlerReply> {

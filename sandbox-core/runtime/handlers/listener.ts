@@ -17,7 +17,7 @@ interface FetchEvent {
   passThroughOnException(): void;
 }
 
-type Listener = (event: FetchEvent) => unknown;
+type FetchListener = (event: FetchEvent) => unknown;
 
 /**
  * A module that calls either says so by these words. Others find no such globals, as in plain Node.
@@ -28,13 +28,13 @@ const SERVES = /\bDeno\s*\.\s*serve\s*\(/;
 /**
  * Makes the handler that a module registered while it was evaluated; null when there is none.
  */
-export type Registered = (facts: FunctionFacts) => Handler | null;
+export type Listener = (facts: FunctionFacts) => Handler | null;
 
 /** Defines the globals that this code registers its handler by. */
-export function defineRegistration(code: string): Registered {
+export function listenFor(code: string): Listener {
   let make: (facts: FunctionFacts) => Handler | null = () => null;
   if (code.includes("addEventListener") && LISTENS.test(code)) {
-    const listeners: Listener[] = [];
+    const listeners: FetchListener[] = [];
     define(globalThis, "self", globalThis);
     define(globalThis, "addEventListener", (type: unknown, listener: unknown) => {
       if (type !== "fetch") return;
@@ -62,15 +62,15 @@ export function defineRegistration(code: string): Registered {
   return (facts) => make(facts);
 }
 
-function listenerOf(listener: unknown): Listener {
-  if (typeof listener === "function") return listener as Listener;
+function listenerOf(listener: unknown): FetchListener {
+  if (typeof listener === "function") return listener as FetchListener;
   const { handleEvent } = (listener ?? {}) as { handleEvent?: unknown };
-  if (typeof handleEvent === "function") return handleEvent.bind(listener) as Listener;
+  if (typeof handleEvent === "function") return handleEvent.bind(listener) as FetchListener;
   throw new TypeError(`addEventListener("fetch", ...) needs a function, and got ${describeValue(listener)}.`);
 }
 
 /** The first answer that a listener gives; those after it are not asked. */
-function answerOf(listeners: Listener[], request: Request, waitUntil: (promise: unknown) => void): unknown {
+function answerOf(listeners: FetchListener[], request: Request, waitUntil: (promise: unknown) => void): unknown {
   let answer: { response: unknown } | null = null;
   const event: FetchEvent = {
     type: "fetch",

@@ -67,10 +67,19 @@ export function helpedClasses(incoming: typeof IncomingMessage, outgoing: typeof
       const read = readerOf(this.headers["content-type"]);
       const bytes = this.#whole;
       if (read === undefined || bytes === null) return undefined;
-      return keep(this, "body", read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)));
+      return keep(this, "body", read(asBuffer(bytes)));
     }
     set body(value: unknown) {
       keep(this, "body", value);
+    }
+
+    /** The body's bytes; undefined where there is none, or it is read as it comes. */
+    get rawBody(): Buffer | undefined {
+      const bytes = this.#whole;
+      return bytes === null || bytes.length === 0 ? undefined : asBuffer(bytes);
+    }
+    set rawBody(value: unknown) {
+      keep(this, "rawBody", value);
     }
   }
 
@@ -105,6 +114,10 @@ export function helpedClasses(incoming: typeof IncomingMessage, outgoing: typeof
   }
 
   return { Request, Response };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function readerOf(contentType: string | undefined): ((body: Buffer) => unknown) | undefined {

@@ -10,6 +10,7 @@ import { requireBuiltin } from "../builtins.ts";
 import { define } from "../define.ts";
 import type { HandlerCall } from "./handler.ts";
 import { type Connection, connectionOf } from "./node-connection.ts";
+import { withExpressHelpers } from "./node-express.ts";
 import { type Helped, helpedClasses } from "./node-helpers.ts";
 import type { WrittenReply } from "./written-reply.ts";
 
@@ -55,7 +56,8 @@ export function nodeClasses(): Classes {
   if (loaded !== null) return loaded;
   const { IncomingMessage, ServerResponse, STATUS_CODES } = requireBuiltin("node:http") as Http;
   const { _storeHeader: storeHeader } = ServerResponse.prototype as unknown as OutgoingParts;
-  loaded = { ...helpedClasses(IncomingMessage, ServerResponse), reasons: STATUS_CODES, storeHeader };
+  const helped = withExpressHelpers(helpedClasses(IncomingMessage, ServerResponse), STATUS_CODES);
+  loaded = { ...helped, reasons: STATUS_CODES, storeHeader };
   return loaded;
 }
 

@@ -14,16 +14,21 @@ export type NodeFunction = (req: IncomingMessage, res: ServerResponse) => unknow
 const { setImmediate, clearImmediate } = globalThis;
 const { from } = Buffer;
 
+export interface NodeOptions {
+  /** Whether the function finds every body in `req.rawBody`, and not those of some types alone. */
+  wholeBody?: boolean;
+}
+
 /**
  * A handler around a function of Node's `(req, res)`, an application of Express or Connect among
  * them. The answer is what is written to `res`, and complete when `res` has ended. A promise that
  * the function returned may settle later, and keeps the instance until then.
  */
-export function nodeHandler(nodeFunction: NodeFunction): Handler {
+export function nodeHandler(nodeFunction: NodeFunction, options: NodeOptions = {}): Handler {
   nodeClasses();
   return async (call) => {
     const headers = requestHeaders(call.request.headers, call.request.traceparent);
-    const body = await wholeBody(call, headers);
+    const body = await bodyHere(call, headers, options);
     const written = new WrittenReply(() => objects.connection.destroy());
     const objects = nodeObjects(call, withFraming(headers, call, body), body, written);
     const work = callFunction(nodeFunction, objects, written);
@@ -121,9 +126,13 @@ function endWithCall(call: HandlerCall, { req, connection }: NodeObjects): void 
  * All of a body that came with its request, or that `req.body` is to give; null when it is to be
  * read as it comes.
  */
-function wholeBody({ request, body }: HandlerCall, headers: HeaderPairs): Promise<Uint8Array> | Uint8Array | null {
+function bodyHere(
+  { request, body }: HandlerCall,
+  headers: HeaderPairs,
+  { wholeBody = false }: NodeOptions,
+): Promise<Uint8Array> | Uint8Array | null {
   if (!request.bodyFollows) return request.body;
-  return isBodyType(headerOf(headers, "content-type")) ? body.all() : null;
+  return wholeBody || isBodyType(headerOf(headers, "content-type")) ? body.all() : null;
 }
 
 /**

@@ -1,16 +1,13 @@
-/** What was found in a module, in words: `deploy` shows them to whoever wrote it. */
+/** The handler that was found in a module, in words: `deploy` shows them to whoever wrote it. */
 import type { HandlerKind } from "../../protocol/frames.ts";
-import { isObject } from "./exports.ts";
 import type { Handler } from "./handler.ts";
 
-const WORDS: Record<HandlerKind, string> = { fetch: "fetch", lambda: "lambda", node: "node (req, res)" };
-
-/** Exports that other platforms call at other events than a request. */
-const UNWIRED: Record<string, string> = {
-  scheduled: "at times that are set",
-  queue: "with messages of a queue",
-  email: "with an e-mail",
-  tail: "with the logs of others",
+const WORDS: Record<HandlerKind, string> = {
+  fetch: "fetch",
+  lambda: "lambda",
+  "lambda-1.0": "lambda-1.0",
+  node: "node (req, res)",
+  cloudevent: "cloudevent",
 };
 
 /** The same handler, which says from now on what it is. */
@@ -20,26 +17,10 @@ export function inWords(handler: Handler, words: string): Handler {
 }
 
 /**
- * A handler of a kind, by the export that it was found at; the default export goes without saying.
+ * A handler of a kind, and the name of its export; the default export goes without saying, and so
+ * does `fetch`.
  */
-export function wordsFor(kind: HandlerKind, exportName: string): string {
-  if (exportName === "default") return WORDS[kind];
-  return kind === "node" ? `${WORDS.node}, ${exportName}` : `${WORDS[kind]} (${exportName})`;
-}
-
-/** Sentences about exports that are accepted and that nothing here calls yet. Never throws. */
-export function unwiredExports(namespace: object): string[] {
-  const { default: main } = namespace as { default?: unknown };
-  return Object.entries(UNWIRED)
-    .filter(([name]) => [namespace, main].some((place) => hasMethod(place, name)))
-    .map(([name, when]) => `The export ${name} is not wired yet: nothing here calls it ${when}.`);
-}
-
-/** A getter of a CommonJS module may throw, and is nobody's concern until somebody needs it. */
-function hasMethod(place: unknown, name: string): boolean {
-  try {
-    return isObject(place) && typeof place[name] === "function";
-  } catch {
-    return false;
-  }
+export function wordsFor(kind: HandlerKind, name: string): string {
+  if (name === "default" || name === kind) return WORDS[kind];
+  return kind === "node" ? `${WORDS.node}, ${name}` : `${WORDS[kind]} (${name})`;
 }

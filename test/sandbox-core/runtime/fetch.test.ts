@@ -41,7 +41,7 @@ test("a fetch object gets the request, its environment and a context", async () 
     ],
     body: Buffer.from("\0\xff").toString("base64"),
     env: { GREETING: "hi" },
-    ctx: ["waitUntil"],
+    ctx: ["waitUntil", "passThroughOnException", "props"],
     self: "function",
   });
 });

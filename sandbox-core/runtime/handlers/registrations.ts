@@ -1,0 +1,19 @@
+/** Handlers that a module registers instead of exporting, and the modules that it does it by. */
+import { FRAMEWORK, provideFramework, type RegisteredFunctions } from "./framework.ts";
+import type { FunctionFacts } from "./handler.ts";
+import { type Listener, listenFor } from "./listener.ts";
+import { provideWorkers, WORKERS } from "./workers.ts";
+
+export interface Registrations {
+  /** The handler that a listener is, or null. */
+  listener: Listener;
+  /** Functions that registered themselves by a name. */
+  named: RegisteredFunctions;
+}
+
+/** Defines the globals and modules by which this code registers what it has. */
+export function defineRegistrations(code: string, facts: FunctionFacts): Registrations {
+  if (code.includes(WORKERS)) provideWorkers(facts);
+  const named = code.includes(FRAMEWORK) ? provideFramework() : new Map();
+  return { listener: listenFor(code), named };
+}

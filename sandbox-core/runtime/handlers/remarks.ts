@@ -1,0 +1,93 @@
+/**
+ * Sentences about what a module has and will not get here: written for functions of another
+ * platform, which run all the same.
+ */
+import { isObject } from "./exports.ts";
+import { parametersOf, textOf } from "./kind.ts";
+import { unusedClass } from "./workers.ts";
+
+/** Exports that other platforms call at other events than a request. */
+const UNWIRED: Record<string, string> = {
+  scheduled: "at times that are set",
+  queue: "with messages of a queue",
+  email: "with an e-mail",
+  tail: "with the logs of others",
+};
+/** A second parameter of Lambda's, or a first: an export of such a name may be of Lambda as well. */
+const CONTEXT = /^_*(?:context|ctx)$/i;
+const EVENT = /^_*(?:event|evt)$/i;
+
+/** What Cloudflare binds to the environment, by methods that are called on it. */
+const BINDINGS: [methods: string, what: string][] = [
+  ["prepare|batch|exec|dump", "a D1 database"],
+  ["idFromName|idFromString|newUniqueId|getByName", "Durable Objects"],
+  ["get|put|list|delete|head|getWithMetadata", "a KV namespace or an R2 bucket"],
+  ["send|sendBatch", "a queue"],
+  ["fetch", "a service or assets"],
+  ["run", "Workers AI"],
+  ["query|insert|upsert", "a Vectorize index"],
+  ["create", "a Workflow"],
+  ["writeDataPoint", "Analytics Engine"],
+];
+const METHOD_OF_BINDING = new RegExp(
+  `\\benv\\.([A-Z][A-Z0-9_]*)\\.(${BINDINGS.map(([methods]) => methods).join("|")})\\(`,
+  "g",
+);
+/** Most sentences about bindings. */
+const MAX_BINDINGS = 8;
+
+/**
+ * The remarks on a module that was loaded.
+ * @param code the module's text
+ * @param env its environment, which has texts alone
+ */
+export function remarksOn(namespace: object, code: string, env: Record<string, string>): string[] {
+  const { default: main } = namespace as { default?: unknown };
+  const exported = { ...(isObject(main) && readable(main)), ...readable(namespace) };
+  return [...unwiredExports(exported), ...unusedClasses(exported), ...lackingBindings(code, env)];
+}
+
+/** The names of exports that are accepted, and that nothing here calls yet. */
+export function unwiredNames(exported: Record<string, unknown>): string[] {
+  return Object.keys(UNWIRED).filter((name) => {
+    const value = exported[name];
+    if (typeof value !== "function") return false;
+    const [first = "", second = ""] = parametersOf(textOf(value));
+    return !CONTEXT.test(second) && (name === "scheduled" || !EVENT.test(first));
+  });
+}
+
+/** A getter of a CommonJS module may throw, and is nobody's concern until somebody needs it. */
+function readable(place: object): Record<string, unknown> {
+  const values: Record<string, unknown> = Object.create(null);
+  for (const name of Object.keys(place)) {
+    try {
+      values[name] = (place as Record<string, unknown>)[name];
+    } catch {}
+  }
+  return values;
+}
+
+function unwiredExports(exported: Record<string, unknown>): string[] {
+  return unwiredNames(exported).map((name) => `${name} is not wired yet: nothing here calls it ${UNWIRED[name]}.`);
+}
+
+function unusedClasses(exported: Record<string, unknown>): string[] {
+  return Object.entries(exported).flatMap(([name, value]) => {
+    const what = unusedClass(value);
+    if (what === null) return [];
+    return `${name} is ${what}, which nothing here makes: keep state outside of functions, and remove the export.`;
+  });
+}
+
+function lackingBindings(code: string, env: Record<string, string>): string[] {
+  if (!code.includes("env.")) return [];
+  const found = new Map<string, string>();
+  for (const [, name = "", method = ""] of code.matchAll(METHOD_OF_BINDING)) {
+    if (!(name in env) && found.size < MAX_BINDINGS) found.set(`env.${name}.${method}`, method);
+  }
+  return [...found].map(([call, method]) => {
+    const what = BINDINGS.find(([methods]) => methods.split("|").includes(method))?.[1];
+    return `${call}(...) is called, and there is no such binding here (${what}): env has the texts of "env" in sandpiper.jsonc alone, so the call fails.`;
+  });
+}
