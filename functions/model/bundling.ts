@@ -30,6 +30,12 @@ export const LOADERS = {
 } as const;
 
 /**
+ * Modules that the runtime stands in for: of Cloudflare's, and the package by which functions of
+ * Google Cloud register themselves, whose own server nothing here needs.
+ */
+const EXTERNAL = ["cloudflare:*", "@google-cloud/functions-framework"];
+
+/**
  * CommonJS packages in an ES module bundle call `require` for Node's own modules. esbuild's shim
  * looks for a global one. The function is set on globalThis and not declared, so that a function
  * may declare a `require` of its own.
@@ -51,6 +57,7 @@ export const BUNDLE_OPTIONS = {
   sourcesContent: false,
   banner: { js: REQUIRE_BANNER },
   loader: LOADERS,
+  external: EXTERNAL,
 } as const;
 
 /**
@@ -61,6 +68,7 @@ export function bundleFlags(): string[] {
   return Object.entries(BUNDLE_OPTIONS).flatMap(([option, value]) => {
     const flag = `--${option.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`)}`;
     if (value === true) return [flag];
+    if (Array.isArray(value)) return value.map((one) => `${flag}:${one}`);
     if (typeof value !== "object") return [`${flag}=${value}`];
     return Object.entries(value).map(([key, inner]) => `${flag}:${key}=${inner}`);
   });
