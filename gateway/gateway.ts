@@ -38,7 +38,7 @@ import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
 import { type ClientLimits, Clients } from "./http/clients.ts";
-import { Hosts } from "./http/hosts.ts";
+import { FUNCTION_PREFIX, Hosts, NO_HOST } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -192,6 +192,8 @@ class GatewayParts {
       ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },
       accepting: () => this.#calls.accepting && this.#queue.available,
       leaving: () => this.#isLeaving,
+      sendEvent: (request, response, { tenant, functionName }) =>
+        invoke(invokeParts, request, response, NO_HOST, `${FUNCTION_PREFIX}${tenant}/${functionName}/`, true),
       closing: this.#closing.signal,
     });
     const invokeParts = {
@@ -207,15 +209,13 @@ class GatewayParts {
       recordsRoots,
       onEnded: this.#noteEnd(accessLog(config.accessLog, access), metrics),
     };
-    const { server, endConnections } = createGatewayServer({
+    ({ server: this.server, endConnections: this.#endConnections } = createGatewayServer({
       maxHeaderBytes: config.maxHeaderBytes,
       clients,
       hosts,
       invoke: (...call) => void invoke(invokeParts, ...call),
       control: controlListener(app.fetch),
-    });
-    this.server = server;
-    this.#endConnections = endConnections;
+    }));
   }
 
   /** The steps for each call that has ended. */

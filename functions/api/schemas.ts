@@ -22,6 +22,15 @@ export const errorSchema = z
   })
   .meta({ id: "Error" });
 
+/** The answer to an event whose function failed: what it threw, in Lambda's words. */
+export const thrownSchema = errorSchema
+  .extend({
+    errorType: z.string().optional(),
+    errorMessage: z.string().optional(),
+    trace: z.array(z.string()).optional(),
+  })
+  .meta({ id: "EventError" });
+
 /** A function's name in a path. */
 export const nameParam = z.object({
   name: z

@@ -323,7 +323,13 @@ export interface ErrorBody {
   error: { code: string; message: string; requestId: string };
 }
 
-/** The public body of an error: its code, its message and the id that finds it in logs. */
-export function errorBody(error: { code: string; message: string }, requestId: string): ErrorBody {
-  return { error: { code: error.code, message: error.message, requestId } };
+/**
+ * The public body of an error: its code, its message and the id that finds it in logs; and beside
+ * it what a function threw, where that may be told.
+ */
+export function errorBody(
+  error: { code: string; message: string; thrown?: object | undefined },
+  requestId: string,
+): ErrorBody {
+  return { error: { code: error.code, message: error.message, requestId }, ...error.thrown };
 }

@@ -60,6 +60,11 @@ export interface Invocation extends VersionRef {
     remoteAddress: string;
     body: BodyInTransit | null;
   };
+  /**
+   * The body is an event for the function itself, which a holder of its tenant's key sent; nothing
+   * that comes by a function's URL is one.
+   */
+  isEvent?: true;
   /** W3C trace context of the enqueue span. */
   traceparent?: string;
   tracestate?: string;
@@ -67,6 +72,14 @@ export interface Invocation extends VersionRef {
   enqueuedAtMs: number;
   /** Unix time in milliseconds after which nobody waits for the answer: a worker drops it unrun. */
   expiresAtMs: number;
+}
+
+/** What a function threw, in Lambda's words; told to whom may read the function's log. */
+export interface ThrownError {
+  errorType: string;
+  errorMessage: string;
+  /** Lines of the stack. */
+  trace: string[];
 }
 
 /** A worker's reply: one `head`, and for a streaming reply `chunk`s and one `end`. */
@@ -81,6 +94,8 @@ export type Reply =
       headers: HeaderPairs;
       /** Set when the outcome is not `ok`. */
       error?: PublicError;
+      /** Set when the function was sent an event and failed. */
+      thrown?: ThrownError;
       timing: CallTiming;
       start: StartKind;
       /** true: `chunk`s and an `end` follow, and `outcome` is what is known so far. */

@@ -116,7 +116,8 @@ export class Exchange implements WaitingCall, Holder {
     this.#outcome = head.outcome;
     const code = CODE_OF_OUTCOME[head.outcome as Exclude<Outcome, "ok">] ?? "INTERNAL";
     const error = head.error ?? { code, message: new SandpiperError("INTERNAL").message };
-    sendError(this.#request, this.#response, error, this.id, described(head.outcome, head.timing));
+    const told = { ...error, thrown: head.thrown };
+    sendError(this.#request, this.#response, told, this.id, described(head.outcome, head.timing));
     this.#end(error);
   }
 

@@ -56,7 +56,8 @@ export interface InvokeParts {
 
 /**
  * Answers one request for a function. Never rejects.
- * @param target in origin form; on the gateway's own hosts it begins with `/fn/`
+ * @param target in origin form; on the own hosts of the gateway it begins with `/fn/`
+ * @param isEvent whether the body is an event, of whom may send some
  */
 export async function invoke(
   parts: InvokeParts,
@@ -64,6 +65,7 @@ export async function invoke(
   response: ServerResponse,
   host: KnownHost,
   target: string,
+  isEvent = false,
 ): Promise<void> {
   const id = randomUUID();
   const trace = traceCall(request.headers, Date.now(), parts.recordsRoots);
@@ -81,6 +83,7 @@ export async function invoke(
     if (response.destroyed) throw leftEarly();
     const whereabouts = whereaboutsOf(parts, request, named, current.keepsPrefix);
     const invocation = newInvocation(parts, id, request, named, current, whereabouts);
+    if (isEvent) becomeEvent(invocation);
     call.describe(invocation, named);
     const deadlineMs = invocation.expiresAtMs + current.timeoutMs + GRACE_MS;
     const exchange = new Exchange({
@@ -169,6 +172,12 @@ function newInvocation(
     enqueuedAtMs: nowMs,
     expiresAtMs: nowMs + parts.queueWaitMs,
   };
+}
+
+/** Leaves nothing of the request but its body: its header fields have the sender's key in them. */
+function becomeEvent(invocation: Invocation): void {
+  invocation.isEvent = true;
+  invocation.request.headers = [];
 }
 
 /**

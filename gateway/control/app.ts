@@ -5,6 +5,7 @@ import type { ControlParts, Environment } from "./context.ts";
 import { auth } from "./middleware/auth.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { functionRoutes } from "./routes/functions.ts";
 import { gcRoutes } from "./routes/gc.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -28,6 +29,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   app.use("/v1/*", auth(parts.redis));
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
+  eventRoutes(app, parts);
   logRoutes(app, parts);
   traceRoutes(app, parts);
   gcRoutes(app, parts);

@@ -1,5 +1,6 @@
 /** The parts that every handler of the control API can reach. */
 
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
@@ -18,6 +19,12 @@ import type { KeyedTurns } from "./turns.ts";
 export interface Environment {
   Bindings: HttpBindings;
   Variables: { requestId: string; principal: Principal };
+}
+
+/** The function that an event is for. */
+export interface EventTarget {
+  tenant: string;
+  functionName: string;
 }
 
 export interface ControlParts {
@@ -40,6 +47,8 @@ export interface ControlParts {
   leaving: () => boolean;
   origins: Origins;
   hosts: Hosts;
+  /** Calls a function with the body of a request as its event, and answers with the result. */
+  sendEvent: (request: IncomingMessage, response: ServerResponse, to: EventTarget) => Promise<void>;
   /** Ends when the gateway shuts down. */
   closing: AbortSignal;
   onInternalError: (error: unknown, requestId: string) => void;

@@ -47,7 +47,7 @@ export function publicError(error: unknown): SandpiperError {
 export function sendError(
   request: IncomingMessage,
   response: ServerResponse,
-  error: { code: string; message: string },
+  error: { code: string; message: string; thrown?: object | undefined },
   requestId: string,
   more: readonly string[] = [],
 ): void {

@@ -52,7 +52,12 @@ function inputOf(
     else if (reply.isStreaming) pace(lease.instance.intake, () => parts.untilTaken(invocation.replyTo));
   };
   return {
-    request: { invocationId: invocation.id, method, url, path, headers, remoteAddress, ...step.traceContext },
+    request: {
+      invocationId: invocation.id,
+      ...{ method, url, path, headers, remoteAddress },
+      ...(invocation.isEvent && { isEvent: true }),
+      ...step.traceContext,
+    },
     body,
     log,
     onBegin: () => reply.begin(lease.start),

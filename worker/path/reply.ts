@@ -10,6 +10,7 @@ import type {
   Outcome,
   PublicError,
   Reply,
+  ThrownError,
 } from "../../functions/model/invocation.ts";
 import type { Failure, Head } from "../../sandbox-core/protocol/frames.ts";
 import type { Usage } from "../instance/call.ts";
@@ -44,6 +45,7 @@ export class CallReply {
   #status = 0;
   #outcome: Outcome | null = null;
   #error: PublicError | undefined;
+  #thrown: ThrownError | undefined;
 
   constructor(invocation: Invocation, options: CallReplyOptions) {
     this.#invocation = invocation;
@@ -123,6 +125,7 @@ export class CallReply {
 
   /** Ends the call with what the function said last. */
   finish(failure: Failure | null, step?: Step): void {
+    if (failure !== null && this.#invocation.isEvent) this.#thrown = thrownError(failure);
     if (failure !== null) this.fail(new CallFailure("function_error", "FUNCTION_ERROR"), step);
     if (this.#outcome !== null) this.#describe(step);
     if (this.#outcome !== null || this.#head === null) return;
@@ -190,7 +193,7 @@ export class CallReply {
   }
 
   #sendHead(outcome: Outcome, status: number, headers: HeaderPairs, body: Uint8Array, streaming: boolean): void {
-    const error = this.#error && { error: this.#error };
+    const error = this.#error && { error: this.#error, ...(this.#thrown && { thrown: this.#thrown }) };
     const statusText = outcome === "ok" && this.#head?.statusText;
     const [timing, start] = [this.#timing(), this.#start.kind];
     this.#send({
@@ -207,6 +210,10 @@ export class CallReply {
       body,
     });
   }
+}
+
+function thrownError({ name, message, stack }: Failure): ThrownError {
+  return { errorType: name, errorMessage: message, trace: stack.split("\n") };
 }
 
 const NO_BODY = new Uint8Array(0);

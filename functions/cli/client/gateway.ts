@@ -68,6 +68,22 @@ export class Gateway {
     return this.#ask(functionSchema, "GET", functionPath(name));
   }
 
+  /** Sends an event to a function, under a trace if there is a context for one. */
+  async sendEvent(name: string, event: Uint8Array, traceparent: string | null): Promise<Answer> {
+    return exchange({
+      method: "POST",
+      url: `${this.connection.url}${functionPath(name)}/events`,
+      headers: [
+        ["accept", "application/json"],
+        ["authorization", `Bearer ${this.connection.apiKey}`],
+        ["content-type", "application/json"],
+        ...(traceparent === null ? [] : ([["traceparent", traceparent]] satisfies [string, string][])),
+      ],
+      body: event,
+      signal: this.#interrupted,
+    });
+  }
+
   async delete(name: string): Promise<void> {
     const answer = await succeeded(await this.#send("DELETE", functionPath(name)));
     answer.body.resume();

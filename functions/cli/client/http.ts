@@ -5,6 +5,7 @@
  */
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { MIB } from "../../../infra/std/bytes.ts";
 import type { HeaderPairs } from "../../model/invocation.ts";
@@ -27,7 +28,7 @@ export interface Answer {
   headers: HeaderPairs;
   /** First value of a field, by its lower-case name. */
   header(name: string): string | undefined;
-  body: IncomingMessage;
+  body: Readable;
 }
 
 /**

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { HeaderPairs } from "../../model/invocation.ts";
+import type { Gateway } from "../client/gateway.ts";
 import { type Answer, exchange } from "../client/http.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand, SetExitCode } from "../command.ts";
@@ -17,6 +18,7 @@ import { formatLogLine } from "../show/log-lines.ts";
 import { printBody, readAnswer } from "../show/output-body.ts";
 
 interface InvokeOptions extends BodyOptions {
+  event?: string;
   method?: string;
   path: string;
   header: HeaderPairs;
@@ -32,10 +34,12 @@ export function addInvoke(add: AddCommand, io: Io, setExitCode: SetExitCode): vo
     "sandpiper invoke hello --path '/greet?name=Ada' --include",
     `sandpiper invoke orders --data '{"item":"tea"}' --logs --trace`,
     "sandpiper invoke image --data-file in.png > out.png",
+    "sandpiper invoke orders --event sqs.json    (the file is the event, and no request)",
     'echo \'{"n": 1}\' | sandpiper invoke hello -H "x-mode: test"',
   ])
     .option("-d, --data <text>", "the body; '-' reads standard input")
     .option("--data-file <file>", "the file that holds the body; '-' is standard input")
+    .option("--event <file>", "send the JSON in the file as the event itself, with the API key; '-' is standard input")
     .option("-X, --method <method>", "the HTTP method (default: POST with a body, GET without)")
     .option("-p, --path <path>", "path and query below the function's URL", "/")
     .option("-H, --header <field>", 'a header field, "name: value"; may be given several times', addHeader, [])
@@ -49,9 +53,8 @@ export function addInvoke(add: AddCommand, io: Io, setExitCode: SetExitCode): vo
 async function invoke(io: Io, name: string, command: Command, setExitCode: SetExitCode): Promise<void> {
   const options = optionsOf<InvokeOptions>(command);
   const gateway = await gatewayOf(io, command);
-  const { url } = await gateway.info(name);
   const traceId = options.trace ? randomBytes(16).toString("hex") : null;
-  const answer = await call(io, { url, gatewayUrl: gateway.connection.url }, options, traceId);
+  const answer = await answerTo(io, gateway, name, options, traceId);
   const described = options.json ? await readAnswer(answer) : null;
   const broken = described ? described.broken : await show(io, answer, options);
   setExitCode(tellOutcome(io, answer, broken, options.json ?? false));
@@ -61,6 +64,23 @@ async function invoke(io: Io, name: string, command: Command, setExitCode: SetEx
   if (described) return printJson(io, { ...described.answer, broken, ...(logs && { logs }), ...(trace && { trace }) });
   for (const line of logs ?? []) io.stderr.write(formatLogLine(line, io.stderr));
   if (trace) printTrace(io, trace.traceId, trace.spans);
+}
+
+async function answerTo(
+  io: Io,
+  gateway: Gateway,
+  name: string,
+  options: InvokeOptions,
+  traceId: string | null,
+): Promise<Answer> {
+  const { event } = options;
+  if (event === undefined) {
+    const { url } = await gateway.info(name);
+    return call(io, { url, gatewayUrl: gateway.connection.url }, options, traceId);
+  }
+  const traceparent = traceId === null ? null : traceparentOf(traceId);
+  const { sendEvent } = await import("./invoke-event.ts");
+  return sendEvent(io, gateway, { name, file: event, traceparent }, options);
 }
 
 async function call(
@@ -108,9 +128,13 @@ function requestHeaders(given: HeaderPairs, body: Uint8Array | null, traceId: st
   if (!has("user-agent")) headers.push(["user-agent", "sandpiper-cli"]);
   if (!has("accept")) headers.push(["accept", "*/*"]);
   if (body !== null && !has("content-type")) headers.push(["content-type", guessContentType(body)]);
-  // Version 00 and the flag "sampled": W3C Trace Context, section 3.2.2.
-  if (traceId !== null) headers.push(["traceparent", `00-${traceId}-${randomBytes(8).toString("hex")}-01`]);
+  if (traceId !== null) headers.push(["traceparent", traceparentOf(traceId)]);
   return headers;
+}
+
+/** Version 00 and the flag "sampled": W3C Trace Context, section 3.2.2. */
+function traceparentOf(traceId: string): string {
+  return `00-${traceId}-${randomBytes(8).toString("hex")}-01`;
 }
 
 function joinUrl(functionUrl: string, path: string): string {
