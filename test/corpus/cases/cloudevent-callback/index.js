@@ -1,0 +1,1 @@
+exports.seen = (cloudEvent, callback) => callback(null, "heard " + cloudEvent.id);

@@ -1,0 +1,1 @@
+Deno.serve((_req: Request) => new Response("Hello, Deno"));

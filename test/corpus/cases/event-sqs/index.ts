@@ -1,0 +1,3 @@
+export const handler = async (event: { Records: { messageId: string; body: string }[] }) => ({
+  batchItemFailures: event.Records.filter(({ body }) => JSON.parse(body).bad).map(({ messageId }) => ({ itemIdentifier: messageId })),
+});

@@ -1,0 +1,3 @@
+export async function fetch(request) {
+  return new Response(new URL(request.url).searchParams.get("q"));
+}

@@ -1,0 +1,3 @@
+export default async function handle(request: Request): Promise<Response> {
+  return new Response(request.method + " " + (await request.text()));
+}

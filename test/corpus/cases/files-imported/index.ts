@@ -1,0 +1,4 @@
+import data from "./data.json";
+import words from "./words.txt";
+const { birds } = require("./more.cjs");
+export default () => ({ ...data, words, birds });

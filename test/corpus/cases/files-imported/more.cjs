@@ -1,0 +1,1 @@
+exports.birds = require("./birds.json").length;

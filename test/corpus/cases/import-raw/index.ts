@@ -1,0 +1,2 @@
+import text from "./page.tpl?raw";
+export default () => text;

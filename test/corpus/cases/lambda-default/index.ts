@@ -1,0 +1,1 @@
+export default async (event) => ({ statusCode: 200, body: event.rawQueryString });

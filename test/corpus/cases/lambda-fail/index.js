@@ -1,0 +1,1 @@
+exports.handler = function (event, context) { context.fail("no"); };

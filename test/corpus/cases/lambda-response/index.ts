@@ -1,0 +1,1 @@
+export const handler = async () => new Response("from a class", { status: 203 });

@@ -1,0 +1,1 @@
+export default async ({ queryStringParameters, rawPath }) => ({ statusCode: 200, body: rawPath + " " + queryStringParameters.b });

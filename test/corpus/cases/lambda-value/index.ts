@@ -1,0 +1,1 @@
+export const handler = async () => ({ message: "as it is" });

@@ -1,0 +1,2 @@
+export function GET(){return new Response("got")}
+export function POST(){return new Response("posted",{status:201})}

@@ -1,0 +1,1 @@
+module.exports=(a,b)=>{b.statusCode=203;b.end("short "+a.url)}

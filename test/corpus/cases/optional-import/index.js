@@ -1,0 +1,2 @@
+if(process.env.NODE_ENV==="test") import("not-installed");
+export default () => "hi";

@@ -1,0 +1,1 @@
+export default async()=>({status:200,body:"hi"})

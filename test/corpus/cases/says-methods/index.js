@@ -1,0 +1,2 @@
+export const GET = () => "hi";
+export const POST = () => "hi";

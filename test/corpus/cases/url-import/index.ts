@@ -1,0 +1,2 @@
+import x from "https://deno.land/x/some/mod.ts";
+export default () => x;
