@@ -13,6 +13,7 @@ import { methodsHandler } from "./methods.ts";
 import { nodeHandler } from "./node.ts";
 import type { Registrations } from "./registrations.ts";
 import { unwiredNames } from "./remarks.ts";
+import { takesContext, withContext } from "./request-event.ts";
 import { unwiredHandler } from "./unwired.ts";
 import { inWords, wordsFor } from "./words.ts";
 import { entrypointFetch, inCallOfWorkers } from "./workers.ts";
@@ -34,7 +35,10 @@ interface Search {
 type Factory = (handler: never, facts: FunctionFacts) => Handler;
 
 const MAKE: Record<HandlerKind, Factory> = {
-  fetch: fetchHandler,
+  fetch: (handler, facts) =>
+    takesContext(handler)
+      ? (call) => fetchHandler(withContext(handler, call), facts)(call)
+      : fetchHandler(handler, facts),
   lambda: (handler, facts) => lambdaHandler(handler, facts, makeEvent2),
   "lambda-1.0": (handler, facts) => lambdaHandler(handler, facts, makeEvent1),
   node: (handler) => nodeHandler(handler),

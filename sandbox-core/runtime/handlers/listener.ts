@@ -1,6 +1,6 @@
 /**
  * Handlers that a module registers instead of exporting: `addEventListener("fetch", ...)` as
- * service workers do, and `Deno.serve(...)`.
+ * service workers do, `Deno.serve(...)` and `Bun.serve(...)`.
  */
 import { define } from "../define.ts";
 import { describeValue } from "../describe.ts";
@@ -23,7 +23,7 @@ type FetchListener = (event: FetchEvent) => unknown;
  * A module that calls either says so by these words. Others find no such globals, as in plain Node.
  */
 const LISTENS = /\baddEventListener\s*\(\s*["'`]fetch["'`]/;
-const SERVES = /\bDeno\s*\.\s*serve\s*\(/;
+const SERVES = /\b(Deno|Bun)\s*\.\s*serve\s*\(/;
 
 /**
  * Makes the handler that a module registered while it was evaluated; null when there is none.
@@ -45,7 +45,8 @@ export function listenFor(code: string): Listener {
       };
     });
   }
-  if (code.includes("Deno") && SERVES.test(code)) {
+  const [, platform] = code.includes(".serve") ? (SERVES.exec(code) ?? []) : [];
+  if (platform !== undefined) {
     const serve = (...args: unknown[]) => {
       const served = servedBy(args);
       make = (facts) => {
@@ -53,11 +54,11 @@ export function listenFor(code: string): Listener {
           const remoteAddr = { transport: "tcp", hostname: call.request.remoteAddress, port: 0 };
           return fetchHandler((request) => served(request, { remoteAddr }), facts)(call);
         };
-        return inWords(handler, "fetch (Deno.serve)");
+        return inWords(handler, `fetch (${platform}.serve)`);
       };
-      return { finished: new Promise(() => {}), shutdown: async () => {}, ref() {}, unref() {}, addr: {} };
+      return { finished: new Promise(() => {}), shutdown: async () => {}, stop() {}, ref() {}, unref() {}, addr: {} };
     };
-    define(globalThis, "Deno", { serve, env: environmentOfDeno() });
+    define(globalThis, platform, { serve, env: platform === "Deno" ? environmentOfDeno() : process.env });
   }
   return (facts) => make(facts);
 }
@@ -91,12 +92,15 @@ function answerOf(listeners: FetchListener[], request: Request, waitUntil: (prom
 
 type Served = (request: Request, info: object) => unknown;
 
-/** `Deno.serve(handler)`, `Deno.serve(options, handler)` and `Deno.serve({ handler })`. */
+/**
+ * `Deno.serve(handler)`, `Deno.serve(options, handler)`, `Deno.serve({ handler })` and
+ * `Bun.serve({ fetch })`.
+ */
 function servedBy(args: unknown[]): Served {
   const [first, second] = args;
   const options = (typeof first === "object" && first !== null ? first : {}) as { handler?: unknown; fetch?: unknown };
   const served = [first, second, options.handler, options.fetch].find((given) => typeof given === "function");
-  if (served === undefined) throw new TypeError("Deno.serve needs a handler: Deno.serve((request) => new Response())");
+  if (served === undefined) throw new TypeError("serve needs a handler: Deno.serve((request) => new Response())");
   return served as Served;
 }
 

@@ -2,6 +2,7 @@
 import { FRAMEWORK, provideFramework, type RegisteredFunctions } from "./framework.ts";
 import type { FunctionFacts } from "./handler.ts";
 import { type Listener, listenFor } from "./listener.ts";
+import { defineWorkerGlobals } from "./worker-globals.ts";
 import { provideWorkers, WORKERS } from "./workers.ts";
 
 export interface Registrations {
@@ -14,6 +15,7 @@ export interface Registrations {
 /** Defines the globals and modules by which this code registers what it has. */
 export function defineRegistrations(code: string, facts: FunctionFacts): Registrations {
   if (code.includes(WORKERS)) provideWorkers(facts);
+  defineWorkerGlobals(code);
   const named = code.includes(FRAMEWORK) ? provideFramework() : new Map();
   return { listener: listenFor(code), named };
 }

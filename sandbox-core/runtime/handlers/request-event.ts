@@ -1,6 +1,7 @@
 /**
  * The argument of functions that take their request out of an event: endpoints of SvelteKit and
- * Astro, and functions of Cloudflare Pages.
+ * Astro, and functions of Cloudflare Pages. Functions of Netlify, Vercel and Next.js take the like
+ * after their request.
  */
 import type { FetchContext, FetchFunction } from "./fetch.ts";
 import type { HandlerCall } from "./handler.ts";
@@ -12,6 +13,8 @@ const MEMBERS = {
   used: "url\\s*\\.\\s*(?:searchParams|pathname|origin)\\b",
 };
 
+const CONTEXT = /^_*(?:context|ctx)$/i;
+
 // Captured before tenant code.
 const NodeResponse = Response;
 const NodeUrl = URL;
@@ -21,6 +24,18 @@ export function takesEvent(handler: object): boolean {
   const text = textOf(handler);
   const [first = ""] = parametersOf(text);
   return reads(text, first, MEMBERS);
+}
+
+/** Whether a function takes a context after its request, as Netlify's and Vercel's do. */
+export function takesContext(handler: object): boolean {
+  const [, second = "", third] = parametersOf(textOf(handler));
+  return third === undefined && (CONTEXT.test(second) || reads("", second, { names: "params|waitUntil|next|geo" }));
+}
+
+/** The same function, given a context after each request. */
+export function withContext(handler: FetchFunction, call: HandlerCall): FetchFunction {
+  const given = handler as unknown as (request: Request, context: object) => unknown;
+  return (request, env, ctx) => given(request, eventOf(request, env, ctx, call));
 }
 
 /** The same function, given an event around each request. */
@@ -36,6 +51,10 @@ function eventOf(request: Request, env: Record<string, string>, ctx: FetchContex
     url,
     /** Without routes of files there are no parameters. */
     params: {},
+    geo: {},
+    ip: call.request.remoteAddress,
+    requestId: call.request.invocationId,
+    json: (value: unknown, init?: ResponseInit) => NodeResponse.json(value, init),
     cookies: new Cookies(request.headers.get("cookie") ?? ""),
     locals: {},
     data: {},
