@@ -2,11 +2,13 @@
  * Imports and `require` of Node's built-in modules, and of those that the runtime provides: the
  * only ones there are once a bundle runs.
  */
-import { SyntheticModule } from "node:vm";
+import vm from "node:vm";
 
-// Both are captured before tenant code: it may replace process.getBuiltinModule.
+// All are captured before tenant code: it may replace process.getBuiltinModule.
+const { SyntheticModule } = vm;
+type BuiltinModule = InstanceType<typeof SyntheticModule>;
 const getBuiltinModule = process.getBuiltinModule.bind(process);
-const modules = new Map<string, SyntheticModule>();
+const modules = new Map<string, BuiltinModule>();
 /** Modules of other platforms that the runtime stands in for. */
 const provided = new Map<string, object>();
 
@@ -20,14 +22,14 @@ export function provideModule(specifier: string, exported: object): void {
  * A module to import a built-in by, with or without the prefix "node:".
  * @throws Error when there is none of this name.
  */
-export function builtinModule(specifier: string): SyntheticModule {
+export function builtinModule(specifier: string): BuiltinModule {
   const known = modules.get(specifier);
   if (known !== undefined) return known;
   const exported = requireBuiltin(specifier) as Record<string, unknown>;
   const names = Object.keys(exported).filter((name) => name !== "default");
   const module = new SyntheticModule(
     [...names, "default"],
-    function (this: SyntheticModule) {
+    function (this: BuiltinModule) {
       for (const name of names) this.setExport(name, exported[name]);
       this.setExport("default", exported);
     },

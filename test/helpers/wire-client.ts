@@ -24,6 +24,7 @@ export interface CallOptions {
   body?: string | Uint8Array;
   bodyFollows?: boolean;
   traceparent?: string;
+  isEvent?: boolean;
 }
 
 /** A whole reply, as the frames gave it. */
@@ -95,6 +96,7 @@ export class WireClient {
         remoteAddress: "192.0.2.1",
         traceparent: options.traceparent ?? null,
         tracestate: null,
+        ...(options.isEvent && { isEvent: true }),
         bodyFollows: options.bodyFollows ?? false,
         body: Buffer.from(options.body ?? ""),
       }),

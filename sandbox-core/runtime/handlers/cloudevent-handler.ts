@@ -2,6 +2,7 @@
 import { BadCloudEvent, type CloudEvent, cloudEventOf, structuredEvent } from "./cloudevent.ts";
 import { requestHeaders } from "./fetch.ts";
 import type { Handler, HandlerCall, HandlerReply } from "./handler.ts";
+import { jsonReply } from "./lambda-result.ts";
 import { plainReply } from "./plain-result.ts";
 import { isResponse, responseReply } from "./response.ts";
 import { textReply } from "./text-reply.ts";
@@ -13,7 +14,11 @@ export type CloudEventFunction = (event: CloudEvent, callback: (error?: unknown,
  * 204. What is no CloudEvent is answered without it.
  */
 export function cloudEventHandler(handler: CloudEventFunction): Handler {
-  const answer = async (call: HandlerCall, read: (body: Buffer) => CloudEvent): Promise<HandlerReply> => {
+  const answer = async (
+    call: HandlerCall,
+    read: (body: Buffer) => CloudEvent,
+    reply: (result: unknown) => HandlerReply,
+  ): Promise<HandlerReply> => {
     let event: CloudEvent;
     try {
       event = read(await call.body.all());
@@ -22,13 +27,13 @@ export function cloudEventHandler(handler: CloudEventFunction): Handler {
       throw error;
     }
     const { traceparent } = call.request;
-    return replyOf(await callFunction(handler, traceparent === null ? event : { ...event, traceparent }));
+    return reply(await callFunction(handler, traceparent === null ? event : { ...event, traceparent }));
   };
   const respond: Handler = (call) => {
     const headers = requestHeaders(call.request.headers, null);
-    return answer(call, (body) => cloudEventOf(headers, body));
+    return answer(call, (body) => cloudEventOf(headers, body), replyOf);
   };
-  respond.event = (call) => answer(call, structuredEvent);
+  respond.event = (call) => answer(call, structuredEvent, jsonReply);
   return respond;
 }
 
