@@ -74,7 +74,7 @@ export interface Invocation extends VersionRef {
   expiresAtMs: number;
 }
 
-/** What a function threw, in Lambda's words; told to whom may read the function's log. */
+/** A function's failure in Lambda's words; told to whom may read the function's log. */
 export interface ThrownError {
   errorType: string;
   errorMessage: string;

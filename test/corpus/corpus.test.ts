@@ -74,7 +74,7 @@ function checkBody(call: CaseCall, body: string, what: string): void {
   if (call.includes !== undefined) assert.ok(body.includes(call.includes), `${what}: ${body}`);
 }
 
-/** Sends a call as it is. A host below "localhost" is this machine, whatever resolves names here. */
+/** Sends a call as it is. A host below "localhost" is this machine, whoever looks up names. */
 function send(url: string, { method = "GET", headers = {}, body }: CaseCall): Promise<IncomingMessage> {
   const { hostname, host } = new URL(url);
   return new Promise((resolve, reject) => {

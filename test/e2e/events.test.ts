@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => platform.stop());
 
-/** A handler of all events that a Lambda function of AWS may get, and of some that it cannot take. */
+/** A handler of the events that a Lambda function may get, and of some that it cannot take. */
 const LAMBDA = `
   export const handler = async (event: any, context: { awsRequestId: string }) => {
     if (event.throws) throw new RangeError(event.throws);

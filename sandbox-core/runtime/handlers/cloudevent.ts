@@ -20,7 +20,10 @@ const PREFIX = "ce-";
 const JSON_TYPE = /^[\w.+-]+\/(?:[\w.+-]+\+)?json$/;
 const STRUCTURED = "application/cloudevents+json";
 
-/** A request that is no CloudEvent. Its sender is answered with the status, and no function is called. */
+/**
+ * A request that is no CloudEvent. Its sender is answered with the status, and no function is
+ * called.
+ */
 export class BadCloudEvent extends Error {
   readonly status: number;
 

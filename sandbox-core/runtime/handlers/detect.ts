@@ -99,7 +99,7 @@ function objectHandler(value: unknown, name: string, facts: FunctionFacts): Hand
   return app === null ? null : inWords(nodeHandler(app), wordsFor("node", name));
 }
 
-/** A handler of an export `fetch`, or of those that are named as methods; null when there is none. */
+/** A handler of an export `fetch`, or of those named as methods; null when there is none. */
 function exportedFetch(exported: ModuleExports, facts: FunctionFacts): Handler | null {
   const fetch = exported.named("fetch");
   if (typeof fetch === "function") return ofKind("fetch", "fetch", fetch, facts);

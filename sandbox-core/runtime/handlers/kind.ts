@@ -56,7 +56,9 @@ export function kindOf(handler: object): HandlerKind | null {
   return kind === "lambda" ? formatOf(text) : kind;
 }
 
-/** The format of the events that a Lambda handler reads, by its text: 2.0 unless it reads 1.0 alone. */
+/**
+ * The format of the events that a Lambda handler reads, by its text: 2.0 unless it reads 1.0 alone.
+ */
 export function lambdaKindOf(handler: object): HandlerKind {
   return formatOf(textOf(handler));
 }

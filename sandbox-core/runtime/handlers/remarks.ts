@@ -13,7 +13,7 @@ const UNWIRED: Record<string, string> = {
   email: "with an e-mail",
   tail: "with the logs of others",
 };
-/** A second parameter of Lambda's, or a first: an export of such a name may be of Lambda as well. */
+/** Parameters of Lambda's, second and first: an export of such a name may be its handler. */
 const CONTEXT = /^_*(?:context|ctx)$/i;
 const EVENT = /^_*(?:event|evt)$/i;
 

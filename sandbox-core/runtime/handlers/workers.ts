@@ -65,7 +65,7 @@ export function entrypointFetch(main: unknown): FetchFunction | null {
   return (request, env, ctx) => new Main(ctx, env).fetch(request, env, ctx);
 }
 
-/** What an export is that only Cloudflare makes objects of, or null. */
+/** Names a class that only Cloudflare makes objects of; null for any other export. */
 export function unusedClass(exported: unknown): string | null {
   if (typeof exported !== "function") return null;
   const { prototype } = exported;
