@@ -18,7 +18,7 @@ export interface CaseCall {
   event?: unknown;
   /** Status of the answer; 200 unless said. */
   status?: number;
-  /** Exit code of a call by an event; where it is not 0, `json` may be a part of what is printed. */
+  /** Exit code of a call by an event; if it is not 0, `json` may be a part of what is printed. */
   exit?: number;
   text?: string;
   json?: unknown;
