@@ -18,6 +18,7 @@ import { type ErrorCode, errorBody, SandpiperError, statusOf } from "../function
 import { arrive, METHODS } from "./call/arrival.ts";
 import type { Clients } from "./http/clients.ts";
 import { Connection } from "./http/connection.ts";
+import { maxConnections } from "./http/descriptors.ts";
 import { publicError, retryAfter, sendError } from "./http/error-reply.ts";
 import { FUNCTION_PREFIX, type Hosts, type KnownHost } from "./http/hosts.ts";
 
@@ -84,6 +85,8 @@ export function createGatewayServer(parts: ServerParts): GatewayServer {
   });
   Object.assign(server, HALF_OPEN);
   server.maxHeadersCount = MAX_HEADER_FIELDS;
+  // Those beyond are closed at once: a connection to Redis that breaks must find a descriptor.
+  server.maxConnections = maxConnections();
   server.timeout = parts.unreadMs ?? UNREAD_MS;
   const begin = (request: IncomingMessage, response: ServerResponse): void =>
     connections.get(request.socket)?.begin(request, response);

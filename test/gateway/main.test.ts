@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, type ForkOptions, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, it } from "node:test";
@@ -11,6 +11,7 @@ import type { Redis } from "ioredis";
 import { Registry } from "../../functions/store/registry.ts";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { head } from "../helpers/gateway.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
@@ -33,9 +34,11 @@ afterEach(() => {
 
 const SETTINGS = { SANDPIPER_PORT: "0", SANDPIPER_LEAVE_MS: "0" };
 
-function start(env: Record<string, string> = {}): ChildProcess {
+/** @param run how it is started, other than as a program of this Node. */
+function start(env: Record<string, string> = {}, run: Pick<ForkOptions, "execPath" | "execArgv"> = {}): ChildProcess {
   const main = new URL("../../gateway/main.ts", import.meta.url).pathname;
   const started = fork(main, [], {
+    ...run,
     env: { PATH: process.env.PATH, REDIS_URL: redis.url, SANDPIPER_DATA_DIR: dir, ...SETTINGS, ...env },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
@@ -71,6 +74,25 @@ it("starts with the key that it knows on a Redis that takes no writes, and says 
   const response = await fetch(`${await ready(start(env))}/readyz`);
   const { reason } = (await response.json()) as { reason: string };
   assert.match(reason, /refuses to write: its memory is full/);
+});
+
+it("keeps descriptors for itself, however many connections its clients open", async (t) => {
+  const limit = 100;
+  const execArgv = [`--nofile=${limit}:${limit}`, process.execPath];
+  const gateway = start({ SANDPIPER_GATEWAY_METRICS: "off" }, { execPath: "prlimit", execArgv });
+  const { hostname, port } = new URL(await ready(gateway));
+  const sockets = Array.from({ length: 150 }, () => connect(Number(port), hostname).on("error", () => {}));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (const socket of sockets) socket.resume();
+  const open = () => sockets.filter(({ destroyed }) => !destroyed);
+  await eventually(() => open().length === limit / 2);
+  assert.ok((await readdir(`/proc/${gateway.pid}/fd`)).length < limit - 10);
+  const [served] = open();
+  served?.write("GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n");
+  const [answer] = await once(served as Socket, "data");
+  assert.match(String(answer), /^HTTP\/1\.1 200 /);
 });
 
 it("lets a call in flight end when it is told to stop, and takes no more", async () => {
