@@ -1,14 +1,12 @@
 /** `sandpiper deploy`: check the configuration, collect the files, upload them. */
-import { existsSync, realpathSync, statSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { realpathSync } from "node:fs";
 import type { Command } from "commander";
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { Deployed } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import type { LoadedConfig } from "../config/config-file.ts";
-import { CliError } from "../failure.ts";
+import { entryFile, functionDirectory } from "../config/function-directory.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
 import { ProgressBar } from "../show/progress-bar.ts";
 import type { Upload } from "../upload/upload.ts";
@@ -28,12 +26,12 @@ export function addDeploy(add: AddCommand, io: Io): void {
 
 async function deploy(io: Io, given: string, command: Command): Promise<void> {
   const { json, dryRun, check } = optionsOf<{ dryRun?: boolean; check: boolean }>(command);
-  const directory = realDirectory(resolve(io.cwd, given), given);
+  const directory = functionDirectory(io.cwd, given);
   const { loadConfig } = await import("../config/config-file.ts");
   const { collectUpload } = await import("../upload/upload.ts");
   const loaded = await loadConfig(directory, realpathSync(io.cwd));
   const gateway = dryRun ? null : await gatewayOf(io, command);
-  const entry = entryOf(directory, loaded);
+  const entry = entryFile(directory, loaded);
   const color = io.stderr.isTTY && io.stderr.hasColors() && !io.env.NO_COLOR;
   const upload = await collectUpload(directory, entry, { color: color && !json, terminalWidth: columnsOf(io.stderr) });
   // With --json, stderr is for one JSON object, if anything.
@@ -70,27 +68,6 @@ function tell(io: Io, { name, version, url, sharedUrl, created, bundleBytes, han
   if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
   if (sharedUrl !== url) say(io, `also at ${escapeLine(sharedUrl)}`);
   io.stdout.write(`${escapeLine(url)}\n`);
-}
-
-function realDirectory(directory: string, given: string): string {
-  if (existsSync(directory) && statSync(directory).isDirectory()) return realpathSync(directory);
-  throw new CliError("config", `${given} is no directory`, {
-    code: "NO_SUCH_DIRECTORY",
-    hint: `name the directory that holds sandpiper.jsonc, or make one: sandpiper init ${given}`,
-  });
-}
-
-const USUAL_ENTRIES = ["index.ts", "index.tsx", "index.js", "index.mjs", "src/index.ts", "src/index.js", "main.ts"];
-
-function entryOf(directory: string, { config, wrongField }: LoadedConfig): string {
-  const entry = resolve(directory, config.entry);
-  if (existsSync(entry) && statSync(entry).isFile()) return entry;
-  const present = USUAL_ENTRIES.filter((file) => existsSync(join(directory, file)));
-  throw wrongField(
-    "entry",
-    `the entry file ${relative(directory, entry)} does not exist`,
-    present.length === 0 ? undefined : `there is ${present.join(", ")}: set "entry" to it`,
-  );
 }
 
 function listing({ root, entry, files, totalBytes }: Upload) {
