@@ -94,6 +94,34 @@ const urls = {
   sharedUrl: z.url().meta({ description: "Below /fn/, on the host that all functions share." }),
 };
 
+/** The header field by which whoever holds a function's name deploys to it and deletes it. */
+export const HOLDER_FIELD = "x-sandpiper-holder";
+
+/** The holder of a name, when a request is the holder's. */
+export const holderHeader = z.object({
+  [HOLDER_FIELD]: z.uuid().optional().meta({ description: "Who holds the name; see its hold." }),
+});
+
+/** A wish to hold a function's name. */
+export const holdWishSchema = z
+  .strictObject({
+    holder: z.uuid().meta({ description: "Made up by whoever holds the name, and told to nobody else." }),
+    ttlMs: z.int().min(1_000).max(600_000).meta({
+      description: "For how long, unless the wish is sent again. Then the function is gone with its versions.",
+    }),
+  })
+  .meta({ id: "HoldWish" });
+export type HoldWish = z.output<typeof holdWishSchema>;
+
+/** A hold on a function's name. */
+export const holdSchema = z
+  .object({
+    name: z.string(),
+    deployed: z.boolean().meta({ description: "Whether the holder deployed a version to it." }),
+  })
+  .meta({ id: "Hold" });
+export type Hold = z.output<typeof holdSchema>;
+
 /** The result of a deployment. */
 export const deployedSchema = z
   .object({
@@ -119,6 +147,9 @@ export const functionSchema = z
     noTemplateReason: z.string().nullable().meta({
       description:
         'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
+    }),
+    held: z.boolean().default(false).meta({
+      description: "Whether the function ends with the process that holds its name, such as `sandpiper dev`.",
     }),
     entry: z.string(),
     handler: handlerSchema,

@@ -128,6 +128,16 @@ export const ERRORS = {
     message: "Too many clients follow logs already.",
     fix: "End one of them, or read without `follow`.",
   },
+  NAME_HELD: {
+    status: 409,
+    message: "The function's name is held by somebody else.",
+    fix: "Choose another name, or end what holds it: `sandpiper dev`, or the function that is deployed.",
+  },
+  HOLD_OVER: {
+    status: 409,
+    message: "The hold on the function's name is over.",
+    fix: "Take the name again, then deploy again; `sandpiper dev` does so by itself.",
+  },
   // Building and loading a version.
   BUILD_FAILED: {
     status: 422,

@@ -2,6 +2,10 @@
 import type { Redis } from "ioredis";
 import type { VersionRef } from "../model/invocation.ts";
 import type { Version } from "../model/version.ts";
+import { type FunctionRef, functionKey, functionsKey, versionsKey } from "./function-keys.ts";
+import { AGE_VERSIONS, REFUSAL_OF_HOLD, throwRefusal } from "./holds.ts";
+
+export type { FunctionRef } from "./function-keys.ts";
 
 /** A function as it is now. */
 export interface FunctionState {
@@ -13,6 +17,8 @@ export interface FunctionState {
    * none was called.
    */
   noTemplateReason: string | null;
+  /** Whether it ends with the process that holds it. */
+  isHeld: boolean;
   createdAtMs: number;
   updatedAtMs: number;
 }
@@ -33,22 +39,11 @@ export interface KeptVersion {
   unusedSinceMs: number | null;
 }
 
-/** Names one function of one tenant. */
-export type FunctionRef = Pick<VersionRef, "tenant" | "functionName">;
-
 /**
  * Where the registry says that a function runs another version now or is gone; the message is
  * "tenant/function".
  */
 export const REGISTRY_CHANGES = "sp:registry:changes";
-
-const functionsKey = (tenant: string): string => `sp:functions:${tenant}`;
-const functionKey = ({ tenant, functionName }: FunctionRef): string => `sp:function:${tenant}:${functionName}`;
-/**
- * A hash of all versions of a function, and of what was found out about them, so that all goes when
- * the function goes.
- */
-const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
 
 const VERSIONS_PATTERN = versionsKey({ tenant: "*", functionName: "*" });
 const SCAN_COUNT = 1_000;
@@ -93,10 +88,13 @@ const NOTE = `
 if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1], ARGV[2], ARGV[3]) end`;
 
 /**
- * KEYS: functions, function, versions. ARGV: name, version, now, changes channel, message.
- * Gives 1 when the function is new, 0 when it was there, -1 when there is no such version.
+ * KEYS: functions, function, versions. ARGV: name, version, now, changes channel, message, holder.
+ * Gives 1 when the function is new, 0 when it was there, -1 when there is no such version, less
+ * when a hold is against it.
  */
-const DEPLOY = `${NOTE_UNUSED}
+const DEPLOY = `${NOTE_UNUSED}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
+local refusal = refusalOfHold(KEYS[2], ARGV[6])
+if refusal ~= 0 then return refusal end
 if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return -1 end
 local before = redis.call("HGET", KEYS[2], "version")
 if before and before ~= ARGV[2] and redis.call("HEXISTS", KEYS[3], before) == 1 then noteUnused(KEYS[3], before) end
@@ -105,18 +103,24 @@ local created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[3])
 redis.call("HSET", KEYS[2], "version", ARGV[2], "updatedAtMs", ARGV[3])
 redis.call("SADD", KEYS[1], ARGV[1])
 redis.call("PUBLISH", ARGV[4], ARGV[5])
+ageVersions(KEYS[2], KEYS[3])
 return created`;
 
 /**
- * KEYS: functions, function, versions. ARGV: name, changes channel, message. Gives 1 when there was
- * one.
+ * KEYS: functions, function, versions. ARGV: name, changes channel, message, holder or nothing.
+ * Gives 1 when there was one, and it was the holder's, if one is given.
  */
 const DELETE = `
+if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
 local existed = redis.call("DEL", KEYS[2])
 redis.call("DEL", KEYS[3])
 redis.call("SREM", KEYS[1], ARGV[1])
 if existed == 1 then redis.call("PUBLISH", ARGV[2], ARGV[3]) end
 return existed`;
+
+/** KEYS: functions, function. ARGV: name. Takes a name off the list whose function expired. */
+const FORGET_EXPIRED = `
+if redis.call("EXISTS", KEYS[2]) == 0 then redis.call("SREM", KEYS[1], ARGV[1]) end`;
 
 export class Registry {
   readonly #redis: Redis;
@@ -147,11 +151,11 @@ export class Registry {
 
   /**
    * Moves a function to a version that was put before, and makes the function when it is new.
-   * Gateways are told.
+   * Gateways are told. @param holder who holds the name, when somebody does.
    * @returns whether the function is new.
-   * @throws Error when there is no such version.
+   * @throws Error when there is no such version; SandpiperError NAME_HELD, HOLD_OVER
    */
-  async deployFunction(ref: VersionRef): Promise<boolean> {
+  async deployFunction(ref: VersionRef, holder = ""): Promise<boolean> {
     const created = await this.#redis.eval(
       DEPLOY,
       3,
@@ -163,7 +167,9 @@ export class Registry {
       Date.now(),
       REGISTRY_CHANGES,
       changeMessage(ref),
+      holder,
     );
+    throwRefusal(created, ref);
     if (created === -1) throw new Error(`There is no version ${ref.version} of ${ref.tenant}/${ref.functionName}.`);
     return created === 1;
   }
@@ -204,6 +210,7 @@ export class Registry {
       functionName: ref.functionName,
       version: JSON.parse(version) as Version,
       noTemplateReason,
+      isHeld: stored.holder !== undefined,
       createdAtMs: Number(stored.createdAtMs),
       updatedAtMs: Number(stored.updatedAtMs),
     };
@@ -212,8 +219,15 @@ export class Registry {
   /** All functions of a tenant, by name. */
   async listFunctions(tenant: string): Promise<FunctionState[]> {
     const names = (await this.#redis.smembers(functionsKey(tenant))).sort();
-    const functions = await Promise.all(names.map((functionName) => this.getFunction({ tenant, functionName })));
+    const functions = await Promise.all(names.map((functionName) => this.#listed({ tenant, functionName })));
     return functions.filter((state) => state !== null);
+  }
+
+  async #listed(ref: FunctionRef): Promise<FunctionState | null> {
+    const state = await this.getFunction(ref);
+    const keys = [functionsKey(ref.tenant), functionKey(ref)];
+    if (state === null) await this.#redis.eval(FORGET_EXPIRED, 2, ...keys, ref.functionName);
+    return state;
   }
 
   /** Every function of every tenant that has versions, and those that left some behind. */
@@ -265,9 +279,10 @@ export class Registry {
   /**
    * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store
    * until they are collected: other functions may use the same bytes.
+   * @param holder when it is given, only a function that this process holds is removed.
    * @returns whether there was one.
    */
-  async deleteFunction(ref: FunctionRef): Promise<boolean> {
+  async deleteFunction(ref: FunctionRef, holder = ""): Promise<boolean> {
     const existed = await this.#redis.eval(
       DELETE,
       3,
@@ -277,6 +292,7 @@ export class Registry {
       ref.functionName,
       REGISTRY_CHANGES,
       changeMessage(ref),
+      holder,
     );
     return existed === 1;
   }

@@ -9,6 +9,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { functionRoutes } from "./routes/functions.ts";
 import { gcRoutes } from "./routes/gc.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { holdRoutes } from "./routes/holds.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
 import { sourceRoutes } from "./routes/sources.ts";
@@ -30,6 +31,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
   eventRoutes(app, parts);
+  holdRoutes(app, parts);
   logRoutes(app, parts);
   traceRoutes(app, parts);
   gcRoutes(app, parts);

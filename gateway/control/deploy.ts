@@ -43,14 +43,17 @@ interface Sources {
 
 /**
  * Makes a function run what was uploaded. When that fails it runs what it ran before.
- * @throws SandpiperError INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING, BUILD_FAILED,
- * BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST, STORAGE_FULL, QUEUE_UNAVAILABLE
+ * @param holder who holds the name, when somebody does.
+ * @throws SandpiperError NAME_HELD, HOLD_OVER, INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING,
+ * BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST, STORAGE_FULL,
+ * QUEUE_UNAVAILABLE
  */
 export async function deploy(
   parts: ControlParts,
   tenant: string,
   name: string,
   upload: CheckedDeployment,
+  holder?: string,
 ): Promise<Deployed> {
   const { $schema: _, ...config } = upload.config;
   if (config.name !== name) {
@@ -61,7 +64,7 @@ export async function deploy(
   checkEntry(upload);
   const kept = await keptVersion(parts, { tenant, config, entry: upload.entry, files: namedFiles(upload.files) });
   const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
-  const created = await parts.registry.deployFunction(version);
+  const created = await parts.registry.deployFunction(version, holder);
   parts.versions.forget(`${tenant}/${name}`);
   return { version, created, warnings: [...kept.warnings, ...(version.found?.warnings ?? [])] };
 }

@@ -12,6 +12,10 @@ import {
   type FunctionInfo,
   functionListSchema,
   functionSchema,
+  HOLDER_FIELD,
+  type Hold,
+  type HoldWish,
+  holdSchema,
   invocationRecordSchema,
   type LogEntry,
   type LogsQuery,
@@ -21,6 +25,7 @@ import {
   type Whoami,
   whoamiSchema,
 } from "../../api/schemas.ts";
+import type { HeaderPairs } from "../../model/invocation.ts";
 import type { InvocationRecord } from "../../model/record.ts";
 import type { StoredSpan } from "../../model/span.ts";
 import { CliError, type FailureKind } from "../failure.ts";
@@ -41,8 +46,14 @@ export class Gateway {
     return this.#ask(whoamiSchema, "GET", "/v1/whoami");
   }
 
-  async deploy(name: string, deployment: Deployment): Promise<Deployed> {
-    return this.#ask(deployedSchema, "PUT", functionPath(name), deployment);
+  /** @param holder who holds the name, when somebody does. */
+  async deploy(name: string, deployment: Deployment, holder?: string): Promise<Deployed> {
+    return this.#ask(deployedSchema, "PUT", functionPath(name), deployment, fieldsOf(holder));
+  }
+
+  /** Holds a function's name, or goes on holding it. @throws CliError NAME_HELD */
+  async hold(name: string, wish: HoldWish): Promise<Hold> {
+    return this.#ask(holdSchema, "PUT", `${functionPath(name)}/hold`, wish);
   }
 
   /**
@@ -84,8 +95,9 @@ export class Gateway {
     });
   }
 
-  async delete(name: string): Promise<void> {
-    const answer = await succeeded(await this.#send("DELETE", functionPath(name)));
+  /** @param holder when it is given, only a function that this process holds is deleted. */
+  async delete(name: string, holder?: string): Promise<void> {
+    const answer = await succeeded(await this.#send("DELETE", functionPath(name), undefined, fieldsOf(holder)));
     answer.body.resume();
   }
 
@@ -114,9 +126,8 @@ export class Gateway {
    */
   async *logs(name: string, query: LogsQuery, signal = this.#interrupted): AsyncGenerator<LogEntry, void, void> {
     const parameters = new URLSearchParams(Object.entries(query));
-    const answer = await succeeded(
-      await this.#send("GET", `${functionPath(name)}/logs?${parameters}`, undefined, signal),
-    );
+    const path = `${functionPath(name)}/logs?${parameters}`;
+    const answer = await succeeded(await this.#send("GET", path, undefined, [], signal));
     try {
       for await (const line of createInterface({ input: answer.body, crlfDelay: Number.POSITIVE_INFINITY })) {
         if (line.trim() !== "") yield checked(logEntrySchema, line);
@@ -132,12 +143,24 @@ export class Gateway {
     }
   }
 
-  async #ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T> {
-    return parsed(schema, await succeeded(await this.#send(method, path, body)));
+  async #ask<T>(
+    schema: z.ZodType<T>,
+    method: string,
+    path: string,
+    body?: unknown,
+    fields: HeaderPairs = [],
+  ): Promise<T> {
+    return parsed(schema, await succeeded(await this.#send(method, path, body, fields)));
   }
 
   /** @param body is sent as JSON, and bytes as they are. */
-  #send(method: string, path: string, body?: unknown, signal = this.#interrupted): Promise<Answer> {
+  #send(
+    method: string,
+    path: string,
+    body?: unknown,
+    fields: HeaderPairs = [],
+    signal = this.#interrupted,
+  ): Promise<Answer> {
     const isBytes = body instanceof Uint8Array;
     const type = isBytes ? "application/octet-stream" : "application/json";
     return exchange({
@@ -146,12 +169,17 @@ export class Gateway {
       headers: [
         ["accept", "application/json, application/x-ndjson"],
         ["authorization", `Bearer ${this.connection.apiKey}`],
+        ...fields,
         ...(body === undefined ? [] : ([["content-type", type]] satisfies [string, string][])),
       ],
       ...(body !== undefined && { body: isBytes ? body : Buffer.from(JSON.stringify(body)) }),
       signal,
     });
   }
+}
+
+function fieldsOf(holder: string | undefined): HeaderPairs {
+  return holder === undefined ? [] : [[HOLDER_FIELD, holder]];
 }
 
 function functionPath(name: string): string {

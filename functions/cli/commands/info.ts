@@ -39,6 +39,7 @@ function describe(io: Io, info: FunctionInfo): string {
     ["memory", `${config.memoryMiB} MiB`],
     ["timeout", `${config.timeoutMs} ms`],
     ["isolation", isolation(info)],
+    ...(info.held ? [["held", "by a process that it ends with, such as sandpiper dev"] as [string, string]] : []),
     ["env", env.length === 0 ? "none" : env.join(", ")],
     ["bundle", `${formatBytes(bundleBytes)} from ${files.length} files`],
     ["updated", updatedAt],

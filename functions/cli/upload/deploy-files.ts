@@ -27,6 +27,8 @@ export interface Deployable {
 export interface DeployOptions {
   /** Whether the version is loaded in a sandbox before it goes live; true unless given. */
   check?: boolean;
+  /** Who holds the function's name, when somebody does. */
+  holder?: string | undefined;
   /** Told, as files arrive at the gateway, how many bytes are there of those that it lacked. */
   onUploaded?(sentBytes: number, ofBytes: number): void;
 }
@@ -38,7 +40,7 @@ export interface DeployOptions {
 export async function deployFiles(
   gateway: Gateway,
   { config, entry, files }: Deployable,
-  { check = true, onUploaded }: DeployOptions = {},
+  { check = true, holder, onUploaded }: DeployOptions = {},
 ): Promise<Deployed> {
   const digests = files.map(({ bytes }) => createHash("sha256").update(bytes).digest("hex"));
   const byDigest = new Map(digests.map((digest, index) => [digest, (files[index] as SourceTreeFile).bytes]));
@@ -46,7 +48,7 @@ export async function deployFiles(
   for (let attempt = 1; ; attempt++) {
     await uploadMissing(gateway, byDigest, onUploaded);
     try {
-      return await gateway.deploy(config.name, { config, entry, files: named, check });
+      return await gateway.deploy(config.name, { config, entry, files: named, check }, holder);
     } catch (error) {
       const isGone = error instanceof CliError && error.code === "SOURCE_MISSING";
       if (!isGone || attempt === MOST_ATTEMPTS) throw error;

@@ -8,6 +8,8 @@ import {
   type FunctionInfo,
   functionListSchema,
   functionSchema,
+  HOLDER_FIELD,
+  holderHeader,
   nameParam,
 } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
@@ -24,13 +26,17 @@ const deployRoute = keyedRoute({
   method: "put",
   path: "/v1/functions/{name}",
   summary: "Deploy a function",
-  request: { params: nameParam, body: { required: true, ...jsonBody(deploymentSchema, "Configuration and sources.") } },
+  request: {
+    params: nameParam,
+    headers: holderHeader,
+    body: { required: true, ...jsonBody(deploymentSchema, "Configuration and sources.") },
+  },
   responses: {
     200: jsonBody(deployedSchema, "A function that was there runs this version now."),
     201: jsonBody(deployedSchema, "A new function runs this version."),
     400: jsonBody(errorSchema, "The configuration or the sources are not valid."),
     413: jsonBody(errorSchema, "The sources are too large."),
-    409: jsonBody(errorSchema, "Files that it names by their SHA-256 were not uploaded."),
+    409: jsonBody(errorSchema, "Somebody else holds the name, or files that it names by their SHA-256 were not uploaded."),
     422: jsonBody(errorSchema, "The version does not build, or does not load; the message shows where."),
   },
 });
@@ -56,7 +62,8 @@ const deleteRoute = keyedRoute({
   method: "delete",
   path: "/v1/functions/{name}",
   summary: "Delete a function",
-  request: { params: nameParam },
+  description: "With a holder, only the function that it holds is deleted.",
+  request: { params: nameParam, headers: holderHeader },
   responses: { 204: { description: "It is gone." }, 404: jsonBody(errorSchema, "There is none.") },
 });
 
@@ -65,7 +72,9 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   app.on("PUT", "/v1/functions/:name", bodyLimit(MAX_DEPLOY_BYTES, parts.uploads));
   app.openapi(deployRoute, async (c) => {
     const { name } = c.req.valid("param");
-    const { created, version, warnings } = await deploy(parts, c.var.principal.tenant, name, c.req.valid("json"));
+    const holder = c.req.valid("header")[HOLDER_FIELD];
+    const { tenant } = c.var.principal;
+    const { created, version, warnings } = await deploy(parts, tenant, name, c.req.valid("json"), holder);
     const { bundleBytes, config, found } = version;
     const [urls, handler] = [urlsOf(parts, c, name, config), found?.handler ?? null];
     const deployed = { name, version: version.version, ...urls, created, bundleBytes, handler, warnings };
@@ -86,7 +95,8 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
 
   app.openapi(deleteRoute, async (c) => {
     const ref = { tenant: c.var.principal.tenant, functionName: c.req.valid("param").name };
-    if (!(await parts.registry.deleteFunction(ref))) throw noFunction(ref.functionName);
+    const holder = c.req.valid("header")[HOLDER_FIELD];
+    if (!(await parts.registry.deleteFunction(ref, holder))) throw noFunction(ref.functionName);
     parts.versions.forget(`${ref.tenant}/${ref.functionName}`);
     await deleteLogs(parts.redis, ref);
     return c.body(null, 204);
@@ -116,7 +126,7 @@ function urlsOf(
 }
 
 function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionState): FunctionInfo {
-  const { tenant, functionName, version, noTemplateReason, createdAtMs, updatedAtMs } = state;
+  const { tenant, functionName, version, noTemplateReason, isHeld, createdAtMs, updatedAtMs } = state;
   const { config, entry, bundleBytes, files, found } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
@@ -128,6 +138,7 @@ function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionSta
     // A version that was deployed before there was a choice has none.
     config: { ...config, isolation: config.isolation ?? "instance", env },
     noTemplateReason,
+    held: isHeld,
     entry,
     handler: found?.handler ?? null,
     warnings: found?.warnings ?? [],
