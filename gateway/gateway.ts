@@ -167,13 +167,13 @@ class GatewayParts {
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
     this.#receiver = this.#makeReceiver(redis, gatewayId);
     this.#follow(redis, config, log);
-    const [uploads, downloads] = [new Budget(UPLOADS_BYTES), new Budget(DOWNLOADS_BYTES)];
-    metrics?.ask(this.redis, () => this.#figures({ uploads, downloads }));
+    const budgets = { uploads: new Budget(UPLOADS_BYTES), downloads: new Budget(DOWNLOADS_BYTES) };
+    metrics?.ask(this.redis, () => this.#figures(budgets));
     const [hosts, clients] = [new Hosts(config), new Clients(config)];
     const shared = {
       redis: this.redis,
       versions: this.#versions,
-      uploads,
+      ...budgets,
       origins: new Origins(config, clients, () => this.ownUrl),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
     };
@@ -205,7 +205,6 @@ class GatewayParts {
       calls: this.#calls,
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,
-      downloads,
       recordsRoots,
       onEnded: this.#noteEnd(accessLog(config.accessLog, access), metrics),
     };
