@@ -84,16 +84,17 @@ export class Gate {
   }
 
   /**
-   * @throws SandpiperError OVERLOADED or NO_WORKER when a call that comes now cannot be served in
+   * @param call of which function it is, once that is known.
+   * @throws SandpiperError NO_WORKER, or OVERLOADED, when a call that comes now cannot be served in
    * time.
    */
-  check(): void {
+  check(call?: Pick<Invocation, "tenant" | "functionName">): void {
     if (!this.#isShut) return;
     if (this.#isDeserted) {
       this.counts.deserted += 1;
       throw noWorker();
     }
-    if (this.#line.ahead < this.#mostAhead) return;
+    if (call === undefined || this.#line.ahead(call) < this.#mostAhead) return;
     this.counts.shed += 1;
     const message = `More calls wait for workers than can be served in time. ${NOT_RUN}`;
     throw new SandpiperError("OVERLOADED", { message });
@@ -106,7 +107,7 @@ export class Gate {
    */
   submit(call: Invocation): Promise<void> {
     if (!this.#isShut) return this.#options.submit(call);
-    this.check();
+    this.check(call);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const go = () => void this.#options.submit(call).then(resolve, reject);
     this.#line.add({ invocation: call, go, fail: reject });

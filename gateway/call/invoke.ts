@@ -79,6 +79,7 @@ export async function invoke(
     const known = named && parts.versions.get(named);
     const current = known instanceof Promise ? await known : known;
     if (!named || !current) throw functionNotFound(named);
+    gate.check(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
     if (response.destroyed) throw leftEarly();
     const whereabouts = whereaboutsOf(parts, request, named, current.keepsPrefix);

@@ -1,9 +1,13 @@
 /**
  * The calls that a gateway keeps while workers have no room for more, and which of them goes next.
  *
- * Calls that came lately go first come, first served. A call that has waited longer than helps its
- * caller lets those go first, and among such calls the youngest goes first: behind a stall, serving
- * the oldest first would have every later caller wait as long as the stall was, for minutes.
+ * Tenants take turns, and so do the functions of a tenant: a function that is called more often than
+ * workers have room for has its own calls wait, and not those of others.
+ *
+ * Of one function's calls those that came lately go first come, first served. A call that has
+ * waited longer than helps its caller lets those go first, and among such calls the youngest goes
+ * first: behind a stall, serving the oldest first would have every later caller wait as long as the
+ * stall was, for minutes.
  */
 
 import type { SandpiperError } from "../../functions/model/errors.ts";
@@ -18,61 +22,115 @@ export interface HeldCall {
   fail(error: SandpiperError): void;
 }
 
+type OfFunction = Pick<Invocation, "tenant" | "functionName">;
+
+/** The calls of one function, by invocation, oldest first. */
+interface FunctionLine {
+  fresh: Map<string, HeldCall>;
+  /** Calls that have waited for long. */
+  stale: Map<string, HeldCall>;
+}
+
 export class Line {
-  /** Oldest first, by invocation. */
-  readonly #fresh = new Map<string, HeldCall>();
-  /** Calls that have waited for long; oldest first. */
-  #stale = new Map<string, HeldCall>();
+  /** By tenant and function, each in the order of their next turns. */
+  readonly #tenants = new Map<string, Map<string, FunctionLine>>();
+  readonly #all = new Map<string, HeldCall>();
 
   get size(): number {
-    return this.#fresh.size + this.#stale.size;
+    return this.#all.size;
   }
 
-  /** How many calls go before one that comes now. */
-  get ahead(): number {
-    return this.#fresh.size;
+  /** How many calls go before one of that function that comes now, at most. */
+  ahead({ tenant, functionName }: OfFunction): number {
+    const functions = this.#tenants.get(tenant);
+    const own = functions?.get(functionName);
+    const tenants = this.#tenants.size + (functions === undefined ? 1 : 0);
+    const ofTenant = (functions?.size ?? 0) + (own === undefined ? 1 : 0);
+    return Math.min(this.size, ((own?.fresh.size ?? 0) + 1) * ofTenant * tenants - 1);
   }
 
   add(held: HeldCall): void {
-    this.#fresh.set(held.invocation.id, held);
+    const { id, tenant, functionName } = held.invocation;
+    const functions = this.#tenants.get(tenant) ?? new Map<string, FunctionLine>();
+    const line = functions.get(functionName) ?? { fresh: new Map(), stale: new Map() };
+    line.fresh.set(id, held);
+    functions.set(functionName, line);
+    this.#tenants.set(tenant, functions);
+    this.#all.set(id, held);
   }
 
   /** Takes a call out; false when it is not here. */
   remove(id: string): boolean {
-    return this.#fresh.delete(id) || this.#stale.delete(id);
+    const held = this.#all.get(id);
+    if (held === undefined) return false;
+    const { tenant, functionName } = held.invocation;
+    const functions = this.#tenants.get(tenant);
+    const line = functions?.get(functionName);
+    line?.fresh.delete(id);
+    line?.stale.delete(id);
+    if (line?.fresh.size === 0 && line.stale.size === 0) functions?.delete(functionName);
+    if (functions?.size === 0) this.#tenants.delete(tenant);
+    return this.#all.delete(id);
   }
 
   /** Has the calls let others go first that were queued before that Unix time. */
   age(queuedBeforeMs: number): void {
-    for (const [id, held] of this.#fresh) {
-      if (held.invocation.enqueuedAtMs > queuedBeforeMs) continue;
-      this.#fresh.delete(id);
-      this.#stale.set(id, held);
+    for (const functions of this.#tenants.values()) {
+      for (const { fresh, stale } of functions.values()) {
+        for (const [id, held] of fresh) {
+          if (held.invocation.enqueuedAtMs > queuedBeforeMs) continue;
+          fresh.delete(id);
+          stale.set(id, held);
+        }
+      }
     }
   }
 
   /** Takes the calls out that go next, at most so many. */
   takeNext(count: number): HeldCall[] {
-    const fresh = [...this.#fresh.values()].slice(0, count);
-    const youngest = [...this.#stale.values()].slice(Math.max(0, this.#stale.size - (count - fresh.length)));
-    return this.#taken([...fresh, ...youngest.reverse()]);
+    const stale = new Map<FunctionLine, HeldCall[]>();
+    const taken: HeldCall[] = [];
+    while (taken.length < count && this.size > 0) taken.push(this.#takeOne(stale));
+    return taken;
   }
 
   /** Takes the calls out whose time is over at that Unix time. */
   takeExpired(nowMs: number): HeldCall[] {
-    return this.#taken(this.#all().filter(({ invocation }) => invocation.expiresAtMs <= nowMs));
+    return this.#taken([...this.#all.values()].filter(({ invocation }) => invocation.expiresAtMs <= nowMs));
   }
 
   takeAll(): HeldCall[] {
-    return this.#taken(this.#all());
+    return this.#taken([...this.#all.values()]);
   }
 
-  #all(): HeldCall[] {
-    return [...this.#stale.values(), ...this.#fresh.values()];
+  /** @param stale the stale calls of functions, as far as they were listed, oldest first. */
+  #takeOne(stale: Map<FunctionLine, HeldCall[]>): HeldCall {
+    const [tenant, functions] = first(this.#tenants);
+    const [name, line] = first(functions);
+    const isFresh = line.fresh.size > 0;
+    if (!isFresh && !stale.has(line)) stale.set(line, [...line.stale.values()]);
+    const held = isFresh ? first(line.fresh)[1] : (stale.get(line)?.pop() as HeldCall);
+    this.remove(held.invocation.id);
+    toTheEnd(functions, name);
+    toTheEnd(this.#tenants, tenant);
+    return held;
   }
 
   #taken(calls: HeldCall[]): HeldCall[] {
     for (const { invocation } of calls) this.remove(invocation.id);
     return calls;
   }
+}
+
+/** The first entry of a map that has one. */
+function first<Key, Value>(map: Map<Key, Value>): [Key, Value] {
+  return map.entries().next().value as [Key, Value];
+}
+
+/** Has an entry, if it is there, be the last. */
+function toTheEnd<Value>(map: Map<string, Value>, key: string): void {
+  const value = map.get(key);
+  if (value === undefined) return;
+  map.delete(key);
+  map.set(key, value);
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { beat } from "../../../functions/store/workers.ts";
 import { CancellationReceiver } from "../../../functions/transport/cancellations.ts";
+import { GatewayMetrics } from "../../../gateway/metrics.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { head, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { stretched } from "../../helpers/slowness.ts";
@@ -10,6 +11,7 @@ import { stretched } from "../../helpers/slowness.ts";
 /** More calls than may always wait. */
 const MANY = 300;
 const QUEUE_WAIT_MS = stretched(2_000);
+const LONG_MS = stretched(30_000);
 /** A gateway has no reason to look at the queue while calls take less. */
 const SOON_MS = 200;
 
@@ -18,19 +20,31 @@ let test: TestGateway;
 const ran: string[] = [];
 let beats: NodeJS.Timeout;
 let receiver: CancellationReceiver;
-beforeEach(async () => {
+let metrics: GatewayMetrics;
+beforeEach(() => open(QUEUE_WAIT_MS));
+afterEach(close);
+
+async function open(queueWaitMs: number): Promise<void> {
   ran.splice(0);
-  test = await startTestGateway({ queueWaitMs: QUEUE_WAIT_MS });
+  metrics = new GatewayMetrics(0);
+  test = await startTestGateway({ queueWaitMs }, { metrics });
   test.answer = ({ id, request }) => {
     ran.push(request.path);
     return head(id, { body: Buffer.from("ran") });
   };
   live();
-});
-afterEach(async () => {
+}
+
+async function close(): Promise<void> {
   die();
   await test.stop();
-});
+}
+
+/** How many calls wait for their answer. */
+async function waiting(): Promise<number> {
+  const text = await metrics.registry.metrics();
+  return Number(/^sandpiper_gateway_waiting_calls (\d+)$/m.exec(text)?.[1]);
+}
 
 /** The test's worker is alive, as gateways see it. */
 function live(): void {
@@ -111,6 +125,29 @@ describe("while workers have no room", () => {
     const heard = await Promise.all([first, ...calls]);
     assert.equal(heard.filter(({ status }) => status === 200).length, ran.length);
     assert.ok(heard.every(({ status, code }) => status === 200 || code === "OVERLOADED"));
+  });
+
+  it("a function that is called too much has its own calls refused, and no other's", async () => {
+    await close();
+    await open(LONG_MS);
+    await test.deploy("calm");
+    setSlots(0);
+    const first = call("first");
+    await takenBack();
+    let refused = 0;
+    const flood = pathsOf(MANY, "flood").map(async (path) => {
+      const { code } = await call(path);
+      if (code === "OVERLOADED") refused++;
+    });
+    await eventually(async () => refused > 0 && refused + (await waiting()) === MANY + 1);
+    const before = await waiting();
+    const calm = fetch(`${test.url}/fn/main/calm/calm`).then(({ status }) => status);
+    await Promise.race([calm, eventually(async () => (await waiting()) === before + 1)]);
+    setSlots(100);
+    assert.equal(await calm, 200);
+    // The queue held 48 calls of the other function, and of those that wait here one goes before it.
+    assert.ok(ran.indexOf("/calm") < 80, `${ran.indexOf("/calm")} calls ran before`);
+    await Promise.all([first, ...flood]);
   });
 
   it("a call whose time is over hears so, and does not run; nor does one whose client left", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, it } from "node:test";
 import type { SandpiperError } from "../../../functions/model/errors.ts";
+import type { Invocation } from "../../../functions/model/invocation.ts";
 import { type HeldCall, Line } from "../../../gateway/call/line.ts";
 import { newInvocation } from "../../helpers/invocations.ts";
 
@@ -14,8 +15,9 @@ beforeEach(() => {
   failed.splice(0);
 });
 
-function add(id: string, ageMs: number, leftMs = 60_000): HeldCall {
-  const invocation = newInvocation({ id, enqueuedAtMs: NOW_MS - ageMs, expiresAtMs: NOW_MS + leftMs });
+function add(id: string, ageMs: number, leftMs = 60_000, of: Partial<Invocation> = {}): HeldCall {
+  const times = { enqueuedAtMs: NOW_MS - ageMs, expiresAtMs: NOW_MS + leftMs };
+  const invocation = newInvocation({ id, ...times, ...of });
   const held: HeldCall = { invocation, go() {}, fail: (error: SandpiperError) => failed.push(error.code) };
   line.add(held);
   return held;
@@ -35,10 +37,28 @@ it("calls that have waited for long let the others go first, and the youngest of
   for (const [id, ageMs] of Object.entries({ oldest: 5_000, older: 4_000, old: 3_000, first: 20, second: 10 }))
     add(id, ageMs);
   line.age(NOW_MS - 1_000);
-  assert.equal(line.ahead, 2);
+  assert.equal(line.ahead(newInvocation({})), 2);
   assert.deepEqual(idsOf(line.takeNext(4)), ["first", "second", "old", "older"]);
   add("third", 0);
   assert.deepEqual(idsOf(line.takeNext(2)), ["third", "oldest"]);
+});
+
+it("tenants take turns, and the functions of each, so that one that is called much has its own calls wait", () => {
+  const ofMany = { tenant: "many", functionName: "flood" };
+  const ofOther = { tenant: "many", functionName: "other" };
+  for (let i = 0; i < 100; i++) add(`flood${i}`, 10, 60_000, ofMany);
+  for (const id of ["other0", "other1"]) add(id, 5, 60_000, ofOther);
+  const few = { tenant: "few", functionName: "calm" };
+  assert.equal(line.ahead(ofMany), 102);
+  assert.equal(line.ahead(few), 1);
+  add("calm0", 0, 60_000, few);
+  add("calm1", 5_000, 60_000, few);
+  add("calm2", 4_000, 60_000, few);
+  line.age(NOW_MS - 1_000);
+  const taken = idsOf(line.takeNext(9));
+  assert.deepEqual(taken, ["flood0", "calm0", "other0", "calm2", "flood1", "calm1", "other1", "flood2", "flood3"]);
+  assert.equal(line.ahead(few), 1);
+  assert.equal(line.ahead(ofMany), 96);
 });
 
 it("a call is taken out once: by whoever forgets it, or because its time is over", () => {
