@@ -9,6 +9,7 @@ const words = process.argv.slice(2);
 // Before anything else is loaded, as a box is to start soon.
 if (words[0] === "box") becomeBox(words.slice(1), process.env);
 
+await import("./lean-modules.ts");
 const { runCli } = await import("./program.ts");
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

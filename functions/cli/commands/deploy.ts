@@ -30,10 +30,14 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   const { loadConfig } = await import("../config/config-file.ts");
   const { collectUpload } = await import("../upload/upload.ts");
   const loaded = await loadConfig(directory, realpathSync(io.cwd));
-  const gateway = dryRun ? null : await gatewayOf(io, command);
   const entry = entryFile(directory, loaded);
   const color = io.stderr.isTTY && io.stderr.hasColors() && !io.env.NO_COLOR;
-  const upload = await collectUpload(directory, entry, { color: color && !json, terminalWidth: columnsOf(io.stderr) });
+  const format = { color: color && !json, terminalWidth: columnsOf(io.stderr) };
+  // The bundler is a process of its own: what talks to the gateway is loaded meanwhile.
+  const collecting = collectUpload(directory, entry, format);
+  collecting.catch(() => {});
+  const gateway = dryRun ? null : await gatewayOf(io, command);
+  const upload = await collecting;
   // With --json, stderr is for one JSON object, if anything.
   const tellProgress = (text: string) => json || say(io, text);
   for (const warning of upload.warnings) tellProgress(warning.trimEnd());

@@ -69,6 +69,20 @@ describe("help", () => {
     }
   });
 
+  it("loads none of zod's languages but the one that it speaks", async () => {
+    const cwd = freshDir();
+    writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "hi", "entry": "index.js"}');
+    writeFileSync(join(cwd, "index.js"), "export default () => 1");
+    const nodeArguments = ["--import", TELLS_MODULES];
+    const { code, stderr } = await cli(["deploy", "--dry-run"], { cwd, nodeArguments });
+    assert.equal(code, 0, stderr);
+    const languages = stderr.split("\n").filter((line) => /zod\/.*\/locales\//.test(line));
+    assert.deepEqual(
+      languages.map((url) => url.slice(url.lastIndexOf("/"))),
+      ["/en.js"],
+    );
+  });
+
   it("keeps what Node compiled in a directory that nobody else can write to, or not at all", async () => {
     const cache = freshDir();
     const help = () => cli(["--help"], { cwd: base, env: { XDG_CACHE_HOME: cache } });
