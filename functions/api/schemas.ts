@@ -153,7 +153,9 @@ export const functionSchema = z
     }),
     entry: z.string(),
     handler: handlerSchema,
-    warnings: z.array(z.string()).meta({ description: "What the module has and does not get here." }),
+    warnings: z
+      .array(z.string())
+      .meta({ description: "The bundler's, and what the module has and does not get here." }),
     bundleBytes: z.int(),
     files: z.array(z.object({ path: z.string(), bytes: z.int() })),
     createdAt: z.iso.datetime(),

@@ -26,8 +26,15 @@ export interface Version {
   sourceMap: string;
   bundleBytes: number;
   createdAtMs: number;
+  /** The bundler's; missing in versions of before they were kept. */
+  warnings?: string[];
   /** What loading the version in a sandbox found out; missing when it was deployed unchecked. */
   found?: FoundHandler;
+}
+
+/** All that is to be said about a version: by the bundler, and of what its module has. */
+export function warningsOf({ warnings = [], found }: Version): string[] {
+  return [...warnings, ...(found?.warnings ?? [])];
 }
 
 /** Facts about a version's module. Text of the tenant's: escape it before showing it. */

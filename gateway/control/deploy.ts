@@ -14,6 +14,8 @@ import { type NamedFile, namedFiles, readSources } from "./sources.ts";
 /** A tree of the largest size as base64, and room for paths and configuration. */
 export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
 
+/** Longest warning of a bundler that is kept with its version. */
+const MAX_WARNING_LENGTH = 2_000;
 /** Builds of a deployment whose bundle was collected before its version was kept. */
 const MOST_BUILDS = 2;
 
@@ -21,14 +23,11 @@ export interface Deployed {
   version: Version;
   /** Whether the function is new. */
   created: boolean;
-  warnings: string[];
 }
 
 /** A version in the registry. */
 interface Kept {
   version: Version;
-  /** Of its build. */
-  warnings: string[];
   /** Since when nothing needs it, if this deployment brought it; null when it was there before. */
   unusedSinceMs: number | null;
 }
@@ -66,7 +65,7 @@ export async function deploy(
   const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
   const created = await parts.registry.deployFunction(version, holder);
   parts.versions.forget(`${tenant}/${name}`);
-  return { version, created, warnings: [...kept.warnings, ...(version.found?.warnings ?? [])] };
+  return { version, created };
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */
@@ -74,20 +73,21 @@ async function keptVersion(parts: ControlParts, sources: Sources): Promise<Kept>
   const { tenant, config, entry, files } = sources;
   const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files) };
   const known = await parts.registry.getVersion(ref);
-  if (known !== null && (await put(parts, known)).isWhole) return { version: known, warnings: [], unusedSinceMs: null };
+  if (known !== null && (await put(parts, known)).isWhole) return { version: known, unusedSinceMs: null };
   for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
-    const { files: made, ...built } = await build(parts, sources);
-    const { bundle, sourceMap, bundleBytes, warnings } = built;
-    const facts = {
-      bundle,
-      sourceMap,
-      bundleBytes,
-      createdAtMs: Date.now(),
+    const { files: made, bundle, sourceMap, bundleBytes, ...told } = await build(parts, sources);
+    const warnings = told.warnings.map((warning) => warning.slice(0, MAX_WARNING_LENGTH));
+    const built = { bundle, sourceMap, bundleBytes, warnings, createdAtMs: Date.now() };
+    const version: Version = {
+      ...ref,
+      config,
+      entry,
+      files: made,
+      ...built,
       ...(known?.found && { found: known.found }),
     };
-    const version: Version = { ...ref, config, entry, files: made, ...facts };
     const { isWhole, unusedSinceMs } = await put(parts, version);
-    if (isWhole) return { version, warnings, unusedSinceMs: known === null ? unusedSinceMs : null };
+    if (isWhole) return { version, unusedSinceMs: known === null ? unusedSinceMs : null };
   }
   throw new SandpiperError("BUNDLE_LOST");
 }

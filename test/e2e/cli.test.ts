@@ -255,7 +255,21 @@ describe("sandpiper deploy", () => {
     writeFileSync(join(cwd, "index.ts"), "export default { fetch: () => new Response(), scheduled() {} };");
     const { code, stderr } = await platform.cli(["deploy"], { cwd });
     assert.equal(code, 0);
-    assert.match(stderr, /^warning: scheduled is not wired yet/m);
+    assert.match(stderr, /^warning: The export scheduled is not wired yet/m);
+  });
+
+  it("shows a warning of the bundler once", async () => {
+    const cwd = freshDir();
+    writeFileSync(join(cwd, "sandpiper.jsonc"), '{"name": "warned"}');
+    writeFileSync(join(cwd, "index.ts"), "export default (r: unknown) => new Response(String(typeof r === 'nul'));");
+    const { code, stderr } = await platform.cli(["deploy"], { cwd });
+    assert.equal(code, 0);
+    assert.equal(stderr.match(/"typeof" operator will never/g)?.length, 1, stderr);
+    const { warnings } = JSON.parse((await platform.cli(["deploy", "--json"], { cwd })).stdout) as {
+      warnings: string[];
+    };
+    assert.equal(warnings.length, 1, "a deployment that changed nothing told less");
+    assert.match((await platform.cli(["info", "warned"])).stdout, /^warning +▲ \[WARNING\] The "typeof" operator/m);
   });
 });
 

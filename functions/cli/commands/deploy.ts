@@ -56,11 +56,16 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
     const deployed = await deployFiles(gateway, { config, ...upload }, { check, onUploaded });
     bar?.end();
     if (json) return printJson(io, deployed);
-    tell(io, deployed);
+    // The bundler of this machine has said before what the worker's says.
+    const untold = deployed.warnings.filter((text) => upload.warnings.length === 0 || !BUNDLERS_OWN.test(text));
+    tell(io, { ...deployed, warnings: untold });
   } finally {
     bar?.end();
   }
 }
+
+/** A warning as esbuild formats it. */
+const BUNDLERS_OWN = /^▲ \[WARNING\] /;
 
 function tell(io: Io, { name, version, url, sharedUrl, created, bundleBytes, handler, warnings }: Deployed): void {
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);

@@ -43,9 +43,14 @@ function describe(io: Io, info: FunctionInfo): string {
     ["env", env.length === 0 ? "none" : env.join(", ")],
     ["bundle", `${formatBytes(bundleBytes)} from ${files.length} files`],
     ["updated", updatedAt],
-    ...warnings.map((warning): [string, string] => ["warning", warning]),
+    ...warnings.map((warning): [string, string] => ["warning", firstLine(warning)]),
   ];
   return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(9))} ${escapeLine(value)}\n`).join("");
+}
+
+/** The bundler shows the source on further lines. */
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
 }
 
 function isolation({ config, noTemplateReason }: FunctionInfo): string {

@@ -14,6 +14,7 @@ import {
 } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../../functions/model/manifest.ts";
+import { warningsOf } from "../../../functions/model/version.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
 import { FUNCTION_PREFIX } from "../../http/hosts.ts";
@@ -74,11 +75,11 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const { name } = c.req.valid("param");
     const holder = c.req.valid("header")[HOLDER_FIELD];
     const { tenant } = c.var.principal;
-    const { created, version, warnings } = await deploy(parts, tenant, name, c.req.valid("json"), holder);
+    const { created, version } = await deploy(parts, tenant, name, c.req.valid("json"), holder);
     const { bundleBytes, config, found } = version;
     const [urls, handler] = [urlsOf(parts, c, name, config), found?.handler ?? null];
-    const deployed = { name, version: version.version, ...urls, created, bundleBytes, handler, warnings };
-    return c.json(deployed, created ? 201 : 200);
+    const deployed = { name, version: version.version, ...urls, created, bundleBytes, handler };
+    return c.json({ ...deployed, warnings: warningsOf(version) }, created ? 201 : 200);
   });
 
   app.openapi(listRoute, async (c) => {
@@ -141,7 +142,7 @@ function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionSta
     held: isHeld,
     entry,
     handler: found?.handler ?? null,
-    warnings: found?.warnings ?? [],
+    warnings: warningsOf(version),
     bundleBytes,
     files: files.map(({ path, bytes }) => ({ path, bytes })),
     createdAt: new Date(createdAtMs).toISOString(),

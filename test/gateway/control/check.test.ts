@@ -1,6 +1,7 @@
 /** A deployment has a worker load its version before it goes live. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, it } from "node:test";
+import type { BuildResult } from "../../../functions/model/build.ts";
 import type { CheckRequest, CheckResult } from "../../../functions/model/check.ts";
 import { Registry } from "../../../functions/store/registry.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
@@ -51,6 +52,16 @@ it("tells what was found, which stays with the version, and asks once for each v
   assert.equal(asked.length, 1);
   const { handler, warnings } = await info("found");
   assert.deepEqual([handler, warnings], ["lambda (hello)", ["no queue here"]]);
+});
+
+it("keeps the bundler's warnings with the version, each cut", async () => {
+  const build = test.build;
+  test.build = async (request) => ({ ...(await build(request)), warnings: ["w".repeat(5_000)] }) as BuildResult;
+  const told = async () => (await deploy("warned")).body.warnings;
+  const [first, second] = [await told(), await told()];
+  test.build = build;
+  assert.deepEqual(first, ["w".repeat(2_000), "no queue here"]);
+  assert.deepEqual([second, (await info("warned")).warnings], [first, first]);
 });
 
 it("leaves the old version live when the new one does not load, and nothing of the new one", async () => {
