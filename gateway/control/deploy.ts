@@ -28,7 +28,7 @@ export interface Deployed {
 /** A version in the registry. */
 interface Kept {
   version: Version;
-  /** Since when nothing needs it, if this deployment brought it; null when it was there before. */
+  /** Since when nothing needs it, if this deployment built it; null when it was there before. */
   unusedSinceMs: number | null;
 }
 
@@ -87,7 +87,7 @@ async function keptVersion(parts: ControlParts, sources: Sources): Promise<Kept>
       ...(known?.found && { found: known.found }),
     };
     const { isWhole, unusedSinceMs } = await put(parts, version);
-    if (isWhole) return { version, unusedSinceMs: known === null ? unusedSinceMs : null };
+    if (isWhole) return { version, unusedSinceMs };
   }
   throw new SandpiperError("BUNDLE_LOST");
 }

@@ -150,6 +150,8 @@ it("are too large together before any is read", async () => {
   const bytes = Buffer.alloc(30 * 1024 * 1024, 1);
   await ask("/v1/sources", packSources([{ path: sha256(bytes), bytes }]));
   const digest = sha256(bytes);
+  // Whoever read it would find that it is damaged, and call it missing.
+  await writeFile(join(test.artifactsDir, "sources", "main", digest.slice(0, 2), digest), Buffer.alloc(bytes.length));
   const answer = await deployNamed("large", { "index.ts": digest, "a.bin": digest, "b.bin": digest });
   assert.deepEqual([answer.status, answer.code], [400, "INVALID_SOURCE"]);
   assert.match(answer.message ?? "", /94371840 bytes are more than/);
