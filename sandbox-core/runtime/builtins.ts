@@ -10,12 +10,19 @@ type BuiltinModule = InstanceType<typeof SyntheticModule>;
 const getBuiltinModule = process.getBuiltinModule.bind(process);
 const modules = new Map<string, BuiltinModule>();
 /** Modules of other platforms that the runtime stands in for. */
-const provided = new Map<string, object>();
+const provided = new Map<string, () => object>();
 
-/** Lets functions import a module by this name, with or without a default import. */
-export function provideModule(specifier: string, exported: object): void {
-  provided.set(specifier, exported);
+/**
+ * Lets functions import a module by this name, with or without a default import.
+ * @param make makes its exports when it is imported for the first time
+ */
+export function provideModule(specifier: string, make: () => object): void {
+  let exported: object | null = null;
   modules.delete(specifier);
+  provided.set(specifier, () => {
+    exported ??= make();
+    return exported;
+  });
 }
 
 /**
@@ -45,7 +52,7 @@ export function builtinModule(specifier: string): BuiltinModule {
  * @throws Error with code MODULE_NOT_FOUND for anything else.
  */
 export function requireBuiltin(specifier: string): unknown {
-  const found = provided.get(specifier) ?? getBuiltinModule(specifier);
+  const found = provided.get(specifier)?.() ?? getBuiltinModule(specifier);
   if (found !== undefined) return found;
   const message = specifier.startsWith?.("cloudflare:") ? noModuleOfCloudflare(specifier) : noModule(specifier);
   throw Object.assign(new Error(message), { code: "MODULE_NOT_FOUND" });

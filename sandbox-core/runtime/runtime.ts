@@ -291,7 +291,7 @@ export class Runtime implements CallHost {
       const exported = await evaluateBundle(code);
       this.#handler = detectHandler(exported, load, load, registrations);
       this.#afterRestore = afterRestoreOf(exported);
-      found = { handler: this.#handler.words ?? "found", warnings: remarksOn(exported as object, code, load.env) };
+      found = { handler: this.#handler.words ?? "found", warnings: remarksOn(exported, code, load.env) };
     } catch (error) {
       return this.#loadFailed(error);
     }

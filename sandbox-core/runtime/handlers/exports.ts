@@ -40,11 +40,6 @@ export class ModuleExports {
     return functions.length === 1 ? (functions[0] as [string, object]) : null;
   }
 
-  /** The name of an export. */
-  nameOf(value: unknown): string {
-    return Object.entries(this.all()).find(([, exported]) => exported === value)?.[0] ?? "default";
-  }
-
   /** The names and types of all exports, those of a CommonJS module too. */
   describe(): string {
     const names = described(this.#exported);

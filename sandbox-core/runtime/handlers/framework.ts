@@ -13,8 +13,6 @@ import type { Handler } from "./handler.ts";
 import { type NodeFunction, nodeHandler } from "./node.ts";
 import { inWords, wordsFor } from "./words.ts";
 
-export const FRAMEWORK = "@google-cloud/functions-framework";
-
 /** Functions that registered themselves, as handlers with their names. */
 export type RegisteredFunctions = ReadonlyMap<string, Handler>;
 
@@ -31,10 +29,10 @@ export function provideFramework(): RegisteredFunctions {
     }
     registered.set(name, inWords(make(handler as never), wordsFor(kind, name)));
   };
-  provideModule(FRAMEWORK, {
+  provideModule("@google-cloud/functions-framework", () => ({
     http: registrar("node", (handler) => nodeHandler(withBody(handler), { wholeBody: true })),
     cloudEvent: registrar("cloudevent", cloudEventHandler),
-  });
+  }));
   return registered;
 }
 

@@ -1,9 +1,9 @@
 /** Handlers that a module registers instead of exporting, and the modules that it does it by. */
-import { FRAMEWORK, provideFramework, type RegisteredFunctions } from "./framework.ts";
+import { provideFramework, type RegisteredFunctions } from "./framework.ts";
 import type { FunctionFacts } from "./handler.ts";
 import { type Listener, listenFor } from "./listener.ts";
 import { defineWorkerGlobals } from "./worker-globals.ts";
-import { provideWorkers, WORKERS } from "./workers.ts";
+import { provideWorkers } from "./workers.ts";
 
 export interface Registrations {
   /** The handler that a listener is, or null. */
@@ -13,9 +13,8 @@ export interface Registrations {
 }
 
 /** Defines the globals and modules by which this code registers what it has. */
-export function defineRegistrations(code: string, facts: FunctionFacts): Registrations {
-  if (code.includes(WORKERS)) provideWorkers(facts);
+export function defineRegistrations(code: string, facts: Pick<FunctionFacts, "env">): Registrations {
+  provideWorkers(facts);
   defineWorkerGlobals(code);
-  const named = code.includes(FRAMEWORK) ? provideFramework() : new Map();
-  return { listener: listenFor(code), named };
+  return { listener: listenFor(code), named: provideFramework() };
 }

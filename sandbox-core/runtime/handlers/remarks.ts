@@ -4,6 +4,7 @@
  */
 import { isObject } from "./exports.ts";
 import { parametersOf, textOf } from "./kind.ts";
+import { ownCode } from "./own-code.ts";
 import { unusedClass } from "./workers.ts";
 
 /** Exports that other platforms call at other events than a request. */
@@ -29,22 +30,43 @@ const BINDINGS: [methods: string, what: string][] = [
   ["create", "a Workflow"],
   ["writeDataPoint", "Analytics Engine"],
 ];
-const METHOD_OF_BINDING = new RegExp(
-  `\\benv\\.([A-Z][A-Z0-9_]*)\\.(${BINDINGS.map(([methods]) => methods).join("|")})\\(`,
-  "g",
-);
+const ENV = "env.";
+/** What may follow `env.`; sticky, as a search through megabytes takes its time. */
+const METHOD_OF_BINDING = new RegExp(`([A-Z][A-Z0-9_]*)\\.(${BINDINGS.map(([methods]) => methods).join("|")})\\(`, "y");
 /** Most sentences about bindings. */
 const MAX_BINDINGS = 8;
 
 /**
- * The remarks on a module that was loaded.
+ * The remarks on a module that was loaded. Never throws, whatever its exports do.
  * @param code the module's text
  * @param env its environment, which has texts alone
  */
 export function remarksOn(namespace: object, code: string, env: Record<string, string>): string[] {
   const { default: main } = namespace as { default?: unknown };
-  const exported = { ...(isObject(main) && readable(main)), ...readable(namespace) };
-  return [...unwiredExports(exported), ...unusedClasses(exported), ...lackingBindings(code, env)];
+  const exported = { ...functionsOf(main), ...functionsOf(namespace) };
+  return [...unwiredExports(exported), ...unusedClasses(exported), ...lackingBindings(ownCode(code), env)];
+}
+
+/**
+ * The functions among an object's members. A getter of a CommonJS module may throw, and is nobody's
+ * concern until somebody needs it.
+ */
+function functionsOf(place: unknown): Record<string, unknown> {
+  if (!isObject(place)) return {};
+  const functions = new Map<string, unknown>();
+  for (const name of unlessThrown(() => Object.keys(place)) ?? []) {
+    const value = unlessThrown(() => place[name]);
+    if (typeof value === "function") functions.set(name, value);
+  }
+  return Object.fromEntries(functions);
+}
+
+function unlessThrown<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The names of exports that are accepted, and that nothing here calls yet. */
@@ -57,34 +79,26 @@ export function unwiredNames(exported: Record<string, unknown>): string[] {
   });
 }
 
-/** A getter of a CommonJS module may throw, and is nobody's concern until somebody needs it. */
-function readable(place: object): Record<string, unknown> {
-  const values: Record<string, unknown> = Object.create(null);
-  for (const name of Object.keys(place)) {
-    try {
-      values[name] = (place as Record<string, unknown>)[name];
-    } catch {}
-  }
-  return values;
-}
-
 function unwiredExports(exported: Record<string, unknown>): string[] {
-  return unwiredNames(exported).map((name) => `${name} is not wired yet: nothing here calls it ${UNWIRED[name]}.`);
+  return unwiredNames(exported).map(
+    (name) => `The export ${name} is not wired yet: nothing here calls it ${UNWIRED[name]}.`,
+  );
 }
 
 function unusedClasses(exported: Record<string, unknown>): string[] {
   return Object.entries(exported).flatMap(([name, value]) => {
     const what = unusedClass(value);
     if (what === null) return [];
-    return `${name} is ${what}, which nothing here makes: keep state outside of functions, and remove the export.`;
+    return `The export ${name} is ${what}, which nothing here makes: keep state outside of functions, and remove the export.`;
   });
 }
 
 function lackingBindings(code: string, env: Record<string, string>): string[] {
-  if (!code.includes("env.")) return [];
   const found = new Map<string, string>();
-  for (const [, name = "", method = ""] of code.matchAll(METHOD_OF_BINDING)) {
-    if (!(name in env) && found.size < MAX_BINDINGS) found.set(`env.${name}.${method}`, method);
+  for (let at = code.indexOf(ENV); at >= 0 && found.size < MAX_BINDINGS; at = code.indexOf(ENV, at + 1)) {
+    METHOD_OF_BINDING.lastIndex = at + ENV.length;
+    const [, name = "", method = ""] = METHOD_OF_BINDING.exec(code) ?? [];
+    if (name !== "" && !(name in env)) found.set(`env.${name}.${method}`, method);
   }
   return [...found].map(([call, method]) => {
     const what = BINDINGS.find(([methods]) => methods.split("|").includes(method))?.[1];

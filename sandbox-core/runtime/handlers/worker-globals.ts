@@ -3,6 +3,7 @@
  * others see no such globals, as in plain Node.
  */
 import { define } from "../define.ts";
+import { ownCode } from "./own-code.ts";
 
 const CACHES = /\bcaches\s*\.\s*(?:default\b|open\s*\()/;
 const FACTS = /\b(?:req|request)\s*\??\.\s*cf\b/;
@@ -12,7 +13,10 @@ const CACHE = { match: async () => undefined, put: async () => {}, delete: async
 
 /** Defines what this code speaks of. */
 export function defineWorkerGlobals(code: string): void {
-  if (CACHES.test(code)) define(globalThis, "caches", { default: CACHE, open: async () => CACHE });
+  const own = ownCode(code);
+  if (own.includes("caches") && CACHES.test(own)) {
+    define(globalThis, "caches", { default: CACHE, open: async () => CACHE });
+  }
   // What Cloudflare knows of a client is known to nobody here.
-  if (FACTS.test(code)) define(Request.prototype, "cf", {});
+  if (own.includes(".cf") && FACTS.test(own)) define(Request.prototype, "cf", {});
 }

@@ -7,8 +7,6 @@ import { provideModule } from "../builtins.ts";
 import type { FetchContext, FetchFunction } from "./fetch.ts";
 import type { FunctionFacts, Handler, HandlerCall } from "./handler.ts";
 
-export const WORKERS = "cloudflare:workers";
-
 /** A class whose objects have the context and the environment, as all of Cloudflare's. */
 class Entrypoint {
   protected readonly ctx: unknown;
@@ -35,19 +33,15 @@ let calls: AsyncLocalStorage<HandlerCall> | null = null;
 
 /** Lets functions import the module, whose environment is that of the version. */
 export function provideWorkers({ env }: Pick<FunctionFacts, "env">): void {
-  const running = new AsyncLocalStorage<HandlerCall>();
-  calls = running;
-  provideModule(WORKERS, {
-    env,
-    waitUntil(promise: unknown): void {
+  provideModule("cloudflare:workers", () => {
+    const running = new AsyncLocalStorage<HandlerCall>();
+    calls = running;
+    const waitUntil = (promise: unknown): void => {
       const call = running.getStore();
       if (call === undefined) throw new Error("waitUntil was called outside of a call.");
       call.waitUntil(promise);
-    },
-    WorkerEntrypoint,
-    DurableObject,
-    WorkflowEntrypoint,
-    RpcTarget,
+    };
+    return { env, waitUntil, WorkerEntrypoint, DurableObject, WorkflowEntrypoint, RpcTarget };
   });
 }
 

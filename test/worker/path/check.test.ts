@@ -36,7 +36,7 @@ it("says what the handler is, and what is not wired", async () => {
     ok: true,
     found: {
       handler: "fetch",
-      warnings: ["scheduled is not wired yet: nothing here calls it at times that are set."],
+      warnings: ["The export scheduled is not wired yet: nothing here calls it at times that are set."],
     },
   });
 });

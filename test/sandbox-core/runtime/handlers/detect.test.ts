@@ -102,8 +102,8 @@ test("exports for other events than requests are told, and a getter that throws 
   await using runtime = await RuntimeClient.start();
   const loaded = await runtime.load(code);
   assert.deepEqual(loaded.type === "loaded" && loaded.found?.warnings, [
-    "scheduled is not wired yet: nothing here calls it at times that are set.",
-    "email is not wired yet: nothing here calls it with an e-mail.",
+    "The export scheduled is not wired yet: nothing here calls it at times that are set.",
+    "The export email is not wired yet: nothing here calls it with an e-mail.",
   ]);
 });
 

@@ -210,7 +210,7 @@ test("what fails is told: before the reply, in the middle of it, and after it", 
     const cases = {
       "/sync": (req, res) => { throw new RangeError("sync") },
       "/async": async (req, res) => { throw new RangeError("async") },
-      "/middle": async (req, res) => { res.write("a"); await new Promise((r) => setTimeout(r, 20)); throw new RangeError("middle") },
+      "/middle": async (req, res) => { res.write("a"); await new Promise((r) => process.once("SIGUSR2", r)); throw new RangeError("middle") },
       "/after": async (req, res) => { res.end("a"); throw new RangeError("after") },
       "/late": async (req, res) => { res.end("a"); await new Promise(setImmediate); throw new RangeError("late") },
       "/destroyed": (req, res) => res.destroy(),
@@ -221,7 +221,11 @@ test("what fails is told: before the reply, in the middle of it, and after it", 
     export default (req, res) => cases[req.url](req, res);`);
   assert.equal((await runtime.call({ path: "/sync" })).failed?.message, "sync");
   assert.equal((await runtime.call({ path: "/async" })).failed?.message, "async");
-  assert.equal((await runtime.call({ path: "/middle" })).endError?.message, "middle");
+  runtime.request({ path: "/middle" });
+  await runtime.next("head");
+  runtime.process.kill("SIGUSR2");
+  assert.equal((await runtime.next("end")).error?.message, "middle");
+  await runtime.next("idle");
   for (const path of ["/after", "/late"]) {
     assert.equal((await runtime.call({ path })).body.toString(), "a");
     assert.match(runtime.logs.at(-1)?.text ?? "", new RegExp(`rejected: RangeError: ${path.slice(1)}`));

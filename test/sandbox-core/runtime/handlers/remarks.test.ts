@@ -72,8 +72,11 @@ test("what Cloudflare alone has is named", () => {
   const code = "env.DB.prepare('a'); this.env.FILES.put(1); env.GREETING.get(); env.DB.prepare('b'); env.lower.get()";
   const remarks = remarksOn(namespace, code, FACTS.env);
   assert.equal(remarks.length, 4, remarks.join("\n"));
-  assert.match(remarks[0] ?? "", /^scheduled is not wired yet: nothing here calls it at times that are set\.$/);
-  assert.match(remarks[1] ?? "", /^Counter is a Durable Object, which nothing here makes/);
+  assert.match(
+    remarks[0] ?? "",
+    /^The export scheduled is not wired yet: nothing here calls it at times that are set\.$/,
+  );
+  assert.match(remarks[1] ?? "", /^The export Counter is a Durable Object, which nothing here makes/);
   assert.match(remarks[2] ?? "", /^env\.DB\.prepare\(\.\.\.\) is called.*\(a D1 database\)/);
   assert.match(remarks[3] ?? "", /^env\.FILES\.put\(\.\.\.\) is called.*\(a KV namespace or an R2 bucket\)/);
   assert.deepEqual(remarksOn({ default: () => 1 }, "", {}), []);
