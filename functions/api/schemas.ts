@@ -4,7 +4,7 @@
  * them.
  */
 import { z } from "zod";
-import { ERRORS } from "../model/errors.ts";
+import { ERRORS } from "../model/error-table.ts";
 import { functionConfigSchema, NAME_PATTERN } from "../model/manifest.ts";
 import { MAX_PATH_BYTES, MAX_SOURCE_FILES } from "../model/sources.ts";
 import { storedSpanSchema } from "../model/span.ts";

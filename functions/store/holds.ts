@@ -1,7 +1,7 @@
 /**
- * Holds: a function that one process has for as long as it says so, as `sandpiper dev` does. Whoever
- * holds a name alone deploys to it, and function, versions and `env` expire in Redis when the holder
- * is gone, so that nobody need collect them.
+ * Holds: a function that one process has for as long as it says so, as `sandpiper dev` does.
+ * Whoever holds a name alone deploys to it, and function, versions and `env` expire in Redis when
+ * the holder is gone, so that nobody need collect them.
  */
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../model/errors.ts";
@@ -46,7 +46,10 @@ local function ageVersions(key, versions)
   end
 end`;
 
-/** Throws for what `refusalOfHold` gave, if it is one. @throws SandpiperError NAME_HELD, HOLD_OVER */
+/**
+ * Throws for what `refusalOfHold` gave, if it is one.
+ * @throws SandpiperError NAME_HELD, HOLD_OVER
+ */
 export function throwRefusal(answer: unknown, { functionName }: FunctionRef): void {
   if (answer === -3) throw new SandpiperError("HOLD_OVER", { message: `The hold on ${functionName} is over.` });
   if (answer !== -2) return;

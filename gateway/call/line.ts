@@ -1,8 +1,8 @@
 /**
  * The calls that a gateway keeps while workers have no room for more, and which of them goes next.
  *
- * Tenants take turns, and so do the functions of a tenant: a function that is called more often than
- * workers have room for has its own calls wait, and not those of others.
+ * Tenants take turns, and so do the functions of a tenant: a function that is called more often
+ * than workers have room for has its own calls wait, and not those of others.
  *
  * Of one function's calls those that came lately go first come, first served. A call that has
  * waited longer than helps its caller lets those go first, and among such calls the youngest goes

@@ -1,6 +1,6 @@
 /**
- * Work that anybody with a key may ask for as often as they like, and that costs everybody: it takes
- * a part of the time at most. Whoever asks too early waits.
+ * Work that anybody with a key may ask for as often as they like, and that costs everybody: it
+ * takes a part of the time at most. Whoever asks too early waits.
  */
 import { setTimeout as delay } from "node:timers/promises";
 

@@ -1,6 +1,6 @@
 /**
- * Figures of a process for Prometheus. Counting is in memory; what must be asked for (Redis, control
- * groups, the process itself) is asked for when somebody scrapes.
+ * Figures of a process for Prometheus. Counting is in memory; what must be asked for (Redis,
+ * control groups, the process itself) is asked for when somebody scrapes.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Counted, SeriesCounter } from "./series.ts";

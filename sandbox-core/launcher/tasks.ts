@@ -16,8 +16,8 @@ export function isAnyAtWork(pids: readonly number[]): boolean {
 
 /**
  * Looks at a sandbox, again and again, whose threads may be many: reading the state of one costs
- * whoever looks more than it costs the sandbox to make it. Each look reads some of them in turn, and
- * first of all the one that the last look found at work.
+ * whoever looks more than it costs the sandbox to make it. Each look reads some of them in turn,
+ * and first of all the one that the last look found at work.
  */
 export class ThreadLooks {
   #next = 0;

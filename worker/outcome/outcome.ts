@@ -1,6 +1,7 @@
 /** Finds the outcome, out of a closed set, of a call without a reply. */
 import { constants } from "node:os";
-import { ERRORS, type ErrorCode } from "../../functions/model/errors.ts";
+import { ERRORS } from "../../functions/model/error-table.ts";
+import type { ErrorCode } from "../../functions/model/errors.ts";
 import type { Outcome, PublicError } from "../../functions/model/invocation.ts";
 import { describeOverrun, type Overrun, type SandboxExit } from "../../sandbox-core/index.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { it } from "node:test";
-import { ERRORS, errorBody, isErrorCode, SandpiperError, statusOf } from "../../../functions/model/errors.ts";
+import { ERRORS } from "../../../functions/model/error-table.ts";
+import { errorBody, isErrorCode, SandpiperError, statusOf } from "../../../functions/model/errors.ts";
 
 it("has every code in docs/ERRORS.md, with the same words", async () => {
   const text = await readFile(new URL("../../../docs/ERRORS.md", import.meta.url), "utf8");

@@ -145,7 +145,8 @@ describe("while workers have no room", () => {
     await Promise.race([calm, eventually(async () => (await waiting()) === before + 1)]);
     setSlots(100);
     assert.equal(await calm, 200);
-    // The queue held 48 calls of the other function, and of those that wait here one goes before it.
+    // The queue held 48 calls of the other function, and of those that wait here one goes before
+    // it.
     assert.ok(ran.indexOf("/calm") < 80, `${ran.indexOf("/calm")} calls ran before`);
     await Promise.all([first, ...flood]);
   });

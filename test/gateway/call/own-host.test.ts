@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { replyHeaders } from "../../../gateway/call/headers.ts";
-import { Hosts } from "../../../gateway/http/hosts.ts";
 import { ORIGIN_WIDE } from "../../../gateway/call/shared-origin.ts";
+import { Hosts } from "../../../gateway/http/hosts.ts";
 import { startTestGateway } from "../../helpers/gateway.ts";
 
 const host = new Hosts({ functionDomain: "fn.example", gatewayHosts: [], publicUrl: null }).find(

@@ -470,6 +470,7 @@ it("describes itself", async () => {
     "/readyz",
     "/v1/functions",
     "/v1/functions/{name}",
+    "/v1/functions/{name}/events",
     "/v1/functions/{name}/hold",
     "/v1/functions/{name}/logs",
     "/v1/gc",

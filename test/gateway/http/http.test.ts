@@ -1,7 +1,8 @@
 /** What the rules of HTTP (RFC 9110, RFC 9112) ask of a server, whoever answers behind it. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, it } from "node:test";
-import { ERRORS, type ErrorCode } from "../../../functions/model/errors.ts";
+import { ERRORS } from "../../../functions/model/error-table.ts";
+import type { ErrorCode } from "../../../functions/model/errors.ts";
 import { type Invocation, REQUEST_LIMITS } from "../../../functions/model/invocation.ts";
 import * as frames from "../../../sandbox-core/protocol/frames.ts";
 import { RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";

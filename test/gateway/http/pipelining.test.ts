@@ -5,8 +5,8 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Hosts } from "../../../gateway/http/hosts.ts";
 import { Clients } from "../../../gateway/http/clients.ts";
+import { Hosts } from "../../../gateway/http/hosts.ts";
 import { createGatewayServer } from "../../../gateway/server.ts";
 import { RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 

@@ -1,0 +1,294 @@
+/**
+ * Every failure that leaves Sandpiper has a code out of this one table. docs/ERRORS.md is written
+ * from the same facts, and a test keeps the two equal.
+ */
+
+/** The facts of one code. */
+export interface ErrorEntry {
+  /** HTTP status of the answer that carries it. */
+  readonly status: number;
+  /**
+   * The event, as one sentence; the message when the place that failed has nothing more exact to
+   * say.
+   */
+  readonly message: string;
+  /** Advice: how to mend it. */
+  readonly fix: string;
+}
+
+export const ERRORS = {
+  // Faults of what a client sent.
+  UNAUTHENTICATED: {
+    status: 401,
+    message: "This needs a valid API key.",
+    fix: "Send the header `authorization: Bearer sp_...` with a key of your tenant.",
+  },
+  INVALID_REQUEST: {
+    status: 400,
+    message: "The request is not one that this address understands.",
+    fix: "Change what the message names; /v1/openapi.json describes every request.",
+  },
+  MALFORMED_REQUEST: {
+    status: 400,
+    message: "What arrived is no valid HTTP request.",
+    fix: "Look at the client: a malformed request line, header field or body framing ends the connection.",
+  },
+  INVALID_NAME: {
+    status: 400,
+    message: "The name is not a valid one.",
+    fix: "Use 1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'.",
+  },
+  INVALID_CONFIG: {
+    status: 400,
+    message: "The function's configuration is not valid.",
+    fix: "Correct the field that the message names in sandpiper.jsonc.",
+  },
+  INVALID_SOURCE: {
+    status: 400,
+    message: "The uploaded files are not a valid source tree.",
+    fix: "Upload relative paths without `..`, within the limits of number and size, with the entry file among them.",
+  },
+  ROUTE_NOT_FOUND: {
+    status: 404,
+    message: "There is nothing at this address.",
+    fix: "Functions are at /fn/<tenant>/<function>/ and on hosts of their own, the control API is described by /v1/openapi.json.",
+  },
+  UNKNOWN_HOST: {
+    status: 421,
+    message: "Nothing here has that host name.",
+    fix: "Look at the host in the URL; `sandpiper list` shows those of functions. SANDPIPER_FUNCTION_DOMAIN is the domain of functions, SANDPIPER_PUBLIC_URL and SANDPIPER_GATEWAY_HOSTS name the gateway itself.",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    message: "This address does not know that method.",
+    fix: "Use one of the methods in the `allow` header of the answer.",
+  },
+  FUNCTION_NOT_FOUND: {
+    status: 404,
+    message: "There is no function of that name.",
+    fix: "Look at the tenant and the name in the URL; `sandpiper list` shows what is deployed.",
+  },
+  INVOCATION_NOT_FOUND: {
+    status: 404,
+    message: "There is no record of that invocation.",
+    fix: "Look at the id. Records appear when a call has ended, and the oldest are dropped.",
+  },
+  TRACE_NOT_FOUND: {
+    status: 404,
+    message: "There is no trace of that id.",
+    fix: "Call with a sampled traceparent (`sandpiper invoke --trace`) and ask within ten minutes.",
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    message: "The request body is larger than the limit.",
+    fix: "Send less, or store the data elsewhere and send where it is. SANDPIPER_MAX_BODY_BYTES sets the limit.",
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    message: "The request's header fields are larger than the limit.",
+    fix: "Send fewer or smaller header fields: a function takes at most 128. SANDPIPER_MAX_HEADER_BYTES sets the limit of all together.",
+  },
+  URL_TOO_LONG: {
+    status: 414,
+    message: "The request's URL is longer than a function can take.",
+    fix: "Send less in the URL, and more in the body: the URL may have 32,768 characters.",
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    message: "The request did not arrive in time.",
+    fix: "Send the whole request without pauses.",
+  },
+  EXPECTATION_FAILED: {
+    status: 417,
+    message: "The request expects something that is not known here.",
+    fix: "Send no `expect` header, or `expect: 100-continue`.",
+  },
+  CLIENT_GONE: {
+    status: 499,
+    message: "The client left before the answer was complete.",
+    fix: "Nothing; it is seen in logs and records only. What the function does when its client leaves is in FUNCTIONS.md.",
+  },
+  UPGRADE_NOT_SUPPORTED: {
+    status: 501,
+    message: "Connections cannot be upgraded: functions answer requests and speak no WebSocket.",
+    fix: "Use requests, or a streamed reply.",
+  },
+  TOO_MANY_REQUESTS: {
+    status: 429,
+    message: "This client's address sends more requests a second than it may.",
+    fix: "Wait as long as `retry-after` says. SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND sets the limit; behind a proxy, SANDPIPER_TRUSTED_PROXIES tells clients apart.",
+  },
+  TOO_MANY_CONNECTIONS: {
+    status: 429,
+    message: "This client's address has more connections than it may.",
+    fix: "Use the connections that there are for more requests. SANDPIPER_MAX_CLIENT_CONNECTIONS sets the limit; behind a proxy, SANDPIPER_TRUSTED_PROXIES tells clients apart.",
+  },
+  TOO_MANY_FOLLOWERS: {
+    status: 429,
+    message: "Too many clients follow logs already.",
+    fix: "End one of them, or read without `follow`.",
+  },
+  NAME_HELD: {
+    status: 409,
+    message: "The function's name is held by somebody else.",
+    fix: "Choose another name, or end what holds it: `sandpiper dev`, or the function that is deployed.",
+  },
+  HOLD_OVER: {
+    status: 409,
+    message: "The hold on the function's name is over.",
+    fix: "Take the name again, then deploy again; `sandpiper dev` does so by itself.",
+  },
+  // Building and loading a version.
+  BUILD_FAILED: {
+    status: 422,
+    message: "The bundle could not be built.",
+    fix: "Correct what the message shows: the file, the line and the reason are the bundler's own words.",
+  },
+  BUILD_UNAVAILABLE: {
+    status: 503,
+    message: "No worker built the bundle in time.",
+    fix: "See that a worker is running (/readyz says so), then deploy again.",
+  },
+  SOURCE_MISSING: {
+    status: 409,
+    message: "The deployment names source files that were not uploaded.",
+    fix: "Ask /v1/sources/missing which ones, send them to /v1/sources, and deploy again. `sandpiper deploy` does so.",
+  },
+  CHECK_FAILED: {
+    status: 422,
+    message: "The version does not load, so it was not deployed.",
+    fix: "Correct what the message shows. The version that was live stays live; `sandpiper deploy --no-check` deploys it all the same.",
+  },
+  CHECK_UNAVAILABLE: {
+    status: 503,
+    message: "No worker could load the version in time to check it.",
+    fix: "Deploy again, as this says nothing about the function; see that a worker is running (/readyz says so). `sandpiper deploy --no-check` does without.",
+  },
+  STORAGE_FULL: {
+    status: 507,
+    message: "The disk of the artefact store is full.",
+    fix: "Free space where SANDPIPER_ARTIFACTS_DIR is: `sandpiper gc` removes what nobody needs. Then deploy again.",
+  },
+  GC_RUNNING: {
+    status: 409,
+    message: "Old versions and files are being collected already.",
+    fix: "Wait until that is done, then ask again.",
+  },
+  ARTIFACT_STORE_MISMATCH: {
+    status: 409,
+    message: "The artefact store is used by another Redis too, so nothing is collected.",
+    fix: "Give each Sandpiper a SANDPIPER_ARTIFACTS_DIR of its own. If the other Redis is gone for ever, remove the file that the message names.",
+  },
+  FUNCTION_LOAD_FAILED: {
+    status: 502,
+    message: "The function's module failed while it was loaded.",
+    fix: "Read the function's log: an import or top-level code threw, or there is no handler among the exports.",
+  },
+  FUNCTION_RESTORE_FAILED: {
+    status: 502,
+    message: "The function's afterRestore failed in a copy of the loaded module.",
+    fix: "Read the function's log: what afterRestore threw is there.",
+  },
+  BUNDLE_LOST: {
+    status: 503,
+    message: "The function's code is not in the artefact store any more.",
+    fix: "Deploy the function again. SANDPIPER_ARTIFACTS_DIR must name the same directory for all processes.",
+  },
+  // How a function's run ended.
+  FUNCTION_ERROR: {
+    status: 502,
+    message: "The function threw an error.",
+    fix: "Read the function's log: it has the error with its file and line.",
+  },
+  FUNCTION_EXITED: {
+    status: 502,
+    message: "The function ended its own process before it answered.",
+    fix: "Do not call process.exit or process.abort; the function's log may tell more.",
+  },
+  INVALID_REPLY: {
+    status: 502,
+    message: "The function returned something that is no HTTP response.",
+    fix: "Return a Response with a status of 200 to 599 and header fields without line breaks.",
+  },
+  REPLY_TOO_LARGE: {
+    status: 502,
+    message: "The function's reply is larger than the limit.",
+    fix: "Reply with less, or in parts. SANDPIPER_MAX_REPLY_BYTES sets the limit.",
+  },
+  TIMEOUT: {
+    status: 504,
+    message: "The function did not answer within its time limit.",
+    fix: "Do less in one call, or raise timeoutMs in sandpiper.jsonc.",
+  },
+  OUT_OF_MEMORY: {
+    status: 502,
+    message: "The function needed more memory than it has.",
+    fix: "Use less memory, or raise memoryMiB in sandpiper.jsonc.",
+  },
+  KILLED: {
+    status: 502,
+    message: "The function's sandbox was ended from outside.",
+    fix: "Look for a forbidden system call or a limit in the function's log, then call again.",
+  },
+  // Failures of the platform itself.
+  SANDBOX_LOST: {
+    status: 503,
+    message: "The sandbox was lost while the function ran.",
+    fix: "Call again if the function may run twice: it may have done its work.",
+  },
+  SANDBOX_UNAVAILABLE: {
+    status: 503,
+    message: "The worker could not make a sandbox.",
+    fix: "Call again; the worker's log says what the kernel refused.",
+  },
+  MACHINE_BUSY: {
+    status: 503,
+    message: "The worker's machine was too busy to get the function ready.",
+    fix: "Call again later, or start workers on more machines: the load of the machine is higher than its processors.",
+  },
+  WORKER_LOST: {
+    status: 503,
+    message: "The worker was lost while the function ran.",
+    fix: "Call again if the function may run twice: it may have done its work.",
+  },
+  BODY_LOST: {
+    status: 503,
+    message: "A body was gone before it could be read.",
+    fix: "Call again.",
+  },
+  EXPIRED: {
+    status: 503,
+    message: "No worker had room for the call in time.",
+    fix: "Call again later, or start more workers. SANDPIPER_QUEUE_WAIT_MS sets how long a call may wait.",
+  },
+  NO_ANSWER: {
+    status: 504,
+    message: "No answer came within the longest time that a call can take.",
+    fix: "Call again if the function may run twice: it may have done its work.",
+  },
+  QUEUE_UNAVAILABLE: {
+    status: 503,
+    message: "The queue is not reachable.",
+    fix: "Call again after `retry-after`; if it stays so, see that Redis is running. The message says whether the call may have run.",
+  },
+  OVERLOADED: {
+    status: 503,
+    message: "There are more calls, or bytes of bodies, than can be served in time.",
+    fix: "Call again after `retry-after`, or start more workers; where the message speaks of this gateway, more gateways.",
+  },
+  NO_WORKER: {
+    status: 503,
+    message: "No worker is alive.",
+    fix: "See that a worker is running (/readyz says so), then call again: the call did not run.",
+  },
+  SHUTTING_DOWN: {
+    status: 503,
+    message: "This gateway is shutting down.",
+    fix: "Call again.",
+  },
+  INTERNAL: {
+    status: 500,
+    message: "Something went wrong inside Sandpiper.",
+    fix: "Look for the request id in the log of the gateway or worker, and report it.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
