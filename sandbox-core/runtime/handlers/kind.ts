@@ -10,10 +10,11 @@ import { isStreaming } from "./lambda-stream.ts";
 const { apply } = Reflect;
 const { toString: functionText } = Function.prototype;
 
-const EVENT = /^_*(?:event|evt)$/i;
-const CLOUD_EVENT = /^_*cloud_?event$/i;
-const RESPONSE = /^_*(?:res|resp|response|reply|rsp|outgoing|serverResponse)$/i;
-const CALLBACK = /^_*(?:callback|cb|done)$/i;
+// esbuild numbers a name that another module of the bundle has as well: `res2`.
+const EVENT = /^_*(?:event|evt)\d*$/i;
+const CLOUD_EVENT = /^_*cloud_?event\d*$/i;
+const RESPONSE = /^_*(?:res|resp|response|reply|rsp|outgoing|serverResponse)\d*$/i;
+const CALLBACK = /^_*(?:callback|cb|done)\d*$/i;
 
 /** Members of a parameter, as alternatives of a regular expression, by which its kind is told. */
 interface Members {

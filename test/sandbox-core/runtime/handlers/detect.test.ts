@@ -25,6 +25,8 @@ const found: [what: string, code: string, wish: Wish, answer: string][] = [
   ["... that calls back by another name", "export default (e, c, cb) => { cb(null, 'back') }", {}, "back"],
   ["an event that is a pattern", "export default ({ rawPath }, context, callback) => callback(null, rawPath)", {}, "/"],
   ["a default export of env and context", `export default async (a, context = {}) => ${FETCH}`, {}, "fetch /"],
+  ["parameters that a bundler numbered", `export default (req2, res2, next) => res2.end("node")`, {}, "node"],
+  ["an event that a bundler numbered", "export default (event3) => event3.rawPath", {}, "/"],
   ["comments among parameters", `export default (req /* (a, b) */, res // c\n) => res.end("node")`, {}, "node"],
   ["a default export that streams", "export default awslambda.streamifyResponse((a, b) => b.end(a.rawPath))", {}, "/"],
   ["an export fetch", `export function fetch(a) { return ${FETCH} }`, {}, "fetch /"],
