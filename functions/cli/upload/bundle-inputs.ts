@@ -23,6 +23,9 @@ export interface BundleInputs {
   warnings: string[];
 }
 
+/** Bundles as esbuild's `build` does: that itself, or one that keeps what it parsed before. */
+export type Bundle = typeof build;
+
 export interface FormatOptions {
   color: boolean;
   terminalWidth: number;
@@ -33,8 +36,13 @@ export interface FormatOptions {
  * symbolic links.
  * @throws CliError of kind `build` with esbuild's own text: file, line, column and the source line.
  */
-export async function findBundleInputs(directory: string, entry: string, format: FormatOptions): Promise<BundleInputs> {
-  const result = await build({
+export async function findBundleInputs(
+  directory: string,
+  entry: string,
+  format: FormatOptions,
+  bundle: Bundle = build,
+): Promise<BundleInputs> {
+  const result = await bundle({
     ...BUNDLE_OPTIONS,
     loader: { ...BUNDLE_OPTIONS.loader },
     absWorkingDir: directory,

@@ -13,7 +13,7 @@ import {
   type SourceTreeFile,
 } from "../../model/sources.ts";
 import { CliError } from "../failure.ts";
-import { type FormatOptions, findBundleInputs } from "./bundle-inputs.ts";
+import { type Bundle, type FormatOptions, findBundleInputs, type ImportEdge } from "./bundle-inputs.ts";
 import { directoryPackageFiles, packageFiles, tsconfigFiles } from "./resolution-files.ts";
 import { standIns } from "./symlinks.ts";
 
@@ -25,6 +25,8 @@ export interface Upload {
   /** In the order of their paths. */
   files: SourceTreeFile[];
   totalBytes: number;
+  /** How the files lead to each other. */
+  imports: ImportEdge[];
   /** esbuild's, as it formats them. */
   warnings: string[];
 }
@@ -35,9 +37,14 @@ export interface Upload {
  * @throws CliError of kind `build` when the function does not build, `config` when it is too large
  * to upload.
  */
-export async function collectUpload(directory: string, entry: string, format: FormatOptions): Promise<Upload> {
+export async function collectUpload(
+  directory: string,
+  entry: string,
+  format: FormatOptions,
+  bundle?: Bundle,
+): Promise<Upload> {
   checkEntry(relative(directory, entry));
-  const inputs = await findBundleInputs(directory, entry, format);
+  const inputs = await findBundleInputs(directory, entry, format, bundle);
   const links = standIns(inputs.imports);
   const placed = [...inputs.files, ...tsconfigFiles(inputs.files), ...directoryPackageFiles(inputs.imports)];
   const root = commonDirectory([directory, ...placed.map(dirname), ...links.map(({ path }) => dirname(path))]);
@@ -51,7 +58,8 @@ export async function collectUpload(directory: string, entry: string, format: Fo
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   checkLimits(files, totalBytes);
   checkEntry(relativePath(inputs.entry));
-  return { root, entry: relativePath(inputs.entry), files, totalBytes, warnings: inputs.warnings };
+  const { imports, warnings } = inputs;
+  return { root, entry: relativePath(inputs.entry), files, totalBytes, imports, warnings };
 }
 
 /** The deepest directory that holds all of these. */
