@@ -70,6 +70,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/box.ts")).addBox,
   },
   {
+    usage: "types [directory]",
+    summary: "write the type Env of a function's environment",
+    load: async () => (await import("./commands/types.ts")).addTypes,
+  },
+  {
     usage: "schema",
     summary: "print the JSON schema of sandpiper.jsonc, for editors",
     load: async () => (await import("./commands/schema.ts")).addSchema,

@@ -6,7 +6,7 @@ import type { TextFile } from "./text.ts";
 const FILE = /^[\w.-]+(?:\/[\w.*-]+)*\.(?:ts|mjs|sh|service)$/;
 const FROM_ROOT = /^(?:gateway|worker|sandbox-core|functions|infra|test|docs)\//;
 /** Files that a user has, and the name that several of ours share. */
-const NO_ONE_FILE = /^(?:(?:\w+\/)?index|main)\.ts$/;
+const NO_ONE_FILE = /^(?:(?:\w+\/)?index|main|sandpiper-env\.d)\.ts$/;
 const PRODUCT = /^(?:gateway|worker|sandbox-core|functions|infra)\//;
 /** Directories of tenants' code, whatever is in them. */
 const TENANT_CODE = /^functions\/(?:examples|templates)\/$/;

@@ -9,9 +9,9 @@ import { MIB } from "../../../infra/std/bytes.ts";
 import { type FunctionConfig, functionConfigSchema } from "../../model/manifest.ts";
 import { CliError, systemCodeOf } from "../failure.ts";
 import { explainIssue, type Problem } from "./config-problems.ts";
+import { CONFIG_FILE } from "./file-names.ts";
 import { lineAndColumn, sourceFrame } from "./source-frame.ts";
 
-export const CONFIG_FILE = "sandpiper.jsonc";
 const MAX_CONFIG_BYTES = MIB;
 
 export interface LoadedConfig {
