@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/init.ts")).addInit,
   },
   {
+    usage: "dev [directory]",
+    summary: "run a function while it is written: each change is live at once",
+    load: async () => (await import("./commands/dev.ts")).addDev,
+  },
+  {
     usage: "deploy [directory]",
     summary: "upload a function; the URL alone goes to stdout, all else to stderr",
     load: async () => (await import("./commands/deploy.ts")).addDeploy,

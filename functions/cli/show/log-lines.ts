@@ -40,7 +40,7 @@ function formatEnd(record: InvocationRecord, stream: NodeJS.WriteStream): string
 }
 
 /** The time of day here, to the millisecond. */
-function clock(timeMs: number): string {
+export function clock(timeMs: number): string {
   const date = new Date(timeMs);
   if (Number.isNaN(date.getTime())) return "--:--:--.---";
   const two = (value: number) => String(value).padStart(2, "0");

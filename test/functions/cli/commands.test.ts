@@ -26,7 +26,7 @@ const TELLS_MODULES = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from "node:module";
   registerHooks({ load(url, context, next) { process.stderr.write(url + "\\n"); return next(url, context); } });
 `)}`;
-const COMMANDS = ["init", "types", "deploy", "invoke", "list", "info", "logs", "calls", "delete", "gc", "doctor", "schema"];
+const COMMANDS = ["init", "dev", "types", "deploy", "invoke", "list", "info", "logs", "calls", "delete", "gc", "doctor", "schema"];
 
 /** A port on which nobody listens: it was ours a moment ago. */
 let nowhere: { SANDPIPER_URL: string; SANDPIPER_API_KEY: string };
