@@ -5,6 +5,7 @@ import { basename, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
+import { CONFIG_FILE, ENV_TYPES_FILE } from "../config/file-names.ts";
 import { nearest } from "../config/suggest.ts";
 import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 import { type Io, printJson } from "../io.ts";
@@ -14,9 +15,15 @@ import { TEMPLATES_DIR } from "../paths.ts";
 export const TEMPLATES: Readonly<Record<string, string>> = {
   ts: "TypeScript, a `fetch` handler",
   js: "JavaScript, a `fetch` handler",
-  lambda: "TypeScript, an AWS Lambda handler",
   hono: "TypeScript, an app with routes; needs npm install",
+  express: "TypeScript, an Express app; needs npm install",
+  lambda: "TypeScript, an AWS Lambda handler",
+  server: "TypeScript, a server of node:http that listens",
+  "websocket-ready": "a server that takes WebSockets where upgrades reach it; needs npm install",
 };
+
+/** Other names of templates. */
+const ALIASES: Readonly<Record<string, string>> = { fetch: "ts", websocket: "websocket-ready" };
 
 const SCHEMA_FILE = ".sandpiper-schema.json";
 const DEFAULT_NAME = "my-function";
@@ -29,7 +36,8 @@ export function addInit(add: AddCommand, io: Io): void {
 }
 
 async function init(io: Io, given: string, command: Command): Promise<void> {
-  const { template, json } = optionsOf<{ template: string }>(command);
+  const { template: wanted, json } = optionsOf<{ template: string }>(command);
+  const template = Object.hasOwn(ALIASES, wanted) ? String(ALIASES[wanted]) : wanted;
   const directory = resolve(io.cwd, given);
   const name = nameFrom(basename(directory));
   const files = await filesOf(template, name);
@@ -42,7 +50,7 @@ async function init(io: Io, given: string, command: Command): Promise<void> {
     throw new CliError("config", `cannot write to ${given}: ${reason}`, { code: "CANNOT_WRITE", cause: error });
   }
   if (json) return printJson(io, { name, directory, template, files: [...files.keys()] });
-  io.stdout.write(nextSteps(io, directory, name, [...files.keys()]));
+  io.stdout.write(nextSteps(io, directory, name, files));
 }
 
 /**
@@ -78,8 +86,16 @@ async function filesOf(template: string, name: string): Promise<Map<string, stri
     const text = (await readFile(join(source, file), "utf8")).replaceAll("{{name}}", name);
     files.set(file === "gitignore" ? ".gitignore" : file, text);
   }
+  if (files.has("tsconfig.json")) files.set(ENV_TYPES_FILE, await envTypesIn(files.get(CONFIG_FILE) ?? ""));
   const { configJsonSchema } = await import("../../model/manifest.ts");
   return files.set(SCHEMA_FILE, `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+}
+
+/** The type `Env` of a template's configuration. */
+async function envTypesIn(configuration: string): Promise<string> {
+  const { parse } = await import("jsonc-parser");
+  const { envTypesOf } = await import("../config/env-types.ts");
+  return envTypesOf((parse(configuration) as { env: Record<string, string> }).env);
 }
 
 function refuseToOverwrite(directory: string, given: string, files: readonly string[]): void {
@@ -91,18 +107,19 @@ function refuseToOverwrite(directory: string, given: string, files: readonly str
   });
 }
 
-function nextSteps(io: Io, directory: string, name: string, files: readonly string[]): string {
+function nextSteps(io: Io, directory: string, name: string, files: ReadonlyMap<string, string>): string {
   const there = relative(io.cwd, directory);
   // npx says so in the environment of what it runs: the next commands must work when they are typed
   // as shown.
   const sandpiper = io.env.npm_command === "exec" ? "npx sandpiper" : "sandpiper";
   const argument = there === "" ? "" : ` ${/^[\w./-]+$/.test(there) ? there : JSON.stringify(there)}`;
-  const install = files.includes("package.json") && files.includes("app.ts");
+  const { dependencies } = JSON.parse(files.get("package.json") ?? "{}") as { dependencies?: object };
   return [
-    `Made the function ${name} in ${there || "this directory"}: ${files.join(", ")}`,
+    `Made the function ${name} in ${there || "this directory"}: ${[...files.keys()].join(", ")}`,
     "",
     "Next:",
-    ...(install ? [`  npm install${argument && ` --prefix${argument}`}`] : []),
+    ...(dependencies ? [`  npm install${argument && ` --prefix${argument}`}`] : []),
+    `  ${sandpiper} dev${argument}    (live with each change)`,
     `  ${sandpiper} deploy${argument}`,
     `  ${sandpiper} invoke ${name} --logs`,
     "",

@@ -1,11 +1,7 @@
 import { Hono } from "hono";
 
-/** The variables of "env" in sandpiper.jsonc. */
-interface Env {
-  Bindings: { GREETING: string };
-}
+// `Env` is in sandpiper-env.d.ts, which `sandpiper types` writes from "env" in sandpiper.jsonc.
+export const app = new Hono<{ Bindings: Env }>();
 
-export const app = new Hono<Env>();
-
-app.get("/", (c) => c.json({ message: `${c.env.GREETING}, world!` }));
+app.get("/", (c) => c.json({ message: `${c.env.GREETING}, ${c.req.query("name") ?? "world"}!` }));
 app.get("/hello/:name", (c) => c.json({ message: `${c.env.GREETING}, ${c.req.param("name")}!` }));

@@ -16,4 +16,5 @@ export const handler = async (event: HttpEvent) => {
 };
 
 // Lambda's environment is in process.env; this saves the function a dependency on Node's types.
-declare const process: { env: Record<string, string | undefined> };
+// `Env` is in sandpiper-env.d.ts, which `sandpiper types` writes from "env" in sandpiper.jsonc.
+declare const process: { env: Env };

@@ -26,7 +26,21 @@ const TELLS_MODULES = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from "node:module";
   registerHooks({ load(url, context, next) { process.stderr.write(url + "\\n"); return next(url, context); } });
 `)}`;
-const COMMANDS = ["init", "dev", "types", "deploy", "invoke", "list", "info", "logs", "calls", "delete", "gc", "doctor", "schema"];
+const COMMANDS = [
+  "init",
+  "dev",
+  "types",
+  "deploy",
+  "invoke",
+  "list",
+  "info",
+  "logs",
+  "calls",
+  "delete",
+  "gc",
+  "doctor",
+  "schema",
+];
 
 /** A port on which nobody listens: it was ours a moment ago. */
 let nowhere: { SANDPIPER_URL: string; SANDPIPER_API_KEY: string };
@@ -131,7 +145,7 @@ describe("a wrong command line", () => {
 });
 
 describe("sandpiper init", () => {
-  for (const template of ["ts", "js", "lambda", "hono"]) {
+  for (const template of ["ts", "js", "lambda", "hono", "server", "fetch"]) {
     it(`makes a directory from the template ${template} that could be deployed`, async () => {
       const cwd = freshDir();
       const made = await cli(["init", "My Fn", "-t", template, "--json"], { cwd });
@@ -153,7 +167,10 @@ describe("sandpiper init", () => {
 
   it("prints what to do next, in words that work when typed", async () => {
     const { stdout } = await cli(["init", "hi"], { cwd: freshDir(), env: { npm_command: "exec" } });
-    assert.match(stdout, /Next:\n {2}npx sandpiper deploy hi\n {2}npx sandpiper invoke hi --logs\n$/);
+    assert.match(
+      stdout,
+      /Next:\n {2}npx sandpiper dev hi .*\n {2}npx sandpiper deploy hi\n {2}npx sandpiper invoke hi --logs\n$/,
+    );
   });
 
   it("overwrites nothing", async () => {
