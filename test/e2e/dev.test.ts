@@ -62,7 +62,7 @@ describe("a change", () => {
   });
 
   it("of sandpiper.jsonc and of a file that an import looked for is live as well", async () => {
-    const source = 'import { a } from "./lib/a"; export default (_, env) => `${a} ${env.WHO}`;';
+    const source = 'import { a } from "./lib/a"; export default (_, env) => [a, env.WHO].join(" ");';
     const dev = await start(
       "configured",
       { "index.js": source },
@@ -160,6 +160,15 @@ describe("a call", () => {
     dev.write("index.ts", answering("mended"));
     await dev.next("live");
     assert.equal(await dev.text("/", HTML), "mended");
+  });
+});
+
+describe("the function", () => {
+  it("sees itself at the root of a host of its own, with the port of its URL", async () => {
+    const dev = await start("hosted", "export default (request: Request) => request.url;");
+    const { url } = await dev.next<{ url: string }>("started");
+    assert.match(url, /^http:\/\/hosted-dev\.main\.localhost:\d+\/$/);
+    assert.equal(await dev.text("/a%2Fb?c=d"), `${url}a%2Fb?c=d`);
   });
 });
 
