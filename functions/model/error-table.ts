@@ -133,11 +133,6 @@ export const ERRORS = {
     message: "The function's name is held by somebody else.",
     fix: "Choose another name, or end what holds it: `sandpiper dev`, or the function that is deployed.",
   },
-  HOLD_OVER: {
-    status: 409,
-    message: "The hold on the function's name is over.",
-    fix: "Take the name again, then deploy again; `sandpiper dev` does so by itself.",
-  },
   // Building and loading a version.
   BUILD_FAILED: {
     status: 422,

@@ -48,10 +48,10 @@ end`;
 
 /**
  * Throws for what `refusalOfHold` gave, if it is one.
- * @throws SandpiperError NAME_HELD, HOLD_OVER
+ * @throws SandpiperError NAME_HELD
  */
 export function throwRefusal(answer: unknown, { functionName }: FunctionRef): void {
-  if (answer === -3) throw new SandpiperError("HOLD_OVER", { message: `The hold on ${functionName} is over.` });
+  if (answer === -3) throw new SandpiperError("NAME_HELD", { message: `The hold on ${functionName} is over.` });
   if (answer !== -2) return;
   const message = `${functionName} is the function of another process, such as \`sandpiper dev\`, until that ends.`;
   throw new SandpiperError("NAME_HELD", { message });

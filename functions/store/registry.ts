@@ -153,7 +153,7 @@ export class Registry {
    * Moves a function to a version that was put before, and makes the function when it is new.
    * Gateways are told. @param holder who holds the name, when somebody does.
    * @returns whether the function is new.
-   * @throws Error when there is no such version; SandpiperError NAME_HELD, HOLD_OVER
+   * @throws Error when there is no such version; SandpiperError NAME_HELD
    */
   async deployFunction(ref: VersionRef, holder = ""): Promise<boolean> {
     const created = await this.#redis.eval(

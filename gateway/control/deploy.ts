@@ -43,7 +43,7 @@ interface Sources {
 /**
  * Makes a function run what was uploaded. When that fails it runs what it ran before.
  * @param holder who holds the name, when somebody does.
- * @throws SandpiperError NAME_HELD, HOLD_OVER, INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING,
+ * @throws SandpiperError NAME_HELD, INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING,
  * BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST, STORAGE_FULL,
  * QUEUE_UNAVAILABLE
  */

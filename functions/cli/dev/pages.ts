@@ -1,6 +1,7 @@
 /** What pages say: of a function that cannot be served as it is, and of a call that failed. */
 import { errorSchema } from "../../api/schemas.ts";
-import { ERRORS, isErrorCode } from "../../model/errors.ts";
+import { ERRORS } from "../../model/error-table.ts";
+import { isErrorCode } from "../../model/errors.ts";
 import type { CallStory } from "./call-stories.ts";
 import type { DevFailure } from "./failure.ts";
 import type { Page } from "./page.ts";

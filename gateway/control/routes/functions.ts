@@ -37,7 +37,10 @@ const deployRoute = keyedRoute({
     201: jsonBody(deployedSchema, "A new function runs this version."),
     400: jsonBody(errorSchema, "The configuration or the sources are not valid."),
     413: jsonBody(errorSchema, "The sources are too large."),
-    409: jsonBody(errorSchema, "Somebody else holds the name, or files that it names by their SHA-256 were not uploaded."),
+    409: jsonBody(
+      errorSchema,
+      "Somebody else holds the name, or files that it names by their SHA-256 were not uploaded.",
+    ),
     422: jsonBody(errorSchema, "The version does not build, or does not load; the message shows where."),
   },
 });

@@ -44,7 +44,7 @@ it("a name is held by one process, which alone deploys to it", async () => {
   await Promise.all([
     assert.rejects(takeHold(redis, ref("a"), other, LONG_MS), { code: "NAME_HELD" }),
     assert.rejects(deploy("a", "1"), { code: "NAME_HELD" }),
-    assert.rejects(deploy("a", "1", other), { code: "HOLD_OVER" }),
+    assert.rejects(deploy("a", "1", other), { code: "NAME_HELD" }),
   ]);
   assert.equal(await deploy("a", "1", holder), true);
   assert.equal(await takeHold(redis, ref("a"), holder, LONG_MS), true);
@@ -67,7 +67,7 @@ it("a held function expires with its versions, and its name leaves the list", as
   await eventually(async () => (await redis.exists(...keysOf("c"))) === 0);
   assert.ok(!(await registry.listFunctions("main")).some(({ functionName }) => functionName === "c"));
   assert.equal(await redis.sismember("sp:functions:main", "c"), 0);
-  await assert.rejects(deploy("c", "1", holder), { code: "HOLD_OVER" });
+  await assert.rejects(deploy("c", "1", holder), { code: "NAME_HELD" });
   assert.equal(await registry.getFunction(ref("c")), null);
 });
 

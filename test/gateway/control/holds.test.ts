@@ -34,7 +34,7 @@ it("a held name is deployed to, renewed and given up by its holder alone", async
   assert.deepEqual(await ask("PUT", "a/hold", wish), [200, { name: "a", deployed: false }]);
   assert.deepEqual(await ask("PUT", "a/hold", { ...wish, holder: other }), [409, "NAME_HELD"]);
   assert.deepEqual(await ask("PUT", "a", deployment("a")), [409, "NAME_HELD"]);
-  assert.deepEqual(await ask("PUT", "a", deployment("a"), other), [409, "HOLD_OVER"]);
+  assert.deepEqual(await ask("PUT", "a", deployment("a"), other), [409, "NAME_HELD"]);
   assert.equal((await ask("PUT", "a", deployment("a"), holder))[0], 201);
   assert.deepEqual(await ask("PUT", "a/hold", wish), [200, { name: "a", deployed: true }]);
   assert.partialDeepStrictEqual(await ask("GET", "a"), [200, { held: true }]);
