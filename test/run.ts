@@ -16,7 +16,7 @@ import { spec } from "node:test/reporters";
 import { slowness } from "./helpers/slowness.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const ALONE = ["test/e2e/", "test/chaos/", "test/escape/"];
+const ALONE = ["test/e2e/", "test/corpus/", "test/chaos/", "test/escape/"];
 const SLOWEST = 10;
 /** Ends the process of a file that hangs. */
 const WATCHDOG = new URL("./helpers/watchdog.ts", import.meta.url).href;

@@ -1,5 +1,4 @@
 /** Sends events to functions. */
-import { once } from "node:events";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { errorSchema, nameParam, thrownSchema } from "../../../functions/api/schemas.ts";
@@ -29,9 +28,17 @@ export function eventRoutes(app: OpenAPIHono<Environment>, parts: ControlParts):
     const functionName = c.req.param("name");
     if (!NAME_PATTERN.test(functionName)) throw new SandpiperError("INVALID_NAME");
     const { incoming, outgoing } = c.env;
-    const isOver = once(outgoing, "close");
+    const isOver = untilOver(outgoing);
     await parts.sendEvent(incoming as never, outgoing as never, { tenant: c.var.principal.tenant, functionName });
     await isOver;
     return RESPONSE_ALREADY_SENT;
+  });
+}
+
+/** Resolves when nothing more is said to a client, who may be gone already. */
+function untilOver(response: { destroyed: boolean; once(event: "close", listener: () => void): unknown }) {
+  return new Promise<void>((resolve) => {
+    if (response.destroyed) resolve();
+    else response.once("close", resolve);
   });
 }
