@@ -9,7 +9,7 @@ export { CgroupsError, SandboxError, StartFailure } from "./contract/error.ts";
 export { isOwnerAlive, ownerName } from "./contract/owner.ts";
 export type * from "./contract/sandbox.ts";
 export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";
-export { type LauncherOptions, openLauncher, programBinds, programPath } from "./host/open.ts";
+export { type LauncherOptions, nodeProgram, openLauncher, programBinds, programPath } from "./host/open.ts";
 export { tryIsolation } from "./host/trial.ts";
 export type { ZygoteLauncher } from "./launcher/launcher.ts";
 export type { ZygoteEnd } from "./launcher/launcher-options.ts";

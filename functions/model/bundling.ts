@@ -5,6 +5,12 @@
  */
 
 /**
+ * First words of a bundle that is a CommonJS module; any other is an ES module. The runtime looks
+ * for them (sandbox-core/protocol/frames.ts has the same).
+ */
+export const COMMONJS_MARK = "/* sandpiper: CommonJS */";
+
+/**
  * The kind of an imported file, by its ending: code, a string (`text`) or a Uint8Array (`binary`).
  */
 export const LOADERS = {

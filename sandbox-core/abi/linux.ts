@@ -279,6 +279,11 @@ export const SIG_BLOCK = 0;
 /** include/uapi/linux/wait.h */
 export const WNOHANG = 1;
 
+/** include/uapi/linux/mount.h and fcntl.h: trees of mounts as descriptors */
+export const OPEN_TREE = { CLONE: 0x1, CLOEXEC: 0x80000 } as const;
+export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
+export const AT_FDCWD = -100;
+
 /** include/uapi/linux/openat2.h */
 export const RESOLVE_IN_ROOT = 0x10;
 

@@ -204,6 +204,12 @@ export interface ForkableSandbox extends Sandbox {
    * @throws SyscallError when it has ended, or does not read
    */
   sendForkSockets(bytes: Buffer, slot?: SandboxForkSlot): SandboxForkSockets;
+  /**
+   * Mounts what is in a directory of the host at /function, read-only, for this sandbox and all of
+   * its forks. The directory must stay until the sandbox has ended.
+   * @throws SandboxError when the sandbox has ended, or the kernel refuses
+   */
+  mountFiles(directory: string): Promise<void>;
   /** Whether the sandbox's first processes are alone in its group, as the kernel tells it. */
   readonly isAlone: boolean;
   /**

@@ -136,12 +136,13 @@ function heapFlags(memoryMiB: number): string[] {
 function runtimeProgram(nodeFlags: readonly string[]): Program {
   const folder = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const node = nodeProgram();
   return {
-    argv: [programPath(process.execPath), ...nodeFlags, `/sandpiper/runtime/exec-main.${extension}`],
+    argv: [node.path, ...nodeFlags, `/sandpiper/runtime/exec-main.${extension}`],
     env: {},
     workingDirectory: "/tmp",
     binds: [
-      ...programBinds(process.execPath, sharedLibraries()),
+      ...node.binds,
       { source: folder("runtime"), target: "/sandpiper/runtime", kind: "directory", executable: false },
       { source: folder("protocol"), target: "/sandpiper/protocol", kind: "directory", executable: false },
     ],
@@ -163,6 +164,11 @@ export function programPath(program: string): string {
 export function programBinds(program: string, libraries: readonly string[] = []): Bind[] {
   const bind = (source: string, target: string): Bind => ({ source, target, kind: "file", executable: true });
   return [bind(program, programPath(program)), ...libraries.map((path) => bind(path, path))];
+}
+
+/** This very node as a program: where it is inside of a sandbox, and what is bound for it. */
+export function nodeProgram(): { path: string; binds: Bind[] } {
+  return { path: programPath(process.execPath), binds: programBinds(process.execPath, sharedLibraries()) };
 }
 
 /** The libraries of this process, as Node's own report lists them; the kernel's vdso is no file. */

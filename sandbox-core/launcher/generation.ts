@@ -240,6 +240,7 @@ export class Generation {
     if (response.is === "launched") void this.#complete(response);
     else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
     else if (response.is === "exited") this.#end(response.id, { ...response });
+    else if (response.is === "mounted_files") this.#sandboxes.get(response.id)?.mounted(response.problem ?? null);
     else if (response.is === "selftesting" || response.is === "selftested") this.#selftest?.hear(response);
   }
 

@@ -38,7 +38,11 @@ export interface SandboxParts {
   send: (request: Order) => void;
 }
 
-type Order = { op: "kill" } | { op: "signal"; signal: number } | { op: "took_terminal" };
+type Order =
+  | { op: "kill" }
+  | { op: "signal"; signal: number }
+  | { op: "took_terminal" }
+  | { op: "mount_files"; source: string };
 
 export class LaunchedSandbox implements ForkableSandbox {
   readonly id: string;
@@ -59,6 +63,8 @@ export class LaunchedSandbox implements ForkableSandbox {
   #last: SandboxUsage | undefined;
   #reason: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
+  /** Told what comes of the mount that was asked for. */
+  #mounting: PromiseWithResolvers<string | null> | undefined;
 
   constructor({ id, pid, hostUid, sockets, group, limits, program, terminal, send }: SandboxParts) {
     this.id = id;
@@ -158,6 +164,19 @@ export class LaunchedSandbox implements ForkableSandbox {
     }
   }
 
+  async mountFiles(directory: string): Promise<void> {
+    if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
+    this.#mounting = Promise.withResolvers<string | null>();
+    this.#send({ op: "mount_files", source: directory });
+    const problem = await this.#mounting.promise;
+    if (problem !== null) throw new SandboxError(`the files of its function could not be mounted: ${problem}`);
+  }
+
+  /** The zygote has mounted its files, or says what kept it from that. */
+  mounted(problem: string | null): void {
+    this.#mounting?.resolve(problem);
+  }
+
   get isAlone(): boolean {
     const members = this.#last ? [] : this.#group.members();
     // A program has a first process of ours beside it.
@@ -200,6 +219,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   end(exit: SandboxExit): void {
     if (this.#last) return;
     this.#last = exit.usage;
+    this.mounted("it has ended");
     this.#meter.close();
     this.#scratch.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);

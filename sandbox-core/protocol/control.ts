@@ -71,6 +71,8 @@ export type Request =
   | { op: "kill"; id: string }
   /** To the program, not to what it started, nor to the sandbox's first process. */
   | { op: "signal"; id: string; signal: number }
+  /** Mounts what is in the directory `source` of the host as the files beside the function. */
+  | { op: "mount_files"; id: string; source: string }
   /** The worker has its own descriptor of the terminal. */
   | { op: "took_terminal"; id: string }
   | { op: "selftest" }
@@ -102,6 +104,8 @@ export type Response =
    */
   | { is: "refused"; id: string; message: string; start?: string }
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
+  /** The files are mounted, or `problem` says why they are not. */
+  | { is: "mounted_files"; id: string; problem?: string }
   /** The fork of the self-test is made, and the zygote waits for its end. */
   | { is: "selftesting"; pid: number }
   | { is: "selftested"; end: ProgramEnd }

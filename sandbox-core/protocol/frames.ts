@@ -146,6 +146,12 @@ export type Isolation = (typeof ISOLATIONS)[number];
 export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent"] as const;
 export type HandlerKind = (typeof HANDLER_KINDS)[number];
 
+/**
+ * First words of a bundle that is a CommonJS module; any other is an ES module. A bundle says this
+ * itself, so that what was bundled by an older Sandpiper stays what it was.
+ */
+export const COMMONJS_MARK = "/* sandpiper: CommonJS */";
+
 /** The version that an instance is to load. */
 export interface Load {
   type: "load";

@@ -42,8 +42,11 @@ const LAYERS = `lowerdir=${LOWER}:${EMPTY},redirect_dir=nofollow`;
 
 const CLOSED = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
-/** Where each sandbox mounts something of its own. */
-const MOUNT_POINTS = ["proc", SCRATCH, "dev"];
+/** The mount point of the files that a function includes, below the root. */
+export const FUNCTION = "function";
+
+/** Where each sandbox mounts something of its own, or something is mounted for it. */
+const MOUNT_POINTS = ["proc", SCRATCH, "dev", FUNCTION];
 
 /**
  * Makes the files below `directory`. The caller must be in a mount namespace of its own.

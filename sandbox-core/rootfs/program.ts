@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MS } from "../abi/linux.ts";
 import type { Bind, Program } from "../contract/program.ts";
 import { sys } from "../syscall/libc.ts";
-import { emptyIn, mountBase, mountView, writeEtc } from "./base.ts";
+import { emptyIn, FUNCTION, mountBase, mountView, writeEtc } from "./base.ts";
 import { DEVICES_FLAGS, mountNullDevice, mountTerminalDevices } from "./devices.ts";
 import { withPlace } from "./place.ts";
 
@@ -129,6 +129,8 @@ function buildFiniteRoot(root: string, model: string): void {
 /** A tmpfs with /etc and /dev of another root, which is the caller's own. */
 function buildRoot(root: string, model: string): void {
   makeRootWithEtc(root, model);
+  // The runtime may be the program.
+  mkdirSync(join(root, FUNCTION));
   sys.mount(join(model, "dev"), join(root, "dev"), null, MS.BIND | MS.REC, null);
 }
 

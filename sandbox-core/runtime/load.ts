@@ -1,10 +1,9 @@
-/**
- * Receives a bundle in pieces, and evaluates it: an ES module in memory, without any file system.
- */
+/** Receives a bundle in pieces, and evaluates it: a module in memory, without any file system. */
 import { SourceTextModule } from "node:vm";
-import { type Load, ProtocolError } from "../protocol/frames.ts";
-import { builtinModule } from "./builtins.ts";
-import { FUNCTION_URL } from "./stack.ts";
+import { COMMONJS_MARK, type Load, ProtocolError } from "../protocol/frames.ts";
+import { evaluateCommonJs } from "./commonjs.ts";
+import { importOuter, outerModule } from "./outer-modules.ts";
+import { FUNCTION_DIRECTORY, FUNCTION_FILE, FUNCTION_URL } from "./stack.ts";
 
 const { concat } = Buffer;
 
@@ -40,27 +39,22 @@ export class BundleParts {
  * Evaluates the code of a bundle in this process's own context and returns its exports.
  * Rejects with what the code throws, SyntaxError included. Settles when its top-level awaits have.
  */
-export async function evaluateBundle(code: string): Promise<object> {
+export function evaluateBundle(code: string): Promise<object> {
+  return code.startsWith(COMMONJS_MARK) ? evaluateCommonJs(code) : evaluateModule(code);
+}
+
+async function evaluateModule(code: string): Promise<object> {
   const module = new SourceTextModule(code, {
     identifier: FUNCTION_URL,
     initializeImportMeta(meta) {
       meta.url = FUNCTION_URL;
-      meta.filename = "/function/index.js";
-      meta.dirname = "/function";
+      meta.filename = FUNCTION_FILE;
+      meta.dirname = FUNCTION_DIRECTORY;
     },
-    importModuleDynamically: async (specifier) => {
-      const builtin = builtinModule(specifier);
-      if (builtin.status === "unlinked") await builtin.link(noImports);
-      if (builtin.status !== "evaluated") await builtin.evaluate();
-      return builtin;
-    },
+    importModuleDynamically: importOuter,
   });
-  module.linkRequests(module.moduleRequests.map(({ specifier }) => builtinModule(specifier)));
+  module.linkRequests(module.moduleRequests.map(({ specifier }) => outerModule(specifier)));
   module.instantiate();
   await module.evaluate();
   return module.namespace;
-}
-
-function noImports(): never {
-  throw new Error("A built-in module imports nothing.");
 }

@@ -8,7 +8,6 @@
  * possible is done then, since work done once need not be done in each fork.
  */
 
-import { requireBuiltin } from "./builtins.ts";
 import { captureConsole, LineStream } from "./console.ts";
 import { define } from "./define.ts";
 import { hideHost, replaceProcessEnv } from "./environment.ts";
@@ -16,8 +15,10 @@ import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
 import { currentExit, dieAfterLastWords, takeOverExits } from "./exits.ts";
 import { installFetchObjects } from "./fetch/globals.ts";
 import { defineAwsLambda } from "./handlers/lambda-stream.ts";
+import { requireOuter, resolveOuter } from "./outer-modules.ts";
 import { allAreNamed } from "./own-names.ts";
 import { Runtime } from "./runtime.ts";
+import { FUNCTION_DIRECTORY, FUNCTION_FILE } from "./stack.ts";
 import { type Forks, TemplateMaker } from "./template.ts";
 import { SocketWire } from "./wire.ts";
 
@@ -41,7 +42,10 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
   const maker = new TemplateMaker(wire, forks);
   let servesOneCall = false;
   const runtime: Runtime = new Runtime(wire, {
-    setEnvironment: replaceProcessEnv,
+    setEnvironment: (env) => {
+      replaceProcessEnv(env);
+      enterDirectory();
+    },
     flushOutput: () => {
       stdout.flush();
       stderr.flush();
@@ -78,6 +82,18 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
   };
 }
 
+/** Captured before tenant code. */
+const chdir = process.chdir.bind(process);
+
+/** Relative paths are below the function's directory, where the files of `include` are. */
+function enterDirectory(): void {
+  try {
+    chdir(FUNCTION_DIRECTORY);
+  } catch {
+    // There is none outside of a sandbox.
+  }
+}
+
 function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStream): void {
   installFetchObjects();
   defineAwsLambda();
@@ -85,10 +101,6 @@ function takeOverGlobals(runtime: Runtime, stdout: LineStream, stderr: LineStrea
   define(process, "stdout", stdout);
   define(process, "stderr", stderr);
   // esbuild's wrapper around CommonJS looks for a global of this name.
-  define(globalThis, "require", Object.assign(requireBuiltin, { resolve: resolveBuiltin }));
-}
-
-function resolveBuiltin(specifier: string): string {
-  requireBuiltin(specifier);
-  return specifier;
+  const main = { exports: {}, id: ".", filename: FUNCTION_FILE, loaded: true, children: [], paths: [] };
+  define(globalThis, "require", Object.assign(requireOuter, { resolve: resolveOuter, main, cache: {} }));
 }

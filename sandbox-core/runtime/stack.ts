@@ -2,7 +2,10 @@
 import { SourceMap } from "node:module";
 import { OWN_NAMES } from "./own-prefix.ts";
 
+/** Where the files of `include` are, and where modules believe to be. */
+export const FUNCTION_DIRECTORY = "/function";
 /** The bundle's name inside. No such file exists. */
+export const FUNCTION_FILE = "/function/index.js";
 export const FUNCTION_URL = "file:///function/index.js";
 
 const { parse } = JSON;

@@ -4,6 +4,7 @@
  */
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
+import { AT_FDCWD, MOVE_MOUNT_F_EMPTY_PATH } from "../abi/linux.ts";
 import { checked, first, firstTwo } from "./checked.ts";
 
 const libc = koffi.load("libc.so.6");
@@ -14,6 +15,15 @@ const rawPivotRoot: (number: number, newRoot: string, putOld: string) => number 
   "str",
   "str",
 ]) as never;
+
+const { open_tree: OPEN_TREE, move_mount: MOVE_MOUNT } = currentArchitecture().syscalls as Record<string, number>;
+const rawOpenTree: (number: number, directory: number, path: string, flags: number) => number = libc.func(
+  "syscall",
+  "long",
+  ["long", "long", "str", "long"],
+) as never;
+const rawMoveMount: (number: number, tree: number, none: string, at: number, path: string, flags: number) => number =
+  libc.func("syscall", "long", ["long", "long", "str", "long", "str", "long"]) as never;
 
 export const namespaceCalls = {
   unshare: checked(
@@ -40,6 +50,21 @@ export const namespaceCalls = {
     (newRoot: string, putOld: string) => rawPivotRoot(PIVOT_ROOT, newRoot, putOld),
     firstTwo,
   ),
+  /** open_tree(2) of a path; the C library may have no wrapper. */
+  openTree: checked(
+    "open_tree",
+    (path: string, flags: number) => rawOpenTree(OPEN_TREE as number, AT_FDCWD, path, flags),
+    first,
+  ),
+  /** move_mount(2) of the tree that a descriptor is, to a path. */
+  moveMount: checked(
+    "move_mount",
+    (tree: number, path: string) =>
+      rawMoveMount(MOVE_MOUNT as number, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH),
+    firstTwo,
+  ),
+  fchdir: checked("fchdir", libc.func("int fchdir(int fd)") as (fd: number) => number, first),
+  chroot: checked("chroot", libc.func("int chroot(const char *path)") as (path: string) => number, first),
   sethostname: checked(
     "sethostname",
     libc.func("int sethostname(const char *name, size_t length)") as (name: string, length: number) => number,

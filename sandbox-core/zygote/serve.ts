@@ -24,6 +24,7 @@ import { signalProgram } from "../syscall/signal-program.ts";
 import { canRefuseDescriptors, isReadable, makePipe } from "../syscall/steps.ts";
 import { writeLine } from "../syscall/write-line.ts";
 import { type Child, Children } from "./children.ts";
+import { mountFiles } from "./files-mount.ts";
 import { Forks } from "./forks.ts";
 import { Launches } from "./launches.ts";
 import { Poller } from "./poller.ts";
@@ -125,17 +126,27 @@ class Server {
     return undefined;
   }
 
-  #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" }>): void {
+  #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" | "mount_files" }>): void {
     if (request.op === "took_terminal") return void this.#terminals.drop(request.id);
     const child = this.#children.withId(request.id);
     if (!child) return;
     if (request.op === "kill") this.#end(child);
+    else if (request.op === "mount_files") this.#mountFiles(child, request.source);
     else if (child.program !== undefined)
       signalProgram(
         this.#state.cgroups.members(child.group),
         { init: child.pid, program: child.program },
         request.signal,
       );
+  }
+
+  #mountFiles({ id, pid }: Child, source: string): void {
+    try {
+      mountFiles(this.#state.directory, pid, source);
+      this.#say({ is: "mounted_files", id });
+    } catch (error) {
+      this.#say({ is: "mounted_files", id, problem: (error as Error).message });
+    }
   }
 
   /** Kills a child. Nobody has waited for it yet, so the pid is its own still. */

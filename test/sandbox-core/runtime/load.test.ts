@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { COMMONJS_MARK as MARK_OF_BUNDLES } from "../../../functions/model/bundling.ts";
+import { COMMONJS_MARK } from "../../../sandbox-core/protocol/frames.ts";
 import { RuntimeClient } from "../../helpers/runtime-client.ts";
 
 async function loadFailure(code: string): Promise<{ message: string; name: string; code: number | null }> {
@@ -22,7 +24,10 @@ test("what goes wrong while loading is told", async () => {
   assert.match((await loadFailure("throw new RangeError('at load')")).message, /^at load$/);
   assert.equal((await loadFailure("let a = ;")).name, "SyntaxError");
   assert.match((await loadFailure("import 'hono'")).message, /Cannot load the module "hono"/);
-  assert.match((await loadFailure("import './x.js'")).message, /only Node's built-in modules/);
+  assert.match(
+    (await loadFailure("import './x.js'")).message,
+    /"\.\/x\.js": it is neither in the bundle nor beside it/,
+  );
   assert.match((await loadFailure("import { nothing } from 'node:fs'")).message, /nothing/);
   assert.match(
     (await loadFailure("await new Promise(() => setTimeout(() => { throw new Error('aside') }))")).message,
@@ -80,8 +85,9 @@ test("built-ins are imported by both names, statically, dynamically and by requi
     "function",
     "1",
     "function",
-    'Cannot load the module "left-pad": when a function runs, only Node\'s built-in modules can be loaded. ' +
-      "Import others by a literal name, so that they are bundled at deployment.",
+    'Cannot load the module "left-pad": it is neither in the bundle nor beside it. ' +
+      "Import it by a literal name and have it installed at deployment, so that it is bundled, " +
+      'or name its files in "include" of sandpiper.jsonc.',
     "file:///function/index.js",
     "/function",
     "fs",
@@ -147,4 +153,27 @@ test("a function that replaces the globals still gets its calls and answers", as
     export default ({ url }) => { console.log("logged"); return new Response(url); };`);
   assert.equal(await runtime.text(), "http://localhost:8080/fn/main/hello/");
   assert.equal(runtime.logs[0]?.text, "logged");
+});
+
+test("a bundle that says so is a CommonJS module", async () => {
+  assert.equal(COMMONJS_MARK, MARK_OF_BUNDLES);
+  const sloppy = `${COMMONJS_MARK}
+    var t = 1; delete t;
+    const own = this === module.exports && exports === module.exports;
+    const missing = () => import("left-pad").catch((error) => error.code);
+    module.exports = async () => Response.json([
+      own, typeof require("fs").readFileSync, require.main === module, require.main.filename, __filename, __dirname,
+      (function () { return this === globalThis; })(), (await import("node:path")).sep, await missing(),
+    ]);`;
+  await using runtime = await RuntimeClient.with(sloppy);
+  const seen = [true, "function", false, "/function/index.js", "/function/index.js", "/function"];
+  assert.deepEqual(JSON.parse(await runtime.text()), [...seen, true, "/", "ERR_MODULE_NOT_FOUND"]);
+  const compiled = `${COMMONJS_MARK}Object.defineProperty(exports, "__esModule", { value: true });`;
+  await using named = await RuntimeClient.with(
+    `${compiled} exports.GET = () => "named"; exports.POST = () => "other";`,
+  );
+  assert.equal(await named.text(), "named");
+  const broken = await loadFailure(`${COMMONJS_MARK}\n\n  throw new Error("at load");`);
+  assert.equal(broken.message, "at load");
+  assert.equal((await loadFailure(`${COMMONJS_MARK}\nlet a = ;`)).name, "SyntaxError");
 });
