@@ -22,6 +22,7 @@ import {
 } from "../sandbox-core/index.ts";
 import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Bundles } from "./code/bundles.ts";
+import { IncludedFiles } from "./code/included-files.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
 import { checkAllowances, refuseToServe } from "./fitness.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -67,6 +68,7 @@ export class Worker {
   readonly #degraded = new Set<string>();
   readonly #pool: Pool;
   readonly #noTemplateReasons: NoTemplateReasons;
+  readonly #included: IncludedFiles;
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
@@ -101,11 +103,12 @@ export class Worker {
     const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
     const artifacts = new FileArtifactStore(config.artifactsDir);
+    this.#included = new IncludedFiles(artifacts);
     const registry = new Registry(redis);
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
       redis,
-      bundles: new Bundles({ registry, artifacts, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
+      bundles: new Bundles({ registry, artifacts, included: this.#included, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
       pool: this.#pool,
       departures: new Departures(),
       limits: config,
@@ -170,6 +173,7 @@ export class Worker {
   async stop(): Promise<void> {
     clearInterval(this.#bundleTimer);
     await this.#pool.close();
+    await this.#included.close();
     this.#cancellations.close();
     this.#claims.close();
     await settledWithin(LAST_REPLIES_MS, this.#replies.flush());

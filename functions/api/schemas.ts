@@ -4,9 +4,10 @@
  * them.
  */
 import { z } from "zod";
+import { MAX_INCLUDED_FILES } from "../model/bundling.ts";
 import { ERRORS } from "../model/error-table.ts";
 import { functionConfigSchema, NAME_PATTERN } from "../model/manifest.ts";
-import { MAX_PATH_BYTES, MAX_SOURCE_FILES } from "../model/sources.ts";
+import { MAX_PATH_BYTES, MAX_SOURCE_FILES, pathProblem } from "../model/sources.ts";
 import { storedSpanSchema } from "../model/span.ts";
 
 export { invocationRecordSchema, type LogEntry, logEntrySchema } from "../model/record.ts";
@@ -57,6 +58,17 @@ export const deploymentSchema = z
   .strictObject({
     config: functionConfigSchema,
     entry: z.string().min(1).max(MAX_PATH_BYTES).meta({ description: "Path of the entry among the files." }),
+    directory: z
+      .string()
+      .max(MAX_PATH_BYTES)
+      .refine((path) => path === "" || pathProblem(path) === null, "it is no path of a directory among the files")
+      .default("")
+      .meta({ description: "The function's own directory among the files; the root of them if empty." }),
+    included: z
+      .array(z.string())
+      .max(MAX_INCLUDED_FILES)
+      .default([])
+      .meta({ description: "Paths of files that the function finds beside its bundle, below its directory." }),
     files: z
       .array(
         z

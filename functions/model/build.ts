@@ -2,20 +2,20 @@
  * A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See
  * transport/invocation-queue.ts.
  */
-import type { FunctionConfig } from "./manifest.ts";
+import type { BundleSettings } from "./bundling.ts";
 
 /** How long a build may take, and wait for a worker, together. */
 export const BUILD_LIMIT_MS = 120_000;
 
 /** A bundle to be made of an uploaded source tree. */
-export interface BuildRequest {
+export interface BuildRequest extends BundleSettings {
   tenant: string;
   functionName: string;
   /** Digest of the packed source tree (see sources.ts) in the artefact store. */
   sourceDigest: string;
   entry: string;
-  /** Without the values of `env`, which no build needs. */
-  config: FunctionConfig;
+  /** Paths of the sources that are put beside the bundle, as files. */
+  included: readonly string[];
 }
 
 /**
@@ -23,5 +23,13 @@ export interface BuildRequest {
  * in the bundler's own words.
  */
 export type BuildResult =
-  | { ok: true; bundle: string; sourceMap: string; bundleBytes: number; warnings: string[] }
+  | {
+      ok: true;
+      bundle: string;
+      sourceMap: string;
+      /** The files beside the bundle, packed (see sources.ts), when there are some. */
+      included?: string;
+      bundleBytes: number;
+      warnings: string[];
+    }
   | { ok: false; cause: "sources" | "machine"; message: string };

@@ -40,6 +40,21 @@ export const ENV_NAME_PATTERN = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
 export const MAX_ENV_VARIABLES = 256;
 export const MAX_ENV_VALUE_LENGTH = 32_768;
 
+/** Most patterns of `include`, packages of `external`, and characters of one. */
+const MAX_PATTERNS = 64;
+const MAX_EXTERNAL = 256;
+const MAX_PATTERN_LENGTH = 256;
+
+const PACKAGE_PATTERN = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~_-][a-z0-9._~-]*$/i;
+
+/** The fault of a pattern of `include`, as a sentence, or null. */
+function patternProblem(pattern: string): string | null {
+  const path = pattern.replace(/^!/, "");
+  if (path.startsWith("/") || path.includes("\\")) return "a pattern is relative to this file, with '/' between names";
+  if (path.split("/").includes("..")) return "a pattern cannot lead out of the function's directory";
+  return null;
+}
+
 /**
  * The descriptions are for editors, which show them through the JSON schema, and for the reference
  * in docs/FUNCTIONS.md.
@@ -72,6 +87,31 @@ export const functionConfigSchema = z.strictObject({
     description:
       "How the handler is called: with a Request (fetch), an event of AWS Lambda of the format 2.0 (lambda) or 1.0 (lambda-1.0), Node's request and response (node), or a CloudEvent (cloudevent). Without it, the handler says.",
   }),
+  include: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(MAX_PATTERN_LENGTH)
+        .refine((pattern) => patternProblem(pattern) === null, {
+          error: ({ input }) => patternProblem(String(input)) ?? "",
+        }),
+    )
+    .max(MAX_PATTERNS, `at most ${MAX_PATTERNS} patterns`)
+    .optional()
+    .meta({
+      description:
+        "Files that the function finds beside its bundle, read-only, by patterns relative to this file. A pattern that begins with '!' leaves out.",
+      examples: [["*.html", "views/**"]],
+    }),
+  external: z
+    .array(z.string().max(MAX_PATTERN_LENGTH).regex(PACKAGE_PATTERN, "the name of a package of npm"))
+    .max(MAX_EXTERNAL, `at most ${MAX_EXTERNAL} packages`)
+    .optional()
+    .meta({
+      description: "Packages that stay outside of the bundle. What imports one fails, unless its files are included.",
+      examples: [["pg-native"]],
+    }),
   memoryMiB: z
     .literal(MEMORY_CLASSES_MIB)
     .default(128)

@@ -24,6 +24,8 @@ export interface Version {
   /** Digest of the bundle in the artefact store, and of its source map. */
   bundle: string;
   sourceMap: string;
+  /** That of the files beside the bundle, packed (see sources.ts), when there are some. */
+  included?: string;
   bundleBytes: number;
   createdAtMs: number;
   /** The bundler's; missing in versions of before they were kept. */
@@ -45,6 +47,12 @@ export interface FoundHandler {
   warnings: string[];
 }
 
+/** Where a function's directory is below the root of its sources, and which files it includes. */
+export interface FunctionPlace {
+  directory: string;
+  included: readonly string[];
+}
+
 /**
  * The content address of a version: SHA-256 over the configuration, the entry and the digest of
  * every file, in a canonical order. The same input gives the same version on every machine.
@@ -53,10 +61,12 @@ export function versionDigest(
   config: FunctionConfig,
   entry: string,
   files: readonly Pick<SourceFile, "path" | "sha256">[],
+  { directory, included }: FunctionPlace = { directory: "", included: [] },
 ): string {
+  const place = directory === "" && included.length === 0 ? [] : [directory, [...included].sort()];
   const sorted = files.map(({ path, sha256 }) => [path, sha256]).sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
   return createHash("sha256")
-    .update(JSON.stringify([canonical(config), entry, sorted]))
+    .update(JSON.stringify([canonical(config), entry, sorted, ...place]))
     .digest("hex");
 }
 

@@ -253,11 +253,11 @@ export class Registry {
     const stored = (fields ?? {}) as Record<string, string>;
     const digests = Object.keys(stored).filter((field) => !field.includes(":"));
     return digests.map((version) => {
-      const { bundle, sourceMap, files } = JSON.parse(stored[version] ?? "") as Version;
+      const { bundle, sourceMap, included, files } = JSON.parse(stored[version] ?? "") as Version;
       const [isCurrent, since] = [version === current, stored[unusedSinceField(version)]];
       const unusedSinceMs = isCurrent || since === undefined ? null : Number(since);
-      const made = { artifacts: [bundle, sourceMap], files: files.map(({ sha256 }) => sha256) };
-      return { version, ...made, isCurrent, unusedSinceMs };
+      const artifacts = [bundle, sourceMap, included ?? []].flat();
+      return { version, artifacts, files: files.map(({ sha256 }) => sha256), isCurrent, unusedSinceMs };
     });
   }
 

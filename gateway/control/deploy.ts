@@ -3,10 +3,12 @@
  * see that it can, and the function moves to it.
  */
 import type { CheckedDeployment } from "../../functions/api/schemas.ts";
+import { DEFAULT_NODE_ENV } from "../../functions/model/bundling.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
+import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
-import { type FoundHandler, type Version, versionDigest } from "../../functions/model/version.ts";
+import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
 import { type NamedFile, namedFiles, readSources } from "./sources.ts";
@@ -33,7 +35,7 @@ interface Kept {
 }
 
 /** The sources of a version, and where they lie in the registry's terms. */
-interface Sources {
+interface Sources extends FunctionPlace {
   tenant: string;
   config: FunctionConfig;
   entry: string;
@@ -61,7 +63,9 @@ export async function deploy(
   }
   checkPaths(upload.files);
   checkEntry(upload);
-  const kept = await keptVersion(parts, { tenant, config, entry: upload.entry, files: namedFiles(upload.files) });
+  const { entry, directory, included } = upload;
+  const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };
+  const kept = await keptVersion(parts, sources);
   const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
   const created = await parts.registry.deployFunction(version, holder);
   parts.versions.forget(`${tenant}/${name}`);
@@ -71,21 +75,14 @@ export async function deploy(
 /** The version that these sources are: the one that is there already, or a new one. */
 async function keptVersion(parts: ControlParts, sources: Sources): Promise<Kept> {
   const { tenant, config, entry, files } = sources;
-  const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files) };
+  const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files, sources) };
   const known = await parts.registry.getVersion(ref);
   if (known !== null && (await put(parts, known)).isWhole) return { version: known, unusedSinceMs: null };
   for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
-    const { files: made, bundle, sourceMap, bundleBytes, ...told } = await build(parts, sources);
-    const warnings = told.warnings.map((warning) => warning.slice(0, MAX_WARNING_LENGTH));
-    const built = { bundle, sourceMap, bundleBytes, warnings, createdAtMs: Date.now() };
-    const version: Version = {
-      ...ref,
-      config,
-      entry,
-      files: made,
-      ...built,
-      ...(known?.found && { found: known.found }),
-    };
+    const { ok: _, ...built } = await build(parts, sources);
+    const warnings = built.warnings.map((warning) => warning.slice(0, MAX_WARNING_LENGTH));
+    const found = known?.found && { found: known.found };
+    const version: Version = { ...ref, config, entry, ...built, warnings, createdAtMs: Date.now(), ...found };
     const { isWhole, unusedSinceMs } = await put(parts, version);
     if (isWhole) return { version, unusedSinceMs };
   }
@@ -99,8 +96,9 @@ async function keptVersion(parts: ControlParts, sources: Sources): Promise<Kept>
  */
 async function put({ registry, artifacts }: ControlParts, version: Version) {
   const unusedSinceMs = await registry.putVersion(version);
-  const isWhole = (await artifacts.has(version.bundle)) && (await artifacts.has(version.sourceMap));
-  return { isWhole, unusedSinceMs };
+  const { bundle, sourceMap, included = bundle } = version;
+  const present = await Promise.all([bundle, sourceMap, included].map((digest) => artifacts.has(digest)));
+  return { isWhole: !present.includes(false), unusedSinceMs };
 }
 
 /** The version with what a worker found when it loaded it, now or at an earlier deployment. */
@@ -125,14 +123,16 @@ async function found({ checks, buildTurns }: ControlParts, version: Version): Pr
 }
 
 async function build(parts: ControlParts, sources: Sources) {
-  const { tenant, config, entry } = sources;
+  const { tenant, config, entry, directory, included } = sources;
+  const { name: functionName, external = [], env } = config;
+  // The other values of `env` are secrets and no business of a build.
+  const nodeEnv = env.NODE_ENV ?? DEFAULT_NODE_ENV;
+  const request = { tenant, functionName, entry, directory, included, external, nodeEnv };
   // A worker makes one bundle after another: a tenant that waits for one does not stand before all
   // others with its next.
   return await parts.buildTurns.take(tenant, async () => {
     const { sourceDigest, files } = await parts.treeTurns.take("", () => keepTree(parts, sources));
-    // The values of `env` are secrets and no business of a build.
-    const request = { tenant, functionName: config.name, sourceDigest, entry, config: { ...config, env: {} } };
-    const result = await parts.builds.build(request);
+    const result = await parts.builds.build({ ...request, sourceDigest });
     if (result.ok) return { ...result, files };
     const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
     throw new SandpiperError(code, { message: result.message });
@@ -140,8 +140,9 @@ async function build(parts: ControlParts, sources: Sources) {
 }
 
 /** Puts the files together as one artefact, for the worker that builds. */
-async function keepTree({ artifacts }: ControlParts, { tenant, files }: Sources) {
+async function keepTree({ artifacts }: ControlParts, { tenant, files, directory, included }: Sources) {
   const tree = await readSources(artifacts.sourcesOf(tenant), files);
+  checkIncluded(includedFiles(tree, directory, included));
   const sourceDigest = await artifacts.put(packSources(tree));
   const sized = files.map(({ path, sha256 }, index) => ({ path, sha256, bytes: tree[index]?.bytes.byteLength ?? 0 }));
   return { sourceDigest, files: sized };

@@ -98,10 +98,10 @@ const REFUSED: Case[] = [
     { "index.tsx": "/** @jsxImportSource /etc */ export default <a/>;", "index.ts": `import "./index.tsx";` },
   ],
   ["a pattern of paths", { "index.ts": `export default (name: string) => import("../etc/" + name + ".conf");` }],
-  [
-    "a style sheet",
-    { "index.ts": `import "./a.css";`, "a.css": `@import "/etc/hosts"; a { background: url(/etc/passwd) }` },
-  ],
+  ["an import as text, by a query", { "index.ts": `export { default } from "/etc/hosts?raw";` }],
+  ["an import as bytes, by dots", { "index.ts": `export { default } from "${UP}etc/passwd?bytes";` }],
+  ["an import as text", { "index.ts": `export { default } from "/etc/hosts" with { type: "text" };` }],
+  ["WebAssembly", { "index.ts": `export { default } from "/etc/hosts?module";` }],
   ["a source map of the sandbox's own", mapped("/etc/hosts")],
   ["a source map by dots", mapped(`${UP}etc/passwd`)],
 ];
@@ -116,6 +116,14 @@ const WITHOUT: Case[] = [
     "browser fields, which a function has no use for",
     { ...plain("./x.js"), "x.js": "export default 1;", "package.json": json({ browser: { "./x.js": "/etc/hosts" } }) },
   ],
+  [
+    "a style sheet, which is a text",
+    {
+      "index.ts": `export { default } from "./a.css";`,
+      "a.css": `@import "/etc/hosts"; a { background: url(/etc/passwd) }`,
+    },
+  ],
+  ["a thread", { "index.ts": `export default () => new Worker(new URL("/etc/hosts", import.meta.url));` }],
   ["a URL", { "index.ts": `export default new URL("/etc/hosts", import.meta.url).href;` }],
   ["a reference", { "index.ts": `/// <reference path="/etc/hosts" />\nexport default 1;` }],
   [

@@ -6,7 +6,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { BuildResult } from "../../functions/model/build.ts";
+import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
+import { DEFAULT_NODE_ENV } from "../../functions/model/bundling.ts";
 import type { CheckResult } from "../../functions/model/check.ts";
 import { statusOf } from "../../functions/model/errors.ts";
 import type {
@@ -63,6 +64,7 @@ export interface CallOptions {
 }
 
 type Files = Record<string, string | Uint8Array>;
+type BuildSettings = Partial<Pick<BuildRequest, "directory" | "included" | "external" | "nodeEnv">>;
 
 interface Waiting {
   replies: Reply[];
@@ -81,6 +83,9 @@ const SETTINGS = {
   SANDPIPER_MAX_SANDBOXES: "8",
   SANDPIPER_MEMORY_BUDGET_BYTES: String(4 * 1024 * 1024 * 1024),
 };
+
+/** Settings of a build that wants nothing special. */
+export const BUILD_DEFAULTS = { directory: "", included: [], external: [], nodeEnv: DEFAULT_NODE_ENV };
 
 export class TestWorker {
   readonly redis: TestRedis;
@@ -140,18 +145,19 @@ export class TestWorker {
   }
 
   /** Has the worker make a bundle. */
-  async build(files: Files, entry = "index.ts"): Promise<BuildResult> {
+  async build(files: Files, entry = "index.ts", settings: BuildSettings = {}): Promise<BuildResult> {
     return this.buildPacked(
       packSources(Object.entries(files).map(([path, bytes]) => ({ path, bytes: Buffer.from(bytes) }))),
       entry,
+      settings,
     );
   }
 
   /** The same of bytes that claim to be a packed source tree. */
-  async buildPacked(packed: Uint8Array, entry = "index.ts"): Promise<BuildResult> {
+  async buildPacked(packed: Uint8Array, entry = "index.ts", settings: BuildSettings = {}): Promise<BuildResult> {
     const sourceDigest = await this.artifacts.put(packed);
-    const config = functionConfigSchema.parse({ name: "built" });
-    return this.#builds.build({ tenant: "main", functionName: "built", sourceDigest, entry, config });
+    const request = { ...BUILD_DEFAULTS, ...settings, sourceDigest, entry };
+    return this.#builds.build({ tenant: "main", functionName: "built", ...request });
   }
 
   /**
@@ -160,23 +166,25 @@ export class TestWorker {
   async deploy(
     name: string,
     source: string | Files,
-    settings: Partial<FunctionConfig> & { tenant?: string } = {},
+    settings: Partial<FunctionConfig> & { tenant?: string; included?: string[]; directory?: string } = {},
   ): Promise<Version> {
-    const { tenant = "main", ...given } = settings;
+    const { tenant = "main", included = [], directory = "", ...given } = settings;
     const config = functionConfigSchema.parse({ timeoutMs: stretched(10_000), ...given, name });
     const files = typeof source === "string" ? { "index.ts": source } : source;
-    const built = await this.build(files, config.entry);
+    const { external = [], env } = config;
+    const nodeEnv = env.NODE_ENV ?? DEFAULT_NODE_ENV;
+    const built = await this.build(files, config.entry, { included, directory, external, nodeEnv });
     if (!built.ok) throw new Error(built.message);
     const list = Object.entries(files).map(([path, bytes]) => ({
       path,
       bytes: bytes.length,
       sha256: createHash("sha256").update(bytes).digest("hex"),
     }));
-    const { bundle, sourceMap, bundleBytes } = built;
+    const { ok: _, warnings: __, ...made } = built;
     const version: Version = {
       ...{ tenant, functionName: name, config, entry: config.entry, files: list },
-      ...{ bundle, sourceMap, bundleBytes, createdAtMs: Date.now() },
-      version: versionDigest(config, config.entry, list),
+      ...{ ...made, createdAtMs: Date.now() },
+      version: versionDigest(config, config.entry, list, { directory, included }),
     };
     const registry = new Registry(this.connection);
     await registry.putVersion(version);

@@ -20,7 +20,7 @@ const OWNERS: readonly (readonly [packages: RegExp, owners: RegExp])[] = [
   [/^koffi$/, /^sandbox-core\/syscall\//],
   // The benchmark's floor is bare BullMQ, which our own queue cannot stand in for.
   [/^bullmq$/, /^(functions\/transport\/|test\/bench\/measure\/bullmq-floor\.ts$)/],
-  [/^esbuild$/, /^(worker\/code\/builder\.ts|functions\/(cli\/|model\/bundling\.ts))/],
+  [/^esbuild$/, /^(worker\/code\/bundler-program\.ts|functions\/(cli|bundler)\/)/],
   [/^@opentelemetry\/(?!api$)/, /^infra\//],
   [/^prom-client$/, /^infra\/telemetry\//],
   [/^(hono|@hono\/.*)$/, /^gateway\//],

@@ -1,28 +1,24 @@
 /**
- * Makes a bundle of an uploaded source tree: esbuild runs as a program in a sandbox that sees that
- * tree, read-only, and nothing else. The tenant reads its complaints about wrong code as they are.
+ * Makes a bundle of an uploaded source tree: the bundler runs as a program in a sandbox that sees
+ * that tree, read-only, and nothing else. The tenant reads its complaints about wrong code as they
+ * are.
  */
 import { createHash } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
-import { bundleFlags } from "../../functions/model/bundling.ts";
+import { type BundlerResult, decodeBundlerResult } from "../../functions/model/bundle-output.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
-import { entryProblem, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
+import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
+import { entryProblem, packSources, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
 import type { ArtifactStore } from "../../functions/store/artifacts.ts";
 import { findBuild, keepBuild } from "../../functions/store/builds.ts";
 import { MIB } from "../../infra/std/bytes.ts";
-import {
-  type ProgramResult,
-  type ProgramRun,
-  programBinds,
-  programPath,
-  type SandboxLimits,
-} from "../../sandbox-core/index.ts";
+import type { ProgramResult, ProgramRun, SandboxLimits } from "../../sandbox-core/index.ts";
 import { makeBuildDirectory } from "./build-directory.ts";
-import { readBuildErrors, readBuildOutput } from "./esbuild-output.ts";
+import { bundlerProgram, bundlerText } from "./bundler-program.ts";
 
 export interface BuilderOptions {
   redis: Redis;
@@ -39,9 +35,14 @@ const CPU_MS = 10_000;
  * end nobody blames the sources.
  */
 const TIMEOUT_MS = 60_000;
-/** A bundle with its source map, which is a third longer in base64. */
+/** A bundle with its source map, and its threads. */
 const MAX_OUTPUT_BYTES = 64 * MIB;
-/** Where the tree is inside; the working directory, so that esbuild names files relative to it. */
+/** Signals by which a process ends itself, as V8 does when it runs out of memory. */
+const { SIGABRT, SIGILL, SIGSEGV, SIGTRAP } = constants.signals;
+const CRASHES = new Set<number | null>([SIGABRT, SIGILL, SIGSEGV, SIGTRAP]);
+/** Longest text of a bundler that failed without a result. */
+const MAX_SAID_LENGTH = 4_096;
+/** Where the tree is inside; the working directory, so that files are named relative to it. */
 const TREE = "/function";
 
 /** Makes bundles, once for the same input over all workers. */
@@ -57,14 +58,14 @@ export class Builder {
    * @throws Error when the platform fails; what is wrong with the sources is a result.
    */
   async build(request: BuildRequest): Promise<BuildResult> {
-    const digest = buildDigest(request);
+    const digest = await buildDigest(request);
     const before = await this.#builtBefore(digest);
     if (before !== null) return before;
     const packed = await this.#options.artifacts.get(request.sourceDigest);
     if (packed === null) throw new Error(`The artefact store has no source tree ${request.sourceDigest}.`);
     const files = readTree(packed);
     if (typeof files === "string") return refused(files);
-    const result = await this.#buildNow(files, request.entry);
+    const result = await this.#buildNow(files, request);
     if (result.ok) await keepBuild(this.#options.redis, digest, result);
     return result;
   }
@@ -74,23 +75,28 @@ export class Builder {
     const { redis, artifacts } = this.#options;
     const result = await findBuild(redis, digest);
     if (result === null) return null;
-    const there = await Promise.all([artifacts.has(result.bundle), artifacts.has(result.sourceMap)]);
+    const { bundle, sourceMap, included = bundle } = result;
+    const needed = [bundle, sourceMap, included];
+    const there = await Promise.all(needed.map((one) => artifacts.has(one)));
     return there.every(Boolean) ? result : null;
   }
 
-  async #buildNow(files: SourceTreeFile[], entry: string): Promise<BuildResult> {
+  async #buildNow(files: SourceTreeFile[], request: BuildRequest): Promise<BuildResult> {
+    const { entry, directory, external, nodeEnv } = request;
     if (!files.some(({ path }) => path === entry)) {
       return refused(`The entry file ${JSON.stringify(entry)} is not among the uploaded files.`);
     }
     const problem = entryProblem(entry);
     if (problem !== null) return refused(`The entry file ${JSON.stringify(entry)} ${problem}.`);
-    const directory = await makeBuildDirectory();
+    const place = await makeBuildDirectory();
     try {
-      const tree = join(directory, "tree");
+      const tree = join(place, "tree");
       await writeTree(tree, files);
-      return await this.#keep(await this.#bundle(esbuildRun(tree, entry)));
+      const program = await bundlerProgram(tree, TREE, { entry, directory, external, nodeEnv });
+      const run = { program, limits: LIMITS, timeoutMs: TIMEOUT_MS, cpuMs: CPU_MS, maxOutputBytes: MAX_OUTPUT_BYTES };
+      return await this.#keep(await this.#bundle(run), files, request);
     } finally {
-      await rm(directory, { recursive: true, force: true });
+      await rm(place, { recursive: true, force: true });
     }
   }
 
@@ -100,18 +106,37 @@ export class Builder {
     return killerOf(result) === null ? result : await this.#options.run(run);
   }
 
-  async #keep(result: ProgramResult): Promise<BuildResult> {
+  async #keep(result: ProgramResult, files: SourceTreeFile[], request: BuildRequest): Promise<BuildResult> {
     if (result.ended === "timeout") return { ok: false, cause: "machine", message: busyFor(result.usage.cpuMs) };
     const killer = killerOf(result);
     if (killer !== null) return { ok: false, cause: "machine", message: endedBy(killer) };
-    const refusal = refusalOf(result);
-    if (refusal !== null) return refused(refusal);
-    const output = readBuildOutput(result.stdout, result.stderr);
+    const output = outputOf(result);
     if (typeof output === "string") return refused(output);
+    if ("refusal" in output) return refused(output.refusal);
+    const { code, sourceMap, threads, warnings } = output;
+    const beside = packed(() => packIncluded(files, threads, request));
+    if (typeof beside === "string") return refused(beside);
     const { artifacts } = this.#options;
-    const [bundle, sourceMap] = await Promise.all([artifacts.put(output.code), artifacts.put(output.sourceMap)]);
-    return { ok: true, bundle, sourceMap, bundleBytes: output.code.byteLength, warnings: output.warnings };
+    const [bundle, map, included] = await Promise.all([
+      artifacts.put(code),
+      artifacts.put(sourceMap),
+      beside === null ? null : artifacts.put(beside),
+    ]);
+    const made = { ok: true, bundle, sourceMap: map, bundleBytes: code.byteLength, warnings } as const;
+    return included === null ? made : { ...made, included };
   }
+}
+
+/** What goes beside the bundle, packed; null when nothing does. @throws SandpiperError */
+function packIncluded(
+  files: readonly SourceTreeFile[],
+  threads: readonly SourceTreeFile[],
+  { directory, included }: BuildRequest,
+): Buffer | null {
+  const beside = includedFiles([...files, ...threads], directory, [...included, ...threads.map(({ path }) => path)]);
+  if (beside.length === 0) return null;
+  checkIncluded(beside);
+  return packSources(beside);
 }
 
 function refused(message: string): BuildResult {
@@ -126,29 +151,38 @@ function busyFor(cpuMs: number): string {
 
 /**
  * The signal by which something outside of the sandbox ended the bundler, or null: whatever is
- * wrong with sources, it ends with an exit code, and our own limits are told apart.
+ * wrong with sources, it ends with an exit code or crashes, and our own limits are told apart.
  */
 function killerOf({ signal, ended, usage }: ProgramResult): number | null {
-  return ended === undefined && usage.oomKills === 0 ? signal : null;
+  const isOurs = ended !== undefined || usage.oomKills > 0 || CRASHES.has(signal);
+  return isOurs ? null : signal;
 }
 
 function endedBy(signal: number): string {
   return `Something on this worker's machine ended the bundler, twice, by signal ${signal}. Deploy again.`;
 }
 
-/** Why there is no output to read, or null. */
-function refusalOf({ code, ended, usage, stderr }: ProgramResult): string | null {
+/** What the bundler wrote, or why there is nothing to read. */
+function outputOf({ code, ended, usage, stdout, stderr }: ProgramResult): BundlerResult | string {
   if (ended === "cpu limit")
     return `The bundler was ended after ${CPU_MS} ms of processor time: the sources take too long to bundle.`;
   if (ended === "output limit")
     return `The bundle is larger than the limit of ${MAX_OUTPUT_BYTES} bytes with its source map.`;
   if (usage.oomKills > 0) return `The bundler needed more than its ${LIMITS.memoryBytes / MIB} MiB: bundle less.`;
-  return code === 0 ? null : readBuildErrors(stderr);
+  const output = decodeBundlerResult(stdout);
+  if (output !== null && code === 0) return output;
+  const said = stderr.toString("utf8").trim().slice(0, MAX_SAID_LENGTH);
+  return `The bundler failed${said === "" ? " and did not say why." : `: ${said}`}`;
 }
 
-function readTree(packed: Uint8Array): SourceTreeFile[] | string {
+function readTree(bytes: Uint8Array): SourceTreeFile[] | string {
+  return packed(() => unpackSources(bytes));
+}
+
+/** What comes of packing or unpacking, or what is wrong with the sources. */
+function packed<Result>(work: () => Result): Result | string {
   try {
-    return unpackSources(packed);
+    return work();
   } catch (error) {
     if (error instanceof SandpiperError) return error.message;
     throw error;
@@ -163,46 +197,11 @@ async function writeTree(tree: string, files: readonly SourceTreeFile[]): Promis
   for (const { path, bytes } of files) await writeFile(join(tree, path), bytes, { flag: "wx", mode: 0o644 });
 }
 
-function esbuildRun(tree: string, entry: string): ProgramRun {
-  const { binary } = esbuild();
-  const ours = ["--log-level=warning", "--log-limit=20", "--color=false", "--analyze"];
-  return {
-    program: {
-      // With a name for the output before it, esbuild takes the rest for a path, also one with a
-      // "=" in it.
-      argv: [programPath(binary), `bundle=./${entry}`, ...bundleFlags(), ...ours],
-      env: {},
-      workingDirectory: TREE,
-      // Sources may name any path: none leads to what has no end, as /dev/zero or
-      // /proc/self/pagemap.
-      root: "finite",
-      binds: [...programBinds(binary), { source: tree, target: TREE, kind: "directory", executable: false }],
-    },
-    limits: LIMITS,
-    timeoutMs: TIMEOUT_MS,
-    cpuMs: CPU_MS,
-    maxOutputBytes: MAX_OUTPUT_BYTES,
-  };
-}
-
 /**
- * A digest of all that decides the result of a build: the sources, the entry, the options and the
- * bundler.
+ * A digest of all that decides the result of a build: the sources, the settings and the bundler.
  */
-function buildDigest({ sourceDigest, entry }: BuildRequest): string {
-  const facts = [sourceDigest, entry, bundleFlags(), esbuild().version];
+async function buildDigest(request: BuildRequest): Promise<string> {
+  const { sourceDigest, entry, directory, included, external, nodeEnv } = request;
+  const facts = [sourceDigest, entry, directory, included, external, nodeEnv, await bundlerText()];
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
-}
-
-let found: { binary: string; version: string } | undefined;
-
-/** esbuild's own program, which its package for this machine brings. */
-function esbuild(): { binary: string; version: string } {
-  if (found !== undefined) return found;
-  const manifest = createRequire(import.meta.url).resolve("esbuild/package.json");
-  const require = createRequire(manifest);
-  const binary = require.resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);
-  const { version } = require(manifest) as { version: string };
-  found = { binary, version };
-  return found;
 }

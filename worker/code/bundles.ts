@@ -7,11 +7,14 @@ import type { ArtifactStore } from "../../functions/store/artifacts.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import { CallFailure } from "../outcome/outcome.ts";
+import type { HeldFiles, IncludedFiles } from "./included-files.ts";
 
 /** The code of a version. */
 export interface Bundle {
   code: Uint8Array;
   sourceMap: Uint8Array;
+  /** Holds the files that lie beside it, if there are some. @throws CallFailure platform_error */
+  holdFiles?: () => Promise<HeldFiles>;
 }
 
 /** A version with its code. */
@@ -23,6 +26,7 @@ export interface Loadable {
 export interface BundlesOptions {
   registry: Pick<Registry, "getVersion">;
   artifacts: ArtifactStore;
+  included: IncludedFiles;
   /** Most bytes to keep in memory. */
   maxBytes: number;
 }
@@ -90,7 +94,9 @@ export class Bundles {
     const version = await this.#options.registry.getVersion(ref);
     if (version === null) throw new CallFailure("platform_error", "FUNCTION_NOT_FOUND");
     const [code, sourceMap] = await Promise.all([this.#artifact(version.bundle), this.#artifact(version.sourceMap)]);
-    const loadable = { version, bundle: { code, sourceMap } };
+    const { included } = version;
+    const files = included === undefined ? {} : { holdFiles: () => this.#options.included.hold(included) };
+    const loadable = { version, bundle: { code, sourceMap, ...files } };
     this.#kept.set(keyOf(ref), { loadable, isUsed: true });
     return loadable;
   }

@@ -121,6 +121,7 @@ export class Instance {
     logs: InstanceLogs,
     limits = PREPARATION_LIMITS,
   ): Promise<Instance> {
+    await mountFiles(sandbox, bundle);
     const instance = new Instance({ sandbox, version, logs, limits });
     await instance.#load(bundle);
     return instance;
@@ -341,4 +342,12 @@ export class Instance {
     if (isUnbegun) call?.lose(failure);
     else call?.fail(failure);
   }
+}
+
+/** Has the files that lie beside a bundle mounted, until the sandbox ends. */
+async function mountFiles(sandbox: ForkableSandbox, { holdFiles }: Bundle): Promise<void> {
+  if (holdFiles === undefined) return;
+  const { directory, release } = await holdFiles();
+  void sandbox.exited.then(release);
+  await sandbox.mountFiles(directory);
 }

@@ -34,7 +34,7 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   const color = io.stderr.isTTY && io.stderr.hasColors() && !io.env.NO_COLOR;
   const format = { color: color && !json, terminalWidth: columnsOf(io.stderr) };
   // The bundler is a process of its own: what talks to the gateway is loaded meanwhile.
-  const collecting = collectUpload(directory, entry, format);
+  const collecting = collectUpload(directory, entry, format, { ...loaded.config, wrongField: loaded.wrongField });
   collecting.catch(() => {});
   const gateway = dryRun ? null : await gatewayOf(io, command);
   const upload = await collecting;

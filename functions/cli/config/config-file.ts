@@ -20,7 +20,7 @@ export interface LoadedConfig {
    * The error for a field whose value is well formed and yet wrong, such as an entry that does not
    * exist.
    */
-  wrongField(field: string, message: string, hint?: string): CliError;
+  wrongField(field: string | (string | number)[], message: string, hint?: string): CliError;
 }
 
 /**
@@ -50,7 +50,8 @@ export async function loadConfig(directory: string, cwd: string): Promise<Loaded
   return {
     config,
     wrongField(field, message, hint) {
-      const { offset, length } = findNodeAtLocation(root, [field]) ?? { offset: 0, length: 1 };
+      const path = typeof field === "string" ? [field] : field;
+      const { offset, length } = findNodeAtLocation(root, path) ?? { offset: 0, length: 1 };
       return fail([{ offset, length, message, ...(hint === undefined ? {} : { hint }) }]);
     },
   };

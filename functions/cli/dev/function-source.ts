@@ -47,7 +47,8 @@ export class FunctionSource {
       this.#add([resolve(this.#directory, loaded.config.entry)]);
       const entry = entryFile(this.#directory, loaded);
       const format = { color: false, terminalWidth: TERMINAL_COLUMNS };
-      const upload = await collectUpload(this.#directory, entry, format, this.#bundle.bundle);
+      const settings = { ...loaded.config, wrongField: loaded.wrongField, esbuild: this.#bundle.bundle };
+      const upload = await collectUpload(this.#directory, entry, format, settings);
       this.#found(upload);
       return { config: loaded.config, upload, digest: digestOf(loaded.config, upload) };
     } catch (error) {
@@ -73,8 +74,8 @@ export class FunctionSource {
   }
 }
 
-function digestOf(config: FunctionConfig, { entry, files }: Upload): string {
-  const hash = createHash("sha256").update(JSON.stringify([config, entry]));
+function digestOf(config: FunctionConfig, { entry, directory, included, files }: Upload): string {
+  const hash = createHash("sha256").update(JSON.stringify([config, entry, directory, included]));
   for (const { path, bytes } of files) hash.update(`\0${path}\0${bytes.byteLength}\0`).update(bytes);
   return hash.digest("hex");
 }

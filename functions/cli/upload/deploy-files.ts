@@ -21,6 +21,9 @@ export interface Deployable {
   config: Deployment["config"];
   /** The entry file, by its path among the files. */
   entry: string;
+  /** The function's own directory among the files, and those that lie beside its bundle. */
+  directory?: string;
+  included?: string[];
   files: readonly SourceTreeFile[];
 }
 
@@ -39,16 +42,17 @@ export interface DeployOptions {
  */
 export async function deployFiles(
   gateway: Gateway,
-  { config, entry, files }: Deployable,
+  { files, config, entry, directory, included }: Deployable,
   { check = true, holder, onUploaded }: DeployOptions = {},
 ): Promise<Deployed> {
   const digests = files.map(({ bytes }) => createHash("sha256").update(bytes).digest("hex"));
   const byDigest = new Map(digests.map((digest, index) => [digest, (files[index] as SourceTreeFile).bytes]));
   const named = files.map(({ path }, index) => ({ path, sha256: digests[index] as string }));
+  const place = { entry, directory, included };
   for (let attempt = 1; ; attempt++) {
     await uploadMissing(gateway, byDigest, onUploaded);
     try {
-      return await gateway.deploy(config.name, { config, entry, files: named, check }, holder);
+      return await gateway.deploy(config.name, { config, ...place, files: named, check }, holder);
     } catch (error) {
       const isGone = error instanceof CliError && error.code === "SOURCE_MISSING";
       if (!isGone || attempt === MOST_ATTEMPTS) throw error;

@@ -4,7 +4,11 @@
  */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, sep } from "node:path";
+import { formatMessages } from "esbuild";
 import { formatBytes } from "../../../infra/std/bytes.ts";
+import type { Bundle } from "../../bundler/entry-build.ts";
+import { DEFAULT_NODE_ENV, MAX_INCLUDED_BYTES, MAX_INCLUDED_FILES } from "../../model/bundling.ts";
+import type { FunctionConfig } from "../../model/manifest.ts";
 import {
   entryProblem,
   MAX_SOURCE_BYTES,
@@ -12,8 +16,11 @@ import {
   pathProblem,
   type SourceTreeFile,
 } from "../../model/sources.ts";
+import type { LoadedConfig } from "../config/config-file.ts";
 import { CliError } from "../failure.ts";
-import { type Bundle, type FormatOptions, findBundleInputs, type ImportEdge } from "./bundle-inputs.ts";
+import { type FormatOptions, findBundleInputs, type ImportEdge } from "./bundle-inputs.ts";
+import { warningsOfReads } from "./file-reads.ts";
+import { includedPaths } from "./included-paths.ts";
 import { directoryPackageFiles, packageFiles, tsconfigFiles } from "./resolution-files.ts";
 import { standIns } from "./symlinks.ts";
 
@@ -22,34 +29,54 @@ export interface Upload {
   root: string;
   /** The entry file, relative to the root. */
   entry: string;
+  /** The function's directory, relative to the root; "" when it is the root. */
+  directory: string;
+  /** The files that the function finds beside its bundle, relative to the root. */
+  included: string[];
   /** In the order of their paths. */
   files: SourceTreeFile[];
   totalBytes: number;
   /** How the files lead to each other. */
   imports: ImportEdge[];
-  /** esbuild's, as it formats them. */
+  /** As esbuild formats them. */
   warnings: string[];
+}
+
+/** The fields that decide over an upload, and how to tell what is wrong with one. */
+export interface UploadConfig extends Pick<FunctionConfig, "include" | "external" | "env"> {
+  wrongField?: LoadedConfig["wrongField"];
+  /** Bundles in esbuild's place. */
+  esbuild?: Bundle;
 }
 
 /**
  * Collects a function's files. `directory` must be free of symbolic links (realpath(3)); `entry` is
  * absolute.
  * @throws CliError of kind `build` when the function does not build, `config` when it is too large
- * to upload.
+ * to upload, or a pattern of `include` fits no file.
  */
 export async function collectUpload(
   directory: string,
   entry: string,
   format: FormatOptions,
-  bundle?: Bundle,
+  { include = [], external = [], env, wrongField, esbuild }: UploadConfig = { env: {} },
 ): Promise<Upload> {
   checkEntry(relative(directory, entry));
-  const inputs = await findBundleInputs(directory, entry, format, bundle);
+  const nodeEnv = env.NODE_ENV ?? DEFAULT_NODE_ENV;
+  const beside = await includedPaths(directory, include, (index, message, hint) =>
+    wrongField === undefined
+      ? new CliError("config", `"include" has ${JSON.stringify(include[index])}: ${message}`, {
+          code: "CONFIG_INVALID",
+          hint,
+        })
+      : wrongField(["include", index], message, hint),
+  );
+  const inputs = await findBundleInputs({ directory, entry, external, nodeEnv, esbuild }, format);
   const links = standIns(inputs.imports);
   const placed = [...inputs.files, ...tsconfigFiles(inputs.files), ...directoryPackageFiles(inputs.imports)];
   const root = commonDirectory([directory, ...placed.map(dirname), ...links.map(({ path }) => dirname(path))]);
 
-  const read = new Set([...placed, ...packageFiles(placed, root)]);
+  const read = new Set([...placed, ...packageFiles(placed, root), ...beside]);
   for (const { path } of links) read.delete(path);
   const relativePath = (path: string) => relative(root, path).split(sep).join("/");
   const files: SourceTreeFile[] = links.map(({ path, bytes }) => ({ path: relativePath(path), bytes }));
@@ -58,8 +85,13 @@ export async function collectUpload(
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   checkLimits(files, totalBytes);
   checkEntry(relativePath(inputs.entry));
-  const { imports, warnings } = inputs;
-  return { root, entry: relativePath(inputs.entry), files, totalBytes, imports, warnings };
+  const included = beside.map(relativePath);
+  checkIncluded(files.filter(({ path }) => included.includes(path)));
+  const reads = warningsOfReads({ directory, files: inputs.files, included: beside });
+  const warnings = [...inputs.warnings, ...(await formatMessages(reads, { kind: "warning", ...format }))];
+  const place = { directory: relativePath(directory), included };
+  const { imports } = inputs;
+  return { root, entry: relativePath(inputs.entry), ...place, files, totalBytes, imports, warnings };
 }
 
 /** The deepest directory that holds all of these. */
@@ -81,6 +113,17 @@ function checkEntry(path: string): void {
   throw new CliError("config", `the entry ${JSON.stringify(path)} ${problem}`, {
     code: "BAD_SOURCE_PATH",
     hint: "rename it, or import it from an entry with another name",
+  });
+}
+
+/** @throws CliError when more would lie beside the bundle than may. */
+function checkIncluded(files: readonly SourceTreeFile[]): void {
+  const bytes = files.reduce((sum, file) => sum + file.bytes.byteLength, 0);
+  if (files.length <= MAX_INCLUDED_FILES && bytes <= MAX_INCLUDED_BYTES) return;
+  const most = `${MAX_INCLUDED_FILES} files and ${formatBytes(MAX_INCLUDED_BYTES)} are the most`;
+  throw new CliError("config", `"include" means ${files.length} files with ${formatBytes(bytes)}; ${most}`, {
+    code: "UPLOAD_TOO_LARGE",
+    hint: 'make its patterns narrower, or leave files out with "!pattern"',
   });
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { LOADERS } from "../../../functions/model/bundling.ts";
+import { LOADERS } from "../../../functions/bundler/options.ts";
 import {
   configJsonSchema,
   functionConfigSchema,
@@ -31,6 +31,18 @@ describe("the configuration's schema", () => {
     for (const name of ["", "-a", "a-", "A", "a_b", "a.b", "a/b", "a:b", "a b", "a\n", "a".repeat(64), "ä"]) {
       assert.ok(!accepts({ name }), name);
     }
+  });
+
+  it("accepts patterns that stay below the function, and names of packages", () => {
+    for (const include of [[], ["*.html", "views/**", "!views/a", "[id].html"]])
+      assert.ok(accepts({ name: "a", include }));
+    for (const pattern of ["", "/etc/*", "../x", "a/../../b", "!../x", "a\\b", "x".repeat(257)])
+      assert.ok(!accepts({ name: "a", include: [pattern] }), pattern);
+    assert.ok(!accepts({ name: "a", include: Array(65).fill("a") }));
+    assert.ok(!accepts({ name: "a", include: "views/**" }));
+    for (const external of ["pg-native", "@scope/name.js"]) assert.ok(accepts({ name: "a", external: [external] }));
+    for (const external of ["", "*", "./a", "a/b", "@a", "a b", "a=b"])
+      assert.ok(!accepts({ name: "a", external: [external] }));
   });
 
   it("accepts every memory class and nothing between", () => {

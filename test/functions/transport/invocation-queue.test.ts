@@ -392,14 +392,10 @@ describe("builds", () => {
     functionName: "hello",
     sourceDigest: "0".repeat(64),
     entry: "index.ts",
-    config: {
-      name: "hello",
-      entry: "index.ts",
-      memoryMiB: 128,
-      isolation: "instance" as const,
-      timeoutMs: 1000,
-      env: {},
-    },
+    directory: "",
+    included: [],
+    external: [],
+    nodeEnv: "production",
   };
 
   it("come back with what the worker made of them, each its own", async () => {

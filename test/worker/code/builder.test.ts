@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { functionConfigSchema } from "../../../functions/model/manifest.ts";
 import { packSources } from "../../../functions/model/sources.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { type ProgramRun, runProgram } from "../../../sandbox-core/launcher/run-program.ts";
 import { Builder } from "../../../worker/code/builder.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
-import { TestWorker } from "../../helpers/worker.ts";
+import { BUILD_DEFAULTS, TestWorker } from "../../helpers/worker.ts";
 
 let test: TestWorker;
 before(async () => {
@@ -155,8 +154,7 @@ describe("building a bundle", () => {
     t.after(() => launcher.close());
     const bytes = Buffer.from(`export default () => new Response("${Math.random()}");`);
     const sourceDigest = await test.artifacts.put(packSources([{ path: "index.ts", bytes }]));
-    const config = functionConfigSchema.parse({ name: "built" });
-    const request = { tenant: "main", functionName: "built", sourceDigest, entry: "index.ts", config };
+    const request = { ...BUILD_DEFAULTS, tenant: "main", functionName: "built", sourceDigest, entry: "index.ts" };
     const buildWithin = (limits: Partial<ProgramRun>) => {
       const run = (program: ProgramRun) => runProgram(launcher, { ...program, ...limits });
       return new Builder({ redis: test.connection, artifacts: test.artifacts, run }).build(request);
@@ -173,8 +171,7 @@ describe("building a bundle", () => {
     t.after(() => launcher.close());
     const sources = packSources([{ path: "index.ts", bytes: Buffer.from("export default () => 'once more';") }]);
     const sourceDigest = await test.artifacts.put(sources);
-    const config = functionConfigSchema.parse({ name: "again" });
-    const request = { tenant: "main", functionName: "again", sourceDigest, entry: "index.ts", config };
+    const request = { ...BUILD_DEFAULTS, tenant: "main", functionName: "again", sourceDigest, entry: "index.ts" };
     let runs = 0;
     const buildWithKills = (kills: number) => {
       runs = 0;
@@ -194,7 +191,9 @@ describe("building a bundle", () => {
 
 /** The bundler, which goes on when it has made its bundle. */
 function endless({ program, ...run }: ProgramRun): ProgramRun {
-  return { ...run, program: { ...program, argv: [...program.argv, "--watch=forever"] } };
+  const [node = "", ...args] = program.argv;
+  const staying = "--import=data:text/javascript,setInterval(()=>{},1000)";
+  return { ...run, program: { ...program, argv: [node, staying, ...args] } };
 }
 
 /** A launcher whose sandboxes somebody kills when their program has been started. */

@@ -5,6 +5,7 @@ import type { VersionRef } from "../../../functions/model/invocation.ts";
 import type { Version } from "../../../functions/model/version.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
 import { Bundles } from "../../../worker/code/bundles.ts";
+import { IncludedFiles } from "../../../worker/code/included-files.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 it("drops what nobody asked for since it looked last, whose version may be gone", async () => {
@@ -15,7 +16,12 @@ it("drops what nobody asked for since it looked last, whose version may be gone"
     reads++;
     return { ...ref, bundle: digest, sourceMap: digest } as unknown as Version;
   };
-  const bundles = new Bundles({ registry: { getVersion }, artifacts, maxBytes: 1_000_000 });
+  const bundles = new Bundles({
+    registry: { getVersion },
+    artifacts,
+    included: new IncludedFiles(artifacts),
+    maxBytes: 1_000_000,
+  });
   const ref = (functionName: string) => ({ tenant: "main", functionName, version: "1".repeat(64) });
   const [busy, idle] = [ref("busy"), ref("idle")];
   for (const one of [busy, idle]) await bundles.get(one);

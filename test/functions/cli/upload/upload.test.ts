@@ -5,16 +5,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { bundle } from "../../../../functions/bundler/bundle.ts";
 import { collectUpload, type Upload } from "../../../../functions/cli/upload/upload.ts";
-import { bundleFlags } from "../../../../functions/model/bundling.ts";
+import { COMMONJS_MARK } from "../../../../functions/model/bundling.ts";
 import { checkSources } from "../../../../functions/model/sources.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const base = tempDir();
-const ESBUILD = createRequire(import.meta.url).resolve("esbuild/bin/esbuild");
 
 function tree(files: Record<string, string>, links: Record<string, string> = {}): string {
   const dir = mkdtempSync(join(base, "t-"));
@@ -35,15 +34,18 @@ const collect = (dir: string, entry = "index.ts") =>
 const pathsOf = (upload: Upload) => upload.files.map(({ path }) => path);
 
 /** Bundles an upload as a worker would, runs it, and gives what it prints. */
-function bundledAndRun(upload: Upload): string {
+async function bundledAndRun(upload: Upload): Promise<string> {
   checkSources(upload.files);
   const dir = mkdtempSync(join(base, "plain-"));
   for (const { path, bytes } of upload.files) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
     writeFileSync(join(dir, path), bytes);
   }
-  execFileSync(ESBUILD, [upload.entry, ...bundleFlags(), "--outfile=out.mjs", "--log-level=error"], { cwd: dir });
-  return execFileSync(process.execPath, [join(dir, "out.mjs")]).toString();
+  const { entry, directory } = upload;
+  const { code } = await bundle({ root: dir, directory, entry, external: [], nodeEnv: "production" });
+  const file = join(dir, code.startsWith(COMMONJS_MARK) ? "out.cjs" : "out.mjs");
+  writeFileSync(file, code);
+  return execFileSync(process.execPath, [file]).toString();
 }
 
 describe("the upload", () => {
@@ -83,7 +85,7 @@ describe("the upload", () => {
       "src/lib.ts",
       "tsconfig.json",
     ]);
-    assert.equal(bundledAndRun(upload), "lib note alias sub of dep\n");
+    assert.equal(await bundledAndRun(upload), "lib note alias sub of dep\n");
   });
 
   it("is relative to the nearest directory that holds all of it", async () => {
@@ -97,7 +99,7 @@ describe("the upload", () => {
     const upload = await collect(join(dir, "fns/one"));
     assert.equal(upload.root, dir);
     assert.equal(upload.entry, "fns/one/index.ts");
-    assert.equal(bundledAndRun(upload), "hoisted shared\n");
+    assert.equal(await bundledAndRun(upload), "hoisted shared\n");
   });
 
   it("holds a tsconfig.json above the function, whose paths count", async () => {
@@ -106,7 +108,7 @@ describe("the upload", () => {
       "fns/one/index.ts": "import a from '~/a'; console.log(a)",
       "fns/one/a.ts": "export default 'a'",
     });
-    assert.equal(bundledAndRun(await collect(join(dir, "fns/one"))), "a\n");
+    assert.equal(await bundledAndRun(await collect(join(dir, "fns/one"))), "a\n");
   });
 
   it("does not build: esbuild's own words, with file, line and the source line", async () => {
@@ -168,7 +170,7 @@ describe("symbolic links", () => {
       { "node_modules/@ws/lib": "../../packages/lib" },
     );
     const upload = await collect(join(dir, "fn"));
-    assert.equal(bundledAndRun(upload), "1 dep2\n");
+    assert.equal(await bundledAndRun(upload), "1 dep2\n");
     assert.equal(pathsOf(upload).filter((path) => path.endsWith("count.ts")).length, 1);
   });
 
@@ -188,7 +190,7 @@ describe("symbolic links", () => {
         [`${store}/a@1/node_modules/b`]: "../../b@2/node_modules/b",
       },
     );
-    assert.equal(bundledAndRun(await collect(dir)), "a with b2 b1\n");
+    assert.equal(await bundledAndRun(await collect(dir)), "a with b2 b1\n");
   });
 
   it("of files and directories lead there", async () => {
@@ -200,7 +202,7 @@ describe("symbolic links", () => {
       },
       { "fn/a.ts": "../other/c.ts", "fn/lib": "../other" },
     );
-    assert.equal(bundledAndRun(await collect(join(dir, "fn"))), "c b\n");
+    assert.equal(await bundledAndRun(await collect(join(dir, "fn"))), "c b\n");
   });
 
   it("that would lead to two files are refused with both", async () => {
@@ -215,5 +217,87 @@ describe("symbolic links", () => {
       { "node_modules/dual": "../lib/dual" },
     );
     await assert.rejects(collect(dir), { code: "AMBIGUOUS_LINK", kind: "build", message: /a\.cjs[\s\S]*a\.mjs/ });
+  });
+});
+
+describe("included files", () => {
+  const collectWith = (dir: string, include: string[]) =>
+    collectUpload(dir, join(dir, "index.ts"), { color: false, terminalWidth: 200 }, { include, env: {} });
+
+  const FILES = {
+    "index.ts": "export default 1;",
+    "sandpiper.jsonc": "{}",
+    ".env": "SECRET=1",
+    "views/.env.local": "SECRET=2",
+    "views/a.html": "a",
+    "views/deep/b.html": "b",
+    "views/deep/c.md": "c",
+    ".git/config": "",
+    "node_modules/big/big.html": "big",
+  };
+
+  it("are what the patterns mean, and never secrets, links or what is about the function", async () => {
+    const dir = tree(FILES, { "views/link.html": "/etc/passwd", linked: "/etc" });
+    const included = async (...include: string[]) => (await collectWith(dir, include)).included;
+    assert.deepEqual(await included("**"), ["index.ts", "views/a.html", "views/deep/b.html", "views/deep/c.md"]);
+    assert.deepEqual(await included("**/*.html", "!views/deep"), ["views/a.html"]);
+    assert.deepEqual(await included("views"), ["views/a.html", "views/deep/b.html", "views/deep/c.md"]);
+    assert.deepEqual(await included("views/", "!**/*.md"), ["views/a.html", "views/deep/b.html"]);
+    assert.deepEqual(await included("node_modules/big/*.html"), ["node_modules/big/big.html"]);
+    for (const pattern of ["none/**", ".env", "linked/passwd", "views/link.html", "sandpiper.jsonc"])
+      await assert.rejects(included(pattern), { code: "CONFIG_INVALID" }, pattern);
+  });
+
+  it("travel with the sources, in the function's own directory", async () => {
+    const dir = tree({
+      "package.json": "{}",
+      "shared/s.ts": "export default 1;",
+      "fns/one/index.ts": `export { default } from "../../shared/s.ts";`,
+      "fns/one/views/a.html": "a",
+    });
+    const upload = await collectWith(join(dir, "fns/one"), ["views/*"]);
+    assert.deepEqual([upload.directory, upload.included], ["fns/one", ["fns/one/views/a.html"]]);
+    assert.equal(String(upload.files.find(({ path }) => path === "fns/one/views/a.html")?.bytes), "a");
+  });
+
+  it("are limited", async () => {
+    const dir = tree({ "index.ts": "export default 1;", "big.bin": "" });
+    truncateSync(join(dir, "big.bin"), 33 * 1024 * 1024);
+    await assert.rejects(collectWith(dir, ["*.bin"]), { code: "UPLOAD_TOO_LARGE" });
+  });
+});
+
+describe("files that are read by a name in the code", () => {
+  it("and are not included are warned of, with what to add", async () => {
+    const dir = tree({
+      "index.ts": `
+        import { readFileSync, createReadStream, promises as fs } from "node:fs";
+        import path, { join } from "node:path";
+        export default () => [
+          readFileSync("page.html"),
+          readFileSync(path.join(__dirname, "views", "a.html")),
+          createReadStream(new URL("./views/a.html?x".slice(0, -2), import.meta.url)),
+          fs.readFile(new URL("./data.json", import.meta.url)),
+          fs.readFile(\`\${process.cwd()}/there.txt\`),
+          res.sendFile(__dirname + "/gone.html"),
+          fs.readdir("views"),
+          readFileSync("/tmp/own"), readFileSync("/etc/hosts"), readFileSync(name),
+        ];`,
+      "page.html": "",
+      "views/a.html": "",
+      "data.json": "",
+      "there.txt": "",
+    });
+    const format = { color: false, terminalWidth: 200 };
+    const { warnings } = await collectUpload(dir, join(dir, "index.ts"), format, { include: ["there.txt"], env: {} });
+    const said = warnings.map((text) => /WARNING\] (.*)\n\n {4}(index\.ts:\d+)/.exec(text)?.slice(1).join(" @ "));
+    const add = (name: string) => `will not be there: add "include": ["${name}"] to sandpiper.jsonc`;
+    assert.deepEqual(said.sort(), [
+      `data.json ${add("data.json")} @ index.ts:8`,
+      `gone.html is not in the function's directory @ index.ts:10`,
+      `page.html ${add("page.html")} @ index.ts:5`,
+      `views ${add("views/**")} @ index.ts:11`,
+      `views/a.html ${add("views/a.html")} @ index.ts:6`,
+    ]);
   });
 });
