@@ -10,6 +10,9 @@ import { isStreaming } from "./lambda-stream.ts";
 const { apply } = Reflect;
 const { toString: functionText } = Function.prototype;
 
+/** The kinds of exports; a server is none. */
+export type ExportKind = Exclude<HandlerKind, "server">;
+
 // esbuild numbers a name that another module of the bundle has as well: `res2`.
 const EVENT = /^_*(?:event|evt)\d*$/i;
 const CLOUD_EVENT = /^_*cloud_?event\d*$/i;
@@ -50,7 +53,7 @@ const NEW_MEMBERS = /\b(?:rawPath|rawQueryString|routeKey)\b|requestContext\s*\?
 const MAX_TEXT = 20_000;
 
 /** The kind of a handler, or null when its text does not tell. */
-export function kindOf(handler: object): HandlerKind | null {
+export function kindOf(handler: object): ExportKind | null {
   const text = textOf(handler);
   if (isStreaming(handler)) return formatOf(text);
   const kind = kindByNames(text) ?? kindByUse(text);
@@ -60,7 +63,7 @@ export function kindOf(handler: object): HandlerKind | null {
 /**
  * The format of the events that a Lambda handler reads, by its text: 2.0 unless it reads 1.0 alone.
  */
-export function lambdaKindOf(handler: object): HandlerKind {
+export function lambdaKindOf(handler: object): ExportKind {
   return formatOf(textOf(handler));
 }
 
@@ -69,7 +72,7 @@ export function textOf(handler: object): string {
   return apply(functionText, handler, []).slice(0, MAX_TEXT);
 }
 
-function kindByNames(text: string): HandlerKind | null {
+function kindByNames(text: string): ExportKind | null {
   const [first = "", second = "", third = ""] = parametersOf(text);
   if (CLOUD_EVENT.test(first)) return "cloudevent";
   if (EVENT.test(first)) return "lambda";
@@ -78,7 +81,7 @@ function kindByNames(text: string): HandlerKind | null {
 }
 
 /** The kind, where what the function does with its parameters speaks for one alone. */
-function kindByUse(text: string): HandlerKind | null {
+function kindByUse(text: string): ExportKind | null {
   const [first = "", second = "", third = ""] = parametersOf(text);
   const callsThird = isName(third) && matches(text, third, "\\s*\\(");
   const makesUrl = isName(first) && new RegExp(`new URL\\(\\s*${escaped(first)}\\.url\\s*\\)`).test(text);
@@ -90,7 +93,7 @@ function kindByUse(text: string): HandlerKind | null {
   return isFetch ? "fetch" : "node";
 }
 
-function formatOf(text: string): HandlerKind {
+function formatOf(text: string): ExportKind {
   const [first = ""] = parametersOf(text);
   return reads(text, first, OLD_MEMBERS) && !NEW_MEMBERS.test(text) ? "lambda-1.0" : "lambda";
 }

@@ -28,6 +28,7 @@ export function responseReply(response: Response): HandlerReply {
     throw new TypeError("The handler returned a Response whose body was read already, or is being read.");
   }
   const headers: HeaderPairs = [];
-  for (const [name, value] of response.headers) headers.push([name, value]);
+  // Classes of packages may keep names as they were written.
+  for (const [name, value] of response.headers) headers.push([name.toLowerCase(), value]);
   return { status, statusText, headers, body };
 }

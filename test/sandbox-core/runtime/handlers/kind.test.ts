@@ -12,6 +12,7 @@ const KINDS: [text: string, kind: string | null][] = [
   ["async (event, context) => {}", "lambda"],
   ["function (a, b, callback) {}", "lambda"],
   ["(req, res) => {}", "node"],
+  ["function (req2, res2, next) {}", "node"],
   ["(cloudEvent) => {}", "cloudevent"],
   ["(a, b) => {}", null],
   // By what is done with them.
