@@ -4,10 +4,9 @@
  * install script runs: what is not inside the packages themselves is not there, and the peer counts
  * as missing.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { npmInstall } from "../../helpers/npm.ts";
 
 /** What is installed for each peer: npm's names and versions. */
 const PACKAGES = {
@@ -76,33 +75,4 @@ async function install(
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
   }
-}
-
-async function npmInstall(prefix: string, packages: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
-  const options = [
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--no-package-lock",
-    "--fetch-retries=1",
-    "--loglevel=error",
-  ];
-  // npm tells scripts that it runs about itself, which would lead this one to the project's own
-  // packages.
-  const clean = Object.entries(environment).filter(
-    ([key]) => !/^npm_(package|lifecycle|config_local_prefix)/.test(key),
-  );
-  const npm = spawn("npm", ["install", "--prefix", prefix, ...options, ...packages], {
-    cwd: prefix,
-    env: Object.fromEntries(clean),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let said = "";
-  for (const stream of [npm.stdout, npm.stderr]) {
-    stream.on("data", (text: Buffer) => {
-      said = (said + text).slice(-2_000);
-    });
-  }
-  const [code] = await once(npm, "close");
-  if (code !== 0) throw new Error(`npm could not install it: ${said.trim().split("\n").slice(-5).join(" ")}`);
 }
