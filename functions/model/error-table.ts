@@ -177,7 +177,7 @@ export const ERRORS = {
   FUNCTION_LOAD_FAILED: {
     status: 502,
     message: "The function's module failed while it was loaded.",
-    fix: "Read the function's log: an import or top-level code threw, or there is no handler among the exports.",
+    fix: "Read the function's log: an import or top-level code threw, or there is no handler among the exports and no server that listens.",
   },
   FUNCTION_RESTORE_FAILED: {
     status: 502,

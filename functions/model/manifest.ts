@@ -15,9 +15,9 @@ export const ISOLATIONS = ["instance", "invocation"] as const;
 
 /**
  * Ways to call a handler: with a Request, an event of AWS Lambda in one of two formats, Node's
- * request and response, or a CloudEvent.
+ * request and response, a CloudEvent, or a request over loopback to a server that listens.
  */
-export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent"] as const;
+export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent", "server"] as const;
 
 /**
  * An export's name, or one that a function registers itself by, which may have a "-" in it.
@@ -85,7 +85,7 @@ export const functionConfigSchema = z.strictObject({
     }),
   kind: z.enum(HANDLER_KINDS).optional().meta({
     description:
-      "How the handler is called: with a Request (fetch), an event of AWS Lambda of the format 2.0 (lambda) or 1.0 (lambda-1.0), Node's request and response (node), or a CloudEvent (cloudevent). Without it, the handler says.",
+      "How the handler is called: with a Request (fetch), an event of AWS Lambda of the format 2.0 (lambda) or 1.0 (lambda-1.0), Node's request and response (node), a CloudEvent (cloudevent), or over loopback, as the module listens (server). Without it, the module says.",
   }),
   include: z
     .array(

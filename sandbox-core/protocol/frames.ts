@@ -141,9 +141,9 @@ export type Isolation = (typeof ISOLATIONS)[number];
 
 /**
  * Ways to call a handler: with a Request, an event of AWS Lambda in one of two formats, Node's
- * request and response, or a CloudEvent.
+ * request and response, a CloudEvent, or a request over loopback to a server that listens.
  */
-export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent"] as const;
+export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent", "server"] as const;
 export type HandlerKind = (typeof HANDLER_KINDS)[number];
 
 /**

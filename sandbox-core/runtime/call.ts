@@ -26,6 +26,8 @@ export interface CallHost {
   logError(text: string): void;
   /** The reply is complete: nobody but the log hears of this call from here on. */
   replied(call: RuntimeCall): void;
+  /** What follows in this turn comes of the call. */
+  enter(call: RuntimeCall): void;
   /** The call left nothing running. */
   idle(call: RuntimeCall): void;
 }
@@ -98,6 +100,10 @@ export class RuntimeCall implements HandlerCall {
   whenCancelled(listener: (reason: Error) => void): void {
     if (this.#cancelled === null) this.#onCancel = listener;
     else listener(this.#cancelled);
+  }
+
+  enter(): void {
+    this.#host.enter(this);
   }
 
   /** A property and not a method, so that `const { waitUntil } = ctx` works. */

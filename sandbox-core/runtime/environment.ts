@@ -30,6 +30,7 @@ export function functionEnvironment(load: Load): Record<string, string> {
     TZ: "UTC",
     HOME: "/tmp",
     TMPDIR: "/tmp",
+    PORT: "8080",
     ...load.env,
     SANDPIPER_FUNCTION: load.functionName,
     SANDPIPER_VERSION: load.version,

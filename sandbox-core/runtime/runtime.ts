@@ -29,6 +29,7 @@ import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
 import { defineRegistrations } from "./handlers/registrations.ts";
 import { remarksOn } from "./handlers/remarks.ts";
+import { watchStartup } from "./handlers/server-start.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
 import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";
@@ -233,10 +234,13 @@ export class Runtime implements CallHost {
     this.#call = call;
     this.#lastBegun = request.call;
     this.log.begin(request.call);
-    const origin = { call: request.call, invocationId: request.invocationId };
-    // And not `run`, which would stand in every stack.
-    this.#origin.enterWith(origin);
+    this.enter(call);
     void call.run(this.#handler as Handler);
+  }
+
+  enter({ number, request }: RuntimeCall): void {
+    // And not `run`, which would stand in every stack.
+    this.#origin.enterWith({ call: number, invocationId: request.invocationId });
   }
 
   /** Begins the next call in line, in a context in which nothing is left of the one before. */
@@ -288,10 +292,15 @@ export class Runtime implements CallHost {
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
       const registrations = defineRegistrations(code, load);
-      const exported = await evaluateBundle(code);
-      this.#handler = detectHandler(exported, load, load, registrations);
+      const startup = watchStartup(code, env.PORT);
+      const evaluation = evaluateBundle(code);
+      const exported = await (startup?.exportsOf(evaluation, (error) => this.uncaught(error)) ?? evaluation);
+      this.#handler = await detectHandler(exported, load, load, { registrations, startup });
       this.#afterRestore = afterRestoreOf(exported);
-      found = { handler: this.#handler.words ?? "found", warnings: remarksOn(exported, code, load.env) };
+      found = {
+        handler: this.#handler.words ?? "found",
+        warnings: [...remarksOn(exported, code, load.env), ...(startup?.remarks(this.#handler) ?? [])],
+      };
     } catch (error) {
       return this.#loadFailed(error);
     }

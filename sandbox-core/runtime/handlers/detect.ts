@@ -5,7 +5,7 @@ import { cloudEventHandler } from "./cloudevent-handler.ts";
 import { isObject, ModuleExports } from "./exports.ts";
 import { fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
-import { kindOf, lambdaKindOf } from "./kind.ts";
+import { type ExportKind, kindOf, lambdaKindOf } from "./kind.ts";
 import { lambdaHandler } from "./lambda.ts";
 import { makeEvent2 } from "./lambda-event.ts";
 import { makeEvent1 } from "./lambda-event-1.ts";
@@ -14,6 +14,7 @@ import { nodeHandler } from "./node.ts";
 import type { Registrations } from "./registrations.ts";
 import { unwiredNames } from "./remarks.ts";
 import { takesContext, withContext } from "./request-event.ts";
+import { FEW_LOOKS, MOST_LOOKS, type Startup } from "./server-start.ts";
 import { unwiredHandler } from "./unwired.ts";
 import { inWords, wordsFor } from "./words.ts";
 import { entrypointFetch, inCallOfWorkers } from "./workers.ts";
@@ -25,16 +26,22 @@ export interface HandlerWish {
   kind: HandlerKind | null;
 }
 
+/** A module's ways to have a handler besides exporting it. */
+export interface Deeds {
+  registrations: Registrations;
+  /** Whether it listens, or will; null for a module that does not even mention it. */
+  startup: Startup | null;
+}
+
 /** What all ways to find a handler look at. */
-interface Search {
+interface Search extends Deeds {
   exported: ModuleExports;
   facts: FunctionFacts;
-  registrations: Registrations;
 }
 
 type Factory = (handler: never, facts: FunctionFacts) => Handler;
 
-const MAKE: Record<HandlerKind, Factory> = {
+const MAKE: Record<ExportKind, Factory> = {
   fetch: (handler, facts) =>
     takesContext(handler)
       ? (call) => fetchHandler(withContext(handler, call), facts)(call)
@@ -51,35 +58,44 @@ const MAKE: Record<HandlerKind, Factory> = {
  * export `handler` that is the default export too, a default export that is a function, an export
  * `handler`, an export `fetch`, exports named as methods. The last three may be on the default
  * export as well, which is how a bundle shows a CommonJS module. Where there is none of these, what
- * the module registered counts, and then the only function that is exported, whatever its name.
+ * the module registered counts, then a server that listens, for which this waits as long as there
+ * is hope, and then the only function that is exported, whatever its name.
  * @throws TypeError that lists what the module exports and what is accepted.
  */
-export function detectHandler(
+export async function detectHandler(
   namespace: object,
   facts: FunctionFacts,
   wish: HandlerWish,
-  registrations: Registrations,
-): Handler {
-  const search: Search = { exported: new ModuleExports(namespace), facts, registrations };
-  return inCallOfWorkers(wishedHandler(search, wish));
+  deeds: Deeds,
+): Promise<Handler> {
+  const search: Search = { exported: new ModuleExports(namespace), facts, ...deeds };
+  return inCallOfWorkers(await wishedHandler(search, wish));
 }
 
-function wishedHandler(search: Search, { handler, kind }: HandlerWish): Handler {
+async function wishedHandler(search: Search, { handler, kind }: HandlerWish): Promise<Handler> {
+  if (kind === "server") return configuredServer(search, handler);
   if (handler !== null) return namedHandler(search, handler, kind);
-  return kind === null ? foundHandler(search) : handlerOfKind(search, kind);
+  if (kind !== null) return handlerOfKind(search, kind);
+  return exportedHandler(search) ?? (await serverOrOnlyFunction(search));
 }
 
-function foundHandler({ exported, facts, registrations }: Search): Handler {
+function exportedHandler({ exported, facts, registrations }: Search): Handler | null {
   const { main } = exported;
   const object = objectHandler(main, "default", facts);
   if (object !== null) return object;
   const handler = exported.named("handler");
   if (typeof main === "function" && main !== handler) return make(main, "default", facts);
   if (typeof handler === "function") return make(handler, "handler", facts);
-  const found = exportedFetch(exported, facts) ?? registeredHandler(registrations, facts);
-  if (found !== null) return found;
+  return exportedFetch(exported, facts) ?? registeredHandler(registrations, facts);
+}
+
+/** An export of any name may be what starts the server: so that comes first. */
+async function serverOrOnlyFunction({ exported, facts, startup }: Search): Promise<Handler> {
   const unwired = unwiredNames(exported.all());
   const only = exported.onlyFunction(unwired);
+  const isLast = only === null && unwired.length === 0;
+  const server = await startup?.server(isLast ? MOST_LOOKS : FEW_LOOKS);
+  if (server) return server;
   if (only !== null) return make(only[1], only[0], facts);
   if (unwired.length > 0) return unwiredHandler(unwired);
   throw new TypeError(
@@ -87,7 +103,21 @@ function foundHandler({ exported, facts, registrations }: Search): Handler {
       "Export one of: `export default { fetch(request, env, ctx) {...} }`, " +
       "`export default (request, env, ctx) => new Response(...)`, `export function GET(request) {...}`, " +
       "`export const handler = async (event, context) => ...`, `export default (req, res) => res.end(...)`. " +
+      "Or have a server listen: none does. " +
       'A handler may have another name when no other function is exported, or when "handler" in sandpiper.jsonc names it.',
+  );
+}
+
+/** @throws TypeError when no server listens */
+async function configuredServer({ exported, startup }: Search, name: string | null): Promise<Handler> {
+  if (name !== null) {
+    throw new TypeError('"handler" in sandpiper.jsonc names an export, and a handler of the "kind" "server" is none.');
+  }
+  const server = await startup?.server(MOST_LOOKS);
+  if (server) return server;
+  throw new TypeError(
+    `"kind" in sandpiper.jsonc is "server", and the module does not listen. It exports ${exported.describe()}. ` +
+      "Listen while the module is loaded, or soon after: `createServer(...).listen(process.env.PORT)`.",
   );
 }
 
@@ -128,12 +158,12 @@ function make(handler: object, name: string, facts: FunctionFacts): Handler {
   return ofKind(kind, name, handler, facts);
 }
 
-function ofKind(kind: HandlerKind, name: string, handler: unknown, facts: FunctionFacts): Handler {
+function ofKind(kind: ExportKind, name: string, handler: unknown, facts: FunctionFacts): Handler {
   return inWords(MAKE[kind](handler as never, facts), wordsFor(kind, name));
 }
 
 /** The export that the configuration names. @throws TypeError when it cannot be a handler */
-function namedHandler({ exported, facts, registrations }: Search, name: string, kind: HandlerKind | null): Handler {
+function namedHandler({ exported, facts, registrations }: Search, name: string, kind: ExportKind | null): Handler {
   const registered = registrations.named.get(name);
   if (registered !== undefined) return registered;
   const value = exported.named(name);
@@ -153,7 +183,7 @@ function namedHandler({ exported, facts, registrations }: Search, name: string, 
 }
 
 /** The export that can be of the kind that is configured. @throws TypeError when there is none */
-function handlerOfKind({ exported, facts, registrations }: Search, kind: HandlerKind): Handler {
+function handlerOfKind({ exported, facts, registrations }: Search, kind: ExportKind): Handler {
   const main = callable(exported.main, kind);
   const handler = callable(exported.named("handler"), kind);
   const names: [string, unknown][] = [
@@ -177,7 +207,7 @@ function handlerOfKind({ exported, facts, registrations }: Search, kind: Handler
  * What of an export can be called as a handler of a kind: a function, or an object's method for it;
  * or null.
  */
-function callable(value: unknown, kind: HandlerKind): unknown {
+function callable(value: unknown, kind: ExportKind): unknown {
   if (kind === "fetch") {
     if (isObject(value) && typeof value.fetch === "function") return value.fetch.bind(value);
     const fetch = entrypointFetch(value);

@@ -8,6 +8,7 @@ const WORDS: Record<HandlerKind, string> = {
   "lambda-1.0": "lambda-1.0",
   node: "node (req, res)",
   cloudevent: "cloudevent",
+  server: "server",
 };
 
 /** The same handler, which says from now on what it is. */

@@ -124,7 +124,10 @@ export function loaderAndLibrary(): string[] {
 /**
  * What /proc shows of all tasks in a sandbox's pid namespace; tasks that look alike are told once.
  */
-function readSandbox(sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">, zygotePid: number): Record<string, TaskPosture> {
+export function readSandbox(
+  sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">,
+  zygotePid: number,
+): Record<string, TaskPosture> {
   const owner = { id: sandbox.id, hostUid: sandbox.hostUid, pid: sandbox.pid, zygotePid };
   const tasks = processesBeside(sandbox.pid).flatMap((pid) =>
     readdirSync(`/proc/${pid}/task`).map((tid) => `/proc/${pid}/task/${tid}`),

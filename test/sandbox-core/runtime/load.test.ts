@@ -130,6 +130,7 @@ test("a function sees its configured environment and nothing of the host's", asy
       ["TZ", "Asia/Tokyo"],
       ["HOME", "/tmp"],
       ["TMPDIR", "/tmp"],
+      ["PORT", "8080"],
       ["A", "1"],
       ["__proto__", "p"],
       ["SANDPIPER_FUNCTION", "hello"],

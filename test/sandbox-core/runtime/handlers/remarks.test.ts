@@ -9,11 +9,12 @@ import { remarksOn } from "../../../../sandbox-core/runtime/handlers/remarks.ts"
 const FACTS = { functionName: "hello", version: "1", memoryMiB: 128, env: { GREETING: "hi" } };
 const NO_WISH: HandlerWish = { handler: null, kind: null };
 
-function wordsOf(namespace: object, wish: Partial<HandlerWish> = {}, code = ""): string | undefined {
-  return detectHandler(namespace, FACTS, { ...NO_WISH, ...wish }, defineRegistrations(code, FACTS)).words;
+async function wordsOf(namespace: object, wish: Partial<HandlerWish> = {}, code = ""): Promise<string | undefined> {
+  const deeds = { registrations: defineRegistrations(code, FACTS), startup: null };
+  return (await detectHandler(namespace, FACTS, { ...NO_WISH, ...wish }, deeds)).words;
 }
 
-test("each handler says in words what it is", () => {
+test("each handler says in words what it is", async () => {
   const lambda = async (event: unknown) => event;
   const node = (_req: unknown, res: { end(): void }) => res.end();
   const app = { use() {}, listen() {}, callback: () => node };
@@ -36,25 +37,25 @@ test("each handler says in words what it is", () => {
     [{ queue: async (event: unknown) => event }, "lambda (queue)"],
     [{ default: { scheduled() {}, fetch() {} } }, "fetch"],
   ] as [object, string, HandlerWish?][]) {
-    assert.equal(wordsOf(namespace, wish), words);
+    assert.equal(await wordsOf(namespace, wish), words);
   }
 });
 
-test("functions that register themselves are known by name, and several must be told apart", () => {
+test("functions that register themselves are known by name, and several must be told apart", async () => {
   const code = 'require("@google-cloud/functions-framework")';
   const registrations = defineRegistrations(code, FACTS);
   const framework = requireBuiltin("@google-cloud/functions-framework") as Record<
     string,
     (...given: unknown[]) => void
   >;
-  const detected = (wish: Partial<HandlerWish> = {}, env: Record<string, string> = {}) =>
-    detectHandler({}, { ...FACTS, env }, { ...NO_WISH, ...wish }, registrations).words;
+  const detected = async (wish: Partial<HandlerWish> = {}, env: Record<string, string> = {}) =>
+    (await detectHandler({}, { ...FACTS, env }, { ...NO_WISH, ...wish }, { registrations, startup: null })).words;
   framework.cloudEvent?.("seen", () => {});
-  assert.equal(detected(), "cloudevent (seen)");
+  assert.equal(await detected(), "cloudevent (seen)");
   framework.http?.("hello-http", () => {});
-  assert.throws(() => detected(), /registers seen, hello-http: name one by "handler" in sandpiper\.jsonc/);
-  assert.equal(detected({ handler: "hello-http" }), "node (req, res), hello-http");
-  assert.equal(detected({}, { FUNCTION_TARGET: "seen" }), "cloudevent (seen)");
+  await assert.rejects(detected(), /registers seen, hello-http: name one by "handler" in sandpiper\.jsonc/);
+  assert.equal(await detected({ handler: "hello-http" }), "node (req, res), hello-http");
+  assert.equal(await detected({}, { FUNCTION_TARGET: "seen" }), "cloudevent (seen)");
   assert.throws(() => framework.http?.("no name", () => {}), /Invalid function name/);
   assert.throws(() => framework.http?.("none"), /The function none needs a handler/);
 });
