@@ -106,7 +106,7 @@ describe("a run of every suite without peers", () => {
     const processes = ["gateway", "worker", "zygote and sandboxes", "redis", "load generator"];
     assert.deepEqual(Object.keys(ours?.cpuMsPerCall ?? {}), processes);
     const isOf = (suite: string) => report.costs.some((cost) => cost.suite === suite);
-    assert.deepEqual(SUITE_NAMES.filter(isOf), ["sandbox", "cold", "warm", "fresh", "scale", "trace"]);
+    assert.deepEqual(SUITE_NAMES.filter(isOf), ["sandbox", "cold", "warm", "kinds", "fresh", "scale", "trace"]);
   });
 
   test("measures each target that needs no peer, or says why not", () => {

@@ -8,6 +8,7 @@ import { openBoxSuite } from "../suites/box.ts";
 import { openColdSuite } from "../suites/cold.ts";
 import { openDensitySuite } from "../suites/density.ts";
 import { openFreshSuite } from "../suites/fresh.ts";
+import { openKindsSuite } from "../suites/kinds.ts";
 import { openSandboxSuite } from "../suites/sandbox.ts";
 import { openScaleSuite } from "../suites/scale.ts";
 import { openTraceSuite } from "../suites/trace.ts";
@@ -21,6 +22,7 @@ export const SUITES = {
   box: openBoxSuite,
   cold: openColdSuite,
   warm: openWarmSuite,
+  kinds: openKindsSuite,
   fresh: openFreshSuite,
   density: openDensitySuite,
   scale: openScaleSuite,

@@ -2,7 +2,7 @@
 
 import type { BlockLength } from "../measure/child.ts";
 
-export type SuiteName = "sandbox" | "box" | "cold" | "warm" | "fresh" | "density" | "scale" | "trace";
+export type SuiteName = "sandbox" | "box" | "cold" | "warm" | "kinds" | "fresh" | "density" | "scale" | "trace";
 
 export interface Plan {
   /** Rounds that count, at most. In each, a suite runs a short block of every contender. */
@@ -78,6 +78,7 @@ export const FULL: Plan = {
     box: 40_000,
     cold: 120_000,
     warm: 210_000,
+    kinds: 40_000,
     fresh: 40_000,
     density: 0,
     scale: 90_000,
@@ -119,6 +120,7 @@ export const QUICK: Plan = {
     box: 6_000,
     cold: 14_000,
     warm: 20_000,
+    kinds: 5_000,
     fresh: 4_000,
     density: 0,
     scale: 8_000,
@@ -153,7 +155,7 @@ export const SMOKE: Plan = {
   rounds: 1,
   leastRounds: 1,
   warmupRounds: 0,
-  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
+  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, kinds: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
   limitMs: 60_000,
   sandboxesPerRound: 2,
   sustainedPerRound: 2,
