@@ -8,7 +8,6 @@ import { join, resolve } from "node:path";
 import { after, before, it, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { TEMPLATES } from "../../functions/cli/commands/init.ts";
-import { HANDLER_KINDS } from "../../functions/model/manifest.ts";
 import { Platform } from "../helpers/platform.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -62,10 +61,6 @@ async function made(t: TestContext, template: string): Promise<string | null> {
   }
 }
 
-/** Templates of modules that listen: they are served once there is a kind of handler for them. */
-const LISTENING = new Set(["server", "websocket-ready"]);
-const SERVES_LISTENING = (HANDLER_KINDS as readonly string[]).includes("server");
-
 /** What a name beside "world" is for: the query reaches each of them. */
 const GREETED = { message: "Hello, Ada!" };
 
@@ -74,8 +69,7 @@ it("are all in functions/templates, and described", () => {
 });
 
 for (const template of Object.keys(TEMPLATES)) {
-  const skip = LISTENING.has(template) && !SERVES_LISTENING ? "there is no handler of the kind server yet" : false;
-  it(`${template} is deployed as it is made, and answers`, { skip }, async (t) => {
+  it(`${template} is deployed as it is made, and answers`, async (t) => {
     const directory = await made(t, template);
     if (directory === null) return;
     const url = (await platform.deploy(directory)).replace(/\/$/, "");

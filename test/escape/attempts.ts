@@ -2,7 +2,11 @@
 
 /** What each attempt gives inside. */
 export const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
-  ["the root has nothing of the host", `fs.readdirSync("/").sort()`, ["dev", "etc", "function", "proc", "scratch", "tmp"]],
+  [
+    "the root has nothing of the host",
+    `fs.readdirSync("/").sort()`,
+    ["dev", "etc", "function", "proc", "scratch", "tmp"],
+  ],
   ["there is no password file of the host", `fs.readFileSync("/etc/passwd", "utf8").split("\\n").length`, 2],
   ["there is no /etc/shadow", `fs.readFileSync("/etc/shadow")`, { error: "ENOENT" }],
   ["there is no /sys", `fs.readdirSync("/sys")`, { error: "ENOENT" }],

@@ -59,10 +59,10 @@ export async function collectUpload(
   directory: string,
   entry: string,
   format: FormatOptions,
-  { include = [], external = [], env, wrongField, esbuild }: UploadConfig = { env: {} },
+  { include = [], external = [], env: variables, wrongField, esbuild }: UploadConfig = { env: {} },
 ): Promise<Upload> {
   checkEntry(relative(directory, entry));
-  const nodeEnv = env.NODE_ENV ?? DEFAULT_NODE_ENV;
+  const nodeEnv = variables.NODE_ENV ?? DEFAULT_NODE_ENV;
   const beside = await includedPaths(directory, include, (index, message, hint) =>
     wrongField === undefined
       ? new CliError("config", `"include" has ${JSON.stringify(include[index])}: ${message}`, {
