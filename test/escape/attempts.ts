@@ -1,6 +1,6 @@
 /** What JavaScript tries in a sandbox: by way of any kind of function. */
 
-/** What each attempt gives inside. */
+/** Attempts as expressions, each with its result inside. */
 export const ATTEMPTS: [what: string, expression: string, expected: unknown][] = [
   [
     "the root has nothing of the host",

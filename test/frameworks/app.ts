@@ -21,8 +21,8 @@ export interface App {
   /** Fields of sandpiper.jsonc beside name and entry. */
   config?: Readonly<Record<string, unknown>>;
   /**
-   * How plain Node runs the module: it listens itself (`server`), or its default export is served as
-   * what takes a Request (`fetch`), or as a listener of requests (`listener`).
+   * How plain Node runs the module: it listens itself (`server`), or its default export is served
+   * as what takes a Request (`fetch`), or as a listener of requests (`listener`).
    */
   runs: "server" | "fetch" | "listener";
   /** The module that plain Node runs instead, as a server: the framework's own way there. */

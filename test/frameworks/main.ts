@@ -1,6 +1,7 @@
 /**
- * `npm run test:frameworks -- [--cache DIRECTORY] [--list] [NAME...]`: deploys a small application of
- * each framework to a real platform, runs it under plain Node as well, and compares their answers.
+ * `npm run test:frameworks -- [--cache DIRECTORY] [--list] [NAME...]`: deploys a small application
+ * of each framework to a real platform, runs it under plain Node as well, and compares their
+ * answers.
  *
  * Packages are installed from npm once, at pinned versions, into a directory outside of the tree.
  */

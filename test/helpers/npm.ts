@@ -1,6 +1,6 @@
 /**
- * Packages of npm for measurements and comparisons: at pinned versions, in a directory of their own,
- * never among our dependencies. No install script runs.
+ * Packages of npm for measurements and comparisons: at pinned versions, in a directory of their
+ * own, never among our dependencies. No install script runs.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-/** Functions that are servers, through a whole worker: what callers, logs and records see of them. */
+/** Functions that are servers, through a whole worker: as callers, logs and records see them. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Registry } from "../../functions/store/registry.ts";

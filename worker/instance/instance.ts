@@ -27,6 +27,7 @@ import type { ForkEnd } from "./fork.ts";
 import type { Intake } from "./intake.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";
 import { CallMeter } from "./meter.ts";
+import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
 import { Preparation } from "./preparation.ts";
@@ -342,12 +343,4 @@ export class Instance {
     if (isUnbegun) call?.lose(failure);
     else call?.fail(failure);
   }
-}
-
-/** Has the files that lie beside a bundle mounted, until the sandbox ends. */
-async function mountFiles(sandbox: ForkableSandbox, { holdFiles }: Bundle): Promise<void> {
-  if (holdFiles === undefined) return;
-  const { directory, release } = await holdFiles();
-  void sandbox.exited.then(release);
-  await sandbox.mountFiles(directory);
 }

@@ -19,7 +19,9 @@ export interface HandlerCall {
   whenCancelled(listener: (reason: Error) => void): void;
   /** Keeps the instance for this call until the promise settles. */
   readonly waitUntil: (promise: unknown) => void;
-  /** Has what follows in this turn of the event loop, and what comes of it, count as this call's. */
+  /**
+   * Has what follows in this turn of the event loop, and what comes of it, count as this call's.
+   */
   enter(): void;
 }
 

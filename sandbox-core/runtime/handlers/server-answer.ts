@@ -1,7 +1,7 @@
 /**
- * Reads one answer of an HTTP/1.1 server from the bytes of a connection (RFC 9112, sections 4 to 7).
- * What a function's server says is passed on as it is, so an answer of which the end cannot be told
- * for sure is refused.
+ * Reads one answer of an HTTP/1.1 server from the bytes of a connection (RFC 9112, sections 4 to
+ * 7). What a function's server says is passed on as it is, so an answer of which the end cannot be
+ * told for sure is refused.
  */
 import type { HeaderPairs } from "../../protocol/frames.ts";
 import { describeValue } from "../describe.ts";

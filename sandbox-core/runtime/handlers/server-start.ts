@@ -17,7 +17,9 @@ const cpuUsage = process.cpuUsage.bind(process);
  * process that stood still itself gives nobody up.
  */
 const LOOK_MS = 50;
-/** Below the time that loading may wait in all, at the end of which nobody says what it waited for. */
+/**
+ * Below the time that loading may wait in all, at the end of which nobody says what it waited for.
+ */
 export const MOST_LOOKS = 500;
 /** Looks where something else than a server would do, too. */
 export const FEW_LOOKS = 20;
@@ -48,8 +50,8 @@ export class Startup {
   }
 
   /**
-   * The exports of a module, once it is evaluated; nothing, when a server of it has listened for some
-   * looks before that, as there are modules whose evaluation awaits the end of their server.
+   * The exports of a module, once it is evaluated; nothing, when a server of it has listened for
+   * some looks before that, as there are modules whose evaluation awaits the end of their server.
    * @param onLateError gets what the evaluation rejects with after that
    */
   async exportsOf(evaluation: Promise<object>, onLateError: (error: unknown) => void): Promise<object> {

@@ -1,6 +1,6 @@
 /**
- * Handlers that are servers: a module listens, as it would on a machine of its own, and each call is
- * a request to it over the loopback of the sandbox.
+ * Handlers that are servers: a module listens, as it would on a machine of its own, and each call
+ * is a request to it over the loopback of the sandbox.
  */
 import { subscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";

@@ -1,6 +1,6 @@
 /**
- * The kinds of handlers, which answer the same, beside plain Node: what it costs to be called with a
- * Request, with Node's request and response, or as a server over loopback.
+ * The kinds of handlers, which answer the same, beside plain Node: what it costs to be called with
+ * a Request, with Node's request and response, or as a server over loopback.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -39,8 +39,8 @@ const BUSY = `
 const BUSY_FOR_EVER = BUSY.replace('new Response("done")', "new Response(new ReadableStream())");
 
 /**
- * Every stage of a forked sandbox, a template with a fork, a blank one of the exec launcher, and a
- * program.
+ * Postures at every stage of a forked sandbox, of a template with a fork, of a blank sandbox of the
+ * exec launcher, and of a program.
  */
 export async function readAllStages(): Promise<Postures> {
   const fork = await openTestLauncher();
@@ -122,7 +122,7 @@ export function loaderAndLibrary(): string[] {
 }
 
 /**
- * What /proc shows of all tasks in a sandbox's pid namespace; tasks that look alike are told once.
+ * Tasks in a sandbox's pid namespace as /proc shows them; those that look alike are told once.
  */
 export function readSandbox(
   sandbox: Pick<Sandbox, "id" | "pid" | "hostUid">,
