@@ -21,6 +21,12 @@ const IDLE_STEP_MS = 250;
 /** Calls that pass a shut gate in one step: at first, and at most. */
 const FIRST_STEP_CALLS = 32;
 const MOST_STEP_CALLS = 4_096;
+/**
+ * After so many steps at which all was taken and nothing was left, a shut gate opens. A step lets
+ * calls pass that have come since the last, as they do all the time, and the next one sees whether
+ * those are taken.
+ */
+const CALM_STEPS = 2;
 /** With as many jobs in the queue nothing passes. */
 const FEW_JOBS = 2;
 /** So many calls may always wait. */
@@ -69,6 +75,8 @@ export class Gate {
   #isClosed = false;
   #isWatching = false;
   #stepCalls = FIRST_STEP_CALLS;
+  /** How many of the last steps found all taken that had passed before, and left none here. */
+  #calmSteps = 0;
   /** Since when there is no worker, by `performance.now()`; null: there is one. */
   #desertedSinceMs: number | null = null;
   readonly counts: GateCounts = { shed: 0, expired: 0, deserted: 0 };
@@ -174,6 +182,7 @@ export class Gate {
 
   async #shut(): Promise<void> {
     this.#isShut = true;
+    this.#calmSteps = 0;
     this.#stepCalls = FIRST_STEP_CALLS;
     await this.#takeBack();
     while (!this.#isClosed && this.#isShut) {
@@ -192,26 +201,27 @@ export class Gate {
     for (const held of this.#line.takeExpired(nowMs)) this.#expire(held);
     if (this.#isDeserted) return this.#desert(look);
     this.#line.age(nowMs - STALE_FACTOR * this.#patienceMs);
-    const hasPassed = this.#pass(look) > 0;
+    this.#pass(look);
     // Workers have no room even for those that passed: their time may be over meanwhile.
     if (look.stands && this.#line.size === 0) return this.#takeBack();
-    // Whether those that passed just now are taken is seen at the next look.
-    if (hasPassed || this.#line.size > 0 || look.jobs > 0) return;
+    this.#calmSteps = look.jobs === 0 && this.#line.size === 0 ? this.#calmSteps + 1 : 0;
+    if (this.#calmSteps >= CALM_STEPS) this.#open();
+  }
+
+  #open(): void {
     this.#options.backlog.reset();
     this.#isShut = false;
   }
 
   /**
-   * Hands calls over: twice as many when the last were taken, half as many when they wait. Gives
-   * how many.
+   * Hands calls over: twice as many when the last were taken, half as many when they wait.
    */
-  #pass({ jobs }: Look): number {
+  #pass({ jobs }: Look): void {
     if (jobs > 0) this.#stepCalls = Math.ceil(this.#stepCalls / 2);
     const passing = jobs < FEW_JOBS ? this.#line.takeNext(this.#stepCalls) : [];
     for (const held of passing) held.go();
     if (jobs === 0 && passing.length === this.#stepCalls)
       this.#stepCalls = Math.min(passing.length * 2, MOST_STEP_CALLS);
-    return passing.length;
   }
 
   /** No worker is alive. What is in the queue waits in vain as well. */
