@@ -6,14 +6,22 @@ import { TestWorker } from "../helpers/worker.ts";
 
 const SERVER = `
   import { createServer } from "node:http";
-  const id = crypto.randomUUID();
+  const moduleId = crypto.randomUUID();
   let calls = 0;
   const server = createServer(async (req, res) => {
     let bytes = 0;
     for await (const piece of req) bytes += piece.length;
     console.log("call", req.url);
-    res.end(JSON.stringify({ id, calls: ++calls, bytes, port: server.address().port }));
+    res.end(JSON.stringify({ moduleId, calls: ++calls, bytes, port: server.address().port }));
   });`;
+/** The answer of the server. */
+interface Seen {
+  moduleId: string;
+  calls: number;
+  bytes: number;
+  port: number;
+}
+
 const LISTENING = `${SERVER} server.listen(process.env.PORT);`;
 
 describe("a function that listens", () => {
@@ -26,7 +34,7 @@ describe("a function that listens", () => {
   const seen = async (name: string, bytes = 0) => {
     const answered = await test.call(name, { method: "POST", path: `/?${bytes}`, body: Buffer.alloc(bytes) });
     assert.equal(answered.outcome, "ok", JSON.stringify(answered.error));
-    return { ...answered, ...(JSON.parse(answered.text) as { calls: number; bytes: number; port: number }) };
+    return { ...answered, ...(JSON.parse(answered.text) as Seen) };
   };
 
   it("has logs and records of its calls, bodies of any size, and instances that serve on", async () => {
@@ -49,7 +57,7 @@ describe("a function that listens", () => {
     await test.deploy("each", LISTENING, { isolation: "invocation" });
     const [first, second] = [await seen("each"), await seen("each")];
     assert.deepEqual([first.calls, second.calls], [1, 1]);
-    assert.notEqual(JSON.parse(first.text).id, JSON.parse(second.text).id);
+    assert.notEqual(first.moduleId, second.moduleId);
     const { noTemplateReason } =
       (await new Registry(test.redis.connect()).getFunction({ tenant: "main", functionName: "each" })) ?? {};
     assert.match(noTemplateReason ?? "", /^the module keeps something open: TCP/i);
