@@ -6,7 +6,7 @@ import { define } from "../define.ts";
 import { describeValue } from "../describe.ts";
 import { fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
-import { ownCode } from "./own-code.ts";
+import { codeOutsidePackages } from "./own-code.ts";
 import { inWords } from "./words.ts";
 
 interface FetchEvent {
@@ -46,8 +46,8 @@ export function listenFor(code: string): Listener {
       };
     });
   }
-  const speaksOfPlatform = code.includes("Deno") || ownCode(code).includes("Bun.");
-  const [, platform] = speaksOfPlatform ? (SERVES.exec(code) ?? []) : [];
+  const isServed = code.includes("Deno") || code.includes("Bun");
+  const [, platform] = isServed ? (SERVES.exec(codeOutsidePackages(code)) ?? []) : [];
   if (platform !== undefined) {
     const serve = (...args: unknown[]) => {
       const served = servedBy(args);

@@ -62,3 +62,12 @@ test("modules that register nothing find no such globals", async () => {
     export default () => [typeof addEventListener, typeof Deno, typeof self];`);
   assert.equal(await runtime.text(), '["undefined","undefined","undefined"]');
 });
+
+test("what packages of a bundle speak of is not there for that", async () => {
+  const code = `// ../node_modules/framework/index.mjs
+var found = typeof Bun !== "undefined" ? Bun.gc(Bun.serve({})) : "none";
+// index.ts
+`;
+  await using runtime = await RuntimeClient.with(`${code}export default () => found;`);
+  assert.equal(await runtime.text(), "none");
+});
