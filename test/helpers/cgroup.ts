@@ -7,11 +7,12 @@ import type { CgroupDriver, GroupLimits } from "../../sandbox-core/cgroup/driver
 export const SPIN = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
 
 /**
- * Arguments of a shell that is a fork bomb: whoever is refused a fork ends, and those that are left
- * go on. It stays as `sleep`.
+ * Arguments of a shell that is a fork bomb: whoever is refused a fork ends, and what sleeps by then
+ * stays, so that a third of the limit is in use however late somebody looks.
  */
 export function forkBomb(sleep = "sleep"): string[] {
-  return ["-c", 'bomb() { bomb & bomb & }; bomb & exec "$@"', "sh", sleep, "1000"];
+  const bomb = 'bomb() { "$@" & "$@" & "$@" & bomb "$@" & bomb "$@" & }';
+  return ["-c", `${bomb}; bomb "$@" & exec "$@"`, "sh", sleep, "1000"];
 }
 
 /** A process that joins the group by itself and then becomes `command`. */

@@ -2,7 +2,7 @@
 import { type App, postJson } from "../app.ts";
 
 const NITRO_FILES = {
-  "nitro.config.mjs": `export default { compatibilityDate: "2026-01-01", srcDir: ".", telemetry: false };`,
+  "nitro.config.mjs": `const dir = process.env.NITRO_OUTPUT ?? ".output"; export default { compatibilityDate: "2026-01-01", srcDir: ".", telemetry: false, output: { dir } };`,
   "routes/index.js": `export default defineEventHandler(() => "nitro");`,
   "routes/items/[id].js": `export default defineEventHandler((event) => ({ id: getRouterParam(event, "id") }));`,
   "routes/echo.post.js": "export default defineEventHandler((event) => readBody(event));",
@@ -14,19 +14,26 @@ const NITRO_REQUESTS = [
   { path: "/", method: "HEAD" },
   postJson("/echo", { a: [1] }),
 ];
-const nitro = (preset: string, entry: string, runs: App["runs"]): App => ({
+/** A preset of Nitro's, beside the same application as a server of Node's. */
+const nitro = (preset: string, entry = ".output/server/index.mjs"): App => ({
   name: `nitro-${preset}`,
   packages: ["nitropack@2.13.6"],
   files: NITRO_FILES,
   entry,
-  build: [{ argv: ["nitropack", "build", "--preset", preset] }],
+  build: [
+    { argv: ["nitropack", "build", "--preset", "node-server"], env: { NITRO_OUTPUT: ".plain" } },
+    { argv: ["nitropack", "build", "--preset", preset] },
+  ],
   config: { memoryMiB: 256 },
-  runs,
+  runs: "server",
+  plain: ".plain/server/index.mjs",
   requests: NITRO_REQUESTS,
 });
 
 export const BUILT: readonly App[] = [
-  nitro("node-server", ".output/server/index.mjs", "server"),
+  ...["node-server", "node", "aws-lambda", "cloudflare-module", "bun", "deno-server"].map((preset) => nitro(preset)),
+  nitro("vercel", ".vercel/output/functions/__fallback.func/index.mjs"),
+  nitro("netlify", ".netlify/functions-internal/server/main.mjs"),
   {
     name: "sveltekit",
     packages: [

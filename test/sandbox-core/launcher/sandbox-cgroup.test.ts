@@ -163,7 +163,7 @@ test("a fork bomb inside stays within its tasks, and a kill ends it while it bom
     programBinds("/bin/sleep"),
   );
   sandbox.socket("output").resume();
-  for (let most = 0; most < 12; await turn()) {
+  for (let most = 0; most < 8; await turn()) {
     const stats = sandbox.stats();
     assert.ok(stats && stats.tasks <= 24);
     most = stats.tasks;
