@@ -2,7 +2,7 @@
 import { type App, postJson } from "../app.ts";
 
 const NITRO_FILES = {
-  "nitro.config.mjs": `const dir = process.env.NITRO_OUTPUT ?? ".output"; export default { compatibilityDate: "2026-01-01", srcDir: ".", telemetry: false, output: { dir } };`,
+  "nitro.config.mjs": `const dir = process.env.NITRO_OUTPUT; export default { compatibilityDate: "2026-01-01", srcDir: ".", telemetry: false, ...(dir && { output: { dir } }) };`,
   "routes/index.js": `export default defineEventHandler(() => "nitro");`,
   "routes/items/[id].js": `export default defineEventHandler((event) => ({ id: getRouterParam(event, "id") }));`,
   "routes/echo.post.js": "export default defineEventHandler((event) => readBody(event));",
@@ -31,7 +31,7 @@ const nitro = (preset: string, entry = ".output/server/index.mjs"): App => ({
 });
 
 export const BUILT: readonly App[] = [
-  ...["node-server", "node", "aws-lambda", "cloudflare-module", "bun", "deno-server"].map((preset) => nitro(preset)),
+  ...["node-server", "node", "aws-lambda", "cloudflare-module", "bun"].map((preset) => nitro(preset)),
   nitro("vercel", ".vercel/output/functions/__fallback.func/index.mjs"),
   nitro("netlify", ".netlify/functions-internal/server/main.mjs"),
   {
