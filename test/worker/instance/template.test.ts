@@ -94,7 +94,7 @@ it(`of ${CALLS} calls none sees anything of another`, async () => {
   const call = deployed(LEAVES_TRACES);
   const answers: Answer[] = [];
   for (let made = 0; made < CALLS; made++) answers.push(JSON.parse(await call(`/?secret-${made}`)) as Answer);
-  const nothing = { globals: [0, 0, null, "/"], files: [], times: [0], processes: [], active: [] };
+  const nothing = { globals: [0, 0, null, "/function"], files: [], times: [0], processes: [], active: [] };
   for (const [index, { sent, before }] of answers.entries()) {
     assert.equal(sent, `secret-${index}`);
     assert.deepEqual(before, nothing);
