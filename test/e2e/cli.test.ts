@@ -233,7 +233,7 @@ describe("sandpiper deploy", () => {
     const broken = `console.log("\\x1b[2Jbefore");\nthrow new Error("at the top");`;
     const first = await deploy(broken);
     assert.deepEqual([first.code, first.stdout], [4, ""]);
-    assert.match(first.stderr, /Error: at the top\n\s+at index\.ts:2:7\n/);
+    assert.match(first.stderr, /Error: at the top\n\s+at Object\.<anonymous> \(index\.ts:2:7\)\n/);
     assert.match(first.stderr, /It had logged:\n {2}\\x1b\[2Jbefore\n/);
     assert.equal((await platform.cli(["info", "loads"])).code, 6);
 
