@@ -7,6 +7,8 @@ process.on("SIGUSR2", () => {
   gc?.();
   gc?.();
   const resources = process.getActiveResourcesInfo();
-  const facts = { event: "heap", usedBytes: process.memoryUsage().heapUsed, resources: resources.length };
+  // Bytes of files are outside of V8's heap.
+  const { heapUsed, external } = process.memoryUsage();
+  const facts = { event: "heap", usedBytes: heapUsed + external, resources: resources.length };
   process.stdout.write(`${JSON.stringify(facts)}\n`);
 });
