@@ -205,7 +205,16 @@ describe("roots and binds", () => {
   test("a bare root holds its binds and nothing else", async () => {
     const binds = ["/usr", "/lib64", "/lib"].map((path) => ({ source: path, target: path }));
     const { stdout } = await Box.run(zygote, { argv: ["/usr/bin/ls", "/"], root: "bare", binds });
-    assert.deepEqual(stdout.toString().trim().split("\n"), ["dev", "etc", "function", "lib", "lib64", "proc", "tmp", "usr"]);
+    assert.deepEqual(stdout.toString().trim().split("\n"), [
+      "dev",
+      "etc",
+      "function",
+      "lib",
+      "lib64",
+      "proc",
+      "tmp",
+      "usr",
+    ]);
   });
 });
 
