@@ -52,7 +52,7 @@ describe("(18) what one sandbox leaves, another does not find:", () => {
     ],
     ["names", `(process.title = "left", 1)`, `process.title`, "node"],
     ["environment", `(process.env.LEFT = "1", 1)`, `process.env.LEFT ?? null`, null],
-    ["a working directory", `(fs.mkdirSync("/tmp/d"), process.chdir("/tmp/d"), 1)`, `process.cwd()`, "/"],
+    ["a working directory", `(fs.mkdirSync("/tmp/d"), process.chdir("/tmp/d"), 1)`, `process.cwd()`, "/function"],
     ["a file mode mask", `process.umask(0o777)`, `process.umask()`, 0o22],
     ["processes", `1`, `fs.readdirSync("/proc").filter((name) => Number(name) > 0)`, ["1"]],
   ];
