@@ -1,4 +1,4 @@
-/** What to do about imports that cannot be bundled: data, and sentences made of it. */
+/** Advice about imports that cannot be bundled: data, and sentences made of it. */
 
 /** Packages that AWS Lambda brings with its runtime, so that functions for it do not name them. */
 const OF_LAMBDA = /^(?:aws-sdk|@aws-sdk\/|@smithy\/|aws-xray-sdk|@aws-lambda-powertools\/|aws-lambda$)/;
@@ -42,7 +42,7 @@ const NATIVE_PACKAGES: Record<string, string | null> = {
 /** Packages that use native code where they find it, and go on without. */
 const NEED_NO_ADDON = new Set(["bufferutil", "utf-8-validate", "cpu-features", "ssh2", "msgpackr-extract", "fsevents"]);
 
-/** What their install scripts, or packages that they depend on, give away. */
+/** Signs of native addons: install scripts, and packages that they depend on. */
 const BUILDS_ADDON = /\b(?:node-gyp|prebuild-install|node-pre-gyp|cmake-js|prebuildify)\b/;
 const LOADS_ADDON = ["bindings", "node-gyp-build", "prebuild-install", "@mapbox/node-pre-gyp", "node-addon-api"];
 const FOR_A_PLATFORM = /(?:linux|darwin|win32)-(?:x64|arm64)/;

@@ -1,5 +1,5 @@
 /**
- * What esbuild does not know of imports as people write them: queries (`./a.svg?raw`), WebAssembly
+ * Imports as people write them that esbuild does not know: queries (`./a.svg?raw`), WebAssembly
  * modules, and what must be refused or put off with words that help.
  */
 import { readFile } from "node:fs/promises";

@@ -57,7 +57,7 @@ export class Gateway {
   }
 
   /**
-   * Which of these files the tenant has to upload, by their SHA-256, before a deployment names
+   * Those of these files that the tenant has to upload, by their SHA-256, before a deployment names
    * them.
    */
   async missingSources(digests: readonly string[]): Promise<string[]> {

@@ -51,14 +51,14 @@ export class CallStories {
     entry.ended.resolve();
   }
 
-  /** What is known of a call as soon as the front knows it, and after that time in any case. */
+  /** Facts about a call as soon as the front knows them, and after that time in any case. */
   async whenSeen(id: string, withinMs: number): Promise<CallStory> {
     const entry = this.#entry(id);
     await settledWithin(withinMs, entry.seen.promise);
     return entry;
   }
 
-  /** What is known of a call as soon as its log is whole, and after that time in any case. */
+  /** Facts about a call as soon as its log is whole, and after that time in any case. */
   async whenEnded(id: string, withinMs: number): Promise<CallStory> {
     const entry = this.#entry(id);
     await settledWithin(withinMs, entry.ended.promise);

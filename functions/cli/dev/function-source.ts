@@ -30,7 +30,7 @@ export class FunctionSource {
     this.#sources = { directory, files: [join(directory, CONFIG_FILE)], imports: [], unresolved: [] };
   }
 
-  /** What is to be watched, by all that is known after the last `read`. */
+  /** Paths that are to be watched, by all that is known after the last `read`. */
   get wanted(): WantedPaths {
     return new WantedPaths(this.#sources);
   }

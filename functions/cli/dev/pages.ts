@@ -1,4 +1,4 @@
-/** What pages say: of a function that cannot be served as it is, and of a call that failed. */
+/** Words of pages: of a function that cannot be served as it is, and of a call that failed. */
 import { errorSchema } from "../../api/schemas.ts";
 import { ERRORS } from "../../model/error-table.ts";
 import { isErrorCode } from "../../model/errors.ts";

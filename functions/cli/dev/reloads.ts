@@ -47,7 +47,7 @@ export class Reloads {
       const isForced = this.#isForced;
       this.#isDirty = false;
       this.#isForced = false;
-      // Who never stops writing gets to see a state in between.
+      // A writer that never stops gets to see a state in between.
       const isOutdated = () => this.#isDirty && performance.now() < latestMs;
       const isDone = await this.#options.reload(isOutdated, isForced);
       if (isDone) burstMs = performance.now();

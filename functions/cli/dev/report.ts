@@ -1,4 +1,4 @@
-/** What `sandpiper dev` tells: to people on a terminal, or to tools as a JSON object a line. */
+/** Reports of `sandpiper dev`: to people on a terminal, or to tools as a JSON object a line. */
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { InvocationRecord, LogRecord } from "../../model/record.ts";

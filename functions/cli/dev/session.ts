@@ -189,7 +189,7 @@ export class DevSession {
     });
   }
 
-  /** What the files hold is what is served: nothing changed, or a mistake was taken back. */
+  /** The files hold what is served: nothing changed, or a mistake was taken back. */
   #unchanged(): void {
     this.#takeChanged();
     if (this.#state.failure === null) return;

@@ -80,7 +80,7 @@ function placesOf({ importer, specifier }: UnresolvedImport, outermost: string):
   if (specifier.includes(":") || specifier.startsWith("#")) return [];
   const name = /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
   const packages = ancestors(dirname(importer), outermost).map((at) => join(at, "node_modules", name));
-  // What package manager made it, its `main` may lead anywhere below.
+  // The `main` of a package may lead anywhere below, whichever package manager put it there.
   return packages.flatMap((place) => [place, join(place, "package.json")]);
 }
 
