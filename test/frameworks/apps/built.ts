@@ -14,6 +14,17 @@ const NITRO_REQUESTS = [
   { path: "/", method: "HEAD" },
   postJson("/echo", { a: [1] }),
 ];
+/** A page and an API, as a server of the framework's own. */
+const SITE = {
+  config: { memoryMiB: 256 },
+  runs: "server",
+  requests: [
+    ...["/", "/?name=Ada", "/api", "/nowhere"].map((path) => ({ path })),
+    { path: "/", method: "HEAD" },
+    postJson("/api", { b: 2 }),
+  ],
+} satisfies Partial<App>;
+
 /** A preset of Nitro's, beside the same application as a server of Node's. */
 const nitro = (preset: string, entry = ".output/server/index.mjs"): App => ({
   name: `nitro-${preset}`,
@@ -49,13 +60,7 @@ export const BUILT: readonly App[] = [
     },
     entry: "build/index.js",
     build: [{ argv: ["vite", "build"] }],
-    config: { memoryMiB: 256 },
-    runs: "server",
-    requests: [
-      ...["/", "/?name=Ada", "/api", "/nowhere"].map((path) => ({ path })),
-      { path: "/", method: "HEAD" },
-      postJson("/api", { b: 2 }),
-    ],
+    ...SITE,
   },
   {
     name: "astro",
@@ -67,13 +72,7 @@ export const BUILT: readonly App[] = [
     },
     entry: "dist/server/entry.mjs",
     build: [{ argv: ["astro", "build"], env: { ASTRO_TELEMETRY_DISABLED: "1" } }],
-    config: { memoryMiB: 256 },
-    runs: "server",
-    requests: [
-      ...["/", "/?name=Ada", "/api", "/nowhere"].map((path) => ({ path })),
-      { path: "/", method: "HEAD" },
-      postJson("/api", { b: 2 }),
-    ],
+    ...SITE,
   },
   {
     name: "react-router",
@@ -93,12 +92,6 @@ export const BUILT: readonly App[] = [
     },
     entry: "server.mjs",
     build: [{ argv: ["react-router", "build"] }],
-    config: { memoryMiB: 256 },
-    runs: "server",
-    requests: [
-      ...["/", "/?name=Ada", "/api", "/nowhere"].map((path) => ({ path })),
-      { path: "/", method: "HEAD" },
-      postJson("/api", { b: 2 }),
-    ],
+    ...SITE,
   },
 ];
