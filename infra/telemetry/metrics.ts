@@ -129,7 +129,7 @@ export class FunctionCounter {
   }
 
   remove(): void {
-    for (const series of this.#series.values()) this.#counter.drop(series);
+    for (const series of this.#series.values()) series.remove();
   }
 }
 

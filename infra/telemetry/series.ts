@@ -19,9 +19,12 @@ export class Counted {
   count = 0;
   /** How much of it prom-client knows. */
   told = 0;
+  /** Takes the series out of the figures. */
+  readonly remove: () => void;
 
-  constructor(labels: Labels) {
+  constructor(labels: Labels, forget: (series: Counted) => void) {
     this.labels = labels;
+    this.remove = () => forget(this);
   }
 
   inc(): void {
@@ -118,13 +121,12 @@ export class SeriesCounter extends Counter {
 
   /** One more series; ask once for each set of labels. */
   series(labels: Labels): Counted {
-    const held = new Counted(labels);
+    const held = new Counted(labels, (series) => this.#forget(series));
     this.#held.add(held);
     return held;
   }
 
-  /** Takes one of its series out. */
-  drop(held: Counted): void {
+  #forget(held: Counted): void {
     this.#held.delete(held);
     this.remove(held.labels);
   }
