@@ -2,6 +2,7 @@
  * Log lines of Sandpiper's own processes: JSON when piped, for people on a terminal. Written to
  * standard error, so that standard output stays what a command promises.
  */
+import { LineSink } from "./line-sink.ts";
 import { type LogFields, STORM_LIMITS, type StormLimits, Storms } from "./log-storms.ts";
 import { escapeJson, escapeLine } from "./std/escape.ts";
 
@@ -42,7 +43,8 @@ const MAX_DEPTH = 4;
 export function createLogger(options: LoggerOptions): Logger {
   const threshold = LEVELS.indexOf(options.level ?? levelOf(process.env.SANDPIPER_LOG_LEVEL));
   const human = options.human ?? process.stderr.isTTY === true;
-  const write = options.write ?? ((line: string) => void process.stderr.write(line));
+  const write =
+    options.write ?? ownSink((lines) => put("warn", "lines were lost here: nobody read the log", { lines }));
   const now = options.now ?? (() => new Date());
 
   const { storms: limits = STORM_LIMITS } = options;
@@ -78,6 +80,15 @@ export function createLogger(options: LoggerOptions): Logger {
     };
   }
   return make({});
+}
+
+/** One for all loggers: a line that is half written must not have another's in its middle. */
+let standardError: LineSink | null = null;
+
+function ownSink(onLost: (lines: number) => void): (line: string) => void {
+  standardError ??= new LineSink(2, onLost);
+  const sink = standardError;
+  return (line) => sink.write(line);
 }
 
 function levelOf(text: string | undefined): LogLevel {

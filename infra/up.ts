@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./environment.ts";
+import { LineSink } from "./line-sink.ts";
 import { HELP, parseUpArgs, type UpArgs } from "./up/args.ts";
 import { checkMachine, checkPort } from "./up/checks.ts";
 import { openDataDir } from "./up/data-dir.ts";
@@ -15,10 +16,12 @@ import { explainFailure } from "./up/hints.ts";
 import { UpInstance } from "./up/instance.ts";
 import { ROOT } from "./up/paths.ts";
 import { listenForEnd } from "./up/signals.ts";
-import { createSteps, type Steps } from "./up/steps.ts";
+import { createSteps, type Screen, type Steps } from "./up/steps.ts";
 import { summary } from "./up/summary.ts";
 
 const DEFAULT_DATA_DIR = join(ROOT, ".sandpiper");
+const output = new LineSink(1);
+const SCREEN: Screen = { write: (text) => output.write(text), isTTY: process.stdout.isTTY };
 
 async function main(): Promise<number> {
   const config = loadConfig({ SANDPIPER_DATA_DIR: DEFAULT_DATA_DIR, ...process.env });
@@ -28,7 +31,7 @@ async function main(): Promise<number> {
     return 0;
   }
   checkMachine(process.platform, process.getuid?.());
-  return await up(args, config, createSteps(process.stdout, !process.env.NO_COLOR)).catch((error: unknown) => {
+  return await up(args, config, createSteps(SCREEN, !process.env.NO_COLOR)).catch((error: unknown) => {
     throw explainFailure(error, args.dataDir);
   });
 }
@@ -78,7 +81,7 @@ async function start(
     (text) => JSON.stringify(text),
   );
   const found = args.dataDir === DEFAULT_DATA_DIR;
-  process.stdout.write(summary({ url, apiKeyFile, found, once: args.once, cwd: process.cwd(), examples, answer }));
+  SCREEN.write(summary({ url, apiKeyFile, found, once: args.once, cwd: process.cwd(), examples, answer }));
 }
 
 function report(error: unknown): number {
