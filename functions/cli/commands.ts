@@ -44,6 +44,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/info.ts")).addInfo,
   },
   {
+    usage: "open <function>",
+    summary: "open a function's URL in a browser",
+    load: async () => (await import("./commands/open.ts")).addOpen,
+  },
+  {
     usage: "logs <function>",
     summary: "show a function's log, oldest first; with --json one JSON object a line",
     load: async () => (await import("./commands/logs.ts")).addLogs,
@@ -65,6 +70,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/gc.ts")).addGc,
   },
   {
+    usage: "login [profile]",
+    summary: "keep a gateway and its key for the commands that follow",
+    load: async () => (await import("./commands/login.ts")).addLogin,
+  },
+  {
+    usage: "logout [profile]",
+    summary: "forget a gateway and its key",
+    load: async () => (await import("./commands/logout.ts")).addLogout,
+  },
+  {
+    usage: "whoami",
+    summary: "show which gateway and which key commands use here",
+    load: async () => (await import("./commands/whoami.ts")).addWhoami,
+  },
+  {
     usage: "doctor",
     summary: "show what this machine offers for isolation, and what is missing",
     load: async () => (await import("./commands/doctor.ts")).addDoctor,
@@ -83,6 +103,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: "schema",
     summary: "print the JSON schema of sandpiper.jsonc, for editors",
     load: async () => (await import("./commands/schema.ts")).addSchema,
+  },
+  {
+    usage: "completion <shell>",
+    summary: "print what a shell reads to complete the words of this command",
+    load: async () => (await import("./commands/completion.ts")).addCompletion,
   },
 ];
 

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import type { AddCommand, SetExitCode } from "./command.ts";
 import { COMMANDS, type CommandEntry, isAskedFor } from "./commands.ts";
+import { COMPLETE } from "./completion/shells.ts";
 import { CliError, EXIT_CODES, messageOf } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { styled } from "./io.ts";
@@ -16,6 +17,11 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   };
   try {
     await addCommands(program, args, io, setExitCode);
+    if (args[0] === COMPLETE) {
+      const { complete } = await import("./completion/complete.ts");
+      await complete(io, args.slice(1), program);
+      return state.exitCode;
+    }
     await program.parseAsync([...args], { from: "user" });
     return state.exitCode;
   } catch (error) {
@@ -67,7 +73,8 @@ function withCommonOptions(command: Command, ownUrlOption = false): Command {
   if (!ownUrlOption) command.option("--url <url>", "the gateway's URL (environment: SANDPIPER_URL)");
   return command
     .option("--json", "print the result as JSON on stdout, and a failure as JSON on stderr")
-    .option("--api-key-file <file>", "file that holds the API key (environment, the key itself: SANDPIPER_API_KEY)");
+    .option("--api-key-file <file>", "file that holds the API key (environment, the key itself: SANDPIPER_API_KEY)")
+    .option("--profile <name>", "a gateway that you logged in to (environment: SANDPIPER_PROFILE)");
 }
 
 function exampleText(examples: readonly string[]): string {
@@ -85,8 +92,10 @@ The first function:
 
 The gateway is looked for in this order:
   --url and --api-key-file, SANDPIPER_URL and SANDPIPER_API_KEY,
+  the profile that --profile or SANDPIPER_PROFILE names,
   .sandpiper/connection.json here and in the directories above,
-  the same in the Sandpiper checkout that this command belongs to
+  the profile of the last \`sandpiper login\`,
+  .sandpiper/connection.json in the Sandpiper checkout that this command belongs to
 
 Exit codes:
 ${codes.join("\n")}

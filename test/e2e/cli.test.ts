@@ -1,13 +1,14 @@
 /** The `sandpiper` command against a whole Sandpiper: gateway, worker, sandboxes. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { SANDPIPER, startCli } from "../helpers/cli.ts";
+import { cli, SANDPIPER, startCli } from "../helpers/cli.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { Platform } from "../helpers/platform.ts";
 import { stretched } from "../helpers/slowness.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
@@ -93,6 +94,73 @@ describe("sandpiper init, deploy, info and curl", () => {
     const child = startCli(["deploy", "--json"], { cwd, env });
     const [code] = await once(child, "exit");
     assert.equal(code, 5);
+  });
+});
+
+describe("sandpiper login, whoami, open, logout and what a shell completes", () => {
+  before(() => platform.deployFiles("seen", PROBE));
+  const XDG_CONFIG_HOME = freshDir();
+  const profiles = join(XDG_CONFIG_HOME, "sandpiper", "profiles.json");
+  const run = (args: string[], options: { input?: string; env?: Record<string, string> } = {}) =>
+    cli(args, { cwd: freshDir(), ...options, env: { XDG_CONFIG_HOME, ...options.env } });
+
+  it("keep a key that works for the commands that follow, where nobody else can read it", async () => {
+    const url = ["--url", platform.url];
+    const wrong = await run(["login", ...url], { input: "sp_0123456789abcdef_AAAA" });
+    assert.deepEqual([wrong.code, existsSync(profiles)], [5, false]);
+    const none = await run(["login", ...url], { input: "no key\n" });
+    assert.deepEqual([none.code, existsSync(profiles)], [5, false]);
+    assert.doesNotMatch(none.stderr, /no key/);
+    const { code, stderr } = await run(["login", ...url], { input: `${platform.apiKey}\n` });
+    assert.deepEqual([code, stderr], [0, `logged in to ${platform.url} as tenant main, profile default\n`]);
+    assert.equal(statSync(profiles).mode & 0o777, 0o600);
+    assert.match((await run(["list"])).stdout, /^seen /m);
+  });
+
+  it("ask for the key on a terminal, and show nothing of what is typed", async () => {
+    const command = [process.execPath, SANDPIPER, "login", "typed", "--url", platform.url].join(" ");
+    const env = { PATH: process.env.PATH, HOME: base, XDG_CONFIG_HOME: freshDir() };
+    const child = spawn("script", ["--quiet", "--return", "--echo", "never", "--command", command, "/dev/null"], {
+      env,
+    });
+    let shown = "";
+    for await (const chunk of child.stdout) {
+      if (shown.length === 0) child.stdin.write(`${platform.apiKey}\r`);
+      shown += chunk;
+      if (shown.includes("logged in")) break;
+    }
+    assert.match(shown, /^API key for http:\S+: \r\nlogged in to /);
+  });
+
+  it("say who that is, and complete names of functions with it", async () => {
+    const facts = JSON.parse((await run(["whoami", "--json"])).stdout);
+    assert.partialDeepStrictEqual(facts, { tenant: "main", gateway: platform.url });
+    assert.ok(facts.source.includes(profiles), facts.source);
+    assert.match((await run(["whoami"])).stdout, /^tenant +main\nkey +[0-9a-f]+\ngateway +http/);
+    assert.equal((await run(["__complete", "info", "se"])).stdout, "seen\t\n");
+  });
+
+  it("open a function's URL by the program that BROWSER names", async () => {
+    const [browser, opened] = [join(freshDir(), "browser"), join(freshDir(), "opened")];
+    writeFileSync(browser, `#!/bin/sh\necho "$1" > ${opened}.new && mv ${opened}.new ${opened}\n`, { mode: 0o755 });
+    const { code, stderr } = await run(["open", "seen"], { env: { BROWSER: browser } });
+    assert.equal(code, 0, stderr);
+    await eventually(() => existsSync(opened));
+    assert.match(readFileSync(opened, "utf8"), /^http:\/\/seen\.main\.localhost:\d+\n$/);
+    const missing = await run(["open", "seen", "--json"], { env: { BROWSER: "/nonexistent" } });
+    assert.deepEqual([missing.code, JSON.parse(missing.stderr).error.code], [1, "NO_BROWSER"]);
+  });
+
+  it("forget it", async () => {
+    const more = await run(["login", "second", "--url", platform.url], { input: platform.apiKey });
+    assert.equal(more.code, 0, more.stderr);
+    assert.equal((await run(["logout"])).stderr.split(";", 1)[0], "forgot the profile second");
+    assert.equal((await run(["list", "--url", platform.url])).code, 0);
+    assert.equal((await run(["list", "--profile", "second"])).code, 2);
+    assert.equal((await run(["list", "--profile", "default"])).code, 0);
+    assert.equal((await run(["logout", "default"])).code, 0);
+    assert.deepEqual(JSON.parse(readFileSync(profiles, "utf8")), { current: null, profiles: {} });
+    assert.equal((await run(["list", "--url", platform.url])).code, 5);
   });
 });
 

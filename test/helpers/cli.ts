@@ -6,6 +6,12 @@ import { text } from "node:stream/consumers";
 
 export const SANDPIPER = resolve(import.meta.dirname, "../../functions/cli/sandpiper.mjs");
 
+/**
+ * A directory of configuration without anything in it: the user's own logins are no tests'
+ * business.
+ */
+export const NO_PROFILES = "/nonexistent";
+
 export interface CliOptions {
   cwd: string;
   /** Added to an environment with nothing of Sandpiper in it. */
@@ -27,7 +33,7 @@ export function startCli(args: string[], { cwd, env = {}, input, nodeArguments =
   const { PATH, HOME, TMPDIR } = process.env;
   const child = spawn(process.execPath, [...nodeArguments, SANDPIPER, ...args], {
     cwd,
-    env: { PATH, HOME, ...(TMPDIR !== undefined && { TMPDIR }), LANG: "C.UTF-8", ...env },
+    env: { PATH, HOME, ...(TMPDIR !== undefined && { TMPDIR }), LANG: "C.UTF-8", XDG_CONFIG_HOME: NO_PROFILES, ...env },
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
   child.stdin?.end(input);

@@ -6,7 +6,7 @@ import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Io } from "../../functions/cli/io.ts";
 import { runCli } from "../../functions/cli/program.ts";
-import type { CliOptions, CliResult } from "./cli.ts";
+import { type CliOptions, type CliResult, NO_PROFILES } from "./cli.ts";
 
 export type CommandResult = CliResult;
 
@@ -18,7 +18,7 @@ export async function runCommand(
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const said = Promise.all([text(stdout), text(stderr)]);
   const code = await runCli(args, {
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", XDG_CONFIG_HOME: NO_PROFILES, ...env },
     cwd,
     stdin: Object.assign(Readable.from([Buffer.from(input)]), { fd: -1 }) as unknown as Io["stdin"],
     stdout: stdout as unknown as Io["stdout"],

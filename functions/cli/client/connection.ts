@@ -1,6 +1,6 @@
 /**
- * The gateway to talk to, and the key for it: flags, environment, or the connection file of a
- * running Sandpiper.
+ * The gateway to talk to, and the key for it: flags, environment, the connection file of a running
+ * Sandpiper, or a profile of the user's.
  */
 import { open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -9,10 +9,13 @@ import { KIB } from "../../../infra/std/bytes.ts";
 import { CliError, messageOf, systemCodeOf } from "../failure.ts";
 import type { Io } from "../io.ts";
 import { PACKAGE_ROOT } from "../paths.ts";
+import { profileOf, profilesFile, readProfiles } from "./profiles.ts";
 
 export interface ConnectionOptions {
   url?: string;
   apiKeyFile?: string;
+  /** A name of `sandpiper login`'s. */
+  profile?: string;
 }
 
 export interface Connection {
@@ -34,9 +37,10 @@ const connectionFileSchema = z.object({ url: z.string(), apiKeyFile: z.string() 
 const API_KEY = /^sp_[A-Za-z0-9]+_[A-Za-z0-9_-]+$/;
 
 /**
- * Looks in this order: flags, SANDPIPER_URL and SANDPIPER_API_KEY, `.sandpiper/connection.json` in
- * the working directory and upward, the same in the checkout that the CLI belongs to. A key that
- * was found in a file goes only to the URL that was found beside it.
+ * Looks in this order: flags, SANDPIPER_URL and SANDPIPER_API_KEY; the profile that is named by
+ * --profile or SANDPIPER_PROFILE. Without one: `.sandpiper/connection.json` in the working
+ * directory and upward, the profile of the last login, the connection file of the checkout that the
+ * CLI belongs to. A key that was found in a file goes only to the URL that was found beside it.
  * @throws CliError of kind `unavailable` (no gateway known), `auth` (no key) or `usage`.
  */
 export async function findConnection(
@@ -47,47 +51,82 @@ export async function findConnection(
   const url = options.url ?? io.env.SANDPIPER_URL;
   const key = await givenKey(io, options);
   if (url && key) return { url: checkedUrl(url), apiKey: key, source: "the flags and environment" };
-
-  const file = await findConnectionFile(io.cwd, checkout);
-  const found = file === null ? null : await readConnectionFile(file);
-  if (url) {
-    if (found && new URL(found.url).origin === new URL(checkedUrl(url)).origin)
-      return { ...found, url: checkedUrl(url) };
-    throw new CliError("auth", `there is no API key for ${checkedUrl(url)}`, {
-      code: "NO_API_KEY",
-      hint: "set SANDPIPER_API_KEY, or give --api-key-file",
-    });
-  }
-  if (key) {
-    throw new CliError("unavailable", "an API key is given, but not the gateway's URL that it is for", {
-      code: "NO_CONNECTION",
-      hint: "set SANDPIPER_URL, or give --url",
-    });
-  }
-  if (found) return found;
+  const profile = options.profile ?? (io.env.SANDPIPER_PROFILE || undefined);
+  const places = { checkout, everyProfile: url !== undefined };
+  const known = profile === undefined ? foundConnections(io, places) : namedConnection(io, profile);
+  if (url) return await connectionTo(checkedUrl(url), known);
+  if (key && profile === undefined) throw noUrlForKey();
+  for await (const found of known) return key === null ? found : { ...found, apiKey: key };
   throw new CliError(
     "unavailable",
-    "no Sandpiper is known: nothing is set, and no .sandpiper/connection.json is found",
+    "no Sandpiper is known: nothing is set, nobody is logged in, and no .sandpiper/connection.json is found",
     {
       code: "NO_CONNECTION",
-      hint: "start one with `npm start` in the Sandpiper checkout, or set SANDPIPER_URL and SANDPIPER_API_KEY",
+      hint: "start one with `npm start` in the Sandpiper checkout, or `sandpiper login --url <url>`",
     },
   );
 }
 
-async function givenKey(io: Pick<Io, "env" | "cwd">, options: ConnectionOptions): Promise<string | null> {
+/** The key that is known for a URL. */
+async function connectionTo(url: string, known: AsyncIterable<Connection>): Promise<Connection> {
+  for await (const found of known) {
+    if (new URL(found.url).origin === new URL(url).origin) return { ...found, url };
+  }
+  throw new CliError("auth", `there is no API key for ${url}`, {
+    code: "NO_API_KEY",
+    hint: "log in with `sandpiper login`, set SANDPIPER_API_KEY, or give --api-key-file",
+  });
+}
+
+function noUrlForKey(): CliError {
+  return new CliError("unavailable", "an API key is given, but not the gateway's URL that it is for", {
+    code: "NO_CONNECTION",
+    hint: "set SANDPIPER_URL, or give --url or --profile",
+  });
+}
+
+async function* namedConnection(io: Pick<Io, "env">, name: string): AsyncGenerator<Connection, void, void> {
+  yield connectionOf(io, name, profileOf(await readProfiles(io), name));
+}
+
+/** All that are known, the nearest first. Files that are not needed are not read. */
+async function* foundConnections(
+  io: Pick<Io, "env" | "cwd">,
+  { checkout, everyProfile }: { checkout: string; everyProfile: boolean },
+): AsyncGenerator<Connection, void, void> {
+  const near = await findConnectionFile(io.cwd);
+  if (near !== null) yield await readConnectionFile(near);
+  const known = await readProfiles(io);
+  const names = everyProfile ? Object.keys(known.profiles) : known.current === null ? [] : [known.current];
+  for (const name of names) yield connectionOf(io, name, profileOf(known, name));
+  const own = join(checkout, CONNECTION_FILE);
+  if (own !== near && (await exists(own))) yield await readConnectionFile(own);
+}
+
+function connectionOf(io: Pick<Io, "env">, name: string, { url, apiKey }: { url: string; apiKey: string }): Connection {
+  const source = `the profile ${name} in ${profilesFile(io)}`;
+  return { url: checkedUrl(url), apiKey: checkedKey(apiKey, source), source };
+}
+
+/** The key that flags or the environment give. @throws CliError of kind `auth` */
+export async function givenKey(io: Pick<Io, "env" | "cwd">, options: ConnectionOptions): Promise<string | null> {
   if (options.apiKeyFile !== undefined) return await readKeyFile(resolve(io.cwd, options.apiKeyFile));
   const key = io.env.SANDPIPER_API_KEY?.trim();
   if (!key) return null;
-  if (!API_KEY.test(key)) {
-    throw new CliError("auth", "SANDPIPER_API_KEY is not an API key: a key looks like sp_..._...", {
-      code: "BAD_API_KEY",
-    });
-  }
-  return key;
+  return checkedKey(key, "SANDPIPER_API_KEY");
 }
 
-function checkedUrl(text: string): string {
+/** A text that is an API key, without the space around it. @throws CliError BAD_API_KEY */
+export function checkedKey(text: string, source: string): string {
+  const key = text.trim();
+  if (API_KEY.test(key)) return key;
+  throw new CliError("auth", `${source} does not hold an API key: a key looks like sp_..._...`, {
+    code: "BAD_API_KEY",
+  });
+}
+
+/** A gateway's URL without a slash at its end. @throws CliError BAD_URL */
+export function checkedUrl(text: string): string {
   const url = URL.parse(text);
   const usable = url !== null && (url.protocol === "http:" || url.protocol === "https:");
   if (!usable || url.username || url.password || url.search || url.hash) {
@@ -99,13 +138,11 @@ function checkedUrl(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
-async function findConnectionFile(cwd: string, checkout: string): Promise<string | null> {
+async function findConnectionFile(cwd: string): Promise<string | null> {
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
     if (await exists(join(directory, CONNECTION_FILE))) return join(directory, CONNECTION_FILE);
-    if (directory === dirname(directory)) break;
+    if (directory === dirname(directory)) return null;
   }
-  const own = join(checkout, CONNECTION_FILE);
-  return (await exists(own)) ? own : null;
 }
 
 async function readConnectionFile(file: string): Promise<Connection> {
@@ -151,12 +188,7 @@ async function readKeyFile(file: string): Promise<string> {
       hint: "only the user who started Sandpiper may read it; others set SANDPIPER_API_KEY",
     });
   }
-  if (!API_KEY.test(text.trim())) {
-    throw new CliError("auth", `${file} does not hold an API key: a key looks like sp_..._...`, {
-      code: "BAD_API_KEY",
-    });
-  }
-  return text.trim();
+  return checkedKey(text, file);
 }
 
 async function readSmallFile(file: string): Promise<{ text: string; uid: number }> {

@@ -5,20 +5,15 @@ import { escapeLine } from "../../../infra/std/escape.ts";
 import type { InvocationRecord } from "../../model/record.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
-import { CliError } from "../failure.ts";
 import { type Io, printJson, styled } from "../io.ts";
 
 export function addCalls(add: AddCommand, io: Io): void {
-  add([
+  const command = add([
     "sandpiper calls show 0b5c2c1e-8a0f-4c55-9d0c-3b8f6f2f9a10    (x-request-id of the answer)",
     "sandpiper calls show 0b5c2c1e-8a0f-4c55-9d0c-3b8f6f2f9a10 --json",
-  ]).action((action: string, id: string, _options, command: Command) => {
-    if (action === "show") return show(io, id, command);
-    throw new CliError("usage", `${JSON.stringify(action)} is nothing that can be done with calls`, {
-      code: "USAGE",
-      hint: "sandpiper calls show <request-id>",
-    });
-  });
+  ]);
+  command.registeredArguments[0]?.choices(["show"]);
+  command.action((_show: string, id: string, _options, command: Command) => show(io, id, command));
 }
 
 async function show(io: Io, id: string, command: Command): Promise<void> {

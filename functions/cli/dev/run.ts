@@ -7,7 +7,7 @@ import { loadConfig } from "../config/config-file.ts";
 import { envTypesOf, refreshEnvTypes } from "../config/env-types.ts";
 import type { Io } from "../io.ts";
 import { hasKeys, listenToKeys } from "./keys.ts";
-import { openUrl } from "./open-url.ts";
+import { openUrl } from "../show/open-url.ts";
 import { jsonReport, type Report, terminalReport } from "./report.ts";
 import { DevSession } from "./session.ts";
 

@@ -40,6 +40,9 @@ const COMMANDS = [
   "gc",
   "doctor",
   "schema",
+  "open",
+  "whoami",
+  "completion",
 ];
 
 /** A port on which nobody listens: it was ours a moment ago. */
@@ -126,7 +129,7 @@ describe("a wrong command line", () => {
       [["list", "--jsn"], /unknown option '--jsn'/],
       [["invoke"], /missing required argument 'function'/],
       [["logs", "a", "--since", "soon"], /A duration is a number/],
-      [["calls", "list", "a"], /nothing that can be done with calls/],
+      [["calls", "list", "a"], /Allowed choices are show/],
       [["init", "x", "--template", "tss"], /no template "tss"\nhint: did you mean ts\?/],
     ] as const) {
       const { code, stdout, stderr } = await cli([...args], { cwd: base });

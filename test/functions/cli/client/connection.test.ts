@@ -3,6 +3,7 @@ import { chownSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findConnection } from "../../../../functions/cli/client/connection.ts";
+import { NO_PROFILES } from "../../../helpers/cli.ts";
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 const base = tempDir();
@@ -21,7 +22,7 @@ function withConnection(url = "http://127.0.0.1:1234", apiKeyFile = "api-key", k
 }
 
 const find = (cwd: string, env: Record<string, string> = {}, flags = {}, checkout = NOWHERE) =>
-  findConnection({ cwd, env }, flags, checkout);
+  findConnection({ cwd, env: { XDG_CONFIG_HOME: NO_PROFILES, ...env } }, flags, checkout);
 
 describe("the gateway is found", () => {
   it("in flags before the environment, and there before any file", async () => {
@@ -50,12 +51,72 @@ describe("the gateway is found", () => {
   });
 });
 
+describe("profiles", () => {
+  const PROFILES = {
+    current: "prod",
+    profiles: {
+      prod: { url: "https://prod.example", apiKey: OTHER_KEY },
+      staging: { url: "https://staging.example", apiKey: "sp_aaaaaaaaaaaaaaaa_staging" },
+    },
+  };
+  const config = (content: unknown = PROFILES, mode = 0o600): Record<string, string> => {
+    const XDG_CONFIG_HOME = freshDir();
+    mkdirSync(join(XDG_CONFIG_HOME, "sandpiper"));
+    writeFileSync(join(XDG_CONFIG_HOME, "sandpiper", "profiles.json"), JSON.stringify(content), { mode });
+    return { XDG_CONFIG_HOME };
+  };
+  const prod = { url: "https://prod.example", apiKey: OTHER_KEY };
+  const staging = { url: "https://staging.example", apiKey: "sp_aaaaaaaaaaaaaaaa_staging" };
+
+  it("come behind a connection file that is near, and before the checkout's", async () => {
+    const env = config();
+    assert.partialDeepStrictEqual(await find(freshDir(), env, {}, withConnection()), prod);
+    assert.partialDeepStrictEqual(await find(withConnection(), env), { apiKey: KEY });
+    const nobody = config({ ...PROFILES, current: null });
+    assert.partialDeepStrictEqual(await find(freshDir(), nobody, {}, withConnection()), { apiKey: KEY });
+  });
+
+  it("come before every file when they are named, and behind a key that is given", async () => {
+    const env = config();
+    const named = { ...env, SANDPIPER_PROFILE: "prod" };
+    assert.partialDeepStrictEqual(await find(withConnection(), named), prod);
+    assert.partialDeepStrictEqual(await find(withConnection(), named, { profile: "staging" }), staging);
+    const withKey = { ...env, SANDPIPER_API_KEY: KEY };
+    assert.partialDeepStrictEqual(await find(freshDir(), withKey, { profile: "prod" }), { ...prod, apiKey: KEY });
+    await assert.rejects(find(withConnection(), env, { profile: "prood" }), {
+      code: "NO_PROFILE",
+      hint: "there are: prod, staging",
+    });
+    await assert.rejects(find(withConnection(), env, { profile: "__proto__" }), { code: "NO_PROFILE" });
+  });
+
+  it("give their key to their own URL and to no other", async () => {
+    const nobody = config({ ...PROFILES, current: null });
+    assert.partialDeepStrictEqual(await find(freshDir(), nobody, { url: "https://staging.example/" }), staging);
+    await assert.rejects(find(freshDir(), config(), { url: "http://prod.example" }), { code: "NO_API_KEY" });
+    await assert.rejects(find(freshDir(), config(), { url: "https://staging.example", profile: "prod" }), {
+      code: "NO_API_KEY",
+    });
+  });
+
+  it("are not used when others can read them, or when they are damaged", async () => {
+    await assert.rejects(find(freshDir(), config(PROFILES, 0o644)), { code: "PROFILES_UNSAFE", kind: "auth" });
+    await assert.rejects(find(freshDir(), config({ current: 1 })), { code: "PROFILES_DAMAGED" });
+    const env = config({ ...PROFILES, profiles: { prod: { ...prod, apiKey: "-----BEGIN PRIVATE KEY" } } });
+    await assert.rejects(find(freshDir(), env), (error: Error) => {
+      assert.doesNotMatch(error.message, /PRIVATE/);
+      return true;
+    });
+    assert.partialDeepStrictEqual(await find(withConnection(), config({ current: 1 })), { apiKey: KEY });
+  });
+});
+
 describe("what is not used as a connection", () => {
   it("is nothing at all: the error says what to do", async () => {
     await assert.rejects(find(freshDir()), {
       code: "NO_CONNECTION",
       kind: "unavailable",
-      hint: /npm start.*SANDPIPER_URL/,
+      hint: /npm start.*login/,
     });
   });
 
