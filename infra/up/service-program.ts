@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Environment } from "../environment.ts";
 import type { ServiceMessage } from "../service.ts";
+import { SERVICE_NODE_FLAGS } from "../service-flags.ts";
 import { UpError } from "./failure.ts";
 import { script } from "./paths.ts";
 import type { Program } from "./supervisor.ts";
@@ -13,7 +14,6 @@ export interface ServiceSpec {
   main: string;
   /** Asked for at every start. */
   env: () => Environment;
-  nodeOptions?: readonly string[];
   onReady?: (facts: Record<string, unknown>) => void;
 }
 
@@ -25,7 +25,7 @@ export function serviceProgram(spec: ServiceSpec): Program {
   return {
     name: spec.name,
     spawn: () =>
-      spawn(process.execPath, [...(spec.nodeOptions ?? []), script(spec.main)], {
+      spawn(process.execPath, [...SERVICE_NODE_FLAGS, script(spec.main)], {
         detached: true,
         env: spec.env() as NodeJS.ProcessEnv,
         stdio: ["ignore", "inherit", "inherit", "ipc"],

@@ -5,6 +5,7 @@
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
 import { ensureApiKey } from "../../infra/up/data-dir.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 import { Client } from "./client.ts";
@@ -187,7 +188,13 @@ export class Site {
     const service: Service = new Service({
       name,
       command: () => ({
-        argv: [...this.#prefix(kind, name), this.code.node, ...this.#imports(kind, name), this.#main(kind)],
+        argv: [
+          ...this.#prefix(kind, name),
+          this.code.node,
+          ...SERVICE_NODE_FLAGS,
+          ...this.#imports(kind, name),
+          this.#main(kind),
+        ],
         env: {
           ...this.#environment(name),
           ...(kind === "gateway" ? this.#address(service) : workerEnvironment(index)),

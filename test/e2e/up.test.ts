@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
+import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { fillDisk, tempDir, tinyDisk } from "../helpers/temp-dir.ts";
 import { Up } from "../helpers/up.ts";
@@ -33,6 +34,11 @@ describe("in the foreground", () => {
     const url = (await up.says(/Gateway {4}(\S+)/))[1] as string;
     const curl = (await up.says(/^ {2}(curl 'http:\/\/hello\.main\.localhost:.*)$/m))[1] as string;
     assert.equal(await shell(curl), "Hello, Sandpiper!\n");
+
+    for (const service of [/gateway\/main\.ts/, /worker\/main\.ts/]) {
+      const words = readFileSync(`/proc/${up.pidOf(service)}/cmdline`, "utf8").split("\0");
+      for (const flag of SERVICE_NODE_FLAGS) assert.ok(words.includes(flag), words.join(" "));
+    }
 
     await t.test("a second start in its data directory is refused", async () => {
       const second = new Up(up.dataDir, ["--port", "0"]);

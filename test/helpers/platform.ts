@@ -8,6 +8,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
 import { ensureApiKey } from "../../infra/up/data-dir.ts";
 import { type CliResult, cli } from "./cli.ts";
 import "./localhost.ts";
@@ -176,7 +177,7 @@ export class Platform {
 
   async #start(service: "gateway" | "worker", env: Record<string, string>): Promise<Service> {
     const { PATH, HOME } = process.env;
-    const child = spawn(process.execPath, [join(ROOT, service, "main.ts")], {
+    const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, join(ROOT, service, "main.ts")], {
       env: { PATH, HOME, ...this.#env, ...env },
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });

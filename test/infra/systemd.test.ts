@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
+import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
 const SERVICE = new URL("./fixtures/service-child.ts", import.meta.url).pathname;
@@ -60,7 +61,7 @@ test("a socket that is not there is an error in the log, and the service runs on
   assert.match(String((await err.next()).value), /systemd cannot be told that this service is ready/);
 });
 
-test("the units have systemd wait for a service, watch it, end it by the one signal that ends all that hangs, and never give up", () => {
+test("the units have systemd wait for a service, watch it, end it by the one signal that ends all that hangs, and never give up, on a Node with the flags of services", () => {
   for (const name of ["gateway", "worker"]) {
     const unit = readFileSync(new URL(`../../infra/deploy/sandpiper-${name}.service`, import.meta.url), "utf8");
     for (const line of [
@@ -72,6 +73,8 @@ test("the units have systemd wait for a service, watch it, end it by the one sig
       "StartLimitIntervalSec=0",
     ])
       assert.ok(unit.split("\n").includes(line), `${name}: ${line}`);
+    const [, ...words] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];
+    assert.deepEqual(words.slice(0, -1), SERVICE_NODE_FLAGS, name);
   }
 });
 
