@@ -40,7 +40,7 @@ type Batch = Map<string, { keys: LogKeys; waiting: Waiting[] }>;
 
 const open = new WeakMap<Redis, Batch>();
 
-/** A week, and room for about 370,000 calls. */
+/** A week, and room for about 440,000 calls. */
 const DEFAULT_LIMITS: RecordLimits = { keepMs: 7 * 24 * 3_600_000, maxBytes: 256 * MIB };
 const limitsOf = new WeakMap<Redis, RecordLimits>();
 

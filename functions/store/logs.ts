@@ -7,8 +7,11 @@ import type { Redis } from "ioredis";
 import type { InvocationRecord, LogEntry, LogRecord } from "../model/record.ts";
 import { connectionLike, PATIENT } from "../redis/connections.ts";
 import { type LogKeys, writeEntry } from "./log-batch.ts";
-import { PROVISIONAL, RECORD_PREFIX } from "./log-script.ts";
+import { entriesOf, type PlacedEntry } from "./log-entries.ts";
+import { hashOf, PROVISIONAL, RECORD_PREFIX } from "./log-script.ts";
 import type { FunctionRef } from "./registry.ts";
+
+export type { PlacedEntry } from "./log-entries.ts";
 
 /** Longest text of one log record, in UTF-16 units; more is cut. */
 export const MAX_LOG_TEXT_LENGTH = 8_192;
@@ -60,7 +63,8 @@ export async function appendLogs(redis: Redis, ref: FunctionRef, records: readon
 /** The record of a tenant's invocation, or null when there is none (yet, or any more). */
 export async function findInvocation(redis: Redis, tenant: string, id: string): Promise<InvocationRecord | null> {
   if (!INVOCATION_ID.test(id)) return null;
-  const stored = await redis.get(RECORD_PREFIX + id);
+  // In this order: what a gateway said is gone the moment a worker's record is elsewhere.
+  const stored = (await redis.get(RECORD_PREFIX + id)) ?? (await redis.hget(hashOf(id), id));
   if (!stored) return null;
   const record = JSON.parse(stored.slice(stored[0] === PROVISIONAL ? 1 : 0)) as InvocationRecord;
   return record.tenant === tenant ? record : null;
@@ -78,12 +82,6 @@ export interface LogFilter {
   sinceMs?: number;
 }
 
-/** An entry and its place in the stream. */
-export interface PlacedEntry {
-  place: string;
-  entry: LogEntry;
-}
-
 /**
  * The latest entries that the filter lets through, oldest first.
  * @param limit most entries to give.
@@ -99,9 +97,10 @@ export async function readLogs(
   let newest = "+";
   while (found.length < filter.limit) {
     const page = await redis.xrevrange(key, newest, oldest, "COUNT", READ_PAGE);
-    for (const [place, fields] of page) {
-      const entry = parseEntry(fields);
-      if (entry && passes(entry, filter) && found.length < filter.limit) found.push({ place, entry });
+    for await (const entries of entriesOf(redis, page, { ...filter, isNewestFirst: true })) {
+      const wanted = entries.filter(({ entry }) => passes(entry, filter));
+      found.push(...wanted.slice(0, filter.limit - found.length));
+      if (found.length === filter.limit) break;
     }
     const last = page.at(-1);
     if (!last || page.length < READ_PAGE) break;
@@ -140,11 +139,11 @@ export async function* followLogs(
         streamKey(ref),
         after,
       );
-      for (const [place, fields] of page?.[0]?.[1] ?? []) {
-        after = place;
-        const entry = parseEntry(fields);
-        if (entry && passes(entry, filter)) yield { place, entry };
+      const [, entries = []] = page?.[0] ?? [];
+      for await (const placed of entriesOf(own, entries, filter)) {
+        yield* placed.filter(({ entry }) => passes(entry, filter));
       }
+      after = entries.at(-1)?.[0] ?? after;
     }
   } catch (error) {
     if (!filter.signal.aborted) throw error;
@@ -161,14 +160,6 @@ export async function* followLogs(
 export async function newestPlace(redis: Redis, ref: FunctionRef): Promise<string> {
   const [newest] = await redis.xrevrange(streamKey(ref), "+", "-", "COUNT", 1);
   return newest?.[0] ?? "0-0";
-}
-
-/** Fields are `l` with a log record, or `e` with the record of an end. */
-function parseEntry(fields: string[]): LogEntry | null {
-  const [kind, text = ""] = fields;
-  if (kind === "l") return JSON.parse(text) as LogRecord;
-  if (kind === "e") return { end: JSON.parse(text) as InvocationRecord };
-  return null;
 }
 
 function passes(entry: LogEntry, { invocationId, sinceMs }: LogFilter): boolean {

@@ -2,11 +2,11 @@
  * A function's URL: one request becomes one invocation, and its reply becomes the response. The hot
  * path.
  */
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
+import { newInvocationId } from "../../functions/model/invocation-id.ts";
 import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
 import type { CancellationSender } from "../../functions/transport/cancellations.ts";
 import type { Budget } from "../http/budget.ts";
@@ -67,8 +67,9 @@ export async function invoke(
   target: string,
   isEvent = false,
 ): Promise<void> {
-  const id = randomUUID();
-  const trace = traceCall(request.headers, Date.now(), parts.recordsRoots);
+  const nowMs = Date.now();
+  const id = newInvocationId(nowMs);
+  const trace = traceCall(request.headers, nowMs, parts.recordsRoots);
   const named = functionTarget(host, target);
   const call = new WatchedCall(id, request, { target, named }, trace, parts.onEnded);
   try {
