@@ -7,22 +7,28 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Generation } from "./generation.ts";
 
 /**
- * Time before a standby is started: a worker that has just begun, or has lost its zygote, needs the
- * processors for its calls.
+ * When a standby is started. Its start takes a second of a processor, which calls need more: so it
+ * waits for a look in which this process had little to do, but not for ever, as a zygote may die
+ * under steady load, too.
  */
-const START_AFTER_MS = 5_000;
-/** The longest pause after attempts that failed. */
-const LONGEST_PAUSE_MS = 60_000;
+const WAITS = { lookMs: 2_000, longestBusyMs: 60_000, retryMs: 5_000, longestRetryMs: 60_000 };
+/** Part of a look that a calm process spends at most on work. */
+const CALM_PART = 0.2;
 
 export interface StandbyOptions {
   /** A zygote that may serve. */
   start: () => Promise<Generation>;
   /** Told of a standby that could not be started; another attempt follows. */
   onTrouble: (message: string, cause: unknown) => void;
+  waits?: typeof WAITS;
+  /** Gives the part of the time since it was called last in which this process worked, 0 to 1. */
+  busyPart?: () => number;
 }
 
 export class Standby {
   readonly #options: StandbyOptions;
+  readonly #waits: typeof WAITS;
+  readonly #busyPart: () => number;
   readonly #closing = new AbortController();
   #keeping: Promise<void> | undefined;
   #warm: Generation | undefined;
@@ -30,9 +36,11 @@ export class Standby {
 
   constructor(options: StandbyOptions) {
     this.#options = options;
+    this.#waits = options.waits ?? WAITS;
+    this.#busyPart = options.busyPart ?? busyMeter();
   }
 
-  /** Keeps a standby from now on; the first is there some seconds later. */
+  /** Keeps a standby from now on; the first is started when this process is calm. */
   keep(): void {
     this.#keeping ??= this.#keep();
   }
@@ -62,11 +70,30 @@ export class Standby {
   /** Never rejects. */
   async #keep(): Promise<void> {
     const { signal } = this.#closing;
-    for (let pauseMs = START_AFTER_MS; !signal.aborted; ) {
-      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+    const { retryMs, longestRetryMs } = this.#waits;
+    for (let pauseMs = retryMs; !signal.aborted; ) {
+      await this.#untilCalm();
       if (signal.aborted) return;
-      pauseMs = (await this.#keepOne()) ? START_AFTER_MS : Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      if (await this.#keepOne()) pauseMs = retryMs;
+      else {
+        await this.#pause(pauseMs);
+        pauseMs = Math.min(pauseMs * 2, longestRetryMs);
+      }
     }
+  }
+
+  /** Resolves after a look in which this process was calm, or when it was busy for long. */
+  async #untilCalm(): Promise<void> {
+    const { lookMs, longestBusyMs } = this.#waits;
+    this.#busyPart();
+    for (let waitedMs = 0; waitedMs < longestBusyMs; waitedMs += lookMs) {
+      await this.#pause(lookMs);
+      if (this.#closing.signal.aborted || this.#busyPart() <= CALM_PART) return;
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
   }
 
   /** Resolves when the standby was taken or died; with false when none could be started. */
@@ -86,4 +113,14 @@ export class Standby {
       return false;
     }
   }
+}
+
+function busyMeter(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
 }

@@ -1,7 +1,8 @@
 /** The second zygote of a launcher: it takes over, another comes, and all of them end. */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
+import { Standby } from "../../../sandbox-core/launcher/standby.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 import { zygotesHere } from "../../helpers/zygotes.ts";
@@ -48,4 +49,34 @@ it("ends with its launcher", async () => {
   assert.equal(zygotesHere().length, 2);
   await close();
   assert.deepEqual(zygotesHere(), []);
+});
+
+describe("is started", () => {
+  const waits = { lookMs: 1, longestBusyMs: 5, retryMs: 1, longestRetryMs: 1 };
+  /** How many looks there were before it was started, where each finds the process as busy. */
+  async function looksUntilStart(busy: (look: number) => number): Promise<number> {
+    const started = Promise.withResolvers<number>();
+    let looks = -1;
+    const kept = new Standby({
+      waits,
+      // The first only begins the time that is looked at.
+      busyPart: () => busy(looks++),
+      start: () => {
+        started.resolve(looks);
+        return new Promise(() => {});
+      },
+      onTrouble: () => {},
+    });
+    kept.keep();
+    return started.promise;
+  }
+
+  it("after a look in which its process was calm", async () => {
+    assert.equal(await looksUntilStart(() => 0), 1);
+    assert.equal(await looksUntilStart((look) => (look < 3 ? 0.9 : 0.1)), 4);
+  });
+
+  it("under steady load as well, later", async () => {
+    assert.equal(await looksUntilStart(() => 1), 5);
+  });
 });
