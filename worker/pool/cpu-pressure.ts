@@ -10,6 +10,8 @@ const SHORTEST_LOOK_MS = 50;
 const LONGEST_LOOK_MS = 1_000;
 /** A process that runs or wants to run for this part of the time waits for little else. */
 const WANTS_MORE_SHARE = 0.5;
+/** A worker that runs or wants to run for this part of the time has no time left. */
+const WORKER_FULL_SHARE = 0.8;
 /** The weight of the latest look: the kernel counts by its own beat. */
 const LATEST_WEIGHT = 0.7;
 
@@ -48,6 +50,24 @@ export class CpuPressure {
     const latest = isRecent ? meanGrowth(before, this.#wishes) / elapsedMs : 1;
     this.#share += LATEST_WEIGHT * (latest - this.#share);
     return this.#share > WANTS_MORE_SHARE;
+  }
+}
+
+/** Whether this process has all the processor time that it wants. */
+export class OwnPressure {
+  #atMs = performance.now();
+  #wantedMs = wantedMs(process.pid);
+  #share = 0;
+
+  get isFull(): boolean {
+    const elapsedMs = performance.now() - this.#atMs;
+    if (elapsedMs < SHORTEST_LOOK_MS) return this.#share > WORKER_FULL_SHARE;
+    const nowMs = wantedMs(process.pid);
+    const latest = (nowMs - this.#wantedMs) / elapsedMs;
+    this.#share = elapsedMs > LONGEST_LOOK_MS ? latest : this.#share + LATEST_WEIGHT * (latest - this.#share);
+    this.#wantedMs = nowMs;
+    this.#atMs += elapsedMs;
+    return this.#share > WORKER_FULL_SHARE;
   }
 }
 

@@ -12,6 +12,7 @@ import { MIB } from "../../infra/std/bytes.ts";
 import { CALLS_PER_INSTANCE } from "../instance/instance.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";
+import { OwnPressure } from "./cpu-pressure.ts";
 import type { InstanceLease, LeaseEnd } from "./instance-lease.ts";
 import { Lease } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
@@ -49,6 +50,7 @@ export class Pool {
   readonly #pooledIn = new Map<Place, PooledInstance>();
   readonly #waiting = new WaitingCalls();
   readonly #upkeep: Upkeep;
+  readonly #pressure = new OwnPressure();
   #waitTimer: NodeJS.Timeout | null = null;
   #starting = 0;
   #busy = 0;
@@ -185,7 +187,7 @@ export class Pool {
       seen.set(pooledVersion, before + 1);
       const { starting, renewing } = pooledVersion;
       if (before < starting + renewing || starting >= mostStarts(pooledVersion)) continue;
-      if (waitsForBusy(pooledVersion, waiter, before)) this.#pumpLater();
+      if (waitsForBusy(pooledVersion, waiter, before, this.#pressure.isFull)) this.#pumpLater();
       else if (this.#waiting.isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
     if (this.#waiting.starved === null) this.#prewarmed.refill();

@@ -151,11 +151,16 @@ export function nextTurn({ leased, instances, starting, meanCallMs }: PooledVers
  * Whether a call does better to wait for one of the busy instances, with so many calls before it,
  * than for a new one.
  */
-export function waitsForBusy(pooledVersion: PooledVersion, waiter: Waiter, before: number): boolean {
+export function waitsForBusy(
+  pooledVersion: PooledVersion,
+  waiter: Waiter,
+  before: number,
+  isWorkerFull: boolean,
+): boolean {
   const { instances, starting, leased, meanCallMs, cpuPressure } = pooledVersion;
   const waitedMs = performance.now() - waiter.sinceMs;
   const wantsMoreCpu = cpuPressure.wantsMoreCpu(Array.from(leased, ({ place }) => place.sandbox));
-  const queueing = { instances: instances + starting, before, waitedMs, meanCallMs, wantsMoreCpu };
+  const queueing = { instances: instances + starting, before, waitedMs, meanCallMs, wantsMoreCpu, isWorkerFull };
   return isSettling(pooledVersion) || shouldWait(queueing);
 }
 

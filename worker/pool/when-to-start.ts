@@ -72,13 +72,20 @@ export interface Queueing {
   meanCallMs: number;
   /** Whether the instances want more processor time than there is: see `CpuPressure`. */
   wantsMoreCpu: boolean;
+  /**
+   * Whether the worker itself does: then calls wait for it as well, and one more instance is one
+   * more to serve. Not for long: what waits may be calls of a function that waits for something
+   * else, while those of others keep the worker busy.
+   */
+  isWorkerFull: boolean;
 }
 
-export function shouldWait({ instances, before, waitedMs, meanCallMs, wantsMoreCpu }: Queueing): boolean {
+export function shouldWait(queueing: Queueing): boolean {
+  const { instances, before, waitedMs, meanCallMs, wantsMoreCpu, isWorkerFull } = queueing;
   if (instances < ENOUGH_INSTANCES) return false;
   if (wantsMoreCpu) return true;
   const turnInMs = ((before + 1) * meanCallMs) / instances;
-  return waitedMs < (turnInMs < WAIT_MS ? LONGEST_WAIT_MS : WAIT_MS);
+  return waitedMs < (isWorkerFull || turnInMs < WAIT_MS ? LONGEST_WAIT_MS : WAIT_MS);
 }
 
 /**

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { after, test } from "node:test";
-import { CpuPressure } from "../../../worker/pool/cpu-pressure.ts";
+import { CpuPressure, OwnPressure } from "../../../worker/pool/cpu-pressure.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { TestPool } from "../../helpers/pool.ts";
 
@@ -52,6 +52,14 @@ test("who waits for a timer is not", async () => {
   const wantsMoreCpu = lookAt([waiting]);
   await eventually(() => !wantsMoreCpu());
   process.kill(waiting, "SIGKILL");
+});
+
+test("a process is full while it computes, and no more when it waits", async () => {
+  const pressure = new OwnPressure();
+  const end = process.cpuUsage().user + 200_000;
+  while (process.cpuUsage().user < end);
+  assert.equal(pressure.isFull, true);
+  await eventually(() => !pressure.isFull);
 });
 
 test("a template whose forks run all the time is, though it waits itself", async () => {

@@ -4,17 +4,18 @@ import { availableParallelism } from "node:os";
 import { test } from "node:test";
 import { isSettling, mostStarts, nextMean, shouldWait, UNKNOWN_CALL_MS } from "../../../worker/pool/when-to-start.ts";
 
+const isWorkerFull = false;
 const instances = Math.max(2, availableParallelism());
 
 test("with few instances nobody waits", () => {
   assert.equal(
-    shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1, wantsMoreCpu: true }),
+    shouldWait({ instances: instances - 1, before: 0, waitedMs: 0, meanCallMs: 1, wantsMoreCpu: true, isWorkerFull }),
     false,
   );
 });
 
 test("behind short calls a call waits, up to a second", () => {
-  const short = { instances, before: 60, meanCallMs: 1, wantsMoreCpu: false };
+  const short = { instances, before: 60, meanCallMs: 1, wantsMoreCpu: false, isWorkerFull };
   assert.equal(shouldWait({ ...short, waitedMs: 999 }), true);
   assert.equal(shouldWait({ ...short, waitedMs: 1_000 }), false);
 });
@@ -24,13 +25,20 @@ test("behind long calls, or many, it waits a moment only", () => {
     { instances, before: 0, meanCallMs: UNKNOWN_CALL_MS },
     { instances, before: 1_000 * instances, meanCallMs: 1 },
   ]) {
-    assert.equal(shouldWait({ ...long, waitedMs: 99, wantsMoreCpu: false }), true);
-    assert.equal(shouldWait({ ...long, waitedMs: 100, wantsMoreCpu: false }), false);
+    assert.equal(shouldWait({ ...long, waitedMs: 99, wantsMoreCpu: false, isWorkerFull }), true);
+    assert.equal(shouldWait({ ...long, waitedMs: 100, wantsMoreCpu: false, isWorkerFull }), false);
   }
 });
 
 test("behind calls that keep every processor busy it waits for as long as that lasts", () => {
-  assert.equal(shouldWait({ instances, before: 9, waitedMs: 60_000, meanCallMs: 500, wantsMoreCpu: true }), true);
+  const busy = { instances, before: 9, meanCallMs: 500, wantsMoreCpu: true, isWorkerFull };
+  assert.equal(shouldWait({ ...busy, waitedMs: 60_000 }), true);
+});
+
+test("at a worker that has no time left it waits up to a second, however long the calls are", () => {
+  const long = { instances, before: 9, meanCallMs: 500, wantsMoreCpu: false, isWorkerFull: true };
+  assert.equal(shouldWait({ ...long, waitedMs: 999 }), true);
+  assert.equal(shouldWait({ ...long, waitedMs: 1_000 }), false);
 });
 
 test("a version that was never loaded is loaded once, and then not more often than there are processors for", () => {
