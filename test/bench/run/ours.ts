@@ -1,19 +1,35 @@
 /**
  * Sandpiper as the bench runs it: the settings of `npm start`, and who of it is charged with what.
  */
+import { setTimeout as delay } from "node:timers/promises";
+import { eventually } from "../../helpers/eventually.ts";
 import { Platform, type PlatformOptions } from "../../helpers/platform.ts";
 import type { BenchChild } from "../measure/child.ts";
 import type { Accounts } from "../measure/ledger.ts";
-import { descendantsOf } from "../measure/processes.ts";
+import { cpuMs, descendantsOf } from "../measure/processes.ts";
+
+/** A zygote that starts uses a processor in each look. */
+const LOOK_MS = 500;
 
 /** What `npm start` has unless told otherwise; the tests' platform is smaller. */
 const DEFAULTS = { SANDPIPER_PREWARMED: "4", SANDPIPER_MAX_SANDBOXES: "128" };
 
-/** Starts one, and has it stopped with `started`. */
+/**
+ * Starts one, and has it stopped with `started`. The workers' second zygotes are there by then: the
+ * start of one takes a second of a processor, which would be some round's.
+ */
 export async function startOurs(started: AsyncDisposableStack, options: PlatformOptions = {}): Promise<Platform> {
   const platform = await Platform.start({ ...options, env: { ...DEFAULTS, ...options.env } });
   started.defer(() => platform.stop());
+  await Promise.all(platform.workers.map((worker) => untilStandby(() => platform.zygotes(worker))));
   return platform;
+}
+
+/** Resolves when there is a second zygote, and both have done what a start is. */
+async function untilStandby(zygotes: () => number[]): Promise<void> {
+  await eventually(() => zygotes().length > 1);
+  const usedMs = () => zygotes().reduce((sum, pid) => sum + cpuMs(pid), 0);
+  for (let beforeMs = -1; beforeMs !== usedMs(); await delay(LOOK_MS)) beforeMs = usedMs();
 }
 
 /** All of its processes, and the load generator beside them. */
