@@ -47,6 +47,7 @@ const MAX_REASON_LENGTH = 256;
  */
 export function requestHeaders(raw: readonly string[], forwarded: Forwarded): HeaderPairs {
   const pairs = forwardedFields(forwarded);
+  const said = pairs.length;
   let length = 0;
   for (const [name, value] of pairs) length += name.length + value.length;
   let named: Set<string> | null = null;
@@ -70,7 +71,8 @@ export function requestHeaders(raw: readonly string[], forwarded: Forwarded): He
       `The header fields are longer than the ${REQUEST_LIMITS.headersLength} characters that a function can take`,
     );
   }
-  return named === null ? pairs : pairs.filter(([name]) => !named.has(name));
+  // What the gateway says itself is not a client's to remove.
+  return named === null ? pairs : pairs.filter(([name], index) => index < said || !named.has(name));
 }
 
 /**

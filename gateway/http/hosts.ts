@@ -17,7 +17,7 @@ export interface FunctionHost extends FunctionRef {
   readonly name: string;
   /** The domain that holds the hosts of all functions of this tenant, and of no other. */
   readonly tenantDomain: string;
-  /** As it was given; empty: that of the scheme. */
+  /** Without zeros in front; empty: that of the scheme. */
   readonly port: string;
 }
 
@@ -88,10 +88,11 @@ export class Hosts {
   }
 
   #read(text: string): Host {
-    const [, given, port = ""] = (text.length <= MAX_LENGTH && FORM.exec(text)) || [];
+    const [, given, digits = ""] = (text.length <= MAX_LENGTH && FORM.exec(text)) || [];
     // Only the parser knows that 1.2.3.4.5 is no host and 99999 no port.
     if (given === undefined || !URL.canParse(`http://${text}/`)) return INVALID;
     const name = given.toLowerCase().replace(/\.$/, "");
+    const port = digits.replace(/^0+(?=\d)/, "");
     if (this.#isGateway(name)) return { kind: "gateway", port };
     const found = this.#functionAt(name);
     if (found !== null) return { kind: "function", ...found, name, port };

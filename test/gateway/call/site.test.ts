@@ -47,6 +47,12 @@ describe("a function", () => {
     });
   });
 
+  it("is told the port by its number, and what it is told stays whatever a client says of its connection", async () => {
+    const names = "close, x-forwarded-for, X-Forwarded-Port, x-forwarded-proto, x-forwarded-prefix, x-other";
+    const lines = `host: hello.main.localhost:00080\r\nconnection: ${names}\r\nx-other: a\r\n${CLAIMS}`;
+    assert.deepEqual((await told(test, `GET / HTTP/1.1\r\n${lines}`)).fields, FROM_HERE);
+  });
+
   it("is at the root of the shared host, and told what was taken off", async () => {
     const fields = [...FROM_HERE.slice(0, 2), "x-forwarded-prefix: /fn/main/hello", ...FROM_HERE.slice(2)];
     for (const [target, path] of [
