@@ -7,10 +7,10 @@ const PARAMETERS = ["exports", "require", "module", "__filename", "__dirname"];
 
 /**
  * Evaluates the code, at once, and gives its exports as those of an ES module: by their names where
- * it was one before it was compiled, else as the default export. Rejects with what the code throws,
+ * it was one before it was compiled, else as the default export. Throws what the code throws,
  * SyntaxError included.
  */
-export async function evaluateCommonJs(code: string): Promise<object> {
+export function evaluateCommonJs(code: string): object {
   const module = { exports: {} as unknown, id: ".", filename: FUNCTION_FILE, loaded: false, children: [], paths: [] };
   const run = compileFunction(code, PARAMETERS, { filename: FUNCTION_URL, importModuleDynamically: importOuter });
   const { require } = globalThis;

@@ -35,15 +35,20 @@ export class BundleParts {
   }
 }
 
-/**
- * Evaluates the code of a bundle in this process's own context and returns its exports.
- * Rejects with what the code throws, SyntaxError included. Settles when its top-level awaits have.
- */
-export function evaluateBundle(code: string): Promise<object> {
-  return code.startsWith(COMMONJS_MARK) ? evaluateCommonJs(code) : evaluateModule(code);
+/** An evaluated module. In a member, as exports may have a `then`, which a promise would call. */
+export interface Evaluated {
+  exports: object;
 }
 
-async function evaluateModule(code: string): Promise<object> {
+/**
+ * Evaluates the code of a bundle in this process's own context and gives its exports.
+ * Rejects with what the code throws, SyntaxError included. Settles when its top-level awaits have.
+ */
+export async function evaluateBundle(code: string): Promise<Evaluated> {
+  return code.startsWith(COMMONJS_MARK) ? { exports: evaluateCommonJs(code) } : evaluateModule(code);
+}
+
+async function evaluateModule(code: string): Promise<Evaluated> {
   const module = new SourceTextModule(code, {
     identifier: FUNCTION_URL,
     initializeImportMeta(meta) {
@@ -56,5 +61,5 @@ async function evaluateModule(code: string): Promise<object> {
   module.linkRequests(module.moduleRequests.map(({ specifier }) => outerModule(specifier)));
   module.instantiate();
   await module.evaluate();
-  return module.namespace;
+  return { exports: module.namespace };
 }

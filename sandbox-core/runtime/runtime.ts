@@ -294,7 +294,8 @@ export class Runtime implements CallHost {
       const registrations = defineRegistrations(code, load);
       const startup = watchStartup(code, env.PORT);
       const evaluation = evaluateBundle(code);
-      const exported = await (startup?.exportsOf(evaluation, (error) => this.uncaught(error)) ?? evaluation);
+      const evaluated = await (startup?.exportsOf(evaluation, (error) => this.uncaught(error)) ?? evaluation);
+      const { exports: exported } = evaluated;
       this.#handler = await detectHandler(exported, load, load, { registrations, startup });
       this.#afterRestore = afterRestoreOf(exported);
       found = {

@@ -10,6 +10,7 @@ export class ModuleExports {
   readonly #exported: Exports;
   /** The default export, that of TypeScript which was compiled to CommonJS unwrapped. */
   readonly main: unknown;
+  #all: Exports | null = null;
 
   constructor(namespace: object) {
     this.#exported = namespace as Exports;
@@ -22,9 +23,10 @@ export class ModuleExports {
     return this.#exported[name] ?? (isObject(this.main) ? this.main[name] : undefined);
   }
 
-  /** All exports by name. */
+  /** All exports by name, but for those that throw when they are read. */
   all(): Exports {
-    return { ...(isObject(this.main) && this.main), ...this.#exported };
+    this.#all ??= { ...membersOf(this.main), ...membersOf(this.#exported) };
+    return this.#all;
   }
 
   /**
@@ -47,6 +49,29 @@ export class ModuleExports {
   }
 }
 
+/**
+ * The members of an object by name. A getter of a CommonJS module may throw, and is nobody's
+ * concern until somebody needs it.
+ */
+export function membersOf(place: unknown): Exports {
+  if (!isObject(place)) return {};
+  const members = new Map<string, unknown>();
+  for (const name of unlessThrown(() => Object.keys(place)) ?? []) {
+    const read = unlessThrown(() => ({ value: place[name] }));
+    if (read !== undefined) members.set(name, read.value);
+  }
+  // fromEntries defines members, whatever they are called.
+  return Object.fromEntries(members);
+}
+
+function unlessThrown<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
 export function isObject(value: unknown): value is Exports {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
@@ -60,15 +85,14 @@ function isClass(value: object): boolean {
 }
 
 function described(exported: Exports): string[] {
-  return Object.keys(exported)
-    .filter((name) => name !== "__esModule")
-    .map((name) => `${name} (${typeName(exported[name])}${name === "default" ? membersOf(exported.default) : ""})`);
+  return Object.entries(membersOf(exported))
+    .filter(([name]) => name !== "__esModule")
+    .map(([name, value]) => `${name} (${typeName(value)}${name === "default" ? itsMembers(value) : ""})`);
 }
 
 /** What a default export has, which are the exports of a CommonJS module. */
-function membersOf(main: unknown): string {
-  if (!isObject(main)) return "";
-  const { default: _, ...exported } = main;
+function itsMembers(main: unknown): string {
+  const { default: _, ...exported } = membersOf(main);
   const members = described(exported);
   return members.length === 0 ? "" : ` with ${listed(members)}`;
 }

@@ -2,7 +2,7 @@
  * Sentences about what a module has and will not get here: written for functions of another
  * platform, which run all the same.
  */
-import { isObject } from "./exports.ts";
+import { membersOf } from "./exports.ts";
 import { parametersOf, textOf } from "./kind.ts";
 import { ownCode } from "./own-code.ts";
 import { unusedClass } from "./workers.ts";
@@ -47,26 +47,9 @@ export function remarksOn(namespace: object, code: string, env: Record<string, s
   return [...unwiredExports(exported), ...unusedClasses(exported), ...lackingBindings(ownCode(code), env)];
 }
 
-/**
- * The functions among an object's members. A getter of a CommonJS module may throw, and is nobody's
- * concern until somebody needs it.
- */
+/** The functions among an object's members. */
 function functionsOf(place: unknown): Record<string, unknown> {
-  if (!isObject(place)) return {};
-  const functions = new Map<string, unknown>();
-  for (const name of unlessThrown(() => Object.keys(place)) ?? []) {
-    const value = unlessThrown(() => place[name]);
-    if (typeof value === "function") functions.set(name, value);
-  }
-  return Object.fromEntries(functions);
-}
-
-function unlessThrown<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
+  return Object.fromEntries(Object.entries(membersOf(place)).filter(([, value]) => typeof value === "function"));
 }
 
 /** The names of exports that are accepted, and that nothing here calls yet. */

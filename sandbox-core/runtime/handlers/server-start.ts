@@ -3,6 +3,7 @@
  *
  * A module that has nothing under way any more never will. In plain Node its process would end.
  */
+import type { Evaluated } from "../load.ts";
 import type { Handler } from "./handler.ts";
 import { serverHandler } from "./server.ts";
 import { Listeners } from "./server-listeners.ts";
@@ -54,15 +55,15 @@ export class Startup {
    * some looks before that, as there are modules whose evaluation awaits the end of their server.
    * @param onLateError gets what the evaluation rejects with after that
    */
-  async exportsOf(evaluation: Promise<object>, onLateError: (error: unknown) => void): Promise<object> {
+  async exportsOf(evaluation: Promise<Evaluated>, onLateError: (error: unknown) => void): Promise<Evaluated> {
     let isOver = false;
     const over = evaluation.finally(() => {
       isOver = true;
     });
-    const exported = await Promise.race([over, this.#hasListened(() => isOver)]);
-    if (exported !== null) return exported;
+    const evaluated = await Promise.race([over, this.#hasListened(() => isOver)]);
+    if (evaluated !== null) return evaluated;
     evaluation.catch(onLateError);
-    return {};
+    return { exports: {} };
   }
 
   /**

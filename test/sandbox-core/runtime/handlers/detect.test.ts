@@ -16,6 +16,9 @@ const NODE = "b.end('node ' + a.url)";
 /** A handler that answers by how it is called; its parameters tell nothing. */
 const ANY = `(a, b) => b?.end ? ${NODE} : a.rawPath ? ${LAMBDA} : ${FETCH}`;
 
+/** The exports of a CommonJS module with one that nobody may read. */
+const BAD_GETTER = `const exported = { get old() { throw new Error("is gone") } };`;
+
 const found: [what: string, code: string, wish: Wish, answer: string][] = [
   ["a default export of no tell", `export default ${ANY}`, {}, "fetch /"],
   ["... of the kind lambda", `export default ${ANY}`, { kind: "lambda" }, "lambda /"],
@@ -29,6 +32,9 @@ const found: [what: string, code: string, wish: Wish, answer: string][] = [
   ["an event that a bundler numbered", "export default (event3) => event3.rawPath", {}, "/"],
   ["comments among parameters", `export default (req /* (a, b) */, res // c\n) => res.end("node")`, {}, "node"],
   ["a default export that streams", "export default awslambda.streamifyResponse((a, b) => b.end(a.rawPath))", {}, "/"],
+  ["a module with a then of its own", `export function then() {} export default ${ANY}`, {}, "fetch /"],
+  ["methods beside one that throws", `${BAD_GETTER} exported.GET = ${ANY}; export default exported`, {}, "fetch /"],
+  ["the only function beside one that throws", `${BAD_GETTER} exported.a = ${ANY}; export default exported`, {}, "lambda /"],
   ["an export fetch", `export function fetch(a) { return ${FETCH} }`, {}, "fetch /"],
   ["an export handler of no tell", `export const handler = ${ANY}`, {}, "lambda /"],
   ["... of the kind fetch", `export const handler = ${ANY}`, { kind: "fetch" }, "fetch /"],
@@ -121,6 +127,12 @@ const refused: [what: string, code: string, wish: Wish, message: RegExp][] = [
     "export default { __esModule: true, one: () => 1, n: 2 }",
     { handler: "two", kind: "node" },
     /is "two" and "kind" is "node", and .* It exports default \(object with one \(function\), n \(number\)\)\.$/,
+  ],
+  [
+    "exports that throw when they are read",
+    `${BAD_GETTER} exported.one = 1; export default exported`,
+    {},
+    /^The module exports no handler\. It exports default \(object with one \(number\)\)\./,
   ],
   ["an export that is no function", "export const one = 1", { handler: "one" }, /that cannot be one \(number\)/],
   [
