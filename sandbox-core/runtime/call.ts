@@ -28,6 +28,8 @@ export interface CallHost {
   replied(call: RuntimeCall): void;
   /** What follows in this turn comes of the call. */
   enter(call: RuntimeCall): void;
+  /** This process begins no other call, and ends with the one that runs. */
+  leave(): void;
   /** The call left nothing running. */
   idle(call: RuntimeCall): void;
 }
@@ -104,6 +106,11 @@ export class RuntimeCall implements HandlerCall {
 
   enter(): void {
     this.#host.enter(this);
+  }
+
+  leave(reason: string): void {
+    this.#host.leave();
+    this.#host.logError(reason);
   }
 
   /** A property and not a method, so that `const { waitUntil } = ctx` works. */

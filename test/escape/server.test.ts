@@ -166,6 +166,17 @@ describe("a server that", () => {
     });
   }
 
+  it("closes with each answer costs an instance, and no call", async () => {
+    await worker.deploy(
+      "closes",
+      `import { createServer } from "node:http";
+       const server = createServer((req, res) => { res.end("fine"); server.close(); }).listen(process.env.PORT);`,
+    );
+    const calls = await Promise.all(Array.from({ length: 6 }, () => worker.call("closes")));
+    calls.push(await worker.call("closes"), await worker.call("closes"));
+    assert.deepEqual([...new Set(calls.map(({ outcome, text }) => `${outcome} ${text}`))], ["ok fine"]);
+  });
+
   it("answers twice to one request does not answer the next one", async () => {
     const twice =
       "HTTP/1.1 200 OK\\r\\ncontent-length: 5\\r\\n\\r\\nfirstHTTP/1.1 200 OK\\r\\ncontent-length: 6\\r\\n\\r\\nsecond";

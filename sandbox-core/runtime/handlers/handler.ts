@@ -23,6 +23,8 @@ export interface HandlerCall {
    * Has what follows in this turn of the event loop, and what comes of it, count as this call's.
    */
   enter(): void;
+  /** Has this process end with the call, and begin no other. @param reason for the log */
+  leave(reason: string): void;
 }
 
 /** The answer of a handler of any kind. */

@@ -6,7 +6,7 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { NetConnectOpts, Server } from "node:net";
 import type { Worker } from "node:worker_threads";
-import { listeningSocket } from "./server-threads.ts";
+import { listeningSockets } from "./server-threads.ts";
 
 const LISTENING = "tracing:net.server.listen:asyncEnd";
 const THREADS = "worker_threads";
@@ -69,8 +69,19 @@ export class Listeners {
   /** Looks for a server in a thread of the module's, of which no channel here tells. */
   lookAtThreads(): void {
     if (!this.hasThreads || this.chosen !== null) return;
-    const socket = listeningSocket();
-    if (socket !== null) this.#inThread = { server: null, name: `${socket.port}`, target: socket };
+    const sockets = listeningSockets();
+    const socket = sockets.find(({ name }) => name === this.#port) ?? sockets[0];
+    if (socket !== undefined) this.#inThread = { server: null, ...socket };
+  }
+
+  /**
+   * Looks again when nobody listens where a listener was. Whether there is another one: threads
+   * begin, end and listen unseen.
+   */
+  replace({ name }: Listener): boolean {
+    this.#inThread = null;
+    this.lookAtThreads();
+    return this.chosen !== null && this.chosen.name !== name;
   }
 
   #woken(): void {

@@ -3,26 +3,51 @@
  * them in /proc (proc_pid_net(5)).
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { NetConnectOpts } from "node:net";
 
-/** State of a socket that listens, in hexadecimal digits (TCP_LISTEN). */
+/** A socket that listens, by its name for people and as something to connect to. */
+export interface ListeningSocket {
+  /** Its port or path. */
+  name: string;
+  target: NetConnectOpts;
+}
+
+/** State of a TCP socket that listens, in hexadecimal digits (TCP_LISTEN). */
 const LISTENING = "0A";
+/** Flags of a unix socket that listens (__SO_ACCEPTCON). */
+const ACCEPTS = "00010000";
 const ANY = /^0+$/;
+/** An address of IPv4 among those of IPv6 (RFC 4291, section 2.5.5.2), as the kernel writes it. */
+const MAPPED = /^0{16}FFFF0000(?=.{8}$)/i;
 
-/** Where a socket of this process listens on TCP, as the kernel has it; null when none does. */
-export function listeningSocket(): { port: number; host: string } | null {
+/** Where sockets of this process listen, as the kernel has it. */
+export function listeningSockets(): ListeningSocket[] {
   const own = ownSockets();
-  for (const [file, loopback] of [
-    ["tcp", "127.0.0.1"],
-    ["tcp6", "::1"],
-  ] as const) {
-    for (const line of linesOf(`/proc/self/net/${file}`)) {
-      const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
-      if (state !== LISTENING || !own.has(inode)) continue;
-      const [address = "", port = ""] = local.split(":");
-      return { port: Number.parseInt(port, 16), host: ANY.test(address) || file === "tcp6" ? loopback : ipv4(address) };
-    }
-  }
-  return null;
+  const found = [...linesOf("tcp").map(internet), ...linesOf("tcp6").map(internet), ...linesOf("unix").map(local)];
+  return found.filter((socket) => socket !== null && own.has(socket.inode)) as ListeningSocket[];
+}
+
+type Found = (ListeningSocket & { inode: string }) | null;
+
+function internet(line: string): Found {
+  const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+  if (state !== LISTENING) return null;
+  const [address = "", digits = ""] = local.split(":");
+  const port = Number.parseInt(digits, 16);
+  return { inode, name: `${port}`, target: { port, host: reachable(address.replace(MAPPED, "")) } };
+}
+
+/** An address that leads to who listens on this one; of IPv6 a sandbox has none but its loopback. */
+function reachable(address: string): string {
+  if (address.length > "01234567".length) return "::1";
+  return ANY.test(address) ? "127.0.0.1" : ipv4(address);
+}
+
+/** A line of proc_net_unix: the path comes last, and the name of an abstract socket after an "@". */
+function local(line: string): Found {
+  const [, flags, inode = "", path = ""] = /^\S+: \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
+  if (flags !== ACCEPTS) return null;
+  return { inode, name: path, target: { path: path.replace(/^@/, "\0") } };
 }
 
 /** Inodes of the sockets that this process has. */
@@ -39,9 +64,9 @@ function ownSockets(): Set<string> {
   return inodes;
 }
 
-function linesOf(path: string): string[] {
+function linesOf(file: string): string[] {
   try {
-    return readFileSync(path, "utf8").split("\n").slice(1, -1);
+    return readFileSync(`/proc/self/net/${file}`, "utf8").split("\n").slice(1, -1);
   } catch {
     // A kernel without IPv6.
     return [];

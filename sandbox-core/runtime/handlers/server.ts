@@ -68,9 +68,10 @@ class ServerCalls {
   /** Passes a call on. Rejects with what is wrong with the server or its answer. */
   async pass(call: HandlerCall): Promise<HandlerReply> {
     const request = serverRequest(call);
+    let hasLooked = false;
     for (;;) {
       const listener = this.#listeners.chosen;
-      if (listener === null) throw new ServerGone(this.#name);
+      if (listener === null) throw this.#leave(call, new ServerGone(this.#name));
       const kept = request.rest === null ? this.#takeKept(listener) : null;
       const connection = kept ?? new ServerConnection(listener.target);
       const exchange = new Exchange({ call, request, connection, listener, reasons: this.#reasons });
@@ -79,14 +80,30 @@ class ServerCalls {
         this.#exchange = null;
         if (isReusable && isPlainHttp(listener.server)) this.#kept = { connection, listener, sinceMs: now() };
         else connection.destroy();
+        // In plain Node a process without its server ends, or is ended.
+        if (this.#listeners.chosen === null) this.#leave(call, new ServerGone(listener.name));
       };
       try {
         return await exchange.reply();
       } catch (error) {
+        if (error instanceof ServerGone) {
+          if (hasLooked || !this.#listeners.replace(listener)) throw this.#leave(call, error);
+          hasLooked = true;
+          continue;
+        }
         // The server ended an idle connection as the request was on its way, and never saw it.
         if (kept === null || exchange.hasBegun || !(error instanceof Unanswered)) throw error;
       }
     }
+  }
+
+  /**
+   * Has this process end with the call: it would fail every call that comes, where a fresh one
+   * answers.
+   */
+  #leave(call: HandlerCall, reason: ServerGone): ServerGone {
+    call.leave(`${reason.message} This instance ends, and calls go to others.`);
+    return reason;
   }
 
   #takeKept(listener: Listener): ServerConnection | null {
@@ -125,6 +142,7 @@ class Exchange implements ConnectionUser, AnswerTaker {
   #hasBegun = false;
   #hasSent = false;
   #hasHeard = false;
+  #isOver = false;
 
   constructor({ call, request, connection, listener, reasons }: ExchangeParts) {
     this.#call = call;
@@ -197,10 +215,17 @@ class Exchange implements ConnectionUser, AnswerTaker {
   }
 
   #end(): void {
-    this.#connection.use(null);
     // A server that answers before it has read all of a body wants no more of it.
-    this.onOver(this.#hasSent && this.#reader.mayFollow);
+    this.#leaveConnection(this.#hasSent && this.#reader.mayFollow);
     this.#written.end();
+  }
+
+  /** Once: the connection may be the next call's by the time at which a body or a client fails. */
+  #leaveConnection(isReusable: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#connection.use(null);
+    this.onOver(isReusable);
   }
 
   async #sendBody(framing: BodyFraming): Promise<void> {
@@ -222,8 +247,7 @@ class Exchange implements ConnectionUser, AnswerTaker {
   }
 
   #fail(error: Error): void {
-    this.#connection.use(null);
-    this.onOver(false);
+    this.#leaveConnection(false);
     this.#written.fail(error);
   }
 

@@ -23,6 +23,9 @@ async function refusal(code: string, options: LoadOptions = {}): Promise<string>
   return loaded.type === "load_failed" ? loaded.error.message : "loaded";
 }
 
+/** A module with a thread of this code. */
+const inThread = (code: string) => `new Worker(${JSON.stringify(code)}, { eval: true })`;
+const HI_THERE = `require("node:http").createServer((req, res) => res.end("hi " + req.url))`;
 const HI = `createServer((req, res) => res.end("hi " + req.url))`;
 
 for (const [way, code] of [
@@ -44,10 +47,11 @@ for (const [way, code] of [
   ],
   ["in a function that it exports and calls", `export async function main() { await null; ${HI}.listen(0) } main()`],
   ["beside exports that are no handlers", `export const server = ${HI}.listen(0), port = 1; export const path = "/"`],
-  [
-    "in a thread",
-    `new Worker(\`require("node:http").createServer((req, res) => res.end("hi " + req.url)).listen(0, "127.0.0.1")\`, { eval: true })`,
-  ],
+  ["in a thread", inThread(`${HI_THERE}.listen(0, "127.0.0.1")`)],
+  ["in a thread, on any address", inThread(`${HI_THERE}.listen(0)`)],
+  ["in a thread, on IPv4 among IPv6", inThread(`${HI_THERE}.listen(0, "::ffff:127.0.0.1")`)],
+  ["in a thread, on a path", inThread(`${HI_THERE}.listen(process.env.PATH_OF_ITS_OWN)`)],
+  ["in a thread, on an abstract name", inThread(`${HI_THERE}.listen("\0" + process.env.PATH_OF_ITS_OWN)`)],
 ] as const) {
   test(`a module is served that listens ${way}`, async () => {
     const env = { PORT: "0", PATH_OF_ITS_OWN: join(tempDir(), "s") };
@@ -400,22 +404,49 @@ test("an answer without a length ends with its connection, and what comes behind
   for (let call = 0; call < 2; call++) assert.equal(await runtime.text({ path: "/1" }), "a");
 });
 
-test("a server that is closed is missed, and one that listens again is found", async () => {
+test("a process whose server closed answers to the end, begins no other call, and leaves", async () => {
   await using runtime = await running(`
-    let server;
-    const open = () => {
-      server = createServer((req, res) => {
-        res.end("open");
-        if (req.url === "/close") server.close();
-        if (req.url === "/reopen") server.close(open);
-      }).listen(0);
+    const server = createServer((req, res) => {
+      server.close();
+      res.write("all ");
+      setTimeout(() => res.end("of it"), 5);
+    }).listen(0);`);
+  const call = runtime.request();
+  assert.equal((await runtime.reply(call)).body.toString(), "all of it");
+  assert.equal((await runtime.next("leaving")).lastBegun, call);
+  await runtime.exited;
+  assert.match(runtime.logs[0]?.text ?? "", /^The function's server on \d+ no longer listens.*This instance ends/);
+});
+
+test("a server that closed between calls fails one of them, and no other", async () => {
+  await using runtime = await running(`
+    const server = createServer((req, res) => {
+      res.end("open");
+      res.once("close", () => server.close(() => console.log("closed")));
+    }).listen(0);
+    Object.defineProperty(server, "listening", { value: true, writable: true });`);
+  assert.equal(await runtime.text(), "open");
+  while (runtime.logs.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const call = runtime.request();
+  assert.match((await runtime.reply(call)).failed?.message ?? "", /^The function's server on \d+ no longer listens/);
+  assert.equal((await runtime.next("leaving")).lastBegun, call);
+  await runtime.exited;
+});
+
+test("a server of a thread that listens elsewhere is found there", async () => {
+  const moving = `const open = () => {
+      const server = require("node:http").createServer((req, res) => {
+        res.end("" + server.address().port);
+        res.once("close", () => server.close(() => { open().once("listening", () => console.log("moved")); }));
+      });
+      return server.listen(0, "127.0.0.1");
     };
-    open();`);
-  for (const path of ["/", "/reopen", "/", "/close"]) {
-    while ((await runtime.call({ path })).body.toString() !== "open");
+    open();`;
+  await using runtime = await running(inThread(moving));
+  for (let moves = 1; moves <= 3; moves++) {
+    assert.match(await runtime.text(), /^\d+$/);
+    while (runtime.logs.length < moves) await new Promise((resolve) => setImmediate(resolve));
   }
-  const { failed } = await runtime.call();
-  assert.match(failed?.message ?? "", /^The function's server on \d+ no longer listens/);
 });
 
 test("calls share a connection, as long as their server keeps it", async () => {
