@@ -1,5 +1,6 @@
 /** The command line: which commands there are, and what happens when one fails. */
 import { Command, CommanderError } from "commander";
+import { escapeControls, escapeLine } from "../../infra/std/escape.ts";
 import type { AddCommand, SetExitCode } from "./command.ts";
 import { COMMANDS, type CommandEntry, isAskedFor } from "./commands.ts";
 import { COMPLETE } from "./completion/shells.ts";
@@ -114,9 +115,10 @@ function report(io: Io, json: boolean, error: unknown): number {
     // commander has said what is wrong.
     io.stderr.write("`sandpiper --help` and `sandpiper help <command>` explain.\n");
   } else {
-    io.stderr.write(`${styled(io.stderr, "red", "error:")} ${failure.message}\n`);
+    // Words of a function's or of another machine's may be in it.
+    io.stderr.write(`${styled(io.stderr, "red", "error:")} ${escapeControls(failure.message)}\n`);
     if (failure.hint) io.stderr.write(`${styled(io.stderr, "cyan", "hint:")} ${failure.hint}\n`);
-    if (failure.requestId) io.stderr.write(`request id: ${failure.requestId}\n`);
+    if (failure.requestId) io.stderr.write(`request id: ${escapeLine(failure.requestId)}\n`);
   }
   return failure.exitCode;
 }

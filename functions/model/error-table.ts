@@ -48,6 +48,11 @@ export const ERRORS = {
     message: "The uploaded files are not a valid source tree.",
     fix: "Upload relative paths without `..`, within the limits of number and size, with the entry file among them.",
   },
+  EVENT_REFUSED: {
+    status: 400,
+    message: "The function cannot take the event.",
+    fix: "Send JSON in UTF-8, to a handler of the kind that takes events: docs/FUNCTIONS.md, Events.",
+  },
   ROUTE_NOT_FOUND: {
     status: 404,
     message: "There is nothing at this address.",

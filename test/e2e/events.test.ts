@@ -13,6 +13,8 @@ before(async () => {
   platform = await Platform.start();
   await platform.deployFiles("worker", LAMBDA, { timeoutMs: 2_000 });
   await platform.deployFiles("clouds", "export default (cloudEvent: { type: string }) => cloudEvent.type;");
+  const listens = `require("node:http").createServer().listen("/tmp/\\u001b[2J")`;
+  await platform.deployFiles("hostile", { "index.cjs": listens }, { entry: "index.cjs" });
   await platform.deployFiles("pages", "export default { fetch: () => new Response('a page') };");
 });
 after(() => platform.stop());
@@ -100,6 +102,7 @@ describe("sandpiper invoke --event", () => {
       [resultOf({}, "--path", "/a"), /--event excludes .*--path/],
       [invoke(["worker", "--event", "none.json"]), /cannot read none\.json: ENOENT/],
       [invoke(["pages", "--event", "-"], "{}"), /takes no events: its handler is fetch/],
+      [invoke(["hostile", "--event", "-"], "{}"), /takes no events: its handler is server on \/tmp\/\\x1b\[2J/],
       [invoke(["clouds", "--event", "-"], "{}"), /attribute specversion is missing/],
     ] as const) {
       const { code, stdout, stderr } = await result;

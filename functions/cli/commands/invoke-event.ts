@@ -37,7 +37,7 @@ export async function sendEvent(
   const answer = await gateway.sendEvent(name, event, traceparent);
   const text = await textOf(answer);
   if (answer.status === 400 && answer.header("x-sandpiper-outcome") === "ok") {
-    throw new CliError("usage", text.trim(), { code: "EVENT_REFUSED" });
+    throw new CliError("usage", refusalIn(text), { code: "EVENT_REFUSED" });
   }
   return { ...answer, body: Readable.from([Buffer.from(answer.status < 300 ? text : failureOf(text))]) };
 }
@@ -45,11 +45,21 @@ export async function sendEvent(
 async function readEvent(io: Io, file: string): Promise<Buffer> {
   const event = (await readBody(io, { dataFile: file })) ?? Buffer.alloc(0);
   try {
-    JSON.parse(event.toString());
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(event));
   } catch (cause) {
     throw new CliError("usage", `the event in ${file} is not JSON: ${messageOf(cause)}`, { code: "BAD_EVENT", cause });
   }
   return event;
+}
+
+/** The sentence of an error of the gateway's, or the text itself where it is none. */
+function refusalIn(text: string): string {
+  try {
+    const { error } = JSON.parse(text) as { error: { message: string } };
+    return String(error.message);
+  } catch {
+    return text.trim();
+  }
 }
 
 /** A failure in Lambda's words: what the function threw, or the platform's code and sentence. */

@@ -14,26 +14,21 @@ export type CloudEventFunction = (event: CloudEvent, callback: (error?: unknown,
  * 204. What is no CloudEvent is answered without it.
  */
 export function cloudEventHandler(handler: CloudEventFunction): Handler {
-  const answer = async (
-    call: HandlerCall,
-    read: (body: Buffer) => CloudEvent,
-    reply: (result: unknown) => HandlerReply,
-  ): Promise<HandlerReply> => {
-    let event: CloudEvent;
+  const run = ({ request }: HandlerCall, event: CloudEvent): Promise<unknown> => {
+    const { traceparent } = request;
+    return callFunction(handler, traceparent === null ? event : { ...event, traceparent });
+  };
+  const respond: Handler = async (call) => {
+    const headers = requestHeaders(call.request.headers, null);
+    const body = await call.body.all();
     try {
-      event = read(await call.body.all());
+      return replyOf(await run(call, cloudEventOf(headers, body)));
     } catch (error) {
       if (error instanceof BadCloudEvent) return textReply(error.status, error.message);
       throw error;
     }
-    const { traceparent } = call.request;
-    return reply(await callFunction(handler, traceparent === null ? event : { ...event, traceparent }));
   };
-  const respond: Handler = (call) => {
-    const headers = requestHeaders(call.request.headers, null);
-    return answer(call, (body) => cloudEventOf(headers, body), replyOf);
-  };
-  respond.event = (call) => answer(call, structuredEvent, jsonReply);
+  respond.event = async (call) => jsonReply(await run(call, structuredEvent(await call.body.all())));
   return respond;
 }
 

@@ -4,11 +4,13 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { HeaderPairs } from "../../protocol/frames.ts";
+import { describeValue } from "../describe.ts";
+import { BadEvent } from "./event.ts";
+import { readJson } from "./json-text.ts";
 
 export type CloudEvent = Record<string, unknown>;
 
 // Captured before tenant code.
-const { parse } = JSON;
 const { from } = Buffer;
 
 /** Attributes that every event has. */
@@ -16,7 +18,12 @@ const REQUIRED = ["specversion", "id", "source", "type"];
 const KNOWN_VERSIONS = new Set(["1.0", "0.3"]);
 /** The name of an attribute (CloudEvents, section 3.1). */
 const ATTRIBUTE = /^[a-z0-9]+$/;
+/** Characters that the text of an attribute may not have (the same, "Type System"). */
+const CONTROL = /\p{Cc}/u;
+const BASE64 = /^[\w+/-]*={0,2}$/;
 const PREFIX = "ce-";
+/** A quoted string (RFC 9110, section 5.6.4). */
+const QUOTED = /^"(?:[^"\\]|\\.)*"$/;
 const JSON_TYPE = /^[\w.+-]+\/(?:[\w.+-]+\+)?json$/;
 const STRUCTURED = "application/cloudevents+json";
 
@@ -24,7 +31,7 @@ const STRUCTURED = "application/cloudevents+json";
  * A request that is no CloudEvent. Its sender is answered with the status, and no function is
  * called.
  */
-export class BadCloudEvent extends Error {
+export class BadCloudEvent extends BadEvent {
   readonly status: number;
 
   constructor(message: string, status = 400) {
@@ -58,13 +65,18 @@ export function cloudEventOf(headers: HeaderPairs, body: Buffer): CloudEvent {
  * @throws BadCloudEvent that says what is wrong with it
  */
 export function structuredEvent(body: Buffer): CloudEvent {
-  const event = readJson(body, "The event");
+  const event = jsonOf(body, "The event");
   if (typeof event !== "object" || event === null || Array.isArray(event)) {
     throw new BadCloudEvent("The event is no object.");
   }
-  const { data_base64: encoded, ...members } = event as CloudEvent;
-  if (encoded !== undefined && typeof encoded !== "string") throw new BadCloudEvent("data_base64 is no text.");
-  return checked(encoded === undefined ? members : { ...members, data: from(encoded, "base64") });
+  // A member that is null is none (JSON format, section 2.2), but for data, which may be null.
+  const given = Object.entries(event).filter(([name, value]) => value !== null || name === "data");
+  const { data_base64: encoded, ...members } = Object.fromEntries(given);
+  if (encoded === undefined) return checked(members);
+  if (typeof encoded !== "string" || !BASE64.test(encoded))
+    throw new BadCloudEvent("data_base64 is no text in base64.");
+  if ("data" in members) throw new BadCloudEvent("The event has both data and data_base64.");
+  return { ...checked(members), data: from(encoded, "base64") };
 }
 
 /** An event whose attributes are header fields; null when there is none of these. */
@@ -72,7 +84,10 @@ function binaryEvent(headers: HeaderPairs, body: Buffer, type: string): CloudEve
   const attributes = new Map<string, string>();
   for (const [field, value] of headers) {
     const name = field.startsWith(PREFIX) ? field.slice(PREFIX.length) : "";
-    if (ATTRIBUTE.test(name)) attributes.set(name, decoded(value));
+    if (!ATTRIBUTE.test(name)) continue;
+    if (name === "data") throw new BadCloudEvent("The data of an event is its body, and ce-data no attribute.");
+    if (attributes.has(name)) throw new BadCloudEvent(`The event has the attribute ${name} twice.`);
+    attributes.set(name, decoded(value));
   }
   if (attributes.size === 0) return null;
   const contentType = headers.find(([name]) => name === "content-type")?.[1];
@@ -99,28 +114,37 @@ function checked(event: CloudEvent): CloudEvent {
   if (!KNOWN_VERSIONS.has(event.specversion as string)) {
     throw new BadCloudEvent("The event's specversion is another one than 1.0.");
   }
+  for (const [name, value] of Object.entries(event)) {
+    if (name !== "data" && typeof value === "string" && CONTROL.test(value)) {
+      throw new BadCloudEvent(`The event's attribute ${describeValue(name)} has a control character.`);
+    }
+  }
   return event;
 }
 
 function dataOf(body: Buffer, type: string): unknown {
-  if (JSON_TYPE.test(type)) return readJson(body, "The event's data");
+  if (JSON_TYPE.test(type)) return jsonOf(body, "The event's data");
   return type.startsWith("text/") && isUtf8(body) ? body.toString() : body;
 }
 
-function readJson(body: Buffer, what: string): unknown {
+function jsonOf(body: Buffer, what: string): unknown {
   try {
-    return parse(body.toString());
+    return readJson(body);
   } catch {
-    throw new BadCloudEvent(`${what} is not the JSON that its type says.`);
+    throw new BadCloudEvent(`${what} is not the JSON in UTF-8 that its type says.`);
   }
 }
 
-/** A header value, in which what is not ASCII is percent-encoded (section 3.1.3.2). */
+/**
+ * A header value, which may be quoted, and in which what is not ASCII is percent-encoded (section
+ * 3.1.3.2).
+ */
 function decoded(value: string): string {
+  const bare = QUOTED.test(value) ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
   try {
-    return decodeURIComponent(value);
+    return decodeURIComponent(bare);
   } catch {
-    return value;
+    return bare;
   }
 }
 

@@ -1,6 +1,7 @@
 /** AWS Lambda handlers, called as by API Gateway, or with an event that somebody sends. */
 import { BadEvent } from "./event.ts";
 import type { FunctionFacts, Handler, HandlerCall, HandlerReply } from "./handler.ts";
+import { readJson } from "./json-text.ts";
 import { type Callback, type LambdaContext, lambdaContext } from "./lambda-context.ts";
 import type { makeEvent2 } from "./lambda-event.ts";
 import { jsonReply, lambdaReply } from "./lambda-result.ts";
@@ -16,7 +17,6 @@ const { apply } = Reflect;
 const { toString: sourceOf } = Function.prototype;
 const { getPrototypeOf } = Object;
 const { isArray } = Array;
-const { parse } = JSON;
 const ordinary = Object.prototype;
 
 /** What the text of a function has in it that answers by its context, at once or later. */
@@ -55,7 +55,7 @@ function returning(handler: LambdaFunction, facts: FunctionFacts): Run {
 function readEvent(body: Buffer): unknown {
   if (body.length === 0) return {};
   try {
-    return parse(body.toString());
+    return readJson(body);
   } catch (error) {
     throw new BadEvent(`The event is not JSON: ${error instanceof Error ? error.message : ""}`);
   }

@@ -13,6 +13,8 @@ const ATTRIBUTES: HeaderPairs = [
 ];
 const KNOWN = { specversion: "1.0", id: "1", source: "/birds", type: "bird.seen" };
 
+const NOT_UTF8 = Buffer.from(JSON.stringify({ ...KNOWN, subject: "\xff" }), "latin1");
+
 function read(headers: HeaderPairs, body: string | Buffer = ""): Record<string, unknown> {
   return cloudEventOf(headers, Buffer.from(body));
 }
@@ -26,10 +28,11 @@ describe("an event in binary mode", () => {
     const more: HeaderPairs = [
       ["ce-subject", "Euro%20%E2%82%AC"],
       ["ce-odd", "100%"],
+      ["ce-quoted", '"a \\"b\\\\"'],
       ["ce-not-one", "a"],
       ["x-ce-id", "b"],
     ];
-    assert.deepEqual(read([...ATTRIBUTES, ...more]), { ...KNOWN, subject: "Euro €", odd: "100%" });
+    assert.deepEqual(read([...ATTRIBUTES, ...more]), { ...KNOWN, subject: "Euro €", odd: "100%", quoted: 'a "b\\' });
   });
 
   it("has the data that its type says", () => {
@@ -51,6 +54,8 @@ describe("an event in binary mode", () => {
 describe("an event in structured mode", () => {
   it("is the body, with data in JSON, text or base64", () => {
     assert.deepEqual(structured({ ...KNOWN, data: { a: 1 }, more: 1 }), { ...KNOWN, data: { a: 1 }, more: 1 });
+    assert.deepEqual(structured({ ...KNOWN, data: null, more: null, data_base64: null }), { ...KNOWN, data: null });
+    assert.deepEqual(structured(`\ufeff${JSON.stringify(KNOWN)}`), KNOWN);
     assert.deepEqual(structured({ ...KNOWN, data_base64: "AAE=" }), { ...KNOWN, data: Buffer.from([0, 1]) });
     assert.deepEqual(structured(KNOWN, "Application/CloudEvents+JSON; charset=UTF-8"), KNOWN);
   });
@@ -73,6 +78,14 @@ describe("what is no event", () => {
       [() => structured("{"), 400, /not the JSON/],
       [() => structured("[]"), 400, /no object/],
       [() => structured({ ...KNOWN, data_base64: 1 }), 400, /data_base64 is no text/],
+      [() => structured({ ...KNOWN, data_base64: "A*B=" }), 400, /data_base64 is no text in base64/],
+      [() => structured({ ...KNOWN, data: null, data_base64: "AAE=" }), 400, /both data and data_base64/],
+      [() => structured({ ...KNOWN, id: null }), 400, /attribute id is missing/],
+      [() => structured({ ...KNOWN, subject: "a\u0000b" }), 400, /attribute 'subject' has a control character/],
+      [() => read([["content-type", "application/cloudevents+json"]], NOT_UTF8), 400, /not the JSON in UTF-8/],
+      [() => read([...lacking, ["ce-source", "/a%0d%0aX:%20y"]]), 400, /attribute 'source' has a control character/],
+      [() => read([...ATTRIBUTES, ["ce-id", "2"]]), 400, /attribute id twice/],
+      [() => read([...ATTRIBUTES, ["ce-data", "a"]]), 400, /ce-data no attribute/],
       [() => read([...ATTRIBUTES, ["content-type", "application/json"]], "{"), 400, /data is not the JSON/],
       [() => structured([KNOWN], "application/cloudevents-batch+json"), 415, /send one event/],
     ] as const) {
@@ -113,6 +126,10 @@ describe("a handler of CloudEvents", () => {
       assert.equal((await call("fails", isEvent)).failed?.message, "no");
     }
     const { head, body } = await runtime.call({ method: "POST", isEvent: true, body: "{}" });
-    assert.deepEqual([head?.status, body.toString()], [400, "The event's attribute specversion is missing.\n"]);
+    const { error } = JSON.parse(body.toString());
+    assert.deepEqual(
+      [head?.status, error.code, error.message],
+      [400, "EVENT_REFUSED", "The event's attribute specversion is missing."],
+    );
   });
 });

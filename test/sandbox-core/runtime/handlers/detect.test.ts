@@ -34,7 +34,12 @@ const found: [what: string, code: string, wish: Wish, answer: string][] = [
   ["a default export that streams", "export default awslambda.streamifyResponse((a, b) => b.end(a.rawPath))", {}, "/"],
   ["a module with a then of its own", `export function then() {} export default ${ANY}`, {}, "fetch /"],
   ["methods beside one that throws", `${BAD_GETTER} exported.GET = ${ANY}; export default exported`, {}, "fetch /"],
-  ["the only function beside one that throws", `${BAD_GETTER} exported.a = ${ANY}; export default exported`, {}, "lambda /"],
+  [
+    "the only function beside one that throws",
+    `${BAD_GETTER} exported.a = ${ANY}; export default exported`,
+    {},
+    "lambda /",
+  ],
   ["an export fetch", `export function fetch(a) { return ${FETCH} }`, {}, "fetch /"],
   ["an export handler of no tell", `export const handler = ${ANY}`, {}, "lambda /"],
   ["... of the kind fetch", `export const handler = ${ANY}`, { kind: "fetch" }, "fetch /"],

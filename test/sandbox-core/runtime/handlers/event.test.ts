@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RuntimeClient } from "../../../helpers/runtime-client.ts";
 
-const event = (body: string) => ({ isEvent: true, method: "POST", body });
+const event = (body: string | Uint8Array) => ({ isEvent: true, method: "POST", body });
 
 test("a Lambda handler gets the body as its event and answers in JSON, whatever it returns", async () => {
   const code = `export const handler = (event, context, callback) => {
@@ -24,9 +24,16 @@ test("a Lambda handler gets the body as its event and answers in JSON, whatever 
     assert.deepEqual(head?.headers, [["content-type", "application/json"]]);
   }
   assert.equal((await runtime.call(event('{"does":"throws"}'))).failed?.name, "RangeError");
-  const { head, body } = await runtime.call(event("{"));
-  assert.equal(head?.status, 400);
-  assert.match(body.toString(), /^The event is not JSON: /);
+  assert.equal(await runtime.text(event("\ufeff7")), '["number",7]');
+  for (const [body, message] of [
+    ["{", /^The event is not JSON: /],
+    [Buffer.from([0x22, 0xff, 0x22]), /^The event is not JSON: The bytes are not UTF-8\.$/],
+  ] as const) {
+    const { head, body: refusal } = await runtime.call(event(body));
+    const { error } = JSON.parse(refusal.toString());
+    assert.deepEqual([head?.status, error.code], [400, "EVENT_REFUSED"]);
+    assert.match(error.message, message);
+  }
   // A request that only looks like one is a request.
   assert.equal(
     JSON.parse(await runtime.text({ method: "POST", body: "7", headers: [["is-event", "true"]] }))[0],
@@ -44,5 +51,11 @@ test("a Lambda handler that streams writes its answer to an event", async () => 
 test("a function of requests takes no events, and is not called for one", async () => {
   await using runtime = await RuntimeClient.with("export default { fetch() { throw new Error('called') } }");
   const { head, body } = await runtime.call(event("{}"));
-  assert.deepEqual([head?.status, body.toString()], [400, "The function takes no events: its handler is fetch.\n"]);
+  assert.equal(head?.status, 400);
+  const { error } = JSON.parse(body.toString());
+  assert.deepEqual(
+    [error.code, error.message],
+    ["EVENT_REFUSED", "The function takes no events: its handler is fetch."],
+  );
+  assert.match(error.requestId, /\S/);
 });
