@@ -13,6 +13,8 @@ export interface SourceTreeFile {
 }
 
 export const MAX_SOURCE_FILES = 5_000;
+/** Most directories of a tree: each is made, and removed, on a worker's disk. */
+export const MAX_SOURCE_DIRECTORIES = 10_000;
 export const MAX_SOURCE_BYTES = 64 * MIB;
 export const MAX_PATH_BYTES = 512;
 
@@ -79,10 +81,27 @@ export function checkPaths(files: readonly Pick<SourceTreeFile, "path">[]): void
     if (paths.has(path)) throw invalid(`the path ${JSON.stringify(path)} appears twice`);
     paths.add(path);
   }
-  for (const path of paths) {
-    const file = parentsOf(path).find((parent) => paths.has(parent));
-    if (file !== undefined) throw invalid(`${JSON.stringify(file)} is both a file and a directory`);
+  const directories = directoriesOf(files);
+  const file = directories.find((directory) => paths.has(directory));
+  if (file !== undefined) throw invalid(`${JSON.stringify(file)} is both a file and a directory`);
+}
+
+/**
+ * The directories of these files below their root, each after the one that it is in.
+ * @throws SandpiperError INVALID_SOURCE when there are more than MAX_SOURCE_DIRECTORIES
+ */
+export function directoriesOf(files: readonly Pick<SourceTreeFile, "path">[]): string[] {
+  const found = new Set<string>();
+  for (const { path } of files) {
+    for (let end = path.lastIndexOf("/"); end !== -1; end = path.lastIndexOf("/", end - 1)) {
+      const directory = path.slice(0, end);
+      // Those above it are known as well.
+      if (found.has(directory)) break;
+      found.add(directory);
+      if (found.size > MAX_SOURCE_DIRECTORIES) throw invalid(`there are more than ${MAX_SOURCE_DIRECTORIES} directories`);
+    }
   }
+  return [...found].sort();
 }
 
 /** Refuses a tree of so many bytes if that is too large. @throws SandpiperError INVALID_SOURCE */
@@ -110,14 +129,6 @@ export function pathProblem(path: string): string | null {
 /** The fault of a path as an entry, as a sentence's end, or null. */
 export function entryProblem(path: string): string | null {
   return path.includes("*") ? 'has a "*", which the bundler would take for a pattern' : null;
-}
-
-function parentsOf(path: string): string[] {
-  const parents: string[] = [];
-  for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) {
-    parents.push(path.slice(0, slash));
-  }
-  return parents;
 }
 
 /** Reads front to back and never past the end. */

@@ -4,9 +4,9 @@
  * are.
  */
 import { createHash } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { constants } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
 import { type BundlerResult, decodeBundlerResult } from "../../functions/model/bundle-output.ts";
@@ -17,7 +17,7 @@ import type { ArtifactStore } from "../../functions/store/artifacts.ts";
 import { findBuild, keepBuild } from "../../functions/store/builds.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ProgramResult, ProgramRun, SandboxLimits } from "../../sandbox-core/index.ts";
-import { makeBuildDirectory } from "./build-directory.ts";
+import { makeBuildDirectory, writeTree } from "./build-directory.ts";
 import { bundlerProgram, bundlerText } from "./bundler-program.ts";
 
 export interface BuilderOptions {
@@ -91,6 +91,7 @@ export class Builder {
     const place = await makeBuildDirectory();
     try {
       const tree = join(place, "tree");
+      await mkdir(tree, { mode: 0o755 });
       await writeTree(tree, files);
       const program = await bundlerProgram(tree, TREE, { entry, directory, external, nodeEnv });
       const run = { program, limits: LIMITS, timeoutMs: TIMEOUT_MS, cpuMs: CPU_MS, maxOutputBytes: MAX_OUTPUT_BYTES };
@@ -187,14 +188,6 @@ function packed<Result>(work: () => Result): Result | string {
     if (error instanceof SandpiperError) return error.message;
     throw error;
   }
-}
-
-/** Every path was checked by `unpackSources`: relative, and without "..". */
-async function writeTree(tree: string, files: readonly SourceTreeFile[]): Promise<void> {
-  await mkdir(tree, { mode: 0o755 });
-  const directories = new Set(files.map(({ path }) => dirname(path)));
-  for (const directory of directories) await mkdir(join(tree, directory), { recursive: true, mode: 0o755 });
-  for (const { path, bytes } of files) await writeFile(join(tree, path), bytes, { flag: "wx", mode: 0o644 });
 }
 
 /**

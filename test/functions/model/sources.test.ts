@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import {
   checkSources,
+  directoriesOf,
   MAX_SOURCE_BYTES,
   MAX_SOURCE_FILES,
   packSources,
@@ -59,6 +60,15 @@ describe("a source tree", () => {
       assert.throws(() => packSources([file(path)]), invalid(/path/), JSON.stringify(path));
     }
     checkSources([file("a/.hidden/..x/x..y/...")]);
+  });
+
+  it("has no more directories than files may need, however deep they lie", () => {
+    const deep = (count: number) => Array.from({ length: count }, (_, index) => file(`${index}/${"d/".repeat(249)}x`));
+    assert.deepEqual(directoriesOf(deep(40)).length, 10_000);
+    packSources(deep(40));
+    assert.throws(() => packSources(deep(41)), invalid(/more than 10000 directories/));
+    const ordered = directoriesOf([file("a/b/c/x"), file("a!/x"), file("a/b/y"), file("z")]);
+    assert.deepEqual(ordered, ["a", "a!", "a/b", "a/b/c"]);
   });
 
   it("has no path twice, and none that is file and directory", () => {
