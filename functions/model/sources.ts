@@ -98,7 +98,8 @@ export function directoriesOf(files: readonly Pick<SourceTreeFile, "path">[]): s
       // Those above it are known as well.
       if (found.has(directory)) break;
       found.add(directory);
-      if (found.size > MAX_SOURCE_DIRECTORIES) throw invalid(`there are more than ${MAX_SOURCE_DIRECTORIES} directories`);
+      if (found.size > MAX_SOURCE_DIRECTORIES)
+        throw invalid(`there are more than ${MAX_SOURCE_DIRECTORIES} directories`);
     }
   }
   return [...found].sort();

@@ -82,6 +82,26 @@ describe("a change", () => {
     assert.equal(await dev.text(), "hello you");
   });
 
+  it("of what `include` means is live as well: a file, one that comes, a directory that comes", async () => {
+    const source = `import { readdirSync, readFileSync } from "node:fs";
+      export default () => Response.json(readdirSync("views", { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile()).map((one) => readFileSync(one.parentPath + "/" + one.name, "utf8")).sort());`;
+    const files = { "index.ts": source, "views/a.txt": "a" };
+    const dev = await start("beside", files, { config: { include: ["views/**"] } });
+    await dev.next("live");
+    const isServed = (...texts: string[]) => eventually(async () => (await dev.text()) === JSON.stringify(texts));
+    await isServed("a");
+    dev.write("views/a.txt", "b");
+    await isServed("b");
+    dev.write("views/c.txt", "c");
+    await isServed("b", "c");
+    mkdirSync(join(dev.directory, "views/deep/er"), { recursive: true });
+    dev.write("views/deep/er/d.txt", "d");
+    await isServed("b", "c", "d");
+    rmSync(join(dev.directory, "views/deep"), { recursive: true });
+    await isServed("b", "c");
+  });
+
   it("that does not build leaves the version before, and a browser sees why", async () => {
     const dev = await start("broken", answering("before"));
     await dev.next("live");

@@ -27,7 +27,7 @@ export class FunctionSource {
   /** @param directory the function's, free of symbolic links. */
   constructor(directory: string) {
     this.#directory = directory;
-    this.#sources = { directory, files: [join(directory, CONFIG_FILE)], imports: [], unresolved: [] };
+    this.#sources = { directory, files: [join(directory, CONFIG_FILE)], imports: [], unresolved: [], include: [] };
   }
 
   /** Paths that are to be watched, by all that is known after the last `read`. */
@@ -45,6 +45,7 @@ export class FunctionSource {
       const loaded = await loadConfig(this.#directory, this.#directory);
       // Before it is looked for, as it may come later.
       this.#add([resolve(this.#directory, loaded.config.entry)]);
+      this.#sources = { ...this.#sources, include: loaded.config.include ?? [] };
       const entry = entryFile(this.#directory, loaded);
       const format = { color: false, terminalWidth: TERMINAL_COLUMNS };
       const settings = { ...loaded.config, wrongField: loaded.wrongField, esbuild: this.#bundle.bundle };
@@ -64,7 +65,7 @@ export class FunctionSource {
 
   #found({ root, files, imports }: Upload): void {
     const all = [join(this.#directory, CONFIG_FILE), ...files.map(({ path }) => join(root, path))];
-    this.#sources = { directory: this.#directory, files: all, imports, unresolved: [] };
+    this.#sources = { ...this.#sources, files: all, imports, unresolved: [] };
   }
 
   /** While nothing can be built, what was in the last bundle may still be what mends it. */

@@ -160,7 +160,7 @@ export class DevSession {
   #deploy({ config, upload }: ReadFunction): Promise<Deployed> {
     // Instances of a state that was there before keep what they remember: each reload is a version.
     const env = { ...config.env, [DEV_VARIABLE]: `${this.#id}-${++this.#count}` };
-    return this.#held.deploy({ config: { ...config, env }, entry: upload.entry, files: upload.files });
+    return this.#held.deploy({ ...upload, config: { ...config, env } });
   }
 
   #served(read: ReadFunction, deployed: Deployed): void {

@@ -1,11 +1,13 @@
 /**
- * The paths of which a change may change the bundle: its files, files that would be found before
- * them, and those that an import looked for and did not find.
+ * The paths of which a change may change the bundle and what lies beside it: its files, files that
+ * would be found before them, those that an import looked for and did not find, and those that
+ * `include` may mean.
  */
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve, sep } from "node:path";
 import type { ImportEdge } from "../upload/bundle-inputs.ts";
 import { ancestors } from "../upload/resolution-files.ts";
+import { IncludedPlaces } from "./included-places.ts";
 import type { UnresolvedImport } from "./incremental-bundle.ts";
 
 /** Files beside sources that decide how imports resolve, there or not. */
@@ -18,6 +20,8 @@ export interface WantedSources {
   files: readonly string[];
   imports: readonly ImportEdge[];
   unresolved: readonly UnresolvedImport[];
+  /** Patterns of files that lie beside the bundle. */
+  include: readonly string[];
 }
 
 export class WantedPaths {
@@ -28,8 +32,11 @@ export class WantedPaths {
   readonly #places = new Set<string>();
   /** Directories on the way to what is wanted. */
   readonly #ways = new Set<string>();
+  readonly #included: IncludedPlaces;
 
-  constructor({ directory, files, imports, unresolved }: WantedSources) {
+  constructor({ directory, files, imports, unresolved, include }: WantedSources) {
+    this.#included = new IncludedPlaces(directory, include);
+    for (const place of this.#included.directories) this.directories.add(place);
     const outermost = projectOf(directory);
     for (const file of files) this.#want(this.#files, file, outermost);
     const own = files.filter((file) => !file.includes(`${sep}node_modules${sep}`));
@@ -49,7 +56,7 @@ export class WantedPaths {
   has(directory: string, name: string): boolean {
     const path = join(directory, name);
     const isPlace = this.#places.has(path) || this.#places.has(stem(path));
-    return isPlace || this.#files.has(path) || this.#ways.has(path);
+    return isPlace || this.#files.has(path) || this.#ways.has(path) || this.#included.has(path);
   }
 
   /** Ways that end outside of the project begin at the file's own directory. */

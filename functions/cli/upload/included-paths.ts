@@ -1,7 +1,7 @@
 /** The files that `include` means. */
 import { lstatSync, realpathSync } from "node:fs";
 import { glob } from "node:fs/promises";
-import { join, matchesGlob, sep } from "node:path";
+import { join, matchesGlob, posix, sep } from "node:path";
 
 /** What nobody wants beside a function, whatever a pattern says: secrets, and what is about it. */
 const NEVER = ["sandpiper.jsonc", ".sandpiper-schema.json", "**/.env", "**/.env.*", "**/.git/**", "**/.npmrc"];
@@ -23,7 +23,7 @@ export async function includedPaths(
   patterns: readonly string[],
   wrong: WrongPattern,
 ): Promise<string[]> {
-  const excluded = [...NEVER, ...patterns.filter(isExclusion).flatMap((pattern) => withContents(pattern.slice(1)))];
+  const excluded = exclusionsOf(patterns);
   const found = new Set<string>();
   for (const [index, pattern] of patterns.entries()) {
     if (isExclusion(pattern)) continue;
@@ -34,7 +34,25 @@ export async function includedPaths(
   return [...found].sort().map((path) => join(directory, path));
 }
 
-function isExclusion(pattern: string): boolean {
+/** Whether a file of that path below the function's directory would be meant, there or not. */
+export function isMeant(path: string, patterns: readonly string[]): boolean {
+  const fits = (pattern: string) => matchesGlob(path, pattern);
+  const meant = patterns.filter((pattern) => !isExclusion(pattern)).flatMap(withContents);
+  return (meant.includes(path) || meant.some(fits)) && !exclusionsOf(patterns).some(fits);
+}
+
+/** The longest beginning of a pattern that is a path, as its parts. */
+export function fixedPartsOf(pattern: string): string[] {
+  const parts = pattern.split("/").filter((part) => part !== "" && part !== ".");
+  const first = parts.findIndex((part) => /[*?[\]{}()!+@]/.test(part));
+  return first === -1 ? parts : parts.slice(0, first);
+}
+
+function exclusionsOf(patterns: readonly string[]): string[] {
+  return [...NEVER, ...patterns.filter(isExclusion).flatMap((pattern) => withContents(pattern.slice(1)))];
+}
+
+export function isExclusion(pattern: string): boolean {
   return pattern.startsWith("!");
 }
 
@@ -43,6 +61,9 @@ async function filesOf(directory: string, pattern: string, excluded: readonly st
   const isLeftOut = (path: string) => excluded.some((one) => matchesGlob(path, one));
   const wantsPackages = pattern.split("/").includes(PACKAGES);
   const exclude = (path: string) => !wantsPackages && path.split(sep).includes(PACKAGES);
+  // Names that look like patterns ("[id].html") are names first.
+  const named = posix.normalize(pattern);
+  if (!isLeftOut(named) && isOwnFile(directory, named)) paths.add(named);
   for (const one of withContents(pattern)) {
     for await (const path of glob(one, { cwd: directory, exclude })) {
       if (!isLeftOut(path) && isOwnFile(directory, path)) paths.add(path);

@@ -80,7 +80,7 @@ export async function collectUpload(
   for (const { path } of links) read.delete(path);
   const relativePath = (path: string) => relative(root, path).split(sep).join("/");
   const files: SourceTreeFile[] = links.map(({ path, bytes }) => ({ path: relativePath(path), bytes }));
-  for (const path of read) files.push({ path: relativePath(path), bytes: await readFile(path) });
+  for (const path of read) files.push({ path: relativePath(path), bytes: await bytesOf(path) });
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   checkLimits(files, totalBytes);
@@ -92,6 +92,13 @@ export async function collectUpload(
   const place = { directory: relativePath(directory), included };
   const { imports } = inputs;
   return { root, entry: relativePath(inputs.entry), ...place, files, totalBytes, imports, warnings };
+}
+
+/** @throws CliError when the file is gone by now, or not to be read */
+async function bytesOf(path: string): Promise<Buffer> {
+  return await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    throw new CliError("config", `${path} cannot be read (${error.code})`, { code: "UNREADABLE_FILE" });
+  });
 }
 
 /** The deepest directory that holds all of these. */

@@ -56,7 +56,7 @@ it("stay while one has them, and go when others were used since, by number or by
   for (let number = 0; number < 16; number++) (await included.hold(await keep({ [`other-${number}`]: "x" }))).release();
   await eventually(() => !existsSync(idle.directory));
   assert.ok(existsSync(kept.directory), "it went from under a sandbox");
-  const large = [];
+  const large: string[] = [];
   for (let number = 0; number < 9; number++) {
     const one = await included.hold(await keep({ large: Buffer.alloc(31 * MIB, number) }));
     one.release();

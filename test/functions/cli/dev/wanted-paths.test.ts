@@ -6,7 +6,7 @@ import { WantedPaths, type WantedSources } from "../../../../functions/cli/dev/w
 import { tempDir } from "../../../helpers/temp-dir.ts";
 
 function wantedIn(root: string, directory: string, sources: Partial<WantedSources>): (path: string) => boolean {
-  const wanted = new WantedPaths({ directory, files: [], imports: [], unresolved: [], ...sources });
+  const wanted = new WantedPaths({ directory, files: [], imports: [], unresolved: [], include: [], ...sources });
   return (path) => {
     const [, at = "", name = ""] = /^(.*)\/([^/]+)$/.exec(join(root, path)) ?? [];
     return wanted.directories.has(at) && wanted.has(at, name);
@@ -61,4 +61,27 @@ it("are where an import without a file looked for one, up to the project's outer
   assert.ok(isWanted("node_modules/lodash/package.json"));
   assert.ok(!isWanted("node_modules/other"));
   assert.ok(!isWanted("../node_modules"));
+});
+
+it("are those that `include` means or may mean, there or not, and no packages", () => {
+  const root = tempDir();
+  for (const path of ["views/deep", "pages/x", "node_modules/p", "data"])
+    mkdirSync(join(root, path), { recursive: true });
+  const include = ["views/**", "!views/**/*.md", "pages/*/index.html", "data", "one.txt"];
+  const isWanted = wantedIn(root, root, { include });
+  for (const path of ["views/new.html", "views/deep/new.html", "pages/x/index.html", "data/a.bin", "one.txt"]) {
+    assert.ok(isWanted(path), path);
+  }
+  for (const path of ["views/a.md", "pages/x/other.html", "other.txt", "node_modules", "views/.env"]) {
+    assert.ok(!isWanted(path), path);
+  }
+  // A directory that comes may bring some.
+  assert.ok(!isWanted("pages/y"));
+  mkdirSync(join(root, "pages/y"));
+  assert.ok(isWanted("pages/y"));
+  const everywhere = wantedIn(root, root, { include: ["**/*.html"] });
+  assert.deepEqual(
+    ["a.html", "views/deep/a.html", "views/deep", "node_modules", "node_modules/p/a.html", "a.txt"].map(everywhere),
+    [true, true, true, false, false, false],
+  );
 });

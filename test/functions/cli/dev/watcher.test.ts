@@ -41,7 +41,13 @@ class Watched {
   }
 
   watch(files: readonly string[], more: Partial<WantedSources> = {}, sinceMs = Date.now() + 60_000): void {
-    const sources = { directory: this.root, files: files.map((file) => this.at(file)), imports: [], unresolved: [] };
+    const sources = {
+      directory: this.root,
+      files: files.map((file) => this.at(file)),
+      imports: [],
+      unresolved: [],
+      include: [],
+    };
     this.watcher.watch(new WantedPaths({ ...sources, ...more }), sinceMs);
   }
 

@@ -248,6 +248,20 @@ describe("included files", () => {
       await assert.rejects(included(pattern), { code: "CONFIG_INVALID" }, pattern);
   });
 
+  it("may have names that look like patterns", async () => {
+    const dir = tree({
+      "index.ts": "export default 1;",
+      "[id].html": "a",
+      "i.html": "b",
+      "!x.html": "c",
+      "(a)/b.html": "d",
+    });
+    const included = async (...include: string[]) => (await collectWith(dir, include)).included;
+    assert.deepEqual(await included("[id].html"), ["[id].html", "i.html"]);
+    assert.deepEqual(await included("(a)/b.html"), ["(a)/b.html"]);
+    assert.deepEqual(await included("./(a)"), ["(a)/b.html"]);
+  });
+
   it("travel with the sources, in the function's own directory", async () => {
     const dir = tree({
       "package.json": "{}",
