@@ -1,9 +1,11 @@
 /** What a worker does beside calls: builds, and checks of versions that are to go live. */
-import type { ArtifactStore } from "../functions/store/artifacts.ts";
+import type { CheckRequest } from "../functions/model/check.ts";
+import type { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { BuildWorker } from "../functions/transport/build-queue.ts";
 import { CheckWorker } from "../functions/transport/check-queue.ts";
 import { Builder, type BuilderOptions } from "./code/builder.ts";
 import { checkVersion } from "./path/check.ts";
+import { CheckTurns, mostChecks } from "./path/check-turns.ts";
 import type { Parts } from "./path/context.ts";
 
 export class Tasks {
@@ -11,12 +13,14 @@ export class Tasks {
   readonly #checks: CheckWorker;
 
   /** @param run runs a program in a sandbox. */
-  constructor(parts: Parts, artifacts: ArtifactStore, run: BuilderOptions["run"]) {
+  constructor(parts: Parts, artifacts: FileArtifactStore, run: BuilderOptions["run"]) {
     const { redis, onTrouble } = parts;
     const builder = new Builder({ redis, artifacts, run });
     const troubleOf = (queue: string) => (error: Error) => onTrouble(`the queue of ${queue} has trouble`, error);
     this.#builds = new BuildWorker(redis, (request) => builder.build(request), troubleOf("builds"));
-    this.#checks = new CheckWorker(redis, (request) => checkVersion(parts, request), troubleOf("checks"));
+    const turns = new CheckTurns();
+    const check = (request: CheckRequest) => turns.take(() => checkVersion(parts, request));
+    this.#checks = new CheckWorker(redis, check, troubleOf("checks"), mostChecks(parts.pool.size));
   }
 
   /** Begins to take them. */

@@ -3,10 +3,6 @@ import type { Redis } from "ioredis";
 import { CHECK_LIMIT_MS, type CheckRequest, type CheckResult } from "../model/check.ts";
 import { type TaskKind, TaskQueue, TaskWorker } from "./task-queue.ts";
 
-/**
- * A worker loads few versions at once that nobody has called: calls need its sandboxes. A module
- * that only waits while it is loaded keeps others from being checked for at most half a minute.
- */
 const CHECKS: TaskKind = { name: "checks", limitMs: CHECK_LIMIT_MS, unavailable: "CHECK_UNAVAILABLE", atOnce: 2 };
 
 /** The gateway's end of checks. */
@@ -29,8 +25,14 @@ export class CheckQueue extends TaskQueue<CheckRequest, CheckResult> {
 export class CheckWorker extends TaskWorker<CheckRequest, CheckResult> {
   /**
    * @param check loads a version; what it rejects with becomes CHECK_UNAVAILABLE at the gateway.
+   * @param atOnce most checks at once
    */
-  constructor(redis: Redis, check: (request: CheckRequest) => Promise<CheckResult>, onError?: (error: Error) => void) {
-    super(redis, CHECKS, check, onError);
+  constructor(
+    redis: Redis,
+    check: (request: CheckRequest) => Promise<CheckResult>,
+    onError?: (error: Error) => void,
+    atOnce = CHECKS.atOnce,
+  ) {
+    super(redis, { ...CHECKS, atOnce }, check, onError);
   }
 }

@@ -8,6 +8,7 @@ import type { CheckResult } from "../../../functions/model/check.ts";
 import type { FunctionConfig } from "../../../functions/model/manifest.ts";
 import { readLogs } from "../../../functions/store/logs.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { stretched } from "../../helpers/slowness.ts";
 import { TestWorker } from "../../helpers/worker.ts";
 
 let test: TestWorker;
@@ -128,6 +129,19 @@ it("is the machine's trouble when no sandbox can be had, or the code is lost", a
   } finally {
     await small.stop();
   }
+});
+
+it("of a module that only waits keeps no other from being checked", async () => {
+  const source = `await new Promise((done) => setTimeout(done, ${stretched(5_000)})); export default () => 1`;
+  const tenants = ["one", "two", "three"];
+  const waiting = await Promise.all(tenants.map((tenant) => test.deploy("waits", source, { tenant })));
+  const good = await test.deploy("good", "export default () => 1");
+  const over: string[] = [];
+  const checks = waiting.map((version) => test.check(version).finally(() => over.push(version.tenant)));
+  await eventually(async () => test.worker.facts().pool.starting >= 2);
+  assert.equal((await test.check(good)).ok, true);
+  assert.deepEqual(over, [], "it waited for the end of others");
+  await Promise.all(checks);
 });
 
 it("says once that there is no network, where a function does not reach it", async () => {
