@@ -6,6 +6,7 @@ import { isRedisAway } from "../functions/redis/connections.ts";
 import type { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { type Collection, Collector } from "../functions/store/gc.ts";
 import { Registry } from "../functions/store/registry.ts";
+import { UploadQuota } from "../functions/store/upload-quota.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
 
@@ -80,4 +81,13 @@ export function makeCollector(
   const { keepVersions, keepVersionsMs, gcGraceMs: graceMs } = config;
   const limits = { keepVersions, keepVersionsMs, graceMs };
   return new Collector({ redis, registry: new Registry(redis), artifacts, limits });
+}
+
+/** The bound on what one tenant has kept until it is collected. */
+export function makeUploadQuota(
+  config: Pick<Config, "uploadQuotaBytes" | "gcGraceMs" | "gcIntervalMs">,
+  redis: Redis,
+): UploadQuota {
+  const { uploadQuotaBytes, gcGraceMs, gcIntervalMs } = config;
+  return new UploadQuota({ redis, limitBytes: uploadQuotaBytes, keptMs: gcGraceMs + gcIntervalMs });
 }

@@ -33,7 +33,7 @@ import { invoke } from "./call/invoke.ts";
 import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import type { EndedCall } from "./call/watched-call.ts";
-import { CollectionTimer, makeCollector } from "./collection-timer.ts";
+import { CollectionTimer, makeCollector, makeUploadQuota } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
 import { Budget } from "./http/budget.ts";
@@ -66,6 +66,7 @@ export type GatewayConfig = Pick<
   | "functionDomain"
   | "gatewayHosts"
   | "artifactsDir"
+  | "uploadQuotaBytes"
   | "maxBodyBytes"
   | "maxHeaderBytes"
   | "queueWaitMs"
@@ -185,8 +186,8 @@ class GatewayParts {
       ...shared,
       hosts,
       registry,
-      artifacts,
-      collector,
+      ...{ artifacts, collector },
+      quota: makeUploadQuota(config, this.redis),
       builds: this.#builds,
       checks: this.#checks,
       ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },

@@ -115,6 +115,11 @@ export interface Config {
    */
   gcGraceMs: number;
   gcIntervalMs: number;
+  /**
+   * Most bytes that a tenant's deployments may write in the time for which unneeded files stay; 0:
+   * any number.
+   */
+  uploadQuotaBytes: number;
   /** How long `npm start` lets a gateway or worker give no sign of life; 0: for ever. */
   hangLimitMs: number;
   worker: WorkerConfig;
@@ -162,6 +167,7 @@ export function loadConfig(env: Environment = process.env): Config {
     keepVersionsMs: read.integer("SANDPIPER_KEEP_VERSIONS_MS", { fallback: 30 * DAY_MS, min: 0 }),
     gcGraceMs: read.integer("SANDPIPER_GC_GRACE_MS", { fallback: DAY_MS, min: 0 }),
     gcIntervalMs: read.integer("SANDPIPER_GC_INTERVAL_MS", { fallback: 3_600_000, min: 0, max: LONGEST_TIMER_MS }),
+    uploadQuotaBytes: read.integer("SANDPIPER_UPLOAD_QUOTA_BYTES", { fallback: 8_192 * MIB, min: 0 }),
     hangLimitMs: read.integer("SANDPIPER_HANG_LIMIT_MS", { fallback: 10_000, min: 0, max: LONGEST_TIMER_MS }),
     worker: workerConfig(read),
   };

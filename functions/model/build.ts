@@ -11,7 +11,7 @@ export const BUILD_LIMIT_MS = 120_000;
 export interface BuildRequest extends BundleSettings {
   tenant: string;
   functionName: string;
-  /** Digest of the packed source tree (see sources.ts) in the artefact store. */
+  /** Digest of the packed source tree (see sources.ts) in the tenant's store of sources. */
   sourceDigest: string;
   entry: string;
   /** Paths of the sources that are put beside the bundle, as files. */
@@ -30,6 +30,8 @@ export type BuildResult =
       /** The files beside the bundle, packed (see sources.ts), when there are some. */
       included?: string;
       bundleBytes: number;
+      /** Bytes that the build added to the artefact store; missing when all was there. */
+      writtenBytes?: number;
       warnings: string[];
     }
   | { ok: false; cause: "sources" | "machine"; message: string };

@@ -169,6 +169,11 @@ export const ERRORS = {
     message: "The disk of the artefact store is full.",
     fix: "Free space where SANDPIPER_ARTIFACTS_DIR is: `sandpiper gc` removes what nobody needs. Then deploy again.",
   },
+  UPLOAD_QUOTA: {
+    status: 429,
+    message: "The tenant's deployments wrote more than they may in a day.",
+    fix: "Wait for as long as the message says, or have the operator raise SANDPIPER_UPLOAD_QUOTA_BYTES. What is deployed goes on; to deploy a version again that is still kept takes no room.",
+  },
   GC_RUNNING: {
     status: 409,
     message: "Old versions and files are being collected already.",

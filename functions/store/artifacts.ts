@@ -94,6 +94,11 @@ export class FileArtifactStore implements ArtifactStore {
     return (await reach(this.#path(digest), async (path) => access(path).then(() => true))) !== null;
   }
 
+  /** Removes bytes that nobody else may want, and that no version needs. */
+  async drop(digest: string): Promise<void> {
+    await unlink(this.#path(digest)).catch(nullWhenMissing);
+  }
+
   /** Size of the bytes with that digest; null when the store has none. */
   async size(digest: string): Promise<number | null> {
     return (await reach(this.#path(digest), (path) => stat(path)))?.size ?? null;

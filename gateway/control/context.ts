@@ -7,6 +7,7 @@ import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
+import type { UploadQuota } from "../../functions/store/upload-quota.ts";
 import type { BuildQueue } from "../../functions/transport/build-queue.ts";
 import type { CheckQueue } from "../../functions/transport/check-queue.ts";
 import type { CurrentVersions } from "../call/current-versions.ts";
@@ -32,6 +33,7 @@ export interface ControlParts {
   registry: Registry;
   artifacts: FileArtifactStore;
   collector: Collector;
+  quota: UploadQuota;
   builds: BuildQueue;
   checks: CheckQueue;
   /** By tenant: who may ask for a build or a check now. */

@@ -20,6 +20,8 @@ export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
 const MAX_WARNING_LENGTH = 2_000;
 /** Builds of a deployment whose bundle was collected before its version was kept. */
 const MOST_BUILDS = 2;
+/** Redis has versions in memory, of which there is less than of disks: their text counts so often. */
+const TEXT_WEIGHT = 32;
 
 export interface Deployed {
   version: Version;
@@ -47,7 +49,7 @@ interface Sources extends FunctionPlace {
  * @param holder who holds the name, when somebody does.
  * @throws SandpiperError NAME_HELD, INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING,
  * BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST, STORAGE_FULL,
- * QUEUE_UNAVAILABLE
+ * UPLOAD_QUOTA, QUEUE_UNAVAILABLE
  */
 export async function deploy(
   parts: ControlParts,
@@ -65,7 +67,8 @@ export async function deploy(
   checkEntry(upload);
   const { entry, directory, included } = upload;
   const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };
-  const kept = await keptVersion(parts, sources);
+  // Those that are held are dropped as soon as they are replaced.
+  const kept = await keptVersion(parts, sources, holder === undefined ? TEXT_WEIGHT : 1);
   const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
   const created = await parts.registry.deployFunction(version, holder);
   parts.versions.forget(`${tenant}/${name}`);
@@ -73,17 +76,18 @@ export async function deploy(
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */
-async function keptVersion(parts: ControlParts, sources: Sources): Promise<Kept> {
+async function keptVersion(parts: ControlParts, sources: Sources, textWeight: number): Promise<Kept> {
   const { tenant, config, entry, files } = sources;
   const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files, sources) };
   const known = await parts.registry.getVersion(ref);
   if (known !== null && (await put(parts, known)).isWhole) return { version: known, unusedSinceMs: null };
   for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
-    const { ok: _, ...built } = await build(parts, sources);
+    const { ok: _, writtenBytes = 0, ...built } = await build(parts, sources);
     const warnings = built.warnings.map((warning) => warning.slice(0, MAX_WARNING_LENGTH));
     const found = known?.found && { found: known.found };
     const version: Version = { ...ref, config, entry, ...built, warnings, createdAtMs: Date.now(), ...found };
     const { isWhole, unusedSinceMs } = await put(parts, version);
+    await parts.quota.note(tenant, writtenBytes + JSON.stringify(version).length * textWeight);
     if (isWhole) return { version, unusedSinceMs };
   }
   throw new SandpiperError("BUNDLE_LOST");
@@ -131,19 +135,31 @@ async function build(parts: ControlParts, sources: Sources) {
   // A worker makes one bundle after another: a tenant that waits for one does not stand before all
   // others with its next.
   return await parts.buildTurns.take(tenant, async () => {
+    await parts.quota.take(tenant, []);
     const { sourceDigest, files } = await parts.treeTurns.take("", () => keepTree(parts, sources));
-    const result = await parts.builds.build({ ...request, sourceDigest });
-    if (result.ok) return { ...result, files };
-    const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
-    throw new SandpiperError(code, { message: result.message });
+    try {
+      const result = await parts.builds.build({ ...request, sourceDigest });
+      if (result.ok) return { ...result, files };
+      const code = result.cause === "machine" ? "BUILD_UNAVAILABLE" : "BUILD_FAILED";
+      throw new SandpiperError(code, { message: result.message });
+    } finally {
+      // The tree is the build's alone: gone at once, it needs no bound.
+      const isFile = files.some(({ sha256 }) => sha256 === sourceDigest);
+      if (!isFile)
+        await parts.artifacts
+          .sourcesOf(tenant)
+          .drop(sourceDigest)
+          .catch(() => {});
+    }
   });
 }
 
 /** Puts the files together as one artefact, for the worker that builds. */
 async function keepTree({ artifacts }: ControlParts, { tenant, files, directory, included }: Sources) {
-  const tree = await readSources(artifacts.sourcesOf(tenant), files);
+  const store = artifacts.sourcesOf(tenant);
+  const tree = await readSources(store, files);
   checkIncluded(includedFiles(tree, directory, included));
-  const sourceDigest = await artifacts.put(packSources(tree));
+  const sourceDigest = await store.put(packSources(tree));
   const sized = files.map(({ path, sha256 }, index) => ({ path, sha256, bytes: tree[index]?.bytes.byteLength ?? 0 }));
   return { sourceDigest, files: sized };
 }

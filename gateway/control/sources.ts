@@ -6,9 +6,12 @@ import type { CheckedDeployment } from "../../functions/api/schemas.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkSize, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
 import { type FileArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
+import type { ControlParts } from "./context.ts";
 
 /** Files that are looked at, read or written at once. */
 const AT_ONCE = 32;
+
+type SourceParts = Pick<ControlParts, "artifacts" | "quota">;
 
 /** A file of a deployment: its bytes, or where they are. */
 export interface NamedFile {
@@ -28,16 +31,29 @@ export async function lackingSources(store: FileArtifactStore, digests: readonly
 /**
  * Keeps files that come packed as a source tree, each named by its SHA-256.
  * @throws SandpiperError INVALID_SOURCE when it is no such tree or a name is not that of its bytes,
- * and then keeps none; STORAGE_FULL
+ * and then keeps none, as with UPLOAD_QUOTA; STORAGE_FULL
  */
-export async function keepSources(store: FileArtifactStore, packed: Uint8Array): Promise<void> {
+export async function keepSources({ artifacts, quota }: SourceParts, tenant: string, packed: Uint8Array) {
+  const store = artifacts.sourcesOf(tenant);
   const files = unpackSources(packed);
   for (const { path, bytes } of files) {
     if (sha256(bytes) === path) continue;
     const message = `The bytes that came as ${JSON.stringify(path)} have another SHA-256. Nothing of this upload was kept.`;
     throw new SandpiperError("INVALID_SOURCE", { message });
   }
-  await mapSome(files, ({ bytes }) => store.put(bytes));
+  const lacking = new Set(
+    await lackingSources(
+      store,
+      files.map(({ path }) => path),
+    ),
+  );
+  const fresh = files.filter(({ path }) => lacking.has(path));
+  if (fresh.length === 0) return;
+  await quota.take(
+    tenant,
+    fresh.map(({ bytes }) => bytes.byteLength),
+  );
+  await mapSome(fresh, ({ bytes }) => store.put(bytes));
 }
 
 /**

@@ -112,6 +112,7 @@ export async function startTestGateway(
     keepVersionsMs: 3_600_000,
     gcGraceMs: 3_600_000,
     gcIntervalMs: 0,
+    uploadQuotaBytes: 0,
     ...overrides,
   };
   const artifacts = new FileArtifactStore(config.artifactsDir);

@@ -21,7 +21,7 @@ import type {
 import { type FunctionConfig, functionConfigSchema } from "../../functions/model/manifest.ts";
 import { packSources } from "../../functions/model/sources.ts";
 import { type Version, versionDigest } from "../../functions/model/version.ts";
-import { type ArtifactStore, FileArtifactStore } from "../../functions/store/artifacts.ts";
+import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { findInvocation, readLogs } from "../../functions/store/logs.ts";
 import { Registry } from "../../functions/store/registry.ts";
 import { putBody } from "../../functions/transport/bodies.ts";
@@ -90,7 +90,7 @@ export const BUILD_DEFAULTS = { directory: "", included: [], external: [], nodeE
 export class TestWorker {
   readonly redis: TestRedis;
   readonly worker: Worker;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: FileArtifactStore;
   /** Lines that the worker logged, parsed. */
   readonly logged: Record<string, unknown>[] = [];
   /** To its Redis. */
@@ -155,7 +155,7 @@ export class TestWorker {
 
   /** The same of bytes that claim to be a packed source tree. */
   async buildPacked(packed: Uint8Array, entry = "index.ts", settings: BuildSettings = {}): Promise<BuildResult> {
-    const sourceDigest = await this.artifacts.put(packed);
+    const sourceDigest = await this.artifacts.sourcesOf("main").put(packed);
     const request = { ...BUILD_DEFAULTS, ...settings, sourceDigest, entry };
     return this.#builds.build({ tenant: "main", functionName: "built", ...request });
   }

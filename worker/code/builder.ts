@@ -13,7 +13,7 @@ import { type BundlerResult, decodeBundlerResult } from "../../functions/model/b
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
 import { entryProblem, packSources, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
-import type { ArtifactStore } from "../../functions/store/artifacts.ts";
+import { type FileArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
 import { findBuild, keepBuild } from "../../functions/store/builds.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ProgramResult, ProgramRun, SandboxLimits } from "../../sandbox-core/index.ts";
@@ -22,7 +22,7 @@ import { bundlerProgram, bundlerText } from "./bundler-program.ts";
 
 export interface BuilderOptions {
   redis: Redis;
-  artifacts: ArtifactStore;
+  artifacts: FileArtifactStore;
   /** Runs a program in a sandbox. */
   run(program: ProgramRun): Promise<ProgramResult>;
 }
@@ -61,12 +61,14 @@ export class Builder {
     const digest = await buildDigest(request);
     const before = await this.#builtBefore(digest);
     if (before !== null) return before;
-    const packed = await this.#options.artifacts.get(request.sourceDigest);
-    if (packed === null) throw new Error(`The artefact store has no source tree ${request.sourceDigest}.`);
+    const packed = await this.#options.artifacts.sourcesOf(request.tenant).get(request.sourceDigest);
+    if (packed === null) throw new Error(`The tenant's store has no source tree ${request.sourceDigest}.`);
     const files = readTree(packed);
     if (typeof files === "string") return refused(files);
     const result = await this.#buildNow(files, request);
-    if (result.ok) await keepBuild(this.#options.redis, digest, result);
+    if (!result.ok) return result;
+    const { writtenBytes: _, ...kept } = result;
+    await keepBuild(this.#options.redis, digest, kept);
     return result;
   }
 
@@ -117,14 +119,20 @@ export class Builder {
     const { code, sourceMap, threads, warnings } = output;
     const beside = packed(() => packIncluded(files, threads, request));
     if (typeof beside === "string") return refused(beside);
+    const written = await Promise.all(
+      [code, sourceMap, ...(beside === null ? [] : [beside])].map((one) => this.#put(one)),
+    );
+    const [bundle, map, included] = written.map(({ digest }) => digest) as [string, string, string?];
+    const writtenBytes = written.reduce((sum, { bytes }) => sum + bytes, 0);
+    const made = { ok: true, bundle, sourceMap: map, bundleBytes: code.byteLength, writtenBytes, warnings } as const;
+    return included === undefined ? made : { ...made, included };
+  }
+
+  /** Keeps an artefact, and says how many bytes that took. */
+  async #put(bytes: Uint8Array): Promise<{ digest: string; bytes: number }> {
     const { artifacts } = this.#options;
-    const [bundle, map, included] = await Promise.all([
-      artifacts.put(code),
-      artifacts.put(sourceMap),
-      beside === null ? null : artifacts.put(beside),
-    ]);
-    const made = { ok: true, bundle, sourceMap: map, bundleBytes: code.byteLength, warnings } as const;
-    return included === null ? made : { ...made, included };
+    const isThere = await artifacts.has(sha256(bytes));
+    return { digest: await artifacts.put(bytes), bytes: isThere ? 0 : bytes.byteLength };
   }
 }
 

@@ -41,6 +41,7 @@ const deployRoute = keyedRoute({
       errorSchema,
       "Somebody else holds the name, or files that it names by their SHA-256 were not uploaded.",
     ),
+    429: jsonBody(errorSchema, "The tenant's deployments wrote more than they may in a day."),
     422: jsonBody(errorSchema, "The version does not build, or does not load; the message shows where."),
   },
 });

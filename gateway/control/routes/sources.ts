@@ -43,6 +43,7 @@ const uploadRoute = keyedRoute({
     204: { description: "They are there, and a deployment may name them. Those that none names are collected." },
     400: jsonBody(errorSchema, "They are not packed so, or a name is not that of its bytes. None was kept."),
     413: jsonBody(errorSchema, "The files are too large."),
+    429: jsonBody(errorSchema, "The tenant's deployments wrote more than they may in a day."),
   },
 });
 
@@ -60,7 +61,7 @@ export function sourceRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
     const { incoming, outgoing } = c.env;
     const packed = await readBody(incoming, outgoing, { maxBytes: MAX_UPLOAD_BYTES, budget: uploads });
     if (packed === null) throw new SandpiperError("INVALID_REQUEST", { message: "The files are missing." });
-    await keepSources(artifacts.sourcesOf(c.var.principal.tenant), packed);
+    await keepSources(parts, c.var.principal.tenant, packed);
     return c.body(null, 204);
   });
 }

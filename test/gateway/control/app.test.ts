@@ -83,9 +83,9 @@ it("says whose key it is", async () => {
 
 describe("a deployment", () => {
   it("is built from exactly what was uploaded, without the values of env", async () => {
-    const asked = Promise.withResolvers<BuildRequest>();
+    const asked = Promise.withResolvers<[BuildRequest, Buffer | null]>();
     test.build = async (request) => {
-      asked.resolve(request);
+      asked.resolve([request, await artifacts.sourcesOf("main").get(request.sourceDigest)]);
       return { ...(await BUILT()), warnings: ["unused import"] } as BuildResult;
     };
     const files = { "src/index.ts": "export default 1", "src/\u00e9.bin": "\xff\0", __proto__x: "" };
@@ -109,13 +109,12 @@ describe("a deployment", () => {
       handler: "fetch",
       warnings: ["unused import"],
     });
-    const request = await asked.promise;
+    const [request, packed] = await asked.promise;
     // No value of `env` goes with it, but the one that decides over a bundle.
     assert.deepEqual(Object.keys(request).sort(), [
       ...["directory", "entry", "external", "functionName", "included", "nodeEnv", "sourceDigest", "tenant"],
     ]);
     assert.equal(request.entry, "src/index.ts");
-    const packed = await artifacts.get(request.sourceDigest);
     const unpacked = unpackSources(packed ?? Buffer.alloc(0));
     assert.deepEqual(
       unpacked.map(({ path, bytes }) => [path, Buffer.from(bytes).toString("latin1")]),

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, it } from "node:test";
 import { collectionSchema } from "../../../functions/api/schemas.ts";
 import type { BuildResult } from "../../../functions/model/build.ts";
-import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
+import { packSources } from "../../../functions/model/sources.ts";
+import { FileArtifactStore, sha256 } from "../../../functions/store/artifacts.ts";
 import { Collector } from "../../../functions/store/gc.ts";
 import { Registry } from "../../../functions/store/registry.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
@@ -34,6 +35,9 @@ it("tells a tenant which of its versions went, and of no other's", async () => {
     const headers = { "content-type": "application/json", ...theirs };
     await test.api("/v1/functions/g", { method: "PUT", body, headers });
   }
+  const headers = { "content-type": "application/octet-stream" };
+  const packed = packSources([{ path: sha256(Buffer.from("left")), bytes: Buffer.from("left") }]);
+  await test.api("/v1/sources", { method: "POST", body: packed as Uint8Array<ArrayBuffer>, headers });
   const dry = collectionSchema.parse((await gc("?dryRun=1")).body);
   assert.deepEqual(
     [dry.dryRun, dry.versions.map(({ name, version }) => [name, version])],
@@ -46,7 +50,7 @@ it("tells a tenant which of its versions went, and of no other's", async () => {
   );
   const registry = new Registry(test.connection);
   assert.equal(await registry.getVersion({ tenant: "main", functionName: "f", version: first.version }), null);
-  assert.ok(real.setAside.files > 0 && real.setAside.bytes > 0, "no source tree was set aside");
+  assert.ok(real.setAside.files > 0 && real.setAside.bytes > 0, "no source file was set aside");
 });
 
 it("is refused while another runs, and with a query that means nothing", async () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
+import type { BuildResult } from "../../../functions/model/build.ts";
 import { packSources, unpackSources } from "../../../functions/model/sources.ts";
 import { FileArtifactStore, sha256 } from "../../../functions/store/artifacts.ts";
 import { Collector } from "../../../functions/store/gc.ts";
@@ -66,17 +67,19 @@ it("are asked for, uploaded, and named by a deployment that is built of exactly 
   assert.match(early.message ?? "", /^1 of the 3 files/);
 
   await ask("/v1/sources", packed(other));
-  const asked = Promise.withResolvers<string>();
+  const asked = Promise.withResolvers<[string, Buffer]>();
   const build = test.build;
-  test.build = (request) => {
-    asked.resolve(request.sourceDigest);
+  const own = artifacts.sourcesOf("main");
+  test.build = async (request) => {
+    asked.resolve([request.sourceDigest, (await own.get(request.sourceDigest)) ?? Buffer.alloc(0)]);
     return build(request);
   };
   assert.equal((await deployNamed("named", files)).status, 201);
   test.build = build;
-  const tree = unpackSources((await artifacts.get(await asked.promise)) ?? Buffer.alloc(0));
+  const [sourceDigest, tree] = await asked.promise;
+  assert.deepEqual([await own.has(sourceDigest), await own.has(digestOf(index))], [false, true], "the tree stays");
   assert.deepEqual(
-    tree.map(({ path, bytes }) => [path, Buffer.from(bytes).toString()]),
+    unpackSources(tree).map(({ path, bytes }) => [path, Buffer.from(bytes).toString()]),
     [
       ["a/copy.ts", index],
       ["b.bin", other],
@@ -185,4 +188,40 @@ it("are collected when no version is made of them, and stay while one is", async
   assert.deepEqual(await missing([digestOf(used)], key), [digestOf(used)], "another tenant's version kept it");
   assert.deepEqual(await test.connection.keys("sp:gc:marks:*"), []);
   await rm(join(test.artifactsDir, "sources", "main"), { recursive: true });
+});
+
+it("are bounded in what a tenant writes in a day, whatever comes of it, and nobody else is", async () => {
+  const small = await startTestGateway({ uploadQuotaBytes: 200_000, gcIntervalMs: 0 });
+  try {
+    const { key: other } = await createKey(small.connection, "other");
+    const send = async (path: string, body: Uint8Array<ArrayBuffer> | string, key = small.key, method = "POST") => {
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+      const response = await fetch(small.url + path, { method, headers, body });
+      return [response.status, await response.text()] as const;
+    };
+    const upload = (text: string, key?: string) => send("/v1/sources", packed(text) as Uint8Array<ArrayBuffer>, key);
+    const deploy = (name: string) => small.deploy(name).then(({ status }) => status);
+    assert.deepEqual([await deploy("before"), (await upload("a".repeat(90_000)))[0]], [201, 204]);
+    // Of what is there nothing is counted.
+    for (let turn = 0; turn < 3; turn++) assert.equal((await upload("a".repeat(90_000)))[0], 204);
+    const [status, text] = await upload("b".repeat(110_000));
+    const { code, message } = (JSON.parse(text) as { error: { code: string; message: string } }).error;
+    assert.deepEqual([status, code], [429, "UPLOAD_QUOTA"]);
+    assert.match(message, /wrote \d+\.\d KiB .* last 1 hours, and 111\.4 KiB more .*; 195\.3 KiB .* at most 2 hours\./);
+    assert.equal((await upload("b".repeat(110_000), other))[0], 204, "another tenant pays for it");
+    // What a build wrote counts as well, and then nothing more is built.
+    const build = small.build;
+    small.build = async (request) => ({ ...(await build(request)), writtenBytes: 200_000 }) as BuildResult;
+    assert.deepEqual([await deploy("large"), await deploy("after"), await deploy("before")], [201, 429, 200]);
+    const store = new FileArtifactStore(small.artifactsDir).sourcesOf("main");
+    assert.equal(await store.has(digestOf("b".repeat(110_000))), false, "what was refused was kept");
+    // An hour later than all of these hours it is as before.
+    const [[hour = ""] = []] = [await small.connection.hkeys("sp:uploads:main")];
+    const bytes = (await small.connection.hget("sp:uploads:main", hour)) ?? "";
+    await small.connection.hset("sp:uploads:main", String(Number(hour) - 2), bytes);
+    await small.connection.hdel("sp:uploads:main", hour);
+    assert.equal(await deploy("after"), 201);
+  } finally {
+    await small.stop();
+  }
 });
