@@ -1,11 +1,12 @@
 /** The other side of a box's terminal: what is typed goes in, what is shown comes out. */
 import { closeSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
-import { ReadStream, WriteStream } from "node:tty";
+import { ReadStream } from "node:tty";
 import type { WindowSize } from "../contract/program.ts";
 import type { LaunchedSandbox } from "../launcher/sandbox.ts";
 import { openPidfd } from "../syscall/pidfd.ts";
-import { duplicate, setWindowSize, takeDescriptor } from "../syscall/steps.ts";
+import { duplicate, neverWait, setWindowSize, takeDescriptor } from "../syscall/steps.ts";
+import { TerminalInput } from "./terminal-input.ts";
 
 export class Terminal {
   /**
@@ -19,10 +20,11 @@ export class Terminal {
 
   private constructor(fd: number) {
     this.#fd = fd;
+    // For both streams: a descriptor's copies share this.
+    neverWait(fd);
     const output = new ReadStream(fd);
     this.output = output;
-    this.input = new WriteStream(duplicate(fd));
-    // EIO is how a terminal says that nobody has the other side open any more.
+    this.input = new TerminalInput(duplicate(fd));
     this.input.on("error", () => undefined);
     output.on("error", () => output.destroy());
     output.once("close", () => this.input.destroy());

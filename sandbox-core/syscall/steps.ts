@@ -3,6 +3,8 @@ import { currentArchitecture } from "../abi/arch.ts";
 import {
   AF,
   F_DUPFD_CLOEXEC,
+  F_SETFL,
+  FCNTL,
   IFF_UP,
   IOCTL,
   O,
@@ -101,6 +103,15 @@ export function takeDescriptor(pidfd: number, fd: number): number {
 /** Another descriptor of the same file, close-on-exec. @throws SyscallError */
 export function duplicate(fd: number): number {
   return sys.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/**
+ * Has reads and writes of a descriptor, and of its copies, fail with EAGAIN where they would wait
+ * (O_NONBLOCK).
+ * @throws SyscallError
+ */
+export function neverWait(fd: number): void {
+  sys.fcntl(fd, F_SETFL, sys.fcntl(fd, FCNTL.GETFL, 0) | O.NONBLOCK);
 }
 
 /** A pipe, both ends close-on-exec. @throws SyscallError */

@@ -8,9 +8,12 @@ import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { after, before, describe, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { Box, type BoxRunOptions, SandboxError, StartFailure, Zygote } from "../../../sandbox-core/index.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { stretched } from "../../helpers/slowness.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -272,6 +275,37 @@ test("boxes at once do not notice one another", async () => {
   const script = "echo mine > /tmp/file; ls /tmp; ls /proc | grep -cE '^[0-9]+$'; sleep 0.2; cat /tmp/file";
   const ends = await Promise.all(Array.from({ length: 6 }, () => sh(script)));
   for (const { stdout } of ends) assert.match(stdout, /^file\n[1-4]\nmine\n$/);
+});
+
+describe("a box with a terminal", () => {
+  const terminal = { columns: 80, rows: 24 };
+  /** A box whose shell has its terminal raw, and what it showed. */
+  async function typist(script: string, options: Partial<BoxRunOptions> = {}) {
+    const argv = ["sh", "-c", `stty raw -echo; echo ready; ${script}`];
+    const box = await Box.start(zygote, { argv, terminal, ...options });
+    const shown = { text: "" };
+    box.terminal?.output.on("data", (chunk) => {
+      shown.text += chunk;
+    });
+    await eventually(() => shown.text.includes("ready"));
+    return { box, shown };
+  }
+
+  test("that reads nothing of what is typed keeps neither its holder nor its deadline waiting", async () => {
+    const { box } = await typist("sleep 1000", { timeoutMs: stretched(2_000) });
+    // More than a terminal takes, which is 68 KiB.
+    box.terminal?.input.write(Buffer.alloc(MIB, "a"));
+    assert.equal((await box.ended).outcome, "timeout");
+  });
+
+  test("gets all that is typed, however much at once", async () => {
+    const { box, shown } = await typist(`head -c ${MIB} | cksum`);
+    const typed = Buffer.from(Array.from({ length: MIB }, (_, index) => index % 251));
+    box.terminal?.input.write(typed);
+    assert.equal((await box.ended).outcome, "ok");
+    await finished(box.terminal?.output as Readable).catch(() => undefined);
+    assert.match(shown.text, new RegExp(execFileSync("cksum", { input: typed, encoding: "utf8" }).trim()));
+  });
 });
 
 describe("two boxes", () => {
