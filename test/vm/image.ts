@@ -5,8 +5,9 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { toJavaScript } from "../../infra/package/javascript.ts";
+import { COMPILED_WALLS, wallsProgram } from "../escape/native/walls.ts";
 import { type Entry, writeArchive } from "./cpio.ts";
 import type { Parts } from "./packages.ts";
 
@@ -58,6 +59,9 @@ export function buildImage(file: string, { parts, script }: ImageOptions): void 
   for (const source of SOURCES) image.tree(join(ROOT, source), join(GUEST_ROOT, source).slice(1));
   for (const name of closure(PACKAGES))
     image.tree(join(ROOT, "node_modules", name), join(GUEST_ROOT, "node_modules", name).slice(1));
+  // The machine has no compiler.
+  const walls = wallsProgram();
+  image.add(join(GUEST_ROOT, relative(ROOT, COMPILED_WALLS)).slice(1), { kind: "copy", of: walls, mode: 0o755 });
   // Six hundred calls warm a zygote for speed's sake alone, and emulated they take most of the time
   // there is.
   image.patch("sandbox-core/runtime/warm-runtime.js", "const CALLS = 300;", "const CALLS = 2;");

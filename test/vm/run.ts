@@ -42,6 +42,7 @@ const TESTS = [
   "sandbox-core/launcher/sandbox-cgroup.test.ts",
   "escape/descriptors.test.ts",
   "escape/inside.test.ts",
+  "escape/programs.test.ts",
   "escape/sockets.test.ts",
 ];
 

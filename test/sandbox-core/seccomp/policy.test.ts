@@ -182,6 +182,8 @@ const CASES: Case[] = [
   [EXEC_POLICY, "timerfd_create", [], `errno ${EPERM}`],
   [COMMAND_POLICY, "timerfd_create", [], "allow"],
   [COMMAND_POLICY, "flock", [], "allow"],
+  // Another filter: SECCOMP_SET_MODE_FILTER, alone, for all threads, and with a listener.
+  ...[0, 1, 8].map((flags): Case => [COMMAND_POLICY, "seccomp", [1, flags], `errno ${EINVAL}`]),
   [COMMAND_POLICY, "fcntl", [0, 7], "allow"],
   [COMMAND_POLICY, "fcntl", [0, 37], "allow"],
   // SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE, SO_REUSEPORT; TCP_NODELAY and those of keepalive;
