@@ -45,13 +45,14 @@ export const SOCKET_OPTIONS: readonly Rule[] = [
     option(SOL.SOCKET, [SO.LINGER]),
   ),
   may("both", "sending at once, and noticing a dead peer", SOL.TCP, [TCP.NODELAY, ...KEEPALIVE]),
-  may("both", "errors of packets, which the C library's resolver asks for; how far packets go", SOL.IP, [
-    IP.RECVERR,
-    IP.TTL,
-    ...[IP.MULTICAST_IF, IP.MULTICAST_TTL, IP.MULTICAST_LOOP],
-  ]),
+  may(
+    "both",
+    "errors of packets, which the C library's resolver asks for; how far packets go, and the kind of service, which fetch says of each request",
+    SOL.IP,
+    [IP.RECVERR, ...[IP.TOS, IP.TTL], ...[IP.MULTICAST_IF, IP.MULTICAST_TTL, IP.MULTICAST_LOOP]],
+  ),
   may("both", "the same, and whether a socket takes both versions", SOL.IPV6, [
-    IPV6.V6ONLY,
+    ...[IPV6.V6ONLY, IPV6.TCLASS],
     IPV6.RECVERR,
     IPV6.UNICAST_HOPS,
     ...[IPV6.MULTICAST_IF, IPV6.MULTICAST_HOPS, IPV6.MULTICAST_LOOP],
@@ -67,6 +68,6 @@ export const SOCKET_OPTIONS_OF_COMMANDS: readonly Rule[] = [
   ]),
   may("both", "filling segments, and limits of time", SOL.TCP, [TCP.CORK, TCP.QUICKACK, TCP.USER_TIMEOUT]),
   may("getsockopt", "how a connection fares", SOL.TCP, [TCP.INFO]),
-  may("both", "the kind of service, and how large packets may be", SOL.IP, [IP.TOS, IP.MTU_DISCOVER]),
-  may("both", "the kind of service, and how large packets may be", SOL.IPV6, [IPV6.TCLASS, IPV6.MTU_DISCOVER]),
+  may("both", "how large packets may be", SOL.IP, [IP.MTU_DISCOVER]),
+  may("both", "how large packets may be", SOL.IPV6, [IPV6.MTU_DISCOVER]),
 ];

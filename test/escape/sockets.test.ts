@@ -113,6 +113,19 @@ describe("sockets of a sandbox", () => {
     assert.equal(served, 8 << 20);
   });
 
+  it("have the options that Node's fetch sets, over either version of IP", async () => {
+    const fetched = await SandboxClient.evaluate(
+      launcher,
+      `Promise.all(["127.0.0.1", "[::1]"].map(async (host) => {
+        const { createServer } = await import("node:http");
+        const server = createServer((request, response) => response.end("fetched")).listen(0, host.replace(/[[\\]]/g, ""));
+        await once(server, "listening");
+        return (await fetch("http://" + host + ":" + server.address().port)).text();
+      }))`,
+    );
+    assert.deepEqual(fetched, ["fetched", "fetched"]);
+  });
+
   it("of others are not counted for it, by whichever way through /proc, in a fork of a template too", async () => {
     const read = `(() => {
       const own = fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));

@@ -192,8 +192,8 @@ const CASES: Case[] = [
     [
       ...[2, 6, 9, 15].map((name) => [1, name] as const),
       ...[1, 4, 5, 6].map((name) => [6, name] as const),
-      ...[2, 11, 32, 33, 34].map((name) => [0, name] as const),
-      ...[16, 17, 18, 19, 25, 26].map((name) => [41, name] as const),
+      ...[1, 2, 11, 32, 33, 34].map((name) => [0, name] as const),
+      ...[16, 17, 18, 19, 25, 26, 67].map((name) => [41, name] as const),
     ] as const
   ).flatMap(([level, name]): Case[] => [
     [FORK_POLICY, "setsockopt", [0, level, name], "allow"],
