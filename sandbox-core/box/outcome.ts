@@ -16,6 +16,8 @@ export interface BoxEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
   usage: SandboxUsage;
+  /** Set when it was ended for what it took of the machine: the end of a sentence about it. */
+  overuse?: string;
   /** From the moment that it was asked for. */
   elapsedMs: number;
 }
@@ -25,15 +27,17 @@ export const TIMED_OUT = "timeout";
 export const KILLED = "killed";
 
 /** The end of a box, as its sandbox's exit tells it. */
-export function boxEnd({ code, signal, usage, reason }: SandboxExit, elapsedMs: number): BoxEnd {
-  return { outcome: outcomeOf({ code, signal, usage, reason }), code, signal: signalName(signal), usage, elapsedMs };
+export function boxEnd(exit: SandboxExit, elapsedMs: number): BoxEnd {
+  const { code, signal, usage, overuse } = exit;
+  const more = overuse === undefined ? {} : { overuse };
+  return { outcome: outcomeOf(exit), code, signal: signalName(signal), usage, elapsedMs, ...more };
 }
 
-function outcomeOf(exit: Pick<SandboxExit, "code" | "signal" | "usage"> & { reason: string | undefined }): BoxOutcome {
-  const { code, signal, usage, reason } = exit;
+function outcomeOf({ code, signal, usage, reason, overuse }: SandboxExit): BoxOutcome {
   if (usage.oomKills > 0) return "out_of_memory";
   if (reason === TIMED_OUT) return "timeout";
-  if (reason === KILLED || (reason === undefined && signal === constants.signals.SIGKILL)) return "killed";
+  if (reason === KILLED || overuse !== undefined || (reason === undefined && signal === constants.signals.SIGKILL))
+    return "killed";
   if (reason !== undefined) return "platform_error";
   return code === 0 ? "ok" : "error";
 }

@@ -101,6 +101,8 @@ export interface SandboxExit {
    * "killed").
    */
   reason?: string;
+  /** Set when it was ended for what it took of the machine; the end of a sentence about it. */
+  overuse?: string;
 }
 
 /** The sockets of one fork of a template, the holder's ends. Hostile, as those of a sandbox are. */

@@ -44,6 +44,8 @@ export interface LauncherOptions {
    * next one ahead.
    */
   forksAhead?: boolean;
+  /** Says whether the machine is short of memory for TCP; it is looked at unless given. */
+  isShortOfTcp?: () => boolean;
   /** Told when `auto` has to do without forks, and why. */
   onFallback?: (reason: string) => void;
   /** Told when forks live again, and sandboxes are forks from now on. */
@@ -87,8 +89,12 @@ export async function openLauncher(options: LauncherOptions): Promise<ZygoteLaun
   const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble, forksAhead = true } = options;
   const { onFallback, onReturn, forksRetryMs: retryMs = FORKS_RETRY_MS } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
-  const { cpuWeight, onZygoteEnd } = options;
-  const hears = { ...(onTrouble && { onTrouble }), ...(onZygoteEnd && { onZygoteEnd }) };
+  const { cpuWeight, onZygoteEnd, isShortOfTcp } = options;
+  const hears = {
+    ...(onTrouble && { onTrouble }),
+    ...(onZygoteEnd && { onZygoteEnd }),
+    ...(isShortOfTcp && { isShortOfTcp }),
+  };
   const more = { ...hears, ...(renewal && { renewal }), ...(cpuWeight && { cpuWeight }) };
   const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...more };
   const forks: Way = {

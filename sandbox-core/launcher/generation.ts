@@ -164,6 +164,11 @@ export class Generation {
     return this.#pending.size + this.#sandboxes.size;
   }
 
+  /** The sandboxes that it has. */
+  get sandboxes(): Iterable<LaunchedSandbox> {
+    return this.#sandboxes.values();
+  }
+
   /** Resolves when it has no sandbox and makes none. */
   get emptied(): Promise<void> {
     if (this.count === 0) return Promise.resolve();

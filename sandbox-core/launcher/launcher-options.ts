@@ -18,6 +18,8 @@ export interface ZygoteLauncherOptions extends ZygoteStarterOptions {
   onTrouble?: (message: string, cause: unknown) => void;
   /** Told of each zygote that has ended after it served. */
   onZygoteEnd?: (end: ZygoteEnd) => void;
+  /** Says whether the machine is short of memory for TCP; it is looked at unless given. */
+  isShortOfTcp?: () => boolean;
 }
 
 /** The end of a zygote, and how many sandboxes ended with it. */

@@ -27,6 +27,7 @@ import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandb
 import type { Connection, LaunchRequest } from "../protocol/control.ts";
 import type { Generation } from "./generation.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncherOptions } from "./launcher-options.ts";
+import { MachineWatch } from "./machine-watch.ts";
 import { makeRunDirectory, removeRunDirectory } from "./run-directory.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
 import { Receiver } from "./socket-receiver.ts";
@@ -59,6 +60,7 @@ export class ZygoteLauncher implements Launcher {
   readonly #cgroups: CgroupDriver;
   readonly #closing = new AbortController();
   readonly #standby: Standby;
+  readonly #machineWatch: MachineWatch;
   /** Oldest first. */
   readonly #retired = new Set<Generation>();
   #serving: Promise<Generation>;
@@ -79,6 +81,8 @@ export class ZygoteLauncher implements Launcher {
       start: () => this.#starter.start(),
       onTrouble: (message, cause) => options.onTrouble?.(message, cause),
     });
+    this.#machineWatch = new MachineWatch(() => this.#sandboxes(), options.isShortOfTcp);
+    this.#machineWatch.start();
     this.#serving = this.#begin();
   }
 
@@ -148,6 +152,10 @@ export class ZygoteLauncher implements Launcher {
     return [...this.#retired, ...this.#now].reduce((sum, generation) => sum + generation.count, 0);
   }
 
+  *#sandboxes(): Iterable<LaunchedSandbox> {
+    for (const generation of [...this.#retired, ...this.#now]) yield* generation.sandboxes;
+  }
+
   async retire(): Promise<void> {
     const generations = [...this.#retired, ...this.#now];
     for (const generation of generations) generation.outdate(0);
@@ -157,6 +165,7 @@ export class ZygoteLauncher implements Launcher {
   async close(): Promise<void> {
     this.#closing.abort();
     clearTimeout(this.#age);
+    this.#machineWatch.stop();
     await this.#standby.close();
     await Promise.all([this.#renewing, this.#returning]);
     const serving = await this.#serving.catch(() => undefined);

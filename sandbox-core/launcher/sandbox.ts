@@ -62,6 +62,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   /** The figures at its end. */
   #last: SandboxUsage | undefined;
   #reason: string | undefined;
+  #overuse: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
   /** Told what comes of the mount that was asked for. */
   #mounting: PromiseWithResolvers<string | null> | undefined;
@@ -196,6 +197,12 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#send({ op: "kill" });
   }
 
+  /** Ends it for what it took of the machine; see `SandboxExit.overuse`. */
+  endFor(overuse: string): void {
+    if (this.#reason === undefined) this.#overuse = overuse;
+    this.kill(overuse);
+  }
+
   /** Sends a signal to its program, and to nothing else in it. */
   signal(signal: number): void {
     if (!this.#last) this.#send({ op: "signal", signal });
@@ -223,7 +230,11 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#meter.close();
     this.#scratch.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);
-    const settle = () => this.#settle({ ...exit, ...(this.#reason === undefined ? {} : { reason: this.#reason }) });
+    const why = {
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(this.#overuse === undefined ? {} : { overuse: this.#overuse }),
+    };
+    const settle = () => this.#settle({ ...exit, ...why });
     if (!this.#group.hasFrozen) settle();
     // Its groups are gone then, or cannot be removed: the next sweep tries again, and its end is
     // told all the same.

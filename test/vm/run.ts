@@ -39,6 +39,7 @@ const TESTS = [
   "sandbox-core/cgroup/delegated.test.ts",
   "sandbox-core/fork/posture.test.ts",
   "sandbox-core/launcher/launcher.test.ts",
+  "sandbox-core/launcher/machine-watch.test.ts",
   "sandbox-core/launcher/sandbox-cgroup.test.ts",
   "escape/descriptors.test.ts",
   "escape/inside.test.ts",

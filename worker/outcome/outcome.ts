@@ -108,6 +108,8 @@ export function judge(end: End): CallFailure {
   if (cause?.by === "deadline" || cause?.by === "work_limit") return ofCause(cause);
   if (isOutOfMemory(end)) return outOfMemory(end);
   if (cause !== null) return ofCause(cause);
+  if (exit?.overuse !== undefined)
+    return new CallFailure("killed", "KILLED", `The function's sandbox was ended: ${exit.overuse}.`);
   if (exit === null || exit.reason !== undefined) return lost(exit);
   if (exit.signal !== null) return endedBySignal(exit.signal);
   const when = end.isLoading ? "while it was loaded" : "before it had answered";

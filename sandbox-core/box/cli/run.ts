@@ -146,5 +146,6 @@ function tell(options: RunOptions, box: Box, end: BoxEnd, here: Surroundings): v
   if (end.outcome === "timeout") here.say(`ended after its ${options.timeoutMs} ms (--timeout)`);
   if (end.outcome === "out_of_memory")
     here.say(`out of memory: it needed more than ${memoryBytes / MIB} MiB (--memory)`);
+  if (end.overuse !== undefined) here.say(`ended: ${end.overuse}`);
   if (end.outcome === "platform_error") here.say("the zygote of the box was lost, and the box with it");
 }

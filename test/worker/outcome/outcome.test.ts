@@ -44,6 +44,11 @@ describe("judging the end of a sandbox", () => {
       "function_error FUNCTION_EXITED",
     ],
     ["a zygote that died", { exit: exit({ code: null, reason: "the zygote died" }) }, "platform_error SANDBOX_LOST"],
+    [
+      "a sandbox that took too much of the machine",
+      { exit: exit({ code: null, signal: 9, reason: "it had too much", overuse: "it had too much" }) },
+      "killed KILLED",
+    ],
     ["an end that nobody saw", { exit: null }, "platform_error SANDBOX_LOST"],
     ["a deadline", { cause: { by: "deadline", limitMs: 5 } }, "timeout TIMEOUT"],
     ["a load that runs for long", { cause: overrun("load", "cpu") }, "timeout TIMEOUT"],
