@@ -5,6 +5,19 @@ export { type BoxBind, type BoxOptions, DEFAULT_BOX_LIMITS } from "./box/command
 export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
 export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
+export {
+  type EgressEvent,
+  type EgressLimits,
+  type EgressPolicy,
+  type EgressRefusal,
+  type EgressRule,
+  type EgressTarget,
+  type EgressVerdict,
+  MOST_EGRESS_PORTS,
+  MOST_EGRESS_RULES,
+  type SandboxEgress,
+} from "./contract/egress.ts";
+export type { EgressRelaying } from "./contract/egress-relay.ts";
 export { CgroupsError, SandboxError, StartFailure } from "./contract/error.ts";
 export { isOwnerAlive, ownerName } from "./contract/owner.ts";
 export type * from "./contract/sandbox.ts";

@@ -132,7 +132,7 @@ export const S_IFCHR = 0x2000;
 
 /** include/linux/socket.h */
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
-export const SOCK = { STREAM: 1, DGRAM: 2, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
+export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, NONBLOCK: 0x800, CLOEXEC: 0x80000 } as const;
 /** include/linux/socket.h, include/uapi/linux/in.h, tcp.h, in6.h: levels of options of sockets. */
 export const SOL = { IP: 0, SOCKET: 1, TCP: 6, IPV6: 41 } as const;
 /** include/uapi/asm-generic/socket.h: options of any socket (socket(7)). */
@@ -195,6 +195,19 @@ export const MSG = { DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 
 /** include/uapi/linux/in.h; 0 is the one that a type of socket has by default. */
 export const IPPROTO = { DEFAULT: 0, TCP: 6, UDP: 17 } as const;
 
+/**
+ * include/uapi/linux/netlink.h, include/uapi/linux/rtnetlink.h: messages that make routes
+ * (rtnetlink(7)).
+ */
+export const NETLINK_ROUTE = 0;
+export const NLM_F = { REQUEST: 0x1, ACK: 0x4, CREATE: 0x400 } as const;
+export const NLMSG_ERROR = 2;
+export const RTM_NEWROUTE = 24;
+export const RTA = { DST: 1, OIF: 4 } as const;
+export const RTN = { LOCAL: 2, THROW: 9 } as const;
+export const RT_TABLE_LOCAL = 255;
+export const RT_SCOPE = { UNIVERSE: 0, HOST: 254 } as const;
+export const RTPROT_STATIC = 4;
 /** include/uapi/linux/sockios.h, include/uapi/linux/if.h */
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 0x1;

@@ -7,6 +7,7 @@
  * last figures, and `exited` has settled.
  */
 import type { Duplex, Readable } from "node:stream";
+import type { EgressSockets } from "./egress.ts";
 
 /** Limits of one sandbox. Every one is enforced by the kernel. */
 export interface SandboxLimits {
@@ -212,6 +213,13 @@ export interface ForkableSandbox extends Sandbox {
    * @throws SandboxError when the sandbox has ended, or the kernel refuses
    */
   mountFiles(directory: string): Promise<void>;
+  /**
+   * Makes routes and sockets in the network namespace of the sandbox and its forks, once, and gives
+   * descriptors of the sockets: one for names (UDP), then a listener for each port, in order.
+   * Whoever asks closes them.
+   * @throws SandboxError when the sandbox has ended, or the kernel refuses
+   */
+  openEgressSockets(sockets: EgressSockets): Promise<number[]>;
   /** Whether the sandbox's first processes are alone in its group, as the kernel tells it. */
   readonly isAlone: boolean;
   /**

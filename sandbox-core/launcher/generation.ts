@@ -246,6 +246,8 @@ export class Generation {
     else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
     else if (response.is === "exited") this.#end(response.id, { ...response });
     else if (response.is === "mounted_files") this.#sandboxes.get(response.id)?.mounted(response.problem ?? null);
+    else if (response.is === "opened_egress")
+      this.#sandboxes.get(response.id)?.openedEgress(response.fds, response.problem ?? null);
     else if (response.is === "selftesting" || response.is === "selftested") this.#selftest?.hear(response);
   }
 
@@ -264,9 +266,10 @@ export class Generation {
       sockets,
       group,
       limits: pending.limits,
+      zygotePid: this.pid,
       send: (request) => this.#process.send({ ...request, id }),
       ...(program !== undefined && { program }),
-      ...(terminal !== undefined && { terminal: { zygotePid: this.pid, fd: terminal } }),
+      ...(terminal !== undefined && { terminal }),
     });
     if (pending.exit) sandbox.end(pending.exit);
     else this.#sandboxes.set(id, sandbox);

@@ -6,6 +6,7 @@
 import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Meter } from "../cgroup/driver.ts";
+import type { EgressSockets } from "../contract/egress.ts";
 import { SandboxError } from "../contract/error.ts";
 import type {
   ForkableSandbox,
@@ -16,6 +17,7 @@ import type {
   SandboxStats,
   SandboxUsage,
 } from "../contract/sandbox.ts";
+import { takeDescriptors } from "./descriptors.ts";
 import { ForkSlot } from "./fork-slot.ts";
 import { sendForkSockets } from "./fork-sockets.ts";
 import type { SandboxGroup } from "./sandbox-cgroup.ts";
@@ -32,8 +34,9 @@ export interface SandboxParts {
   limits: SandboxLimits;
   /** The pid of its program inside. */
   program?: number;
+  zygotePid: number;
   /** The zygote's descriptor of the other side of its terminal. */
-  terminal?: { zygotePid: number; fd: number };
+  terminal?: number;
   /** Asks something of the zygote about it. */
   send: (request: Order) => void;
 }
@@ -42,7 +45,9 @@ type Order =
   | { op: "kill" }
   | { op: "signal"; signal: number }
   | { op: "took_terminal" }
-  | { op: "mount_files"; source: string };
+  | { op: "mount_files"; source: string }
+  | { op: "open_egress"; sockets: EgressSockets }
+  | { op: "took_egress" };
 
 export class LaunchedSandbox implements ForkableSandbox {
   readonly id: string;
@@ -64,10 +69,13 @@ export class LaunchedSandbox implements ForkableSandbox {
   #reason: string | undefined;
   #overuse: string | undefined;
   #makeWayAtMs = Number.POSITIVE_INFINITY;
+  readonly #zygotePid: number;
+  /** Told what comes of the sockets that were asked for. */
+  #opening: PromiseWithResolvers<number[]> | undefined;
   /** Told what comes of the mount that was asked for. */
   #mounting: PromiseWithResolvers<string | null> | undefined;
 
-  constructor({ id, pid, hostUid, sockets, group, limits, program, terminal, send }: SandboxParts) {
+  constructor({ id, pid, hostUid, sockets, group, limits, program, zygotePid, terminal, send }: SandboxParts) {
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
@@ -77,6 +85,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#limits = limits;
     this.#scratch = new ScratchCleaner({ pid, limits, members: () => group.members() });
     this.program = program;
+    this.#zygotePid = zygotePid;
     this.#terminal = terminal;
     this.#send = send;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
@@ -178,6 +187,27 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#mounting?.resolve(problem);
   }
 
+  async openEgressSockets(sockets: EgressSockets): Promise<number[]> {
+    if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
+    this.#opening = Promise.withResolvers<number[]>();
+    this.#send({ op: "open_egress", sockets });
+    return this.#opening.promise;
+  }
+
+  /** The zygote has made its sockets, or says what kept it from that. */
+  openedEgress(fds: readonly number[], problem: string | null): void {
+    if (!this.#opening) return;
+    const { resolve, reject } = this.#opening;
+    this.#opening = undefined;
+    try {
+      if (problem !== null) throw new Error(problem);
+      resolve(takeDescriptors(this.#zygotePid, fds));
+      this.#send({ op: "took_egress" });
+    } catch (cause) {
+      reject(new SandboxError(`the sockets of its egress could not be made: ${(cause as Error).message}`, { cause }));
+    }
+  }
+
   get isAlone(): boolean {
     const members = this.#last ? [] : this.#group.members();
     // A program has a first process of ours beside it.
@@ -214,9 +244,9 @@ export class LaunchedSandbox implements ForkableSandbox {
    * @throws Error when it has no terminal
    */
   takeTerminal(take: (zygotePid: number, fd: number) => number): number {
-    if (!this.#terminal) throw new Error(`sandbox ${this.id} has no terminal`);
+    if (this.#terminal === undefined) throw new Error(`sandbox ${this.id} has no terminal`);
     try {
-      return take(this.#terminal.zygotePid, this.#terminal.fd);
+      return take(this.#zygotePid, this.#terminal);
     } finally {
       this.#send({ op: "took_terminal" });
     }
@@ -227,6 +257,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (this.#last) return;
     this.#last = exit.usage;
     this.mounted("it has ended");
+    this.openedEgress([], "it has ended");
     this.#meter.close();
     this.#scratch.close();
     for (const socket of this.#sockets.values()) endAfterReading(socket);

@@ -3,6 +3,7 @@
  * sandbox has it.
  */
 import { StringDecoder } from "node:string_decoder";
+import type { EgressSockets } from "../contract/egress.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxLimits, SandboxUsage } from "../contract/sandbox.ts";
 
@@ -73,6 +74,10 @@ export type Request =
   | { op: "signal"; id: string; signal: number }
   /** Mounts what is in the directory `source` of the host as the files beside the function. */
   | { op: "mount_files"; id: string; source: string }
+  /** Makes routes and sockets in the sandbox's network namespace. */
+  | { op: "open_egress"; id: string; sockets: EgressSockets }
+  /** The worker has its own descriptors of the sockets. */
+  | { op: "took_egress"; id: string }
   /** The worker has its own descriptor of the terminal. */
   | { op: "took_terminal"; id: string }
   | { op: "selftest" }
@@ -106,6 +111,8 @@ export type Response =
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
   /** The files are mounted, or `problem` says why they are not. */
   | { is: "mounted_files"; id: string; problem?: string }
+  /** The zygote's descriptors of the sockets, or `problem` says why there are none. */
+  | { is: "opened_egress"; id: string; fds: number[]; problem?: string }
   /** The fork of the self-test is made, and the zygote waits for its end. */
   | { is: "selftesting"; pid: number }
   | { is: "selftested"; end: ProgramEnd }

@@ -61,10 +61,20 @@ export const socketCalls = {
       length: number,
     ) => number,
   ),
+  listen: checked("listen", libc.func("int listen(int fd, int backlog)") as (fd: number, backlog: number) => number),
   /** Descriptors through a unix socket (unix(7), SCM_RIGHTS). */
   sendDescriptors,
   receiveDescriptors,
 };
+
+/** A sockaddr_in (ip(7)) of an address as four bytes and a port. */
+export function internetAddress(address: Uint8Array, port: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF.INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  bytes.set(address, 4);
+  return bytes;
+}
 
 /**
  * A sockaddr_un for a path, or for an abstract name that starts with "\0" (unix(7)). Throws

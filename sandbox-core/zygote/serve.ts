@@ -24,6 +24,7 @@ import { signalProgram } from "../syscall/signal-program.ts";
 import { canRefuseDescriptors, isReadable, makePipe } from "../syscall/steps.ts";
 import { writeLine } from "../syscall/write-line.ts";
 import { type Child, Children } from "./children.ts";
+import { EgressHandOuts } from "./egress-hand-outs.ts";
 import { mountFiles } from "./files-mount.ts";
 import { Forks } from "./forks.ts";
 import { Launches } from "./launches.ts";
@@ -36,6 +37,12 @@ import { Terminals } from "./terminal.ts";
 /** Longer than anything that is done between two waits. */
 const LONGEST_TURN_S = 10;
 const READ_BYTES = 65_536;
+
+/** Requests about one sandbox. */
+type ChildRequest = Extract<
+  Request,
+  { op: "kill" | "signal" | "took_terminal" | "mount_files" | "open_egress" | "took_egress" }
+>;
 
 /** Serves until the worker hangs up, and never returns then; returns in each fork, locked in. */
 export function serve(state: ZygoteState): Role {
@@ -50,6 +57,7 @@ class Server {
   readonly #launches: Launches;
   readonly #children: Children;
   readonly #terminals = new Terminals();
+  readonly #egress = new EgressHandOuts();
   readonly #selftest: Selftest;
   readonly #requests = new LineReader<Request>();
   readonly #statuses = new LineReader<Status>();
@@ -126,12 +134,14 @@ class Server {
     return undefined;
   }
 
-  #attendChild(request: Extract<Request, { op: "kill" | "signal" | "took_terminal" | "mount_files" }>): void {
+  #attendChild(request: ChildRequest): void {
     if (request.op === "took_terminal") return void this.#terminals.drop(request.id);
+    if (request.op === "took_egress") return this.#egress.drop(request.id);
     const child = this.#children.withId(request.id);
     if (!child) return;
     if (request.op === "kill") this.#end(child);
     else if (request.op === "mount_files") this.#mountFiles(child, request.source);
+    else if (request.op === "open_egress") this.#say(this.#egress.open(child, request.sockets));
     else if (child.program !== undefined)
       signalProgram(
         this.#state.cgroups.members(child.group),
@@ -194,6 +204,7 @@ class Server {
     const usage = this.#state.cgroups.usage(group);
     const refusal = child.refusal ?? (isProgram && program === undefined ? neverStarted(end, usage) : undefined);
     if (program === undefined) this.#terminals.drop(id);
+    this.#egress.drop(id);
     const response: Response = refusal
       ? { is: "refused", id, ...refusal }
       : { is: "exited", id, ...(child.end ?? end), usage };

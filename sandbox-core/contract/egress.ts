@@ -1,0 +1,141 @@
+/**
+ * Egress: which hosts a sandbox reaches besides itself, and what its holder hears of it.
+ *
+ * A sandbox has loopback alone. Egress gives it names and addresses that were declared, on ports
+ * that were declared, over TCP. A relay outside of it resolves names, dials and passes bytes; the
+ * sandbox holds nothing of the host's.
+ */
+
+/** Most different ports that a policy may name. */
+export const MOST_EGRESS_PORTS = 64;
+/** Most rules of a policy, and as many that deny. */
+export const MOST_EGRESS_RULES = 256;
+
+/** A host that is declared. */
+export type EgressTarget =
+  /** One name, in lower case without a final dot: `api.stripe.com`. */
+  | { kind: "name"; name: string }
+  /** Every name that ends so, with its first dot: `.amazonaws.com`; not the bare name itself. */
+  | { kind: "suffix"; suffix: string }
+  /** One address, as a function writes it: version 4 only. */
+  | { kind: "address"; address: string }
+  /** Every name, and every address that is public. */
+  | { kind: "public" };
+
+export interface EgressRule {
+  to: EgressTarget;
+  /** In a rule that denies, none means every port. */
+  ports: readonly number[];
+}
+
+/** Limits of one sandbox; every one at least 1. */
+export interface EgressLimits {
+  /** Most connections at once. */
+  connections: number;
+  connectionsPerSecond: number;
+  /** Most bytes, both ways together, while a call runs; so many for each call when several run. */
+  bytes: number;
+}
+
+export interface EgressPolicy {
+  /** Whose traffic it is: tenants share the relay's connections fairly. */
+  tenant: string;
+  rules: readonly EgressRule[];
+  /**
+   * Ranges like `10.0.0.0/8` that are refused to others, loopback, private and the host's own
+   * addresses among them, and may be reached by this sandbox where a rule declares the host.
+   */
+  privateRanges: readonly string[];
+  /** Win over `rules`. */
+  deny: readonly EgressRule[];
+  limits: EgressLimits;
+}
+
+/**
+ * Why a connection or a lookup was refused, or how a connection ended.
+ *
+ * Refused: `undeclared_name`, `undeclared_port`, `undeclared_address`, `denied` (by a rule of
+ * `deny`), `private_address` (all that the name resolves to is refused always), `reserved_port`
+ * (25), `platform_address` (Redis, the gateway), `unresolved`, `unreachable` (nobody accepted the
+ * connection), `no_server_name`, `wrong_server_name`, `encrypted_hello`, `no_tls` (something else
+ * than a TLS hello on 443), `slow_hello`, `too_many_connections`, `connection_rate`, `relay_full`,
+ * `bytes_used_up`.
+ *
+ * Ended: `ok`, `reset` (by either end), `idle`, `bytes_limit`, `call_ended`, `sandbox_ended`,
+ * `relay_died`.
+ */
+export type EgressVerdict =
+  | "ok"
+  | "reset"
+  | "idle"
+  | "bytes_limit"
+  | "call_ended"
+  | "sandbox_ended"
+  | "relay_died"
+  | EgressRefusal;
+
+export type EgressRefusal =
+  | "undeclared_name"
+  | "undeclared_port"
+  | "undeclared_address"
+  | "denied"
+  | "private_address"
+  | "reserved_port"
+  | "platform_address"
+  | "unresolved"
+  | "unreachable"
+  | "no_server_name"
+  | "wrong_server_name"
+  | "encrypted_hello"
+  | "no_tls"
+  | "slow_hello"
+  | "too_many_connections"
+  | "connection_rate"
+  | "relay_full"
+  | "bytes_used_up";
+
+/**
+ * `opened`: connected to the host, verdict `ok`. `closed`: an opened connection ended. `refused`: a
+ * lookup or a connection that never opened.
+ */
+export interface EgressEvent {
+  kind: "opened" | "closed" | "refused";
+  /** The same for a connection's `opened` and `closed`; unique in the life of a relay's holder. */
+  id: number;
+  /** The call that ran when it began; null when none did, or when several ran at once. */
+  call: string | null;
+  /** When this happened, as `Date.now()`. */
+  atMs: number;
+  /** Null for an address that no name was looked up for. Hostile when refused. */
+  name: string | null;
+  /** 0 for a lookup. */
+  port: number;
+  /** The address that was dialled. */
+  address: string | null;
+  bytesUp: number;
+  bytesDown: number;
+  durationMs: number;
+  verdict: EgressVerdict;
+  /** What to do, in one sentence for whoever wrote the function. */
+  remedy?: string;
+  /** How many more refusals of the sandbox were not told since the last event, as there were too many. */
+  untold?: number;
+}
+
+/** What the network namespace of a sandbox gets: routes to itself, and sockets that the relay serves. */
+export interface EgressSockets {
+  /** Whether every public address leads to the sockets, besides the block of stand-in addresses. */
+  publicRoutes: boolean;
+  /** Declared addresses of version 4, which lead to the sockets as well. */
+  addresses: readonly string[];
+  /** A TCP listener for each. */
+  ports: readonly number[];
+}
+
+/** The egress of one sandbox; safe to use after the sandbox's end, when it does nothing. */
+export interface SandboxEgress {
+  /** A call begins in the sandbox: say it before the call's first byte is sent there. */
+  callBegan(call: string): void;
+  /** `close` ends the connections that were opened while this call ran alone. */
+  callEnded(call: string, end: { close: boolean }): void;
+}

@@ -1,0 +1,124 @@
+/**
+ * Routes and sockets in the network namespace of a sandbox that has locked itself in: whatever it
+ * connects to that it may reach is a listener of its own namespace, which a relay outside serves.
+ * Like files-mount.ts this goes where nobody inside may do such a thing, and returns.
+ *
+ * The sandbox cannot have the sockets, nor disturb them: they are root's, exclusive to their ports,
+ * and there before anything of a tenant's is.
+ */
+import { AF, CLONE, IPPROTO, O, SOCK } from "../abi/linux.ts";
+import type { EgressSockets } from "../contract/egress.ts";
+import { complain } from "../fork/complain.ts";
+import { MOST_WAITING } from "../fork/network.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
+import { internetAddress } from "../syscall/sockets.ts";
+import { addRoutes, bytesOf, type Range } from "./routes.ts";
+
+/** Exit code of a zygote that must not go on. */
+const EXIT_UNFIT = 71;
+
+/** Addresses that stand for names: the block for tests of networks (RFC 2544), nobody's host. */
+const STAND_INS: Range = ["198.18.0.0", 15];
+const EVERYTHING: Range = ["0.0.0.0", 0];
+/** Addresses that are never public (IANA's registry of special-purpose addresses). */
+const NEVER_PUBLIC: readonly Range[] = [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.0.2.0", 24],
+  ["192.88.99.0", 24],
+  ["192.168.0.0", 16],
+  ["198.51.100.0", 24],
+  ["203.0.113.0", 24],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
+];
+
+const NAMES_ADDRESS = internetAddress(Uint8Array.of(127, 0, 0, 1), 53);
+const ANY_ADDRESS = Uint8Array.of(0, 0, 0, 0);
+const KIND = SOCK.CLOEXEC | SOCK.NONBLOCK;
+
+/**
+ * Makes them for the sandbox whose first process has that pid; the pid must be a child's that was
+ * not collected. Gives the socket for names, and a listener for each port.
+ * @throws SyscallError, and then no socket is left
+ */
+export function openEgressSockets(pid: number, { publicRoutes, addresses, ports }: EgressSockets): number[] {
+  const routes: Range[] = [STAND_INS, ...addresses.map((address): Range => [address, 32])];
+  for (const [address] of routes) bytesOf(address);
+  return inNetworkOf(pid, () => {
+    if (publicRoutes) addRoutes([...routes, EVERYTHING], NEVER_PUBLIC);
+    else addRoutes(routes, []);
+    return openAll([openNames, ...ports.map((port) => () => openListener(port))]);
+  });
+}
+
+/** What all of them give, or nothing is left open. */
+function openAll(openers: readonly (() => number)[]): number[] {
+  const opened: number[] = [];
+  try {
+    for (const open of openers) opened.push(open());
+    return opened;
+  } catch (error) {
+    for (const fd of opened) sys.close(fd);
+    throw error;
+  }
+}
+
+function openNames(): number {
+  return prepared(sys.socket(AF.INET, SOCK.DGRAM | KIND, IPPROTO.DEFAULT), (fd) => {
+    sys.bind(fd, NAMES_ADDRESS, NAMES_ADDRESS.length);
+  });
+}
+
+function openListener(port: number): number {
+  const address = internetAddress(ANY_ADDRESS, port);
+  return prepared(sys.socket(AF.INET, SOCK.STREAM | KIND, IPPROTO.DEFAULT), (fd) => {
+    sys.bind(fd, address, address.length);
+    sys.listen(fd, MOST_WAITING);
+  });
+}
+
+function prepared(fd: number, prepare: (fd: number) => void): number {
+  try {
+    prepare(fd);
+    return fd;
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+}
+
+/** Does something in the network namespace of another process. @throws SyscallError */
+function inNetworkOf<Result>(pid: number, work: () => Result): Result {
+  const [own, theirs] = ["self", pid].map((of) => sys.open(`/proc/${of}/ns/net`, O.RDONLY | O.CLOEXEC)) as [
+    number,
+    number,
+  ];
+  try {
+    sys.setns(theirs, CLONE.NEWNET);
+    try {
+      return work();
+    } finally {
+      returnTo(own);
+    }
+  } finally {
+    for (const fd of [own, theirs]) sys.close(fd);
+  }
+}
+
+/**
+ * A zygote that cannot go back would make sockets of its own in a sandbox's network, and boxes of
+ * the host's network would be in it: so it ends at once, and with it all of its sandboxes.
+ */
+function returnTo(own: number): void {
+  try {
+    sys.setns(own, CLONE.NEWNET);
+  } catch (error) {
+    complain(error);
+    exitNow(EXIT_UNFIT);
+  }
+}

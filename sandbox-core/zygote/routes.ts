@@ -1,0 +1,98 @@
+/**
+ * Routes by which addresses lead to a network namespace itself (ip-route(8), type local): what
+ * connects to one of them meets a listener of that namespace, and packets never leave it.
+ */
+import {
+  AF,
+  NETLINK_ROUTE,
+  NLM_F,
+  NLMSG_ERROR,
+  RT_SCOPE,
+  RT_TABLE_LOCAL,
+  RTA,
+  RTM_NEWROUTE,
+  RTN,
+  RTPROT_STATIC,
+  SOCK,
+} from "../abi/linux.ts";
+import { SyscallError } from "../syscall/error.ts";
+import { sys } from "../syscall/libc.ts";
+
+/** Addresses with their first `bits` in common, as `10.0.0.0/8` means them. */
+export type Range = readonly [address: string, bits: number];
+
+/** The index of `lo` in every network namespace. */
+const LOOPBACK_INDEX = 1;
+/** struct nlmsghdr, struct rtmsg, and two attributes of four bytes each. */
+const [HEADER_BYTES, MESSAGE_BYTES] = [16, 44];
+const ANSWER_BYTES = 4_096;
+
+/**
+ * Makes a route to the caller's own network namespace for each range of `local`, and leaves those of
+ * `none` without any (type throw), in one system call.
+ * @throws SyscallError
+ */
+export function addRoutes(local: readonly Range[], none: readonly Range[]): void {
+  const routes = [
+    ...local.map((range) => ({ range, type: RTN.LOCAL, scope: RT_SCOPE.HOST })),
+    ...none.map((range) => ({ range, type: RTN.THROW, scope: RT_SCOPE.UNIVERSE })),
+  ];
+  const last = routes.length - 1;
+  const batch = Buffer.concat(
+    routes.map((route, index) => routeMessage({ ...route, seq: index, isLast: index === last })),
+  );
+  const socket = sys.socket(AF.NETLINK, SOCK.RAW | SOCK.CLOEXEC, NETLINK_ROUTE);
+  try {
+    sys.write(socket, batch, batch.length);
+    awaitAnswer(socket, last);
+  } finally {
+    sys.close(socket);
+  }
+}
+
+interface RouteMessage {
+  range: Range;
+  type: number;
+  scope: number;
+  seq: number;
+  /** The last one alone is answered when it succeeds; one that fails always is. */
+  isLast: boolean;
+}
+
+function routeMessage({ range: [address, bits], type, scope, seq, isLast }: RouteMessage): Buffer {
+  const message = Buffer.alloc(MESSAGE_BYTES);
+  message.writeUInt32LE(MESSAGE_BYTES, 0);
+  message.writeUInt16LE(RTM_NEWROUTE, 4);
+  message.writeUInt16LE(NLM_F.REQUEST | NLM_F.CREATE | (isLast ? NLM_F.ACK : 0), 6);
+  message.writeUInt32LE(seq, 8);
+  message.set([AF.INET, bits, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, scope, type], HEADER_BYTES);
+  message.writeUInt16LE(8, 28);
+  message.writeUInt16LE(RTA.DST, 30);
+  message.set(bytesOf(address), 32);
+  message.writeUInt16LE(8, 36);
+  message.writeUInt16LE(RTA.OIF, 38);
+  message.writeUInt32LE(LOOPBACK_INDEX, 40);
+  return message;
+}
+
+/** Reads answers up to that of the last message. @throws SyscallError of the first that failed */
+function awaitAnswer(socket: number, last: number): void {
+  const answer = Buffer.alloc(ANSWER_BYTES);
+  for (;;) {
+    const count = sys.read(socket, answer, answer.length);
+    for (let at = 0; at + HEADER_BYTES + 4 <= count; at += (answer.readUInt32LE(at) + 3) & ~3) {
+      if (answer.readUInt16LE(at + 4) !== NLMSG_ERROR) continue;
+      const errno = -answer.readInt32LE(at + HEADER_BYTES);
+      if (errno !== 0) throw new SyscallError("netlink RTM_NEWROUTE", errno);
+      if (answer.readUInt32LE(at + 8) === last) return;
+    }
+  }
+}
+
+/** The four bytes of an address of version 4. @throws RangeError when it is none */
+export function bytesOf(address: string): number[] {
+  const bytes = address.split(".").map(Number);
+  if (bytes.length !== 4 || bytes.some((byte) => !(Number.isInteger(byte) && byte >= 0 && byte < 256)))
+    throw new RangeError(`${address} is no address of version 4`);
+  return bytes;
+}
