@@ -24,6 +24,7 @@ export type * from "./contract/sandbox.ts";
 export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";
 export { type LauncherOptions, nodeProgram, openLauncher, programBinds, programPath } from "./host/open.ts";
 export { tryIsolation } from "./host/trial.ts";
+export { EgressRelay, type EgressRelaySettings } from "./launcher/egress-relay.ts";
 export type { ZygoteLauncher } from "./launcher/launcher.ts";
 export type { ZygoteEnd } from "./launcher/launcher-options.ts";
 export { type ProgramResult, type ProgramRun, runProgram } from "./launcher/run-program.ts";

@@ -104,6 +104,8 @@ export const O = {
   CLOEXEC: 0x80000,
   PATH: 0x200000,
 } as const;
+/** Bits of its flags that mean more than reading: how it is accessed, and what changes it. */
+export const O_ACCESS = { MASK: 0x3, CHANGES: 0x40 | 0x200 | 0x400000 } as const;
 export const F_SETFD = 2;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
@@ -263,6 +265,7 @@ export const RLIMIT = {
 
 /** include/uapi/linux/seccomp.h */
 export const SECCOMP_SET_MODE_FILTER = 1;
+export const SECCOMP_FILTER_FLAG = { TSYNC: 1, TSYNC_ESRCH: 16 } as const;
 export const SECCOMP_RET = { KILL_PROCESS: 0x80000000, ERRNO: 0x50000, ALLOW: 0x7fff0000 } as const;
 
 /** include/uapi/linux/filter.h and bpf_common.h: the instructions that our filters use. */

@@ -1,5 +1,6 @@
 /** The runtime in a zygote: warmed before the first fork, and started in each. */
 import { randomFillSync } from "node:crypto";
+import { setServers } from "node:dns";
 import { prepareRuntime } from "../runtime/main.ts";
 import { ENTROPY_BYTES, renewRandomness } from "../runtime/random.ts";
 import { warm } from "../runtime/warm.ts";
@@ -26,6 +27,9 @@ export function prepare(): void {
   // The end of process.exit is _exit, as the parent's exit handlers wait for threads that a fork
   // does not have.
   Object.assign(process, { reallyExit: exitNow });
+  // The zygote has read the host's resolv.conf; a sandbox's own names this one, and a relay of
+  // egress answers there, or nobody does.
+  setServers(["127.0.0.1"]);
   begin = prepareRuntime({ serve: serveAsTemplate });
 }
 

@@ -22,8 +22,8 @@ const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
  */
 const FILES: Record<string, string> = {
   "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
-  "etc/resolv.conf": "# no name server is reachable from a sandbox\n",
-  "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+  "etc/resolv.conf": "nameserver 127.0.0.1\n",
+  "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns [!SUCCESS=continue] files\n",
   "etc/passwd": `function:x:${INSIDE_ID}:${INSIDE_ID}::/tmp:/bin/false\n`,
   "etc/group": `function:x:${INSIDE_ID}:\n`,
 };

@@ -3,12 +3,13 @@
  */
 import koffi from "koffi";
 import { currentArchitecture } from "../abi/arch.ts";
-import { SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
+import { SECCOMP_FILTER_FLAG, SECCOMP_SET_MODE_FILTER } from "../abi/linux.ts";
 import { checked, first, firstTwo } from "./checked.ts";
 
 const libc = koffi.load("libc.so.6");
 
 const SECCOMP = currentArchitecture().syscalls.seccomp as number;
+const FOR_ALL_THREADS = SECCOMP_FILTER_FLAG.TSYNC | SECCOMP_FILTER_FLAG.TSYNC_ESRCH;
 const socketFilterProgram = koffi.struct({ length: "unsigned short", filter: "void *" });
 const rawSeccomp: (
   number: number,
@@ -59,6 +60,13 @@ export const privilegeCalls = {
    */
   installFilter: checked("seccomp", (filter: Buffer) =>
     rawSeccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, 0, { length: filter.length / 8, filter }),
+  ),
+  /**
+   * The same for every thread of this process, with no_new_privs; a thread that cannot take it is
+   * an error.
+   */
+  installFilterForAll: checked("seccomp", (filter: Buffer) =>
+    rawSeccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, FOR_ALL_THREADS, { length: filter.length / 8, filter }),
   ),
   /**
    * landlock_create_ruleset(2) and landlock_add_rule(2), with their numbers; the C library has no

@@ -23,8 +23,8 @@ export type Range = readonly [address: string, bits: number];
 
 /** The index of `lo` in every network namespace. */
 const LOOPBACK_INDEX = 1;
-/** struct nlmsghdr, struct rtmsg, and two attributes of four bytes each. */
-const [HEADER_BYTES, MESSAGE_BYTES] = [16, 44];
+/** struct nlmsghdr; an attribute of four bytes; both and a struct rtmsg in between. */
+const [HEADER_BYTES, ATTRIBUTE_BYTES, MESSAGE_BYTES] = [16, 8, 36];
 const ANSWER_BYTES = 4_096;
 
 /**
@@ -60,19 +60,24 @@ interface RouteMessage {
 }
 
 function routeMessage({ range: [address, bits], type, scope, seq, isLast }: RouteMessage): Buffer {
-  const message = Buffer.alloc(MESSAGE_BYTES);
-  message.writeUInt32LE(MESSAGE_BYTES, 0);
+  // A range without a route has no device either.
+  const bytes = type === RTN.LOCAL ? MESSAGE_BYTES + ATTRIBUTE_BYTES : MESSAGE_BYTES;
+  const message = Buffer.alloc(bytes);
+  message.writeUInt32LE(bytes, 0);
   message.writeUInt16LE(RTM_NEWROUTE, 4);
   message.writeUInt16LE(NLM_F.REQUEST | NLM_F.CREATE | (isLast ? NLM_F.ACK : 0), 6);
   message.writeUInt32LE(seq, 8);
   message.set([AF.INET, bits, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, scope, type], HEADER_BYTES);
-  message.writeUInt16LE(8, 28);
-  message.writeUInt16LE(RTA.DST, 30);
-  message.set(bytesOf(address), 32);
-  message.writeUInt16LE(8, 36);
-  message.writeUInt16LE(RTA.OIF, 38);
-  message.writeUInt32LE(LOOPBACK_INDEX, 40);
+  writeAttribute(message, MESSAGE_BYTES - ATTRIBUTE_BYTES, RTA.DST).set(bytesOf(address));
+  if (type === RTN.LOCAL) writeAttribute(message, MESSAGE_BYTES, RTA.OIF).writeUInt32LE(LOOPBACK_INDEX);
   return message;
+}
+
+/** Writes the header of an attribute of four bytes, and gives its place. */
+function writeAttribute(message: Buffer, at: number, kind: number): Buffer {
+  message.writeUInt16LE(ATTRIBUTE_BYTES, at);
+  message.writeUInt16LE(kind, at + 2);
+  return message.subarray(at + 4, at + ATTRIBUTE_BYTES);
 }
 
 /** Reads answers up to that of the last message. @throws SyscallError of the first that failed */

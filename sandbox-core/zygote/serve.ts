@@ -136,7 +136,7 @@ class Server {
 
   #attendChild(request: ChildRequest): void {
     if (request.op === "took_terminal") return void this.#terminals.drop(request.id);
-    if (request.op === "took_egress") return this.#egress.drop(request.id);
+    if (request.op === "took_egress") return void this.#egress.drop(request.id);
     const child = this.#children.withId(request.id);
     if (!child) return;
     if (request.op === "kill") this.#end(child);

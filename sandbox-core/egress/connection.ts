@@ -1,0 +1,180 @@
+/** One connection of a sandbox, from its first byte until both sides are closed. */
+import type { Socket } from "node:net";
+import type { EgressEvent, EgressPolicy, EgressRefusal, EgressVerdict } from "../contract/egress.ts";
+import type { AddressGuard } from "./addresses.ts";
+import type { Calls } from "./calls.ts";
+import { dial } from "./dial.ts";
+import { awaitHello } from "./first-bytes.ts";
+import { pass } from "./pass.ts";
+import type { PlatformHosts } from "./platform-hosts.ts";
+import { remedyOf } from "./remedies.ts";
+import type { Names } from "./resolver.ts";
+import type { Rules } from "./rules.ts";
+
+const TLS_PORT = 443;
+const MAIL_PORT = 25;
+
+/** Where a connection wants to go: a name that was looked up, or an address. */
+export interface Destination {
+  name: string | null;
+  address: string | null;
+  port: number;
+}
+
+/** What a sandbox's connections have in common. */
+export interface Surroundings {
+  policy: EgressPolicy;
+  rules: Rules;
+  guard: AddressGuard;
+  calls: Calls;
+  names: Names;
+  platform: PlatformHosts;
+  nextId: () => number;
+  tell: (event: EgressEvent) => void;
+}
+
+export class Connection {
+  readonly id: number;
+  /** The call that ran alone when it began. */
+  readonly call: string | null;
+  readonly #near: Socket;
+  readonly #to: Destination;
+  readonly #around: Surroundings;
+  readonly #beganMs = performance.now();
+  readonly #abandoned = new AbortController();
+  #far: Socket | undefined;
+  #address: string | null;
+  #isOpen = false;
+  #up = 0;
+  #down = 0;
+  /** Why the relay ended it, once it did. */
+  #ending: EgressVerdict | undefined;
+  #lastMs = this.#beganMs;
+
+  constructor(near: Socket, to: Destination, around: Surroundings) {
+    this.#near = near;
+    this.#to = to;
+    this.#around = around;
+    this.id = around.nextId();
+    this.call = around.calls.only;
+    this.#address = to.address;
+    near.on("error", () => undefined);
+    near.once("close", () => this.#abandoned.abort());
+  }
+
+  /** Carries it from start to end. Never rejects. */
+  async run(): Promise<void> {
+    const first = await this.#readFirst();
+    if (first === null) return;
+    const addresses = await this.#findAddresses();
+    if (addresses === null || this.#abandoned.signal.aborted) return;
+    const far = await dial(addresses, this.#to.port, this.#abandoned.signal);
+    if (this.#abandoned.signal.aborted) return void far?.destroy();
+    if (far === null) return void this.#refuse("unreachable");
+    await this.#open(far, first);
+  }
+
+  /** Ends it now, for that reason. */
+  end(verdict: EgressVerdict): void {
+    this.#ending ??= verdict;
+    this.#abandoned.abort();
+    this.#near.resetAndDestroy();
+    this.#far?.resetAndDestroy();
+  }
+
+  /** Milliseconds since its last byte. */
+  get idleMs(): number {
+    return performance.now() - this.#lastMs;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Bytes that came already and go to the host first; null when it was refused. */
+  async #readFirst(): Promise<Buffer | null> {
+    const { name, address, port } = this.#to;
+    const { rules } = this.#around;
+    // An address that was declared is what it is, whatever its hello says.
+    if (port !== TLS_PORT || (name === null && rules.declaresAddress(address as string))) return Buffer.alloc(0);
+    const hello = await awaitHello(this.#near);
+    if (hello === null || this.#abandoned.signal.aborted) {
+      this.#near.destroy();
+      return null;
+    }
+    if ("refusal" in hello) return this.#refuse(hello.refusal);
+    const problem = this.#judgeServerName(hello.serverName);
+    return problem === null ? hello.bytes : this.#refuse(problem);
+  }
+
+  #judgeServerName(serverName: string | null): EgressRefusal | null {
+    const { name, port } = this.#to;
+    if (name !== null && serverName === null) return "no_server_name";
+    if (name !== null) return serverName === name ? null : "wrong_server_name";
+    // Any public address: a name in the hello must be one that could have been looked up.
+    return serverName === null ? null : this.#around.rules.refuseName(serverName, port);
+  }
+
+  /** Addresses that may be dialled; null when it was refused. */
+  async #findAddresses(): Promise<string[] | null> {
+    const { name, address, port } = this.#to;
+    const { names, policy, guard, platform, rules } = this.#around;
+    const found = address !== null ? [address] : await names.resolve(name as string, policy.tenant);
+    if (this.#abandoned.signal.aborted) return null;
+    if (found.length === 0) return this.#refuse("unresolved");
+    const reachable = found.filter((one) => guard.mayReach(one));
+    if (reachable.length === 0) return this.#refuse("private_address", found[0]);
+    const allowed = reachable.filter((one) => !rules.isAddressDenied(one, port));
+    if (allowed.length === 0) return this.#refuse("denied", reachable[0]);
+    const open = allowed.filter((one) => port !== MAIL_PORT || guard.isGranted(one));
+    if (open.length === 0) return this.#refuse("reserved_port", allowed[0]);
+    const others = await platform.without(open, port);
+    return others.length > 0 ? others : this.#refuse("platform_address", open[0]);
+  }
+
+  async #open(far: Socket, first: Buffer): Promise<void> {
+    const near = this.#near;
+    this.#far = far;
+    this.#isOpen = true;
+    this.#address = far.remoteAddress ?? this.#address;
+    this.#tell("opened", "ok");
+    if (first.length > 0 && this.#count("up", first.length)) far.write(first);
+    const endedWell = await pass({ near, far, onBytes: (direction, bytes) => this.#count(direction, bytes) });
+    this.#tell("closed", this.#ending ?? (endedWell ? "ok" : "reset"));
+  }
+
+  #count(direction: "up" | "down", bytes: number): boolean {
+    if (direction === "up") this.#up += bytes;
+    else this.#down += bytes;
+    this.#lastMs = performance.now();
+    if (this.#around.calls.spend(bytes)) return true;
+    this.#ending ??= "bytes_limit";
+    return false;
+  }
+
+  #refuse(refusal: EgressRefusal, address?: string): null {
+    if (this.#ending === undefined) {
+      this.#address = address ?? this.#address;
+      this.#tell("refused", refusal, remedyOf(refusal, this.#to.name ?? (this.#to.address as string), this.#to.port));
+    }
+    this.#near.resetAndDestroy();
+    return null;
+  }
+
+  #tell(kind: EgressEvent["kind"], verdict: EgressVerdict, remedy?: string): void {
+    this.#around.tell({
+      kind,
+      id: this.id,
+      call: this.call,
+      atMs: Date.now(),
+      name: this.#to.name,
+      port: this.#to.port,
+      address: this.#address,
+      bytesUp: this.#up,
+      bytesDown: this.#down,
+      durationMs: performance.now() - this.#beganMs,
+      verdict,
+      ...(remedy === undefined ? {} : { remedy }),
+    });
+  }
+}

@@ -1,0 +1,47 @@
+/** The relay's sandboxes, by the numbers that their holder gives them, and what it is asked about them. */
+import type { EgressEvent } from "../contract/egress.ts";
+import type { RelayOptions, RelayRequest } from "../protocol/egress.ts";
+import { PlatformHosts } from "./platform-hosts.ts";
+import { Names } from "./resolver.ts";
+import { type RelayParts, ServedSandbox } from "./served-sandbox.ts";
+import { Shares } from "./shares.ts";
+
+const LOOKS_PER_IDLE = 4;
+/** Numbers of connections go on where an earlier relay of the same holder cannot have been. */
+const IDS_PER_MS = 1_000;
+
+export class Relay {
+  readonly #served = new Map<number, ServedSandbox>();
+  readonly #parts: RelayParts;
+  readonly #tell: (sandbox: number, event: EgressEvent) => void;
+  #lastId = Date.now() * IDS_PER_MS;
+
+  constructor(options: RelayOptions, tell: (sandbox: number, event: EgressEvent) => void) {
+    const names = new Names(options);
+    const platform = new PlatformHosts(options.platform, names);
+    this.#parts = { names, platform, shares: new Shares(options.connections), nextId: () => ++this.#lastId };
+    this.#tell = tell;
+    setInterval(() => {
+      for (const served of this.#served.values()) served.endIdle(options.idleMs);
+    }, options.idleMs / LOOKS_PER_IDLE);
+  }
+
+  /** @param takeSockets gives the descriptors that came for a sandbox */
+  answer(request: RelayRequest, takeSockets: (sandbox: number) => number[]): void {
+    const { sandbox } = request;
+    if (request.op === "open") {
+      const { policy, calls } = request;
+      const tell = (event: EgressEvent) => this.#tell(sandbox, event);
+      const fds = takeSockets(sandbox);
+      this.#served.set(sandbox, new ServedSandbox({ policy, calls, fds, parts: this.#parts, tell }));
+      return;
+    }
+    const served = this.#served.get(sandbox);
+    if (request.op === "began") served?.began(request.call);
+    else if (request.op === "ended") served?.ended(request.call, request.close);
+    else {
+      served?.close();
+      this.#served.delete(sandbox);
+    }
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The relay of egress for whoever holds sandboxes. Its process is started with the first sandbox
+ * that needs it. The holder keeps a descriptor of each socket, so that nothing of a sandbox's is
+ * lost when the process dies: connections that are made meanwhile wait for the next one.
+ */
+import { closeSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import type { EgressEvent, EgressPolicy, SandboxEgress } from "../contract/egress.ts";
+import type { EgressRelaying } from "../contract/egress-relay.ts";
+import { SandboxError } from "../contract/error.ts";
+import type { ForkableSandbox } from "../contract/sandbox.ts";
+import type { PlatformHost, RelayOptions } from "../protocol/egress.ts";
+import { socketsOf } from "./egress-policy.ts";
+import { EgressProcess } from "./egress-process.ts";
+
+export interface EgressRelaySettings {
+  /** The host user that the process becomes; nobody else's. `RELAY_UID` unless given. */
+  uid?: number;
+  /** Hosts of the platform's own, refused whatever is declared and granted. */
+  platform?: readonly PlatformHost[];
+  /** Names that are known without asking, as in hosts(5): /etc/hosts unless given. */
+  hostsFile?: string;
+  /** Name servers with or without a port, those of the host unless given. */
+  nameServers?: readonly string[];
+  /** The network that it connects to, as the path of a namespace; the caller's own unless given. */
+  networkNamespace?: string;
+  /** Most connections at once, of all sandboxes: 2,048 unless given. */
+  connections?: number;
+  /** After so long without a byte a connection is ended; ten minutes unless given. */
+  idleMs?: number;
+  /** Told when the process died, or cannot be started again yet. */
+  onTrouble?: (message: string, cause: unknown) => void;
+}
+
+/** Beside the users of boxes' sandboxes, whose block begins behind it. */
+const RELAY_UID = 1_099_999_999;
+const DEFAULT_CONNECTIONS = 2_048;
+const DEFAULT_IDLE_MS = 600_000;
+const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [50, 2_000];
+/** A process that died sooner is followed by another only after a pause. */
+const SHORT_LIFE_MS = 2_000;
+
+/** A sandbox that has egress, as it has to be told to each process that serves it. */
+interface Served {
+  policy: EgressPolicy;
+  fds: readonly number[];
+  ports: readonly number[];
+  calls: Set<string>;
+  /** Connections that were told to be open, by their ids. */
+  open: Map<number, EgressEvent>;
+  onEvent: (event: EgressEvent) => void;
+}
+
+export class EgressRelay implements EgressRelaying {
+  readonly #options: RelayOptions;
+  readonly #onTrouble: NonNullable<EgressRelaySettings["onTrouble"]>;
+  readonly #served = new Map<number, Served>();
+  readonly #closing = new AbortController();
+  #process: EgressProcess | undefined;
+  /** The start that goes on. */
+  #starting: Promise<void> | undefined;
+  #startedMs = Number.NEGATIVE_INFINITY;
+  #lastNumber = 0;
+
+  constructor(settings: EgressRelaySettings = {}) {
+    const { uid = RELAY_UID, platform = [], hostsFile = "/etc/hosts" } = settings;
+    const { connections = DEFAULT_CONNECTIONS, idleMs = DEFAULT_IDLE_MS, nameServers, networkNamespace } = settings;
+    this.#options = {
+      uid,
+      platform,
+      hostsFile,
+      connections,
+      idleMs,
+      ...(nameServers && { nameServers }),
+      ...(networkNamespace !== undefined && { networkNamespace }),
+    };
+    this.#onTrouble = settings.onTrouble ?? (() => undefined);
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  async open(
+    sandbox: ForkableSandbox,
+    policy: EgressPolicy,
+    onEvent: (event: EgressEvent) => void,
+  ): Promise<SandboxEgress> {
+    const sockets = socketsOf(policy);
+    if (this.#closing.signal.aborted) throw new SandboxError("the relay of egress is closed");
+    if (!this.#process) await this.#start();
+    const fds = await sandbox.openEgressSockets(sockets);
+    const number = ++this.#lastNumber;
+    const served: Served = { policy, fds, ports: sockets.ports, calls: new Set(), open: new Map(), onEvent };
+    this.#served.set(number, served);
+    this.#handOver(number, served);
+    void sandbox.exited.then(() => this.#forget(number));
+    return this.#handleOf(number, served);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const number of [...this.#served.keys()]) this.#forget(number);
+    await this.#starting?.catch(() => undefined);
+    await this.#process?.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #handleOf(sandbox: number, { calls }: Served): SandboxEgress {
+    return {
+      callBegan: (call) => {
+        if (!this.#served.has(sandbox)) return;
+        calls.add(call);
+        this.#process?.send({ op: "began", sandbox, call });
+      },
+      callEnded: (call, { close }) => {
+        if (calls.delete(call)) this.#process?.send({ op: "ended", sandbox, call, close });
+      },
+    };
+  }
+
+  #forget(sandbox: number): void {
+    const served = this.#served.get(sandbox);
+    if (!served) return;
+    this.#process?.send({ op: "close", sandbox });
+    for (const fd of served.fds) closeSync(fd);
+    // What is still open is told by the process, or was lost with it.
+    if (served.open.size === 0 || !this.#process) this.#served.delete(sandbox);
+    else served.fds = [];
+  }
+
+  #handOver(sandbox: number, { policy, ports, calls, fds }: Served): void {
+    const relay = this.#process;
+    if (!relay) return;
+    try {
+      relay.sendSockets(sandbox, fds);
+      relay.send({ op: "open", sandbox, policy, ports, calls: [...calls] });
+    } catch (error) {
+      // It does not read: the next one is handed all of them.
+      this.#onTrouble("the relay of egress takes no sockets and is started again", error);
+      void relay.stop();
+    }
+  }
+
+  /** One start for all who wait for it. @throws SandboxError */
+  #start(): Promise<void> {
+    this.#starting ??= this.#startOnce().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #startOnce(): Promise<void> {
+    const started = await EgressProcess.start(this.#options, {
+      onEvent: ({ sandbox, event }) => this.#hear(sandbox, event),
+      onDeath: (reason) => this.#process && this.#recover(reason),
+    });
+    if (this.#closing.signal.aborted) {
+      await started.stop();
+      throw new SandboxError("the relay of egress is closed");
+    }
+    this.#process = started;
+    this.#startedMs = performance.now();
+    for (const [sandbox, served] of this.#served) this.#handOver(sandbox, served);
+  }
+
+  #hear(sandbox: number, event: EgressEvent): void {
+    const served = this.#served.get(sandbox);
+    if (!served) return;
+    if (event.kind === "opened") served.open.set(event.id, event);
+    if (event.kind === "closed") served.open.delete(event.id);
+    served.onEvent(event);
+    if (served.fds.length === 0 && served.open.size === 0) this.#served.delete(sandbox);
+  }
+
+  /** After the death of the process: tells what was lost, and has the next one take over. */
+  #recover(reason: string): void {
+    this.#process = undefined;
+    if (this.#closing.signal.aborted) return;
+    for (const [sandbox, served] of this.#served) {
+      for (const opened of served.open.values()) served.onEvent(lost(opened));
+      served.open.clear();
+      if (served.fds.length === 0) this.#served.delete(sandbox);
+    }
+    this.#onTrouble(`${reason}; connections were reset, and another one is started`, new SandboxError(reason));
+    void this.#startAgain(performance.now() - this.#startedMs < SHORT_LIFE_MS);
+  }
+
+  /** Never rejects. */
+  async #startAgain(pauses: boolean): Promise<void> {
+    const { signal } = this.#closing;
+    if (pauses) await delay(LONGEST_RETRY_MS, undefined, { signal }).catch(() => undefined);
+    for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+      try {
+        return await this.#start();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#onTrouble("the relay of egress cannot be started; trying again", error);
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+}
+
+/** The end of a connection whose relay is gone; how much it carried is not known. */
+function lost(opened: EgressEvent): EgressEvent {
+  const nowMs = Date.now();
+  return { ...opened, kind: "closed", atMs: nowMs, durationMs: nowMs - opened.atMs, verdict: "relay_died" };
+}

@@ -1,0 +1,44 @@
+/**
+ * Messages between a relay of egress and whoever holds sandboxes: lines of JSON over one socket.
+ * Descriptors go over a second socket, each sandbox's in one message of eight bytes, and before the
+ * line that tells of them.
+ */
+import type { EgressEvent, EgressPolicy } from "../contract/egress.ts";
+
+/** The relay's ends. */
+export const RELAY_CONTROL_FD = 3;
+export const RELAY_DESCRIPTORS_FD = 4;
+/** A message with descriptors: the sandbox's number. */
+export const RELAY_MESSAGE_BYTES = 8;
+
+/** A host of the platform's own, which no sandbox reaches, whatever it declares. */
+export interface PlatformHost {
+  /** An address or a name. */
+  host: string;
+  port: number;
+}
+
+/** The options of a relay, its one argument. */
+export interface RelayOptions {
+  /** The host user that it becomes, and the group of that number. */
+  uid: number;
+  platform: readonly PlatformHost[];
+  /** Names that it knows without asking, as in hosts(5). */
+  hostsFile: string;
+  /** Asked for all others; those of the host's resolv.conf(5) unless given. */
+  nameServers?: readonly string[];
+  /** Its network namespace as a path, unless it is that of whoever starts it. */
+  networkNamespace?: string;
+  /** Most connections at once, of all sandboxes. */
+  connections: number;
+  /** After so long without a byte a connection is ended. */
+  idleMs: number;
+}
+
+export type RelayRequest =
+  | { op: "open"; sandbox: number; policy: EgressPolicy; ports: readonly number[]; calls: readonly string[] }
+  | { op: "began"; sandbox: number; call: string }
+  | { op: "ended"; sandbox: number; call: string; close: boolean }
+  | { op: "close"; sandbox: number };
+
+export type RelayResponse = { is: "ready" } | { is: "event"; sandbox: number; event: EgressEvent };
