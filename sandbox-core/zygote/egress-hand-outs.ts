@@ -11,10 +11,10 @@ export class EgressHandOuts {
   readonly #waiting = new Map<string, number[]>();
 
   /** Makes the sockets of a sandbox, and what to tell the worker. Never throws. */
-  open({ id, pid }: { id: string; pid: number }, sockets: EgressSockets): Response {
+  open({ id, pidfd }: { id: string; pidfd: number }, sockets: EgressSockets): Response {
     try {
       if (this.#waiting.has(id)) throw new Error("its sockets are being made already");
-      const fds = openEgressSockets(pid, sockets);
+      const fds = openEgressSockets(pidfd, sockets);
       this.#waiting.set(id, fds);
       return { is: "opened_egress", id, fds };
     } catch (error) {

@@ -42,14 +42,14 @@ const ANY_ADDRESS = Uint8Array.of(0, 0, 0, 0);
 const KIND = SOCK.CLOEXEC | SOCK.NONBLOCK;
 
 /**
- * Makes them for the sandbox whose first process has that pid; the pid must be a child's that was
- * not collected. Gives the socket for names, and a listener for each port.
+ * Makes them for the sandbox whose first process `pidfd` is of. Gives the socket for names, and a
+ * listener for each port.
  * @throws SyscallError, and then no socket is left
  */
-export function openEgressSockets(pid: number, { publicRoutes, addresses, ports }: EgressSockets): number[] {
+export function openEgressSockets(pidfd: number, { publicRoutes, addresses, ports }: EgressSockets): number[] {
   const routes: Range[] = [STAND_INS, ...addresses.map((address): Range => [address, 32])];
   for (const [address] of routes) bytesOf(address);
-  return inNetworkOf(pid, () => {
+  return inNetworkOf(pidfd, () => {
     if (publicRoutes) addRoutes([...routes, EVERYTHING], NEVER_PUBLIC);
     else addRoutes(routes, []);
     return openAll([openNames, ...ports.map((port) => () => openListener(port))]);
@@ -92,21 +92,16 @@ function prepared(fd: number, prepare: (fd: number) => void): number {
   }
 }
 
-/** Does something in the network namespace of another process. @throws SyscallError */
-function inNetworkOf<Result>(pid: number, work: () => Result): Result {
-  const [own, theirs] = ["self", pid].map((of) => sys.open(`/proc/${of}/ns/net`, O.RDONLY | O.CLOEXEC)) as [
-    number,
-    number,
-  ];
+let ownNetwork: number | undefined;
+
+/** Does something in the network namespace of another process (setns(2)). @throws SyscallError */
+function inNetworkOf<Result>(pidfd: number, work: () => Result): Result {
+  ownNetwork ??= sys.open("/proc/self/ns/net", O.RDONLY | O.CLOEXEC);
+  sys.setns(pidfd, CLONE.NEWNET);
   try {
-    sys.setns(theirs, CLONE.NEWNET);
-    try {
-      return work();
-    } finally {
-      returnTo(own);
-    }
+    return work();
   } finally {
-    for (const fd of [own, theirs]) sys.close(fd);
+    returnTo(ownNetwork);
   }
 }
 

@@ -22,6 +22,8 @@ const CORE: Record<string, readonly string[]> = {
   runtime: ["protocol/frames.ts"],
   fork: ["runtime/", ...BELOW_FORK],
   zygote: ["fork/", "runtime/", ...BELOW_FORK],
+  // It is in the host's network with hostile bytes: as little of ours as can be.
+  egress: ["protocol/egress.ts", "protocol/control.ts", "seccomp/", "contract/", "syscall/", "abi/"],
   // It holds secrets: no code of the zygote's, a fork's or a sandbox's.
   launcher: ["cgroup/", "rootfs/", "protocol/", "syscall/", "contract/", "abi/"],
   attest: ["fork/attempts.ts", "cgroup/", "rootfs/", "protocol/", "contract/", "syscall/", "abi/"],
