@@ -118,11 +118,11 @@ export interface EgressEvent {
   verdict: EgressVerdict;
   /** What to do, in one sentence for whoever wrote the function. */
   remedy?: string;
-  /** How many more refusals of the sandbox were not told since the last event, as there were too many. */
+  /** Refusals of the sandbox that were not told since the last one, as there were too many. */
   untold?: number;
 }
 
-/** What the network namespace of a sandbox gets: routes to itself, and sockets that the relay serves. */
+/** Routes of a network namespace to itself, and sockets in it that the relay serves. */
 export interface EgressSockets {
   /** Whether every public address leads to the sockets, besides the block of stand-in addresses. */
   publicRoutes: boolean;

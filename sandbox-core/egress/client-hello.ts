@@ -11,7 +11,10 @@
 export type HelloReading =
   | { is: "more" }
   | { is: "no_tls" }
-  /** `serverName` in lower case, null when it names none; `encrypted` when it has a second hello in it. */
+  /**
+   * `serverName` in lower case, null when it names none; `encrypted` when it has a second hello in
+   * it.
+   */
   | { is: "hello"; serverName: string | null; encrypted: boolean };
 
 /** Most bytes of the hello, in records that are longer by their headers. */
@@ -106,7 +109,7 @@ function readMessage(reader: Reader): HelloReading {
   return hello;
 }
 
-/** The one name in the extension. @throws RangeError when there is not exactly one, or it is none */
+/** The one name in the extension. @throws RangeError unless there is exactly one host's */
 function readServerName(data: Reader): string {
   const list = data.vector(2);
   data.end();
@@ -117,7 +120,7 @@ function readServerName(data: Reader): string {
   return name;
 }
 
-/** Reads numbers and vectors (RFC 8446, 3.4) in order. Every method throws RangeError at the end. */
+/** Reads numbers and vectors (RFC 8446, 3.4) in order; throws RangeError at the end. */
 class Reader {
   readonly #bytes: Buffer;
   #at = 0;

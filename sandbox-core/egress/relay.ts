@@ -1,4 +1,4 @@
-/** The relay's sandboxes, by the numbers that their holder gives them, and what it is asked about them. */
+/** The relay's sandboxes, by the numbers that their holder gives them. */
 import type { EgressEvent } from "../contract/egress.ts";
 import type { RelayOptions, RelayRequest } from "../protocol/egress.ts";
 import { PlatformHosts } from "./platform-hosts.ts";

@@ -36,7 +36,10 @@ export class Names {
     if (nameServers) this.#resolver.setServers(nameServers);
   }
 
-  /** The addresses of a name, version 4 first; none when it has none, or nobody knows. Never rejects. */
+  /**
+   * The addresses of a name, version 4 first; none when it has none, or nobody knows. Never
+   * rejects.
+   */
   async resolve(name: string, tenant: string): Promise<readonly string[]> {
     if (isIP(name) !== 0) return [name];
     const known = this.#hosts.addressesOf(name);

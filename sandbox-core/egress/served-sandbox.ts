@@ -3,11 +3,11 @@ import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import type { EgressEvent, EgressPolicy, EgressRefusal } from "../contract/egress.ts";
 import { AddressGuard } from "./addresses.ts";
-import { Calls } from "./calls.ts";
-import { Connection, type Destination, type Surroundings } from "./connection.ts";
+import { CallBudget } from "./call-budget.ts";
 import { answerAddress, answerNothing, type NameQuestion, RCODE, readQuestion } from "./name-message.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { Refusals } from "./refusals.ts";
+import { type Destination, RelayedConnection, type Surroundings } from "./relayed-connection.ts";
 import { remedyOf } from "./remedies.ts";
 import type { Names } from "./resolver.ts";
 import { Rules } from "./rules.ts";
@@ -19,7 +19,7 @@ const TTL_S = 60;
 /** Connections that a listener's queue holds while the relay is busy. */
 const BACKLOG = 128;
 
-/** What all sandboxes of the relay have in common. */
+/** The parts that all sandboxes of the relay have in common. */
 export interface RelayParts {
   names: Names;
   platform: PlatformHosts;
@@ -40,19 +40,19 @@ export class ServedSandbox {
   readonly #policy: EgressPolicy;
   readonly #parts: RelayParts;
   readonly #around: Surroundings;
-  readonly #calls: Calls;
+  readonly #calls: CallBudget;
   readonly #rules: Rules;
   readonly #rate: Rate;
   readonly #standIns = new StandIns();
   readonly #names: DatagramSocket;
   readonly #listeners: Server[];
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<RelayedConnection>();
 
   /** @throws Error when the policy is none, or the sockets are none */
   constructor({ policy, calls, fds: [names = -1, ...listeners], parts, tell }: ServedSandboxOptions) {
     this.#policy = policy;
     this.#parts = parts;
-    this.#calls = new Calls(policy.limits.bytes, calls);
+    this.#calls = new CallBudget(policy.limits.bytes, calls);
     this.#rules = new Rules(policy);
     this.#rate = new Rate(policy.limits.connectionsPerSecond);
     const refusals = new Refusals(tell);
@@ -139,7 +139,7 @@ export class ServedSandbox {
       socket.resetAndDestroy();
       return;
     }
-    const connection = new Connection(socket, to, this.#around);
+    const connection = new RelayedConnection(socket, to, this.#around);
     this.#connections.add(connection);
     void connection.run().finally(() => {
       this.#connections.delete(connection);

@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import { openPidfd } from "../syscall/pidfd.ts";
 import { takeDescriptor } from "../syscall/steps.ts";
 
-/** Copies of the zygote's descriptors, in their order. @throws SyscallError, and then none is left */
+/** Copies of a zygote's descriptors. @throws SyscallError, and then none is left */
 export function takeDescriptors(zygotePid: number, fds: readonly number[]): number[] {
   const pidfd = openPidfd(zygotePid);
   const taken: number[] = [];

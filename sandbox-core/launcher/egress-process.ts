@@ -47,7 +47,10 @@ export class EgressProcess {
     return this.#isDead ? undefined : this.#child.pid;
   }
 
-  /** Starts one, and resolves when it serves. @throws SandboxError with what it said when it does not */
+  /**
+   * Starts one, and resolves when it serves.
+   * @throws SandboxError with what it said when it does not
+   */
   static async start(options: RelayOptions, events: EgressProcessEvents): Promise<EgressProcess> {
     const start = fileURLToPath(import.meta.resolve("../egress/start.ts"));
     const [ours, theirs] = sys.socketpair();

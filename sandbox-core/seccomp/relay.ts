@@ -1,7 +1,7 @@
 /**
  * The system calls of the relay of egress once it has locked itself in: data, with a reason for
- * each rule. By then all of its code is loaded, so it starts nothing, forks nothing, and opens files
- * only to read them.
+ * each rule. By then all of its code is loaded: it starts nothing, forks nothing, and only reads
+ * files.
  */
 import { constants } from "node:os";
 import {

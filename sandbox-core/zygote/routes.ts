@@ -28,8 +28,8 @@ const [HEADER_BYTES, ATTRIBUTE_BYTES, MESSAGE_BYTES] = [16, 8, 36];
 const ANSWER_BYTES = 4_096;
 
 /**
- * Makes a route to the caller's own network namespace for each range of `local`, and leaves those of
- * `none` without any (type throw), in one system call.
+ * Makes a route to the caller's own network namespace for each range of `local`, and leaves those
+ * of `none` without any (type throw), in one system call.
  * @throws SyscallError
  */
 export function addRoutes(local: readonly Range[], none: readonly Range[]): void {

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import type { EgressEvent, EgressPolicy, EgressRefusal, EgressVerdict } from "../contract/egress.ts";
 import type { AddressGuard } from "./addresses.ts";
-import type { Calls } from "./calls.ts";
+import type { CallBudget } from "./call-budget.ts";
 import { dial } from "./dial.ts";
 import { awaitHello } from "./first-bytes.ts";
 import { pass } from "./pass.ts";
@@ -21,19 +21,19 @@ export interface Destination {
   port: number;
 }
 
-/** What a sandbox's connections have in common. */
+/** The parts that a sandbox's connections have in common. */
 export interface Surroundings {
   policy: EgressPolicy;
   rules: Rules;
   guard: AddressGuard;
-  calls: Calls;
+  calls: CallBudget;
   names: Names;
   platform: PlatformHosts;
   nextId: () => number;
   tell: (event: EgressEvent) => void;
 }
 
-export class Connection {
+export class RelayedConnection {
   readonly id: number;
   /** The call that ran alone when it began. */
   readonly call: string | null;

@@ -3,7 +3,7 @@
  * instance runs one call at a time, and a template's forks several: which of these a connection
  * belongs to is not known then.
  */
-export class Calls {
+export class CallBudget {
   readonly #bytesEach: number;
   readonly #running: Set<string>;
   #used = 0;
