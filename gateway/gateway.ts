@@ -9,9 +9,14 @@ import type { Redis } from "ioredis";
 import { SandpiperError } from "../functions/model/errors.ts";
 import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
+import { SealError } from "../functions/secrets/cipher.ts";
+import type { MasterKeys } from "../functions/secrets/master-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
+import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
+import { sealClearVersions } from "../functions/store/seal-versions.ts";
+import { SecretStore } from "../functions/store/secrets.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { Backlog } from "../functions/transport/backlog.ts";
 import { dropBody } from "../functions/transport/bodies.ts";
@@ -23,6 +28,7 @@ import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
+import { unfitOn } from "../infra/master-keys.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import { accessLog } from "./access-log.ts";
@@ -79,7 +85,10 @@ export type GatewayConfig = Pick<
   | "gcGraceMs"
   | "gcIntervalMs"
 > &
-  ClientLimits;
+  ClientLimits & {
+    /** The keys of data keys; see openDataKeys for whether they are those of this Redis. */
+    masterKeys: MasterKeys;
+  };
 
 export interface Gateway {
   /** Where it listens. */
@@ -106,7 +115,8 @@ export interface GatewayOptions {
 /**
  * Starts a gateway; resolves when it answers.
  * @param redis says where Redis is; the gateway has connections of its own.
- * @throws Error when Redis does not answer in time, or the address cannot be listened on.
+ * @throws Error when Redis does not answer in time, or the address cannot be listened on; UnfitError
+ * when the master keys are not those of this Redis.
  */
 export async function startGateway(
   config: GatewayConfig,
@@ -117,9 +127,11 @@ export async function startGateway(
   const parts = new GatewayParts(config, redis, log, options);
   try {
     await parts.connected();
+    await parts.dataKeys.verify().catch(unfitOn(SealError));
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
     await listen(parts.server, config);
     parts.collections.start();
+    void sealVersions(parts, log);
   } catch (error) {
     await parts.release();
     throw error;
@@ -129,11 +141,23 @@ export async function startGateway(
   return { url: config.publicUrl ?? parts.ownUrl, port, drain: () => parts.drain(), stop: () => parts.release() };
 }
 
+/** Seals what an older Sandpiper left in clear. Never rejects. */
+async function sealVersions({ redis, dataKeys }: GatewayParts, log: Logger): Promise<void> {
+  try {
+    const count = await sealClearVersions(redis, new Registry(redis), new SecretStore(redis, dataKeys));
+    if (count > 0) log.warn(`sealed the environments of ${count} versions that an older Sandpiper left in clear`);
+  } catch (error) {
+    // The next start does what was left, and so does a rewrap.
+    log.warn("environments of old versions were not sealed", { error });
+  }
+}
+
 /** Everything that a gateway holds. */
 class GatewayParts {
   readonly redis: Redis;
   readonly server: Server;
   readonly collections: CollectionTimer;
+  readonly dataKeys: DataKeys;
   ownUrl = "";
   readonly #collecting: Redis;
   readonly #leaveMs: number;
@@ -159,6 +183,7 @@ class GatewayParts {
     limitRecords(this.redis, config.records);
     this.#unrun = new UnrunRecords(this.redis, () => log.warn("a call that never ran could not be recorded"));
     const registry = new Registry(this.redis);
+    this.dataKeys = new DataKeys(this.redis, config.masterKeys);
     this.#queue = new InvocationQueue(redis, () => this.#calls.size);
     this.#cancellations = new CancellationSender(this.redis);
     this.#builds = new BuildQueue(redis);
@@ -185,9 +210,9 @@ class GatewayParts {
     const app = createApp({
       ...shared,
       hosts,
-      registry,
-      ...{ artifacts, collector },
+      ...{ registry, artifacts, collector, dataKeys: this.dataKeys },
       quota: makeUploadQuota(config, this.redis),
+      secrets: new SecretStore(this.redis, this.dataKeys),
       builds: this.#builds,
       checks: this.#checks,
       ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },

@@ -1,9 +1,11 @@
 /** The gateway's process. */
 import { randomUUID } from "node:crypto";
+import { MasterKeyError, MasterKeys } from "../functions/secrets/master-keys.ts";
 import { storeSpans } from "../functions/store/traces.ts";
 import { DEGRADED_ATTRIBUTE } from "../functions/store/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
+import { readMasterKeys, unfitOn } from "../infra/master-keys.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { runService } from "../infra/service.ts";
@@ -23,6 +25,7 @@ await runService(log, async () => {
   const redis = connectRedis(config.redisUrl, "gateway", { log });
   const signal = AbortSignal.timeout(REDIS_LIMIT_MS);
   await requireDurableRedis(redis, { allowed: config.allowRedis, log, signal });
+  const masterKeys = await readMasterKeys(config.masterKeySource).then(MasterKeys.parse).catch(unfitOn(MasterKeyError));
   const telemetry = startTelemetry({
     service: "gateway",
     instanceId: randomUUID(),
@@ -32,7 +35,7 @@ await runService(log, async () => {
   const access = config.accessLog === "all" ? createLogger({ service: "gateway", level: "info", storms: null }) : log;
   const metrics = new GatewayMetrics(config.metricsMaxFunctions);
   const { recordsRoots } = telemetry;
-  const gateway = await startGateway(config, redis, log, { recordsRoots, access, metrics });
+  const gateway = await startGateway({ ...config, masterKeys }, redis, log, { recordsRoots, access, metrics });
   const { gatewayMetrics: listen, metricsKeyFile: keyFile } = config;
   const figures = await serveMetrics({ listen, keyFile, registry: metrics.registry, log });
   log.info("listening", { url: gateway.url });

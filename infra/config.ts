@@ -5,6 +5,7 @@
 import { hostname, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { type Environment, EnvironmentReader } from "./environment.ts";
+import type { MasterKeySource } from "./master-keys.ts";
 import { REDIS_FAULTS, type RedisFaultName } from "./redis-durability.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import { KIB, MIB } from "./std/bytes.ts";
@@ -106,6 +107,8 @@ export interface Config {
   records: { keepMs: number; maxBytes: number };
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
   bootstrapKeyFile: string | null;
+  /** Where the master keys are; null when nobody said it. */
+  masterKeySource: MasterKeySource | null;
   /** Most old versions of a function that are kept, and how long. */
   keepVersions: number;
   keepVersionsMs: number;
@@ -163,6 +166,7 @@ export function loadConfig(env: Environment = process.env): Config {
       maxBytes: read.integer("SANDPIPER_RECORDS_MAX_BYTES", { fallback: 256 * MIB, min: MIB }),
     },
     bootstrapKeyFile: keyFile && resolve(keyFile),
+    masterKeySource: masterKeySource(read),
     keepVersions: read.integer("SANDPIPER_KEEP_VERSIONS", { fallback: 10, min: 0 }),
     keepVersionsMs: read.integer("SANDPIPER_KEEP_VERSIONS_MS", { fallback: 30 * DAY_MS, min: 0 }),
     gcGraceMs: read.integer("SANDPIPER_GC_GRACE_MS", { fallback: DAY_MS, min: 0 }),
@@ -212,6 +216,23 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     read.problem("SANDPIPER_PREWARMED", "must be at most SANDPIPER_MAX_SANDBOXES");
   }
   return config;
+}
+
+/** Where master keys come from: one place, so that nobody wonders which of several counts. */
+function masterKeySource(read: EnvironmentReader): MasterKeySource | null {
+  const file = read.text("SANDPIPER_MASTER_KEY_FILE");
+  const text = read.text("SANDPIPER_MASTER_KEY");
+  const command = read.text("SANDPIPER_MASTER_KEY_COMMAND");
+  const given = [file, text, command].filter((one) => one !== null);
+  if (given.length > 1) {
+    read.problem(
+      "SANDPIPER_MASTER_KEY_FILE",
+      "excludes SANDPIPER_MASTER_KEY and SANDPIPER_MASTER_KEY_COMMAND: give one",
+    );
+  }
+  if (file !== null) return { from: "file", path: resolve(file) };
+  if (command !== null) return { from: "command", command };
+  return text === null ? null : { from: "environment", text };
 }
 
 /** A place to serve figures at; one that others than this machine's users can reach needs a key. */

@@ -2,10 +2,12 @@
  * The worker process: takes calls from the queue and runs them in sandboxes. This file composes and
  * shuts down.
  */
+import { MasterKeyError, MasterKeys } from "../functions/secrets/master-keys.ts";
 import { storeSpans } from "../functions/store/traces.ts";
 import { DEGRADED_ATTRIBUTE } from "../functions/store/workers.ts";
 import { loadConfig } from "../infra/config.ts";
 import { createLogger } from "../infra/log.ts";
+import { readMasterKeys, unfitOn } from "../infra/master-keys.ts";
 import { connectRedis } from "../infra/redis.ts";
 import { requireDurableRedis } from "../infra/redis-durability.ts";
 import { type RunningService, runService } from "../infra/service.ts";
@@ -20,12 +22,14 @@ async function start(): Promise<RunningService> {
   const { workerId } = config.worker;
   const redis = connectRedis(config.redisUrl, `worker ${workerId}`, { whileAway: "wait", log });
   await requireDurableRedis(redis, { allowed: config.allowRedis, log });
+  const masterKeys = await readMasterKeys(config.masterKeySource).then(MasterKeys.parse).catch(unfitOn(MasterKeyError));
   const telemetry = startTelemetry({
     service: "worker",
     instanceId: workerId,
     onSpans: (spans) => storeSpans(redis, spans),
   });
-  const worker = new Worker(config, redis, log, (walls) => telemetry.describe({ [DEGRADED_ATTRIBUTE]: [...walls] }));
+  const onDegraded = (walls: readonly string[]) => telemetry.describe({ [DEGRADED_ATTRIBUTE]: [...walls] });
+  const worker = new Worker({ ...config, masterKeys }, redis, log, onDegraded);
   await worker.start();
   const { metricsKeyFile: keyFile } = config;
   const { workerMetrics: listen } = config.worker;

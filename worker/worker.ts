@@ -1,16 +1,22 @@
 /** A worker: everything that takes calls and builds from the queue and runs them, put together. */
 import type { Redis } from "ioredis";
 import type { Invocation } from "../functions/model/invocation.ts";
+import type { Version } from "../functions/model/version.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
+import { SealError } from "../functions/secrets/cipher.ts";
+import type { MasterKeys } from "../functions/secrets/master-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
+import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
+import { SecretStore } from "../functions/store/secrets.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
 import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
+import { unfitOn } from "../infra/master-keys.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
@@ -22,6 +28,7 @@ import {
 } from "../sandbox-core/index.ts";
 import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Bundles } from "./code/bundles.ts";
+import { Environments, type VersionEnvironment } from "./code/environments.ts";
 import { IncludedFiles } from "./code/included-files.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
 import { checkAllowances, refuseToServe } from "./fitness.ts";
@@ -30,9 +37,11 @@ import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
 import { NoTemplateReasons } from "./instance/no-template-reason.ts";
 import { firstOf, templateOf } from "./instance/template.ts";
+import { PREPARATION_LIMITS } from "./instance/time-limit.ts";
 import { invoke } from "./invoke.ts";
 import { type WorkerFigures, WorkerMetrics } from "./metrics.ts";
 import { CallLog } from "./outcome/call-log.ts";
+import { LoadFailure } from "./outcome/outcome.ts";
 import { openCall, type Parts } from "./path/context.ts";
 import { failAbandoned, failExpired, failGivenUp, failLost, writeLog } from "./path/record.ts";
 import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
@@ -69,6 +78,8 @@ export class Worker {
   readonly #pool: Pool;
   readonly #noTemplateReasons: NoTemplateReasons;
   readonly #included: IncludedFiles;
+  readonly #dataKeys: DataKeys;
+  readonly #environments: Environments;
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
@@ -90,7 +101,12 @@ export class Worker {
    * allows.
    * @throws ConfigError when it allows what cannot be allowed
    */
-  constructor(config: Config, redis: Redis, log: Logger, onDegraded: (walls: readonly string[]) => void = () => {}) {
+  constructor(
+    config: Config & { masterKeys: MasterKeys },
+    redis: Redis,
+    log: Logger,
+    onDegraded: (walls: readonly string[]) => void = () => {},
+  ) {
     this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
     this.#onDegraded = onDegraded;
     reportLink(redis, log);
@@ -105,6 +121,13 @@ export class Worker {
     const artifacts = new FileArtifactStore(config.artifactsDir);
     this.#included = new IncludedFiles(artifacts);
     const registry = new Registry(redis);
+    this.#dataKeys = new DataKeys(redis, config.masterKeys);
+    this.#environments = new Environments({
+      redis,
+      secrets: new SecretStore(redis, this.#dataKeys),
+      onOutdated: () => this.#pool.endOutdated(),
+      onTrouble: this.#onTrouble,
+    });
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
       redis,
@@ -128,10 +151,11 @@ export class Worker {
   }
 
   /**
-   * Takes calls and builds from now on. @throws UnfitError when a wall is missing, SandboxError for
-   * what else fails.
+   * Takes calls and builds from now on. @throws UnfitError when a wall or a master key is missing,
+   * SandboxError for what else fails.
    */
   async start(): Promise<void> {
+    await this.#dataKeys.verify().catch(unfitOn(SealError));
     // Found out now, and not by the first call.
     const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
     this.#launcher = await opened.catch(refuseToServe);
@@ -141,7 +165,7 @@ export class Worker {
     this.#calls.start();
     this.#tasks.start();
     this.#heartbeat.start();
-    this.#bundleTimer = setInterval(() => this.#parts.bundles.dropUnused(), UNUSED_BUNDLE_MS).unref();
+    this.#bundleTimer = setInterval(() => this.#dropUnused(), UNUSED_BUNDLE_MS).unref();
     this.#zygotes.keepStandbys();
   }
 
@@ -175,9 +199,15 @@ export class Worker {
     await this.#pool.close();
     await this.#included.close();
     this.#cancellations.close();
+    this.#environments.close();
     this.#claims.close();
     await settledWithin(LAST_REPLIES_MS, this.#replies.flush());
     await this.#heartbeat.stop();
+  }
+
+  #dropUnused(): void {
+    this.#parts.bundles.dropUnused();
+    this.#environments.dropUnused();
   }
 
   #figures({ worker: limits }: Config): WorkerFigures {
@@ -266,7 +296,9 @@ export class Worker {
       idleMs: worker.idleMs,
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
-        const loaded = await Instance.load(sandbox, version, bundle, { start: log, idle });
+        const environment = await this.#environmentOf(version, log);
+        const logs = { start: log, idle };
+        const loaded = await Instance.load(sandbox, version, bundle, logs, PREPARATION_LIMITS, environment);
         const first = await firstOf(loaded, log);
         this.#noTemplateReasons.note(version, loaded, log);
         return first;
@@ -283,6 +315,16 @@ export class Worker {
       onLaunched: (tookMs) => this.metrics.onLaunched(tookMs),
       onTrouble: this.#onTrouble,
     });
+  }
+
+  /** The environment of a version; its author reads in the log what it lacks. */
+  async #environmentOf(version: Version, log: CallLog): Promise<VersionEnvironment> {
+    try {
+      return await this.#environments.of(version);
+    } catch (error) {
+      if (error instanceof LoadFailure) log.say("error", error.thrown);
+      throw error;
+    }
   }
 
   #makeNoTemplateReasons(registry: Registry): NoTemplateReasons {

@@ -59,6 +59,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/calls.ts")).addCalls,
   },
   {
+    usage: "secret <action> [name]",
+    summary: "set, list and delete secrets: set | list | delete | rewrap",
+    load: async () => (await import("./commands/secret.ts")).addSecret,
+  },
+  {
     usage: "delete <function>",
     alias: "rm",
     summary: "delete a function; asks first",

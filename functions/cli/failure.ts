@@ -11,7 +11,7 @@ export const EXIT_CODES = {
   config: { code: 3, meaning: "sandpiper.jsonc, or the files it speaks of, are wrong or too large" },
   build: { code: 4, meaning: "the function does not build, or does not load" },
   auth: { code: 5, meaning: "no API key, or the gateway refuses it" },
-  notFound: { code: 6, meaning: "no such function, invocation or trace" },
+  notFound: { code: 6, meaning: "no such function, secret, invocation or trace" },
   unavailable: { code: 7, meaning: "no gateway is known, or it cannot be reached or cannot answer now" },
   function: { code: 8, meaning: "the function ran and failed: error, timeout, out of memory, killed" },
 } as const;

@@ -199,6 +199,26 @@ export const ERRORS = {
     message: "The function's code is not in the artefact store any more.",
     fix: "Deploy the function again. SANDPIPER_ARTIFACTS_DIR must name the same directory for all processes.",
   },
+  SECRET_NOT_FOUND: {
+    status: 404,
+    message: "There is no secret of that name.",
+    fix: "Look at the name and whose secret it is: a function's own needs `--function`. `sandpiper secret list` shows all.",
+  },
+  SECRET_MISSING: {
+    status: 502,
+    message: "The function declares a secret that is not set.",
+    fix: "Read the function's log, which names it, and set it: `sandpiper secret set NAME`. The function need not be deployed again.",
+  },
+  ENVIRONMENT_TOO_LARGE: {
+    status: 502,
+    message: "The function's variables and secrets are too large together.",
+    fix: "Take less into `env` and secrets: 131,072 characters in all. Large data belongs into a file that is included.",
+  },
+  SECRETS_UNREADABLE: {
+    status: 503,
+    message: "The function's secrets cannot be opened.",
+    fix: "Look into the worker's log, which says why: mostly a master key lacks. OPERATIONS.md says what to do when one is lost.",
+  },
   // How a function's run ended.
   FUNCTION_ERROR: {
     status: 502,

@@ -1,5 +1,15 @@
 /** The configuration of a function as `sandpiper.jsonc` gives it: schema, defaults and limits. */
 import { z } from "zod";
+import {
+  ENV_NAME_PATTERN,
+  lengthOf,
+  MAX_ENV_LENGTH,
+  MAX_ENV_VALUE_LENGTH,
+  MAX_ENV_VARIABLES,
+  refusedName,
+  refusedSecretName,
+} from "./environment.ts";
+import { MAX_SECRET_NAME_LENGTH, MAX_SECRETS_OF_SCOPE } from "./secrets.ts";
 
 /**
  * Memory classes: V8's heap limit is fixed when a process starts, so each class has a zygote of its
@@ -30,16 +40,6 @@ const HANDLER_PATTERN = /^(?!__proto__$|afterRestore$)[A-Za-z_$][A-Za-z0-9_$-]*$
  */
 export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/**
- * A variable's name as POSIX has it. `__proto__` is refused: as a key of an object it is not one
- * like the others.
- */
-export const ENV_NAME_PATTERN = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
-
-/** Most environment variables of one function, and the longest value of one in characters. */
-export const MAX_ENV_VARIABLES = 256;
-export const MAX_ENV_VALUE_LENGTH = 32_768;
-
 /** Most patterns of `include`, packages of `external`, and characters of one. */
 const MAX_PATTERNS = 64;
 const MAX_EXTERNAL = 256;
@@ -53,6 +53,16 @@ function patternProblem(pattern: string): string | null {
   if (path.startsWith("/") || path.includes("\\")) return "a pattern is relative to this file, with '/' between names";
   if (path.split("/").includes("..")) return "a pattern cannot lead out of the function's directory";
   return null;
+}
+
+/** A name that a function's environment may have; what steers the runtime is refused. */
+function variableName(refused: (name: string) => string | null) {
+  return z
+    .string()
+    .regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'")
+    .refine((name) => refused(name) === null, {
+      error: ({ input }) => `${String(input)} cannot be set: ${refused(String(input)) ?? ""}`,
+    });
 }
 
 /**
@@ -132,15 +142,25 @@ export const functionConfigSchema = z.strictObject({
   }),
   env: z
     .record(
-      z.string().regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'"),
+      variableName(refusedName),
       z
         .string()
         .max(MAX_ENV_VALUE_LENGTH)
         .regex(/^[^\0]*$/, "no NUL characters"),
     )
     .refine((env) => Object.keys(env).length <= MAX_ENV_VARIABLES, `at most ${MAX_ENV_VARIABLES} variables`)
+    .refine((env) => lengthOf(env) <= MAX_ENV_LENGTH, `at most ${MAX_ENV_LENGTH} characters in all`)
     .default({})
     .meta({ description: "Environment variables: the handler's `env`, and `process.env` inside the function." }),
+  secrets: z
+    .array(variableName(refusedSecretName).max(MAX_SECRET_NAME_LENGTH))
+    .max(MAX_SECRETS_OF_SCOPE, `at most ${MAX_SECRETS_OF_SCOPE} names`)
+    .optional()
+    .meta({
+      description:
+        "Names of the secrets that the function gets in its environment, its own before those of its tenant. Without it the function gets all of its own, and none of its tenant's.",
+      examples: [["STRIPE_KEY"]],
+    }),
 });
 
 /** Everything that is configured of a function, defaults filled in. */

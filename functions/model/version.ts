@@ -17,7 +17,10 @@ export interface Version {
   functionName: string;
   /** Digest of configuration and sources, see `versionDigest`. */
   version: string;
+  /** Its `env` is empty: see below. In versions of before it was sealed, `env` is in clear. */
   config: FunctionConfig;
+  /** The configured `env`, where there is some. */
+  env?: SealedEnv;
   /** Path of the entry file relative to the source root. */
   entry: string;
   files: SourceFile[];
@@ -32,6 +35,18 @@ export interface Version {
   warnings?: string[];
   /** What loading the version in a sandbox found out; missing when it was deployed unchecked. */
   found?: FoundHandler;
+}
+
+/** An environment as it is kept: names for whoever looks, values for workers alone. */
+export interface SealedEnv {
+  names: string[];
+  /** See store/secrets.ts. */
+  sealed: string;
+}
+
+/** Names of the variables that a version's configuration sets. */
+export function envNamesOf({ config, env }: Version): string[] {
+  return env?.names ?? Object.keys(config.env);
 }
 
 /** All that is to be said about a version: by the bundler, and of what its module has. */
@@ -56,6 +71,8 @@ export interface FunctionPlace {
 /**
  * The content address of a version: SHA-256 over the configuration, the entry and the digest of
  * every file, in a canonical order. The same input gives the same version on every machine.
+ * @param config in the place of the values of `env` it has a fingerprint of them, which tells
+ * nothing of them
  */
 export function versionDigest(
   config: FunctionConfig,

@@ -1,5 +1,6 @@
-/** The keys of functions and their versions in Redis. */
+/** The keys of functions, their versions and their secrets in Redis. */
 import type { VersionRef } from "../model/invocation.ts";
+import type { SecretScope } from "../model/secrets.ts";
 
 /** Names one function of one tenant. */
 export type FunctionRef = Pick<VersionRef, "tenant" | "functionName">;
@@ -15,3 +16,16 @@ export const functionKey = ({ tenant, functionName }: FunctionRef): string => `s
  * when the function goes.
  */
 export const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
+
+/** The hash of a function's secrets, or of its tenant's. */
+export const secretsKey = ({ tenant, functionName }: SecretScope): string =>
+  functionName === null ? `sp:secrets:${tenant}` : `sp:secrets:${tenant}:${functionName}`;
+
+/** The set of a tenant's functions that have secrets of their own. */
+export const secretScopesKey = (tenant: string): string => `sp:secretscopes:${tenant}`;
+
+/**
+ * Where it is said that secrets changed; the message is "tenant/function", or "tenant/" for those
+ * of a tenant.
+ */
+export const SECRET_CHANGES = "sp:secrets:changes";

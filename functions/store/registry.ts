@@ -1,8 +1,16 @@
 /** The registry: which functions a tenant has, and which version each of them runs. */
 import type { Redis } from "ioredis";
 import type { VersionRef } from "../model/invocation.ts";
-import type { Version } from "../model/version.ts";
-import { type FunctionRef, functionKey, functionsKey, versionsKey } from "./function-keys.ts";
+import type { SealedEnv, Version } from "../model/version.ts";
+import {
+  type FunctionRef,
+  functionKey,
+  functionsKey,
+  SECRET_CHANGES,
+  secretScopesKey,
+  secretsKey,
+  versionsKey,
+} from "./function-keys.ts";
 import { AGE_VERSIONS, REFUSAL_OF_HOLD, throwRefusal } from "./holds.ts";
 
 export type { FunctionRef } from "./function-keys.ts";
@@ -83,6 +91,12 @@ if redis.call("HGET", KEYS[1], ARGV[2]) ~= ARGV[1] then return 0 end
 redis.call("HDEL", KEYS[1], unpack(ARGV, 2))
 return 1`;
 
+/** KEYS: versions. ARGV: version, its text before and from now on. Leaves what others changed. */
+const REPLACE_VERSION = `
+if redis.call("HGET", KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])
+return 1`;
+
 /** KEYS: versions. ARGV: version, field, obstacle. Notes nothing of a version that is gone. */
 const NOTE = `
 if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1], ARGV[2], ARGV[3]) end`;
@@ -107,14 +121,19 @@ ageVersions(KEYS[2], KEYS[3])
 return created`;
 
 /**
- * KEYS: functions, function, versions. ARGV: name, changes channel, message, holder or nothing.
- * Gives 1 when there was one, and it was the holder's, if one is given.
+ * KEYS: functions, function, versions, secrets, functions with secrets. ARGV: name, changes channel,
+ * message, holder or nothing, channel of changes of secrets. Gives 1 when there was one, and it was the holder's, if one is given:
+ * then its secrets stay, as they are for the next holder, too.
  */
 const DELETE = `
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
 local existed = redis.call("DEL", KEYS[2])
 redis.call("DEL", KEYS[3])
 redis.call("SREM", KEYS[1], ARGV[1])
+if ARGV[4] == "" and existed == 1 then
+  if redis.call("DEL", KEYS[4]) == 1 then redis.call("PUBLISH", ARGV[5], ARGV[3]) end
+  redis.call("SREM", KEYS[5], ARGV[1])
+end
 if existed == 1 then redis.call("PUBLISH", ARGV[2], ARGV[3]) end
 return existed`;
 
@@ -261,6 +280,24 @@ export class Registry {
     });
   }
 
+  /**
+   * Seals the environments of versions that are kept in clear, as they were once.
+   * @param seal gives a version's environment as it is kept from now on
+   * @returns how many versions.
+   */
+  async sealVersions(ref: FunctionRef, seal: (version: Version) => Promise<SealedEnv | undefined>): Promise<number> {
+    const stored = await this.#redis.hgetall(versionsKey(ref));
+    let count = 0;
+    for (const [field, before] of Object.entries(stored)) {
+      const version = field.includes(":") ? null : (JSON.parse(before) as Version);
+      const env = version && Object.keys(version.config.env).length > 0 ? await seal(version) : undefined;
+      if (version === null || env === undefined) continue;
+      const text = JSON.stringify({ ...version, config: { ...version.config, env: {} }, env });
+      count += Number(await this.#redis.eval(REPLACE_VERSION, 1, versionsKey(ref), field, before, text));
+    }
+    return count;
+  }
+
   /** Notes that a version is unused from now on, unless its function runs it or it is noted. */
   async noteUnused(ref: VersionRef): Promise<void> {
     await this.#redis.eval(NOTE_IF_UNUSED, 2, functionKey(ref), versionsKey(ref), ref.version);
@@ -277,7 +314,7 @@ export class Registry {
   }
 
   /**
-   * Removes a function and all its versions. Gateways are told. Its artefacts stay in their store
+   * Removes a function with all its versions and its own secrets. Gateways are told. Its artefacts stay in their store
    * until they are collected: other functions may use the same bytes.
    * @param holder when it is given, only a function that this process holds is removed.
    * @returns whether there was one.
@@ -285,14 +322,17 @@ export class Registry {
   async deleteFunction(ref: FunctionRef, holder = ""): Promise<boolean> {
     const existed = await this.#redis.eval(
       DELETE,
-      3,
+      5,
       functionsKey(ref.tenant),
       functionKey(ref),
       versionsKey(ref),
+      secretsKey(ref),
+      secretScopesKey(ref.tenant),
       ref.functionName,
       REGISTRY_CHANGES,
       changeMessage(ref),
       holder,
+      SECRET_CHANGES,
     );
     return existed === 1;
   }

@@ -12,6 +12,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { holdRoutes } from "./routes/holds.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
+import { secretRoutes } from "./routes/secrets.ts";
 import { sourceRoutes } from "./routes/sources.ts";
 import { traceRoutes } from "./routes/traces.ts";
 
@@ -32,6 +33,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   functionRoutes(app, parts);
   eventRoutes(app, parts);
   holdRoutes(app, parts);
+  secretRoutes(app, parts);
   logRoutes(app, parts);
   traceRoutes(app, parts);
   gcRoutes(app, parts);

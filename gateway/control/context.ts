@@ -4,8 +4,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
+import type { DataKeys } from "../../functions/store/data-keys.ts";
 import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
+import type { SecretStore } from "../../functions/store/secrets.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
 import type { UploadQuota } from "../../functions/store/upload-quota.ts";
 import type { BuildQueue } from "../../functions/transport/build-queue.ts";
@@ -34,6 +36,8 @@ export interface ControlParts {
   artifacts: FileArtifactStore;
   collector: Collector;
   quota: UploadQuota;
+  secrets: SecretStore;
+  dataKeys: DataKeys;
   builds: BuildQueue;
   checks: CheckQueue;
   /** By tenant: who may ask for a build or a check now. */

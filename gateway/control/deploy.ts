@@ -6,6 +6,7 @@ import type { CheckedDeployment } from "../../functions/api/schemas.ts";
 import { DEFAULT_NODE_ENV } from "../../functions/model/bundling.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
+import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
 import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
@@ -77,20 +78,34 @@ export async function deploy(
 
 /** The version that these sources are: the one that is there already, or a new one. */
 async function keptVersion(parts: ControlParts, sources: Sources, textWeight: number): Promise<Kept> {
-  const { tenant, config, entry, files } = sources;
-  const ref = { tenant, functionName: config.name, version: versionDigest(config, entry, files, sources) };
+  const { tenant, config, entry } = sources;
+  const ref = { tenant, functionName: config.name, version: await digestOf(parts, sources) };
   const known = await parts.registry.getVersion(ref);
   if (known !== null && (await put(parts, known)).isWhole) return { version: known, unusedSinceMs: null };
   for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
     const { ok: _, writtenBytes = 0, ...built } = await build(parts, sources);
     const warnings = built.warnings.map((warning) => warning.slice(0, MAX_WARNING_LENGTH));
     const found = known?.found && { found: known.found };
-    const version: Version = { ...ref, config, entry, ...built, warnings, createdAtMs: Date.now(), ...found };
+    const kept = await keptConfig(parts, ref, config);
+    const version: Version = { ...ref, ...kept, entry, ...built, warnings, createdAtMs: Date.now(), ...found };
     const { isWhole, unusedSinceMs } = await put(parts, version);
     await parts.quota.note(tenant, writtenBytes + JSON.stringify(version).length * textWeight);
     if (isWhole) return { version, unusedSinceMs };
   }
   throw new SandpiperError("BUNDLE_LOST");
+}
+
+/** The version's digest, which tells nothing of the values of `env`. */
+async function digestOf({ secrets }: ControlParts, { tenant, config, entry, files, ...place }: Sources) {
+  const isEmpty = Object.keys(config.env).length === 0;
+  const env = isEmpty ? {} : { "": await secrets.fingerprint(tenant, config.env) };
+  return versionDigest({ ...config, env }, entry, files, place);
+}
+
+/** The configuration as the registry has it: with `env` sealed. */
+async function keptConfig({ secrets }: ControlParts, ref: VersionRef, config: FunctionConfig) {
+  const env = await secrets.sealEnv(ref, config.env);
+  return { config: { ...config, env: {} }, ...(env && { env }) };
 }
 
 /**
@@ -129,7 +144,7 @@ async function found({ checks, buildTurns }: ControlParts, version: Version): Pr
 async function build(parts: ControlParts, sources: Sources) {
   const { tenant, config, entry, directory, included } = sources;
   const { name: functionName, external = [], env } = config;
-  // The other values of `env` are secrets and no business of a build.
+  // The bundle has this value in it. The others are secrets and no business of a build.
   const nodeEnv = env.NODE_ENV ?? DEFAULT_NODE_ENV;
   const request = { tenant, functionName, entry, directory, included, external, nodeEnv };
   // A worker makes one bundle after another: a tenant that waits for one does not stand before all

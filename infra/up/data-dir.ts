@@ -11,6 +11,7 @@ export interface DataDir {
   redisSocket: string;
   redisDir: string;
   apiKeyFile: string;
+  masterKeyFile: string;
   connectionFile: string;
   processesFile: string;
   /** Faults that keep nobody from using it. */
@@ -43,6 +44,7 @@ export function openDataDir(path: string): DataDir {
     redisSocket,
     redisDir,
     apiKeyFile: join(path, "api-key"),
+    masterKeyFile: join(path, "master-key"),
     connectionFile: join(path, "connection.json"),
     processesFile: join(path, "processes.json"),
     warnings: ownerWarnings(path),
@@ -88,6 +90,22 @@ export function ensureApiKey(file: string): boolean {
   }
   if (!API_KEY.test(readFileSync(file, "utf8").trim())) {
     throw new UpError(`${file} does not hold an API key`, `remove it, and the next start makes a new one: rm ${file}`);
+  }
+  chmodSync(file, 0o600);
+  return false;
+}
+
+/**
+ * Makes the master key at the first start: 32 random bytes in base64, readable by its owner alone.
+ * Where secrets were sealed with another one, gateway and workers refuse the new one.
+ * @returns whether it is new.
+ */
+export function ensureMasterKey(file: string): boolean {
+  try {
+    writeFileSync(file, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
   chmodSync(file, 0o600);
   return false;

@@ -2,7 +2,7 @@
 import type { Environment } from "../environment.ts";
 import type { RedisFaultName } from "../redis-durability.ts";
 import type { UpArgs } from "./args.ts";
-import { type DataDir, ensureApiKey, writeConnection } from "./data-dir.ts";
+import { type DataDir, ensureApiKey, ensureMasterKey, writeConnection } from "./data-dir.ts";
 import type { UpError } from "./failure.ts";
 import { killLeftovers, ProcessRecord } from "./leftovers.ts";
 import { lockDataDir } from "./lock.ts";
@@ -54,6 +54,7 @@ export class UpInstance {
     this.#claimDataDir();
     const redisUrl = await this.#startRedis();
     if (ensureApiKey(dir.apiKeyFile)) steps.note(`made an API key: ${dir.apiKeyFile}`);
+    this.#ensureMasterKey();
     const workers = Array.from({ length: args.workers }, (_, index) => this.#worker(index, redisUrl));
     const gateway = this.#gateway(redisUrl);
     await steps.run(args.workers === 1 ? "Start a worker" : `Start ${args.workers} workers`, () =>
@@ -76,6 +77,18 @@ export class UpInstance {
    */
   async stop(): Promise<void> {
     await this.#cleanup.disposeAsync();
+  }
+
+  /** Makes a master key, unless the environment says where keys are. */
+  #ensureMasterKey(): void {
+    const { dir, steps } = this.#options;
+    if (this.#hasOwnKeys || !ensureMasterKey(dir.masterKeyFile)) return;
+    steps.note(`made a master key for secrets, to be kept in a backup: ${dir.masterKeyFile}`);
+  }
+
+  get #hasOwnKeys(): boolean {
+    const { env } = this.#options;
+    return Boolean(env.SANDPIPER_MASTER_KEY_FILE || env.SANDPIPER_MASTER_KEY || env.SANDPIPER_MASTER_KEY_COMMAND);
   }
 
   #claimDataDir(): void {
@@ -146,6 +159,7 @@ export class UpInstance {
     return {
       ...env,
       ...(args.allowDegraded !== null && { SANDPIPER_ALLOW_DEGRADED: args.allowDegraded }),
+      ...(!this.#hasOwnKeys && { SANDPIPER_MASTER_KEY_FILE: dir.masterKeyFile }),
       REDIS_URL: redisUrl,
       SANDPIPER_DATA_DIR: dir.path,
       SANDPIPER_LOG_LEVEL: env.SANDPIPER_LOG_LEVEL ?? "warn",

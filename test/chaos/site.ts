@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
 import { ensureApiKey } from "../../infra/up/data-dir.ts";
+import { newKeyLine } from "../helpers/master-keys.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 import { Client } from "./client.ts";
 import { CHECKOUT, type Code, installPackage } from "./code.ts";
@@ -77,6 +78,7 @@ export class Site {
   /** Services take it at their next start. */
   code: Code;
   readonly #options: SiteOptions & SiteTimes;
+  readonly #masterKey = newKeyLine();
   #client: Client | null = null;
   #stopped: Promise<void> | null = null;
 
@@ -237,6 +239,7 @@ export class Site {
     return {
       ...{ PATH, ...SETTINGS, SANDPIPER_DATA_DIR: this.dataDir },
       SANDPIPER_ARTIFACTS_DIR: join(this.dataDir, "artifacts"),
+      SANDPIPER_MASTER_KEY: this.#masterKey,
       REDIS_URL: far === name || installed ? byPort : this.redis.url,
       ...(this.collector !== null && { OTEL_EXPORTER_OTLP_ENDPOINT: this.collector.url }),
       ...env,

@@ -13,6 +13,7 @@ import { InvocationWorker } from "../../functions/transport/invocation-queue.ts"
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { head } from "../helpers/gateway.ts";
+import { newKeyLine } from "../helpers/master-keys.ts";
 import { startRedis, type TestRedis } from "../helpers/redis.ts";
 
 let redis: TestRedis;
@@ -32,7 +33,7 @@ afterEach(() => {
   for (const process of processes.splice(0)) process.kill("SIGKILL");
 });
 
-const SETTINGS = { SANDPIPER_PORT: "0", SANDPIPER_LEAVE_MS: "0" };
+const SETTINGS = { SANDPIPER_PORT: "0", SANDPIPER_LEAVE_MS: "0", SANDPIPER_MASTER_KEY: newKeyLine() };
 
 /** @param run how it is started, other than as a program of this Node. */
 function start(env: Record<string, string> = {}, run: Pick<ForkOptions, "execPath" | "execArgv"> = {}): ChildProcess {

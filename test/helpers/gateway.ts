@@ -20,6 +20,7 @@ import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { type Gateway, type GatewayConfig, type GatewayOptions, startGateway } from "../../gateway/gateway.ts";
 import { createLogger } from "../../infra/log.ts";
 import "./localhost.ts";
+import { masterKeysOf } from "./master-keys.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 import { stretched } from "./slowness.ts";
 
@@ -113,6 +114,7 @@ export async function startTestGateway(
     gcGraceMs: 3_600_000,
     gcIntervalMs: 0,
     uploadQuotaBytes: 0,
+    masterKeys: masterKeysOf(),
     ...overrides,
   };
   const artifacts = new FileArtifactStore(config.artifactsDir);

@@ -9,7 +9,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
-import { ensureApiKey } from "../../infra/up/data-dir.ts";
+import { ensureApiKey, ensureMasterKey } from "../../infra/up/data-dir.ts";
 import { type CliResult, cli } from "./cli.ts";
 import "./localhost.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
@@ -57,6 +57,7 @@ export class Platform {
       REDIS_URL: redis.url,
       SANDPIPER_DATA_DIR: dataDir,
       SANDPIPER_BOOTSTRAP_KEY_FILE: this.apiKeyFile,
+      SANDPIPER_MASTER_KEY_FILE: join(dataDir, "master-key"),
       ...env,
     };
   }
@@ -66,6 +67,7 @@ export class Platform {
     const dataDir = mkdtempSync(join(tmpdir(), "sp-"));
     const platform = new Platform(await startRedis(), dataDir, env);
     ensureApiKey(platform.apiKeyFile);
+    ensureMasterKey(join(dataDir, "master-key"));
     try {
       for (let index = 0; index < gateways; index++) {
         platform.#gateways.push(await platform.#start("gateway", {}));

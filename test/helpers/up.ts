@@ -109,7 +109,9 @@ export class Up {
     const cgroups = CGROUPS.flatMap((path) => (existsSync(path) ? readdirSync(path) : [])).filter((name) =>
       this.#seen.has(Number(name.split("-")[0])),
     );
-    const files = readdirSync(this.dataDir).filter((name) => !["api-key", "artifacts", "redis"].includes(name));
+    const files = readdirSync(this.dataDir).filter(
+      (name) => !["api-key", "artifacts", "master-key", "redis"].includes(name),
+    );
     const mounts = readFileSync("/proc/self/mountinfo", "utf8")
       .split("\n")
       .filter((line) => line.includes(this.dataDir));

@@ -34,6 +34,7 @@ import { loadConfig } from "../../infra/config.ts";
 import { createLogger } from "../../infra/log.ts";
 import { connectRedis } from "../../infra/redis.ts";
 import { Worker } from "../../worker/worker.ts";
+import { masterKeysOf } from "./master-keys.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 import { stretched } from "./slowness.ts";
 
@@ -95,6 +96,7 @@ export class TestWorker {
   readonly logged: Record<string, unknown>[] = [];
   /** To its Redis. */
   readonly connection;
+  readonly masterKeys = masterKeysOf();
   readonly #directory: string;
   readonly #queue: InvocationQueue;
   readonly #builds: BuildQueue;
@@ -117,7 +119,7 @@ export class TestWorker {
     });
     this.artifacts = new FileArtifactStore(config.artifactsDir);
     this.connection = connectRedis(redis.url, "test worker", { whileAway: "wait" });
-    this.worker = new Worker(config, this.connection, this.#makeLogger());
+    this.worker = new Worker({ ...config, masterKeys: this.masterKeys }, this.connection, this.#makeLogger());
     this.#queue = new InvocationQueue(redis.connect());
     this.#builds = new BuildQueue(redis.connect());
     this.#checks = new CheckQueue(redis.connect());

@@ -9,6 +9,7 @@ import { describe, type TestContext, test } from "node:test";
 import { createLogger } from "../../infra/log.ts";
 import { connectRedis } from "../../infra/redis.ts";
 import { findRedisFaults, requireDurableRedis } from "../../infra/redis-durability.ts";
+import { newKeyLine } from "../helpers/master-keys.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -120,6 +121,7 @@ test("a gateway takes such a Redis when it is told to", async (t) => {
       SANDPIPER_DATA_DIR: tempDir(),
       SANDPIPER_PORT: "0",
       SANDPIPER_ALLOW_REDIS: "evicting,in-memory",
+      SANDPIPER_MASTER_KEY: newKeyLine(),
     },
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });

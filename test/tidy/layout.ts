@@ -45,7 +45,14 @@ const CORE: Record<string, readonly string[]> = {
 
 const CORE_OF_WORKER = ["sandbox-core/index.ts", "sandbox-core/protocol/frames.ts"];
 const MODEL = ["functions/model/"];
-const DATA = ["functions/model/", "functions/store/", "functions/redis/", "functions/transport/", "infra/std/"];
+const DATA = [
+  "functions/model/",
+  "functions/secrets/",
+  "functions/store/",
+  "functions/redis/",
+  "functions/transport/",
+  "infra/std/",
+];
 
 /**
  * The first folder that a file is in says where its imports may lead, beside that folder itself.
@@ -63,7 +70,8 @@ const MAY_NEED: readonly (readonly [folder: string, targets: readonly string[]])
   ["functions/bundler/", ["functions/model/", "infra/std/"]],
   ["functions/api/", ["functions/model/", "infra/std/"]],
   ["functions/redis/", ["infra/std/"]],
-  ["functions/store/", ["functions/redis/", ...MODEL, "infra/std/"]],
+  ["functions/secrets/", ["infra/std/"]],
+  ["functions/store/", ["functions/redis/", "functions/secrets/", ...MODEL, "infra/std/"]],
   ["functions/transport/", ["functions/redis/", ...MODEL, "infra/std/"]],
   ["functions/cli/", ["functions/api/", "functions/bundler/", ...MODEL, "infra/std/"]],
   ["gateway/http/", ["functions/api/", ...DATA]],

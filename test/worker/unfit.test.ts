@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { EXIT_CONFIG } from "../../infra/service.ts";
 import { cgroupMounts } from "../../sandbox-core/cgroup/mounts.ts";
+import { newKeyLine } from "../helpers/master-keys.ts";
 import { startRedis } from "../helpers/redis.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 
@@ -20,7 +21,13 @@ test("control groups that are mounted read-only are told in one line", async (t)
   const { PATH } = process.env;
   const child = spawn("unshare", ["--mount", "sh", "-c", script], {
     stdio: ["ignore", "inherit", "pipe"],
-    env: { PATH, REDIS_URL: redis.url, SANDPIPER_DATA_DIR: tempDir(), SANDPIPER_UID_BASE: "2396000" },
+    env: {
+      PATH,
+      REDIS_URL: redis.url,
+      SANDPIPER_DATA_DIR: tempDir(),
+      SANDPIPER_UID_BASE: "2396000",
+      SANDPIPER_MASTER_KEY: newKeyLine(),
+    },
   });
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
   assert.equal(code, EXIT_CONFIG, stderr);

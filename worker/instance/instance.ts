@@ -19,6 +19,7 @@ import {
   type SandboxMessage,
 } from "../../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "../code/bundles.ts";
+import { VersionEnvironment } from "../code/environments.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import { type Cause, LoadFailure } from "../outcome/outcome.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
@@ -26,6 +27,7 @@ import { DYING_MS, explain } from "./death.ts";
 import type { ForkEnd } from "./fork.ts";
 import type { Intake } from "./intake.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";
+import { maskedMessage } from "./masked-message.ts";
 import { CallMeter } from "./meter.ts";
 import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
@@ -42,6 +44,7 @@ type State = "preparing" | "idle" | "busy" | "template" | "ended";
 interface InstanceParts {
   sandbox: Sandbox;
   version: Version;
+  environment: VersionEnvironment;
   logs: InstanceLogs;
   successor?: (() => Promise<Instance>) | null;
   /** Of what comes before the first call. */
@@ -54,6 +57,8 @@ const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAIL
 
 export class Instance {
   readonly sandbox: Sandbox;
+  /** The environment that it was loaded with; calls are not for an outdated one. */
+  readonly environment: VersionEnvironment;
   readonly #version: Version;
   readonly #output: Output;
   readonly #meter: CallMeter;
@@ -88,7 +93,9 @@ export class Instance {
   readonly #preparationLimits: WorkLimits;
 
   private constructor(parts: InstanceParts) {
-    const { sandbox, version, logs, successor = null, limits, networkHint = new NetworkHint() } = parts;
+    const { sandbox, version, environment, logs, successor = null } = parts;
+    const { limits, networkHint = new NetworkHint() } = parts;
+    this.environment = environment;
     this.networkHint = networkHint;
     this.successor = successor;
     this.sandbox = sandbox;
@@ -98,13 +105,13 @@ export class Instance {
     const { timeoutMs: callMs } = version.config;
     this.#limit = new TimeLimit({ sandbox, callMs, preparation: limits, onOver: (cause) => this.end(cause) });
     this.#logs = logs;
-    this.#router = new LogRouter(logs, networkHint);
+    this.#router = new LogRouter(logs, networkHint, environment.mask);
     this.#wire = new WireEnd(sandbox.wire, {
       hear: (message) => this.#hear(message),
       onViolation: (message) => this.end({ by: "violation", message }),
       onClose: () => void this.#hungUp(),
     });
-    this.#output = new Output(sandbox.stdio, (line) => this.#router.hearLine(line));
+    this.#output = new Output(sandbox.stdio, (line) => this.#router.hearLine(line), environment.mask);
     // The last messages may still be on their way.
     void sandbox.exited.then(() => settledWithin(DYING_MS, this.#wire.closed)).then(() => this.#bury());
   }
@@ -114,6 +121,7 @@ export class Instance {
    * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the
    * sandbox ends.
    * @param limits of what comes before the first call, in forks of it as well
+   * @param environment the version's, opened; without it what the version has in clear
    */
   static async load(
     sandbox: ForkableSandbox,
@@ -121,9 +129,10 @@ export class Instance {
     bundle: Bundle,
     logs: InstanceLogs,
     limits = PREPARATION_LIMITS,
+    environment = new VersionEnvironment(version.config.env),
   ): Promise<Instance> {
     await mountFiles(sandbox, bundle);
-    const instance = new Instance({ sandbox, version, logs, limits });
+    const instance = new Instance({ sandbox, version, environment, logs, limits });
     await instance.#load(bundle);
     return instance;
   }
@@ -154,8 +163,8 @@ export class Instance {
   async inFork(fork: Sandbox, log: CallLog | null, successor: (() => Promise<Instance>) | null): Promise<Instance> {
     const { idle } = this.#logs;
     const [version, limits, logs] = [this.#version, this.#preparationLimits, { start: log ?? idle, idle }];
-    const { networkHint } = this;
-    const instance = new Instance({ sandbox: fork, version, logs, successor, limits, networkHint });
+    const { networkHint, environment } = this;
+    const instance = new Instance({ sandbox: fork, version, environment, logs, successor, limits, networkHint });
     instance.found = this.found;
     instance.#preparation.beginLoading();
     instance.#limit.startPreparing("restore");
@@ -232,13 +241,14 @@ export class Instance {
 
   async #load({ code, sourceMap }: Bundle): Promise<void> {
     const { tenant, functionName, version, entry, config } = this.#version;
-    const { env, isolation = "instance", memoryMiB, timeoutMs, handler = null, kind = null } = config;
+    const { env } = this.environment;
+    const { isolation = "instance", memoryMiB, timeoutMs, handler = null, kind = null } = config;
     const limits = { memoryMiB, timeoutMs, limits: LOG_LIMITS };
     this.#limit.startPreparing("start");
     await this.#preparation.ready;
     this.#limit.startPreparing("load");
     this.#preparation.beginLoading();
-    const load = { tenant, functionName, version, entry, handler, kind, env, isolation, ...limits };
+    const load = { tenant, functionName, version, entry, handler, kind, env: { ...env }, isolation, ...limits };
     const sentAtMs = performance.now();
     this.#wire.send(encodeLoad(load, code, sourceMap));
     await this.#untilLoaded("load");
@@ -256,7 +266,8 @@ export class Instance {
   }
 
   /** @throws ProtocolError when the message may not come now. */
-  #hear(message: SandboxMessage): void {
+  #hear(heard: SandboxMessage): void {
+    const message = maskedMessage(heard, this.environment.mask);
     if (message.type === "log") this.#router.hear(message);
     else if (message.type === "ready") this.#preparation.hearReady();
     else if (message.type === "loaded") this.#hearLoaded(null, message.found);

@@ -4,6 +4,7 @@
  */
 import { type CallNumber, type Log, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
+import type { SecretMask } from "../outcome/secret-mask.ts";
 import type { Call } from "./call.ts";
 import type { NetworkHint } from "./network-hint.ts";
 
@@ -17,6 +18,7 @@ export interface InstanceLogs {
 export class LogRouter {
   readonly #logs: InstanceLogs;
   readonly #hint: NetworkHint;
+  readonly #mask: SecretMask | null;
   /** How many records the runtime has sent since the last call began. */
   #records = 0;
   #isStarting = true;
@@ -24,13 +26,16 @@ export class LogRouter {
   /** The call before: its number and log alone, as a body may be large. */
   #before: Pick<Call, "number" | "log"> | null = null;
 
-  constructor(logs: InstanceLogs, hint: NetworkHint) {
+  /** @param mask of the secrets in what comes; null when there are none */
+  constructor(logs: InstanceLogs, hint: NetworkHint, mask: SecretMask | null) {
     this.#logs = logs;
     this.#hint = hint;
+    this.#mask = mask;
   }
 
   /** Takes a line that was written straight to a descriptor, and so names no call. */
-  hearLine(text: string): void {
+  hearLine(line: string): void {
+    const text = this.#mask?.apply(line) ?? line;
     const log = this.#running?.log ?? (this.#isStarting ? this.#logs.start : this.#logs.idle);
     log.add("info", "stdout", text);
     this.#hint.look(text, log);
@@ -56,13 +61,14 @@ export class LogRouter {
   }
 
   /** Takes a record of the runtime's. @throws ProtocolError when it may not come now */
-  hear({ call, level, source, text, timeMs }: Log): void {
+  hear({ call, level, source, text: written, timeMs }: Log): void {
     const log = this.#logOf(call);
     if (log === null) throw new ProtocolError("A log record of no call of now.");
     this.#records += 1;
     // The runtime stops by itself. A sender that does not stop is not the runtime, and keeps the
     // worker busy for nothing.
     if (this.#records > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
+    const text = this.#mask?.apply(written) ?? written;
     log.add(level, source, text, timeMs);
     this.#hint.look(text, log);
   }

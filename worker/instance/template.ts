@@ -34,6 +34,11 @@ export class Template {
     loaded.onForkEnded = (number, end) => this.#ended(number, end);
   }
 
+  /** Whether a secret that it was loaded with has another value by now. */
+  get isOutdated(): boolean {
+    return this.#loaded.environment.isOutdated;
+  }
+
   /**
    * An instance for one call, in a fork, once nothing is left of the call before; it gives the
    * next.

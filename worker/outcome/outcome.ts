@@ -39,13 +39,16 @@ export class CallFailure extends Error {
   }
 }
 
-/** A module, or its `afterRestore`, threw before the first call. */
+/** Codes of what the author of a function has to mend before its first call. */
+type LoadFailureCode = "FUNCTION_LOAD_FAILED" | "FUNCTION_RESTORE_FAILED" | "SECRET_MISSING" | "ENVIRONMENT_TOO_LARGE";
+
+/** A module, or its `afterRestore`, threw before the first call, or could not even be loaded. */
 export class LoadFailure extends CallFailure {
   /** A private field, so that no log of ours shows it. */
   readonly #thrown: string;
 
-  /** @param thrown what it threw, by the tenant's own files and lines. */
-  constructor(code: "FUNCTION_LOAD_FAILED" | "FUNCTION_RESTORE_FAILED", thrown: string) {
+  /** @param thrown what it threw, by the tenant's own files and lines, or what its author did. */
+  constructor(code: LoadFailureCode, thrown: string) {
     super("function_error", code);
     this.#thrown = thrown;
   }
@@ -53,6 +56,11 @@ export class LoadFailure extends CallFailure {
   /** Text of the tenant's: escape it before showing it. */
   get thrown(): string {
     return this.#thrown;
+  }
+
+  /** Whether the function's own code threw it. */
+  get isOfCode(): boolean {
+    return this.code === "FUNCTION_LOAD_FAILED" || this.code === "FUNCTION_RESTORE_FAILED";
   }
 }
 

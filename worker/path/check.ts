@@ -44,10 +44,14 @@ function failed(failure: CallFailure, records: readonly LogRecord[], entry: stri
   const { outcome, message } = failure;
   if (outcome === "platform_error") return { ok: false, cause: "machine", message: unchecked(message) };
   const thrown = failure instanceof LoadFailure ? failure.thrown : null;
-  const what = thrown === null ? message : `${entry} failed while it was loaded:\n${indented(thrown)}`;
+  const what = thrown === null ? message : toldFailure(failure as LoadFailure, entry);
   const logged = toldLines(records.filter(({ text }) => text !== thrown));
   const said = logged.length === 0 ? "" : `\nIt had logged:\n${logged.join("\n")}`;
   return { ok: false, cause: "function", message: `${what}${said}\nThe version was not deployed.` };
+}
+
+function toldFailure({ isOfCode, thrown }: LoadFailure, entry: string): string {
+  return isOfCode ? `${entry} failed while it was loaded:\n${indented(thrown)}` : thrown;
 }
 
 /** Whoever deploys made no call. */

@@ -149,6 +149,11 @@ export class Pool {
     this.#upkeep.leave(key);
   }
 
+  /** Ends what serves no call and is outdated now; what serves one ends with its calls. */
+  endOutdated(): void {
+    this.#upkeep.endOutdated();
+  }
+
   /** Ends every sandbox and fails every call that waits; resolves when all of it is gone. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -34,9 +34,14 @@ export class PooledInstance {
     return this.#instance;
   }
 
+  /** Whether it serves no further call: its zygote makes way, or a secret that it has changed. */
+  get isOutdated(): boolean {
+    return this.place.sandbox.outdated || this.#instance.environment.isOutdated;
+  }
+
   /** Whether the instance was a fork for one call: the next call takes another fork. */
   get isToBeRenewed(): boolean {
-    return !this.place.ending && this.#instance.successor !== null && !this.#instance.isIdle;
+    return !this.place.ending && !this.isOutdated && this.#instance.successor !== null && !this.#instance.isIdle;
   }
 
   /** @throws Error when it can be used no more */
@@ -51,7 +56,7 @@ export class PooledInstance {
 
   /** Whether a call may begin in it now. */
   get usable(): boolean {
-    return !this.place.ending && !this.place.sandbox.outdated && this.instance.isIdle;
+    return !this.place.ending && !this.isOutdated && this.instance.isIdle;
   }
 
   /** Whether a call may wait in it for its turn. */
@@ -59,7 +64,7 @@ export class PooledInstance {
     return (
       !this.#closed &&
       !this.place.ending &&
-      !this.place.sandbox.outdated &&
+      !this.isOutdated &&
       this.instance.takesCalls &&
       this.leases < MAX_CALLS_IN_LINE
     );

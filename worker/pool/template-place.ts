@@ -17,9 +17,14 @@ export class TemplatePlace {
     this.template = template;
   }
 
+  /** Whether no further instance comes of it: its zygote makes way, or a secret in it changed. */
+  get isOutdated(): boolean {
+    return this.place.sandbox.outdated || this.template.isOutdated;
+  }
+
   /** Whether one more instance may come of it. */
   get usable(): boolean {
-    return !this.place.ending && !this.place.sandbox.outdated && this.instances < MOST_FORK_SLOTS;
+    return !this.place.ending && !this.isOutdated && this.instances < MOST_FORK_SLOTS;
   }
 
   /** Whether nobody needs it now: all instances of it have ended. */

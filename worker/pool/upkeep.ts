@@ -40,7 +40,7 @@ export class Upkeep {
   leave(key: string): void {
     const { prewarmed, places } = this.#options;
     for (const place of prewarmed.forget(key)) places.end(place, "its zygote makes way");
-    this.#endOutdated();
+    this.endOutdated();
   }
 
   #tidy(): void {
@@ -49,7 +49,7 @@ export class Upkeep {
     for (const place of pooledVersions.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
       places.end(place, "it was idle");
     this.#endIdlePrewarmed(longAgoMs);
-    this.#endOutdated();
+    this.endOutdated();
     void zygotes.retireIdle();
   }
 
@@ -63,9 +63,10 @@ export class Upkeep {
     }
   }
 
-  #endOutdated(): void {
+  /** Ends whatever serves nobody and may serve nobody any more. */
+  endOutdated(): void {
     const { pooledVersions, prewarmed, places } = this.#options;
-    const outdated = [...pooledVersions.takeFree(({ place }) => place.sandbox.outdated), ...prewarmed.takeOutdated()];
-    for (const place of outdated) places.end(place, "its zygote makes way");
+    const outdated = [...pooledVersions.takeFree(({ isOutdated }) => isOutdated), ...prewarmed.takeOutdated()];
+    for (const place of outdated) places.end(place, "it is outdated");
   }
 }

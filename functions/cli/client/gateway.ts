@@ -25,6 +25,7 @@ import {
   type Whoami,
   whoamiSchema,
 } from "../../api/schemas.ts";
+import { type RewrapInfo, rewrapSchema, type SecretInfo, secretListSchema, secretSchema } from "../../api/secrets.ts";
 import type { HeaderPairs } from "../../model/invocation.ts";
 import type { InvocationRecord } from "../../model/record.ts";
 import type { StoredSpan } from "../../model/span.ts";
@@ -105,6 +106,27 @@ export class Gateway {
     return this.#ask(collectionSchema, "POST", `/v1/gc?dryRun=${dryRun ? 1 : 0}`);
   }
 
+  /** Sets a secret of a function, or of the tenant. @throws CliError INVALID_REQUEST */
+  async setSecret(name: string, value: string, functionName?: string): Promise<SecretInfo> {
+    return this.#ask(secretSchema, "PUT", secretPath(name, functionName), { value });
+  }
+
+  /** Secrets of a function; of the tenant and all its functions without one. */
+  async secrets(functionName?: string): Promise<SecretInfo[]> {
+    return (await this.#ask(secretListSchema, "GET", secretPath(null, functionName))).secrets;
+  }
+
+  /** @throws CliError SECRET_NOT_FOUND */
+  async deleteSecret(name: string, functionName?: string): Promise<void> {
+    const answer = await succeeded(await this.#send("DELETE", secretPath(name, functionName)));
+    answer.body.resume();
+  }
+
+  /** Has all data keys sealed with the first master key. */
+  async rewrap(): Promise<RewrapInfo> {
+    return this.#ask(rewrapSchema, "POST", "/v1/secrets/rewrap");
+  }
+
   /** The record of a call. @throws CliError INVOCATION_NOT_FOUND */
   async call(id: string): Promise<InvocationRecord> {
     return this.#ask(invocationRecordSchema, "GET", `/v1/invocations/${encodeURIComponent(id)}`);
@@ -182,6 +204,11 @@ function fieldsOf(holder: string | undefined): HeaderPairs {
   return holder === undefined ? [] : [[HOLDER_FIELD, holder]];
 }
 
+function secretPath(name: string | null, functionName: string | undefined): string {
+  const path = name === null ? "/v1/secrets" : `/v1/secrets/${encodeURIComponent(name)}`;
+  return functionName === undefined ? path : `${path}?${new URLSearchParams({ function: functionName })}`;
+}
+
 function functionPath(name: string): string {
   return `/v1/functions/${encodeURIComponent(name)}`;
 }
@@ -255,5 +282,6 @@ const HINTS: Readonly<Record<string, string>> = {
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
   UNKNOWN_HOST:
     "the gateway does not know itself by that name: SANDPIPER_GATEWAY_HOSTS, in its environment, adds names",
+  SECRET_NOT_FOUND: "`sandpiper secret list` shows all; a function's own needs --function",
   INVOCATION_NOT_FOUND: "the id is the x-request-id of the answer, in full; the key must be the tenant's own",
 };

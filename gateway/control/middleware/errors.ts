@@ -3,14 +3,15 @@ import type { ErrorHandler, NotFoundHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { errorBody, SandpiperError } from "../../../functions/model/errors.ts";
+import { SealError } from "../../../functions/secrets/cipher.ts";
 import { publicError, retryAfter } from "../../http/error-reply.ts";
 import type { Environment } from "../context.ts";
 
-/** @param onInternalError told of what nobody foresaw. */
+/** @param onInternalError told of what nobody foresaw, and why secrets cannot be opened. */
 export function errors(onInternalError: (error: unknown, requestId: string) => void): ErrorHandler<Environment> {
   return (error, c) => {
     const shown = translated(error);
-    if (shown.code === "INTERNAL") onInternalError(error, c.var.requestId);
+    if (shown.code === "INTERNAL" || shown.code === "SECRETS_UNREADABLE") onInternalError(error, c.var.requestId);
     const [name, value] = retryAfter(shown.code);
     if (name !== undefined) c.header(name, value);
     if (shown.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer");
@@ -24,6 +25,7 @@ function translated(error: Error): SandpiperError {
   if (error instanceof HTTPException && error.status < 500) {
     return new SandpiperError("INVALID_REQUEST", { message: `${error.message}.`, cause: error });
   }
+  if (error instanceof SealError) return new SandpiperError("SECRETS_UNREADABLE", { cause: error });
   return publicError(error);
 }
 

@@ -14,7 +14,7 @@ import {
 } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../../functions/model/manifest.ts";
-import { warningsOf } from "../../../functions/model/version.ts";
+import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
 import { FUNCTION_PREFIX } from "../../http/hosts.ts";
@@ -134,7 +134,7 @@ function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionSta
   const { tenant, functionName, version, noTemplateReason, isHeld, createdAtMs, updatedAtMs } = state;
   const { config, entry, bundleBytes, files, found } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
-  const env = Object.fromEntries(Object.keys(config.env).map((name) => [name, "***"]));
+  const env = Object.fromEntries(envNamesOf(version).map((name) => [name, "***"]));
   return {
     name: functionName,
     tenant,

@@ -3,10 +3,14 @@
  * seconds.
  */
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Version } from "../../../functions/model/version.ts";
+import { MasterKeys } from "../../../functions/secrets/master-keys.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
+import { DataKeys } from "../../../functions/store/data-keys.ts";
 import { Registry } from "../../../functions/store/registry.ts";
+import { SecretStore } from "../../../functions/store/secrets.ts";
 import { createTenant } from "../../../functions/store/tenant.ts";
 import type { Platform } from "../../helpers/platform.ts";
 
@@ -28,12 +32,15 @@ export class Planter {
   readonly #platform: Platform;
   readonly #redis: ReturnType<Platform["redis"]["connect"]>;
   readonly #registry: Registry;
+  readonly #secrets: SecretStore;
   readonly #artifacts: FileArtifactStore;
 
   constructor(platform: Platform) {
     this.#platform = platform;
     this.#redis = platform.redis.connect();
     this.#registry = new Registry(this.#redis);
+    const masterKeys = MasterKeys.parse(readFileSync(join(platform.dataDir, "master-key"), "utf8"));
+    this.#secrets = new SecretStore(this.#redis, new DataKeys(this.#redis, masterKeys));
     this.#artifacts = new FileArtifactStore(join(platform.dataDir, "artifacts"));
   }
 
@@ -41,7 +48,11 @@ export class Planter {
   async versionOf(functionName: string): Promise<Version> {
     const state = await this.#registry.getFunction({ tenant: "main", functionName });
     if (state === null) throw new Error(`there is no function ${functionName}`);
-    return state.version;
+    const { env, ...version } = state.version;
+    if (env === undefined) return version;
+    // Sealed it would open in its own version only.
+    const opened = await this.#secrets.openEnv(version, env);
+    return { ...version, config: { ...version.config, env: opened } };
   }
 
   /** What a function of the tenant `main` runs, to be planted elsewhere. */

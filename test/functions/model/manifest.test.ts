@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { LOADERS } from "../../../functions/bundler/options.ts";
+import { MAX_ENV_VARIABLES } from "../../../functions/model/environment.ts";
 import {
   configJsonSchema,
   functionConfigSchema,
   HANDLER_KINDS,
-  MAX_ENV_VARIABLES,
   MEMORY_CLASSES_MIB,
 } from "../../../functions/model/manifest.ts";
 import { HANDLER_KINDS as RUNTIME_KINDS } from "../../../sandbox-core/protocol/frames.ts";
