@@ -1,5 +1,6 @@
 /** The configuration of a function as `sandpiper.jsonc` gives it: schema, defaults and limits. */
 import { z } from "zod";
+import { egressSchema } from "./egress-entry.ts";
 import {
   ENV_NAME_PATTERN,
   lengthOf,
@@ -139,6 +140,12 @@ export const functionConfigSchema = z.strictObject({
   keepPrefix: z.boolean().optional().meta({
     description:
       "Whether `request.url` begins with /fn/<tenant>/<function> where the function is called by such a URL. Without it the function is at the root, as on a host of its own.",
+  }),
+  egress: egressSchema.optional().meta({
+    default: [],
+    description:
+      "Where the function may connect to: names, `*.` and a name, addresses, or `public`, each with `:` and a port unless it is 443. Nothing else is reached. See [EGRESS.md](EGRESS.md).",
+    examples: [["api.stripe.com", "*.amazonaws.com", "db.example.com:5432"]],
   }),
   env: z
     .record(

@@ -1,6 +1,7 @@
 /** The control API, put together. Functions' URLs do not come here: see server.ts. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { SandpiperError } from "../../functions/model/errors.ts";
+import { type Issue, plainIssues, sentenceOf } from "../../functions/model/issues.ts";
 import type { ControlParts, Environment } from "./context.ts";
 import { auth } from "./middleware/auth.ts";
 import { errors, notFound } from "./middleware/errors.ts";
@@ -45,10 +46,11 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
 const MAX_MESSAGE_LENGTH = 1_000;
 
 /** One sentence about everything that is wrong, each with the path of its field. */
-function invalid(target: string, issues: readonly { path: PropertyKey[]; message: string }[]): SandpiperError {
-  const problems = issues.slice(0, 5).map(({ path, message }) => {
-    const field = path.map(String).join(".");
-    return field === "" ? message : `${field}: ${message}`;
+function invalid(target: string, found: readonly Issue[]): SandpiperError {
+  const issues = plainIssues(found);
+  const problems = issues.slice(0, 5).map((issue) => {
+    const field = issue.path.map(String).join(".");
+    return field === "" ? sentenceOf(issue) : `${field}: ${sentenceOf(issue)}`;
   });
   const more = issues.length > problems.length ? ` (and ${issues.length - problems.length} more)` : "";
   return new SandpiperError(codeFor(target, issues), {

@@ -1,6 +1,6 @@
 /** The schema's complaints in words, each with its place in the file. */
 import { findNodeAtLocation, type Node } from "jsonc-parser";
-import type { z } from "zod";
+import { type Issue, KINDS } from "../../model/issues.ts";
 import { functionConfigSchema } from "../../model/manifest.ts";
 import { nearest } from "./suggest.ts";
 
@@ -15,34 +15,41 @@ export interface Problem {
   hint?: string;
 }
 
-type Issue = z.core.$ZodIssue;
-
 const FIELDS = Object.keys(functionConfigSchema.shape);
 
 /** The problems of one issue of the schema's: one problem, or one for each unknown key. */
 export function explainIssue(root: Node, issue: Issue): Problem[] {
   const path = issue.path.map((part) => (typeof part === "symbol" ? String(part) : part));
-  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownField(root, key));
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownField(root, path, key));
   const field = path.join(".");
   if (issue.code === "invalid_key") {
     const allowed = issue.issues[0]?.message;
-    return [{ ...keyAt(root, path), message: `"${path.at(-1)}" cannot be a name in "${path[0]}"`, ...hint(allowed) }];
+    return [
+      {
+        ...keyAt(root, path),
+        message: `"${path.at(-1)}" cannot be a name in "${path.slice(0, -1).join(".")}"`,
+        ...hint(allowed),
+      },
+    ];
   }
   const node = findNodeAtLocation(root, path);
   if (!node) {
+    const holder = findNodeAtLocation(root, path.slice(0, -1)) ?? root;
     const description = fieldDescription(field);
-    return [{ offset: root.offset, length: 1, message: `the field "${field}" is missing`, ...hint(description) }];
+    return [{ offset: holder.offset, length: 1, message: `the field "${field}" is missing`, ...hint(description) }];
   }
   const where = { offset: node.offset, length: node.length };
   if (path.length === 0) return [{ ...where, message: `the file must hold an object, not ${kindOf(node)}` }];
   return [{ ...where, message: `"${field}" is not right: ${demand(issue, node)}` }];
 }
 
-function unknownField(root: Node, key: string): Problem {
+function unknownField(root: Node, path: (string | number)[], key: string): Problem {
+  const where = keyAt(root, [...path, key]);
+  if (path.length > 0) return { ...where, message: `unknown field "${key}" in "${path.join(".")}"` };
   const guess = nearest(key, FIELDS);
   const allowed = `allowed are: ${FIELDS.join(", ")}`;
   return {
-    ...keyAt(root, [key]),
+    ...where,
     message: `unknown field "${key}"`,
     hint: guess === null ? allowed : `did you mean "${guess}"? ${allowed}`,
   };
@@ -57,25 +64,21 @@ function demand(issue: Issue, node: Node): string {
     case "invalid_value":
       return `it must be one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}, not ${given}`;
     case "too_small":
+      if (issue.origin === "array") return issue.message;
       return issue.origin === "string"
         ? `it needs at least ${issue.minimum} character`
         : `the least is ${issue.minimum}, and it is ${given}`;
     case "too_big":
+      if (issue.origin === "array") return issue.message;
       return issue.origin === "string"
         ? `it may have ${issue.maximum} characters at most`
         : `the most is ${issue.maximum}, and it is ${given}`;
+    case "invalid_union":
+      return `${issue.message}, not ${given}`;
     default:
       return issue.message;
   }
 }
-
-const KINDS: Readonly<Record<string, string>> = {
-  string: "a string",
-  number: "a number",
-  int: "a whole number",
-  record: "an object",
-  object: "an object",
-};
 
 function kindOf(node: Node): string {
   if (node.type === "number" || node.type === "boolean" || node.type === "null") return String(node.value);

@@ -199,6 +199,12 @@ describe("a deployment", () => {
       ["a", deployment("a", { timeoutMs: 0 }), 400, "INVALID_CONFIG", /config\.timeoutMs/],
       ["a", deployment("a", { env: { "1": "x" } }), 400, "INVALID_CONFIG", /config\.env\.1/],
       ["a", deployment("a", { surprise: 1 }), 400, "INVALID_CONFIG", /surprise/],
+      ["a", deployment("a", { egress: ["x:25"] }), 400, "INVALID_CONFIG", /config\.egress\.0: port 25 is refused/],
+      [
+        "a",
+        deployment("a", { egress: [{ to: "b.com", inject: { "A B": "" } }] }),
+        ...([400, "INVALID_CONFIG", /config\.egress\.0\.inject\.A B: the name "A B" cannot be used: .*letters/] as const),
+      ],
       ["a", '{"config":{"name":"a","__proto__":{}},"entry":"x","files":[]}', 400, "INVALID_REQUEST", /__proto__/],
       ["a", { ...deployment("a"), entry: "*.ts" }, 400, "INVALID_SOURCE", /"\*\.ts" has a "\*"/],
       ["a", { ...deployment("a"), entry: "other.ts" }, 400, "INVALID_SOURCE", /"other\.ts" is not among/],

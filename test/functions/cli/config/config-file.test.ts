@@ -40,7 +40,7 @@ describe("sandpiper.jsonc", () => {
         'sandpiper.jsonc:3:3: unknown field "memoryMib"',
         '  3 |   "memoryMib": 128',
         "    |   ^^^^^^^^^^^",
-        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, handler, kind, include, external, memoryMiB, timeoutMs, isolation, keepPrefix, env',
+        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, handler, kind, include, external, memoryMiB, timeoutMs, isolation, keepPrefix, egress, env',
       ].join("\n"),
     );
   });
@@ -55,6 +55,22 @@ describe("sandpiper.jsonc", () => {
     assert.match(await messageFor('{"name": "a", "timeoutMs": 1.5}'), /it must be a whole number, not 1\.5$/m);
     assert.match(message, /^sandpiper\.jsonc:5:9: "a-b" cannot be a name in "env"$/m);
     assert.match(message, /^sandpiper\.jsonc:5:25: "env\.C" is not right: it must be a string, not 3$/m);
+  });
+
+  it("says of each rule of egress what is wrong with it, at its place", async () => {
+    const message = await messageFor(
+      '{\n"name": "a",\n"egress": [\n"https://api.example.com/v1",\n{"to": "a.com", "incject": {}},\n{"inject": {"a": "b"}},\n' +
+        '{"to": "b.com", "inject": {"Host": "x"}},\n"a*.com",\n3]}',
+    );
+    assert.match(message, /^sandpiper\.jsonc:4:1: "egress\.0" is not right: it is a URL; .*: "api\.example\.com"$/m);
+    assert.match(message, /^sandpiper\.jsonc:5:17: unknown field "incject" in "egress\.1"$/m);
+    assert.match(message, /^sandpiper\.jsonc:6:1: the field "egress\.2\.to" is missing$/m);
+    assert.match(message, /^sandpiper\.jsonc:7:28: "Host" cannot be a name in "egress\.3\.inject"$/m);
+    assert.match(message, /belongs to the connection/);
+    assert.match(message, /^sandpiper\.jsonc:8:1: "egress\.4" is not right: a "\*" stands for whole labels/m);
+    assert.match(message, /^sandpiper\.jsonc:9:1: "egress\.5" is not right: it must be a string or an object, not 3$/m);
+    const many = JSON.stringify(Array.from({ length: 65 }, (_, i) => `a${i}.com`));
+    assert.match(await messageFor(`{"name": "a", "egress": ${many}}`), /"egress" is not right: at most 64 rules/);
   });
 
   it("says which field is missing", async () => {
