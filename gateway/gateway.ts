@@ -6,6 +6,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
+import { denyProblems } from "../functions/model/egress-grants.ts";
 import { SandpiperError } from "../functions/model/errors.ts";
 import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
@@ -27,6 +28,7 @@ import { ClaimAnswerer } from "../functions/transport/claims.ts";
 import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import type { Config } from "../infra/config.ts";
+import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { unfitOn } from "../infra/master-keys.ts";
 import { MIB } from "../infra/std/bytes.ts";
@@ -80,6 +82,7 @@ export type GatewayConfig = Pick<
   | "records"
   | "accessLog"
   | "bootstrapKeyFile"
+  | "egress"
   | "keepVersions"
   | "keepVersionsMs"
   | "gcGraceMs"
@@ -115,8 +118,8 @@ export interface GatewayOptions {
 /**
  * Starts a gateway; resolves when it answers.
  * @param redis says where Redis is; the gateway has connections of its own.
- * @throws Error when Redis does not answer in time, or the address cannot be listened on; UnfitError
- * when the master keys are not those of this Redis.
+ * @throws Error when Redis does not answer in time, or the address cannot be listened on;
+ * ConfigError; UnfitError when the master keys are not those of this Redis.
  */
 export async function startGateway(
   config: GatewayConfig,
@@ -124,6 +127,8 @@ export async function startGateway(
   log: Logger,
   options: GatewayOptions = {},
 ): Promise<Gateway> {
+  const problems = denyProblems(config.egress.deny);
+  if (problems.length > 0) throw new ConfigError(problems);
   const parts = new GatewayParts(config, redis, log, options);
   try {
     await parts.connected();
@@ -215,7 +220,7 @@ class GatewayParts {
       secrets: new SecretStore(this.redis, this.dataKeys),
       builds: this.#builds,
       checks: this.#checks,
-      ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },
+      ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns(), egressDefaults: config.egress },
       accepting: () => this.#calls.accepting && this.#queue.available,
       leaving: () => this.#isLeaving,
       sendEvent: (request, response, { tenant, functionName }) =>

@@ -109,6 +109,8 @@ export interface Config {
   bootstrapKeyFile: string | null;
   /** Where the master keys are; null when nobody said it. */
   masterKeySource: MasterKeySource | null;
+  /** What counts for the outgoing connections of all tenants; the rules are not checked yet. */
+  egress: { allow: "public" | "none"; deny: readonly string[] };
   /** Most old versions of a function that are kept, and how long. */
   keepVersions: number;
   keepVersionsMs: number;
@@ -167,6 +169,10 @@ export function loadConfig(env: Environment = process.env): Config {
     },
     bootstrapKeyFile: keyFile && resolve(keyFile),
     masterKeySource: masterKeySource(read),
+    egress: {
+      allow: read.choice("SANDPIPER_EGRESS_DEFAULT", ["public", "none"], "public"),
+      deny: read.words("SANDPIPER_EGRESS_DENY"),
+    },
     keepVersions: read.integer("SANDPIPER_KEEP_VERSIONS", { fallback: 10, min: 0 }),
     keepVersionsMs: read.integer("SANDPIPER_KEEP_VERSIONS_MS", { fallback: 30 * DAY_MS, min: 0 }),
     gcGraceMs: read.integer("SANDPIPER_GC_GRACE_MS", { fallback: DAY_MS, min: 0 }),

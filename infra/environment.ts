@@ -64,6 +64,12 @@ export class EnvironmentReader {
     return [];
   }
 
+  /** Words separated by commas; none when it is unset. */
+  words(name: string): string[] {
+    const given = (this.text(name) ?? "").split(",").map((part) => part.trim());
+    return given.filter((part) => part !== "");
+  }
+
   /** A domain below which functions have their hosts. */
   domain(name: string, fallback: string): string {
     const domain = (this.text(name) ?? fallback).toLowerCase();

@@ -1,4 +1,5 @@
 /** Whether a worker may serve on this machine, with what its operator allows it to do without. */
+import { denyProblems } from "../functions/model/egress-grants.ts";
 import { ConfigError } from "../infra/environment.ts";
 import { UnfitError } from "../infra/service.ts";
 import { badAllowances, CgroupsError, MissingWallsError } from "../sandbox-core/index.ts";
@@ -8,6 +9,12 @@ export function checkAllowances(names: readonly string[]): readonly string[] {
   const problems = badAllowances(names).map((problem) => `SANDPIPER_ALLOW_DEGRADED: ${problem}`);
   if (problems.length > 0) throw new ConfigError(problems);
   return names;
+}
+
+/** @throws ConfigError naming every rule that is none */
+export function checkDenied(deny: readonly string[]): void {
+  const problems = denyProblems(deny);
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Fails a start. @throws UnfitError when the machine lacks what no retry brings, else the error */

@@ -31,7 +31,7 @@ import { Bundles } from "./code/bundles.ts";
 import { Environments, type VersionEnvironment } from "./code/environments.ts";
 import { IncludedFiles } from "./code/included-files.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
-import { checkAllowances, refuseToServe } from "./fitness.ts";
+import { checkAllowances, checkDenied, refuseToServe } from "./fitness.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
@@ -108,6 +108,7 @@ export class Worker {
     onDegraded: (walls: readonly string[]) => void = () => {},
   ) {
     this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
+    checkDenied(config.egress.deny);
     this.#onDegraded = onDegraded;
     reportLink(redis, log);
     limitRecords(redis, config.records);

@@ -144,6 +144,10 @@ export const deployedSchema = z
     bundleBytes: z.int(),
     handler: handlerSchema,
     warnings: z.array(z.string()),
+    egress: z
+      .object({ added: z.array(z.string()), removed: z.array(z.string()) })
+      .default({ added: [], removed: [] })
+      .meta({ description: "Rules of `egress` that the version before had not, and those that it had." }),
   })
   .meta({ id: "Deployed" });
 export type Deployed = z.output<typeof deployedSchema>;
@@ -207,7 +211,12 @@ export const traceSchema = z.object({ spans: z.array(storedSpanSchema) }).meta({
 
 /** The owner of an API key. */
 export const whoamiSchema = z
-  .object({ tenant: z.string(), keyId: z.string(), publicUrl: z.url() })
+  .object({
+    tenant: z.string(),
+    keyId: z.string(),
+    publicUrl: z.url(),
+    operator: z.boolean().default(false).meta({ description: "Whether the key decides over all tenants, too." }),
+  })
   .meta({ id: "WhoAmI" });
 export type Whoami = z.output<typeof whoamiSchema>;
 

@@ -70,6 +70,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/delete.ts")).addDelete,
   },
   {
+    usage: "egress <action> [tenant] [rules...]",
+    summary: "show and change what functions of a tenant may connect to; changing takes the operator's key",
+    load: async () => (await import("./commands/egress.ts")).addEgress,
+  },
+  {
     usage: "gc",
     summary: "remove old versions, and files that nobody needs any more",
     load: async () => (await import("./commands/gc.ts")).addGc,

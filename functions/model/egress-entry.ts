@@ -40,7 +40,7 @@ const entrySchema = z.union([
   }),
 ]);
 
-/** What a function may connect to. Nothing when it is missing. */
+/** The hosts that a function may connect to; none when the field is missing. */
 export const egressSchema = z
   .array(entrySchema)
   .max(MAX_RULES, `at most ${MAX_RULES} rules; "*.example.com" is one for many hosts, and public for all`)

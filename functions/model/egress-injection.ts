@@ -85,7 +85,7 @@ export const injectionFields = {
     .meta({ description: "Beginnings of the only paths of requests that pass." }),
 };
 
-/** What is wrong with an entry as a whole, and with which of its fields; null when nothing is. */
+/** The fault of an entry as a whole, and the field that has it; null when there is none. */
 export function injectionProblem(
   { to, ports }: EgressRule,
   { inject, methods, paths }: Injection,
@@ -114,14 +114,6 @@ export function canonicalInjection({ inject, methods, paths }: Injection): Injec
     ...(methods && { methods: [...new Set(methods)].sort() }),
     ...(paths && { paths: [...new Set(paths)].sort() }),
   };
-}
-
-/** The secrets that an injection refers to. */
-export function secretsOf({ inject = {} }: Injection): string[] {
-  const names = Object.values(inject).flatMap((value) =>
-    Array.from(value.matchAll(REFERENCE), ([, name = ""]) => name),
-  );
-  return [...new Set(names)].sort();
 }
 
 function hasEachOnce(fields: Record<string, string>): boolean {

@@ -51,7 +51,7 @@ export function readRule(text: string, author: RuleAuthor): EgressRule | string 
   return portProblem(given, to, author) ?? { to, ports: [Number(given)] };
 }
 
-/** A rule as its author would write it, shortest: two rules that mean the same have the same text. */
+/** A rule as its author would write it, shortest: rules that mean the same have the same text. */
 export function formatRule({ to, ports }: EgressRule): string {
   const host = formatTarget(to);
   if (ports === "any") return `${host}:*`;
@@ -105,7 +105,7 @@ function hostAndPort(text: string): { host: string; port: string | null } | stri
   const bracketed = /^\[([^\]]*)\](?:\/(\d+))?(?::(.*))?$/.exec(text);
   if (bracketed) {
     const [, address = "", prefix, port = null] = bracketed;
-    if (isIP(address.split("/")[0] ?? "") !== 6) return "only an IPv6 address stands in brackets: [2001:db8::1]:5432";
+    if (isIP(address.split("/")[0] ?? "") !== 6) return "only an address of IPv6 stands in brackets";
     return { host: prefix === undefined ? address : `${address}/${prefix}`, port };
   }
   if (isIP(text.split("/")[0] ?? "") === 6) return `an IPv6 address stands in brackets: [${text}]`;
@@ -140,6 +140,9 @@ function readAddress(host: string, author: RuleAuthor): EgressTarget | string {
     return "a network cannot be declared, one address can; better a name, which may change its address";
   }
   const refused = refusedRangeOf(network);
+  if (network.family === 6 && author === "function") {
+    return "an address of version 6 cannot be declared; declare a name that leads to it";
+  }
   // Nobody could grant it: the author learns at once.
   if (refused !== null && !refused.grantable && author === "function") {
     return `${host} is ${refused.what} (${refused.range}), which nobody reaches`;

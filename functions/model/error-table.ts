@@ -23,6 +23,11 @@ export const ERRORS = {
     message: "This needs a valid API key.",
     fix: "Send the header `authorization: Bearer sp_...` with a key of your tenant.",
   },
+  NOT_OPERATOR: {
+    status: 403,
+    message: "This needs the operator's API key.",
+    fix: "Use the key of SANDPIPER_BOOTSTRAP_KEY_FILE, which `npm start` keeps in its data directory, or ask whoever operates Sandpiper.",
+  },
   INVALID_REQUEST: {
     status: 400,
     message: "The request is not one that this address understands.",
@@ -132,6 +137,11 @@ export const ERRORS = {
     status: 429,
     message: "Too many clients follow logs already.",
     fix: "End one of them, or read without `follow`.",
+  },
+  EGRESS_NOT_GRANTED: {
+    status: 403,
+    message: "The function declares an outgoing connection that its tenant is not granted.",
+    fix: "Take the rule that the message names out of `egress`, or have the operator run the command in the message.",
   },
   NAME_HELD: {
     status: 409,

@@ -14,6 +14,8 @@ const SECRET_BYTES = 32;
 /** sp_<12 hex digits>_<base64url of 32 bytes> */
 const KEY_PATTERN = /^sp_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
 const TENANTS = "sp:tenants";
+/** The ids of keys that are the operator's, too. */
+const OPERATOR_KEYS = "sp:operatorkeys";
 const keyOf = (keyId: string): string => `sp:apikey:${keyId}`;
 
 /**
@@ -69,6 +71,17 @@ export async function authenticate(redis: Redis, key: string): Promise<Principal
   if (stored === null) return null;
   const { tenant, sha256 } = JSON.parse(stored) as { tenant: string; sha256: string };
   return timingSafeEqual(hashOf(secret), Buffer.from(sha256, "hex")) ? { tenant, keyId } : null;
+}
+
+/** Has a key be the operator's as well, who decides over all tenants. */
+export async function makeOperatorKey(redis: Redis, keyId: string): Promise<void> {
+  // A gateway does this at each start, also on a Redis that takes no writes just then.
+  if (!(await isOperatorKey(redis, keyId))) await redis.sadd(OPERATOR_KEYS, keyId);
+}
+
+/** Whether a key is the operator's. */
+export async function isOperatorKey(redis: Redis, keyId: string): Promise<boolean> {
+  return (await redis.sismember(OPERATOR_KEYS, keyId)) === 1;
 }
 
 /**

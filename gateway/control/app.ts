@@ -6,6 +6,7 @@ import type { ControlParts, Environment } from "./context.ts";
 import { auth } from "./middleware/auth.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
+import { egressRoutes } from "./routes/egress.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { functionRoutes } from "./routes/functions.ts";
 import { gcRoutes } from "./routes/gc.ts";
@@ -38,6 +39,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   logRoutes(app, parts);
   traceRoutes(app, parts);
   gcRoutes(app, parts);
+  egressRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;
 }

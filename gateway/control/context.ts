@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
+import type { EgressDefaults } from "../../functions/model/egress-grants.ts";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { DataKeys } from "../../functions/store/data-keys.ts";
 import type { Collector } from "../../functions/store/gc.ts";
@@ -47,6 +48,8 @@ export interface ControlParts {
   versions: CurrentVersions;
   /** Memory that all request bodies being read may hold together. */
   uploads: Budget;
+  /** What counts for the outgoing connections of all tenants. */
+  egressDefaults: EgressDefaults;
   /** Whether calls can be taken now. */
   accepting: () => boolean;
   /** Whether the gateway has been told to end. */

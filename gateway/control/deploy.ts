@@ -12,6 +12,7 @@ import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../f
 import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
+import { checkEgress, type EgressChange, egressChange, withCanonicalEgress } from "./egress.ts";
 import { type NamedFile, namedFiles, readSources } from "./sources.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
@@ -26,6 +27,7 @@ const TEXT_WEIGHT = 32;
 
 export interface Deployed {
   version: Version;
+  egress: EgressChange;
   /** Whether the function is new. */
   created: boolean;
 }
@@ -48,9 +50,9 @@ interface Sources extends FunctionPlace {
 /**
  * Makes a function run what was uploaded. When that fails it runs what it ran before.
  * @param holder who holds the name, when somebody does.
- * @throws SandpiperError NAME_HELD, INVALID_CONFIG, INVALID_SOURCE, SOURCE_MISSING,
- * BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST, STORAGE_FULL,
- * UPLOAD_QUOTA, QUEUE_UNAVAILABLE
+ * @throws SandpiperError NAME_HELD, INVALID_CONFIG, EGRESS_NOT_GRANTED, INVALID_SOURCE,
+ * SOURCE_MISSING, BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST,
+ * STORAGE_FULL, UPLOAD_QUOTA, QUEUE_UNAVAILABLE
  */
 export async function deploy(
   parts: ControlParts,
@@ -59,21 +61,24 @@ export async function deploy(
   upload: CheckedDeployment,
   holder?: string,
 ): Promise<Deployed> {
-  const { $schema: _, ...config } = upload.config;
+  const { $schema: _, ...given } = upload.config;
+  const config = withCanonicalEgress(given);
   if (config.name !== name) {
     const message = `config.name is ${JSON.stringify(config.name)}, but the URL says ${JSON.stringify(name)}.`;
     throw new SandpiperError("INVALID_CONFIG", { message });
   }
   checkPaths(upload.files);
   checkEntry(upload);
+  await checkEgress(parts, tenant, config);
   const { entry, directory, included } = upload;
   const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };
   // Those that are held are dropped as soon as they are replaced.
   const kept = await keptVersion(parts, sources, holder === undefined ? TEXT_WEIGHT : 1);
   const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
+  const before = await parts.registry.getFunction({ tenant, functionName: name });
   const created = await parts.registry.deployFunction(version, holder);
   parts.versions.forget(`${tenant}/${name}`);
-  return { version, created };
+  return { version, created, egress: egressChange(before?.version.config.egress, config.egress) };
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */

@@ -109,6 +109,7 @@ export async function startTestGateway(
     maxClientConnections: 1_000,
     maxClientRequestsPerSecond: 2_000,
     bootstrapKeyFile: null,
+    egress: { allow: "public", deny: [] },
     keepVersions: 10,
     keepVersionsMs: 3_600_000,
     gcGraceMs: 3_600_000,

@@ -3,6 +3,13 @@ import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { escapeControls } from "../../../infra/std/escape.ts";
 import {
+  type GrantChange,
+  type GrantListInfo,
+  type GrantsChanged,
+  grantListSchema,
+  grantsChangedSchema,
+} from "../../api/egress.ts";
+import {
   type CollectionInfo,
   collectionSchema,
   type Deployed,
@@ -127,6 +134,20 @@ export class Gateway {
     return this.#ask(rewrapSchema, "POST", "/v1/secrets/rewrap");
   }
 
+  /** What functions of the tenants may connect to that the key may see. */
+  async grants(): Promise<GrantListInfo> {
+    return this.#ask(grantListSchema, "GET", "/v1/egress");
+  }
+
+  /** @throws CliError NOT_OPERATOR, as `resetGrants` */
+  async changeGrants(tenant: string, change: GrantChange): Promise<GrantsChanged> {
+    return this.#ask(grantsChangedSchema, "POST", grantsPath(tenant), change);
+  }
+
+  async resetGrants(tenant: string): Promise<GrantsChanged> {
+    return this.#ask(grantsChangedSchema, "DELETE", grantsPath(tenant));
+  }
+
   /** The record of a call. @throws CliError INVOCATION_NOT_FOUND */
   async call(id: string): Promise<InvocationRecord> {
     return this.#ask(invocationRecordSchema, "GET", `/v1/invocations/${encodeURIComponent(id)}`);
@@ -209,6 +230,10 @@ function secretPath(name: string | null, functionName: string | undefined): stri
   return functionName === undefined ? path : `${path}?${new URLSearchParams({ function: functionName })}`;
 }
 
+function grantsPath(tenant: string): string {
+  return `/v1/egress/${encodeURIComponent(tenant)}`;
+}
+
 function functionPath(name: string): string {
   return `/v1/functions/${encodeURIComponent(name)}`;
 }
@@ -268,6 +293,7 @@ function answerError(status: number, text: string): CliError {
 }
 
 function kindOf(status: number, code: string): FailureKind {
+  if (code === "EGRESS_NOT_GRANTED") return "config";
   if (code === "BUILD_FAILED" || code === "CHECK_FAILED") return "build";
   if (status === 401 || status === 403) return "auth";
   if (status === 404) return "notFound";
@@ -279,6 +305,7 @@ const HINTS: Readonly<Record<string, string>> = {
   CHECK_FAILED: "what was live before is live still; --no-check deploys without loading the version first",
   CHECK_UNAVAILABLE: "deploy again; --no-check deploys without loading the version first",
   UNAUTHENTICATED: "set SANDPIPER_API_KEY to a key of this gateway, or give --api-key-file",
+  NOT_OPERATOR: "use the key of the gateway's SANDPIPER_BOOTSTRAP_KEY_FILE, by SANDPIPER_API_KEY or --api-key-file",
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
   UNKNOWN_HOST:
     "the gateway does not know itself by that name: SANDPIPER_GATEWAY_HOSTS, in its environment, adds names",

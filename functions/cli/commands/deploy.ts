@@ -42,8 +42,10 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   const tellProgress = (text: string) => json || say(io, text);
   for (const warning of upload.warnings) tellProgress(warning.trimEnd());
   if (!gateway) {
-    if (json) printJson(io, listing(upload));
-    else showUpload(io, upload);
+    const { canonicalEgress, textOf } = await import("../../model/egress-entry.ts");
+    const egress = canonicalEgress(loaded.config.egress ?? []).map(textOf);
+    if (json) printJson(io, { ...listing(upload), egress });
+    else showUpload(io, upload, egress);
     return;
   }
 
@@ -67,7 +69,8 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
 /** A warning as esbuild formats it. */
 const BUNDLERS_OWN = /^▲ \[WARNING\] /;
 
-function tell(io: Io, { name, version, url, sharedUrl, created, bundleBytes, handler, warnings }: Deployed): void {
+function tell(io: Io, deployed: Deployed): void {
+  const { name, version, url, sharedUrl, created, bundleBytes, handler, warnings, egress } = deployed;
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
   const what = created ? "deployed" : "updated";
   say(
@@ -75,6 +78,8 @@ function tell(io: Io, { name, version, url, sharedUrl, created, bundleBytes, han
     `${styled(io.stderr, "green", what)} ${name}: version ${version.slice(0, 12)}, bundle ${formatBytes(bundleBytes)}`,
   );
   if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
+  for (const rule of egress.added) say(io, `egress: ${styled(io.stderr, "green", "+")} ${escapeLine(rule)}`);
+  for (const rule of egress.removed) say(io, `egress: ${styled(io.stderr, "red", "-")} ${escapeLine(rule)}`);
   if (sharedUrl !== url) say(io, `also at ${escapeLine(sharedUrl)}`);
   io.stdout.write(`${escapeLine(url)}\n`);
 }
@@ -83,9 +88,10 @@ function listing({ root, entry, files, totalBytes }: Upload) {
   return { root, entry, files: files.map(({ path, bytes }) => ({ path, bytes: bytes.byteLength })), totalBytes };
 }
 
-function showUpload(io: Io, { root, files, totalBytes }: Upload): void {
+function showUpload(io: Io, { root, files, totalBytes }: Upload, egress: readonly string[]): void {
   for (const { path, bytes } of files) {
     io.stdout.write(`${formatBytes(bytes.byteLength).padStart(10)}  ${escapeLine(path)}\n`);
   }
   say(io, `${files.length} files, ${formatBytes(totalBytes)}, relative to ${root}; nothing was uploaded`);
+  if (egress.length > 0) say(io, `egress: ${egress.map(escapeLine).join(" ")}`);
 }

@@ -1,6 +1,7 @@
 /** Reports of `sandpiper dev`: to people on a terminal, or to tools as a JSON object a line. */
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
+import type { Deployed } from "../../api/schemas.ts";
 import type { InvocationRecord, LogRecord } from "../../model/record.ts";
 import { type Io, say, styled } from "../io.ts";
 import { clock, formatLogLine } from "../show/log-lines.ts";
@@ -16,6 +17,8 @@ export interface Live {
   /** The handler that was found, in words. */
   handler: string | null;
   warnings: string[];
+  /** Rules of `egress` that are new, and that are gone. */
+  egress: Deployed["egress"];
   /** Paths of the changed files that were noticed. */
   changed: string[];
 }
@@ -69,8 +72,10 @@ export function terminalReport(io: Io, onTerminal: { keys: boolean }): Report {
       say(io, `It is the function ${name} of ${escapeLine(gateway)}, and ends with this command.`);
       if (onTerminal.keys) say(io, styled(stderr, "gray", "Keys: r restarts it, o opens it, c clears, q quits."));
     },
-    live({ version, tookMs, bundleBytes, handler, warnings, changed }) {
+    live({ version, tookMs, bundleBytes, handler, warnings, egress, changed }) {
       for (const warning of warnings) tell("yellow", "warns", escapeControls(warning.trimEnd()));
+      for (const rule of egress.added) tell("cyan", "egress", escapeLine(`+ ${rule}`));
+      for (const rule of egress.removed) tell("cyan", "egress", escapeLine(`- ${rule}`));
       const facts = [
         `${Math.round(tookMs)} ms`,
         formatBytes(bundleBytes),

@@ -175,6 +175,7 @@ export class DevSession {
       bundleBytes: deployed.bundleBytes,
       handler: deployed.handler,
       warnings: [...upload.warnings, ...deployed.warnings],
+      egress: deployed.egress,
       changed: this.#takeChanged(),
     });
     this.#front.changed();

@@ -36,6 +36,7 @@ const deployRoute = keyedRoute({
     200: jsonBody(deployedSchema, "A function that was there runs this version now."),
     201: jsonBody(deployedSchema, "A new function runs this version."),
     400: jsonBody(errorSchema, "The configuration or the sources are not valid."),
+    403: jsonBody(errorSchema, "The tenant is not granted what the function declares in `egress`."),
     413: jsonBody(errorSchema, "The sources are too large."),
     409: jsonBody(
       errorSchema,
@@ -79,11 +80,11 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const { name } = c.req.valid("param");
     const holder = c.req.valid("header")[HOLDER_FIELD];
     const { tenant } = c.var.principal;
-    const { created, version } = await deploy(parts, tenant, name, c.req.valid("json"), holder);
+    const { created, version, egress } = await deploy(parts, tenant, name, c.req.valid("json"), holder);
     const { bundleBytes, config, found } = version;
     const [urls, handler] = [urlsOf(parts, c, name, config), found?.handler ?? null];
     const deployed = { name, version: version.version, ...urls, created, bundleBytes, handler };
-    return c.json({ ...deployed, warnings: warningsOf(version) }, created ? 201 : 200);
+    return c.json({ ...deployed, warnings: warningsOf(version), egress }, created ? 201 : 200);
   });
 
   app.openapi(listRoute, async (c) => {

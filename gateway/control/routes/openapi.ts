@@ -1,6 +1,7 @@
 /** The owner of a key, and the description of this API. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { whoamiSchema } from "../../../functions/api/schemas.ts";
+import { isOperatorKey } from "../../../functions/store/tenant.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 
@@ -31,8 +32,12 @@ const ABOUT = {
 };
 
 /** Adds /v1/whoami. */
-export function whoamiRoutes(app: OpenAPIHono<Environment>, { origins }: ControlParts): void {
-  app.openapi(whoamiRoute, (c) => c.json({ ...c.var.principal, publicUrl: origins.baseUrl(c.env.incoming) }, 200));
+export function whoamiRoutes(app: OpenAPIHono<Environment>, { origins, redis }: ControlParts): void {
+  app.openapi(whoamiRoute, async (c) => {
+    const { principal } = c.var;
+    const operator = await isOperatorKey(redis, principal.keyId);
+    return c.json({ ...principal, publicUrl: origins.baseUrl(c.env.incoming), operator }, 200);
+  });
 }
 
 /** Adds /v1/openapi.json, which needs no key. */

@@ -37,6 +37,7 @@ const COMMANDS = [
   "logs",
   "calls",
   "delete",
+  "egress",
   "gc",
   "doctor",
   "schema",

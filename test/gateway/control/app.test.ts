@@ -203,7 +203,11 @@ describe("a deployment", () => {
       [
         "a",
         deployment("a", { egress: [{ to: "b.com", inject: { "A B": "" } }] }),
-        ...([400, "INVALID_CONFIG", /config\.egress\.0\.inject\.A B: the name "A B" cannot be used: .*letters/] as const),
+        ...([
+          400,
+          "INVALID_CONFIG",
+          /config\.egress\.0\.inject\.A B: the name "A B" cannot be used: .*letters/,
+        ] as const),
       ],
       ["a", '{"config":{"name":"a","__proto__":{}},"entry":"x","files":[]}', 400, "INVALID_REQUEST", /__proto__/],
       ["a", { ...deployment("a"), entry: "*.ts" }, 400, "INVALID_SOURCE", /"\*\.ts" has a "\*"/],

@@ -1,0 +1,149 @@
+/**
+ * How far an operator lets the functions of a tenant reach, and whether a rule of a function stays
+ * within that.
+ */
+import { type EgressRule, type EgressTarget, formatRule, type RuleAuthor, readRule } from "./egress.ts";
+import { formatNetwork, holds, type IpNetwork, readNetwork } from "./ip-network.ts";
+import { refusedRangeOf } from "./refused-ranges.ts";
+
+/** Most rules of one list of a tenant. */
+export const MAX_GRANTS = 256;
+
+/** The grants of a tenant as they are kept and shown: rules in their shortest form. */
+export interface EgressGrants {
+  /** What functions may declare; null: what `SANDPIPER_EGRESS_DEFAULT` says. */
+  allow: string[] | null;
+  /** What none of them reaches, although it is allowed. */
+  deny: string[];
+  /** Networks that are refused otherwise. */
+  private: string[];
+}
+
+/** The lists that an operator changes. */
+export const GRANT_LISTS = ["allow", "deny", "private"] as const;
+export type GrantList = (typeof GRANT_LISTS)[number];
+
+export const NO_GRANTS: EgressGrants = { allow: null, deny: [], private: [] };
+
+/** The grants that count for all tenants, as the configuration says. */
+export interface EgressDefaults {
+  /** What a tenant may declare that has no list of its own. */
+  allow: "public" | "none";
+  /** Rules that are denied to all. */
+  deny: readonly string[];
+}
+
+/** A sentence for each rule that is none, of those that are configured as denied to all. */
+export function denyProblems(deny: readonly string[]): string[] {
+  return deny.flatMap((text) => {
+    const grant = readGrant("deny", text);
+    return "problem" in grant ? [`SANDPIPER_EGRESS_DENY has ${JSON.stringify(text)}: ${grant.problem}`] : [];
+  });
+}
+
+/** Everything public, on every port that there is. */
+const EVERYTHING_PUBLIC: EgressRule = { to: { kind: "public" }, ports: "any" };
+
+/** Last labels of names that mean something in one network alone. */
+const PRIVATE_NAME = /^[^.]+$|\.(?:local|localdomain|internal|intranet|private|corp|home|lan|home\.arpa)$/;
+
+/**
+ * The shortest form of a rule or network for one of the lists, or a sentence on what is wrong.
+ */
+export function readGrant(list: GrantList, text: string): { text: string } | { problem: string } {
+  return list === "private" ? readPrivate(text) : readOperatorRule(text);
+}
+
+function readOperatorRule(text: string, author: RuleAuthor = "operator"): { text: string } | { problem: string } {
+  const rule = readRule(text, author);
+  return typeof rule === "string" ? { problem: rule } : { text: formatRule(rule) };
+}
+
+function readPrivate(text: string): { text: string } | { problem: string } {
+  const network = readNetwork(text.replace(/^\[(.*)\]$/, "$1"));
+  if (network === null) return { problem: "a private grant is a network (10.0.0.0/8) or an address, without a port" };
+  const range = refusedRangeOf(network);
+  if (range?.grantable) return { text: formatNetwork(network) };
+  const what = `${JSON.stringify(text)} ${range === null ? "is public, or holds more than one private range" : `is ${range.what}`}`;
+  const advice =
+    range === null ? "allow bounds what is public; a private range is granted by itself" : "it is never granted";
+  return { problem: `${what}; ${advice}` };
+}
+
+/** Grants, ready to be compared with rules. */
+export interface ReadGrants {
+  tenant: string;
+  allow: readonly EgressRule[];
+  deny: readonly EgressRule[];
+  private: readonly IpNetwork[];
+}
+
+/** All that a tenant's functions may reach. */
+export function readGrants(tenant: string, grants: EgressGrants, defaults: EgressDefaults): ReadGrants {
+  const rules = (texts: readonly string[]) =>
+    texts.map((text) => readRule(text, "operator")).filter((rule) => typeof rule !== "string");
+  return {
+    tenant,
+    allow: grants.allow === null ? (defaults.allow === "public" ? [EVERYTHING_PUBLIC] : []) : rules(grants.allow),
+    deny: rules([...defaults.deny, ...grants.deny]),
+    private: grants.private.map(readNetwork).filter((network) => network !== null),
+  };
+}
+
+/** Why a function may not have a rule, and the operator's command that lets it. */
+export interface NotGranted {
+  reason: string;
+  remedy: string;
+}
+
+/** Whether a tenant's function may have a rule: null when it may. */
+export function whyNotGranted(rule: EgressRule, grants: ReadGrants): NotGranted | null {
+  const { tenant } = grants;
+  const denied = grants.deny.find((one) => covers(one, rule));
+  if (denied !== undefined) {
+    const text = formatRule(denied);
+    return { reason: `"${text}" is denied`, remedy: `sandpiper egress deny ${tenant} --remove '${text}'` };
+  }
+  const { to } = rule;
+  if (to.kind === "network" && refusedRangeOf(to.network) !== null) return whyNotPrivate(to.network, grants);
+  const isPrivate = to.kind === "name" && PRIVATE_NAME.test(to.name);
+  if (isPrivate && grants.private.length > 0) return null;
+  if (grants.allow.some((one) => covers(one, rule) && !(isPrivate && one.to.kind === "public"))) return null;
+  if (isPrivate) {
+    const reason = `it is a name of a private network, and ${tenant} is granted no private range`;
+    return { reason, remedy: `sandpiper egress private ${tenant} <the range of its address>` };
+  }
+  return { reason: `${tenant} is not allowed it`, remedy: `sandpiper egress allow ${tenant} '${formatRule(rule)}'` };
+}
+
+function whyNotPrivate(network: IpNetwork, grants: ReadGrants): NotGranted | null {
+  if (grants.private.some((one) => holds(one, network))) return null;
+  const { range, what } = refusedRangeOf(network) ?? { range: "", what: "" };
+  const address = formatNetwork(network);
+  const reason = `${address} is in ${range}, ${what}, which ${grants.tenant} is not granted`;
+  return { reason, remedy: `sandpiper egress private ${grants.tenant} ${address}` };
+}
+
+/** Whether everything that a rule lets through is let through by another. */
+export function covers(outer: EgressRule, inner: EgressRule): boolean {
+  return coversPorts(outer.ports, inner.ports) && coversTarget(outer.to, inner.to);
+}
+
+function coversPorts(outer: EgressRule["ports"], inner: EgressRule["ports"]): boolean {
+  if (outer === "any") return true;
+  return inner !== "any" && inner.every((port) => outer.includes(port));
+}
+
+function coversTarget(outer: EgressTarget, inner: EgressTarget): boolean {
+  switch (outer.kind) {
+    case "public":
+      return inner.kind !== "network" || refusedRangeOf(inner.network) === null;
+    case "name":
+      return inner.kind === "name" && inner.name === outer.name;
+    case "suffix":
+      if (inner.kind === "name") return inner.name.endsWith(outer.suffix);
+      return inner.kind === "suffix" && inner.suffix.endsWith(outer.suffix);
+    case "network":
+      return inner.kind === "network" && holds(outer.network, inner.network);
+  }
+}
