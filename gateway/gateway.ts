@@ -11,7 +11,6 @@ import { SandpiperError } from "../functions/model/errors.ts";
 import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { SealError } from "../functions/secrets/cipher.ts";
-import type { MasterKeys } from "../functions/secrets/master-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
@@ -27,7 +26,6 @@ import { CheckQueue } from "../functions/transport/check-queue.ts";
 import { ClaimAnswerer } from "../functions/transport/claims.ts";
 import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
-import type { Config } from "../infra/config.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { unfitOn } from "../infra/master-keys.ts";
@@ -44,8 +42,9 @@ import type { EndedCall } from "./call/watched-call.ts";
 import { CollectionTimer, makeCollector, makeUploadQuota } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
+import type { Gateway, GatewayConfig, GatewayOptions } from "./gateway-options.ts";
 import { Budget } from "./http/budget.ts";
-import { type ClientLimits, Clients } from "./http/clients.ts";
+import { Clients } from "./http/clients.ts";
 import { FUNCTION_PREFIX, Hosts, NO_HOST } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
@@ -65,55 +64,6 @@ const DRAIN_ANSWERS_MS = 2_000;
 const COLLECTION_COMMAND_MS = 30_000;
 /** How long starting waits for Redis. */
 const START_MS = 10_000;
-
-export type GatewayConfig = Pick<
-  Config,
-  | "host"
-  | "port"
-  | "publicUrl"
-  | "functionDomain"
-  | "gatewayHosts"
-  | "artifactsDir"
-  | "uploadQuotaBytes"
-  | "maxBodyBytes"
-  | "maxHeaderBytes"
-  | "queueWaitMs"
-  | "leaveMs"
-  | "records"
-  | "accessLog"
-  | "bootstrapKeyFile"
-  | "egress"
-  | "keepVersions"
-  | "keepVersionsMs"
-  | "gcGraceMs"
-  | "gcIntervalMs"
-> &
-  ClientLimits & {
-    /** The keys of data keys; see openDataKeys for whether they are those of this Redis. */
-    masterKeys: MasterKeys;
-  };
-
-export interface Gateway {
-  /** Where it listens. */
-  readonly url: string;
-  readonly port: number;
-  /**
-   * Says that it is not ready, and serves on for `leaveMs`; then takes no more calls, lets those in
-   * flight end, and releases everything.
-   */
-  drain(): Promise<void>;
-  /** Releases everything now. */
-  stop(): Promise<void>;
-}
-
-export interface GatewayOptions {
-  /** Whether a trace may be recorded that no client began. */
-  recordsRoots?: boolean;
-  /** Gets the lines of calls. */
-  access?: Logger;
-  /** Counts calls, and is told what is asked for at a scrape. */
-  metrics?: GatewayMetrics | undefined;
-}
 
 /**
  * Starts a gateway; resolves when it answers.

@@ -1,4 +1,6 @@
-/** Reads a value that nobody is to see: from a terminal without echo, else all of standard input. */
+/**
+ * Reads a value that nobody is to see: from a terminal without echo, else all of standard input.
+ */
 import { buffer } from "node:stream/consumers";
 import { CliError } from "./failure.ts";
 import type { Io } from "./io.ts";
@@ -15,7 +17,7 @@ export async function readSecret(io: Io, question: string): Promise<string> {
   if (value !== "") return value;
   throw new CliError("usage", "the value is empty", {
     code: "NO_VALUE",
-    hint: "type it when you are asked, or send it to standard input: sandpiper secret set NAME < file",
+    hint: "type it when you are asked, or send it to standard input, as by < FILE",
   });
 }
 

@@ -27,7 +27,10 @@ export class MasterKeys {
     this.#keys = new Map(all.map((key) => [key.id, key]));
   }
 
-  /** Reads them; empty lines, and lines that begin with "#", do not count. @throws MasterKeyError */
+  /**
+   * Reads them; empty lines, and lines that begin with "#", do not count.
+   * @throws MasterKeyError
+   */
   static parse(text: string): MasterKeys {
     const lines = text.split("\n").map((line) => line.trim());
     const keys = lines.flatMap((line, index) => (line === "" || line.startsWith("#") ? [] : [keyOf(line, index + 1)]));

@@ -121,9 +121,10 @@ ageVersions(KEYS[2], KEYS[3])
 return created`;
 
 /**
- * KEYS: functions, function, versions, secrets, functions with secrets. ARGV: name, changes channel,
- * message, holder or nothing, channel of changes of secrets. Gives 1 when there was one, and it was the holder's, if one is given:
- * then its secrets stay, as they are for the next holder, too.
+ * KEYS: functions, function, versions, secrets, functions with secrets. ARGV: name, changes
+ * channel, message, holder or nothing, channel of changes of secrets. Gives 1 when there was one,
+ * and it was the holder's, if one is given: then its secrets stay, as they are for the next holder,
+ * too.
  */
 const DELETE = `
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
@@ -314,8 +315,8 @@ export class Registry {
   }
 
   /**
-   * Removes a function with all its versions and its own secrets. Gateways are told. Its artefacts stay in their store
-   * until they are collected: other functions may use the same bytes.
+   * Removes a function with all its versions and its own secrets. Gateways are told. Its artefacts
+   * stay in their store until they are collected: other functions may use the same bytes.
    * @param holder when it is given, only a function that this process holds is removed.
    * @returns whether there was one.
    */

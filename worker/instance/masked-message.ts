@@ -2,7 +2,10 @@
 import type { Failure, Found, SandboxMessage } from "../../sandbox-core/protocol/frames.ts";
 import type { SecretMask } from "../outcome/secret-mask.ts";
 
-/** The message with each secret masked that would be kept or logged; lines of logs are not looked at. */
+/**
+ * The message with each secret masked that would be kept or logged; lines of logs are not looked
+ * at.
+ */
 export function maskedMessage(message: SandboxMessage, mask: SecretMask | null): SandboxMessage {
   if (mask === null) return message;
   switch (message.type) {

@@ -19,7 +19,7 @@ async function login(io: Io, given: string | undefined, command: Command): Promi
   const { checkedUrl, givenKey, checkedKey } = await import("../client/connection.ts");
   const { checkProfileName, DEFAULT_PROFILE, readProfiles, writeProfiles } = await import("../client/profiles.ts");
   const { Gateway } = await import("../client/gateway.ts");
-  const { hiddenLine } = await import("../show/hidden-line.ts");
+  const { readSecret } = await import("../read-secret.ts");
   const name = given ?? options.profile ?? DEFAULT_PROFILE;
   checkProfileName(name);
   const known = await readProfiles(io);
@@ -30,7 +30,7 @@ async function login(io: Io, given: string | undefined, command: Command): Promi
   }
   const url = checkedUrl(wanted);
   const source = "standard input";
-  const apiKey = (await givenKey(io, options)) ?? checkedKey(await hiddenLine(io, `API key for ${url}: `), source);
+  const apiKey = (await givenKey(io, options)) ?? checkedKey(await readSecret(io, `API key for ${url}`), source);
   const { tenant, keyId } = await new Gateway({ url, apiKey, source }, io.interrupted).whoami();
   await writeProfiles(io, { current: name, profiles: { ...known.profiles, [name]: { url, apiKey } } });
   if (options.json) printJson(io, { profile: name, url, tenant, keyId });

@@ -6,8 +6,8 @@ import type { Gateway } from "../client/gateway.ts";
 import { loadConfig } from "../config/config-file.ts";
 import { envTypesOf, refreshEnvTypes } from "../config/env-types.ts";
 import type { Io } from "../io.ts";
-import { hasKeys, listenToKeys } from "./keys.ts";
 import { openUrl } from "../show/open-url.ts";
+import { hasKeys, listenToKeys } from "./keys.ts";
 import { jsonReport, type Report, terminalReport } from "./report.ts";
 import { DevSession } from "./session.ts";
 

@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, it, mock } from "node:test";
-import type { GatewayConfig } from "../../../gateway/gateway.ts";
+import type { GatewayConfig } from "../../../gateway/gateway-options.ts";
 import { type ClientLimits, Clients } from "../../../gateway/http/clients.ts";
 import { head, RawClient, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 
