@@ -14,12 +14,12 @@ export function addWhoami(add: AddCommand, io: Io): void {
 async function whoami(io: Io, command: Command): Promise<void> {
   const gateway = await gatewayOf(io, command);
   const { url, source } = gateway.connection;
-  const { tenant, keyId, publicUrl } = await gateway.whoami();
-  const facts = { tenant, keyId, gateway: url, publicUrl, source };
+  const { tenant, keyId, publicUrl, operator } = await gateway.whoami();
+  const facts = { tenant, keyId, operator, gateway: url, publicUrl, source };
   if (optionsOf(command).json) return printJson(io, facts);
   for (const [name, value] of [
     ["tenant", tenant],
-    ["key", keyId],
+    ["key", operator ? `${keyId}, an operator's` : keyId],
     ["gateway", publicUrl === url ? url : `${url}, which calls itself ${publicUrl}`],
     ["from", source],
   ] as const) {

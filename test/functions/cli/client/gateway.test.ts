@@ -27,7 +27,12 @@ before(async () => {
 });
 after(() => server.close());
 
-const OWNER = { tenant: "main", keyId: "0123456789abcdef", publicUrl: "http://127.0.0.1:8787" };
+const OWNER = {
+  tenant: "main",
+  keyId: "0123456789abcdef",
+  publicUrl: "http://127.0.0.1:8787",
+  operator: false,
+};
 const refused = (message: RegExp) => (error: CliError) => error.code === "BAD_ANSWER" && message.test(error.message);
 
 describe("an answer", () => {
