@@ -150,8 +150,8 @@ function nativeWarnings({ root }: BundleRequest, all: readonly BuiltEntry[]): st
   for (const file of filesOf(all)) note(file);
   const native = [...packages].filter(([name, above]) => isNative(name, manifestOf(root, above, name)));
   const addons = all.flatMap((built) => built.addons);
-  const owners = addons.flatMap(({ importer }) => packageNameIn(importer) ?? []).filter(needsAddon);
-  const ours = addons.filter(({ importer }) => packageNameIn(importer) === null);
+  const owners = addons.flatMap(({ importer }) => packageNameIn(`/${importer}`) ?? []).filter(needsAddon);
+  const ours = addons.filter(({ importer }) => packageNameIn(`/${importer}`) === null);
   const names = new Set([...native.map(([name]) => name), ...owners]);
   return [
     ...[...names].sort().map((name) => nativeAdvice(name)),

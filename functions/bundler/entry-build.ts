@@ -8,7 +8,7 @@ import { type Format, formatOf, guessFormat, isProgram, otherFormat } from "./mo
 import { PLACE_DEFINES, placeModules } from "./module-places.ts";
 import { missingPackages } from "./optional-imports.ts";
 import { BUNDLE_OPTIONS, REQUIRE_BANNER, RUNTIME_MODULES } from "./options.ts";
-import { importsPlugin } from "./plugin.ts";
+import { ADDON, importsPlugin } from "./plugin.ts";
 
 export interface BundleRequest extends BundleSettings {
   /**
@@ -22,7 +22,7 @@ export interface BundleRequest extends BundleSettings {
 /** Bundles as esbuild's `build` does: that itself, or one that keeps what it parsed before. */
 export type Bundle = typeof build;
 
-/** A native addon that was imported, and by which file. */
+/** A native addon that was imported, and by which file: its path below the root. */
 export interface AddonImport {
   specifier: string;
   importer: string;
@@ -108,9 +108,7 @@ async function buildAs(
 /** @returns esbuild's errors when it fails */
 async function buildOnce(request: BundleRequest, esbuild: Bundle, { format, text }: Attempt, missing: string[]) {
   const { root, entry, external, nodeEnv } = request;
-  const addons: AddonImport[] = [];
   const isMain = isProgram(text, format);
-  const onAddon = (specifier: string, importer: string) => addons.push({ specifier, importer });
   try {
     const result = await esbuild({
       ...BUNDLE_OPTIONS,
@@ -121,14 +119,27 @@ async function buildOnce(request: BundleRequest, esbuild: Bundle, { format, text
       define: { ...PLACE_DEFINES, [NODE_ENV]: JSON.stringify(nodeEnv) },
       banner: { js: format === "esm" ? REQUIRE_BANNER : COMMONJS_MARK },
       external: [...RUNTIME_MODULES, ...external, ...missing],
-      plugins: [importsPlugin({ entry: { file: join(root, entry), isMain }, onAddon })],
+      plugins: [importsPlugin({ file: join(root, entry), format })],
     });
-    return { ...placed(request, result, isMain), addons, missing, format: formatOf(entry, result.metafile) };
+    return {
+      ...placed(request, result, isMain),
+      addons: addonsOf(result.metafile),
+      missing,
+      format: formatOf(entry, result.metafile),
+    };
   } catch (failure) {
     const { errors } = failure as BuildFailure;
     if (Array.isArray(errors) && errors.length > 0) return errors;
     throw failure;
   }
+}
+
+function addonsOf({ inputs }: Metafile): AddonImport[] {
+  return Object.entries(inputs).flatMap(([importer, { imports }]) =>
+    imports
+      .filter(({ path }) => path.startsWith(`${ADDON}:`))
+      .map(({ path, original = path }) => ({ specifier: original, importer })),
+  );
 }
 
 function placed({ directory, entry }: BundleRequest, result: BuildResult<typeof BUNDLE_OPTIONS>, isMain: boolean) {

@@ -7,6 +7,7 @@ import { isBuiltin } from "node:module";
 import { basename, dirname } from "node:path";
 import type { Loader, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import { addonError, packageNameIn, urlAdvice } from "./advice.ts";
+import { type Format, isProgram } from "./module-kind.ts";
 
 /** Queries at the end of an import, and what is made of the file. */
 const QUERIES: Record<string, Loader | "module" | "init"> = {
@@ -21,33 +22,29 @@ const QUERY = new RegExp(`\\?(${Object.keys(QUERIES).join("|")})$`);
 
 /** Beginning of the names of plugin's namespaces, which esbuild puts before a path in messages. */
 export const NAMESPACE = "sandpiper-";
-const ADDON = `${NAMESPACE}addon`;
+/** That of native addons. */
+export const ADDON = `${NAMESPACE}addon`;
 
-/** Facts about the entry that its module is compiled by. */
+/** The entry, and the format that it is bundled in. */
 export interface EntryFacts {
   /** Absolute path. */
   file: string;
-  /** Whether `require.main === module` holds in it. */
-  isMain: boolean;
+  format: Format;
 }
 
-export interface PluginOptions {
-  entry: EntryFacts;
-  /** Told of native addons, by the path that an import names, and the file that imports it. */
-  onAddon(specifier: string, importer: string): void;
-}
-
-export function importsPlugin({ entry, onAddon }: PluginOptions): Plugin {
+/** Keeps nothing from one bundle to the next, so that a context of esbuild's may have it for many. */
+export function importsPlugin(entry: EntryFacts): Plugin {
   return {
     name: "sandpiper",
     setup(build) {
       build.onResolve({ filter: /^(?:https?|npm|jsr|bun|deno):/ }, ({ path }) => refused(urlAdvice(path)));
       build.onResolve({ filter: /^node:/ }, ({ path }) => builtin(path));
       build.onResolve({ filter: QUERY }, (args) => resolveQuery(build, args));
-      build.onResolve({ filter: /\.node$/ }, ({ path, importer }) => {
-        onAddon(path, importer);
-        return { path, namespace: ADDON, pluginData: packageNameIn(importer) };
-      });
+      build.onResolve({ filter: /\.node$/ }, ({ path, importer }) => ({
+        path,
+        namespace: ADDON,
+        pluginData: packageNameIn(importer),
+      }));
       build.onLoad({ filter: /^/, namespace: ADDON }, ({ path, pluginData }) => addonStub(path, pluginData));
       for (const query of Object.keys(QUERIES))
         build.onLoad({ filter: /^/, namespace: NAMESPACE + query }, ({ path }) => loadQuery(path, query));
@@ -100,9 +97,9 @@ function addonStub(path: string, packageName: string | null): OnLoadResult {
 }
 
 /** The entry's text, in the same number of characters and lines. */
-async function loadEntry({ file, isMain }: EntryFacts): Promise<OnLoadResult> {
+async function loadEntry({ file, format }: EntryFacts): Promise<OnLoadResult> {
   const text = (await readFile(file, "utf8")).replace(/^(\ufeff?)#!/, "$1//");
-  const contents = isMain ? text.replace(/\brequire\.main\b/g, "module      ") : text;
+  const contents = isProgram(text, format) ? text.replace(/\brequire\.main\b/g, "module      ") : text;
   return { contents, loader: "default" };
 }
 

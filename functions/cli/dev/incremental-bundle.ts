@@ -74,8 +74,7 @@ export class IncrementalBundle {
   }
 
   async #bundle(options: BuildOptions) {
-    // A plugin may keep things of its own bundle, which a second one would not begin with.
-    if ((options.plugins ?? []).length > 0) return await build(options);
+    // Of plugins their names are in it, and they decide by the rest of the options alone.
     const key = JSON.stringify(options);
     let kept = this.#kept.get(key);
     if (kept === undefined) {
