@@ -8,14 +8,19 @@ import { checkVersion } from "./path/check.ts";
 import { CheckTurns, mostChecks } from "./path/check-turns.ts";
 import type { Parts } from "./path/context.ts";
 
+/** Whoever deploys often does so again within this time. */
+const WARM_BUNDLER_MS = 300_000;
+
 export class Tasks {
   readonly #builds: BuildWorker;
   readonly #checks: CheckWorker;
+  readonly #builder: Builder;
 
   /** @param run runs a program in a sandbox. */
   constructor(parts: Parts, artifacts: FileArtifactStore, run: BuilderOptions["run"]) {
     const { redis, onTrouble } = parts;
-    const builder = new Builder({ redis, artifacts, run });
+    const builder = new Builder({ redis, artifacts, run, warmMs: WARM_BUNDLER_MS });
+    this.#builder = builder;
     const troubleOf = (queue: string) => (error: Error) => onTrouble(`the queue of ${queue} has trouble`, error);
     this.#builds = new BuildWorker(redis, (request) => builder.build(request), troubleOf("builds"));
     const turns = new CheckTurns();
@@ -31,6 +36,6 @@ export class Tasks {
 
   /** Takes no more, and resolves when those at work have ended. */
   async close(): Promise<void> {
-    await Promise.all([this.#builds.close(), this.#checks.close()]);
+    await Promise.all([this.#builds.close().then(() => this.#builder.close()), this.#checks.close()]);
   }
 }

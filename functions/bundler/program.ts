@@ -1,9 +1,10 @@
 /**
  * The bundler as a program: runs in a sandbox with the uploaded tree, read-only, and nothing else.
- * Its one argument is what to bundle, as JSON; its result goes to the standard output.
+ * Its standard input is what to bundle, as JSON; its result goes to the standard output.
  */
 import { isAbsolute } from "node:path";
-import { formatMessages, type PartialMessage, stop } from "esbuild";
+import { text } from "node:stream/consumers";
+import { formatMessages, type PartialMessage, stop, transform } from "esbuild";
 import { type BundlerResult, encodeBundlerResult } from "../model/bundle-output.ts";
 import { bundle, type FunctionBundle } from "./bundle.ts";
 import { BundleError, type BundleRequest } from "./entry-build.ts";
@@ -49,11 +50,15 @@ function isOutside(path: string): boolean {
 }
 
 async function main(): Promise<void> {
+  // esbuild's own process starts while nothing is known yet.
+  const warm = transform("");
+  const request = JSON.parse(await text(process.stdin)) as BundleRequest;
+  ({ root } = request);
+  await warm;
   const result = await run(request);
   process.stdout.write(encodeBundlerResult(result));
   await stop();
 }
 
-const request = JSON.parse(process.argv[1] ?? "") as BundleRequest;
-const { root } = request;
+let root = "";
 void main();

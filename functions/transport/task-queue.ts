@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis, RedisOptions } from "ioredis";
-import { backoffMs, settledWithin } from "../../infra/std/time.ts";
+import { settledWithin } from "../../infra/std/time.ts";
 import { type ErrorCode, SandpiperError } from "../model/errors.ts";
 import { connectionLike, FAIL_FAST, PATIENT } from "../redis/connections.ts";
 import { linkOf } from "../redis/link.ts";
@@ -14,8 +14,11 @@ import { CLOSE_REDIS_MS, LOCK_MS, NO_EVENTS, PREFIX, renewMeta } from "./queue-o
 
 /** How long a worker has Redis wait for a task; a connection that waits gives no sign of life. */
 const BLOCK_SECONDS = 1;
-/** Pauses before a gateway asks for a result. */
-const POLL = { firstMs: 10, longestMs: 250 };
+/**
+ * Pauses of a gateway that asks for a result: a part of the time that the task has taken, so that
+ * the answer is late by no more than that.
+ */
+const POLL = { shortestMs: 5, part: 1 / 8, longestMs: 250 };
 
 /** A kind of task. */
 export interface TaskKind {
@@ -78,8 +81,10 @@ export class TaskQueue<Request, Result> {
    * connection.
    */
   async #result(id: string, deadlineMs: number): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      await setTimeout(backoffMs(attempt, POLL));
+    const beganMs = performance.now();
+    for (;;) {
+      const pauseMs = POLL.part * (performance.now() - beganMs);
+      await setTimeout(Math.min(POLL.longestMs, Math.max(POLL.shortestMs, pauseMs)));
       const job = await this.#queue.getJob(id);
       if (job?.finishedOn !== undefined && job.failedReason === undefined) return job.returnvalue as Result;
       if (job?.finishedOn === undefined && job && performance.now() < deadlineMs) continue;

@@ -11,6 +11,12 @@ const METER_MS = 200;
 export interface ProgramRun {
   program: Program;
   limits: SandboxLimits;
+  /**
+   * Bytes for its standard input, which ends then; without, it has none. The program is started at
+   * once and may get ready, and its time begins when they are there. When they reject, nobody wants
+   * it any more.
+   */
+  input?: Promise<Uint8Array>;
   timeoutMs: number;
   /** Most processor time of all that it starts, together; it is looked at a few times a second. */
   cpuMs?: number;
@@ -24,7 +30,7 @@ export interface ProgramResult {
   stdout: Buffer;
   stderr: Buffer;
   /** Set when it was ended from outside. */
-  ended?: "timeout" | "cpu limit" | "output limit";
+  ended?: "timeout" | "cpu limit" | "output limit" | "not wanted";
   usage: SandboxUsage;
 }
 
@@ -38,6 +44,7 @@ export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Pro
   const connections = [
     { name: "stdout", fds: [1] },
     { name: "stderr", fds: [2] },
+    ...(run.input === undefined ? [] : [{ name: "stdin", fds: [0] }]),
   ];
   const sandbox = await launcher.start({ limits: run.limits, connections, program: run.program });
   let ended: ProgramResult["ended"];
@@ -45,16 +52,29 @@ export async function runProgram(launcher: ZygoteLauncher, run: ProgramRun): Pro
     ended ??= why;
     sandbox.kill(why);
   };
-  const timer = setTimeout(() => end("timeout"), run.timeoutMs);
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const begin = () => {
+    if (!isOver) timer = setTimeout(() => end("timeout"), run.timeoutMs);
+  };
+  if (run.input === undefined) begin();
+  else void giveInput(sandbox.socket("stdin"), run.input).then(begin, () => end("not wanted"));
   const { cpuMs = Number.POSITIVE_INFINITY } = run;
   const meter = setInterval(() => sandbox.usage().cpuMs >= cpuMs && end("cpu limit"), METER_MS);
   const read = (name: string) => collect(sandbox.socket(name), run.maxOutputBytes, () => end("output limit"));
   const [stdout, stderr, exit] = await Promise.all([read("stdout"), read("stderr"), sandbox.exited]);
+  isOver = true;
   clearTimeout(timer);
   clearInterval(meter);
   const { code, signal, usage, reason } = exit;
   if (reason !== undefined && !ended) throw new SandboxError(`the program did not run to its end: ${reason}`);
   return { code, signal, stdout, stderr, usage, ...(ended ? { ended } : {}) };
+}
+
+/** Writes all of it; a program that has ended reads none. */
+async function giveInput(socket: Socket, input: Promise<Uint8Array>): Promise<void> {
+  socket.on("error", () => {});
+  socket.end(await input);
 }
 
 /**

@@ -4,9 +4,7 @@
  * are.
  */
 import { createHash } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
 import { constants } from "node:os";
-import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
 import { type BundlerResult, decodeBundlerResult } from "../../functions/model/bundle-output.ts";
@@ -16,41 +14,32 @@ import { entryProblem, packSources, type SourceTreeFile, unpackSources } from ".
 import { type FileArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
 import { findBuild, keepBuild } from "../../functions/store/builds.ts";
 import { MIB } from "../../infra/std/bytes.ts";
-import type { ProgramResult, ProgramRun, SandboxLimits } from "../../sandbox-core/index.ts";
-import { makeBuildDirectory, writeTree } from "./build-directory.ts";
-import { bundlerProgram, bundlerText } from "./bundler-program.ts";
+import type { ProgramResult } from "../../sandbox-core/index.ts";
+import { bundlerText } from "./bundler-program.ts";
+import { type Bundler, Bundlers, CPU_MS, LIMITS, MAX_OUTPUT_BYTES, type RunProgram, TIMEOUT_MS } from "./bundlers.ts";
 
 export interface BuilderOptions {
   redis: Redis;
   artifacts: FileArtifactStore;
-  /** Runs a program in a sandbox. */
-  run(program: ProgramRun): Promise<ProgramResult>;
+  run: RunProgram;
+  /** How long after a build a bundler is kept for the next; 0: none is. */
+  warmMs?: number;
 }
 
-const LIMITS: SandboxLimits = { memoryBytes: 512 * MIB, cpus: 2, pids: 64, tmpBytes: 16 * MIB, tmpInodes: 1_024 };
-/** Most processor time of a build: ten times what a large bundle takes. */
-const CPU_MS = 10_000;
-/**
- * Longest time of a build, far above CPU_MS: on a busy machine builds wait for their turn. At its
- * end nobody blames the sources.
- */
-const TIMEOUT_MS = 60_000;
-/** A bundle with its source map, and its threads. */
-const MAX_OUTPUT_BYTES = 64 * MIB;
 /** Signals by which a process ends itself, as V8 does when it runs out of memory. */
 const { SIGABRT, SIGILL, SIGSEGV, SIGTRAP } = constants.signals;
 const CRASHES = new Set<number | null>([SIGABRT, SIGILL, SIGSEGV, SIGTRAP]);
 /** Longest text of a bundler that failed without a result. */
 const MAX_SAID_LENGTH = 4_096;
-/** Where the tree is inside; the working directory, so that files are named relative to it. */
-const TREE = "/function";
 
 /** Makes bundles, once for the same input over all workers. */
 export class Builder {
   readonly #options: BuilderOptions;
+  readonly #bundlers: Bundlers;
 
   constructor(options: BuilderOptions) {
     this.#options = options;
+    this.#bundlers = new Bundlers({ run: options.run, warmMs: options.warmMs ?? 0 });
   }
 
   /**
@@ -90,23 +79,17 @@ export class Builder {
     }
     const problem = entryProblem(entry);
     if (problem !== null) return refused(`The entry file ${JSON.stringify(entry)} ${problem}.`);
-    const place = await makeBuildDirectory();
-    try {
-      const tree = join(place, "tree");
-      await mkdir(tree, { mode: 0o755 });
-      await writeTree(tree, files);
-      const program = await bundlerProgram(tree, TREE, { entry, directory, external, nodeEnv });
-      const run = { program, limits: LIMITS, timeoutMs: TIMEOUT_MS, cpuMs: CPU_MS, maxOutputBytes: MAX_OUTPUT_BYTES };
-      return await this.#keep(await this.#bundle(run), files, request);
-    } finally {
-      await rm(place, { recursive: true, force: true });
-    }
+    const settings = { entry, directory, external, nodeEnv };
+    const bundle = (bundler: Bundler) => bundler.bundle(files, settings);
+    const first = await this.#bundlers.use(bundle);
+    // Somebody ended it.
+    const result = killerOf(first) === null ? first : await this.#bundlers.use(bundle, true);
+    return await this.#keep(result, files, request);
   }
 
-  /** Runs the bundler, once more when somebody ended it. */
-  async #bundle(run: ProgramRun): Promise<ProgramResult> {
-    const result = await this.#options.run(run);
-    return killerOf(result) === null ? result : await this.#options.run(run);
+  /** Ends what waits for the next build. */
+  async close(): Promise<void> {
+    await this.#bundlers.close();
   }
 
   async #keep(result: ProgramResult, files: SourceTreeFile[], request: BuildRequest): Promise<BuildResult> {

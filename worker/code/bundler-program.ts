@@ -28,14 +28,14 @@ export function bundlerText(): Promise<string> {
 }
 
 /**
- * The program, which bundles what the request says out of a tree at `root`.
+ * The program, which bundles what its input says out of a tree at `root`.
  * @param tree where the tree lies on this machine
  */
-export async function bundlerProgram(tree: string, root: string, request: object): Promise<Program> {
+export async function bundlerProgram(tree: string, root: string): Promise<Program> {
   const node = nodeProgram();
   const esbuild = createRequire(import.meta.resolve("esbuild")).resolve(`@esbuild/linux-${process.arch}/bin/esbuild`);
   return {
-    argv: [node.path, "--input-type=commonjs", "-e", await bundlerText(), JSON.stringify({ root, ...request })],
+    argv: [node.path, "--input-type=commonjs", "-e", await bundlerText()],
     env: { ESBUILD_BINARY_PATH: programPath(esbuild) },
     workingDirectory: root,
     // Sources may name any path: none leads to what has no end, as /dev/zero or /proc/self/pagemap.

@@ -186,6 +186,29 @@ test("a program runs with what it binds and nothing else", async () => {
   assert.match((await run([programPath("/usr/bin/env"), "/bin/sh"])).stderr.toString(), /No such file/);
 });
 
+test("a program waits for its input, which its time begins with, and ends when nobody wants it", async () => {
+  const libraries = ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"];
+  const program = {
+    argv: [programPath("/bin/sh"), "-c", "read line; echo got $line; read more || echo end"],
+    env: {},
+    binds: programBinds("/bin/sh", libraries),
+    workingDirectory: "/",
+  };
+  const run = (input: Promise<Uint8Array>, timeoutMs: number) =>
+    runProgram(launcher, { program, input, limits: LIMITS, timeoutMs, maxOutputBytes: 1_000 });
+  const given = Promise.withResolvers<Uint8Array>();
+  const answered = run(given.promise, stretched(5_000));
+  given.resolve(Buffer.from("this\n"));
+  assert.equal((await answered).stdout.toString(), "got this\nend\n");
+  const waiting = Promise.withResolvers<Uint8Array>();
+  const ended = run(waiting.promise, 1);
+  // Another one comes and goes, and the time of the first has not begun.
+  await run(Promise.resolve(Buffer.from("\n")), stretched(5_000));
+  waiting.reject(new Error("never mind"));
+  const { ended: why, stdout } = await ended;
+  assert.deepEqual([why, stdout.toString()], ["not wanted", ""]);
+});
+
 test("a program that cannot be started is refused, not a result", async () => {
   const program = { argv: ["/none"], env: {}, binds: [], workingDirectory: "/" };
   const run = { program, limits: LIMITS, timeoutMs: stretched(5_000), maxOutputBytes: 1_000 };

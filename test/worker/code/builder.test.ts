@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { packSources } from "../../../functions/model/sources.ts";
+import type { Sandbox } from "../../../sandbox-core/index.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import { type ProgramRun, runProgram } from "../../../sandbox-core/launcher/run-program.ts";
 import { Builder } from "../../../worker/code/builder.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
 import { BUILD_DEFAULTS, TestWorker } from "../../helpers/worker.ts";
 
@@ -190,6 +192,51 @@ describe("building a bundle", () => {
     assert.deepEqual([(await buildWithKills(1)).ok, runs], [true, 2]);
   });
 });
+
+describe("a bundler that waits for the next build", () => {
+  it("is that build's alone, replaced when it was killed, and gone when the builder closes", async (t) => {
+    const launcher = await openTestLauncher();
+    t.after(() => launcher.close());
+    const started: Sandbox[] = [];
+    const run = (program: ProgramRun) => runProgram(noting(launcher, started), program);
+    const builder = new Builder({ redis: test.connection, artifacts: test.artifacts, run, warmMs: 1e9 });
+    const build = async (files: Record<string, string>) => {
+      const packed = packSources(Object.entries(files).map(([path, text]) => ({ path, bytes: Buffer.from(text) })));
+      const sourceDigest = await test.artifacts.sourcesOf("main").put(packed);
+      const request = { tenant: "main", functionName: "warm", sourceDigest, entry: "index.ts" };
+      return await builder.build({ ...BUILD_DEFAULTS, ...request });
+    };
+    const waiting = (count: number) => eventually(() => started.length === count);
+    const source = (text: string) => `export default () => ${JSON.stringify(text + Math.random())}`;
+    assert.equal((await build({ "index.ts": source("first"), "secret.ts": "export const a = 1" })).ok, true);
+    await waiting(2);
+    const second = await build({ "index.ts": `import { a } from "./secret.ts"; ${source("second")}; a` });
+    assert.match(second.ok ? "" : second.message, /Could not resolve "\.\/secret\.ts"/);
+    await waiting(3);
+    process.kill(started[2]?.pid as number, "SIGKILL");
+    await started[2]?.exited;
+    assert.equal((await build({ "index.ts": source("third") })).ok, true);
+    // One for the build whose own was killed, and one that waits.
+    await waiting(5);
+    await builder.close();
+    await Promise.all(started.map(({ exited }) => exited));
+    assert.equal(started.length, 5);
+  });
+});
+
+/** A launcher that notes its sandboxes. */
+function noting(launcher: ZygoteLauncher, sandboxes: Sandbox[]): ZygoteLauncher {
+  return new Proxy(launcher, {
+    get(target, name) {
+      if (name !== "start") return Reflect.get(target, name, target);
+      return async (request: Parameters<ZygoteLauncher["start"]>[0]) => {
+        const sandbox = await target.start(request);
+        sandboxes.push(sandbox);
+        return sandbox;
+      };
+    },
+  });
+}
 
 /** The bundler, which goes on when it has made its bundle. */
 function endless({ program, ...run }: ProgramRun): ProgramRun {
