@@ -45,6 +45,7 @@ const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
 interface Pending {
   token: string;
   limits: SandboxLimits;
+  hasLocks: boolean;
   sockets: Promise<Map<string, Socket>>;
   resolve: (sandbox: LaunchedSandbox) => void;
   reject: (error: SandboxError) => void;
@@ -144,7 +145,8 @@ export class Generation {
     const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
     const sockets = this.#options.receiver.expect(token, names);
     const { limits } = what;
-    this.#pending.set(id, { token, limits, sockets, resolve, reject, deadline, secrets: hidden?.secrets });
+    const hasLocks = program?.policy === "command";
+    this.#pending.set(id, { token, limits, hasLocks, sockets, resolve, reject, deadline, secrets: hidden?.secrets });
     const told = hidden && { program: hidden.outline, secrets: hidden.secrets };
     this.#process.send({ op: "launch", id, token, connections, ...what, ...told });
     return promise;
@@ -267,6 +269,7 @@ export class Generation {
       group,
       limits: pending.limits,
       zygotePid: this.pid,
+      hasLocks: pending.hasLocks,
       send: (request) => this.#process.send({ ...request, id }),
       ...(program !== undefined && { program }),
       ...(terminal !== undefined && { terminal }),

@@ -1,11 +1,16 @@
 /**
- * Looks after what the kernel keeps for all of a machine and charges to no control group:
- * connections that nobody accepted, and the data in them (fork/network.ts bounds those of one
- * server, and native code may have thousands of servers). One small file tells how much of the
+ * Looks after what the kernel keeps for all of a machine, charges to no control group, and has no
+ * limit for.
+ *
+ * Connections that nobody accepted, and the data in them: fork/network.ts bounds those of one
+ * server, and native code may have thousands of servers. One small file tells how much of the
  * machine's budget for TCP is used (proc(5), net/sockstat). When it is a good part, the sandboxes
  * that have most of it are ended; while it is not, no sandbox is looked at.
+ *
+ * Locks of files, of which commands in boxes have real ones: whoever has too many is ended.
  */
 import { readFileSync, readlinkSync } from "node:fs";
+import { locksByProcess } from "./file-locks.ts";
 
 const LOOK_MS = 500;
 /**
@@ -22,9 +27,17 @@ export const MOST_SOCKETS = 4_096;
 /** Why a sandbox was ended, for whoever reads of it. */
 export const TOO_MANY_SOCKETS = `it had more than ${MOST_SOCKETS} TCP sockets when the machine ran short of memory for them`;
 
+/** Most locks of files of one box, 192 bytes each. */
+export const MOST_LOCKS = 4_096;
+export const TOO_MANY_LOCKS = `it had more than ${MOST_LOCKS} locks of files, which are the machine's memory`;
+
 /** A sandbox as the watch sees it. */
 export interface Watched {
   readonly pid: number;
+  /** Whether its locks of files are real. */
+  readonly hasLocks: boolean;
+  /** Process ids of everything in it. */
+  members(): number[];
   /** Ends it for what it took of the machine. */
   endFor(overuse: string): void;
 }
@@ -33,6 +46,7 @@ export class MachineWatch {
   readonly #sandboxes: () => Iterable<Watched>;
   readonly #isShort: () => boolean;
   #timer: NodeJS.Timeout | undefined;
+  #countsLocks = false;
 
   /** `isShort` says whether the machine is short of memory for TCP; it must not throw. */
   constructor(sandboxes: () => Iterable<Watched>, isShort: () => boolean = shortness()) {
@@ -41,18 +55,37 @@ export class MachineWatch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.look(), LOOK_MS).unref();
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  /** Ends the sandboxes that have too much, if it is time for that. */
-  look(): void {
+  #look(): void {
+    this.#endBySockets();
+    if (!this.#countsLocks) void this.#endByLocks();
+  }
+
+  #endBySockets(): void {
     if (!this.#isShort()) return;
     for (const sandbox of this.#sandboxes())
       if (socketsOf(sandbox.pid) > MOST_SOCKETS) sandbox.endFor(TOO_MANY_SOCKETS);
+  }
+
+  /** Never rejects. */
+  async #endByLocks(): Promise<void> {
+    const boxes = [...this.#sandboxes()].filter(({ hasLocks }) => hasLocks);
+    if (boxes.length === 0) return;
+    this.#countsLocks = true;
+    const locks = await locksByProcess();
+    this.#countsLocks = false;
+    const all = [...locks.values()].reduce((sum, count) => sum + count, 0);
+    if (all <= MOST_LOCKS) return;
+    for (const box of boxes) {
+      const count = box.members().reduce((sum, pid) => sum + (locks.get(pid) ?? 0), 0);
+      if (count > MOST_LOCKS) box.endFor(TOO_MANY_LOCKS);
+    }
   }
 }
 

@@ -35,6 +35,8 @@ export interface SandboxParts {
   /** The pid of its program inside. */
   program?: number;
   zygotePid: number;
+  /** Whether its locks of files are real: it has the filter of commands. */
+  hasLocks: boolean;
   /** The zygote's descriptor of the other side of its terminal. */
   terminal?: number;
   /** Asks something of the zygote about it. */
@@ -55,6 +57,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   readonly hostUid: number;
   /** The pid of its program as the sandbox knows it; undefined when it runs none. */
   readonly program: number | undefined;
+  readonly hasLocks: boolean;
   readonly exited: Promise<SandboxExit>;
   readonly #sockets: Map<string, Socket>;
   readonly #meter: Meter;
@@ -75,7 +78,8 @@ export class LaunchedSandbox implements ForkableSandbox {
   /** Told what comes of the mount that was asked for. */
   #mounting: PromiseWithResolvers<string | null> | undefined;
 
-  constructor({ id, pid, hostUid, sockets, group, limits, program, zygotePid, terminal, send }: SandboxParts) {
+  constructor(parts: SandboxParts) {
+    const { id, pid, hostUid, sockets, group, limits, program, hasLocks, zygotePid, terminal, send } = parts;
     this.id = id;
     this.pid = pid;
     this.hostUid = hostUid;
@@ -86,11 +90,16 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#scratch = new ScratchCleaner({ pid, limits, members: () => group.members() });
     this.program = program;
     this.#zygotePid = zygotePid;
+    this.hasLocks = hasLocks;
     this.#terminal = terminal;
     this.#send = send;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
     this.exited = promise;
     this.#settle = resolve;
+  }
+
+  members(): number[] {
+    return this.#last ? [] : this.#group.members();
   }
 
   /** Its control group, by the name that the driver takes. */
@@ -209,7 +218,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   }
 
   get isAlone(): boolean {
-    const members = this.#last ? [] : this.#group.members();
+    const members = this.members();
     // A program has a first process of ours beside it.
     return members.length === (this.program === undefined ? 1 : 2) && members.includes(this.pid);
   }

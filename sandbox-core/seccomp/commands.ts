@@ -4,7 +4,7 @@
  * processes, files and terminal.
  */
 import { constants } from "node:os";
-import { FCNTL_LOCK, FCNTL_OFD_LOCK, PR_OF_COMMANDS, S_IFIFO, S_IFMT, TERMINAL_IOCTL } from "../abi/linux.ts";
+import { CLONE, FCNTL_LOCK, FCNTL_OFD_LOCK, PR_OF_COMMANDS, S_IFIFO, S_IFMT, TERMINAL_IOCTL } from "../abi/linux.ts";
 import { BASE } from "./base.ts";
 import { PROGRAM } from "./policy.ts";
 import { allow, errno, type Policy, refuse } from "./rule.ts";
@@ -13,14 +13,24 @@ import { SOCKET_OPTIONS_OF_COMMANDS } from "./socket-options.ts";
 export const COMMAND_POLICY: Policy = {
   otherwise: errno(constants.errno.EPERM),
   rules: [
+    // The kernel tells of each lock who asked for it, for as long as that process lives. A lock
+    // outlives it when another process has the same table of descriptors.
+    refuse(
+      "a table of descriptors that several processes have, other than threads: nobody would have their locks",
+      constants.errno.EINVAL,
+      ["clone"],
+      [{ argument: 0, mask: CLONE.FILES | CLONE.THREAD, equals: CLONE.FILES }],
+    ),
     ...BASE,
     ...PROGRAM,
     ...SOCKET_OPTIONS_OF_COMMANDS,
     allow("locks between its processes, and with whoever shares a directory that was bound for it", ["flock"]),
-    allow(
-      "the same",
+    allow("the same", ["fcntl"], [{ argument: 1, oneOf: Object.values(FCNTL_LOCK) }]),
+    refuse(
+      "locks of open files belong to no process; programs know this error from kernels without them",
+      constants.errno.EINVAL,
       ["fcntl"],
-      [{ argument: 1, oneOf: [...Object.values(FCNTL_LOCK), ...Object.values(FCNTL_OFD_LOCK)] }],
+      [{ argument: 1, oneOf: Object.values(FCNTL_OFD_LOCK) }],
     ),
     allow("job control: sessions and groups of its own processes", ["setsid", "setpgid"]),
     allow(

@@ -5,6 +5,7 @@
  * limits.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { finished } from "node:stream/promises";
 import { after, before, describe, test } from "node:test";
@@ -12,6 +13,7 @@ import type { Program } from "../../sandbox-core/contract/program.ts";
 import { FIRST_BUFFER_BYTES, MOST_WAITING } from "../../sandbox-core/fork/network.ts";
 import { Box, type BoxOptions, runProgram, Zygote } from "../../sandbox-core/index.ts";
 import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
+import { MOST_LOCKS, TOO_MANY_LOCKS } from "../../sandbox-core/launcher/machine-watch.ts";
 import { canRefuseDescriptors } from "../../sandbox-core/syscall/steps.ts";
 import { LIMITS, openTestLauncher } from "../helpers/sandbox-client.ts";
 import { stretched } from "../helpers/slowness.ts";
@@ -110,6 +112,20 @@ describe("a hostile program", () => {
     });
 });
 
+test("a box with more locks of files than anybody needs is ended, and its neighbour is not", async () => {
+  const hoard = async (count: number) => {
+    const box = await Box.start(zygote, { ...BOX, argv: [PLACE, "locks", String(count)] });
+    await once(box.stdout, "data");
+    return box;
+  };
+  const neighbour = await hoard(MOST_LOCKS / 2);
+  const { outcome, overuse } = await (await hoard(MOST_LOCKS + 1)).ended;
+  assert.deepEqual([outcome, overuse], ["killed", TOO_MANY_LOCKS]);
+  assert.notEqual(neighbour.stats(), null);
+  neighbour.kill();
+  assert.equal((await neighbour.ended).overuse, undefined);
+});
+
 function expectedOf({ sent, filter }: Way): string[][] {
   return [
     ["descriptors", "0"],
@@ -129,6 +145,9 @@ function expectedOf({ sent, filter }: Way): string[][] {
     ["a line discipline", "EPERM"],
     ["the console", "EPERM"],
     ["a device", "EPERM"],
+    // Real locks are for commands alone: elsewhere those of open files are refused, too.
+    ["lock of an open file", filter],
+    ["shared descriptors", filter === "EINVAL" ? "EINVAL" : "done"],
     ["cycle", "done"],
   ];
 }

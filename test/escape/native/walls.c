@@ -9,7 +9,10 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -112,12 +115,37 @@ static void cycle(void) {
   tell("cycle", sendOver(pair[0], 1) < 0 || sendOver(pair[0], pair[1]) < 0 || sendOver(pair[1], pair[0]) < 0 ? -1 : 0);
 }
 
-int main(void) {
+/* Locks of files are the kernel's memory, charged to nobody: the lowest last, so that none is searched for. */
+static int hoardLocks(int count) {
+  int fd = open("/tmp/locked", O_RDWR | O_CREAT, 0600);
+  for (int left = count; left > 0; left--) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2 * left, .l_len = 1};
+    if (fcntl(fd, F_SETLK, &lock) < 0) return tell("lock", -1), 1;
+  }
+  printf("locked %d\n", count);
+  fflush(stdout);
+  for (;;) pause();
+}
+
+/* Locks that no process has, so that nobody could tell whose they are. */
+static void locks(void) {
+  int fd = open("/tmp/locked", O_RDWR | O_CREAT, 0600);
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+  tell("lock of an open file", fcntl(fd, F_OFD_SETLK, &lock));
+  long child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) _exit(0);
+  tell("shared descriptors", child);
+  close(fd);
+}
+
+int main(int count, char **words) {
+  if (count == 3 && strcmp(words[1], "locks") == 0) return hoardLocks(atoi(words[2]));
   descriptors();
   lingering();
   filters();
   crowd();
   outlets();
+  locks();
   cycle();
   fflush(stdout);
   return 0;

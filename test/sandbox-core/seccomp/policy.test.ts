@@ -185,7 +185,11 @@ const CASES: Case[] = [
   // Another filter: SECCOMP_SET_MODE_FILTER, alone, for all threads, and with a listener.
   ...[0, 1, 8].map((flags): Case => [COMMAND_POLICY, "seccomp", [1, flags], `errno ${EINVAL}`]),
   [COMMAND_POLICY, "fcntl", [0, 7], "allow"],
-  [COMMAND_POLICY, "fcntl", [0, 37], "allow"],
+  [COMMAND_POLICY, "fcntl", [0, 37], `errno ${EINVAL}`],
+  // SIGCHLD alone, with CLONE_FILES, and a thread as the C library makes it.
+  [COMMAND_POLICY, "clone", [17], "allow"],
+  [COMMAND_POLICY, "clone", [17 | 0x400], `errno ${EINVAL}`],
+  [COMMAND_POLICY, "clone", [0x3d0f00], "allow"],
   // SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE, SO_REUSEPORT; TCP_NODELAY and those of keepalive;
   // IP_TTL, IP_RECVERR, V6ONLY.
   ...(
