@@ -61,7 +61,9 @@ it("registers the key that it was given, at every start, and that key alone", as
   await ready(start(env));
   const url = await ready(start(env));
   const whoami = (used: string) => fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${used}` } });
-  assert.deepEqual(await (await whoami(key)).json(), { tenant: "main", keyId: key.split("_")[1], publicUrl: url });
+  const keyId = key.split("_")[1];
+  const known = await (await whoami(key)).json();
+  assert.deepEqual(known, { tenant: "main", keyId, publicUrl: url, operator: true });
   assert.equal((await whoami(`${key.slice(0, 16)}_${randomBytes(32).toString("base64url")}`)).status, 401);
 });
 

@@ -77,8 +77,9 @@ describe("a request without a valid key", () => {
 });
 
 it("says whose key it is", async () => {
-  const whoami = (await (await test.api("/v1/whoami")).json()) as Record<string, string>;
-  assert.deepEqual(whoami, { tenant: "main", keyId: test.key.split("_")[1], publicUrl: test.url });
+  const whoami = (await (await test.api("/v1/whoami")).json()) as Record<string, unknown>;
+  const keyId = test.key.split("_")[1];
+  assert.deepEqual(whoami, { tenant: "main", keyId, publicUrl: test.url, operator: false });
 });
 
 describe("a deployment", () => {
@@ -108,6 +109,7 @@ describe("a deployment", () => {
       bundleBytes: 6,
       handler: "fetch",
       warnings: ["unused import"],
+      egress: { added: [], removed: [] },
     });
     const [request, packed] = await asked.promise;
     // No value of `env` goes with it, but the one that decides over a bundle.
@@ -480,6 +482,8 @@ it("describes itself", async () => {
   assert.deepEqual(Object.keys(document.paths).sort(), [
     "/healthz",
     "/readyz",
+    "/v1/egress",
+    "/v1/egress/{tenant}",
     "/v1/functions",
     "/v1/functions/{name}",
     "/v1/functions/{name}/events",
