@@ -134,7 +134,8 @@ export class ReplySender {
       .finally(() => {
         this.#pendingBytes -= bytes;
       });
-    this.#sent = Promise.all([this.#sent, done]);
+    // Nothing is the result: what `all` gives would hold every result before it, for ever.
+    this.#sent = Promise.all([this.#sent, done]).then(() => undefined);
   }
 
   #header(): Buffer {
