@@ -26,7 +26,7 @@ export class Departure {
   #hasBegun = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
-  readonly #actions = new Set<() => void>();
+  #actions: (() => void)[] = [];
 
   get hasLeft(): boolean {
     return this.#hasLeft;
@@ -47,9 +47,11 @@ export class Departure {
    * prevents that.
    */
   whenLeft(action: () => void): () => void {
-    this.#actions.add(action);
+    if (!this.#isOver) this.#actions.push(action);
     if (this.#hasLeft) action();
-    return () => void this.#actions.delete(action);
+    return () => {
+      this.#actions = this.#actions.filter((one) => one !== action);
+    };
   }
 
   leave(): void {
@@ -63,10 +65,15 @@ export class Departure {
     if (!this.#isOver) this.#timer = setTimeout(action, afterMs);
   }
 
-  /** The call has ended. */
+  /**
+   * The call has ended. Keeps nothing of it: a Map is a table that is copied now and then, and old
+   * tables, which wait for a full collection, keep what they had, and the next table.
+   */
   close(): void {
     this.#isOver = true;
+    this.#actions = [];
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }
 

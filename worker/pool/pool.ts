@@ -112,9 +112,10 @@ export class Pool {
     const found = pooledVersion.waiting.size === 0 ? this.#find(pooledVersion, demand) : undefined;
     if (found !== undefined) return this.#lease(pooledVersion, found, demand);
     const waiter = new Waiter(demand, (over) => this.#forget(over));
+    const { served } = waiter;
     this.#waiting.add(waiter, pooledVersion);
     this.#pump();
-    return waiter.served;
+    return served;
   }
 
   /**
@@ -336,7 +337,7 @@ export class Pool {
 
   #forget(waiter: Waiter): void {
     const wasStarved = this.#waiting.remove(waiter);
-    this.#pooledVersions.forgetIfEmpty(this.#pooledVersions.of(waiter.demand.version));
+    this.#pooledVersions.forgetIfEmpty(this.#pooledVersions.of(waiter.version));
     // The call that comes next may fit where this one did not.
     if (wasStarved) queueMicrotask(() => this.#pump());
   }

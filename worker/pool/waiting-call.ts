@@ -35,45 +35,70 @@ export function refuseIfOver({ expiresAtMs, departure }: Pick<Demand, "expiresAt
 /** Timers of Node take 31 bits of milliseconds at most. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+interface Wait {
+  readonly demand: Demand;
+  readonly settle: PromiseWithResolvers<InstanceLease>;
+  readonly timer: NodeJS.Timeout;
+  stopListening?: (() => void) | undefined;
+}
+
 /** Settles once: served, failed or expired, whichever comes first; `onOver` hears of it at once. */
 export class Waiter {
-  readonly demand: Demand;
-  readonly served: Promise<InstanceLease>;
+  readonly version: Version;
   /** The beginning of the wait, by `performance.now()`. */
   readonly sinceMs = performance.now();
   /**
    * How often an instance that could have made room for it served its own version again instead.
    */
   timesPassedOver = 0;
-  readonly #settle: PromiseWithResolvers<InstanceLease>;
-  readonly #timer: NodeJS.Timeout;
   readonly #onOver: (waiter: Waiter) => void;
-  readonly #stopListening: (() => void) | undefined;
+  /**
+   * null when the wait is over: old tables of Maps and Sets keep what was taken out of them until
+   * the next full collection, and would keep all of a call.
+   */
+  #wait: Wait | null;
 
   constructor(demand: Demand, onOver: (waiter: Waiter) => void) {
-    this.demand = demand;
-    this.#settle = Promise.withResolvers();
-    this.served = this.#settle.promise;
+    this.version = demand.version;
     this.#onOver = onOver;
     const waitMs = Math.min(Math.max(demand.expiresAtMs - Date.now(), 0), LONGEST_TIMER_MS);
-    this.#timer = setTimeout(() => this.fail(expired()), waitMs);
-    this.#stopListening = demand.departure?.whenLeft(() => this.fail(clientGone()));
+    const timer = setTimeout(() => this.fail(expired()), waitMs);
+    const wait: Wait = { demand, settle: Promise.withResolvers(), timer };
+    this.#wait = wait;
+    wait.stopListening = demand.departure?.whenLeft(() => this.fail(clientGone()));
+  }
+
+  /** The wish of the call. @throws Error when the wait is over */
+  get demand(): Demand {
+    return this.#open.demand;
+  }
+
+  /** Resolves with the instance. @throws Error when the wait is over */
+  get served(): Promise<InstanceLease> {
+    return this.#open.settle.promise;
   }
 
   serve(lease: InstanceLease): void {
-    this.#over();
-    this.#settle.resolve(lease);
+    this.#over()?.resolve(lease);
   }
 
   fail(error: unknown): void {
-    this.#over();
-    this.#settle.reject(error);
+    this.#over()?.reject(error);
   }
 
-  #over(): void {
-    this.#stopListening?.();
-    clearTimeout(this.#timer);
+  get #open(): Wait {
+    if (this.#wait === null) throw new Error("The wait is over.");
+    return this.#wait;
+  }
+
+  #over(): PromiseWithResolvers<InstanceLease> | undefined {
+    const wait = this.#wait;
+    if (wait === null) return undefined;
+    this.#wait = null;
+    wait.stopListening?.();
+    clearTimeout(wait.timer);
     this.#onOver(this);
+    return wait.settle;
   }
 }
 

@@ -86,7 +86,7 @@ export class WaitingCalls {
    */
   mustMakeWay(pooledVersion: PooledVersion, willFit: (memoryMiB: number) => boolean): boolean {
     if (this.#starved === null || pooledVersion.waiting.has(this.#starved)) return false;
-    if (willFit(this.#starved.demand.version.config.memoryMiB)) return false;
+    if (willFit(this.#starved.version.config.memoryMiB)) return false;
     this.#starved.timesPassedOver += 1;
     return this.#starved.timesPassedOver > MOST_TIMES_PASSED_OVER;
   }
