@@ -18,7 +18,7 @@ import { Lease } from "./lease.ts";
 import type { PoolOptions } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
-import { nextTurn, type PooledVersion, PooledVersions, waitsForBusy } from "./pooled-version.ts";
+import { nextTurn, type PooledVersion, PooledVersions, QueueLook } from "./pooled-version.ts";
 import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -182,18 +182,19 @@ export class Pool {
    */
   #pump(): void {
     if (this.#closed) return;
-    const seen = new Map<PooledVersion, number>();
+    const looks = new Map<PooledVersion, QueueLook>();
     for (const [waiter, pooledVersion] of this.#waiting.round()) {
       const found = this.#find(pooledVersion, waiter.demand);
       if (found !== undefined) {
         waiter.serve(this.#lease(pooledVersion, found, waiter.demand));
         continue;
       }
-      const before = seen.get(pooledVersion) ?? 0;
-      seen.set(pooledVersion, before + 1);
+      const look = looks.get(pooledVersion) ?? new QueueLook(pooledVersion, this.#pressure.isFull);
+      looks.set(pooledVersion, look);
+      const before = look.before++;
       const { starting, renewing } = pooledVersion;
       if (before < starting + renewing || starting >= mostStarts(pooledVersion)) continue;
-      if (waitsForBusy(pooledVersion, waiter, before, this.#pressure.isFull)) this.#pumpLater();
+      if (look.waitsForBusy(waiter, before)) this.#pumpLater();
       else if (this.#waiting.isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
     if (this.#waiting.starved === null) this.#prewarmed.refill();

@@ -148,20 +148,36 @@ export function nextTurn({ leased, instances, starting, meanCallMs }: PooledVers
 }
 
 /**
- * Whether a call does better to wait for one of the busy instances, with so many calls before it,
- * than for a new one.
+ * One look at the calls of a version that wait, oldest first. What is the same for all of them is
+ * found out once, as many calls may wait and each that ends has them looked at.
  */
-export function waitsForBusy(
-  pooledVersion: PooledVersion,
-  waiter: Waiter,
-  before: number,
-  isWorkerFull: boolean,
-): boolean {
-  const { instances, starting, leased, meanCallMs, cpuPressure } = pooledVersion;
-  const waitedMs = performance.now() - waiter.sinceMs;
-  const wantsMoreCpu = cpuPressure.wantsMoreCpu(Array.from(leased, ({ place }) => place.sandbox));
-  const queueing = { instances: instances + starting, before, waitedMs, meanCallMs, wantsMoreCpu, isWorkerFull };
-  return isSettling(pooledVersion) || shouldWait(queueing);
+export class QueueLook {
+  readonly #pooledVersion: PooledVersion;
+  readonly #isWorkerFull: boolean;
+  readonly #nowMs = performance.now();
+  #wantsMoreCpu: boolean | undefined;
+  /** How many calls were looked at. */
+  before = 0;
+
+  /** @param isWorkerFull whether the worker itself has no processor time left */
+  constructor(pooledVersion: PooledVersion, isWorkerFull: boolean) {
+    this.#pooledVersion = pooledVersion;
+    this.#isWorkerFull = isWorkerFull;
+  }
+
+  /**
+   * Whether a call does better to wait for one of the busy instances, with so many calls before it,
+   * than for a new one.
+   */
+  waitsForBusy({ sinceMs }: Waiter, before: number): boolean {
+    const { instances, starting, leased, meanCallMs, cpuPressure } = this.#pooledVersion;
+    this.#wantsMoreCpu ??= cpuPressure.wantsMoreCpu(Array.from(leased, ({ place }) => place.sandbox));
+    const [wantsMoreCpu, isWorkerFull] = [this.#wantsMoreCpu, this.#isWorkerFull];
+    const all = { instances: instances + starting, meanCallMs, wantsMoreCpu, isWorkerFull };
+    return (
+      isSettling(this.#pooledVersion, this.#nowMs) || shouldWait({ ...all, before, waitedMs: this.#nowMs - sinceMs })
+    );
+  }
 }
 
 function idleSince(pooledVersion: PooledVersion | undefined): number {
