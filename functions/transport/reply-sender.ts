@@ -26,6 +26,8 @@ import { channelOf, type FrameHead, HEADER_BYTES, MAX_PEERS, SENDER_BYTES, taken
 import { Window } from "./window.ts";
 
 export const INLINE_REPLY_BYTES = 64 * KIB;
+/** Up to here a body is copied behind its head at once. */
+const SHORT_BYTES = 4 * KIB;
 /** How long a large body waits for its gateway. */
 const BODY_TTL_MS = 60_000;
 /**
@@ -156,13 +158,19 @@ function appendFrame(outgoing: Outgoing, reply: Reply): number {
     outgoing.bodies.push([head.bodyKey, asBuffer(body)]);
   }
   const inline = beside ? NO_BODY : asBuffer(body);
-  const json = Buffer.from(JSON.stringify(head));
-  const lengths = Buffer.allocUnsafe(8);
-  lengths.writeUInt32LE(json.length, 0);
-  lengths.writeUInt32LE(inline.length, 4);
-  outgoing.parts.push(lengths.subarray(0, 4), json, lengths.subarray(4), inline);
+  const json = JSON.stringify(head);
+  const jsonBytes = Buffer.byteLength(json);
+  // One piece for a short reply: many go in a message, and each piece is an object.
+  const isShort = inline.length <= SHORT_BYTES;
+  const frame = Buffer.allocUnsafe(8 + jsonBytes + (isShort ? inline.length : 0));
+  frame.writeUInt32LE(jsonBytes, 0);
+  frame.write(json, 4);
+  frame.writeUInt32LE(inline.length, 4 + jsonBytes);
+  if (isShort) frame.set(inline, 8 + jsonBytes);
+  outgoing.parts.push(frame);
+  if (!isShort) outgoing.parts.push(inline);
   if (reply.kind === "chunk" || (reply.kind === "head" && reply.streaming)) outgoing.streams.add(reply.id);
-  const bytes = 8 + json.length + body.byteLength;
+  const bytes = 8 + jsonBytes + body.byteLength;
   outgoing.bytes += bytes;
   return bytes;
 }
