@@ -50,7 +50,7 @@ const NO_BODY = Buffer.alloc(0);
 export class ReplySender {
   readonly #redis: Redis;
   readonly #sender = randomBytes(SENDER_BYTES);
-  readonly #outgoing = new Map<string, Outgoing>();
+  #outgoing = new Map<string, Outgoing>();
   /** By gateway. */
   readonly #windows = new LruMap<string, Window>(MAX_PEERS);
   /** Streams of which a part was dropped: what follows may not look as if nothing were missing. */
@@ -108,7 +108,8 @@ export class ReplySender {
   #publish(): void {
     this.#waiting = 0;
     for (const [gatewayId, outgoing] of this.#outgoing) this.#publishOne(gatewayId, outgoing);
-    this.#outgoing.clear();
+    // And not cleared: its old table would lead to the next, and with it to all that follow.
+    this.#outgoing = new Map();
   }
 
   #windowOf(gatewayId: string): Window {
