@@ -1,24 +1,11 @@
 /** A function's view of its process: its configured environment, and nothing of the host's. */
 import { readlinkSync } from "node:fs";
-import Module from "node:module";
 import type { Load } from "../protocol/frames.ts";
-import { FUNCTION_URL } from "./stack.ts";
+import { FUNCTION_FILE } from "./stack.ts";
+import { coverThreads, showProgram } from "./threads.ts";
 
 /** Place of a program that nobody has to find. */
 const SHOWN_NODE = "/usr/local/bin/node";
-
-// Captured before it is replaced.
-const getReport = process.report.getReport.bind(process.report);
-
-/**
- * Parts of Node's loader without types: packages that change how modules are found have used them
- * for long.
- */
-interface Loader {
-  _cache: Record<string, unknown>;
-  /** Finds the folders of all modules anew, by process.execPath. */
-  _initPaths(): void;
-}
 
 /**
  * The environment of a version: what is configured, and over that which the function may rely on. A
@@ -44,42 +31,13 @@ export function replaceProcessEnv(env: Record<string, string>): void {
   for (const [name, value] of Object.entries(env)) process.env[name] = value;
 }
 
-/** Takes away what a process and Node's loader tell about the host that started it. */
+/** Takes away what a process, its threads and Node's loader tell about the host that started it. */
 export function hideHost(): void {
-  const shown = {
-    argv: ["node", FUNCTION_URL.slice("file://".length)],
-    execArgv: [],
-    execPath: SHOWN_NODE,
-    report: { getReport: maskedReport },
-  };
-  for (const [name, value] of Object.entries(shown)) {
-    Object.defineProperty(process, name, { value, configurable: true, writable: true, enumerable: true });
-  }
-  forgetModules();
+  showProgram({ execPath: SHOWN_NODE, argv: ["node", FUNCTION_FILE], execArgv: [] });
+  coverThreads(SHOWN_NODE);
   // Node reads the pid once at its start: a fork would show its zygote's.
   const { pid } = process;
   Object.defineProperty(process, "pid", { configurable: true, enumerable: true, get: () => currentPid() ?? pid });
-}
-
-/**
- * Node's report without command line and libraries. One that Node writes to a file itself is not
- * made: nobody could mask it.
- */
-function maskedReport(error?: Error): object {
-  const report = getReport(error) as { header: object; sharedObjects: string[] };
-  Object.assign(report.header, { commandLine: [SHOWN_NODE] });
-  report.sharedObjects = [];
-  return report;
-}
-
-/**
- * Has Node's loader know no module that was loaded by us, and no folder but that of the path that
- * is shown.
- */
-function forgetModules(): void {
-  const loader = Module as unknown as Loader;
-  for (const path of Object.keys(loader._cache)) delete loader._cache[path];
-  loader._initPaths();
 }
 
 function currentPid(): number | null {

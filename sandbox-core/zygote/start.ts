@@ -31,8 +31,8 @@ const flags = [...process.execArgv, ...nameFlags(), ...argumentsOfNode];
 sys.execve(process.execPath, ["node", ...flags, main, options], []);
 
 /**
- * Flags for a Node whose own modules have names that tell nothing of the host. A fork's threads
- * have the same flags, and no file.
+ * Flags for a Node whose own modules have names that tell nothing of the host. A thread with the
+ * same flags would find no file.
  */
 function nameFlags(): string[] {
   const names = JSON.stringify(import.meta.resolve("../runtime/own-names.ts"));
