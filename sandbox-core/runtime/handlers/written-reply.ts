@@ -71,11 +71,13 @@ export class WrittenReply {
     else this.#held = done;
   }
 
+  /** Nothing more comes. An answer that has not begun is none. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#stream !== null) this.#stream.close();
     else if (this.#start !== null) this.#reply.resolve({ ...this.#start, body: concat(this.#pieces) });
+    else this.#reply.reject(new Error("The function ended its answer without status and header fields."));
   }
 
   /** The function failed, or gave up: the reply ends with this error. */

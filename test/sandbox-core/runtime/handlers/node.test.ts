@@ -214,6 +214,7 @@ test("what fails is told: before the reply, in the middle of it, and after it", 
       "/after": async (req, res) => { res.end("a"); throw new RangeError("after") },
       "/late": async (req, res) => { res.end("a"); await new Promise(setImmediate); throw new RangeError("late") },
       "/destroyed": (req, res) => res.destroy(),
+      "/raw": (req, res) => req.socket.end("HTTP/1.1 200 OK\\r\\n\\r\\n"),
       "/status": (req, res) => res.writeHead(99),
       "/1xx": (req, res) => res.writeHead(101).end(),
       "/response": (req, res) => new Response("a"),
@@ -231,6 +232,7 @@ test("what fails is told: before the reply, in the middle of it, and after it", 
     assert.match(runtime.logs.at(-1)?.text ?? "", new RegExp(`rejected: RangeError: ${path.slice(1)}`));
   }
   assert.match((await runtime.call({ path: "/destroyed" })).failed?.message ?? "", /ended the connection before/);
+  assert.match((await runtime.call({ path: "/raw" })).failed?.message ?? "", /ended its answer without status/);
   assert.match((await runtime.call({ path: "/status" })).failed?.message ?? "", /Invalid status code: 99/);
   assert.match((await runtime.call({ path: "/1xx" })).failed?.message ?? "", /must be 200 to 599, and is 101/);
   assert.match((await runtime.call({ path: "/response" })).failed?.message ?? "", /Set "kind": "fetch"/);
