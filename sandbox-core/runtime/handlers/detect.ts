@@ -13,7 +13,7 @@ import { methodsHandler } from "./methods.ts";
 import { nodeHandler } from "./node.ts";
 import type { Registrations } from "./registrations.ts";
 import { unwiredNames } from "./remarks.ts";
-import { takesContext, withContext } from "./request-event.ts";
+import { contextHandler, takesContext } from "./request-event.ts";
 import { FEW_LOOKS, MOST_LOOKS, type Startup } from "./server-start.ts";
 import { unwiredHandler } from "./unwired.ts";
 import { inWords, wordsFor } from "./words.ts";
@@ -42,10 +42,7 @@ interface Search extends Deeds {
 type Factory = (handler: never, facts: FunctionFacts) => Handler;
 
 const MAKE: Record<ExportKind, Factory> = {
-  fetch: (handler, facts) =>
-    takesContext(handler)
-      ? (call) => fetchHandler(withContext(handler, call), facts)(call)
-      : fetchHandler(handler, facts),
+  fetch: (handler, facts) => (takesContext(handler) ? contextHandler(handler, facts) : fetchHandler(handler, facts)),
   lambda: (handler, facts) => lambdaHandler(handler, facts, makeEvent2),
   "lambda-1.0": (handler, facts) => lambdaHandler(handler, facts, makeEvent1),
   node: (handler) => nodeHandler(handler),

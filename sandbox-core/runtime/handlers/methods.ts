@@ -4,7 +4,7 @@
  */
 import { type FetchFunction, fetchHandler } from "./fetch.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
-import { takesContext, takesEvent, withContext, withEvent } from "./request-event.ts";
+import { contextHandler, eventHandler, takesContext, takesEvent } from "./request-event.ts";
 import { inWords } from "./words.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -50,10 +50,9 @@ function byMethod(methods: Methods, any: Handler | null, facts: FunctionFacts): 
 
 function handlerOf(handler: FetchFunction, name: string, facts: FunctionFacts): Handler {
   const isOfPages = name.startsWith(PAGES);
-  if (!isOfPages && takesContext(handler)) return (call) => fetchHandler(withContext(handler, call), facts)(call);
+  if (!isOfPages && takesContext(handler)) return contextHandler(handler, facts);
   if (!isOfPages && !takesEvent(handler)) return fetchHandler(handler, facts);
-  const given = handler as unknown as (event: object) => unknown;
-  return (call) => fetchHandler(withEvent(given, call), facts)(call);
+  return eventHandler(handler as unknown as (event: object) => unknown, facts);
 }
 
 function isFunction(value: unknown): boolean {

@@ -3,8 +3,10 @@
  * Astro, and functions of Cloudflare Pages. Functions of Netlify, Vercel and Next.js take the like
  * after their request.
  */
-import type { FetchContext, FetchFunction } from "./fetch.ts";
-import type { HandlerCall } from "./handler.ts";
+import type { HeaderPairs } from "../../protocol/frames.ts";
+import { EventCookies } from "./event-cookies.ts";
+import { type FetchContext, type FetchFunction, fetchHandler } from "./fetch.ts";
+import type { FunctionFacts, Handler, HandlerCall } from "./handler.ts";
 import { parametersOf, reads, textOf } from "./kind.ts";
 
 /** Members that such an event has, and no Request. */
@@ -18,6 +20,7 @@ const CONTEXT = /^_*(?:context|ctx)$/i;
 // Captured before tenant code.
 const NodeResponse = Response;
 const NodeUrl = URL;
+const NodeHeaders = Headers;
 
 /** Whether a function takes an event, as its text reads members that no Request has. */
 export function takesEvent(handler: object): boolean {
@@ -32,21 +35,44 @@ export function takesContext(handler: object): boolean {
   return third === undefined && (CONTEXT.test(second) || reads("", second, { names: "params|waitUntil|next|geo" }));
 }
 
-/** The same function, given a context after each request. */
-export function withContext(handler: FetchFunction, call: HandlerCall): FetchFunction {
+/** A handler around a function that is given a context after each request. */
+export function contextHandler(handler: FetchFunction, facts: FunctionFacts): Handler {
   const given = handler as unknown as (request: Request, context: object) => unknown;
-  return (request, env, ctx) => given(request, eventOf(request, env, ctx, call));
+  return eventHandler((event) => given(event.request, event), facts);
 }
 
-/** The same function, given an event around each request. */
-export function withEvent(handler: (event: object) => unknown, call: HandlerCall): FetchFunction {
-  return (request, env, ctx) => handler(eventOf(request, env, ctx, call));
+/**
+ * A handler around a function that is given an event around each request. Cookies and header fields
+ * that it sets there are its answer's.
+ */
+export function eventHandler(handler: (event: RequestEvent) => unknown, facts: FunctionFacts): Handler {
+  return async (call) => {
+    let event: RequestEvent | null = null;
+    const answer = fetchHandler((request, env, ctx) => {
+      event = eventOf(request, env, ctx, call);
+      return handler(event);
+    }, facts);
+    const reply = await answer(call);
+    const { cookies, fields } = event as unknown as RequestEvent;
+    const given = new Set(reply.headers.map(([name]) => name));
+    const set: HeaderPairs = [...fields].filter(([name]) => !given.has(name));
+    for (const cookie of cookies.fields) set.push(["set-cookie", cookie]);
+    return set.length === 0 ? reply : { ...reply, headers: [...reply.headers, ...set] };
+  };
 }
 
-function eventOf(request: Request, env: Record<string, string>, ctx: FetchContext, call: HandlerCall): object {
+interface RequestEvent {
+  request: Request;
+  cookies: EventCookies;
+  /** Header fields for the answer. */
+  fields: Headers;
+}
+
+function eventOf(request: Request, env: Record<string, string>, ctx: FetchContext, call: HandlerCall): RequestEvent {
   const { waitUntil, passThroughOnException } = ctx;
   const url = new NodeUrl(request.url);
-  return {
+  const fields = new NodeHeaders();
+  const event = {
     request,
     url,
     /** Without routes of files there are no parameters. */
@@ -55,7 +81,10 @@ function eventOf(request: Request, env: Record<string, string>, ctx: FetchContex
     ip: call.request.remoteAddress,
     requestId: call.request.invocationId,
     json: (value: unknown, init?: ResponseInit) => NodeResponse.json(value, init),
-    cookies: new Cookies(request.headers.get("cookie") ?? ""),
+    cookies: new EventCookies(request.headers.get("cookie") ?? "", url),
+    setHeaders: (given: Record<string, string>) => {
+      for (const [name, value] of Object.entries(given)) fields.set(name, value);
+    },
     locals: {},
     data: {},
     env,
@@ -68,36 +97,6 @@ function eventOf(request: Request, env: Record<string, string>, ctx: FetchContex
     next: async () => new NodeResponse("Not Found", { status: 404 }),
     fetch,
   };
-}
-
-/** The cookies of a request, to be read. */
-class Cookies {
-  readonly #values = new Map<string, string>();
-
-  constructor(header: string) {
-    for (const pair of header.split(";")) {
-      const at = pair.indexOf("=");
-      if (at > 0) this.#values.set(pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim()));
-    }
-  }
-
-  get(name: string): string | undefined {
-    return this.#values.get(name);
-  }
-
-  has(name: string): boolean {
-    return this.#values.has(name);
-  }
-
-  getAll(): { name: string; value: string }[] {
-    return [...this.#values].map(([name, value]) => ({ name, value }));
-  }
-}
-
-function decoded(value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return value;
-  }
+  // No member that a function finds when it looks through the event.
+  return Object.defineProperty(event, "fields", { value: fields }) as typeof event & RequestEvent;
 }
