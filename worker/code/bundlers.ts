@@ -82,6 +82,9 @@ export class Bundler {
   }
 }
 
+/** Pause before the next one is started: what was built is checked and called now. */
+const REST_MS = 500;
+
 export interface BundlersOptions {
   run: RunProgram;
   /** How long after a build one is kept for the next; 0: none is. */
@@ -131,9 +134,11 @@ export class Bundlers {
     const { run, warmMs } = this.#options;
     if (warmMs === 0 || this.#isClosed) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#drop(), warmMs).unref();
-    this.#warm ??= Bundler.start(run);
-    this.#warm.catch(() => {});
+    this.#timer = setTimeout(() => {
+      this.#timer = setTimeout(() => void this.#drop(), warmMs).unref();
+      this.#warm ??= Bundler.start(run);
+      this.#warm.catch(() => {});
+    }, REST_MS).unref();
   }
 
   async #drop(): Promise<void> {

@@ -33,6 +33,7 @@ export class HeldFunction {
   readonly name: string;
   readonly #options: HeldFunctionOptions;
   readonly #holder: string;
+  readonly #known = new Set<string>();
 
   private constructor(name: string, holder: string, options: HeldFunctionOptions) {
     this.name = name;
@@ -58,7 +59,7 @@ export class HeldFunction {
   /** Deploys to the held name, whatever name the configuration has. */
   async deploy(deployable: Deployable): Promise<Deployed> {
     const named = { ...deployable, config: { ...deployable.config, name: this.name } };
-    const deploy = () => deployFiles(this.#options.gateway, named, { holder: this.#holder });
+    const deploy = () => deployFiles(this.#options.gateway, named, { holder: this.#holder, known: this.#known });
     return await deploy().catch(async (error: unknown) => {
       // The hold is over, as when this machine slept.
       if (codeOf(error) !== "NAME_HELD") throw error;

@@ -32,6 +32,8 @@ export interface DeployOptions {
   check?: boolean;
   /** Who holds the function's name, when somebody does. */
   holder?: string | undefined;
+  /** Digests of files that the gateway had a moment ago; those of these files, from then on. */
+  known?: Set<string>;
   /** Told, as files arrive at the gateway, how many bytes are there of those that it lacked. */
   onUploaded?(sentBytes: number, ofBytes: number): void;
 }
@@ -43,16 +45,19 @@ export interface DeployOptions {
 export async function deployFiles(
   gateway: Gateway,
   { files, config, entry, directory, included }: Deployable,
-  { check = true, holder, onUploaded }: DeployOptions = {},
+  { check = true, holder, known = new Set(), onUploaded }: DeployOptions = {},
 ): Promise<Deployed> {
   const digests = files.map(({ bytes }) => createHash("sha256").update(bytes).digest("hex"));
   const byDigest = new Map(digests.map((digest, index) => [digest, (files[index] as SourceTreeFile).bytes]));
   const named = files.map(({ path }, index) => ({ path, sha256: digests[index] as string }));
   const place = { entry, directory, included };
   for (let attempt = 1; ; attempt++) {
-    await uploadMissing(gateway, byDigest, onUploaded);
+    await uploadMissing(gateway, byDigest, known, onUploaded);
+    known.clear();
     try {
-      return await gateway.deploy(config.name, { config, ...place, files: named, check }, holder);
+      const deployed = await gateway.deploy(config.name, { config, ...place, files: named, check }, holder);
+      for (const digest of digests) known.add(digest);
+      return deployed;
     } catch (error) {
       const isGone = error instanceof CliError && error.code === "SOURCE_MISSING";
       if (!isGone || attempt === MOST_ATTEMPTS) throw error;
@@ -60,13 +65,19 @@ export async function deployFiles(
   }
 }
 
-/** Uploads of these files, by their SHA-256, what the gateway lacks. */
+/**
+ * Uploads of these files, by their SHA-256, what the gateway lacks. Nobody asks where it had some:
+ * the others changed since, and it has not seen them.
+ */
 async function uploadMissing(
   gateway: Gateway,
   files: ReadonlyMap<string, Uint8Array>,
+  known: ReadonlySet<string>,
   onUploaded: DeployOptions["onUploaded"],
 ): Promise<void> {
-  const missing = await gateway.missingSources([...files.keys()]);
+  const asked = [...files.keys()].filter((digest) => !known.has(digest));
+  if (asked.length === 0) return;
+  const missing = known.size > 0 ? asked : await gateway.missingSources(asked);
   const lacking = missing.flatMap((path) => {
     const bytes = files.get(path);
     return bytes === undefined ? [] : [{ path, bytes }];

@@ -80,18 +80,32 @@ export async function collectUpload(
   for (const { path } of links) read.delete(path);
   const relativePath = (path: string) => relative(root, path).split(sep).join("/");
   const files: SourceTreeFile[] = links.map(({ path, bytes }) => ({ path: relativePath(path), bytes }));
-  for (const path of read) files.push({ path: relativePath(path), bytes: await bytesOf(path) });
+  for (const some of chunks([...read], READ_AT_ONCE)) {
+    files.push(
+      ...(await Promise.all(some.map(async (path) => ({ path: relativePath(path), bytes: await bytesOf(path) })))),
+    );
+  }
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   checkLimits(files, totalBytes);
   checkEntry(relativePath(inputs.entry));
   const included = beside.map(relativePath);
-  checkIncluded(files.filter(({ path }) => included.includes(path)));
+  const isIncluded = new Set(included);
+  checkIncluded(files.filter(({ path }) => isIncluded.has(path)));
   const reads = warningsOfReads({ directory, files: inputs.files, included: beside });
   const warnings = [...inputs.warnings, ...(await formatMessages(reads, { kind: "warning", ...format }))];
   const place = { directory: relativePath(directory), included };
   const { imports } = inputs;
   return { root, entry: relativePath(inputs.entry), ...place, files, totalBytes, imports, warnings };
+}
+
+/** Files that are read at once. */
+const READ_AT_ONCE = 32;
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
 }
 
 /** @throws CliError when the file is gone by now, or not to be read */

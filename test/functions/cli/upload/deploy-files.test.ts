@@ -115,6 +115,22 @@ it("uploads again what was collected between its question and its deployment", a
   assert.equal(uploads.length, 2);
 });
 
+it("asks nothing when it knows what was there, and everything again when it is gone", async () => {
+  const known = new Set<string>();
+  const deploy = (text: string) => deployFiles(gateway, deployable("known", files(text, "same")), { known });
+  await deploy("export default 'k1'");
+  asked.length = 0;
+  await deploy("export default 'k2'");
+  await deploy("export default 'k2'");
+  const put = "PUT /v1/functions/known";
+  assert.deepEqual(asked, ["POST /v1/sources", put, put]);
+  rmSync(join(test.artifactsDir, "sources/main"), { recursive: true });
+  asked.length = 0;
+  await deploy("export default 'k3'");
+  assert.deepEqual(asked, ["POST /v1/sources", put, "POST /v1/sources/missing", "POST /v1/sources", put]);
+  assert.equal(known.size, 2);
+});
+
 it("fails as a build does when the version does not load, in words that a terminal may see", async () => {
   const check = test.check;
   test.check = async () => ({ ok: false, cause: "function", message: "index.ts:1:1: \u001b[2Jboom\n  more" });
