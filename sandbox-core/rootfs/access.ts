@@ -76,6 +76,8 @@ export function confine(abi: number, program?: Program): void {
   const { rights, scopes, flags } = handledBy(abi);
   const ruleset = createRuleset(rights, scopes);
   for (const grant of [...GRANTS, ...(program ? grantsTo(program) : [])]) {
+    // A right that is not taken away needs no rule, and the kernel refuses an empty one (ENOMSG).
+    if ((grant.rights & rights) === 0) continue;
     const file = sys.open(grant.path, O.PATH | O.CLOEXEC);
     allowBeneath(ruleset, file, grant.rights & rights);
     sys.close(file);
@@ -89,7 +91,7 @@ function grantsTo({ binds, root = "bare", terminal }: Program): Grant[] {
     ...(root === "usr" ? usrBinds().map(grantTo) : []),
     ...(typeof root === "object" ? [{ path: "/", rights: FS.EXECUTE }] : []),
     ...(terminal ? TERMINAL_GRANTS : []),
-    ...binds.map(grantTo).filter(({ rights }) => rights !== 0),
+    ...binds.map(grantTo),
   ];
 }
 
