@@ -13,9 +13,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { locksByProcess } from "./file-locks.ts";
 
 const LOOK_MS = 500;
-/**
- * Part of what the kernel has TCP take without a thought, from which on sandboxes are looked at.
- */
+/** Part of what TCP gets without a thought of the kernel, from which on sandboxes are looked at. */
 const SHARE = 0.5;
 /** A socket without data, in pages: 7 KB. */
 const SOCKET_PAGES = 2;
@@ -92,8 +90,7 @@ export class MachineWatch {
 /** The question whether this machine is short of memory for TCP, by limits that are read once. */
 function shortness(): () => boolean {
   const pages = Number.parseInt(read("/proc/sys/net/ipv4/tcp_mem"), 10);
-  // A container's network namespace has no such file; then the kernel's own rule says it
-  // (tcp_init).
+  // A container's network namespace has no such file; the kernel's own rule says it (tcp_init).
   const atEase = pages || Number.parseInt(/^MemTotal: +(\d+)/m.exec(read("/proc/meminfo"))?.[1] ?? "", 10) / 85;
   return () => takenPages(read("/proc/net/sockstat")) > atEase * SHARE;
 }

@@ -17,6 +17,7 @@ import type {
   SandboxStats,
   SandboxUsage,
 } from "../contract/sandbox.ts";
+import { collectDescriptors } from "../syscall/steps.ts";
 import { takeDescriptors } from "./descriptors.ts";
 import { ForkSlot } from "./fork-slot.ts";
 import { sendForkSockets } from "./fork-sockets.ts";
@@ -269,6 +270,8 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.openedEgress([], "it has ended");
     this.#meter.close();
     this.#scratch.close();
+    // Else what it sent itself could keep its outputs from ending.
+    if (this.program !== undefined) collectDescriptors();
     for (const socket of this.#sockets.values()) endAfterReading(socket);
     const why = {
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),

@@ -172,6 +172,16 @@ export function refuseDescriptors(socket: number): boolean {
   }
 }
 
+/**
+ * Has the kernel look for descriptors that only wait in sockets which wait in one another. Nobody
+ * has them any more, and they stay until a unix socket is closed somewhere (unix(7); unix_gc,
+ * net/unix/garbage.c): what they lead to does not end before.
+ * @throws SyscallError
+ */
+export function collectDescriptors(): void {
+  for (const fd of sys.socketpair()) sys.close(fd);
+}
+
 /** Whether this kernel can refuse descriptors. @throws SyscallError */
 export function canRefuseDescriptors(): boolean {
   const pair = sys.socketpair();

@@ -37,7 +37,7 @@ static void descriptors(void) {
 
 static long sendOver(int socket, int fd) {
   char control[CMSG_SPACE(sizeof fd)] = {0};
-  struct iovec byte = {"x", 1};
+  struct iovec byte = {"\n", 1};
   struct msghdr message = {.msg_iov = &byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;

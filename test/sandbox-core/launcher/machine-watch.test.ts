@@ -12,7 +12,7 @@ import { evaluating, openTestLauncher, SandboxClient } from "../../helpers/sandb
 const LISTEN = process.arch === "x64" ? 50 : 201;
 
 /**
- * So many connections that nobody accepts, of servers that have 128 each; their clients are gone.
+ * So many connections that nobody accepts, of servers that have 128 each. Their clients are gone.
  */
 const crowd = (connections: number) => `(() => {
   const address = Buffer.from([2, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
