@@ -55,7 +55,7 @@ const broken = (message: string): Result[] => [{ name: "the page", status: 1, me
 
 const passes = (results: readonly Result[]) => results.filter(({ status }) => status === 0).map(({ name }) => name);
 
-/** What passes in plain Node and not in a sandbox, each time that both are asked; by name, with the reason. */
+/** Names of what passes in plain Node and not in a sandbox each time, with the reason. */
 async function compare(page: Page, launcher: ZygoteLauncher): Promise<{ passed: number; lost: Map<string, string> }> {
   let lost: Map<string, string> | undefined;
   let passed = 0;

@@ -1,4 +1,6 @@
-/** The web-platform tests of a checkout as pages: scripts in their order, and the files that they may fetch. */
+/**
+ * The web-platform tests of a checkout as pages: scripts in their order, and files that they fetch.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
@@ -12,7 +14,10 @@ export interface Page {
   timeoutMs: number;
 }
 
-/** Folders about what a function has of the web, as far as no browser and no server of theirs is needed. */
+/**
+ * Folders about what a function has of the web, as far as no browser and no server of theirs is
+ * needed.
+ */
 const FOLDERS = [
   ...["headers", "request", "response", "body", "abort", "basic"].map((name) => `fetch/api/${name}`),
   ...["streams", "url", "encoding", "compression", "FileAPI", "dom/abort", "dom/events", "xhr/formdata", "FormData"],
@@ -32,7 +37,7 @@ export function pagesOf(root: string, filters: readonly string[]): Page[] {
     .flatMap((path) => pageOf(root, path) ?? []);
 }
 
-/** Nothing when the checkout lacks one of its scripts, as those that check interfaces by their IDL. */
+/** Nothing when the checkout lacks one of its scripts, as that which reads interfaces. */
 function pageOf(root: string, path: string): Page | undefined {
   const read = (name: string) => ({ name, code: readFileSync(join(root, name), "utf8") });
   const test = read(path);
@@ -47,7 +52,7 @@ function pageOf(root: string, path: string): Page | undefined {
   };
 }
 
-/** Files in the `resources` of a test's folder and of the one above, which tests name by relative paths. */
+/** Files in the `resources` of a test's folder and of the one above, which tests fetch. */
 function filesFor(root: string, folder: string): Record<string, string> {
   const found = [join(root, folder, "resources"), join(root, folder, "../resources")].flatMap(filesBelow);
   const texts = found.map((file) => [`/${relative(root, file)}`, readFileSync(file, "utf8")] as const);

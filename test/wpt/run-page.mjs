@@ -11,7 +11,7 @@ const ORIGIN = Symbol.for("undici.globalOrigin.1");
 
 /**
  * The results of a page, `{ name, status, message }` each; status 0 is a pass.
- * @param {{ path: string, scripts: { name: string, code: string }[], files: Record<string, string>, timeoutMs: number }} page
+ * @param page as pages.ts makes it
  */
 export async function runPage({ path, scripts, files, timeoutMs }) {
   // Tests leave rejections and throw in timers on purpose.
