@@ -5,8 +5,11 @@ import type { AddressInfo } from "node:net";
 
 export class Collector {
   readonly #server = createServer((request, response) => {
-    request.resume().once("end", () => this.#answer(response));
+    request.on("data", (chunk: Buffer) => this.onData?.(chunk));
+    request.once("end", () => this.#answer(response));
   });
+  /** Gets what is sent. */
+  onData: ((chunk: Buffer) => void) | null = null;
   readonly #waiting = new Set<ServerResponse>();
   #hangs = false;
 

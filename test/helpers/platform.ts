@@ -21,6 +21,8 @@ export interface PlatformOptions {
   gateways?: number;
   /** Environment variables of gateway and workers. */
   env?: Record<string, string>;
+  /** Whether what services log is kept in `logs`, rather than shown. */
+  keepsLogs?: boolean;
 }
 
 /** Small, and with uids far from those of a platform that may run beside the tests. */
@@ -46,9 +48,14 @@ export class Platform {
   readonly #env: Record<string, string>;
   readonly #workers: Service[] = [];
   readonly #gateways: Service[] = [];
+  readonly #keepsLogs: boolean;
+  /** What the services have logged, when it is kept. */
+  logs = "";
   #projects = 0;
+  #workersStarted = 0;
 
-  private constructor(redis: TestRedis, dataDir: string, env: Record<string, string>) {
+  private constructor(redis: TestRedis, dataDir: string, env: Record<string, string>, keepsLogs: boolean) {
+    this.#keepsLogs = keepsLogs;
     this.redis = redis;
     this.dataDir = dataDir;
     this.apiKeyFile = join(dataDir, "api-key");
@@ -63,15 +70,13 @@ export class Platform {
   }
 
   /** Starts everything; resolves when calls can be made. End it with `stop`. */
-  static async start({ workers = 1, gateways = 1, env = {} }: PlatformOptions = {}): Promise<Platform> {
+  static async start({ workers = 1, gateways = 1, env = {}, keepsLogs = false }: PlatformOptions = {}): Promise<Platform> {
     const dataDir = mkdtempSync(join(tmpdir(), "sp-"));
-    const platform = new Platform(await startRedis(), dataDir, env);
+    const platform = new Platform(await startRedis(), dataDir, env, keepsLogs);
     ensureApiKey(platform.apiKeyFile);
     ensureMasterKey(join(dataDir, "master-key"));
     try {
-      for (let index = 0; index < gateways; index++) {
-        platform.#gateways.push(await platform.#start("gateway", {}));
-      }
+      for (let index = 0; index < gateways; index++) await platform.startGateway();
       for (let index = 0; index < workers; index++) await platform.startWorker();
     } catch (error) {
       await platform.stop();
@@ -108,15 +113,30 @@ export class Platform {
     return childrenOf(worker.pid as number).filter((pid) => commandLine(pid).includes("zygote"));
   }
 
+  /** Starts one more gateway; resolves when it answers. */
+  async startGateway(): Promise<void> {
+    this.#gateways.push(await this.#start("gateway", {}));
+  }
+
   /** Starts one more worker; resolves when it takes calls. */
   async startWorker(): Promise<ChildProcess> {
-    const index = this.#workers.length;
+    const index = this.#workersStarted++;
     const worker = await this.#start("worker", {
       SANDPIPER_WORKER_ID: `worker-${index}`,
       SANDPIPER_UID_BASE: String(FIRST_UID + index * Number(SETTINGS.SANDPIPER_UID_COUNT)),
     });
     this.#workers.push(worker);
     return worker.child;
+  }
+
+  /** Exchanges gateways and workers for as many new ones while calls run, as an update does. */
+  async roll(): Promise<void> {
+    const [workers, gateways] = [[...this.#workers], [...this.#gateways]];
+    for (const _ of workers) await this.startWorker();
+    for (const _ of gateways) await this.startGateway();
+    this.#workers.splice(0, workers.length);
+    this.#gateways.splice(0, gateways.length);
+    await Promise.all([...gateways, ...workers].map(({ child }) => end(child, "SIGTERM")));
   }
 
   /** Kills a process of ours with SIGKILL; resolves when it is gone. */
@@ -181,7 +201,10 @@ export class Platform {
     const { PATH, HOME } = process.env;
     const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, join(ROOT, service, "main.ts")], {
       env: { PATH, HOME, ...this.#env, ...env },
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      stdio: ["ignore", "inherit", this.#keepsLogs ? "pipe" : "inherit", "ipc"],
+    });
+    child.stderr?.on("data", (chunk: Buffer) => {
+      this.logs += chunk;
     });
     const message = (await Promise.race([once(child, "message"), once(child, "exit")]))[0] as {
       type?: string;
