@@ -15,7 +15,6 @@ import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
-import { sealClearVersions } from "../functions/store/seal-versions.ts";
 import { SecretStore } from "../functions/store/secrets.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { Backlog } from "../functions/transport/backlog.ts";
@@ -50,6 +49,7 @@ import { Origins } from "./http/origins.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { followRedisChanges } from "./redis-change.ts";
+import { sealOldVersions } from "./seal-old-versions.ts";
 import { createGatewayServer } from "./server.ts";
 
 /**
@@ -86,7 +86,7 @@ export async function startGateway(
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
     await listen(parts.server, config);
     parts.collections.start();
-    void sealVersions(parts, log);
+    void sealOldVersions(parts.redis, parts.dataKeys, log);
   } catch (error) {
     await parts.release();
     throw error;
@@ -94,17 +94,6 @@ export async function startGateway(
   const { port } = parts.server.address() as AddressInfo;
   parts.ownUrl = `http://${urlHost(config.host)}:${port}`;
   return { url: config.publicUrl ?? parts.ownUrl, port, drain: () => parts.drain(), stop: () => parts.release() };
-}
-
-/** Seals what an older Sandpiper left in clear. Never rejects. */
-async function sealVersions({ redis, dataKeys }: GatewayParts, log: Logger): Promise<void> {
-  try {
-    const count = await sealClearVersions(redis, new Registry(redis), new SecretStore(redis, dataKeys));
-    if (count > 0) log.warn(`sealed the environments of ${count} versions that an older Sandpiper left in clear`);
-  } catch (error) {
-    // The next start does what was left, and so does a rewrap.
-    log.warn("environments of old versions were not sealed", { error });
-  }
 }
 
 /** Everything that a gateway holds. */

@@ -1,22 +1,17 @@
 /** A worker: everything that takes calls and builds from the queue and runs them, put together. */
 import type { Redis } from "ioredis";
 import type { Invocation } from "../functions/model/invocation.ts";
-import type { Version } from "../functions/model/version.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
-import { SealError } from "../functions/secrets/cipher.ts";
 import type { MasterKeys } from "../functions/secrets/master-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
-import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
-import { SecretStore } from "../functions/store/secrets.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
 import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
-import { unfitOn } from "../infra/master-keys.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
@@ -28,7 +23,6 @@ import {
 } from "../sandbox-core/index.ts";
 import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Bundles } from "./code/bundles.ts";
-import { Environments, type VersionEnvironment } from "./code/environments.ts";
 import { IncludedFiles } from "./code/included-files.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
 import { checkAllowances, checkDenied, refuseToServe } from "./fitness.ts";
@@ -41,13 +35,13 @@ import { PREPARATION_LIMITS } from "./instance/time-limit.ts";
 import { invoke } from "./invoke.ts";
 import { type WorkerFigures, WorkerMetrics } from "./metrics.ts";
 import { CallLog } from "./outcome/call-log.ts";
-import { LoadFailure } from "./outcome/outcome.ts";
 import { openCall, type Parts } from "./path/context.ts";
 import { failAbandoned, failExpired, failGivenUp, failLost, writeLog } from "./path/record.ts";
 import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";
+import { WorkerSecrets } from "./secrets.ts";
 import { Tasks } from "./tasks.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
@@ -78,8 +72,7 @@ export class Worker {
   readonly #pool: Pool;
   readonly #noTemplateReasons: NoTemplateReasons;
   readonly #included: IncludedFiles;
-  readonly #dataKeys: DataKeys;
-  readonly #environments: Environments;
+  readonly #secrets: WorkerSecrets;
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
@@ -122,13 +115,9 @@ export class Worker {
     const artifacts = new FileArtifactStore(config.artifactsDir);
     this.#included = new IncludedFiles(artifacts);
     const registry = new Registry(redis);
-    this.#dataKeys = new DataKeys(redis, config.masterKeys);
-    this.#environments = new Environments({
-      redis,
-      secrets: new SecretStore(redis, this.#dataKeys),
-      onOutdated: () => this.#pool.endOutdated(),
-      onTrouble: this.#onTrouble,
-    });
+    const onOutdated = () => this.#pool.endOutdated();
+    const { masterKeys } = config;
+    this.#secrets = new WorkerSecrets({ redis, masterKeys, onOutdated, onTrouble: this.#onTrouble });
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
       redis,
@@ -156,7 +145,7 @@ export class Worker {
    * SandboxError for what else fails.
    */
   async start(): Promise<void> {
-    await this.#dataKeys.verify().catch(unfitOn(SealError));
+    await this.#secrets.verify();
     // Found out now, and not by the first call.
     const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
     this.#launcher = await opened.catch(refuseToServe);
@@ -166,7 +155,7 @@ export class Worker {
     this.#calls.start();
     this.#tasks.start();
     this.#heartbeat.start();
-    this.#bundleTimer = setInterval(() => this.#dropUnused(), UNUSED_BUNDLE_MS).unref();
+    this.#bundleTimer = setInterval(() => this.#parts.bundles.dropUnused(), UNUSED_BUNDLE_MS).unref();
     this.#zygotes.keepStandbys();
   }
 
@@ -200,15 +189,10 @@ export class Worker {
     await this.#pool.close();
     await this.#included.close();
     this.#cancellations.close();
-    this.#environments.close();
+    this.#secrets.close();
     this.#claims.close();
     await settledWithin(LAST_REPLIES_MS, this.#replies.flush());
     await this.#heartbeat.stop();
-  }
-
-  #dropUnused(): void {
-    this.#parts.bundles.dropUnused();
-    this.#environments.dropUnused();
   }
 
   #figures({ worker: limits }: Config): WorkerFigures {
@@ -297,7 +281,7 @@ export class Worker {
       idleMs: worker.idleMs,
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
-        const environment = await this.#environmentOf(version, log);
+        const environment = await this.#secrets.environmentOf(version, log);
         const logs = { start: log, idle };
         const loaded = await Instance.load(sandbox, version, bundle, logs, PREPARATION_LIMITS, environment);
         const first = await firstOf(loaded, log);
@@ -316,16 +300,6 @@ export class Worker {
       onLaunched: (tookMs) => this.metrics.onLaunched(tookMs),
       onTrouble: this.#onTrouble,
     });
-  }
-
-  /** The environment of a version; its author reads in the log what it lacks. */
-  async #environmentOf(version: Version, log: CallLog): Promise<VersionEnvironment> {
-    try {
-      return await this.#environments.of(version);
-    } catch (error) {
-      if (error instanceof LoadFailure) log.say("error", error.thrown);
-      throw error;
-    }
   }
 
   #makeNoTemplateReasons(registry: Registry): NoTemplateReasons {

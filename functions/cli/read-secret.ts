@@ -1,6 +1,4 @@
-/**
- * Reads a value that nobody is to see: from a terminal without echo, else all of standard input.
- */
+/** Reads a value that nobody is to see: of a terminal without echo, or all of standard input. */
 import { buffer } from "node:stream/consumers";
 import { CliError } from "./failure.ts";
 import type { Io } from "./io.ts";

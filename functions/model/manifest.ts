@@ -56,15 +56,7 @@ function patternProblem(pattern: string): string | null {
   return null;
 }
 
-/** A name that a function's environment may have; what steers the runtime is refused. */
-function variableName(refused: (name: string) => string | null) {
-  return z
-    .string()
-    .regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'")
-    .refine((name) => refused(name) === null, {
-      error: ({ input }) => `${String(input)} cannot be set: ${refused(String(input)) ?? ""}`,
-    });
-}
+const cannotBeSet = (name: string, reason: string | null) => `${name} cannot be set: ${reason}`;
 
 /**
  * The descriptions are for editors, which show them through the JSON schema, and for the reference
@@ -149,18 +141,32 @@ export const functionConfigSchema = z.strictObject({
   }),
   env: z
     .record(
-      variableName(refusedName),
+      z.string().regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'"),
       z
         .string()
         .max(MAX_ENV_VALUE_LENGTH)
         .regex(/^[^\0]*$/, "no NUL characters"),
     )
+    .superRefine((env, context) => {
+      for (const name of Object.keys(env)) {
+        const reason = refusedName(name);
+        if (reason !== null) context.addIssue({ code: "custom", path: [name], message: cannotBeSet(name, reason) });
+      }
+    })
     .refine((env) => Object.keys(env).length <= MAX_ENV_VARIABLES, `at most ${MAX_ENV_VARIABLES} variables`)
     .refine((env) => lengthOf(env) <= MAX_ENV_LENGTH, `at most ${MAX_ENV_LENGTH} characters in all`)
     .default({})
     .meta({ description: "Environment variables: the handler's `env`, and `process.env` inside the function." }),
   secrets: z
-    .array(variableName(refusedSecretName).max(MAX_SECRET_NAME_LENGTH))
+    .array(
+      z
+        .string()
+        .max(MAX_SECRET_NAME_LENGTH)
+        .regex(ENV_NAME_PATTERN, "a letter or '_', then letters, digits and '_'")
+        .refine((name) => refusedSecretName(name) === null, {
+          error: ({ input }) => cannotBeSet(String(input), refusedSecretName(String(input))),
+        }),
+    )
     .max(MAX_SECRETS_OF_SCOPE, `at most ${MAX_SECRETS_OF_SCOPE} names`)
     .optional()
     .meta({

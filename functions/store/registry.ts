@@ -91,7 +91,7 @@ if redis.call("HGET", KEYS[1], ARGV[2]) ~= ARGV[1] then return 0 end
 redis.call("HDEL", KEYS[1], unpack(ARGV, 2))
 return 1`;
 
-/** KEYS: versions. ARGV: version, its text before and from now on. Leaves what others changed. */
+/** KEYS: versions. ARGV: version, its text before and from now on. Others may have changed it. */
 const REPLACE_VERSION = `
 if redis.call("HGET", KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])

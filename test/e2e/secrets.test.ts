@@ -21,7 +21,11 @@ const OLD = canary("old");
 /** Text forms of a value in which it could lie about. */
 function formsOf(value: string): string[] {
   const bytes = Buffer.from(value);
-  const base64 = [0, 1, 2].map((before) => Buffer.concat([Buffer.alloc(before), bytes]).toString("base64").slice(4, -4));
+  const base64 = [0, 1, 2].map((before) =>
+    Buffer.concat([Buffer.alloc(before), bytes])
+      .toString("base64")
+      .slice(4, -4),
+  );
   return [value, bytes.toString("hex"), encodeURIComponent(value), ...base64];
 }
 
@@ -108,14 +112,21 @@ describe("values of secrets and of env", () => {
     for (const path of ["/throw", "/crash", "/exit", "/"]) await (await fetch(url + path)).arrayBuffer();
     const event = await platform.api("/v1/functions/holder/events", { method: "POST", body: "{}" });
     assertClean("the answer to an event", Buffer.from(await event.arrayBuffer()));
-    for (const words of [["info", "holder"], ["info", "holder", "--json"], ["list", "--json"], ["secret", "list"]]) await run(words);
+    for (const words of [
+      ["info", "holder"],
+      ["info", "holder", "--json"],
+      ["list", "--json"],
+      ["secret", "list"],
+    ])
+      await run(words);
     await eventually(async () => /ends with \[secret\]/.test(await run(["logs", "holder", "--json"])));
     const lines = await run(["logs", "holder"]);
     for (const part of ["loaded with [secret] [secret]", "called with [secret]", "failed with [secret][secret]"]) {
       assert.ok(lines.includes(part), lines);
     }
     for (const path of ["/v1/functions", "/v1/functions/holder", "/v1/secrets", "/v1/functions/holder/logs"]) {
-      assertClean(path, Buffer.from(await (await platform.api(path)).arrayBuffer()));
+      const answer = await platform.api(path);
+      assertClean(path, Buffer.from(await answer.arrayBuffer()));
     }
     assertClean("the command line", Buffer.from(commands.join("\n")));
     assertProcessesClean();
@@ -166,7 +177,11 @@ describe("values of secrets and of env", () => {
     const calling = (async () => {
       for (let calls = 0; !isOver; calls++) {
         const response = await fetch(platform.url + pathname);
-        assert.deepEqual(await response.json(), hashed({ SHARED: VALUES.SHARED, PLAIN: VALUES.PLAIN }), `call ${calls}`);
+        assert.deepEqual(
+          await response.json(),
+          hashed({ SHARED: VALUES.SHARED, PLAIN: VALUES.PLAIN }),
+          `call ${calls}`,
+        );
       }
     })();
     const rotating = (async () => {

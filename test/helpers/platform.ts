@@ -70,7 +70,12 @@ export class Platform {
   }
 
   /** Starts everything; resolves when calls can be made. End it with `stop`. */
-  static async start({ workers = 1, gateways = 1, env = {}, keepsLogs = false }: PlatformOptions = {}): Promise<Platform> {
+  static async start({
+    workers = 1,
+    gateways = 1,
+    env = {},
+    keepsLogs = false,
+  }: PlatformOptions = {}): Promise<Platform> {
     const dataDir = mkdtempSync(join(tmpdir(), "sp-"));
     const platform = new Platform(await startRedis(), dataDir, env, keepsLogs);
     ensureApiKey(platform.apiKeyFile);

@@ -115,7 +115,9 @@ describe("a function", () => {
     await test.deploy("sealed", SHOWS);
     const { error, outcome } = await test.call("sealed");
     assert.deepEqual([outcome, error?.code], ["platform_error", "SECRETS_UNREADABLE"]);
-    assert.ok(test.logged.some(({ msg, message }) => /secrets of main\/sealed cannot be opened/.test(`${msg}${message}`)));
+    assert.ok(
+      test.logged.some(({ msg, message }) => /secrets of main\/sealed cannot be opened/.test(`${msg}${message}`)),
+    );
   });
 });
 
@@ -123,7 +125,11 @@ describe("a change of a secret", () => {
   for (const [what, settings, prefix] of [
     ["instances", {}, ""],
     ["calls with an instance each", { isolation: "invocation" }, ""],
-    ["copies of a slow module", {}, "const until = process.cpuUsage().user + 400_000; while (process.cpuUsage().user < until);\n"],
+    [
+      "copies of a slow module",
+      {},
+      "const until = process.cpuUsage().user + 400_000; while (process.cpuUsage().user < until);\n",
+    ],
   ] as const) {
     it(`is in the next call of ${what}, without a deployment`, async () => {
       const name = `changes-${settings && "isolation" in settings ? "each" : prefix === "" ? "plain" : "slow"}`;
@@ -158,7 +164,8 @@ describe("a change of a secret", () => {
   });
 
   it("of a tenant's secret leaves functions alone that name none", async () => {
-    const counts = "let calls = 0; export default (request, env) => Response.json({ env: { ...env, calls: ++calls } });";
+    const counts =
+      "let calls = 0; export default (request, env) => Response.json({ env: { ...env, calls: ++calls } });";
     await test.deploy("apart", counts);
     await test.deploy("names", counts, { secrets: ["SHARED"] });
     await set(null, "SHARED", "one");
@@ -195,7 +202,13 @@ describe("a log", () => {
     assert.equal(text, VALUE);
     await eventually(async () => /last/.test(await logOf("writes", id)) && /y{100}/.test(await logOf("writes", id)));
     const log = await logOf("writes", id);
-    for (const part of ["while loading [secret]", "console [secret]", "error [secret]", "stdout [secret]", "fd [secret] end"]) {
+    for (const part of [
+      "while loading [secret]",
+      "console [secret]",
+      "error [secret]",
+      "stdout [secret]",
+      "fd [secret] end",
+    ]) {
       assert.ok(log.includes(part), `${part}\n${log.slice(0, 2_000)}`);
     }
     for (const form of ["canary", "7f3a9c", Buffer.from(`user:${VALUE}`).toString("base64").slice(8, 24)]) {
@@ -205,7 +218,7 @@ describe("a log", () => {
 
   it("and what a deployment is told mask what a module throws", async () => {
     await set("throws", "SECRET", VALUE);
-    const version = await test.deploy("throws", "throw new Error(`bad key ${process.env.SECRET}`); export default 1;");
+    const version = await test.deploy("throws", "throw new Error('bad key ' + process.env.SECRET); export default 1;");
     const checked = await test.check(version);
     assert.ok(!checked.ok);
     assert.match(checked.message, /bad key \[secret\]/);
@@ -215,7 +228,7 @@ describe("a log", () => {
 
   it("masks what a handler throws", async () => {
     await set("fails", "SECRET", VALUE);
-    await test.deploy("fails", "export default (request, env) => { throw new TypeError(`no ${env.SECRET}`); };");
+    await test.deploy("fails", "export default (request, env) => { throw new TypeError('no ' + env.SECRET); };");
     const { id, error } = await test.call("fails");
     assert.equal(error?.code, "FUNCTION_ERROR");
     assert.match(await logOf("fails", id), /TypeError: no \[secret\]/);

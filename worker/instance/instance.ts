@@ -32,6 +32,7 @@ import { CallMeter } from "./meter.ts";
 import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
+import type { InstanceParts } from "./parts.ts";
 import { Preparation } from "./preparation.ts";
 import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
@@ -40,17 +41,6 @@ import { WireEnd } from "./wire.ts";
 /** Calls that an instance serves at once. */
 export const CALLS_PER_INSTANCE = 1;
 type State = "preparing" | "idle" | "busy" | "template" | "ended";
-
-interface InstanceParts {
-  sandbox: Sandbox;
-  version: Version;
-  environment: VersionEnvironment;
-  logs: InstanceLogs;
-  successor?: (() => Promise<Instance>) | null;
-  /** Of what comes before the first call. */
-  limits: WorkLimits;
-  networkHint?: NetworkHint;
-}
 
 /** Codes of failures of the function's own code before its first call. */
 const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
@@ -92,7 +82,7 @@ export class Instance {
   readonly #limit: TimeLimit;
   readonly #preparationLimits: WorkLimits;
 
-  private constructor(parts: InstanceParts) {
+  private constructor(parts: InstanceParts<Instance>) {
     const { sandbox, version, environment, logs, successor = null } = parts;
     const { limits, networkHint = new NetworkHint() } = parts;
     this.environment = environment;
@@ -107,7 +97,7 @@ export class Instance {
     this.#logs = logs;
     this.#router = new LogRouter(logs, networkHint, environment.mask);
     this.#wire = new WireEnd(sandbox.wire, {
-      hear: (message) => this.#hear(message),
+      hear: (message) => this.#hear(maskedMessage(message, environment.mask)),
       onViolation: (message) => this.end({ by: "violation", message }),
       onClose: () => void this.#hungUp(),
     });
@@ -266,8 +256,7 @@ export class Instance {
   }
 
   /** @throws ProtocolError when the message may not come now. */
-  #hear(heard: SandboxMessage): void {
-    const message = maskedMessage(heard, this.environment.mask);
+  #hear(message: SandboxMessage): void {
     if (message.type === "log") this.#router.hear(message);
     else if (message.type === "ready") this.#preparation.hearReady();
     else if (message.type === "loaded") this.#hearLoaded(null, message.found);

@@ -36,6 +36,7 @@ const COMMANDS = [
   "info",
   "logs",
   "calls",
+  "secret",
   "delete",
   "egress",
   "gc",

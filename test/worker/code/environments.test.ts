@@ -67,7 +67,7 @@ it("is outdated when a secret changed while nobody was told, and not otherwise",
   // The message of the change finds no subscriber.
   await redis
     .multi()
-    .client("KILL", "TYPE", "pubsub")
+    .call("CLIENT", "KILL", "TYPE", "pubsub")
     .hset("sp:secrets:main:unheard", "SECRET", (await redis.hget("sp:secrets:main:one", "SECRET")) ?? "")
     .hdel("sp:secrets:main:unheard", "SECRET")
     .exec();

@@ -1,0 +1,18 @@
+/** The parts of an instance. */
+import type { Version } from "../../functions/model/version.ts";
+import type { Sandbox, WorkLimits } from "../../sandbox-core/index.ts";
+import type { VersionEnvironment } from "../code/environments.ts";
+import type { InstanceLogs } from "./logs.ts";
+import type { NetworkHint } from "./network-hint.ts";
+
+/** What an instance is made of, and for; `Successor` is an instance. */
+export interface InstanceParts<Successor> {
+  sandbox: Sandbox;
+  version: Version;
+  environment: VersionEnvironment;
+  logs: InstanceLogs;
+  successor?: (() => Promise<Successor>) | null;
+  /** Of what comes before the first call. */
+  limits: WorkLimits;
+  networkHint?: NetworkHint;
+}

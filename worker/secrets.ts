@@ -1,0 +1,53 @@
+/** The secrets and environments of the versions that a worker runs. */
+import type { Redis } from "ioredis";
+import type { Version } from "../functions/model/version.ts";
+import { SealError } from "../functions/secrets/cipher.ts";
+import type { MasterKeys } from "../functions/secrets/master-keys.ts";
+import { DataKeys } from "../functions/store/data-keys.ts";
+import { SecretStore } from "../functions/store/secrets.ts";
+import { unfitOn } from "../infra/master-keys.ts";
+import { Environments, type EnvironmentsOptions, type VersionEnvironment } from "./code/environments.ts";
+import type { CallLog } from "./outcome/call-log.ts";
+import { LoadFailure } from "./outcome/outcome.ts";
+
+/** How often versions are forgotten of which no instance is left. */
+const FORGET_MS = 60_000;
+
+type WorkerSecretsOptions = Omit<EnvironmentsOptions, "secrets"> & { redis: Redis; masterKeys: MasterKeys };
+
+export class WorkerSecrets {
+  readonly environments: Environments;
+  readonly #dataKeys: DataKeys;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor({ masterKeys, ...options }: WorkerSecretsOptions) {
+    this.#dataKeys = new DataKeys(options.redis, masterKeys);
+    const secrets = new SecretStore(options.redis, this.#dataKeys);
+    this.environments = new Environments({ ...options, secrets });
+    this.#timer = setInterval(() => this.environments.dropUnused(), FORGET_MS).unref();
+  }
+
+  /** @throws UnfitError when the master keys are not those of this Redis */
+  async verify(): Promise<void> {
+    await this.#dataKeys.verify().catch(unfitOn(SealError));
+  }
+
+  /**
+   * The environment of a version. What it lacks its author reads in the log.
+   * @throws CallFailure, as `Environments.of` does
+   */
+  async environmentOf(version: Version, log: CallLog): Promise<VersionEnvironment> {
+    try {
+      return await this.environments.of(version);
+    } catch (error) {
+      if (error instanceof LoadFailure) log.say("error", error.thrown);
+      throw error;
+    }
+  }
+
+  /** Hears of no change any more. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.environments.close();
+  }
+}
