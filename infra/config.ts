@@ -8,7 +8,7 @@ import { type Environment, EnvironmentReader } from "./environment.ts";
 import type { MasterKeySource } from "./master-keys.ts";
 import { REDIS_FAULTS, type RedisFaultName } from "./redis-durability.ts";
 import { parseRedisUrl } from "./redis-url.ts";
-import { KIB, MIB } from "./std/bytes.ts";
+import { GIB, KIB, MIB } from "./std/bytes.ts";
 
 /** Timers of Node take 31 bits of milliseconds at most. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -56,6 +56,19 @@ export interface WorkerConfig {
    * fits the processors.
    */
   cpuWeight: number | null;
+  egressRelay: EgressRelayConfig;
+}
+
+/** The relay of a worker, which carries the outgoing connections of its sandboxes. */
+export interface EgressRelayConfig {
+  /** Names that the relay knows without asking, as in hosts(5); null: /etc/hosts. */
+  hostsFile: string | null;
+  /** Name servers that the relay asks; none: those of the host. */
+  nameServers: readonly string[];
+  /** Most connections of all sandboxes of a worker. */
+  mostConnections: number;
+  /** Limits of one sandbox; bytes for each call. */
+  limits: { connections: number; connectionsPerSecond: number; bytes: number };
 }
 
 export interface Config {
@@ -109,7 +122,10 @@ export interface Config {
   bootstrapKeyFile: string | null;
   /** Where the master keys are; null when nobody said it. */
   masterKeySource: MasterKeySource | null;
-  /** What counts for the outgoing connections of all tenants; the rules are not checked yet. */
+  /**
+   * Outgoing connections: what functions may declare whose tenant has no list of its own, and what
+   * is denied to all. Whether these are rules is for others to check.
+   */
   egress: { allow: "public" | "none"; deny: readonly string[] };
   /** Most old versions of a function that are kept, and how long. */
   keepVersions: number;
@@ -188,6 +204,21 @@ export function loadConfig(env: Environment = process.env): Config {
   return config;
 }
 
+function egressRelayConfig(read: EnvironmentReader): EgressRelayConfig {
+  const count = (name: string, fallback: number) => read.integer(name, { fallback, min: 1, max: 1_000_000 });
+  const hostsFile = read.text("SANDPIPER_EGRESS_HOSTS_FILE");
+  return {
+    hostsFile: hostsFile && resolve(hostsFile),
+    nameServers: read.words("SANDPIPER_EGRESS_NAME_SERVERS"),
+    mostConnections: count("SANDPIPER_EGRESS_MAX_CONNECTIONS_TOTAL", 2_048),
+    limits: {
+      connections: count("SANDPIPER_EGRESS_MAX_CONNECTIONS", 64),
+      connectionsPerSecond: count("SANDPIPER_EGRESS_MAX_CONNECTIONS_PER_SECOND", 50),
+      bytes: read.integer("SANDPIPER_EGRESS_MAX_BYTES", { fallback: GIB, min: 1 }),
+    },
+  };
+}
+
 function workerConfig(read: EnvironmentReader): WorkerConfig {
   const config: WorkerConfig = {
     workerMetrics: metricsListener(read, "SANDPIPER_WORKER_METRICS", "127.0.0.1:9465"),
@@ -206,6 +237,7 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     zygotes: read.choice("SANDPIPER_ZYGOTES", ["shared", "tenant"], "shared"),
     standbyZygotes: read.choice("SANDPIPER_STANDBY_ZYGOTES", ["default", "all", "none"], "default"),
     maxZygotes: read.integer("SANDPIPER_MAX_ZYGOTES", { fallback: 16, min: 2, max: 1_000 }),
+    egressRelay: egressRelayConfig(read),
     cpuWeight: read.integer("SANDPIPER_CPU_WEIGHT", { fallback: null, min: 1, max: 10_000 }),
     zygoteRenewal: {
       forks: read.integer("SANDPIPER_ZYGOTE_FORKS", { fallback: 5_000, min: 1, max: 1_000_000_000 }),

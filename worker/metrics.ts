@@ -16,10 +16,12 @@ import {
   SeriesByFunction,
 } from "../infra/telemetry/metrics.ts";
 import { SeriesCounter, SeriesHistogram } from "../infra/telemetry/series.ts";
-import type { SandboxExit, ZygoteEnd } from "../sandbox-core/index.ts";
+import type { EgressEvent, SandboxExit, ZygoteEnd } from "../sandbox-core/index.ts";
 import type { PoolSnapshot } from "./pool/pool.ts";
 
 const OF_FUNCTION = ["tenant", "function"];
+/** The host of connections that were refused, whatever name they wanted. */
+const REFUSED_HOST = "refused";
 
 /** Facts that a worker tells at a scrape. */
 export interface WorkerFigures {
@@ -48,6 +50,9 @@ export class WorkerMetrics {
   readonly #coldStarts = this.#counter("faas_coldstarts_total", "Calls that found no instance, by its start.", "start");
   readonly #errors = this.#counter("faas_errors_total", "Calls that failed, by code.", "code");
   readonly #timeouts = this.#counter("faas_timeouts_total", "Calls that took too long.");
+  readonly #egress: SeriesByFunction<ReturnType<WorkerMetrics["egressSeriesOf"]>>;
+  readonly #connections = this.#ofHost("sandpiper_egress_connections_total", "Outgoing connections.", "verdict");
+  readonly #bytes = this.#ofHost("sandpiper_egress_bytes_total", "Bytes of outgoing connections.", "direction");
   readonly #queueWait = this.#seconds("sandpiper_queue_wait_seconds", "Time of calls in the queue.").series();
   readonly #launches = new Histogram({
     ...{ name: "sandpiper_launch_duration_seconds", help: "Time of starts, by phase.", labelNames: ["phase"] },
@@ -64,6 +69,7 @@ export class WorkerMetrics {
   /** @param maxFunctions how many functions have series of their own. */
   constructor(maxFunctions: number) {
     this.#series = new SeriesByFunction(maxFunctions, (labels) => this.seriesOf(labels));
+    this.#egress = new SeriesByFunction(maxFunctions, (labels) => this.egressSeriesOf(labels));
     for (const cause of ["died", "retired"]) this.#zygoteEnds.inc({ cause }, 0);
   }
 
@@ -84,6 +90,17 @@ export class WorkerMetrics {
     series.init.observe((timing.sandboxMs + timing.initMs) / 1_000);
     const phase = start === "forked" ? "fork" : "load";
     this.#launches.observe({ phase }, (start === "forked" ? timing.sandboxMs : timing.initMs) / 1_000);
+  }
+
+  /** Counts an outgoing connection that ended, or was refused. */
+  onEgress(tenant: string, { kind, name, address, verdict, bytesUp, bytesDown }: EgressEvent): void {
+    if (kind === "opened") return;
+    // Names that are refused are of the function's making, and may be any number.
+    const host = kind === "refused" ? REFUSED_HOST : (name ?? address ?? REFUSED_HOST);
+    const series = this.#egress.of({ tenant, functionName: host });
+    series.connections.inc(verdict);
+    if (bytesUp > 0) series.bytes.add(bytesUp, "up");
+    if (bytesDown > 0) series.bytes.add(bytesDown, "down");
   }
 
   /** Counts a sandbox that was made. */
@@ -143,12 +160,24 @@ export class WorkerMetrics {
     return { ...all, remove: () => Object.values(all).forEach((one) => void one.remove()) };
   }
 
+  egressSeriesOf({ tenant, function: host }: FunctionLabels) {
+    const counters = {
+      connections: new FunctionCounter(this.#connections, { tenant, host }, ["verdict"]),
+      bytes: new FunctionCounter(this.#bytes, { tenant, host }, ["direction"]),
+    };
+    return { ...counters, remove: () => Object.values(counters).forEach((one) => void one.remove()) };
+  }
+
   #seconds(name: string, help: string) {
     return new SeriesHistogram({ name, help, buckets: SECONDS, registry: this.registry });
   }
 
   #counter(name: string, help: string, ...more: string[]) {
     return new SeriesCounter({ name, help, labelNames: [...OF_FUNCTION, ...more], ...this.#registers });
+  }
+
+  #ofHost(name: string, help: string, more: string) {
+    return new SeriesCounter({ name, help, labelNames: ["tenant", "host", more], ...this.#registers });
   }
 
   #plainCounter(name: string, help: string, ...labelNames: string[]) {

@@ -16,6 +16,7 @@ import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
   type Attestation,
+  EgressRelay,
   openLauncher,
   runProgram,
   type ZygoteEnd,
@@ -25,16 +26,18 @@ import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Bundles } from "./code/bundles.ts";
 import { IncludedFiles } from "./code/included-files.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
+import { Egress } from "./egress.ts";
+import { relaySettings } from "./egress-settings.ts";
 import { checkAllowances, checkDenied, refuseToServe } from "./fitness.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
 import { NoTemplateReasons } from "./instance/no-template-reason.ts";
 import { firstOf, templateOf } from "./instance/template.ts";
-import { PREPARATION_LIMITS } from "./instance/time-limit.ts";
 import { invoke } from "./invoke.ts";
 import { type WorkerFigures, WorkerMetrics } from "./metrics.ts";
 import { CallLog } from "./outcome/call-log.ts";
+import { EgressReport } from "./outcome/egress-report.ts";
 import { openCall, type Parts } from "./path/context.ts";
 import { failAbandoned, failExpired, failGivenUp, failLost, writeLog } from "./path/record.ts";
 import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
@@ -71,6 +74,7 @@ export class Worker {
   readonly #degraded = new Set<string>();
   readonly #pool: Pool;
   readonly #noTemplateReasons: NoTemplateReasons;
+  readonly #egress: Egress;
   readonly #included: IncludedFiles;
   readonly #secrets: WorkerSecrets;
   readonly #replies: ReplySender;
@@ -109,6 +113,7 @@ export class Worker {
     this.metrics = new WorkerMetrics(config.metricsMaxFunctions);
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
     this.#zygotes = this.#makeZygotes(config);
+    this.#egress = this.#makeEgress(config, redis);
     this.#pool = this.#makePool(config);
     const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
@@ -187,12 +192,18 @@ export class Worker {
   async stop(): Promise<void> {
     clearInterval(this.#bundleTimer);
     await this.#pool.close();
+    await this.#egress.close();
     await this.#included.close();
     this.#cancellations.close();
     this.#secrets.close();
     this.#claims.close();
     await settledWithin(LAST_REPLIES_MS, this.#replies.flush());
     await this.#heartbeat.stop();
+  }
+
+  /** Pid of the process that carries outgoing connections, while there is one. */
+  get relayPid(): number | undefined {
+    return this.#egress.relayPid;
   }
 
   #figures({ worker: limits }: Config): WorkerFigures {
@@ -282,8 +293,10 @@ export class Worker {
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const environment = await this.#secrets.environmentOf(version, log);
+        const egress = await this.#egress.open(sandbox, version, log);
         const logs = { start: log, idle };
-        const loaded = await Instance.load(sandbox, version, bundle, logs, PREPARATION_LIMITS, environment);
+        const loaded = await Instance.load(sandbox, version, bundle, logs, { environment, egress });
+        egress?.loaded(new EgressReport(idle, null));
         const first = await firstOf(loaded, log);
         this.#noTemplateReasons.note(version, loaded, log);
         return first;
@@ -299,6 +312,18 @@ export class Worker {
       },
       onLaunched: (tookMs) => this.metrics.onLaunched(tookMs),
       onTrouble: this.#onTrouble,
+    });
+  }
+
+  #makeEgress(config: Config, redis: Redis): Egress {
+    const onTrouble = this.#onTrouble;
+    return new Egress({
+      redis,
+      relay: new EgressRelay(relaySettings(config, onTrouble)),
+      defaults: config.egress,
+      limits: config.worker.egressRelay.limits,
+      onEvent: (tenant, event) => this.metrics.onEgress(tenant, event),
+      onTrouble,
     });
   }
 

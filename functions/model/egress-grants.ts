@@ -2,12 +2,12 @@
  * How far an operator lets the functions of a tenant reach, and whether a rule of a function stays
  * within that.
  */
-import { type EgressRule, type EgressTarget, formatRule, type RuleAuthor, readRule } from "./egress.ts";
+import { type EgressRule, type EgressTarget, formatRule, readRule } from "./egress.ts";
 import { formatNetwork, holds, type IpNetwork, readNetwork } from "./ip-network.ts";
 import { refusedRangeOf } from "./refused-ranges.ts";
 
 /** Most rules of one list of a tenant. */
-export const MAX_GRANTS = 256;
+export const MAX_GRANTS = 128;
 
 /** The grants of a tenant as they are kept and shown: rules in their shortest form. */
 export interface EgressGrants {
@@ -51,13 +51,16 @@ const PRIVATE_NAME = /^[^.]+$|\.(?:local|localdomain|internal|intranet|private|c
  * The shortest form of a rule or network for one of the lists, or a sentence on what is wrong.
  */
 export function readGrant(list: GrantList, text: string): { text: string } | { problem: string } {
-  return list === "private" ? readPrivate(text) : readOperatorRule(text);
+  if (list === "private") return readPrivate(text);
+  const rule = readRule(text, "operator");
+  if (typeof rule === "string") return { problem: rule };
+  const isDeniable = rule.to.kind !== "network" || (rule.to.network.family === 4 && rule.to.network.prefix === 32);
+  if (list === "deny" && !isDeniable) return { problem: NOT_DENIABLE };
+  return { text: formatRule(rule) };
 }
 
-function readOperatorRule(text: string, author: RuleAuthor = "operator"): { text: string } | { problem: string } {
-  const rule = readRule(text, author);
-  return typeof rule === "string" ? { problem: rule } : { text: formatRule(rule) };
-}
+const NOT_DENIABLE =
+  "names and single addresses of IPv4 are denied; allow bounds networks, as all else is refused then";
 
 function readPrivate(text: string): { text: string } | { problem: string } {
   const network = readNetwork(text.replace(/^\[(.*)\]$/, "$1"));

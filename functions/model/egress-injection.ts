@@ -58,7 +58,8 @@ export const injectionFields = {
     .refine(hasEachOnce, "a header field is there twice: upper and lower case are the same")
     .optional()
     .meta({
-      description: "Header fields that are added to each request; {{secrets.NAME}} stands for a secret.",
+      description:
+        "Header fields that are added to each request; {{secrets.NAME}} stands for a secret. This version of Sandpiper refuses it.",
       examples: [{ authorization: "Bearer {{secrets.STRIPE}}" }],
     }),
   methods: z

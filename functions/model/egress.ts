@@ -143,6 +143,9 @@ function readAddress(host: string, author: RuleAuthor): EgressTarget | string {
   if (network.family === 6 && author === "function") {
     return "an address of version 6 cannot be declared; declare a name that leads to it";
   }
+  if (formatNetwork(network).startsWith("127.") && author === "function") {
+    return `${host} is the sandbox itself, which a function reaches without any rule; nothing of the host's is there`;
+  }
   // Nobody could grant it: the author learns at once.
   if (refused !== null && !refused.grantable && author === "function") {
     return `${host} is ${refused.what} (${refused.range}), which nobody reaches`;

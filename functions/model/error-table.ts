@@ -204,6 +204,16 @@ export const ERRORS = {
     message: "The function's afterRestore failed in a copy of the loaded module.",
     fix: "Read the function's log: what afterRestore threw is there.",
   },
+  EGRESS_UNAVAILABLE: {
+    status: 503,
+    message: "The function's outgoing connections could not be set up. It did not run.",
+    fix: "Call again. When it lasts, the worker's log says why.",
+  },
+  EGRESS_LOST: {
+    status: 502,
+    message: "The function's outgoing connections broke, as Sandpiper's relay ended. The function is not to blame.",
+    fix: "Call again: the relay is started anew. The worker's log says why it ended.",
+  },
   BUNDLE_LOST: {
     status: 503,
     message: "The function's code is not in the artefact store any more.",

@@ -31,6 +31,12 @@ export function holds(outer: IpNetwork, inner: IpNetwork): boolean {
   return outer.first >> shift === inner.first >> shift;
 }
 
+/** The text of a network with its prefix, also where that has all bits. */
+export function formatRange(network: IpNetwork): string {
+  const text = formatNetwork(network);
+  return text.includes("/") ? text : `${text}/${network.prefix}`;
+}
+
 /** The shortest text of an address (RFC 5952 for IPv6), and of a network with its prefix. */
 export function formatNetwork({ family, first, prefix }: IpNetwork): string {
   const address = family === 4 ? text4(first) : text6(first);

@@ -17,7 +17,10 @@ export function withCanonicalEgress(config: FunctionConfig): FunctionConfig {
   return config.egress === undefined ? config : { ...config, egress: canonicalEgress(config.egress) };
 }
 
-/** @throws SandpiperError EGRESS_NOT_GRANTED that names the rule and the operator's command */
+/**
+ * @throws SandpiperError EGRESS_NOT_GRANTED that names the rule and the operator's command,
+ * INVALID_CONFIG for what no relay does
+ */
 export async function checkEgress(
   { redis, egressDefaults }: Pick<ControlParts, "redis" | "egressDefaults">,
   tenant: string,
@@ -26,6 +29,8 @@ export async function checkEgress(
   if (egress.length === 0) return;
   const grants = readGrants(tenant, await grantsOf(redis, tenant), egressDefaults);
   for (const entry of egress) {
+    if (typeof entry !== "string" && entry.inject !== undefined)
+      throw new SandpiperError("INVALID_CONFIG", { message: injected(entry.to) });
     const refusal = whyNotGranted(ruleOf(entry), grants);
     if (refusal === null) continue;
     const what = `egress: "${textOf(entry)}" is not granted: ${refusal.reason}.`;
@@ -34,20 +39,17 @@ export async function checkEgress(
   }
 }
 
+function injected(host: string): string {
+  return `egress: "${host}" has inject, which this version of Sandpiper does not carry out; give the function the value in env.`;
+}
+
 /** The difference between two versions' rules. */
 export function egressChange(before: readonly EgressEntry[] = [], after: readonly EgressEntry[] = []): EgressChange {
-  const [had, has] = [before.map(shown), after.map(shown)];
+  const [had, has] = [before.map(textOf), after.map(textOf)];
   return {
     added: has.filter((text) => !had.includes(text)),
     removed: had.filter((text) => !has.includes(text)),
   };
-}
-
-/** An entry in words; those of what is injected are names alone. */
-function shown(entry: EgressEntry): string {
-  if (typeof entry === "string") return entry;
-  const { to, inject = {}, methods = [], paths = [] } = entry;
-  return [`${to} with ${Object.keys(inject).join(", ")}`, ...methods, ...paths].join(" ");
 }
 
 /** The rules of a tenant's functions that are not granted, with the reason. */

@@ -102,15 +102,15 @@ export class SeriesByFunction<Series extends SeriesOfFunction> {
   }
 }
 
-/** A counter of one function, with further labels. */
+/** A counter of one function, or of what has other labels in its place, with further labels. */
 export class FunctionCounter {
   readonly #counter: SeriesCounter;
-  readonly #labels: FunctionLabels;
+  readonly #labels: Record<string, string>;
   readonly #more: readonly string[];
   readonly #series = new Map<string, Counted>();
 
   /** @param more names of the further labels. */
-  constructor(counter: SeriesCounter, labels: FunctionLabels, more: readonly string[]) {
+  constructor(counter: SeriesCounter, labels: Record<string, string>, more: readonly string[]) {
     this.#counter = counter;
     this.#labels = labels;
     this.#more = more;
@@ -118,6 +118,11 @@ export class FunctionCounter {
 
   /** Counts one. @param values of the further labels, out of closed sets */
   inc(...values: string[]): void {
+    this.add(1, ...values);
+  }
+
+  /** Counts so many. @param values as of `inc` */
+  add(count: number, ...values: string[]): void {
     const key = values.join();
     let series = this.#series.get(key);
     if (series === undefined) {
@@ -125,7 +130,7 @@ export class FunctionCounter {
       series = this.#counter.series({ ...this.#labels, ...more });
       this.#series.set(key, series);
     }
-    series.inc();
+    series.inc(count);
   }
 
   remove(): void {

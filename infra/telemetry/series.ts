@@ -27,8 +27,8 @@ export class Counted {
     this.remove = () => forget(this);
   }
 
-  inc(): void {
-    this.count += 1;
+  inc(by = 1): void {
+    this.count += by;
   }
 }
 

@@ -84,7 +84,10 @@ export class TestPool {
       prewarmedMemoryMiB: 128,
       idleMs,
       load: async (sandbox, { version, bundle, log }) =>
-        firstOf(await Instance.load(sandbox, version, bundle, { start: log, idle: log }, preparationLimits), log),
+        firstOf(
+          await Instance.load(sandbox, version, bundle, { start: log, idle: log }, { ...(preparationLimits && { limits: preparationLimits }) }),
+          log,
+        ),
       makeTemplate: templateOf,
       onTrouble,
     });

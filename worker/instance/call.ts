@@ -14,6 +14,7 @@ import {
 } from "../../sandbox-core/protocol/frames.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import { CallFailure } from "../outcome/outcome.ts";
+import type { EgressListener } from "./egress.ts";
 
 /** A piece of a body that has a frame for itself, with space for the frame's own fields. */
 const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
@@ -26,6 +27,8 @@ export interface CallInput {
   request: Omit<Request, "type" | "call" | "bodyFollows" | "body">;
   body: Uint8Array;
   log: CallLog;
+  /** Hears of the connections that begin in the call. */
+  egress?: EgressListener;
   /** The call's turn has come. */
   onBegin(): void;
   onHead(head: Head): void;

@@ -24,6 +24,7 @@ import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import { type Cause, LoadFailure } from "../outcome/outcome.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
 import { DYING_MS, explain } from "./death.ts";
+import { InstanceConnections } from "./egress.ts";
 import type { ForkEnd } from "./fork.ts";
 import type { Intake } from "./intake.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";
@@ -32,7 +33,7 @@ import { CallMeter } from "./meter.ts";
 import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
-import type { InstanceParts } from "./parts.ts";
+import type { InstanceParts, LoadOptions } from "./parts.ts";
 import { Preparation } from "./preparation.ts";
 import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
@@ -81,12 +82,13 @@ export class Instance {
   #isLeaving = false;
   readonly #limit: TimeLimit;
   readonly #preparationLimits: WorkLimits;
+  readonly #connections: InstanceConnections | null;
 
   private constructor(parts: InstanceParts<Instance>) {
-    const { sandbox, version, environment, logs, successor = null } = parts;
-    const { limits, networkHint = new NetworkHint() } = parts;
+    const { sandbox, version, environment, logs, successor = null, limits, egress } = parts;
     this.environment = environment;
-    this.networkHint = networkHint;
+    this.#connections = egress && new InstanceConnections(egress);
+    this.networkHint = parts.networkHint ?? new NetworkHint(egress !== null);
     this.successor = successor;
     this.sandbox = sandbox;
     this.#meter = new CallMeter(sandbox);
@@ -95,7 +97,7 @@ export class Instance {
     const { timeoutMs: callMs } = version.config;
     this.#limit = new TimeLimit({ sandbox, callMs, preparation: limits, onOver: (cause) => this.end(cause) });
     this.#logs = logs;
-    this.#router = new LogRouter(logs, networkHint, environment.mask);
+    this.#router = new LogRouter(logs, this.networkHint, environment.mask);
     this.#wire = new WireEnd(sandbox.wire, {
       hear: (message) => this.#hear(maskedMessage(message, environment.mask)),
       onViolation: (message) => this.end({ by: "violation", message }),
@@ -110,19 +112,17 @@ export class Instance {
    * Loads a version into a blank sandbox, which belongs to the instance from then on.
    * @throws CallFailure FUNCTION_LOAD_FAILED when the code throws, or what `judge` says when the
    * sandbox ends.
-   * @param limits of what comes before the first call, in forks of it as well
-   * @param environment the version's, opened; without it what the version has in clear
    */
   static async load(
     sandbox: ForkableSandbox,
     version: Version,
     bundle: Bundle,
     logs: InstanceLogs,
-    limits = PREPARATION_LIMITS,
-    environment = new VersionEnvironment(version.config.env),
+    { limits = PREPARATION_LIMITS, environment, egress = null }: LoadOptions = {},
   ): Promise<Instance> {
     await mountFiles(sandbox, bundle);
-    const instance = new Instance({ sandbox, version, environment, logs, limits });
+    const opened = environment ?? new VersionEnvironment(version.config.env);
+    const instance = new Instance({ sandbox, version, environment: opened, logs, limits, egress });
     await instance.#load(bundle);
     return instance;
   }
@@ -154,7 +154,8 @@ export class Instance {
     const { idle } = this.#logs;
     const [version, limits, logs] = [this.#version, this.#preparationLimits, { start: log ?? idle, idle }];
     const { networkHint, environment } = this;
-    const instance = new Instance({ sandbox: fork, version, environment, logs, successor, limits, networkHint });
+    const parts = { sandbox: fork, version, environment, logs, successor, limits, networkHint };
+    const instance = new Instance({ ...parts, egress: this.#connections?.ofSandbox ?? null });
     instance.found = this.found;
     instance.#preparation.beginLoading();
     instance.#limit.startPreparing("restore");
@@ -176,9 +177,17 @@ export class Instance {
     return this.servesOnce && this.#lastNumber > 0;
   }
 
+  /**
+   * Whether it makes way for one with other secrets, or one that may connect to something else: it
+   * begins no more calls.
+   */
+  get isOutdated(): boolean {
+    return this.environment.isOutdated || this.#connections?.isOutdated === true;
+  }
+
   /** Whether the instance can begin a call now. */
   get isIdle(): boolean {
-    return this.#state === "idle" && !this.#isSpent && this.#isConnected;
+    return this.#state === "idle" && !this.#isSpent && this.#isConnected && !this.isOutdated;
   }
 
   /**
@@ -186,7 +195,9 @@ export class Instance {
    * has.
    */
   get takesCalls(): boolean {
-    return this.#state === "busy" && !this.servesOnce ? this.#turns.takesCalls && this.#isConnected : this.isIdle;
+    // A connection belongs to the call that runs when it begins, which must be certain.
+    const isAhead = this.#state === "busy" && !this.servesOnce && this.#connections === null;
+    return isAhead ? this.#turns.takesCalls && this.#isConnected : this.isIdle;
   }
 
   get #isConnected(): boolean {
@@ -292,6 +303,7 @@ export class Instance {
     this.#state = "busy";
     this.#router.begin(call);
     this.#limit.startCall();
+    this.#connections?.began(call);
     call.begin();
   }
 
@@ -305,6 +317,7 @@ export class Instance {
     this.#limit.stop();
     this.#state = "idle";
     this.#router.idle();
+    this.#connections?.ended();
   }
 
   async #hungUp(): Promise<void> {
@@ -335,6 +348,7 @@ export class Instance {
     const isLoading = this.#preparation.isUnderWay;
     const [call, ...behind] = this.#turns.clear();
     for (const other of behind) other.lose(null);
+    this.#connections?.ended({ close: true });
     const { memoryMiB } = this.#version.config;
     const facts = { cause: this.#cause, memoryMiB, isLoading };
     const failure = await explain({ sandbox: this.sandbox, output: this.#output, ...facts });

@@ -34,9 +34,9 @@ export class Template {
     loaded.onForkEnded = (number, end) => this.#ended(number, end);
   }
 
-  /** Whether a secret that it was loaded with has another value by now. */
+  /** Whether it makes way for one with other secrets, or that may connect to something else. */
   get isOutdated(): boolean {
-    return this.#loaded.environment.isOutdated;
+    return this.#loaded.isOutdated;
   }
 
   /**

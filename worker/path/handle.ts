@@ -7,6 +7,7 @@ import { type CallInput, describe } from "../instance/call.ts";
 import { clientGone } from "../instance/departures.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Intake } from "../instance/intake.ts";
+import { EgressReport } from "../outcome/egress-report.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";
 import type { Handled, Lease } from "../pool/lease.ts";
 import type { CallContext } from "./context.ts";
@@ -17,13 +18,30 @@ const NO_BODY = new Uint8Array(0);
 /** Sends the request and takes the reply. @throws CallFailure when the function gives none */
 export async function handle(call: CallContext, lease: Lease, step: Step): Promise<Handled> {
   const body = await bodyOf(call);
-  const handled = lease.call(inputOf(call, lease, body, step));
+  const egress = reportOf(call);
+  const handled = lease.call(inputOf(call, lease, { body, step, egress }));
   call.departure.begin();
   call.departure.whenLeft(() => cancel(call, lease));
-  const { failure, idle } = await handled;
+  const { failure, idle } = await handled.catch((error: unknown) => throwUnlessRelayDied(egress, error));
   if (failure !== null) logFailure(call, lease.instance, describe(failure));
+  if (failure !== null && (await egress.relayDied(describe(failure)))) throw relayDied();
   if (step.isRecording) step.set(attributesOf(call, lease.instance));
   return { failure, idle };
+}
+
+/** The account of the call's connections; holds nothing of the request. */
+function reportOf({ log, spans }: CallContext): EgressReport {
+  return new EgressReport(log, spans.traceId === undefined ? null : spans.past.bind(spans));
+}
+
+/** A function whose connections the platform broke is not to blame for what it does then. */
+async function throwUnlessRelayDied(egress: EgressReport, error: unknown): Promise<never> {
+  const isOwnFault = error instanceof CallFailure && error.outcome === "function_error";
+  throw isOwnFault && (await egress.relayDied(error.message)) ? relayDied(error) : error;
+}
+
+function relayDied(cause?: unknown): CallFailure {
+  return new CallFailure("platform_error", "EGRESS_LOST", undefined, cause);
 }
 
 function logFailure({ log }: CallContext, { networkHint }: Instance, thrown: string): void {
@@ -43,8 +61,7 @@ async function bodyOf(call: CallContext): Promise<Uint8Array> {
 function inputOf(
   { parts, invocation, reply, log }: CallContext,
   lease: Lease,
-  body: Uint8Array,
-  step: Step,
+  { body, step, egress }: { body: Uint8Array; step: Step; egress: EgressReport },
 ): CallInput {
   const { method, url, path, headers, remoteAddress } = invocation.request;
   const keepTo = (exceeded: Cause | null) => {
@@ -60,6 +77,7 @@ function inputOf(
     },
     body,
     log,
+    egress,
     onBegin: () => reply.begin(lease.start),
     onHead: (head) => keepTo(reply.head(head)),
     onChunk: (bytes) => keepTo(reply.chunk(bytes)),

@@ -34,14 +34,15 @@ export class PooledInstance {
     return this.#instance;
   }
 
-  /** Whether it serves no further call: its zygote makes way, or a secret that it has changed. */
+  /** Whether it serves no further call: its zygote makes way, or it does. */
   get isOutdated(): boolean {
-    return this.place.sandbox.outdated || this.#instance.environment.isOutdated;
+    return this.place.sandbox.outdated || this.#instance.isOutdated;
   }
 
   /** Whether the instance was a fork for one call: the next call takes another fork. */
   get isToBeRenewed(): boolean {
-    return !this.place.ending && !this.isOutdated && this.#instance.successor !== null && !this.#instance.isIdle;
+    const { successor, isIdle } = this.#instance;
+    return !this.place.ending && !this.isOutdated && successor !== null && !isIdle;
   }
 
   /** @throws Error when it can be used no more */

@@ -17,7 +17,7 @@ export class TemplatePlace {
     this.template = template;
   }
 
-  /** Whether no further instance comes of it: its zygote makes way, or a secret in it changed. */
+  /** Whether no further instance comes of it: its zygote makes way, or it does. */
   get isOutdated(): boolean {
     return this.place.sandbox.outdated || this.template.isOutdated;
   }

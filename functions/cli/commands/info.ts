@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { FunctionInfo } from "../../api/schemas.ts";
-import type { EgressEntry } from "../../model/egress-entry.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";
@@ -42,19 +41,16 @@ function describe(io: Io, info: FunctionInfo): string {
     ["timeout", `${config.timeoutMs} ms`],
     ["isolation", isolation(info)],
     ...(info.held ? [["held", "by a process that it ends with, such as sandpiper dev"] as [string, string]] : []),
-    ["egress", egress.length === 0 ? "none" : egress.map(shown).join(", ")],
+    [
+      "egress",
+      egress.length === 0 ? "none" : egress.map((entry) => (typeof entry === "string" ? entry : entry.to)).join(", "),
+    ],
     ["env", env.length === 0 ? "none" : env.join(", ")],
     ["bundle", `${formatBytes(bundleBytes)} from ${files.length} files`],
     ["updated", updatedAt],
     ...warnings.map((warning): [string, string] => ["warning", firstLine(warning)]),
   ];
   return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(9))} ${escapeLine(value)}\n`).join("");
-}
-
-/** A rule, and the names of header fields that are injected. */
-function shown(entry: EgressEntry): string {
-  if (typeof entry === "string") return entry;
-  return `${entry.to} (with ${Object.keys(entry.inject ?? {}).join(", ")})`;
 }
 
 /** The bundler shows the source on further lines. */

@@ -23,6 +23,11 @@ const KEY_ATTRIBUTES: Readonly<Record<string, string>> = {
   "faas.coldstart": "coldstart",
   "sandpiper.cpu_ms": "cpu_ms",
   "sandpiper.peak_memory_bytes": "peak_bytes",
+  "server.port": "port",
+  "network.peer.address": "address",
+  "sandpiper.egress.bytes_up": "up",
+  "sandpiper.egress.bytes_down": "down",
+  "sandpiper.egress.verdict": "verdict",
 };
 
 /** The lines of the waterfall, none wider than `columns`. No spans give no lines. */

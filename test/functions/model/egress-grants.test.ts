@@ -98,7 +98,8 @@ describe("grants", () => {
     assert.match(text("10.0.0.1/8"), /is a network/);
     assert.match(text("10.0.0.1:80"), /without a port/);
     assert.match(text("db.internal"), /is a network/);
-    assert.deepEqual(denyProblems(["a.com:*"]), []);
+    assert.match(denyProblems(["8.8.8.0/24:*"]).join(), /names and single addresses of IPv4 are denied/);
+    assert.deepEqual(denyProblems(["a.com:*", "8.8.8.8"]), []);
     assert.match(denyProblems(["https://a.com"]).join(), /SANDPIPER_EGRESS_DENY has "https:\/\/a\.com": it is a URL/);
   });
 });

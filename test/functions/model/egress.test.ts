@@ -75,6 +75,7 @@ describe("a rule", () => {
       ["2606:4700::1", /in brackets: \[2606:4700::1\]/],
       ["[db.example.com]:1", /only an address of IPv6 stands in brackets/],
       ["[2606:4700::1]:443", /version 6 cannot be declared; declare a name/],
+      ["127.0.0.1:80", /the sandbox itself/],
       ["0.0.0.0", /which nobody reaches/],
       ["224.0.0.1:443", /multicast/],
       ["198.18.0.1", /stand-in/],

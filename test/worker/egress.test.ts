@@ -1,0 +1,243 @@
+/** Functions that connect to what they declare, over a real relay, to servers on loopback. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { changeGrants } from "../../functions/store/egress-grants.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+import { TestWorker } from "../helpers/worker.ts";
+
+const base = tempDir();
+/** Names that the relay knows, all at the loopback of the host. */
+const HOSTS = "127.0.0.1 web.example.com echo.example.com a.wild.example.org\n";
+const LIMITS = { SANDPIPER_EGRESS_MAX_CONNECTIONS: "4", SANDPIPER_EGRESS_MAX_BYTES: "100000" };
+
+let test: TestWorker;
+let web: number;
+let echo: number;
+/** The port that the worker takes for its gateway's. */
+let gatewayPort: number;
+/** Connections that the echo server has. */
+const sockets = new Set<Socket>();
+const servers: Server[] = [];
+
+before(async () => {
+  web = await listen(createHttpServer((request, response) => response.end(`you asked ${request.headers.host}`)));
+  echo = await listen(
+    createServer((socket) => {
+      sockets.add(socket);
+      socket.on("error", () => {}).on("close", () => sockets.delete(socket));
+      socket.pipe(socket);
+    }),
+  );
+  const directory = mkdtempSync(join(base, "hosts-"));
+  for (const path of [base, directory]) chmodSync(path, 0o755);
+  writeFileSync(join(directory, "hosts"), HOSTS);
+  gatewayPort = await listen(createServer((socket) => socket.pipe(socket)));
+  const SANDPIPER_PORT = String(gatewayPort);
+  test = await TestWorker.start({ ...LIMITS, SANDPIPER_PORT, SANDPIPER_EGRESS_HOSTS_FILE: join(directory, "hosts") });
+  await grant("main", "127.0.0.0/8");
+});
+after(async () => {
+  await test.stop();
+  for (const server of servers) server.close();
+});
+
+async function listen<S extends Server>(server: S): Promise<number> {
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+const grant = (tenant: string, ...ranges: string[]) =>
+  changeGrants(test.connection, tenant, () => ({ allow: null, deny: [], private: ranges }));
+
+/** A function that fetches or connects as its path says, and answers with what came of it. */
+const CLIENT = `
+import { connect } from "node:net";
+import { once } from "node:events";
+let kept;
+async function open(host, port) {
+  const socket = connect({ host, port });
+  await once(socket, "connect");
+  return socket;
+}
+async function said(socket, text) {
+  socket.write(text);
+  const [bytes] = await once(socket, "data");
+  return String(bytes);
+}
+export default async (request) => {
+  const url = new URL(request.url);
+  const [what, host, port] = url.pathname.split("/").slice(-3);
+  try {
+    if (what === "fetch") return await (await fetch("http://" + host + ":" + port + "/")).text();
+    if (what === "keep") {
+      kept ??= (await open(host, port)).on("error", () => {}).on("close", () => { kept = undefined; });
+      return await said(kept, "kept");
+    }
+    if (what === "has") return kept === undefined ? "nothing" : "a connection";
+    const socket = await open(host, port);
+    if (what === "hang") { socket.on("error", () => {}); await new Promise(() => setInterval(() => {}, 1000)); }
+    if (what === "flood") {
+      socket.on("data", () => {});
+      for (;;) if (!socket.write(Buffer.alloc(65536))) await once(socket, "drain");
+    }
+    if (what === "throw") { await once(socket, "close"); throw new Error("the connection was lost"); }
+    const answer = await said(socket, "hello");
+    socket.destroy();
+    return answer;
+  } catch (error) {
+    if (what === "throw") throw error;
+    const cause = error.cause ?? error;
+    console.error(cause.message);
+    return String(cause.code ?? cause.message);
+  }
+};
+`;
+
+/** What a call's log says that is the platform's own. */
+async function said(name: string, id: string): Promise<string[]> {
+  return (await test.logs(name, id)).filter(({ source }) => source === "platform").map(({ text }) => text);
+}
+
+describe("a function with egress", () => {
+  before(async () => {
+    const egress = [`web.example.com:${web}`, `echo.example.com:${echo}`, `*.wild.example.org:${echo}`];
+    await test.deploy("client", CLIENT, { egress });
+    await test.deploy("plain", CLIENT);
+  });
+
+  it("reaches the names that it declares, by any client", async () => {
+    assert.equal(
+      (await test.call("client", { path: `/fetch/web.example.com/${web}` })).text,
+      `you asked web.example.com:${web}`,
+    );
+    assert.equal((await test.call("client", { path: `/talk/echo.example.com/${echo}` })).text, "hello");
+    assert.equal((await test.call("client", { path: `/talk/a.wild.example.org/${echo}` })).text, "hello");
+  });
+
+  it("is told at once what it does not declare, and its log says what to add", async () => {
+    const cases: [string, string, RegExp][] = [
+      [
+        `/talk/other.example.com/${echo}`,
+        "ENOTFOUND",
+        /other\.example\.com.*add .*other\.example\.com.* to "egress" in sandpiper\.jsonc/,
+      ],
+      ["/talk/web.example.com/9", "ECONNREFUSED", /Port 9 is not declared.*":9" to "egress"/],
+      [`/talk/web.example.com/${echo}`, "ECONNRESET", new RegExp(`add "web\\.example\\.com:${echo}" to "egress"`)],
+      ["/talk/8.8.8.8/53", "ENETUNREACH", /8\.8\.8\.8:53 is not declared.*add "8\.8\.8\.8:53" to "egress"/],
+    ];
+    for (const [path, code, words] of cases) {
+      const answered = await test.call("client", { path });
+      assert.match(answered.text, new RegExp(code), path);
+      const lines = await said("client", answered.id);
+      assert.equal(lines.filter((line) => words.test(line)).length, 1, `${path}: ${lines.join("\n")}`);
+    }
+  });
+
+  it("reaches nothing when it declares nothing, and hears why", async () => {
+    const answered = await test.call("plain", { path: `/talk/echo.example.com/${echo}` });
+    assert.match(answered.text, /ENOTFOUND|EAI_AGAIN/);
+    assert.match(
+      (await said("plain", answered.id)).join(),
+      /echo\.example\.com is not declared.*add "echo\.example\.com"/,
+    );
+  });
+
+  it("keeps a connection for its next call, and none that a timed-out or cancelled call opened", async () => {
+    const first = await test.call("client", { path: `/keep/echo.example.com/${echo}` });
+    const second = await test.call("client", { path: "/has/none/0" });
+    assert.deepEqual([first.text, second.text], ["kept", "a connection"]);
+    await test.deploy("slow", CLIENT, { egress: [`echo.example.com:${echo}`], timeoutMs: 500 });
+    const before = sockets.size;
+    assert.equal((await test.call("slow", { path: `/hang/echo.example.com/${echo}` })).outcome, "timeout");
+    await eventually(() => sockets.size === before);
+  });
+
+  it("begins each call without connections under the isolation of invocations", async () => {
+    await test.deploy("each", CLIENT, { egress: [`echo.example.com:${echo}`], isolation: "invocation" });
+    const before = sockets.size;
+    assert.equal((await test.call("each", { path: `/keep/echo.example.com/${echo}` })).text, "kept");
+    assert.equal((await test.call("each", { path: "/has/none/0" })).text, "nothing");
+    await eventually(() => sockets.size === before);
+  });
+
+  it("is kept to its limits, which its log names", async () => {
+    const answered = await test.call("client", { path: `/flood/echo.example.com/${echo}` });
+    assert.match(answered.text, /ECONNRESET|EPIPE|ERR_STREAM/);
+    assert.match((await said("client", answered.id)).join("\n"), /cut.*SANDPIPER_EGRESS_MAX_BYTES/);
+  });
+});
+
+describe("the platform's own hosts", () => {
+  it("are out of reach, whatever is declared and granted", async () => {
+    await test.deploy("thief", CLIENT, { egress: [`web.example.com:${gatewayPort}`] });
+    const answered = await test.call("thief", { path: `/talk/web.example.com/${gatewayPort}` });
+    assert.match(answered.text, /ECONNRESET/);
+    assert.match((await said("thief", answered.id)).join(), /was not reached \(platform_address\)/);
+  });
+});
+
+describe("grants", () => {
+  it("bound what is in force when a sandbox starts, and reach those that run", async () => {
+    const egress = [`echo.example.com:${echo}`];
+    await grant("bound", "127.0.0.0/8");
+    await test.deploy("client", CLIENT, { egress, tenant: "bound" });
+    const path = `/keep/echo.example.com/${echo}`;
+    const before = sockets.size;
+    assert.equal((await test.call("bound/client", { path })).text, "kept");
+    assert.equal(sockets.size, before + 1);
+    await changeGrants(test.connection, "bound", () => ({ allow: [], deny: [], private: [] }));
+    await eventually(() => sockets.size === before);
+    const refused = await test.call("bound/client", { path });
+    assert.match(refused.text, /ENOTFOUND/);
+    await grant("bound", "127.0.0.0/8");
+    await eventually(async () => (await test.call("bound/client", { path })).text === "kept");
+  });
+});
+
+describe("the relay's death", () => {
+  it("is nothing that a function is blamed for, and passes", async () => {
+    const path = `/throw/echo.example.com/${echo}`;
+    const before = sockets.size;
+    const calling = test.call("client", { path });
+    await eventually(() => sockets.size === before + 1);
+    process.kill(test.worker.relayPid ?? assert.fail("there is no relay"), "SIGKILL");
+    const answered = await calling;
+    assert.deepEqual([answered.outcome, answered.error?.code], ["platform_error", "EGRESS_LOST"]);
+    assert.match(
+      (await said("client", answered.id)).join(),
+      /relay ended and is started anew; the function is not to blame/,
+    );
+    assert.equal((await test.call("client", { path: `/talk/echo.example.com/${echo}` })).text, "hello");
+  });
+});
+
+describe("figures", () => {
+  it("count connections and bytes by tenant and host, and refused ones without their names", async () => {
+    const all = await test.worker.metrics.registry.metrics();
+    const text = all
+      .split("\n")
+      .filter((line) => line.startsWith("sandpiper_egress"))
+      .join("\n");
+    assert.match(
+      text,
+      /sandpiper_egress_connections_total\{tenant="main",host="echo\.example\.com",verdict="ok"\} [1-9]/,
+    );
+    assert.match(
+      text,
+      /sandpiper_egress_bytes_total\{tenant="main",host="echo\.example\.com",direction="down"\} [1-9]/,
+    );
+    assert.match(
+      text,
+      /sandpiper_egress_connections_total\{tenant="main",host="refused",verdict="undeclared_name"\} [1-9]/,
+    );
+    assert.ok(!text.includes("other.example.com"));
+  });
+});

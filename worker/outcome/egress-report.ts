@@ -1,0 +1,134 @@
+/**
+ * The account of a call's outgoing connections: a span of each, and lines in the function's log
+ * about what was refused or cut.
+ */
+import { settledWithin } from "../../infra/std/time.ts";
+import type { EgressEvent } from "../../sandbox-core/index.ts";
+import type { CallLog } from "./call-log.ts";
+
+/** Most lines about connections in the log of one call, and most spans. */
+const MAX_LINES = 20;
+const MAX_SPANS = 100;
+/** Longest part of a name that a function made up. */
+const MAX_NAME_LENGTH = 253;
+
+/** Longest wait for word of a connection that broke. */
+const WORD_MS = 1_000;
+/** Words of clients whose connection broke. */
+const BROKEN = /ECONNRESET|EPIPE|hang up|terminated|closed|lost|disconnect|exit code/i;
+
+type Attributes = Record<string, string | number>;
+type AddSpan = (name: string, startMs: number, endMs: number, attributes: Attributes) => void;
+
+/** Ends of connections that their function should know of, and what to say. */
+const CUT: Partial<Record<EgressEvent["verdict"], string>> = {
+  bytes_limit: "It had carried as many bytes as a call may send and receive (SANDPIPER_EGRESS_MAX_BYTES).",
+  relay_died: "Sandpiper's relay ended and is started anew; the function is not to blame. Connect again.",
+};
+
+export class EgressReport {
+  readonly #log: CallLog;
+  readonly #addSpan: AddSpan | null;
+  readonly #told = new Set<string>();
+  /** Connections that are open, by their numbers, with the time of their beginning. */
+  readonly #open = new Map<number, EgressEvent>();
+  #spans = 0;
+  #isOver = false;
+  /** Resolves with the next end of a connection. */
+  #nextEnd = Promise.withResolvers<void>();
+  #relayDied = false;
+
+  /** @param addSpan null when nobody would see spans */
+  constructor(log: CallLog, addSpan: AddSpan | null) {
+    this.#log = log;
+    this.#addSpan = addSpan;
+  }
+
+  /** Takes what happened to a connection that began in the call. */
+  hear(event: EgressEvent): void {
+    if (event.kind === "opened") this.#open.set(event.id, event);
+    else if (event.kind === "closed") this.#closed(event);
+    else this.#refused(event);
+  }
+
+  /**
+   * Whether connections of the call broke because the relay ended. Its end is known a little later
+   * than the function sees it, so a failure that may come of that waits for word of it.
+   * @param words of the failure
+   */
+  async relayDied(words: string): Promise<boolean> {
+    const nextEnd = this.#nextEnd.promise;
+    if (!this.#relayDied && this.#open.size > 0 && BROKEN.test(words)) await settledWithin(WORD_MS, nextEnd);
+    return this.#relayDied;
+  }
+
+  /** The call is over: connections that stay open for the next one are told of as they are. */
+  end(): void {
+    this.#isOver = true;
+    const nowMs = Date.now();
+    for (const event of this.#open.values()) {
+      this.#span({ ...event, durationMs: nowMs - event.atMs + event.durationMs, atMs: nowMs }, "kept");
+    }
+  }
+
+  #closed(event: EgressEvent): void {
+    const { verdict } = event;
+    this.#open.delete(event.id);
+    if (verdict === "relay_died") this.#relayDied = true;
+    this.#nextEnd.resolve();
+    this.#nextEnd = Promise.withResolvers();
+    // One that was kept has its span already.
+    if (!this.#isOver) this.#span(event, verdict);
+    const why = CUT[verdict];
+    if (why !== undefined) this.#say(`The connection to ${hostOf(event)} was cut. ${why}`);
+  }
+
+  #refused(event: EgressEvent): void {
+    const { verdict, remedy = "", untold = 0 } = event;
+    const host = hostOf(event);
+    this.#span(event, verdict);
+    this.#say(`${host} was not reached (${verdict}). ${adviceOf(event) ?? remedy}`.trimEnd());
+    if (untold > 0) this.#say(`${untold} more connections were refused.`);
+  }
+
+  #span(event: EgressEvent, verdict: string): void {
+    this.#spans += 1;
+    if (this.#addSpan === null || this.#spans > MAX_SPANS) return;
+    const { atMs, durationMs, port, address, bytesUp, bytesDown } = event;
+    const name = nameOf(event);
+    this.#addSpan(`egress ${name}`, atMs - durationMs, atMs, {
+      "server.address": name,
+      "server.port": port,
+      ...(address !== null && { "network.peer.address": address }),
+      "sandpiper.egress.bytes_up": bytesUp,
+      "sandpiper.egress.bytes_down": bytesDown,
+      "sandpiper.egress.verdict": verdict,
+    });
+  }
+
+  /** Says it once, and not for ever. */
+  #say(text: string): void {
+    if (this.#told.has(text) || this.#told.size > MAX_LINES) return;
+    this.#told.add(text);
+    const isLast = this.#told.size > MAX_LINES;
+    this.#log.say("warn", isLast ? "[more of its connections were refused or cut]" : text);
+  }
+}
+
+/** Advice where the manifest is to be changed; the relay knows nothing of manifests. */
+function adviceOf(event: EgressEvent): string | null {
+  const isUndeclared = ["undeclared_name", "undeclared_port", "undeclared_address"].includes(event.verdict);
+  if (!isUndeclared) return null;
+  const rule = hostOf(event).replace(/:443$/, "");
+  const port = event.port === 0 ? ", with its port after a ':' unless that is 443" : "";
+  return `It is not declared: add "${rule}" to "egress" in sandpiper.jsonc${port}.`;
+}
+
+function nameOf({ name, address }: EgressEvent): string {
+  return (name ?? address ?? "an address").slice(0, MAX_NAME_LENGTH);
+}
+
+/** The host as a rule of `egress` names it; a lookup has no port. */
+function hostOf(event: EgressEvent): string {
+  return event.port === 0 ? nameOf(event) : `${nameOf(event)}:${event.port}`;
+}
