@@ -1,5 +1,6 @@
 /** Bytes from one socket to another and back, until both have ended or one breaks. */
 import type { Socket } from "node:net";
+import { reset } from "./reset.ts";
 
 export interface Passing {
   /** From the sandbox. */
@@ -17,8 +18,8 @@ export interface Passing {
  */
 export async function pass({ near, far, onBytes }: Passing): Promise<boolean> {
   const break_ = () => {
-    near.resetAndDestroy();
-    far.resetAndDestroy();
+    reset(near);
+    reset(far);
   };
   const closings = [near, far].map((socket) => closing(socket, break_));
   pump(near, far, (bytes) => onBytes("up", bytes) || break_());

@@ -8,6 +8,7 @@ import { awaitHello } from "./first-bytes.ts";
 import { pass } from "./pass.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { remedyOf } from "./remedies.ts";
+import { reset } from "./reset.ts";
 import type { Names } from "./resolver.ts";
 import type { Rules } from "./rules.ts";
 
@@ -78,8 +79,8 @@ export class RelayedConnection {
   end(verdict: EgressVerdict): void {
     this.#ending ??= verdict;
     this.#abandoned.abort();
-    this.#near.resetAndDestroy();
-    this.#far?.resetAndDestroy();
+    reset(this.#near);
+    if (this.#far) reset(this.#far);
   }
 
   /** Milliseconds since its last byte. */
@@ -157,7 +158,7 @@ export class RelayedConnection {
       this.#address = address ?? this.#address;
       this.#tell("refused", refusal, remedyOf(refusal, this.#to.name ?? (this.#to.address as string), this.#to.port));
     }
-    this.#near.resetAndDestroy();
+    reset(this.#near);
     return null;
   }
 

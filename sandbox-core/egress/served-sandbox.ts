@@ -9,6 +9,7 @@ import type { PlatformHosts } from "./platform-hosts.ts";
 import { Refusals } from "./refusals.ts";
 import { type Destination, RelayedConnection, type Surroundings } from "./relayed-connection.ts";
 import { remedyOf } from "./remedies.ts";
+import { reset } from "./reset.ts";
 import type { Names } from "./resolver.ts";
 import { Rules } from "./rules.ts";
 import { Rate, type Shares } from "./shares.ts";
@@ -136,7 +137,7 @@ export class ServedSandbox {
     if (refusal !== null) {
       this.#tellRefusal(to, refusal);
       socket.on("error", () => undefined);
-      socket.resetAndDestroy();
+      reset(socket);
       return;
     }
     const connection = new RelayedConnection(socket, to, this.#around);

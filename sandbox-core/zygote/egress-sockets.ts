@@ -6,7 +6,7 @@
  * The sandbox cannot have the sockets, nor disturb them: they are root's, exclusive to their ports,
  * and there before anything of a tenant's is.
  */
-import { AF, CLONE, IPPROTO, O, SOCK } from "../abi/linux.ts";
+import { AF, CLONE, IPPROTO, O, SO, SOCK, SOL } from "../abi/linux.ts";
 import type { EgressSockets } from "../contract/egress.ts";
 import { complain } from "../fork/complain.ts";
 import { MOST_WAITING } from "../fork/network.ts";
@@ -39,6 +39,12 @@ const NEVER_PUBLIC: readonly Range[] = [
 
 const NAMES_ADDRESS = internetAddress(Uint8Array.of(127, 0, 0, 1), 53);
 const ANY_ADDRESS = Uint8Array.of(0, 0, 0, 0);
+/**
+ * struct linger, on and 0 seconds (socket(7)); connections have what their listener has. A relay
+ * that dies leaves resets behind, not ends that look as if all had been sent.
+ */
+const RESET_WHEN_CLOSED = Buffer.alloc(8);
+RESET_WHEN_CLOSED.writeInt32LE(1, 0);
 const KIND = SOCK.CLOEXEC | SOCK.NONBLOCK;
 
 /**
@@ -77,6 +83,7 @@ function openNames(): number {
 function openListener(port: number): number {
   const address = internetAddress(ANY_ADDRESS, port);
   return prepared(sys.socket(AF.INET, SOCK.STREAM | KIND, IPPROTO.DEFAULT), (fd) => {
+    sys.setsockopt(fd, SOL.SOCKET, SO.LINGER, RESET_WHEN_CLOSED, RESET_WHEN_CLOSED.length);
     sys.bind(fd, address, address.length);
     sys.listen(fd, MOST_WAITING);
   });
