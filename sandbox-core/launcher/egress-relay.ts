@@ -37,7 +37,7 @@ const RELAY_UID = 1_099_999_999;
 const DEFAULT_CONNECTIONS = 2_048;
 const DEFAULT_IDLE_MS = 600_000;
 const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [50, 2_000];
-/** A process that died sooner is followed by another only after a pause. */
+/** After two processes in a row that died sooner, the next one is started after a pause. */
 const SHORT_LIFE_MS = 2_000;
 
 /** A sandbox that has egress, as it has to be told to each process that serves it. */
@@ -60,6 +60,7 @@ export class EgressRelay implements EgressRelaying {
   /** The start that goes on. */
   #starting: Promise<void> | undefined;
   #startedMs = Number.NEGATIVE_INFINITY;
+  #shortLives = 0;
   #lastNumber = 0;
 
   constructor(settings: EgressRelaySettings = {}) {
@@ -186,7 +187,8 @@ export class EgressRelay implements EgressRelaying {
       if (served.fds.length === 0) this.#served.delete(sandbox);
     }
     this.#onTrouble(`${reason}; connections were reset, and another one is started`, new SandboxError(reason));
-    void this.#startAgain(performance.now() - this.#startedMs < SHORT_LIFE_MS);
+    this.#shortLives = performance.now() - this.#startedMs < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
+    void this.#startAgain(this.#shortLives > 1);
   }
 
   /** Never rejects. */
