@@ -34,9 +34,10 @@ export class Beforehand {
   noTemplateReason(): string | null {
     const open = difference(getActiveResourcesInfo(), this.#resources);
     if (open.length > 0) return `the module keeps something open: ${listed(open)}`;
+    // Before what each thread has open.
+    if (threads().length > this.#threads) return "the module has threads of its own";
     const found = [...descriptors()].filter(([fd]) => !this.#descriptors.has(fd)).map(([, target]) => target);
     if (found.length > 0) return `the module keeps files or sockets open: ${listed(found)}`;
-    if (threads().length > this.#threads) return "the module has threads of its own";
     if (readdirSync("/tmp").length > 0) return "the module wrote files to /tmp while it was loaded";
     return null;
   }
