@@ -22,7 +22,7 @@ const QUERY = new RegExp(`\\?(${Object.keys(QUERIES).join("|")})$`);
 
 /** Beginning of the names of plugin's namespaces, which esbuild puts before a path in messages. */
 export const NAMESPACE = "sandpiper-";
-/** That of native addons. */
+/** Namespace of native addons. */
 export const ADDON = `${NAMESPACE}addon`;
 
 /** The entry, and the format that it is bundled in. */
@@ -32,7 +32,10 @@ export interface EntryFacts {
   format: Format;
 }
 
-/** Keeps nothing from one bundle to the next, so that a context of esbuild's may have it for many. */
+/**
+ * The plugin for a bundle of that entry. It keeps nothing from one bundle to the next, so that a
+ * context of esbuild's may have it for many.
+ */
 export function importsPlugin(entry: EntryFacts): Plugin {
   return {
     name: "sandpiper",

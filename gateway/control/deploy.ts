@@ -22,9 +22,7 @@ export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
 const MAX_WARNING_LENGTH = 2_000;
 /** Builds of a deployment whose bundle was collected before its version was kept. */
 const MOST_BUILDS = 2;
-/**
- * Redis has versions in memory, of which there is less than of disks: their text counts so often.
- */
+/** A version's text counts so often, as Redis has it in memory, of which there is less. */
 const TEXT_WEIGHT = 32;
 
 export interface Deployed {

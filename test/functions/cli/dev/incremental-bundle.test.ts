@@ -24,7 +24,7 @@ it("sets a bundle's plugins up once, finds what changed, and forgets what nobody
     for (const [path, text] of Object.entries(files)) writeFileSync(join(root, path), text);
     return bundle({ root, directory: "", entry, external: [], nodeEnv: "production" }, counting);
   };
-  // What a bundle is told about its entry and addons is right each time, and not what it was before.
+  // Facts about entry and addons are those of this bundle, and not of the one before.
   const first = await made("a.js", {
     "a.js": "if (require.main === module) require('./x.node');",
     "b.ts": "export default 1",
