@@ -48,6 +48,12 @@ export function listenFor(code: string): Listener {
   }
   const isServed = code.includes("Deno") || code.includes("Bun");
   const [, platform] = isServed ? (SERVES.exec(codeOutsidePackages(code)) ?? []) : [];
+  // Deno has events of its global as well, such as those of errors that nobody caught; the platform
+  // tells of these itself.
+  if (platform === "Deno" && !("addEventListener" in globalThis)) {
+    define(globalThis, "self", globalThis);
+    for (const name of ["addEventListener", "removeEventListener"]) define(globalThis, name, () => undefined);
+  }
   if (platform !== undefined) {
     const serve = (...args: unknown[]) => {
       const served = servedBy(args);

@@ -42,7 +42,7 @@ const nitro = (preset: string, entry = ".output/server/index.mjs"): App => ({
 });
 
 export const BUILT: readonly App[] = [
-  ...["node-server", "node", "aws-lambda", "cloudflare-module", "bun"].map((preset) => nitro(preset)),
+  ...["node-server", "node", "aws-lambda", "cloudflare-module", "bun", "deno-server"].map((preset) => nitro(preset)),
   nitro("vercel", ".vercel/output/functions/__fallback.func/index.mjs"),
   nitro("netlify", ".netlify/functions-internal/server/main.mjs"),
   {

@@ -23,6 +23,12 @@ const registering: [what: string, code: string, answer: string][] = [
     `Deno.serve({ port: 8000 }, (request, info) => new Response(info.remoteAddr.hostname + Deno.env.get("A")));`,
     "192.0.2.1b",
   ],
+  [
+    "Deno.serve, beside listeners of other events",
+    `addEventListener("unhandledrejection", (event) => console.error(event.reason)); self.addEventListener("error", () => {});
+     Deno.serve(() => "hi");`,
+    "hi",
+  ],
   ["Deno.serve with a handler among its options", `Deno.serve({ handler: () => "hi" });`, "hi"],
   [
     "a listener beside another export",
