@@ -123,8 +123,7 @@ return created`;
 /**
  * KEYS: functions, function, versions, secrets, functions with secrets. ARGV: name, changes
  * channel, message, holder or nothing, channel of changes of secrets. Gives 1 when there was one,
- * and it was the holder's, if one is given: then its secrets stay, as they are for the next holder,
- * too.
+ * and it was the holder's, if one is given: then its secrets stay, for the next holder, too.
  */
 const DELETE = `
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end

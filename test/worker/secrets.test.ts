@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { DataKeys } from "../../functions/store/data-keys.ts";
+import { readLogs } from "../../functions/store/logs.ts";
 import { Registry } from "../../functions/store/registry.ts";
 import { SecretStore } from "../../functions/store/secrets.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -177,7 +178,12 @@ describe("a change of a secret", () => {
 });
 
 describe("a log", () => {
-  const logOf = async (name: string, id: string) => (await test.logs(name, id)).map(({ text }) => text).join("\n");
+  /** All of a function's log once a call is recorded; output to descriptors may come later. */
+  const logOf = async (name: string, id: string) => {
+    await test.record(id);
+    const placed = await readLogs(test.connection, { tenant: "main", functionName: name }, { limit: 500 });
+    return placed.flatMap(({ entry }) => ("end" in entry ? [] : [entry.text])).join("\n");
+  };
 
   it("masks secrets, however they are written", async () => {
     const multi = `first line of ${VALUE}\nsecond line of ${VALUE}`;

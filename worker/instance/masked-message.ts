@@ -3,7 +3,7 @@ import type { Failure, Found, SandboxMessage } from "../../sandbox-core/protocol
 import type { SecretMask } from "../outcome/secret-mask.ts";
 
 /**
- * The message with each secret masked that would be kept or logged; lines of logs are not looked
+ * The message with each secret masked that would be kept or logged. Lines of logs are not looked
  * at.
  */
 export function maskedMessage(message: SandboxMessage, mask: SecretMask | null): SandboxMessage {

@@ -6,7 +6,7 @@ import type { SandboxConnections } from "./egress.ts";
 import type { InstanceLogs } from "./logs.ts";
 import type { NetworkHint } from "./network-hint.ts";
 
-/** What an instance is made of, and for; `Successor` is an instance. */
+/** Parts of an instance, and what they are for; `Successor` is an instance. */
 export interface InstanceParts<Successor> {
   sandbox: Sandbox;
   version: Version;

@@ -24,7 +24,7 @@ const run = (args: string[], input?: string | Uint8Array) =>
   runCommand(["secret", ...args], { cwd: tempDir(), env, ...(input !== undefined && { input }) });
 
 /** The value of a secret, as a worker would have it. */
-async function valueOf(name: string, functionName = "hello"): Promise<string | undefined> {
+async function keptValue(name: string, functionName = "hello"): Promise<string | undefined> {
   const store = new SecretStore(test.connection, new DataKeys(test.connection, masterKeys));
   const opened = await store.open({ tenant: "main", functionName, version: "" }, [name]);
   return opened.values.get(name);
@@ -43,7 +43,7 @@ it("takes values from standard input as they are, but for one line feed at the e
     const { code, stdout, stderr } = await run(["set", "NAME", "-f", "hello"], input);
     assert.equal(code, value === undefined ? 2 : 0, stderr);
     assert.equal(stdout, "");
-    if (value !== undefined) assert.equal(await valueOf("NAME"), value);
+    if (value !== undefined) assert.equal(await keptValue("NAME"), value);
   }
   const { code, stderr } = await run(["set", "NAME"], Buffer.from([0xff, 0xfe]));
   assert.equal(code, 2);
@@ -63,7 +63,7 @@ it("asks on a terminal without echo", async () => {
   child.stdin.write("wrong\u0015canaryX\u007f-value\r");
   const [code] = await once(child, "exit");
   assert.equal(code, 0, shown);
-  assert.equal(await valueOf("TYPED"), "canary-value");
+  assert.equal(await keptValue("TYPED"), "canary-value");
   assert.ok(!/canary|wrong/.test(shown), shown);
   assert.match(shown, /set the secret of hello: TYPED, version \d+/);
 });
