@@ -26,6 +26,7 @@ import { removeLeftBuildDirectories } from "./code/build-directory.ts";
 import { Bundles } from "./code/bundles.ts";
 import { IncludedFiles } from "./code/included-files.ts";
 import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
+import { DegradedWalls } from "./degraded-walls.ts";
 import { Egress } from "./egress.ts";
 import { relaySettings } from "./egress-settings.ts";
 import { checkAllowances, checkDenied, refuseToServe } from "./fitness.ts";
@@ -68,10 +69,7 @@ export class Worker {
   /** Its figures, for whoever serves them. */
   readonly metrics: WorkerMetrics;
   readonly #zygotes: Zygotes<ZygoteLauncher>;
-  readonly #allowDegraded: readonly string[];
-  readonly #onDegraded: (walls: readonly string[]) => void;
-  /** Walls that the sandboxes of some zygote lack. */
-  readonly #degraded = new Set<string>();
+  readonly #degraded: DegradedWalls;
   readonly #pool: Pool;
   readonly #noTemplateReasons: NoTemplateReasons;
   readonly #egress: Egress;
@@ -104,14 +102,14 @@ export class Worker {
     log: Logger,
     onDegraded: (walls: readonly string[]) => void = () => {},
   ) {
-    this.#allowDegraded = checkAllowances(config.worker.allowDegraded);
+    const allowed = checkAllowances(config.worker.allowDegraded);
     checkDenied(config.egress.deny);
-    this.#onDegraded = onDegraded;
     reportLink(redis, log);
     limitRecords(redis, config.records);
     this.#log = log;
     this.metrics = new WorkerMetrics(config.metricsMaxFunctions);
     this.#onTrouble = (message, error) => log.warn(message, error === undefined ? {} : { error });
+    this.#degraded = new DegradedWalls({ allowed, onTrouble: this.#onTrouble, onMore: onDegraded });
     this.#zygotes = this.#makeZygotes(config);
     this.#egress = this.#makeEgress(config, redis);
     this.#pool = this.#makePool(config);
@@ -169,7 +167,7 @@ export class Worker {
     return {
       posture: {
         launcher: this.#launcher?.kind ?? "none",
-        degraded: [...this.#degraded],
+        degraded: this.#degraded.names,
         ...(this.#launcher?.kind === "exec" && this.#fallback !== undefined && { fallback: this.#fallback }),
       },
       running: this.#running,
@@ -242,7 +240,7 @@ export class Worker {
     const limits = { uidBase, uidCount, ...(cpuWeight !== null && { cpuWeight }) };
     const onAttested = (attestation: Attestation) => {
       this.metrics.onZygoteStart();
-      this.#noteWalls(attestation);
+      this.#degraded.note(attestation);
     };
     const onZygoteEnd = (end: ZygoteEnd) => {
       this.metrics.onZygoteEnd(end);
@@ -254,7 +252,7 @@ export class Worker {
     };
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
     const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested, onZygoteEnd };
-    const allowDegraded = this.#allowDegraded;
+    const allowDegraded = this.#degraded.allowed;
     const kept = sharedZygote(DEFAULT_MEMORY_MIB);
     return new Zygotes({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...limits, kind, renewal, allowDegraded, ...told }),
@@ -269,16 +267,6 @@ export class Worker {
       },
       onFailure: this.#onTrouble,
     });
-  }
-
-  #noteWalls({ missing }: Attestation): void {
-    const before = this.#degraded.size;
-    for (const { name, flaw } of missing) {
-      if (!this.#allowDegraded.includes(name) || this.#degraded.has(name)) continue;
-      this.#degraded.add(name);
-      this.#onTrouble(`sandboxes do without a wall, as SANDPIPER_ALLOW_DEGRADED allows: ${name}: ${flaw}`);
-    }
-    if (this.#degraded.size > before) this.#onDegraded([...this.#degraded]);
   }
 
   #makePool({ worker }: Config): Pool {

@@ -11,7 +11,6 @@ import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox, Sandbox, WorkLimits } from "../../sandbox-core/index.ts";
 import {
   type CallNumber,
-  encodeLoad,
   encodeTemplate,
   type Failure,
   type Found,
@@ -20,13 +19,14 @@ import {
 } from "../../sandbox-core/protocol/frames.ts";
 import type { Bundle } from "../code/bundles.ts";
 import { VersionEnvironment } from "../code/environments.ts";
-import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
+import type { CallLog } from "../outcome/call-log.ts";
 import { type Cause, LoadFailure } from "../outcome/outcome.ts";
 import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
 import { DYING_MS, explain } from "./death.ts";
 import { InstanceConnections } from "./egress.ts";
 import type { ForkEnd } from "./fork.ts";
 import type { Intake } from "./intake.ts";
+import { loadFrames } from "./load-frames.ts";
 import { type InstanceLogs, LogRouter } from "./logs.ts";
 import { maskedMessage } from "./masked-message.ts";
 import { CallMeter } from "./meter.ts";
@@ -34,17 +34,12 @@ import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
 import type { InstanceParts, LoadOptions } from "./parts.ts";
-import { Preparation } from "./preparation.ts";
+import { PREPARATION_FAILURES, Preparation } from "./preparation.ts";
 import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
 import { WireEnd } from "./wire.ts";
 
-/** Calls that an instance serves at once. */
-export const CALLS_PER_INSTANCE = 1;
 type State = "preparing" | "idle" | "busy" | "template" | "ended";
-
-/** Codes of failures of the function's own code before its first call. */
-const FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
 
 export class Instance {
   readonly sandbox: Sandbox;
@@ -121,8 +116,8 @@ export class Instance {
     { limits = PREPARATION_LIMITS, environment, egress = null }: LoadOptions = {},
   ): Promise<Instance> {
     await mountFiles(sandbox, bundle);
-    const opened = environment ?? new VersionEnvironment(version.config.env);
-    const instance = new Instance({ sandbox, version, environment: opened, logs, limits, egress });
+    const parts = { environment: environment ?? new VersionEnvironment(version.config.env), logs, limits, egress };
+    const instance = new Instance({ sandbox, version, ...parts });
     await instance.#load(bundle);
     return instance;
   }
@@ -240,30 +235,25 @@ export class Instance {
     void this.#bury();
   }
 
-  async #load({ code, sourceMap }: Bundle): Promise<void> {
-    const { tenant, functionName, version, entry, config } = this.#version;
-    const { env } = this.environment;
-    const { isolation = "instance", memoryMiB, timeoutMs, handler = null, kind = null } = config;
-    const limits = { memoryMiB, timeoutMs, limits: LOG_LIMITS };
+  async #load(bundle: Bundle): Promise<void> {
     this.#limit.startPreparing("start");
     await this.#preparation.ready;
     this.#limit.startPreparing("load");
     this.#preparation.beginLoading();
-    const load = { tenant, functionName, version, entry, handler, kind, env: { ...env }, isolation, ...limits };
     const sentAtMs = performance.now();
-    this.#wire.send(encodeLoad(load, code, sourceMap));
+    this.#wire.send(loadFrames(this.#version, this.environment.env, bundle));
     await this.#untilLoaded("load");
     this.loadMs = performance.now() - sentAtMs;
   }
 
-  async #untilLoaded(during: keyof typeof FAILURES): Promise<void> {
+  async #untilLoaded(during: keyof typeof PREPARATION_FAILURES): Promise<void> {
     const failure = await this.#preparation.loaded;
     this.#meter.read(); // Time used until now belongs to no call.
     if (failure === null) return;
     const thrown = describe(failure);
     this.#logs.start.add("error", "console", thrown);
     this.networkHint.look(thrown, this.#logs.start);
-    throw new LoadFailure(FAILURES[during], thrown);
+    throw new LoadFailure(PREPARATION_FAILURES[during], thrown);
   }
 
   /** @throws ProtocolError when the message may not come now. */
@@ -349,8 +339,7 @@ export class Instance {
     const [call, ...behind] = this.#turns.clear();
     for (const other of behind) other.lose(null);
     this.#connections?.ended({ close: true });
-    const { memoryMiB } = this.#version.config;
-    const facts = { cause: this.#cause, memoryMiB, isLoading };
+    const facts = { cause: this.#cause, memoryMiB: this.#version.config.memoryMiB, isLoading };
     const failure = await explain({ sandbox: this.sandbox, output: this.#output, ...facts });
     this.#logs.idle.flush();
     this.#preparation.fail(failure);

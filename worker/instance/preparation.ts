@@ -8,6 +8,9 @@ import type { CallFailure } from "../outcome/outcome.ts";
 
 type Stage = "blank" | "loading" | "loaded" | "template";
 
+/** Codes of failures of the function's own code before its first call. */
+export const PREPARATION_FAILURES = { load: "FUNCTION_LOAD_FAILED", restore: "FUNCTION_RESTORE_FAILED" } as const;
+
 export class Preparation {
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<Failure | null>();

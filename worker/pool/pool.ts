@@ -9,7 +9,6 @@
  */
 import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
-import { CALLS_PER_INSTANCE } from "../instance/instance.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";
 import { OwnPressure } from "./cpu-pressure.ts";
@@ -125,7 +124,7 @@ export class Pool {
   get size(): number {
     const { maxSandboxes, memoryBudgetBytes } = this.#options.limits;
     const byMemory = Math.floor(memoryBudgetBytes / (this.#options.prewarmedMemoryMiB * MIB));
-    return Math.max(1, Math.min(maxSandboxes, byMemory)) * CALLS_PER_INSTANCE;
+    return Math.max(1, Math.min(maxSandboxes, byMemory));
   }
 
   snapshot(): PoolSnapshot {

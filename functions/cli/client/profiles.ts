@@ -25,9 +25,7 @@ const OTHERS = 0o077;
 
 export function profilesFile({ env }: Pick<Io, "env">): string {
   // A relative path in the variable is to be ignored, by the specification.
-  const configured = env.XDG_CONFIG_HOME?.startsWith("/")
-    ? env.XDG_CONFIG_HOME
-    : join(env.HOME || homedir(), ".config");
+  const configured = env.XDG_CONFIG_HOME?.startsWith("/") ? env.XDG_CONFIG_HOME : join(homedir(), ".config");
   return join(configured, "sandpiper", "profiles.json");
 }
 
