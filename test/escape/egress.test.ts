@@ -1,6 +1,4 @@
-/**
- * What a tenant would try against a relay: other hosts than declared, other names in TLS, floods.
- */
+/** A tenant's attempts against a relay: undeclared hosts, other names in TLS, floods. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { EgressRelay } from "../../sandbox-core/launcher/egress-relay.ts";
