@@ -1,6 +1,6 @@
 /** Bytes from one socket to another and back, until both have ended or one breaks. */
 import type { Socket } from "node:net";
-import { reset } from "./reset.ts";
+import { closeGently, reset } from "./reset.ts";
 
 export interface Passing {
   /** From the sandbox. */
@@ -22,6 +22,7 @@ export async function pass({ near, far, onBytes }: Passing): Promise<boolean> {
     reset(far);
   };
   const closings = [near, far].map((socket) => closing(socket, break_));
+  far.once("end", () => closeGently(near));
   pump(near, far, (bytes) => onBytes("up", bytes) || break_());
   pump(far, near, (bytes) => onBytes("down", bytes) || break_());
   const ends = await Promise.all(closings);

@@ -1,5 +1,10 @@
-/** Ends a connection at once. */
+/** How a connection of a sandbox's ends: at once, or when all was sent. */
 import type { Socket } from "node:net";
+import { SO, SOL } from "../abi/linux.ts";
+import { sys } from "../syscall/libc.ts";
+
+/** struct linger, off (socket(7)). */
+const OFF = Buffer.alloc(8);
 
 /**
  * Resets a connection, so that the other end meets ECONNRESET; one that has sent its end already is
@@ -10,4 +15,14 @@ import type { Socket } from "node:net";
 export function reset(socket: Socket): void {
   if (!socket.writableEnded) socket.resetAndDestroy();
   socket.destroy();
+}
+
+/**
+ * Has the kernel send what was written after the socket is closed, where a listener's connections
+ * are reset by a close (zygote/egress-sockets.ts): for one that ends well.
+ */
+export function closeGently(socket: Socket): void {
+  // Node has no public name for it.
+  const fd = (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
+  if (fd >= 0) sys.setsockopt(fd, SOL.SOCKET, SO.LINGER, OFF, OFF.length);
 }
