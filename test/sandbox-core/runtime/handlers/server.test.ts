@@ -295,36 +295,6 @@ test("HEAD has the fields and no body, and the next call finds its own answer", 
   assert.equal(await runtime.text(), "hello");
 });
 
-test("a reply goes out as it is written, and the writer waits for a slow reader", async () => {
-  await using runtime = await serving(`
-    res.writeHead(200, { "content-type": "text/event-stream" });
-    res.write("first");
-    await new Promise((resolve) => req.once("data", resolve));
-    const piece = Buffer.alloc(64 * 1024, "x");
-    let full = 0;
-    for (let count = 0; count < 256; count++) {
-      if (res.write(piece)) continue;
-      full++;
-      await new Promise((resolve) => res.once("drain", resolve));
-    }
-    console.log(full > 0);
-    res.end("last");`);
-  const call = runtime.request({ method: "POST", bodyFollows: true });
-  const head = await runtime.next("head");
-  assert.deepEqual([head.streaming, Buffer.from(head.body).toString()], [true, "first"]);
-  runtime.wire.write(encodeBody(call, Buffer.from("go on")));
-  runtime.wire.write(encodeBodyEnd(call));
-  let [bytes, last] = [0, ""];
-  for (;;) {
-    const more = await runtime.next("chunk", "end");
-    if (more.type === "end") break;
-    bytes += more.bytes.length;
-    last = Buffer.from(more.bytes).subarray(-4).toString();
-  }
-  assert.deepEqual([bytes, last], [256 * 64 * 1024 + 4, "last"]);
-  assert.equal(runtime.logs[0]?.text, "true");
-});
-
 test("a stream opens before its first bytes", async () => {
   await using runtime = await serving(`res.flushHeaders(); req.socket.once("close", () => {});`);
   const call = runtime.request();
