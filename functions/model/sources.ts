@@ -17,6 +17,8 @@ export const MAX_SOURCE_FILES = 5_000;
 export const MAX_SOURCE_DIRECTORIES = 10_000;
 export const MAX_SOURCE_BYTES = 64 * MIB;
 export const MAX_PATH_BYTES = 512;
+/** A disk walks through all directories of a path each time that the path is used. */
+export const MAX_PATH_SEGMENTS = 64;
 
 /** First bytes of a packed tree, with the number of the format. */
 const MAGIC = Buffer.from("SPSRC001");
@@ -119,7 +121,9 @@ export function pathProblem(path: string): string | null {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
   if (/[\u0000-\u001f\u007f-\u009f]/.test(path)) return "has a control character";
   if (!path.isWellFormed()) return "is not well-formed Unicode";
-  for (const segment of path.split("/")) {
+  const segments = path.split("/");
+  if (segments.length > MAX_PATH_SEGMENTS) return `has more than ${MAX_PATH_SEGMENTS} segments`;
+  for (const segment of segments) {
     if (segment === "") return "has an empty segment";
     if (segment === "." || segment === "..") return `has the segment "${segment}"`;
     if (Buffer.byteLength(segment) > 255) return "has a segment longer than 255 bytes";

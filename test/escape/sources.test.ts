@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { MAX_SOURCE_FILES } from "../../functions/model/sources.ts";
+import { MAX_PATH_SEGMENTS, MAX_SOURCE_FILES } from "../../functions/model/sources.ts";
 import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { startTestGateway, type TestGateway } from "../helpers/gateway.ts";
 import { TestWorker } from "../helpers/worker.ts";
@@ -131,7 +131,7 @@ describe("a packed tree that a worker gets", () => {
 
   it("(23) has as many files and directories as it may, and is built", async () => {
     const files = Array.from({ length: MAX_SOURCE_FILES - 1 }, (_, index): [string, string] => [
-      `${"d/".repeat(index % 200)}f${index}`,
+      `${"d/".repeat(index % MAX_PATH_SEGMENTS)}f${index}`,
       "",
     ]);
     assert.equal((await test.buildPacked(pack([ENTRY, ...files]))).ok, true);

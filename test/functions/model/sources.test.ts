@@ -63,10 +63,12 @@ describe("a source tree", () => {
   });
 
   it("has no more directories than files may need, however deep they lie", () => {
-    const deep = (count: number) => Array.from({ length: count }, (_, index) => file(`${index}/${"d/".repeat(249)}x`));
-    assert.deepEqual(directoriesOf(deep(40)).length, 10_000);
-    packSources(deep(40));
-    assert.throws(() => packSources(deep(41)), invalid(/more than 10000 directories/));
+    const deep = (count: number) => Array.from({ length: count }, (_, index) => file(`${index}/${"d/".repeat(49)}x`));
+    assert.deepEqual(directoriesOf(deep(200)).length, 10_000);
+    packSources(deep(200));
+    assert.throws(() => packSources(deep(201)), invalid(/more than 10000 directories/));
+    packSources([file(`${"d/".repeat(63)}x`)]);
+    assert.throws(() => packSources([file(`${"d/".repeat(64)}x`)]), invalid(/more than 64 segments/));
     const ordered = directoriesOf([file("a/b/c/x"), file("a!/x"), file("a/b/y"), file("z")]);
     assert.deepEqual(ordered, ["a", "a!", "a/b", "a/b/c"]);
   });
