@@ -35,9 +35,9 @@ export class TerminalInput extends Writable {
       taken = writeSync(this.#fd, rest);
     } catch (error) {
       // EIO is how a terminal says that nobody has the other side open any more.
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return done(error as Error);
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return void done(error as Error);
     }
-    if (taken === rest.length) return done();
+    if (taken === rest.length) return void done();
     const nextMs = taken > 0 ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     this.#retry = setTimeout(() => this.#type(rest.subarray(taken), nextMs, done), nextMs);
   }
