@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ensureApiKey, openDataDir, writeConnection } from "../../../infra/up/data-dir.ts";
+import { ensureApiKey, ensureMasterKey, openDataDir, writeConnection } from "../../../infra/up/data-dir.ts";
 import { UpError } from "../../../infra/up/failure.ts";
 import { tempDir, tinyDisk } from "../../helpers/temp-dir.ts";
 
@@ -31,6 +31,17 @@ test("a key is made once and kept", () => {
   assert.match(key, /^sp_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n$/);
   chmodSync(file, 0o644);
   assert.equal(ensureApiKey(file), false);
+  assert.equal(readFileSync(file, "utf8"), key);
+  assert.equal(mode(file), "600");
+});
+
+test("a master key is made once and kept, for its owner alone", () => {
+  const { masterKeyFile: file } = openDataDir(join(tempDir(), "data"));
+  assert.equal(ensureMasterKey(file), true);
+  const key = readFileSync(file, "utf8");
+  assert.equal(Buffer.from(key, "base64").length, 32);
+  chmodSync(file, 0o644);
+  assert.equal(ensureMasterKey(file), false);
   assert.equal(readFileSync(file, "utf8"), key);
   assert.equal(mode(file), "600");
 });
