@@ -22,7 +22,7 @@ const RANGES: readonly { range: string; what: string; grantable: boolean }[] = [
   { range: "224.0.0.0/4", what: "multicast", grantable: false },
   { range: "240.0.0.0/4", what: "reserved, or broadcast", grantable: false },
   { range: "::/128", what: "this machine itself", grantable: false },
-  { range: "::1/128", what: "the worker's own machine (loopback)", grantable: true },
+  { range: "::1/128", what: "the worker's own machine (loopback)", grantable: false },
   { range: "::ffff:0:0/96", what: "an IPv4 address inside of IPv6", grantable: false },
   { range: "64:ff9b::/96", what: "an IPv4 address inside of IPv6", grantable: false },
   { range: "64:ff9b:1::/48", what: "an IPv4 address inside of IPv6", grantable: false },

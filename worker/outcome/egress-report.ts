@@ -14,6 +14,8 @@ const MAX_NAME_LENGTH = 253;
 
 /** Longest wait for word of a connection that broke. */
 const WORD_MS = 1_000;
+/** Time for word of connections that a call closed with its end. */
+const LAST_WORDS_MS = 50;
 /** Words of clients whose connection broke. */
 const BROKEN = /ECONNRESET|EPIPE|hang up|terminated|closed|lost|disconnect|exit code/i;
 
@@ -62,8 +64,15 @@ export class EgressReport {
     return this.#relayDied;
   }
 
-  /** The call is over: connections that stay open for the next one are told of as they are. */
+  /**
+   * The call is over. Connections that stay open for the next one are told of as they are then, a
+   * moment later: word of those that the call closed last is on its way.
+   */
   end(): void {
+    if (this.#addSpan !== null && this.#open.size > 0) setTimeout(() => this.#tellKept(), LAST_WORDS_MS).unref();
+  }
+
+  #tellKept(): void {
     this.#isOver = true;
     const nowMs = Date.now();
     for (const event of this.#open.values()) {
@@ -97,8 +106,8 @@ export class EgressReport {
     const { atMs, durationMs, port, address, bytesUp, bytesDown } = event;
     const name = nameOf(event);
     this.#addSpan(`egress ${name}`, atMs - durationMs, atMs, {
-      "server.address": name,
-      "server.port": port,
+      "sandpiper.egress.host": name,
+      ...(port > 0 && { "network.peer.port": port }),
       ...(address !== null && { "network.peer.address": address }),
       "sandpiper.egress.bytes_up": bytesUp,
       "sandpiper.egress.bytes_down": bytesDown,

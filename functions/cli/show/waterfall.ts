@@ -23,11 +23,12 @@ const KEY_ATTRIBUTES: Readonly<Record<string, string>> = {
   "faas.coldstart": "coldstart",
   "sandpiper.cpu_ms": "cpu_ms",
   "sandpiper.peak_memory_bytes": "peak_bytes",
-  "server.port": "port",
-  "network.peer.address": "address",
+  "sandpiper.egress.host": "host",
+  "network.peer.port": "port",
+  "sandpiper.egress.verdict": "verdict",
   "sandpiper.egress.bytes_up": "up",
   "sandpiper.egress.bytes_down": "down",
-  "sandpiper.egress.verdict": "verdict",
+  "network.peer.address": "address",
 };
 
 /** The lines of the waterfall, none wider than `columns`. No spans give no lines. */

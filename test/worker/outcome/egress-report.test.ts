@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { it } from "node:test";
+import type { LogRecord } from "../../../functions/model/record.ts";
+import type { EgressEvent } from "../../../sandbox-core/index.ts";
+import { CallLog } from "../../../worker/outcome/call-log.ts";
+import { EgressReport } from "../../../worker/outcome/egress-report.ts";
+
+const OPENED: EgressEvent = {
+  ...{ kind: "opened", id: 1, call: "a", atMs: 1_000, name: "api.example.com", port: 443, address: "203.0.113.7" },
+  ...{ bytesUp: 0, bytesDown: 0, durationMs: 20, verdict: "ok" },
+};
+const CLOSED: EgressEvent = { ...OPENED, kind: "closed", atMs: 1_500, bytesUp: 7, bytesDown: 9, durationMs: 500 };
+const refused = (name: string, more: Partial<EgressEvent> = {}): EgressEvent => ({
+  ...{ ...OPENED, kind: "refused", id: 9, name, port: 0, address: null, verdict: "undeclared_name", ...more },
+});
+
+function reporting() {
+  const records: LogRecord[] = [];
+  const log = new CallLog("a", (more) => void records.push(...more));
+  const spans: { name: string; startMs: number; endMs: number; attributes: Record<string, unknown> }[] = [];
+  const added = new EventEmitter();
+  const report = new EgressReport(log, (name, startMs, endMs, attributes) => {
+    spans.push({ name, startMs, endMs, attributes });
+    added.emit("span");
+  });
+  const lines = () => {
+    log.flush();
+    return records.map(({ text }) => text);
+  };
+  return { report, spans, added, lines };
+}
+
+it("makes a span of each connection when it ends, with what it carried", () => {
+  const { report, spans, lines } = reporting();
+  report.hear(OPENED);
+  assert.deepEqual(spans, []);
+  report.hear(CLOSED);
+  const attributes = {
+    ...{ "sandpiper.egress.host": "api.example.com", "network.peer.port": 443, "network.peer.address": "203.0.113.7" },
+    ...{ "sandpiper.egress.bytes_up": 7, "sandpiper.egress.bytes_down": 9, "sandpiper.egress.verdict": "ok" },
+  };
+  assert.deepEqual(spans, [{ name: "egress api.example.com", startMs: 1_000, endMs: 1_500, attributes }]);
+  assert.deepEqual(lines(), []);
+});
+
+it("tells of a connection that the call leaves open, and of its end no more", async () => {
+  const { report, spans, added } = reporting();
+  report.hear(OPENED);
+  const kept = once(added, "span");
+  report.end();
+  await kept;
+  assert.equal(spans[0]?.attributes["sandpiper.egress.verdict"], "kept");
+  report.hear(CLOSED);
+  assert.equal(spans.length, 1);
+});
+
+it("says of each host once what to declare, and says no more of very many", () => {
+  const { report, lines } = reporting();
+  for (const _ of [1, 2]) report.hear(refused("a.com"));
+  report.hear(refused("b.com", { port: 443, verdict: "undeclared_port" }));
+  assert.deepEqual(lines(), [
+    `a.com was not reached (undeclared_name). It is not declared: add "a.com" to "egress" in sandpiper.jsonc, with its port after a ':' unless that is 443.`,
+    `b.com:443 was not reached (undeclared_port). It is not declared: add "b.com" to "egress" in sandpiper.jsonc.`,
+  ]);
+  for (let i = 0; i < 100; i++) report.hear(refused(`n${i}.com`));
+  assert.equal(lines().length, 21);
+  assert.match(lines().at(-1) ?? "", /more of its connections/);
+});
+
+it("knows that the relay died, also when word of it comes after the failure", async () => {
+  const { report, lines } = reporting();
+  report.hear(OPENED);
+  assert.equal(await report.relayDied("TypeError: x is not a function"), false);
+  const died = report.relayDied("Error: read ECONNRESET");
+  report.hear({ ...CLOSED, verdict: "relay_died" });
+  assert.equal(await died, true);
+  assert.match(lines().join(), /the function is not to blame/);
+});
