@@ -85,7 +85,13 @@ export class TestPool {
       idleMs,
       load: async (sandbox, { version, bundle, log }) =>
         firstOf(
-          await Instance.load(sandbox, version, bundle, { start: log, idle: log }, { ...(preparationLimits && { limits: preparationLimits }) }),
+          await Instance.load(
+            sandbox,
+            version,
+            bundle,
+            { start: log, idle: log },
+            { ...(preparationLimits && { limits: preparationLimits }) },
+          ),
           log,
         ),
       makeTemplate: templateOf,

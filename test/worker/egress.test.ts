@@ -150,7 +150,7 @@ describe("a function with egress", () => {
     );
   });
 
-  it("keeps a connection for its next call, and none that a timed-out or cancelled call opened", async () => {
+  it("keeps a connection for its next call, and none that a timed-out call opened", async () => {
     const first = await test.call("client", { path: `/keep/echo.example.com/${echo}` });
     const second = await test.call("client", { path: "/has/none/0" });
     assert.deepEqual([first.text, second.text], ["kept", "a connection"]);
