@@ -63,8 +63,6 @@ const CANCELLATIONS_MS = 2_000;
 /** Time for the last replies to leave when Redis is away. */
 const LAST_REPLIES_MS = 2_000;
 
-type Trouble = (message: string, error?: unknown) => void;
-
 export class Worker {
   /** Its figures, for whoever serves them. */
   readonly metrics: WorkerMetrics;
@@ -84,7 +82,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat;
   #bundleTimer: NodeJS.Timeout | undefined;
   readonly #log: Logger;
-  readonly #onTrouble: Trouble;
+  readonly #onTrouble: (message: string, error?: unknown) => void;
   #launcher: ZygoteLauncher | undefined;
   /** Why sandboxes are no forks although they should be. */
   #fallback: string | undefined;
@@ -115,12 +113,11 @@ export class Worker {
     this.#pool = this.#makePool(config);
     const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
-    const artifacts = new FileArtifactStore(config.artifactsDir);
+    const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
-    const registry = new Registry(redis);
     const onOutdated = () => this.#pool.endOutdated();
-    const { masterKeys } = config;
-    this.#secrets = new WorkerSecrets({ redis, masterKeys, onOutdated, onTrouble: this.#onTrouble });
+    const secrets = { redis, masterKeys: config.masterKeys, onOutdated, onTrouble: this.#onTrouble };
+    this.#secrets = new WorkerSecrets(secrets);
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
       redis,
@@ -252,13 +249,12 @@ export class Worker {
     };
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
     const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested, onZygoteEnd };
-    const allowDegraded = this.#degraded.allowed;
-    const kept = sharedZygote(DEFAULT_MEMORY_MIB);
+    const options = { ...limits, kind, renewal, allowDegraded: this.#degraded.allowed, ...told };
     return new Zygotes({
-      open: (memoryMiB) => openLauncher({ memoryMiB, ...limits, kind, renewal, allowDegraded, ...told }),
+      open: (memoryMiB) => openLauncher({ memoryMiB, ...options }),
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
-      kept,
+      kept: sharedZygote(DEFAULT_MEMORY_MIB),
       giveUpMs: GIVE_UP_MS,
       onLeaving: (key) => this.#pool.leave(key),
       keepStandby(launcher, { key }) {

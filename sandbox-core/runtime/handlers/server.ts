@@ -70,31 +70,48 @@ class ServerCalls {
     const request = serverRequest(call);
     let hasLooked = false;
     for (;;) {
-      const listener = this.#listeners.chosen;
-      if (listener === null) throw this.#leave(call, new ServerGone(this.#name));
+      const listener = this.#listenerFor(call);
       const kept = request.rest === null ? this.#takeKept(listener) : null;
       const connection = kept ?? new ServerConnection(listener.target);
-      const exchange = new Exchange({ call, request, connection, listener, reasons: this.#reasons });
-      this.#exchange = exchange;
-      exchange.onOver = (isReusable) => {
-        this.#exchange = null;
-        if (isReusable && isPlainHttp(listener.server)) this.#kept = { connection, listener, sinceMs: now() };
-        else connection.destroy();
-        // In plain Node a process without its server ends, or is ended.
-        if (this.#listeners.chosen === null) this.#leave(call, new ServerGone(listener.name));
-      };
+      const exchange = this.#begin({ call, request, connection, listener, reasons: this.#reasons });
       try {
         return await exchange.reply();
       } catch (error) {
-        if (error instanceof ServerGone) {
-          if (hasLooked || !this.#listeners.replace(listener)) throw this.#leave(call, error);
-          hasLooked = true;
-          continue;
-        }
-        // The server ended an idle connection as the request was on its way, and never saw it.
-        if (kept === null || exchange.hasBegun || !(error instanceof Unanswered)) throw error;
+        const isUnseen = kept !== null && !exchange.hasBegun;
+        hasLooked = this.#lookAgain(error, { call, listener, isUnseen, hasLooked });
       }
     }
+  }
+
+  /**
+   * Whether another server was looked for by now. Throws the error when no further try would help.
+   * @param isUnseen whether the server ended an idle connection as the request was on its way
+   */
+  #lookAgain(error: unknown, { call, listener, isUnseen, hasLooked }: Failed): boolean {
+    if (isUnseen && error instanceof Unanswered) return hasLooked;
+    if (!(error instanceof ServerGone)) throw error;
+    if (hasLooked || !this.#listeners.replace(listener)) throw this.#leave(call, error);
+    return true;
+  }
+
+  #listenerFor(call: HandlerCall): Listener {
+    const listener = this.#listeners.chosen;
+    if (listener === null) throw this.#leave(call, new ServerGone(this.#name));
+    return listener;
+  }
+
+  #begin(parts: ExchangeParts): Exchange {
+    const { call, connection, listener } = parts;
+    const exchange = new Exchange(parts);
+    this.#exchange = exchange;
+    exchange.onOver = (isReusable) => {
+      this.#exchange = null;
+      if (isReusable && isPlainHttp(listener.server)) this.#kept = { connection, listener, sinceMs: now() };
+      else connection.destroy();
+      // In plain Node a process without its server ends, or is ended.
+      if (this.#listeners.chosen === null) this.#leave(call, new ServerGone(listener.name));
+    };
+    return exchange;
   }
 
   /**
@@ -116,6 +133,13 @@ class ServerCalls {
     connection.destroy();
     return null;
   }
+}
+
+interface Failed {
+  call: HandlerCall;
+  listener: Listener;
+  isUnseen: boolean;
+  hasLooked: boolean;
 }
 
 type Reasons = Record<number, string | undefined>;
