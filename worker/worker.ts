@@ -258,7 +258,7 @@ export class Worker {
       giveUpMs: GIVE_UP_MS,
       onLeaving: (key) => this.#pool.leave(key),
       keepStandby(launcher, { key }) {
-        const isWanted = { none: false, default: key === kept.key, all: true }[worker.standbyZygotes];
+        const isWanted = { none: false, default: key === sharedZygote(DEFAULT_MEMORY_MIB).key, all: true }[worker.standbyZygotes];
         if (isWanted) launcher.keepStandby();
       },
       onFailure: this.#onTrouble,
