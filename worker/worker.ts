@@ -115,9 +115,8 @@ export class Worker {
     this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
-    const onOutdated = () => this.#pool.endOutdated();
-    const secrets = { redis, masterKeys: config.masterKeys, onOutdated, onTrouble: this.#onTrouble };
-    this.#secrets = new WorkerSecrets(secrets);
+    const [{ masterKeys }, onTrouble] = [config, this.#onTrouble];
+    this.#secrets = new WorkerSecrets({ redis, masterKeys, onTrouble, onOutdated: () => this.#pool.endOutdated() });
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
       redis,
@@ -250,15 +249,16 @@ export class Worker {
     const onReturn = () => this.#onTrouble("forks live again: sandboxes are forks from now on");
     const told = { onFallback, onReturn, onTrouble: this.#onTrouble, onAttested, onZygoteEnd };
     const options = { ...limits, kind, renewal, allowDegraded: this.#degraded.allowed, ...told };
+    const kept = sharedZygote(DEFAULT_MEMORY_MIB);
     return new Zygotes({
       open: (memoryMiB) => openLauncher({ memoryMiB, ...options }),
       most: worker.maxZygotes,
       idleMs: worker.idleMs,
-      kept: sharedZygote(DEFAULT_MEMORY_MIB),
+      kept,
       giveUpMs: GIVE_UP_MS,
       onLeaving: (key) => this.#pool.leave(key),
       keepStandby(launcher, { key }) {
-        const isWanted = { none: false, default: key === sharedZygote(DEFAULT_MEMORY_MIB).key, all: true }[worker.standbyZygotes];
+        const isWanted = { none: false, default: key === kept.key, all: true }[worker.standbyZygotes];
         if (isWanted) launcher.keepStandby();
       },
       onFailure: this.#onTrouble,
