@@ -151,8 +151,9 @@ export class Environments {
   async #compareAll(): Promise<void> {
     for (const coming of this.#coming.values()) coming.isOutdated = true;
     for (const [key, { version, stamp }] of [...this.#entries]) {
-      const now = await this.#openSecrets(version);
-      if (now.stamp !== stamp) this.#outdate(key);
+      // One that cannot be opened says nothing of the others.
+      const now = await this.#openSecrets(version).catch(() => null);
+      if (now?.stamp !== stamp) this.#outdate(key);
     }
     this.#options.onOutdated();
   }

@@ -16,16 +16,19 @@ let redis: Redis;
 let secrets: SecretStore;
 let environments: Environments;
 let outdated = 0;
+const troubles: string[] = [];
 before(async () => {
   server = await startRedis();
   redis = server.connect();
   secrets = new SecretStore(redis, new DataKeys(redis, masterKeysOf()));
   const onOutdated = () => void outdated++;
-  environments = new Environments({ redis, secrets, onOutdated, onTrouble: (message) => assert.fail(message) });
+  const onTrouble = (message: string) => void troubles.push(message);
+  environments = new Environments({ redis, secrets, onOutdated, onTrouble });
   // From then on it hears of changes.
   await eventually(() => outdated > 0);
 });
 after(async () => {
+  assert.deepEqual(troubles, ["secrets of main/unreadable cannot be opened"]);
   environments.close();
   await server.stop();
 });
@@ -58,7 +61,8 @@ it("is one for all instances until a secret in it changes", async () => {
 });
 
 it("is outdated when a secret changed while nobody was told, and not otherwise", async () => {
-  await secrets.set(scope("unheard"), "SECRET", "first value");
+  for (const name of ["unreadable", "unheard"]) await secrets.set(scope(name), "SECRET", "first value");
+  const unreadable = await environments.of(versionOf("unreadable"));
   const [changed, same] = await Promise.all([
     environments.of(versionOf("unheard")),
     environments.of(versionOf("unchanged")),
@@ -70,9 +74,10 @@ it("is outdated when a secret changed while nobody was told, and not otherwise",
     .call("CLIENT", "KILL", "TYPE", "pubsub")
     .hset("sp:secrets:main:unheard", "SECRET", (await redis.hget("sp:secrets:main:one", "SECRET")) ?? "")
     .hdel("sp:secrets:main:unheard", "SECRET")
+    .hset("sp:secrets:main:unreadable", "SECRET", (await redis.hget("sp:secrets:main:one", "SECRET")) ?? "")
     .exec();
   await eventually(() => outdated > before);
-  assert.deepEqual([changed.isOutdated, same.isOutdated], [true, false]);
+  assert.deepEqual([unreadable.isOutdated, changed.isOutdated, same.isOutdated], [true, true, false]);
 });
 
 it("that is opened while a secret changes is outdated from the beginning", async (t) => {
