@@ -43,6 +43,8 @@ const METADATA: readonly string[] = [
 const neverPublic = rangesOf(NEVER_PUBLIC);
 const globalUnicast = rangesOf(GLOBAL);
 const metadata = rangesOf(METADATA);
+/** Loopback, and what a listener on all addresses is called, which connects to loopback. */
+const here = rangesOf(["0.0.0.0/8", "127.0.0.0/8", "::/127"]);
 
 /** Time for which the host's own addresses are taken for known. */
 const OWN_MS = 2_000;
@@ -81,6 +83,11 @@ export class AddressGuard {
     if (isIP(address) === 0 || isMapped(address) || holds(neverPublic, address) || isOwn(address)) return false;
     return !isIPv6(address) || holds(globalUnicast, address);
   }
+}
+
+/** Whether the address leads to this machine itself, whichever of its addresses that is. */
+export function isThisMachine(address: string): boolean {
+  return isIP(address) !== 0 && (holds(here, address) || isMapped(address) || isOwn(address));
 }
 
 /** Version 4 inside of 6; a list would look at the inner one. */

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AddressGuard } from "../../../sandbox-core/egress/addresses.ts";
 import { CallBudget } from "../../../sandbox-core/egress/call-budget.ts";
+import { PlatformHosts } from "../../../sandbox-core/egress/platform-hosts.ts";
+import { Names } from "../../../sandbox-core/egress/resolver.ts";
 import { Rules } from "../../../sandbox-core/egress/rules.ts";
 import { Shares } from "../../../sandbox-core/egress/shares.ts";
 import { MOST_STAND_INS, StandIns } from "../../../sandbox-core/egress/stand-ins.ts";
@@ -162,4 +164,16 @@ test("a call has its bytes, and calls at once have as many times more", () => {
   budget.began("c");
   assert.equal(budget.hasBytes, true);
   assert.equal(budget.spend(101), false);
+});
+
+test("the platform is out of reach at every address of its machine, and at its ports alone", async () => {
+  const names = new Names({ hostsFile: "/etc/hosts" });
+  const here = ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::ffff:127.0.0.1"];
+  for (const host of ["127.0.0.1", "0.0.0.0", "::", "localhost"]) {
+    const platform = new PlatformHosts([{ host, port: 8787 }], names);
+    assert.deepEqual(await platform.without([...here, "192.0.2.1"], 8787), ["192.0.2.1"], host);
+    assert.deepEqual(await platform.without(here, 5432), here, host);
+  }
+  const elsewhere = new PlatformHosts([{ host: "192.0.2.1", port: 8787 }], names);
+  assert.deepEqual(await elsewhere.without([...here, "192.0.2.1"], 8787), here);
 });
