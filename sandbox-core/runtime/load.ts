@@ -44,8 +44,12 @@ export interface Evaluated {
  * Evaluates the code of a bundle in this process's own context and gives its exports.
  * Rejects with what the code throws, SyntaxError included. Settles when its top-level awaits have.
  */
-export async function evaluateBundle(code: string): Promise<Evaluated> {
-  return code.startsWith(COMMONJS_MARK) ? { exports: evaluateCommonJs(code) } : evaluateModule(code);
+export function evaluateBundle(code: string): Promise<Evaluated> {
+  return code.startsWith(COMMONJS_MARK) ? evaluateScript(code) : evaluateModule(code);
+}
+
+async function evaluateScript(code: string): Promise<Evaluated> {
+  return { exports: evaluateCommonJs(code) };
 }
 
 async function evaluateModule(code: string): Promise<Evaluated> {

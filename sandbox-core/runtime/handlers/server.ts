@@ -18,6 +18,9 @@ const now = performance.now.bind(performance);
 /** An idle connection is not used after this: servers end theirs after some seconds. */
 const LONGEST_IDLE_MS = 1_000;
 
+/** Most connections for one call. */
+const MOST_TRIES = 3;
+
 /** The connection of the last call, which the next one may use. */
 interface Kept {
   connection: ServerConnection;
@@ -68,41 +71,31 @@ class ServerCalls {
   /** Passes a call on. Rejects with what is wrong with the server or its answer. */
   async pass(call: HandlerCall): Promise<HandlerReply> {
     const request = serverRequest(call);
-    let hasLooked = false;
-    for (;;) {
-      const listener = this.#listenerFor(call);
+    for (let tries = 1; ; tries++) {
+      const listener = this.#listeners.chosen;
+      if (listener === null) throw this.#leave(call, new ServerGone(this.#name));
       const kept = request.rest === null ? this.#takeKept(listener) : null;
-      const connection = kept ?? new ServerConnection(listener.target);
-      const exchange = this.#begin({ call, request, connection, listener, reasons: this.#reasons });
+      const exchange = this.#begin({ call, request, listener }, kept ?? new ServerConnection(listener.target));
       try {
         return await exchange.reply();
       } catch (error) {
-        const isUnseen = kept !== null && !exchange.hasBegun;
-        hasLooked = this.#lookAgain(error, { call, listener, isUnseen, hasLooked });
+        if (error instanceof ServerGone) this.#follow({ call, request, listener }, error, tries);
+        // The server ended an idle connection as the request was on its way, and never saw it.
+        else if (kept === null || exchange.hasBegun || !(error instanceof Unanswered)) throw error;
       }
     }
   }
 
-  /**
-   * Whether another server was looked for by now. Throws the error when no further try would help.
-   * @param isUnseen whether the server ended an idle connection as the request was on its way
-   */
-  #lookAgain(error: unknown, { call, listener, isUnseen, hasLooked }: Failed): boolean {
-    if (isUnseen && error instanceof Unanswered) return hasLooked;
-    if (!(error instanceof ServerGone)) throw error;
-    if (hasLooked || !this.#listeners.replace(listener)) throw this.#leave(call, error);
-    return true;
+  /** Finds where a server of a thread's listens now. @throws the error when there is none */
+  #follow({ call, request, listener }: Asked, error: ServerGone, tries: number): void {
+    // A body that follows is sent as it comes, and gone.
+    const mayRepeat = request.rest === null && tries < MOST_TRIES;
+    if (!mayRepeat || !this.#listeners.replace(listener)) throw this.#leave(call, error);
   }
 
-  #listenerFor(call: HandlerCall): Listener {
-    const listener = this.#listeners.chosen;
-    if (listener === null) throw this.#leave(call, new ServerGone(this.#name));
-    return listener;
-  }
-
-  #begin(parts: ExchangeParts): Exchange {
-    const { call, connection, listener } = parts;
-    const exchange = new Exchange(parts);
+  #begin(asked: Asked, connection: ServerConnection): Exchange {
+    const { call, listener } = asked;
+    const exchange = new Exchange({ ...asked, connection, reasons: this.#reasons });
     this.#exchange = exchange;
     exchange.onOver = (isReusable) => {
       this.#exchange = null;
@@ -135,20 +128,17 @@ class ServerCalls {
   }
 }
 
-interface Failed {
-  call: HandlerCall;
-  listener: Listener;
-  isUnseen: boolean;
-  hasLooked: boolean;
-}
-
 type Reasons = Record<number, string | undefined>;
 
-interface ExchangeParts {
+/** A call, and who is to answer it. */
+interface Asked {
   call: HandlerCall;
   request: ServerRequest;
-  connection: ServerConnection;
   listener: Listener;
+}
+
+interface ExchangeParts extends Asked {
+  connection: ServerConnection;
   reasons: Reasons;
 }
 
