@@ -61,7 +61,7 @@ test("a socket that is not there is an error in the log, and the service runs on
   assert.match(String((await err.next()).value), /systemd cannot be told that this service is ready/);
 });
 
-test("the units have systemd wait for a service, watch it, end it by the one signal that ends all that hangs, and never give up, on a Node with the flags of services", () => {
+test("the units have systemd wait for a service, watch it, end it by the one signal that ends all that hangs, and never give up, with the master key, on a Node with the flags of services", () => {
   for (const name of ["gateway", "worker"]) {
     const unit = readFileSync(new URL(`../../infra/deploy/sandpiper-${name}.service`, import.meta.url), "utf8");
     for (const line of [
@@ -71,6 +71,8 @@ test("the units have systemd wait for a service, watch it, end it by the one sig
       "WatchdogSignal=SIGKILL",
       "Restart=always",
       "StartLimitIntervalSec=0",
+      "LoadCredential=master-key:/etc/sandpiper/master-key",
+      "Environment=SANDPIPER_MASTER_KEY_FILE=%d/master-key",
     ])
       assert.ok(unit.split("\n").includes(line), `${name}: ${line}`);
     const [, ...words] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(" ") ?? [];

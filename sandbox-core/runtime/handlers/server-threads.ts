@@ -37,17 +37,13 @@ function internet(line: string): Found {
   return { inode, name: `${port}`, target: { port, host: reachable(address.replace(MAPPED, "")) } };
 }
 
-/**
- * An address that leads to who listens on this one; of IPv6 a sandbox has none but its loopback.
- */
+/** An address that leads to who listens on this one; of IPv6 there is the loopback alone. */
 function reachable(address: string): string {
   if (address.length > "01234567".length) return "::1";
   return ANY.test(address) ? "127.0.0.1" : ipv4(address);
 }
 
-/**
- * A line of proc_net_unix: the path comes last, and the name of an abstract socket after an "@".
- */
+/** The path comes last, and the name of an abstract socket behind an "@" (unix(7)). */
 function local(line: string): Found {
   const [, flags, inode = "", path = ""] = /^\S+: \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
   if (flags !== ACCEPTS) return null;
