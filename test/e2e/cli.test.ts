@@ -58,10 +58,13 @@ describe("sandpiper init, deploy, info and curl", () => {
     assert.match((await platform.cli(["deploy", "hi"], { cwd })).stderr, /updated hi/);
   });
 
-  it("leave an old version behind, and gc says that it stays for now", async () => {
+  it("leave files of a deleted function behind, and gc says that they stay for now", async () => {
     const cwd = freshDir();
     await platform.cli(["init", "old"], { cwd });
     await platform.cli(["deploy", "old"], { cwd });
+    await platform.cli(["init", "gone", "--template", "js"], { cwd });
+    await platform.cli(["deploy", "gone"], { cwd });
+    await platform.cli(["delete", "gone", "--yes"], { cwd });
     const dry = await platform.cli(["gc", "--dry-run"], { cwd });
     assert.deepEqual([dry.code, dry.stdout], [0, ""], dry.stderr);
     assert.match(
