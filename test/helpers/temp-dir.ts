@@ -25,7 +25,7 @@ export function tempDir(): string {
 /** A disk of 64 KiB, in memory, of a test's own. */
 export function tinyDisk(t: TestContext): string {
   const dir = tempDir();
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${MOUNTED_BYTES}`, "sandpiper-test", dir]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${MOUNTED_BYTES}`, "tiny-disk", dir]);
   t.after(() => execFileSync("umount", ["--lazy", dir]));
   return dir;
 }
