@@ -105,7 +105,7 @@ export class Up {
 
   /** What is left of it in the kernel and the data directory; empty when it left nothing behind. */
   remains(): string[] {
-    const pids = [...this.#seen].filter((pid) => existsSync(`/proc/${pid}`) && !isZombie(pid));
+    const pids = [...this.#seen].filter((pid) => existsSync(`/proc/${pid}`) && !isEnding(pid));
     const cgroups = CGROUPS.flatMap((path) => (existsSync(path) ? readdirSync(path) : [])).filter((name) =>
       this.#seen.has(Number(name.split("-")[0])),
     );
@@ -148,8 +148,9 @@ function statOf(pid: number): string[] | null {
   return stat === null ? null : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-function isZombie(pid: number): boolean {
-  return statOf(pid)?.[0] === "Z";
+/** Whether it has given back its memory: it runs nothing any more, and ends by itself. */
+function isEnding(pid: number): boolean {
+  return statOf(pid)?.[0] === "Z" || readIfThere(`/proc/${pid}/statm`)?.startsWith("0 ") === true;
 }
 
 function commandOf(pid: number): string {
