@@ -34,7 +34,7 @@ const entrySchema = z.union([
   ruleSchema,
   z.strictObject({ to: ruleSchema, ...injectionFields }).superRefine((entry, context) => {
     const rule = readRule(entry.to, "function");
-    // What is wrong with the rule itself is said at its own place.
+    // Faults of the rule itself are told at its own place.
     const problem = typeof rule === "string" ? null : injectionProblem(rule, entry);
     if (problem !== null) context.addIssue({ code: "custom", ...problem });
   }),
@@ -78,7 +78,7 @@ interface ListProblem {
   message: string;
 }
 
-/** What is wrong with entries beside each other. */
+/** Faults of entries beside each other. */
 function listProblems(entries: readonly EgressEntry[]): ListProblem[] {
   const rules = entries.map((entry) => readRule(textOf(entry), "function"));
   const texts = rules.map((rule) => (typeof rule === "string" ? null : formatRule(rule)));

@@ -11,9 +11,9 @@ export const MAX_GRANTS = 128;
 
 /** The grants of a tenant as they are kept and shown: rules in their shortest form. */
 export interface EgressGrants {
-  /** What functions may declare; null: what `SANDPIPER_EGRESS_DEFAULT` says. */
+  /** Rules that functions may declare; null: those of `SANDPIPER_EGRESS_DEFAULT`. */
   allow: string[] | null;
-  /** What none of them reaches, although it is allowed. */
+  /** Rules that none of them may use, although they are allowed. */
   deny: string[];
   /** Networks that are refused otherwise. */
   private: string[];
@@ -27,7 +27,7 @@ export const NO_GRANTS: EgressGrants = { allow: null, deny: [], private: [] };
 
 /** The grants that count for all tenants, as the configuration says. */
 export interface EgressDefaults {
-  /** What a tenant may declare that has no list of its own. */
+  /** The list of a tenant that has none of its own. */
   allow: "public" | "none";
   /** Rules that are denied to all. */
   deny: readonly string[];

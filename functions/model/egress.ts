@@ -19,7 +19,7 @@ export interface EgressRule {
   ports: readonly number[] | "any";
 }
 
-/** Whoever writes a rule: operators may name networks, any port, and `public` with a port. */
+/** The author of a rule: operators may name networks, any port, and `public` with a port. */
 export type RuleAuthor = "function" | "operator";
 
 /** The port of a rule that names none. */
@@ -69,7 +69,7 @@ function formatTarget(to: EgressTarget): string {
   return to.network.family === 6 ? `[${text}]` : text;
 }
 
-/** What people paste although it is no host. */
+/** The fault of a text that people paste although it is no host, or null. */
 function shapeProblem(text: string): string | null {
   if (text === "") return "a rule is a name (api.example.com), an address, or public";
   if (/[\s\p{Cc}]/u.test(text)) return "a rule has no spaces: one host, and a port after a ':' if it is not 443";

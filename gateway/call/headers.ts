@@ -71,7 +71,7 @@ export function requestHeaders(raw: readonly string[], forwarded: Forwarded): He
       `The header fields are longer than the ${REQUEST_LIMITS.headersLength} characters that a function can take`,
     );
   }
-  // What the gateway says itself is not a client's to remove.
+  // Fields that the gateway says itself are not a client's to remove.
   return named === null ? pairs : pairs.filter(([name], index) => index < said || !named.has(name));
 }
 

@@ -48,7 +48,7 @@ export interface ControlParts {
   versions: CurrentVersions;
   /** Memory that all request bodies being read may hold together. */
   uploads: Budget;
-  /** What counts for the outgoing connections of all tenants. */
+  /** Grants that count for the outgoing connections of all tenants. */
   egressDefaults: EgressDefaults;
   /** Whether calls can be taken now. */
   accepting: () => boolean;

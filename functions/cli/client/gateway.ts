@@ -134,7 +134,7 @@ export class Gateway {
     return this.#ask(rewrapSchema, "POST", "/v1/secrets/rewrap");
   }
 
-  /** What functions of the tenants may connect to that the key may see. */
+  /** The grants for outgoing connections of those tenants that the key may see. */
   async grants(): Promise<GrantListInfo> {
     return this.#ask(grantListSchema, "GET", "/v1/egress");
   }

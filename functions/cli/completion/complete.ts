@@ -5,7 +5,7 @@ import { Gateway } from "../client/gateway.ts";
 import type { Io } from "../io.ts";
 import { type Candidate, candidatesFor } from "./candidates.ts";
 
-/** Who pressed a key waits no longer than this for a gateway. */
+/** Longest wait of a user who pressed a key for a gateway. */
 const GATEWAY_LIMIT_MS = 1_000;
 
 /**

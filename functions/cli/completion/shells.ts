@@ -1,7 +1,7 @@
 /**
- * What a shell reads to complete the words of `sandpiper`. Each of these asks the command itself
- * for candidates, so that a shell never knows less than the command that is installed, and takes
- * names of files where there are none.
+ * Scripts by which shells complete the words of `sandpiper`. Each asks the command itself for
+ * candidates, so that a shell never knows less than the command that is installed, and takes names
+ * of files where there are none.
  */
 
 /** The word by which a shell asks; the words of the line up to the one to complete follow it. */
