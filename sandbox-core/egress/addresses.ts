@@ -4,24 +4,13 @@
  */
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
+import { SPECIAL_ADDRESSES } from "../contract/special-addresses.ts";
 
 /** IANA's registries of special-purpose addresses, and what leads to version 4 from within 6. */
 const NEVER_PUBLIC: readonly string[] = [
-  "0.0.0.0/8",
-  "10.0.0.0/8",
-  "100.64.0.0/10",
+  ...SPECIAL_ADDRESSES,
   "127.0.0.0/8",
-  "169.254.0.0/16",
-  "172.16.0.0/12",
-  "192.0.0.0/24",
-  "192.0.2.0/24",
-  "192.88.99.0/24",
-  "192.168.0.0/16",
   "198.18.0.0/15",
-  "198.51.100.0/24",
-  "203.0.113.0/24",
-  "224.0.0.0/4",
-  "240.0.0.0/4",
   "2001::/23",
   "2001:db8::/32",
   "2002::/16",

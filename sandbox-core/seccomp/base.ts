@@ -4,8 +4,9 @@
  */
 import { constants } from "node:os";
 import { AF, CLONE, FCNTL, IOCTL, IPPROTO, PR, SIGCHLD, SOCK } from "../abi/linux.ts";
-import { allow, type Rule, refuse } from "./rule.ts";
+import { allBut, allow, type Rule, refuse } from "./rule.ts";
 import { SOCKET_OPTIONS } from "./socket-options.ts";
+import { SOCKET_CALLS, SOCKET_TYPE } from "./sockets.ts";
 
 /**
  * Everything that threads and copies of a process are made with; no namespaces, no tracing, no
@@ -25,10 +26,6 @@ const CLONE_FLAGS =
   CLONE.CHILD_SETTID |
   CLONE.DETACHED |
   SIGCHLD;
-
-/** A mask of all bits but these. */
-const allBut = (bits: number) => ~bits >>> 0;
-const SOCKET_TYPE = { argument: 1, mask: allBut(SOCK.CLOEXEC | SOCK.NONBLOCK) } as const;
 
 export const BASE: readonly Rule[] = [
   allow("files and pipes by descriptor", [
@@ -200,22 +197,7 @@ export const BASE: readonly Rule[] = [
     "capget",
   ]),
   allow("randomness", ["getrandom"]),
-  allow("sockets that exist: its wire, and loopback within its own network namespace", [
-    "bind",
-    "connect",
-    "listen",
-    "accept",
-    "accept4",
-    "getsockname",
-    "getpeername",
-    "sendto",
-    "recvfrom",
-    "sendmsg",
-    "recvmsg",
-    "sendmmsg",
-    "recvmmsg",
-    "shutdown",
-  ]),
+  allow("sockets that exist: its wire, and loopback within its own network namespace", SOCKET_CALLS),
   allow(
     "sockets between processes of its own",
     ["socket", "socketpair"],

@@ -17,10 +17,9 @@ import {
   SOCK,
 } from "../abi/linux.ts";
 import { allow, errno, type Policy, refuse } from "./rule.ts";
+import { SOCKET_CALLS, SOCKET_TYPE } from "./sockets.ts";
 
 const { EPERM, ENOSYS } = constants.errno;
-const allBut = (bits: number) => ~bits >>> 0;
-const KIND = { argument: 1, mask: allBut(SOCK.CLOEXEC | SOCK.NONBLOCK) } as const;
 
 export const RELAY_POLICY: Policy = {
   otherwise: errno(EPERM),
@@ -81,30 +80,13 @@ export const RELAY_POLICY: Policy = {
     ]),
     allow("figures of itself", ["getrusage", "uname", "sysinfo", "getuid", "geteuid", "getgid", "getegid"]),
     allow("randomness", ["getrandom"]),
-    allow("sockets that it was given, and those that it makes", [
-      "bind",
-      "connect",
-      "listen",
-      "accept",
-      "accept4",
-      "getsockname",
-      "getpeername",
-      "sendto",
-      "recvfrom",
-      "sendmsg",
-      "recvmsg",
-      "sendmmsg",
-      "recvmmsg",
-      "shutdown",
-      "setsockopt",
-      "getsockopt",
-    ]),
+    allow("sockets that it was given, and those that it makes", [...SOCKET_CALLS, "setsockopt", "getsockopt"]),
     allow(
       "TCP to hosts, UDP to name servers",
       ["socket"],
       [
         { argument: 0, oneOf: [AF.INET, AF.INET6] },
-        { ...KIND, oneOf: [SOCK.STREAM, SOCK.DGRAM] },
+        { ...SOCKET_TYPE, oneOf: [SOCK.STREAM, SOCK.DGRAM] },
         { argument: 2, oneOf: Object.values(IPPROTO) },
       ],
     ),
@@ -113,7 +95,7 @@ export const RELAY_POLICY: Policy = {
       ["socket"],
       [
         { argument: 0, equals: AF.NETLINK },
-        { ...KIND, equals: SOCK.RAW },
+        { ...SOCKET_TYPE, equals: SOCK.RAW },
         { argument: 2, equals: NETLINK_ROUTE },
       ],
     ),

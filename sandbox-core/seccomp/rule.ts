@@ -28,6 +28,9 @@ export interface Policy {
 /** The answer of a call that is refused with this error. */
 export const errno = (number: number) => SECCOMP_RET.ERRNO | number;
 
+/** A mask of all bits but these. */
+export const allBut = (bits: number) => ~bits >>> 0;
+
 /** A rule that allows, always or when all conditions hold. */
 export const allow = (reason: string, calls: readonly SyscallName[], when?: readonly Condition[]): Rule => ({
   calls,

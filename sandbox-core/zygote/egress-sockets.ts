@@ -8,6 +8,7 @@
  */
 import { AF, CLONE, IPPROTO, O, SO, SOCK, SOL } from "../abi/linux.ts";
 import type { EgressSockets } from "../contract/egress.ts";
+import { SPECIAL_ADDRESSES } from "../contract/special-addresses.ts";
 import { complain } from "../fork/complain.ts";
 import { MOST_WAITING } from "../fork/network.ts";
 import { exitNow, sys } from "../syscall/libc.ts";
@@ -20,22 +21,11 @@ const EXIT_UNFIT = 71;
 /** Addresses that stand for names: the block for tests of networks (RFC 2544), nobody's host. */
 const STAND_INS: Range = ["198.18.0.0", 15];
 const EVERYTHING: Range = ["0.0.0.0", 0];
-/** Addresses that are never public (IANA's registry of special-purpose addresses). */
-const NEVER_PUBLIC: readonly Range[] = [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.0.2.0", 24],
-  ["192.88.99.0", 24],
-  ["192.168.0.0", 16],
-  ["198.51.100.0", 24],
-  ["203.0.113.0", 24],
-  ["224.0.0.0", 4],
-  ["240.0.0.0", 4],
-];
+/** Addresses that are never public: they lead nowhere, where every public one leads here. */
+const NEVER_PUBLIC = SPECIAL_ADDRESSES.map((range): Range => {
+  const [address = "", bits] = range.split("/");
+  return [address, Number(bits)];
+});
 
 const NAMES_ADDRESS = internetAddress(Uint8Array.of(127, 0, 0, 1), 53);
 const ANY_ADDRESS = Uint8Array.of(0, 0, 0, 0);
