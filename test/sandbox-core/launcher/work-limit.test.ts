@@ -91,7 +91,9 @@ describe("what processes do", () => {
     t.after(() => idle.kill("SIGKILL"));
     while (isAnyAtWork([idle.pid as number]));
     await start("for (;;);");
-    while (cpuMsOf(child.pid) === 0);
+    // Before its loop it may wait: for its threads, or for a pipe.
+    const sofarMs = cpuMsOf(child.pid);
+    while (cpuMsOf(child.pid) < sofarMs + 100);
     // One of 40 runs, the last.
     const threads = [...Array.from({ length: 39 }, () => idle.pid as number), child.pid];
     const looks = new ThreadLooks();
