@@ -8,6 +8,9 @@
  *
  * How slow the machine is is measured before (helpers/slowness.ts). At the end stand the files that
  * took longest, and the tests that failed.
+ *
+ * When everything runs, a few files that fail run once more, alone: what passes then is named as
+ * unstable and fails nobody's run. Each name there is a fault to find, in the test or in Sandpiper.
  */
 import { globSync } from "node:fs";
 import { relative, resolve } from "node:path";
@@ -18,6 +21,8 @@ import { slowness } from "./helpers/slowness.ts";
 const ROOT = resolve(import.meta.dirname, "..");
 const ALONE = ["test/e2e/", "test/corpus/", "test/chaos/", "test/escape/"];
 const SLOWEST = 10;
+/** More failing files than this are no matter of chance, and are not run again. */
+const MOST_AGAIN = 3;
 /** Ends the process of a file that hangs. */
 const WATCHDOG = new URL("./helpers/watchdog.ts", import.meta.url).href;
 
@@ -42,8 +47,13 @@ function runsAlone(file: string): boolean {
 /** Seconds of each file that ran. */
 const tookSeconds = new Map<string, number>();
 
-/** A line for each test that failed: the report above is long, and ends with what passed. */
-const failures: string[] = [];
+interface Failure {
+  readonly file: string;
+  readonly name: string;
+}
+
+/** The tests that failed: the report above is long, and ends with what passed. */
+const failures: Failure[] = [];
 
 /** Notes how long a file took. */
 function noteTime(file: string, ms: number): void {
@@ -68,7 +78,7 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   });
   // The process of a file that was ended gives no summary.
   events.on("test:fail", ({ name, file, details }) => {
-    failures.push(`✖ ${relative(ROOT, file ?? "")}: ${name}\n`);
+    failures.push({ file: relative(ROOT, file ?? ""), name });
     if (file !== undefined && resolve(ROOT, name) === file) noteTime(file, details.duration_ms);
   });
   events.on("test:summary", ({ file, counts, success, duration_ms }) => {
@@ -84,6 +94,19 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   return totals;
 }
 
+/** Runs again what failed, if that is little: null when it was not run. */
+async function runAgain(failed: readonly Failure[]): Promise<Totals | null> {
+  const again = new Set(failed.map(({ file }) => file));
+  const isLittle = again.size > 0 && again.size <= MOST_AGAIN && !again.has("");
+  if (!isLittle) return null;
+  process.stdout.write(`\nonce more, alone: ${[...again].join(", ")}\n\n`);
+  return runFiles([...again], 1);
+}
+
+function linesOf(title: string, of: readonly Failure[]): string {
+  return of.length === 0 ? "" : `\n${title}\n${of.map(({ file, name }) => `✖ ${file}: ${name}\n`).join("")}`;
+}
+
 const startMs = performance.now();
 process.stdout.write(`budgets of time are ${slowness()} times those of a quiet machine\n\n`);
 const files = findTests(process.argv.slice(2));
@@ -92,12 +115,18 @@ const together = await runFiles(
   2,
 );
 const alone = await runFiles(files.filter(runsAlone), 1);
-const passed = together.passed + alone.passed;
-const failed = together.failed + alone.failed;
+const firstFailures = failures.splice(0);
+const failedFirst = together.failed + alone.failed;
+const isWhole = process.argv.length === 2;
+const again = isWhole && failedFirst > 0 ? await runAgain(firstFailures) : null;
+const failed = again?.failed ?? failedFirst;
+const passed = together.passed + alone.passed + Math.max(0, failedFirst - failed);
 if (files.length === 0) process.stdout.write(`no test matches ${process.argv.slice(2).join(" ")}\n`);
 process.stdout.write(`\nslowest files\n${slowestFiles()}`);
-if (failures.length > 0) process.stdout.write(`\nfailed\n${failures.join("")}`);
+if (failed === 0) process.stdout.write(linesOf("unstable: failed, and passed when they ran once more", firstFailures));
+else process.stdout.write(linesOf("failed", again === null ? firstFailures : failures));
+const seconds = Math.round((performance.now() - startMs) / 1_000);
 process.stdout.write(
-  `\n${Math.round((performance.now() - startMs) / 1_000)} s\n${passed} passed, ${failed} failed, ${together.skipped + alone.skipped} skipped\n`,
+  `\n${seconds} s\n${passed} passed, ${failed} failed, ${together.skipped + alone.skipped} skipped\n`,
 );
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
