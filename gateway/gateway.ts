@@ -16,6 +16,7 @@ import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { SecretStore } from "../functions/store/secrets.ts";
+import { TenantStops } from "../functions/store/tenant-stops.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { Backlog } from "../functions/transport/backlog.ts";
 import { dropBody } from "../functions/transport/bodies.ts";
@@ -116,6 +117,7 @@ class GatewayParts {
   readonly #checks: CheckQueue;
   readonly #receiver: ReplyReceiver;
   readonly #versions: CurrentVersions;
+  readonly #stops: TenantStops;
   readonly #unrun: UnrunRecords;
   readonly #closing = new AbortController();
 
@@ -133,6 +135,7 @@ class GatewayParts {
     this.#builds = new BuildQueue(redis);
     this.#checks = new CheckQueue(redis);
     this.#versions = new CurrentVersions(redis, registry);
+    this.#stops = new TenantStops(this.redis);
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
     this.#receiver = this.#makeReceiver(redis, gatewayId);
@@ -140,13 +143,7 @@ class GatewayParts {
     const budgets = { uploads: new Budget(UPLOADS_BYTES), downloads: new Budget(DOWNLOADS_BYTES) };
     metrics?.ask(this.redis, () => this.#figures(budgets));
     const [hosts, clients] = [new Hosts(config), new Clients(config)];
-    const shared = {
-      redis: this.redis,
-      versions: this.#versions,
-      ...budgets,
-      origins: new Origins(config, clients, () => this.ownUrl),
-      onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
-    };
+    const shared = { ...this.#shared(config, clients, log), ...budgets };
     const artifacts = new FileArtifactStore(config.artifactsDir);
     this.#collecting = connectionLike(redis, { ...FAIL_FAST, commandTimeout: COLLECTION_COMMAND_MS });
     const collector = makeCollector(config, this.#collecting, artifacts);
@@ -184,6 +181,17 @@ class GatewayParts {
       invoke: (...call) => void invoke(invokeParts, ...call),
       control: controlListener(app.fetch),
     }));
+  }
+
+  /** Parts of calls and of the control API. */
+  #shared(config: GatewayConfig, clients: Clients, log: Logger) {
+    return {
+      redis: this.redis,
+      versions: this.#versions,
+      stops: this.#stops,
+      origins: new Origins(config, clients, () => this.ownUrl),
+      onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),
+    };
   }
 
   /** The steps for each call that has ended. */
@@ -260,6 +268,7 @@ class GatewayParts {
     await settledWithin(START_MS, ready);
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);
+    await this.#stops.read();
   }
 
   async drain(): Promise<void> {
@@ -285,6 +294,7 @@ class GatewayParts {
     this.#claims.close();
     this.#receiver.close();
     this.#versions.close();
+    this.#stops.close();
     this.collections.stop();
     this.#collecting.disconnect();
     const closing = [this.#queue.close(), this.#builds.close(), this.#checks.close(), this.#unrun.close()];

@@ -75,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/egress.ts")).addEgress,
   },
   {
+    usage: "tenant <action> [tenant]",
+    summary: "make, suspend and delete tenants: create | list | info | suspend | resume | delete",
+    load: async () => (await import("./commands/tenant.ts")).addTenant,
+  },
+  {
     usage: "gc",
     summary: "remove old versions, and files that nobody needs any more",
     load: async () => (await import("./commands/gc.ts")).addGc,

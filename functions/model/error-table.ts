@@ -17,6 +17,21 @@ export const ERRORS = {
     message: "This needs the operator's API key.",
     fix: "Use the key of SANDPIPER_BOOTSTRAP_KEY_FILE, which `npm start` keeps in its data directory, or ask whoever operates Sandpiper.",
   },
+  TENANT_NOT_FOUND: {
+    status: 404,
+    message: "There is no tenant of that name.",
+    fix: "Look at the name; `sandpiper tenant list` shows all to the operator.",
+  },
+  TENANT_EXISTS: {
+    status: 409,
+    message: "The tenant's name is taken.",
+    fix: "Choose another name, or wait as long as the message says: the name of a deleted tenant is free when none of its calls can run.",
+  },
+  TENANT_SUSPENDED: {
+    status: 403,
+    message: "The tenant is suspended: its functions are not called, and nothing of it can be changed.",
+    fix: "Ask whoever operates Sandpiper; `sandpiper tenant resume` ends it, and all is as it was.",
+  },
   INVALID_REQUEST: {
     status: 400,
     message: "The request is not one that this address understands.",

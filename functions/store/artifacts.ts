@@ -4,8 +4,8 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { SandpiperError } from "../model/errors.ts";
 import { NAME_PATTERN } from "../model/manifest.ts";
 
@@ -48,6 +48,8 @@ const KINDS: Record<string, StoredFile["kind"]> = {
 const STORED_FILE = /^([0-9a-f]{64})(?:\.[0-9a-f-]{36})?(|\.removed|\.damaged|\.tmp)$/;
 /** The directory of the tenants' stores, each below its tenant's name. */
 const SOURCES = "sources";
+/** Attempts to remove a directory in which files appear meanwhile. */
+const REMOVAL_ATTEMPTS = 10;
 /** Beginning of the names of empty files, one for each Redis whose versions need the store. */
 const USER = "redis-";
 
@@ -111,6 +113,17 @@ export class FileArtifactStore implements ArtifactStore {
   sourcesOf(tenant: string): FileArtifactStore {
     if (!NAME_PATTERN.test(tenant)) throw new Error(`${JSON.stringify(tenant)} is no tenant's name.`);
     return new FileArtifactStore(join(this.#dir, SOURCES, tenant));
+  }
+
+  /**
+   * Removes a tenant's store of source files, also beside whoever writes to it: what is written
+   * later is there. @returns how many files are gone.
+   */
+  async removeSourcesOf(tenant: string): Promise<number> {
+    const dir = this.sourcesOf(tenant).#dir;
+    const names = (await readdir(dir, { recursive: true }).catch(nullWhenMissing)) ?? [];
+    await rm(dir, { recursive: true, force: true, maxRetries: REMOVAL_ATTEMPTS });
+    return names.filter((name) => STORED_FILE.test(basename(name))).length;
   }
 
   /** The tenants that have a store of source files. */

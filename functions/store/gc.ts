@@ -10,6 +10,7 @@
  *   they are gone, and builds again.
  * - Uploaded source files are collected alike, each tenant's for itself: those of uploads that
  *   became no version, and those whose versions are gone.
+ * - Deletions of tenants that broke off are carried on first (tenant-deletion.ts).
  * - One process at a time collects (gc-lock.ts), and only in a store that one Redis alone uses.
  */
 import { randomUUID } from "node:crypto";
@@ -20,6 +21,7 @@ import { type CollectedFiles, collectFiles, sumOf } from "./gc-files.ts";
 import { CollectionLock } from "./gc-lock.ts";
 import { type CollectionLimits, collectVersions, type OldVersion } from "./gc-versions.ts";
 import type { Registry } from "./registry.ts";
+import { finishDeletions } from "./tenant-deletion.ts";
 
 /** Names this Redis for the artefact store. */
 const REDIS_ID = "sp:gc:redis";
@@ -89,6 +91,7 @@ export class Collector {
 
   async #collect(lock: CollectionLock, dryRun: boolean): Promise<Collection> {
     const { redis, registry, artifacts, limits } = this.#options;
+    if (!dryRun) await finishDeletions({ redis, artifacts }, () => lock.renew());
     const [seconds, microseconds] = await redis.time();
     // Before versions are read: a file that waited until then, and that no version needs, may go.
     const nowMs = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);

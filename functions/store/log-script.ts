@@ -33,9 +33,9 @@ const GONE_PREFIX = "sp:recordsgone:";
  * Heaps: lists of "<time> <bytes> <id> <id> ...", latest first, where only calls that went well are
  * several; how many bytes each has, and all have.
  */
-const HEAP_PREFIX = "sp:recordheap:";
-const HEAPS = "sp:recordheaps";
-const TOTAL = "sp:recordbytes";
+export const HEAP_PREFIX = "sp:recordheap:";
+export const HEAPS = "sp:recordheaps";
+export const TOTAL = "sp:recordbytes";
 
 /** About how many entries a function's stream keeps, and for how long after the last. */
 const MAX_STREAM_ENTRIES = 5_000;

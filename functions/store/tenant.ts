@@ -13,10 +13,11 @@ export interface Principal {
 const SECRET_BYTES = 32;
 /** sp_<12 hex digits>_<base64url of 32 bytes> */
 const KEY_PATTERN = /^sp_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
-const TENANTS = "sp:tenants";
+export const TENANTS = "sp:tenants";
+
 /** The ids of keys that are the operator's, too. */
 const OPERATOR_KEYS = "sp:operatorkeys";
-const keyOf = (keyId: string): string => `sp:apikey:${keyId}`;
+export const keyOf = (keyId: string): string => `sp:apikey:${keyId}`;
 
 /**
  * Makes a tenant; one that exists already stays as it is.
@@ -84,6 +85,13 @@ export async function isOperatorKey(redis: Redis, keyId: string): Promise<boolea
   return (await redis.sismember(OPERATOR_KEYS, keyId)) === 1;
 }
 
+/** The tenants that have an operator's key. */
+export async function operatorTenants(redis: Redis): Promise<string[]> {
+  const ids = await redis.smembers(OPERATOR_KEYS);
+  const stored = ids.length === 0 ? [] : await redis.mget(ids.map(keyOf));
+  return stored.flatMap((text) => (text === null ? [] : [(JSON.parse(text) as { tenant: string }).tenant]));
+}
+
 /**
  * The secret is 32 random bytes, so that a plain hash cannot be searched; a slow one would only be
  * slow.
@@ -92,7 +100,8 @@ function hashOf(secret: string): Buffer {
   return createHash("sha256").update(secret).digest();
 }
 
-function checkTenantName(tenant: string): void {
+/** @throws SandpiperError INVALID_NAME */
+export function checkTenantName(tenant: string): void {
   if (!NAME_PATTERN.test(tenant)) {
     throw new SandpiperError("INVALID_NAME", {
       message: `${JSON.stringify(tenant.slice(0, 80))} is no tenant's name.`,

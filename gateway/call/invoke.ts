@@ -7,6 +7,7 @@ import type { Redis } from "ioredis";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
 import { newInvocationId } from "../../functions/model/invocation-id.ts";
+import type { TenantStops } from "../../functions/store/tenant-stops.ts";
 import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
 import type { CancellationSender } from "../../functions/transport/cancellations.ts";
 import type { Budget } from "../http/budget.ts";
@@ -40,6 +41,7 @@ export interface InvokeParts {
   cancellations: CancellationSender;
   calls: Calls;
   versions: CurrentVersions;
+  stops: TenantStops;
   maxBodyBytes: number;
   queueWaitMs: number;
   uploads: Budget;
@@ -80,6 +82,7 @@ export async function invoke(
     const known = named && parts.versions.get(named);
     const current = known instanceof Promise ? await known : known;
     if (!named || !current) throw functionNotFound(named);
+    parts.stops.checkCall(named.tenant, named.functionName);
     gate.check(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
     if (response.destroyed) throw leftEarly();

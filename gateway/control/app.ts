@@ -4,6 +4,7 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Issue, plainIssues, sentenceOf } from "../../functions/model/issues.ts";
 import type { ControlParts, Environment } from "./context.ts";
 import { auth } from "./middleware/auth.ts";
+import { deletionFence } from "./middleware/deletion-fence.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { egressRoutes } from "./routes/egress.ts";
@@ -16,6 +17,7 @@ import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { sourceRoutes } from "./routes/sources.ts";
+import { tenantRoutes } from "./routes/tenants.ts";
 import { traceRoutes } from "./routes/traces.ts";
 
 /** hono's application for everything but functions' URLs. */
@@ -30,7 +32,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   app.use(requestId);
   openapiRoutes(app);
   healthRoutes(app, parts);
-  app.use("/v1/*", auth(parts.redis));
+  app.use("/v1/*", auth(parts), deletionFence(parts));
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
   eventRoutes(app, parts);
@@ -40,6 +42,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   traceRoutes(app, parts);
   gcRoutes(app, parts);
   egressRoutes(app, parts);
+  tenantRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;
 }

@@ -10,6 +10,7 @@ import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { SecretStore } from "../../functions/store/secrets.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
+import type { TenantStops } from "../../functions/store/tenant-stops.ts";
 import type { UploadQuota } from "../../functions/store/upload-quota.ts";
 import type { BuildQueue } from "../../functions/transport/build-queue.ts";
 import type { CheckQueue } from "../../functions/transport/check-queue.ts";
@@ -34,6 +35,8 @@ export interface EventTarget {
 export interface ControlParts {
   redis: Redis;
   registry: Registry;
+  /** The tenants that are suspended or deleted. */
+  stops: TenantStops;
   artifacts: FileArtifactStore;
   collector: Collector;
   quota: UploadQuota;

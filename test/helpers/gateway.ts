@@ -19,7 +19,7 @@ import { InvocationWorker } from "../../functions/transport/invocation-queue.ts"
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
 import { startGateway } from "../../gateway/gateway.ts";
 import type { Gateway, GatewayConfig, GatewayOptions } from "../../gateway/gateway-options.ts";
-import { createLogger } from "../../infra/log.ts";
+import { createLogger, type Logger } from "../../infra/log.ts";
 import "./localhost.ts";
 import { masterKeysOf } from "./master-keys.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
@@ -37,6 +37,9 @@ export interface TestGateway {
   redis: TestRedis;
   connection: Redis;
   gateway: Gateway;
+  /** For one more gateway of the same Redis. */
+  config: GatewayConfig;
+  log: Logger;
   url: string;
   /** Where its artefact store is. */
   artifactsDir: string;
@@ -143,6 +146,8 @@ export async function startTestGateway(
     redis,
     connection,
     gateway,
+    config,
+    log,
     url: `http://127.0.0.1:${gateway.port}`,
     artifactsDir: config.artifactsDir,
     key,

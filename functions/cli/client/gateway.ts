@@ -186,6 +186,11 @@ export class Gateway {
     }
   }
 
+  /** One request, for files that know further routes. @throws CliError for an answer of failure */
+  ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T> {
+    return this.#ask(schema, method, path, body);
+  }
+
   async #ask<T>(
     schema: z.ZodType<T>,
     method: string,
@@ -306,6 +311,7 @@ const HINTS: Readonly<Record<string, string>> = {
   CHECK_UNAVAILABLE: "deploy again; --no-check deploys without loading the version first",
   UNAUTHENTICATED: "set SANDPIPER_API_KEY to a key of this gateway, or give --api-key-file",
   NOT_OPERATOR: "use the key of the gateway's SANDPIPER_BOOTSTRAP_KEY_FILE, by SANDPIPER_API_KEY or --api-key-file",
+  TENANT_NOT_FOUND: "`sandpiper tenant list` shows those that the key may see",
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
   UNKNOWN_HOST:
     "the gateway does not know itself by that name: SANDPIPER_GATEWAY_HOSTS, in its environment, adds names",

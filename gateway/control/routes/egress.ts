@@ -1,6 +1,5 @@
 /** Shows and changes what functions of each tenant may connect to. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { grantChangeSchema, grantListSchema, grantsChangedSchema, tenantParam } from "../../../functions/api/egress.ts";
 import { errorSchema } from "../../../functions/api/schemas.ts";
 import {
@@ -12,14 +11,15 @@ import {
 } from "../../../functions/model/egress-grants.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { allGrants, changeGrants, grantsOf } from "../../../functions/store/egress-grants.ts";
-import { isOperatorKey } from "../../../functions/store/tenant.ts";
 import { MIB } from "../../../infra/std/bytes.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { refusedRules } from "../egress.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
+import { checkOperator, isOperator } from "../operator.ts";
 
 const operatorOnly = jsonBody(errorSchema, "The key is not the operator's.");
+const none = jsonBody(errorSchema, "The tenant is another than the key's, which is not the operator's.");
 
 const listRoute = keyedRoute({
   method: "get",
@@ -38,6 +38,7 @@ const changeRoute = keyedRoute({
     200: jsonBody(grantsChangedSchema, "The grants now."),
     400: jsonBody(errorSchema, "A rule is not valid."),
     403: operatorOnly,
+    404: none,
   },
 });
 
@@ -46,7 +47,7 @@ const resetRoute = keyedRoute({
   path: "/v1/egress/{tenant}",
   summary: "Take all grants of a tenant back",
   request: { params: tenantParam },
-  responses: { 200: jsonBody(grantsChangedSchema, "The default counts now."), 403: operatorOnly },
+  responses: { 200: jsonBody(grantsChangedSchema, "The default counts now."), 403: operatorOnly, 404: none },
 });
 
 /** Adds /v1/egress. */
@@ -55,17 +56,17 @@ export function egressRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
   app.on("POST", "/v1/egress/:tenant", bodyLimit(MIB, uploads));
 
   app.openapi(listRoute, async (c) => {
-    const { tenant, keyId } = c.var.principal;
+    const { tenant } = c.var.principal;
     const { allow, deny } = egressDefaults;
     const own: [string, EgressGrants][] = [[tenant, await grantsOf(redis, tenant)]];
-    const all = (await isOperatorKey(redis, keyId)) ? await allGrants(redis) : own;
+    const all = (await isOperator(parts, c)) ? await allGrants(redis) : own;
     const tenants = all.map(([name, grants]) => ({ tenant: name, ...grants }));
     return c.json({ default: { allow, deny: [...deny] }, tenants }, 200);
   });
 
   app.openapi(changeRoute, async (c) => {
-    await checkOperator(parts, c);
     const { tenant } = c.req.valid("param");
+    await checkOperator(parts, c, tenant);
     const { list, ...change } = c.req.valid("json");
     const grants = await changeGrants(redis, tenant, (before) => {
       const after = { ...before, [list]: changed(list, before[list] ?? [], change) };
@@ -75,16 +76,11 @@ export function egressRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
   });
 
   app.openapi(resetRoute, async (c) => {
-    await checkOperator(parts, c);
     const { tenant } = c.req.valid("param");
+    await checkOperator(parts, c, tenant);
     await changeGrants(redis, tenant, () => null);
     return c.json({ grants: { tenant, ...NO_GRANTS }, refused: await refusedRules(parts, tenant) }, 200);
   });
-}
-
-/** @throws SandpiperError NOT_OPERATOR */
-async function checkOperator({ redis }: ControlParts, c: Context<Environment>): Promise<void> {
-  if (!(await isOperatorKey(redis, c.var.principal.keyId))) throw new SandpiperError("NOT_OPERATOR");
 }
 
 interface Change {

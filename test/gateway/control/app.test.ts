@@ -497,6 +497,10 @@ it("describes itself", async () => {
     "/v1/secrets/{secret}",
     "/v1/sources",
     "/v1/sources/missing",
+    "/v1/tenants",
+    "/v1/tenants/{tenant}",
+    "/v1/tenants/{tenant}/resume",
+    "/v1/tenants/{tenant}/suspend",
     "/v1/traces/{traceId}",
     "/v1/whoami",
   ]);

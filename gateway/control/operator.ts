@@ -1,0 +1,26 @@
+/** What the operator's key alone may do, and what others are told who ask for it. */
+import type { Context } from "hono";
+import { SandpiperError } from "../../functions/model/errors.ts";
+import { isOperatorKey } from "../../functions/store/tenant.ts";
+import { noTenant } from "../../functions/store/tenant-states.ts";
+import type { ControlParts, Environment } from "./context.ts";
+
+/** Whether the request has the operator's key. */
+export function isOperator({ redis }: Pick<ControlParts, "redis">, c: Context<Environment>): Promise<boolean> {
+  return isOperatorKey(redis, c.var.principal.keyId);
+}
+
+/**
+ * Lets the operator pass. Of other tenants than its own a key is told what it would be told of one
+ * that does not exist.
+ * @param tenant whom the request is about, when it is about one
+ * @throws SandpiperError NOT_OPERATOR, TENANT_NOT_FOUND
+ */
+export async function checkOperator(
+  parts: Pick<ControlParts, "redis">,
+  c: Context<Environment>,
+  tenant = c.var.principal.tenant,
+): Promise<void> {
+  if (await isOperator(parts, c)) return;
+  throw tenant === c.var.principal.tenant ? new SandpiperError("NOT_OPERATOR") : noTenant(tenant);
+}
