@@ -17,7 +17,7 @@ import { operatorTenants, TENANTS } from "./tenant.ts";
 import { removeRecords } from "./tenant-records.ts";
 import { freeName, moveTenant, readStops } from "./tenant-states.ts";
 
-/** What a deletion works on. */
+/** The stores that a deletion works on. */
 export interface DeletionParts {
   redis: Redis;
   artifacts: FileArtifactStore;

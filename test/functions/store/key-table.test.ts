@@ -1,4 +1,4 @@
-/** Keys of Redis by owner, against the table of the architecture, which is compared with the code. */
+/** Keys of Redis by owner, against the table of the architecture. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { it } from "node:test";
