@@ -8,9 +8,6 @@ import { MAX_INCLUDED_FILES } from "../model/bundling.ts";
 import { ERRORS } from "../model/error-table.ts";
 import { functionConfigSchema, NAME_PATTERN } from "../model/manifest.ts";
 import { MAX_PATH_BYTES, MAX_SOURCE_FILES, pathProblem } from "../model/sources.ts";
-import { storedSpanSchema } from "../model/span.ts";
-
-export { invocationRecordSchema, type LogEntry, logEntrySchema } from "../model/record.ts";
 
 /** The answer to whatever fails. A client may meet codes of a newer gateway. */
 export const errorSchema = z
@@ -205,9 +202,6 @@ export type CollectionInfo = z.output<typeof collectionSchema>;
 export const collectionQuery = z.object({
   dryRun: z.enum(["0", "1"]).default("0").meta({ description: "1: only say what would go now." }),
 });
-
-/** The spans of one call. */
-export const traceSchema = z.object({ spans: z.array(storedSpanSchema) }).meta({ id: "Trace" });
 
 /** The owner of an API key. */
 export const whoamiSchema = z

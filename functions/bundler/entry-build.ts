@@ -1,7 +1,7 @@
 /** Entries become modules, in the format that each is written in. */
 import { readFile } from "node:fs/promises";
 import { join, posix } from "node:path";
-import type { BuildFailure, BuildResult, build, Message, PartialMessage } from "esbuild";
+import type { BuildFailure, BuildResult, build, Message, OutputFile, PartialMessage } from "esbuild";
 import { type BundleSettings, COMMONJS_MARK } from "../model/bundling.ts";
 import { missingAdvice } from "./advice.ts";
 import { type Format, formatOf, guessFormat, isProgram, otherFormat } from "./module-kind.ts";
@@ -17,6 +17,8 @@ export interface BundleRequest extends BundleSettings {
   root: string;
   /** Path of the entry below the root, with "/". */
   entry: string;
+  /** Whether the files alone are wanted that the bundle is made of, and neither code nor map. */
+  filesOnly?: boolean;
 }
 
 /** Bundles as esbuild's `build` does: that itself, or one that keeps what it parsed before. */
@@ -107,11 +109,12 @@ async function buildAs(
 
 /** @returns esbuild's errors when it fails */
 async function buildOnce(request: BundleRequest, esbuild: Bundle, { format, text }: Attempt, missing: string[]) {
-  const { root, entry, external, nodeEnv } = request;
+  const { root, entry, external, nodeEnv, filesOnly = false } = request;
   const isMain = isProgram(text, format);
   try {
     const result = await esbuild({
       ...BUNDLE_OPTIONS,
+      ...(filesOnly && { sourcemap: false }),
       format,
       absWorkingDir: root,
       // Relative, as a "*" in the root's name would make a pattern of an absolute one.
@@ -122,7 +125,9 @@ async function buildOnce(request: BundleRequest, esbuild: Bundle, { format, text
       plugins: [importsPlugin({ file: join(root, entry), format })],
     });
     return {
-      ...placed(request, result, isMain),
+      ...(filesOnly ? { code: "", sourceMap: "" } : placed(request, result.outputFiles, isMain)),
+      metafile: result.metafile,
+      warnings: result.warnings,
       addons: addonsOf(result.metafile),
       missing,
       format: formatOf(entry, result.metafile),
@@ -142,17 +147,15 @@ function addonsOf({ inputs }: Metafile): AddonImport[] {
   );
 }
 
-function placed({ directory, entry }: BundleRequest, result: BuildResult<typeof BUNDLE_OPTIONS>, isMain: boolean) {
+function placed({ directory, entry }: BundleRequest, outputFiles: readonly OutputFile[], isMain: boolean) {
   const [map, js] = ["bundle.js.map", "bundle.js"].map(
-    (name) => result.outputFiles.find(({ path }) => path.endsWith(`/${name}`))?.text ?? "",
+    (name) => outputFiles.find(({ path }) => path.endsWith(`/${name}`))?.text ?? "",
   ) as [string, string];
   const pathOf = (source: string) => posix.relative(directory, source);
   const { code, definitions } = placeModules({ code: js, sourceMap: map, pathOf, main: isMain ? entry : null });
   return {
     code: code.replace("\n", () => `${definitions}\n`),
     sourceMap: map,
-    metafile: result.metafile,
-    warnings: result.warnings,
   };
 }
 

@@ -2,12 +2,11 @@
  * The CLI as a process: gives it this process's streams, environment and signals, and turns its
  * result into an exit code.
  */
-import { becomeBox } from "./box.ts";
 import type { Io } from "./io.ts";
 
 const words = process.argv.slice(2);
 // Before anything else is loaded, as a box is to start soon.
-if (words[0] === "box") becomeBox(words.slice(1), process.env);
+if (words[0] === "box") (await import("./box.ts")).becomeBox(words.slice(1), process.env);
 
 await import("./lean-modules.ts");
 const { runCli } = await import("./program.ts");

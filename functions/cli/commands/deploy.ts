@@ -8,7 +8,6 @@ import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { entryFile, functionDirectory } from "../config/function-directory.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
-import { ProgressBar } from "../show/progress-bar.ts";
 import type { Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
@@ -51,7 +50,7 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
 
   tellProgress(`uploading ${loaded.config.name}: ${upload.files.length} files, ${formatBytes(upload.totalBytes)}`);
   const { deployFiles } = await import("../upload/deploy-files.ts");
-  const bar = json || !io.stderr.isTTY ? null : new ProgressBar(io.stderr);
+  const bar = json || !io.stderr.isTTY ? null : new (await import("../show/progress-bar.ts")).ProgressBar(io.stderr);
   try {
     const { config } = loaded;
     const onUploaded = (sentBytes: number, ofBytes: number) => bar?.show(sentBytes, ofBytes);

@@ -6,10 +6,9 @@ import { open } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { findNodeAtLocation, type Node, type ParseError, type ParseErrorCode, parseTree } from "jsonc-parser";
 import { MIB } from "../../../infra/std/bytes.ts";
-import { plainIssues } from "../../model/issues.ts";
 import { type FunctionConfig, functionConfigSchema } from "../../model/manifest.ts";
 import { CliError, systemCodeOf } from "../failure.ts";
-import { explainIssue, type Problem } from "./config-problems.ts";
+import type { Problem } from "./config-problems.ts";
 import { CONFIG_FILE } from "./file-names.ts";
 import { lineAndColumn, sourceFrame } from "./source-frame.ts";
 
@@ -45,7 +44,11 @@ export async function loadConfig(directory: string, cwd: string): Promise<Loaded
   const value = treeValue(root, keyProblems);
   if (keyProblems.length > 0) throw fail(keyProblems);
   const parsed = functionConfigSchema.safeParse(value);
-  if (!parsed.success) throw fail(plainIssues(parsed.error.issues).flatMap((issue) => explainIssue(root, issue)));
+  if (!parsed.success) {
+    const { plainIssues } = await import("../../model/issues.ts");
+    const { explainIssue } = await import("./config-problems.ts");
+    throw fail(plainIssues(parsed.error.issues).flatMap((issue) => explainIssue(root, issue)));
+  }
 
   const { $schema: _, ...config } = parsed.data;
   return {

@@ -1,7 +1,7 @@
 /** Follows a function's log for as long as it is served, over interruptions. */
 import { setTimeout as wait } from "node:timers/promises";
 import { backoffMs } from "../../../infra/std/time.ts";
-import type { LogEntry } from "../../api/schemas.ts";
+import type { LogEntry } from "../../model/record.ts";
 import type { Gateway } from "../client/gateway.ts";
 import type { CallStories } from "./call-stories.ts";
 import type { Report } from "./report.ts";

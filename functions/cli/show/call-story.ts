@@ -1,6 +1,6 @@
 /** The log and the trace of one call, which arrive a moment after the answer. */
 import { setTimeout as wait } from "node:timers/promises";
-import type { LogEntry } from "../../api/schemas.ts";
+import type { LogEntry } from "../../model/record.ts";
 import type { StoredSpan } from "../../model/span.ts";
 import type { Gateway } from "../client/gateway.ts";
 import type { Answer } from "../client/http.ts";

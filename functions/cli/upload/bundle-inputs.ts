@@ -47,7 +47,7 @@ export interface BundleFacts {
  */
 export async function findBundleInputs(facts: BundleFacts, format: FormatOptions): Promise<BundleInputs> {
   const { directory, external, nodeEnv, esbuild } = facts;
-  const request = { root: directory, directory: "", external, nodeEnv };
+  const request = { root: directory, directory: "", external, nodeEnv, filesOnly: true };
   const real = realpathSync(facts.entry);
   const entry = relative(directory, real).split(sep).join("/");
   try {

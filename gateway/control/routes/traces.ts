@@ -1,7 +1,9 @@
 /** How one call went: its record, and its trace. */
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
-import { errorSchema, invocationRecordSchema, traceSchema } from "../../../functions/api/schemas.ts";
+import { errorSchema } from "../../../functions/api/schemas.ts";
+import { traceSchema } from "../../../functions/api/traces.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
+import { invocationRecordSchema } from "../../../functions/model/record.ts";
 import { findInvocation } from "../../../functions/store/logs.ts";
 import { readTrace } from "../../../functions/store/traces.ts";
 import type { ControlParts, Environment } from "../context.ts";

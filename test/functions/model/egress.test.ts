@@ -4,7 +4,7 @@ import { formatRule, type RuleAuthor, readRule } from "../../../functions/model/
 import { canonicalEgress, MAX_PORTS, MAX_RULES } from "../../../functions/model/egress-entry.ts";
 import { formatNetwork, holds, readNetwork } from "../../../functions/model/ip-network.ts";
 import { functionConfigSchema } from "../../../functions/model/manifest.ts";
-import { REFUSED_RANGES } from "../../../functions/model/refused-ranges.ts";
+import { refusedRanges } from "../../../functions/model/refused-ranges.ts";
 
 const canonical = (text: string, author: RuleAuthor = "function") => {
   const rule = readRule(text, author);
@@ -155,7 +155,7 @@ describe("networks", () => {
       assert.equal(holds(network(outer), network(inner)), expected, `${outer} ${inner}`);
     for (const text of ["10.0.0.1/8", "10.0.0.0/33", "fe80::1%lo", "1.2.3", "a.b", "/8", "10.0.0.0/", "01.0.0.0"])
       assert.equal(readNetwork(text), null, text);
-    for (const { range, network } of REFUSED_RANGES)
+    for (const { range, network } of refusedRanges())
       assert.equal(formatNetwork(network).split("/")[0], range.split("/")[0]);
   });
 });
