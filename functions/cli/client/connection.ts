@@ -2,7 +2,7 @@
  * The gateway to talk to, and the key for it: flags, environment, the connection file of a running
  * Sandpiper, or a profile of the user's.
  */
-import { open } from "node:fs/promises";
+import { open, realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { KIB } from "../../../infra/std/bytes.ts";
@@ -158,8 +158,14 @@ async function readConnectionFile(file: string): Promise<Connection> {
   const parsed = connectionFileSchema.safeParse(parseJson(file, text));
   if (!parsed.success) throw damaged(file, "it must hold url and apiKeyFile");
   const keyFile = resolve(dirname(file), parsed.data.apiKeyFile);
-  if (dirname(keyFile) !== dirname(file)) throw damaged(file, "apiKeyFile must be a file beside it");
+  if (!(await areBeside(file, keyFile))) throw damaged(file, "apiKeyFile must be a file beside it");
   return { url: checkedUrl(parsed.data.url), apiKey: await readKeyFile(keyFile), source: file };
+}
+
+/** Whether two files are in one directory, by whatever names it has: `.sandpiper` may be a link. */
+async function areBeside(...files: string[]): Promise<boolean> {
+  const directories = await Promise.all(files.map((file) => realpath(dirname(file)).catch(() => null)));
+  return directories[0] !== null && directories.every((directory) => directory === directories[0]);
 }
 
 function parseJson(file: string, text: string): unknown {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chownSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findConnection } from "../../../../functions/cli/client/connection.ts";
@@ -41,6 +41,19 @@ describe("the gateway is found", () => {
     mkdirSync(join(cwd, "a/b"), { recursive: true });
     assert.partialDeepStrictEqual(await find(join(cwd, "a/b")), { url: "http://127.0.0.1:1234", apiKey: KEY });
     assert.partialDeepStrictEqual(await find(freshDir(), {}, {}, cwd), { apiKey: KEY });
+  });
+
+  it("in a .sandpiper that is a link, also where it names its key by the whole path", async () => {
+    const real = withConnection();
+    const cwd = freshDir();
+    symlinkSync(join(real, ".sandpiper"), join(cwd, ".sandpiper"));
+    assert.partialDeepStrictEqual(await find(cwd), { apiKey: KEY });
+    const connection = { url: "http://127.0.0.1:1234", apiKeyFile: join(real, ".sandpiper", "api-key") };
+    writeFileSync(join(real, ".sandpiper", "connection.json"), JSON.stringify(connection));
+    assert.partialDeepStrictEqual(await find(cwd), { apiKey: KEY });
+    const elsewhere = { ...connection, apiKeyFile: join(withConnection(), ".sandpiper", "api-key") };
+    writeFileSync(join(real, ".sandpiper", "connection.json"), JSON.stringify(elsewhere));
+    await assert.rejects(find(cwd), { code: "BAD_CONNECTION_FILE" });
   });
 
   it("with the file's key for the file's URL only", async () => {
