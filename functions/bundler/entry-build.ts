@@ -167,6 +167,10 @@ function advised(error: Message): PartialMessage {
 }
 
 function loaderAdvice(text: string): string | null {
+  if (/^No matching export in "[^"]*\.wasm" for import/.test(text)) return NO_WASM_EXPORT;
   if (!text.startsWith("No loader is configured for")) return null;
   return 'Import it with { type: "text" } or { type: "bytes" }, or name it in "include" of sandpiper.jsonc and read it as a file.';
 }
+
+const NO_WASM_EXPORT =
+  "A WebAssembly module has exports of its own where all that it imports are modules that are found. For other imports, such as env or WASI, make an instance of its default export: new WebAssembly.Instance(wasm, imports).";

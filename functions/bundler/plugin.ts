@@ -4,10 +4,10 @@
  */
 import { readFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { basename, dirname } from "node:path";
 import type { Loader, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import { addonError, packageNameIn, urlAdvice } from "./advice.ts";
 import { type Format, isProgram } from "./module-kind.ts";
+import { compiledWasm, initWasm, wasmModule } from "./wasm.ts";
 
 /** Queries at the end of an import, and what is made of the file. */
 const QUERIES: Record<string, Loader | "module" | "init"> = {
@@ -52,7 +52,7 @@ export function importsPlugin(entry: EntryFacts): Plugin {
       for (const query of Object.keys(QUERIES))
         build.onLoad({ filter: /^/, namespace: NAMESPACE + query }, ({ path }) => loadQuery(path, query));
       build.onLoad({ filter: /\.wasm$/ }, ({ path, with: attributes }) =>
-        attributes.type === undefined ? wasmModule(path) : null,
+        attributes.type === undefined ? wasmModule(build, path) : null,
       );
       build.onLoad({ filter: exactly(entry.file) }, () => loadEntry(entry));
     },
@@ -80,17 +80,9 @@ async function resolveQuery(build: PluginBuild, { path, ...from }: OnResolveArgs
 
 async function loadQuery(path: string, query: string): Promise<OnLoadResult> {
   const loader = QUERIES[query] as Loader | "module" | "init";
-  if (loader === "module") return wasmModule(path);
-  if (loader === "init")
-    return wasmModule(path, "export default async (imports) => new WebAssembly.Instance(wasm, imports);");
+  if (loader === "module") return compiledWasm(path);
+  if (loader === "init") return initWasm(path);
   return { contents: await readFile(path), loader };
-}
-
-/** A module whose default export is the compiled WebAssembly, as on other platforms. */
-function wasmModule(path: string, exported = "export default wasm;"): OnLoadResult {
-  const bytes = JSON.stringify(`./${basename(path)}?bytes`);
-  const contents = `import bytes from ${bytes}; const wasm = /* @__PURE__ */ new WebAssembly.Module(bytes); ${exported}`;
-  return { contents, loader: "js", resolveDir: dirname(path) };
 }
 
 /** Fails where it is loaded: many packages go on without their addon then. */

@@ -42,6 +42,23 @@ async function refusal(files: Files): Promise<string> {
 
 const warnings = async (files: Files) => (await made(files)).warnings.map(({ text }) => text).join("\n");
 
+/**
+ * WebAssembly that exports 42 as `answer`, and `twice`, which is the function `scale` of a module.
+ */
+function scaling(module: string): Buffer {
+  const named = (text: string) => [text.length, ...Buffer.from(text)];
+  const section = (id: number, content: number[]) => [id, content.length, ...content];
+  return Buffer.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [1, 0x60, 1, 0x7f, 1, 0x7f]),
+    ...section(2, [1, ...named(module), ...named("scale"), 0, 0]),
+    ...section(3, [1, 0]),
+    ...section(6, [1, 0x7f, 0, 0x41, 42, 0x0b]),
+    ...section(7, [2, ...named("twice"), 0, 1, ...named("answer"), 3, 0]),
+    ...section(10, [1, 6, 0, 0x20, 0, 0x10, 0, 0x0b]),
+  ]);
+}
+
 describe("a bundle", () => {
   it("of CommonJS stays CommonJS, sloppy code and all", async () => {
     const sloppy = `var t = 1; delete t; with ({ b: 2 }) t = b; undeclared = this === module.exports;
@@ -154,6 +171,33 @@ describe("a bundle", () => {
           ({ "add.wasm": [name, name], "a.svg": [name, name] })[name] ?? [name],
       ),
     );
+  });
+
+  it("has what an instance of WebAssembly exports, with modules as what it imports", async () => {
+    const uses = `import { twice, answer } from "./a.wasm"; import * as all from "./a.wasm";
+      console.log(twice(4), answer, Object.keys(all).sort().join(), String(all.default));`;
+    const scale = { "scale.js": "export const scale = (x) => x * 2;" };
+    const files = { "index.js": uses, "a.wasm": scaling("./scale.js"), ...scale };
+    assert.equal(await printed(files), "8 42 answer,default,twice [object WebAssembly.Module]");
+    const { imports } = await made(files);
+    assert.ok(imports.some(({ importer, resolved }) => importer === "a.wasm" && resolved === "scale.js"));
+
+    // Made by hand where an import is none of a module.
+    const byHand = `import m from "./a.wasm"; const env = { scale: (x) => x + 1 };
+      console.log(new WebAssembly.Instance(m, { env }).exports.twice(4));`;
+    assert.equal(await printed({ "index.js": byHand, "a.wasm": scaling("env") }), "5");
+    const required = `const m = require("./a.wasm").default; console.log(WebAssembly.Module.exports(m).length);`;
+    assert.equal(await printed({ "index.js": required, "a.wasm": scaling("env") }), "2");
+    assert.match(
+      await refusal({ "index.js": uses, "a.wasm": scaling("env") }),
+      /No matching export in "a\.wasm" for import "twice" .*new WebAssembly\.Instance\(wasm, imports\)/,
+    );
+  });
+
+  it("makes no instance of WebAssembly that nobody uses", async () => {
+    const files = { "index.js": `import m from "./a.wasm"; console.log(String(m));`, "scale.js": "export {};" };
+    // Without `scale` there can be no instance.
+    assert.equal(await printed({ ...files, "a.wasm": scaling("./scale.js") }), "[object WebAssembly.Module]");
   });
 
   it("leaves out what may be missing, with a word about it", async () => {
