@@ -14,7 +14,7 @@ export interface Place {
 
 export interface RunningServer {
   stop(): unknown;
-  /** @throws AssertionError unless the server saw what it was to see, once all calls are answered. */
+  /** @throws AssertionError unless the server saw, at the end, what it was to see. */
   check?(): void;
 }
 
