@@ -54,13 +54,8 @@ export function readGrant(list: GrantList, text: string): { text: string } | { p
   if (list === "private") return readPrivate(text);
   const rule = readRule(text, "operator");
   if (typeof rule === "string") return { problem: rule };
-  const isDeniable = rule.to.kind !== "network" || (rule.to.network.family === 4 && rule.to.network.prefix === 32);
-  if (list === "deny" && !isDeniable) return { problem: NOT_DENIABLE };
   return { text: formatRule(rule) };
 }
-
-const NOT_DENIABLE =
-  "names and single addresses of IPv4 are denied; allow bounds networks, as all else is refused then";
 
 function readPrivate(text: string): { text: string } | { problem: string } {
   const network = readNetwork(text.replace(/^\[(.*)\]$/, "$1"));

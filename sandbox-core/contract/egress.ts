@@ -19,6 +19,8 @@ export type EgressTarget =
   | { kind: "suffix"; suffix: string }
   /** One address, as a function writes it: version 4 only. */
   | { kind: "address"; address: string }
+  /** Every address of a network like `203.0.113.0/24`, of either version; in `deny` alone. */
+  | { kind: "network"; network: string }
   /** Every name, and every address that is public. */
   | { kind: "public" };
 

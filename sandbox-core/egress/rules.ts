@@ -1,5 +1,7 @@
 /** What one sandbox declared, and what was denied to it, ready to be asked about. */
+import { type BlockList, isIPv6 } from "node:net";
 import type { EgressPolicy, EgressRefusal, EgressRule } from "../contract/egress.ts";
+import { rangesOf } from "./addresses.ts";
 
 export class Rules {
   readonly #granted: RuleIndex;
@@ -50,12 +52,14 @@ class RuleIndex {
   readonly #names = new Map<string, (readonly number[])[]>();
   readonly #addresses = new Map<string, (readonly number[])[]>();
   readonly #suffixes: { suffix: string; ports: readonly number[] }[] = [];
+  readonly #networks: { network: BlockList; ports: readonly number[] }[] = [];
   readonly #public: (readonly number[])[] = [];
 
   constructor(rules: readonly EgressRule[]) {
     for (const { to, ports } of rules) {
       if (to.kind === "name") append(this.#names, to.name, ports);
       else if (to.kind === "address") append(this.#addresses, to.address, ports);
+      else if (to.kind === "network") this.#networks.push({ network: rangesOf([to.network]), ports });
       else if (to.kind === "suffix") this.#suffixes.push({ suffix: to.suffix, ports });
       else this.#public.push(ports);
     }
@@ -71,7 +75,9 @@ class RuleIndex {
   }
 
   portsOfExactAddress(address: string): Ports {
-    return this.#addresses.get(address) ?? [];
+    const family = isIPv6(address) ? "ipv6" : "ipv4";
+    const around = this.#networks.filter(({ network }) => network.check(address, family));
+    return [...(this.#addresses.get(address) ?? []), ...around.map(({ ports }) => ports)];
   }
 
   /** Whether some rule is about every port of the name. */

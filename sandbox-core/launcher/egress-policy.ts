@@ -21,7 +21,10 @@ const LAST_PORT = 65_535;
 export function socketsOf({ rules, deny, privateRanges, limits }: EgressPolicy): EgressSockets {
   if (Math.max(rules.length, deny.length) > MOST_EGRESS_RULES)
     throw new SandboxError(`egress has ${rules.length} rules, and ${MOST_EGRESS_RULES} are the most`);
-  for (const rule of rules) checkRule(rule, 1);
+  for (const rule of rules) {
+    if (rule.to.kind === "network") throw new SandboxError(`${rule.to.network} is a network, which is only denied`);
+    checkRule(rule, 1);
+  }
   for (const rule of deny) checkRule(rule, 0);
   for (const range of privateRanges) checkRange(range);
   for (const [name, limit] of Object.entries(limits))
@@ -43,6 +46,7 @@ function checkRule({ to, ports }: EgressRule, fewest: number): void {
 
 function checkTarget(to: EgressTarget): void {
   if (to.kind === "public") return;
+  if (to.kind === "network") return checkRange(to.network);
   if (to.kind === "address") {
     if (!isIPv4(to.address)) throw new SandboxError(`${to.address} is no address of version 4, as egress has them`);
     // The sandbox's own, which never leaves it.

@@ -196,6 +196,9 @@ describe("grants", () => {
     await eventually(() => sockets.size === before);
     const refused = await test.call("bound/client", { path });
     assert.match(refused.text, /ENOTFOUND/);
+    const deny = ["127.0.0.0/16:*", "127.1.0.1:*"];
+    await changeGrants(test.connection, "bound", () => ({ allow: null, deny, private: ["127.0.0.0/8"] }));
+    await eventually(async () => (await test.call("bound/client", { path })).text === "ECONNRESET");
     await grant("bound", "127.0.0.0/8");
     await eventually(async () => (await test.call("bound/client", { path })).text === "kept");
   });

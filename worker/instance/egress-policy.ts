@@ -29,7 +29,7 @@ export function policyOf(entries: readonly EgressEntry[], grants: ReadGrants, li
     tenant: grants.tenant,
     rules,
     privateRanges: grants.private.map(formatRange),
-    deny: grants.deny.map(forRelay),
+    deny: grants.deny.map(deniedForRelay),
     limits,
   };
   return { policy, refused };
@@ -38,6 +38,14 @@ export function policyOf(entries: readonly EgressEntry[], grants: ReadGrants, li
 function forRelay({ to, ports }: EgressRule): EgressPolicy["rules"][number] {
   // Without a port a rule that denies is about all of them, and no other rule has none.
   return { to: targetForRelay(to), ports: ports === "any" ? [] : ports };
+}
+
+/** Whatever is denied may be a network, and any address: the relay needs no route for it. */
+function deniedForRelay(rule: EgressRule): EgressPolicy["deny"][number] {
+  const { to } = rule;
+  return to.kind === "network"
+    ? { ...forRelay(rule), to: { kind: "network", network: formatRange(to.network) } }
+    : forRelay(rule);
 }
 
 function targetForRelay(to: EgressRule["to"]): EgressTarget {

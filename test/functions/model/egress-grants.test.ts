@@ -80,6 +80,8 @@ describe("grants", () => {
     assert.match(refusal("a.evil.com:1", grants)?.remedy ?? "", /egress deny acme --remove '\*\.evil\.com:\*'/);
     assert.match(refusal("10.1.0.9", grants)?.reason ?? "", /is denied/);
     assert.equal(refusal("10.1.0.9:80", grants), null);
+    assert.match(refusal("8.8.8.8:53", { deny: ["8.8.0.0/16:*"] })?.reason ?? "", /"8\.8\.0\.0\/16:\*" is denied/);
+    assert.equal(refusal("8.9.8.8:53", { deny: ["8.8.0.0/16:*"] }), null);
     assert.match(refusal("x.org", {}, "public", ["x.org"])?.reason ?? "", /is denied/);
   });
 
@@ -98,8 +100,7 @@ describe("grants", () => {
     assert.match(text("10.0.0.1/8"), /is a network/);
     assert.match(text("10.0.0.1:80"), /without a port/);
     assert.match(text("db.internal"), /is a network/);
-    assert.match(denyProblems(["8.8.8.0/24:*"]).join(), /names and single addresses of IPv4 are denied/);
-    assert.deepEqual(denyProblems(["a.com:*", "8.8.8.8"]), []);
+    assert.deepEqual(denyProblems(["a.com:*", "8.8.8.8", "8.8.8.0/24:*", "[2606:4700::]/32:*"]), []);
     assert.match(denyProblems(["https://a.com"]).join(), /SANDPIPER_EGRESS_DENY has "https:\/\/a\.com": it is a URL/);
   });
 });

@@ -132,6 +132,11 @@ test("what is always refused is refused: mail, the platform, names that nobody k
   await refused(`api.example:${PORTS.nobody}`, `talk(${PORTS.nobody}, "api.example")`, "unreachable");
   const deny = [{ to: { kind: "suffix" as const, suffix: ".example" }, ports: [PORTS.echo] }];
   await refused(`api.example:${PORTS.echo}`, `talk(${PORTS.echo}, "api.example")`, "denied", { deny });
+  const network = { to: { kind: "network" as const, network: "45.1.0.0/16" }, ports: [] };
+  const { event } = await refused(`api.example:${PORTS.echo}`, `talk(${PORTS.echo}, "api.example")`, "denied", {
+    deny: [network],
+  });
+  assert.equal(event.address, PUBLIC);
 });
 
 test("many bytes pass, both ways, and an end on one side is an end on the other", async () => {
@@ -227,6 +232,8 @@ test("a policy that is none is refused before anything is made", async () => {
     { rules: [{ to: { kind: "public" }, ports: [] }] },
     { rules: [{ to: { kind: "public" }, ports: [65_536] }] },
     { rules: [{ to: { kind: "public" }, ports: Array.from({ length: 65 }, (_, index) => index + 1) }] },
+    { rules: [{ to: { kind: "network", network: "8.8.8.0/24" }, ports: [1] }] },
+    { deny: [{ to: { kind: "network", network: "8.8.8.0/33" }, ports: [] }] },
     { privateRanges: ["10.0.0.0/33"] },
     { limits: { connections: 0, connectionsPerSecond: 1, bytes: 1 } },
   ];

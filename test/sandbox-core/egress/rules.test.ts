@@ -45,13 +45,29 @@ test("names are reached as they are declared, on the ports that are declared for
 test("public is every name and every address, on its ports", () => {
   const rules = new Rules({
     rules: [{ to: { kind: "public" }, ports: [80, 443] }],
-    deny: [{ to: { kind: "address", address: "9.9.9.9" }, ports: [] }],
+    deny: [
+      { to: { kind: "address", address: "9.9.9.9" }, ports: [] },
+      { to: { kind: "network", network: "45.0.0.0/8" }, ports: [80] },
+      { to: { kind: "network", network: "2606:4700::/32" }, ports: [] },
+    ],
   });
   assert.equal(rules.refuseLookup("any.example"), null);
   assert.equal(rules.refuseName("any.example", 80), null);
   assert.equal(rules.refuseName("any.example", 22), "undeclared_port");
   assert.equal(rules.refuseAddress("8.8.8.8", 443), null);
   assert.equal(rules.refuseAddress("9.9.9.9", 443), "denied");
+  assert.deepEqual(
+    [
+      rules.isAddressDenied("45.1.2.3", 80),
+      rules.isAddressDenied("45.1.2.3", 443),
+      rules.isAddressDenied("46.1.2.3", 80),
+    ],
+    [true, false, false],
+  );
+  assert.deepEqual(
+    [rules.isAddressDenied("2606:4700::1", 443), rules.isAddressDenied("2606:4701::1", 443)],
+    [true, false],
+  );
   assert.equal(rules.declaresAddress("8.8.8.8"), false);
 });
 
