@@ -26,6 +26,7 @@ import { CheckQueue } from "../functions/transport/check-queue.ts";
 import { ClaimAnswerer } from "../functions/transport/claims.ts";
 import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
+import { exchangeSlots } from "../functions/transport/slot-exchange.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { unfitOn } from "../infra/master-keys.ts";
@@ -108,7 +109,7 @@ class GatewayParts {
   readonly #leaveMs: number;
   readonly #endConnections: () => void;
   #isLeaving = false;
-  readonly #calls = new Calls();
+  readonly #calls = new Calls((id) => this.#gate.ended(id));
   readonly #queue: InvocationQueue;
   readonly #gate: Gate;
   readonly #claims: ClaimAnswerer;
@@ -226,6 +227,8 @@ class GatewayParts {
   #figures(budgets: { uploads: Budget; downloads: Budget }) {
     return {
       waitingCalls: this.#calls.size,
+      heldCalls: this.#gate.held,
+      slots: this.#gate.slots,
       isAccepting: this.#calls.accepting && this.#queue.available,
       budgets: { ...budgets, queued: this.#calls.bodies },
     };
@@ -237,7 +240,8 @@ class GatewayParts {
       gatewayId,
       queueWaitMs,
       backlog: new Backlog(this.redis),
-      countWorkers: async () => (await listWorkers(this.redis)).length,
+      slotsOfWorkers: async () => (await listWorkers(this.redis)).map(({ running, room }) => running + room),
+      exchange: (own) => exchangeSlots(this.redis, gatewayId, own),
       throughput: calls.throughput,
       submit: (call) => queue.submit(call),
       oldestMs: () => calls.oldestMs,

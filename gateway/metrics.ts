@@ -22,6 +22,10 @@ const QUEUES = ["calls", "builds"] as const;
 /** Facts that a gateway tells at a scrape. */
 export interface GatewayFigures {
   waitingCalls: number;
+  /** Of these, calls that have not gone to the queue yet. */
+  heldCalls: number;
+  /** Slots for calls of all workers, as the gateway knows them; 0: not yet. */
+  slots: number;
   isAccepting: boolean;
   /** Bytes that budgets have given out, and may give, by name. */
   budgets: Readonly<Record<string, { takenBytes: number; limitBytes: number }>>;
@@ -69,6 +73,12 @@ export class GatewayMetrics {
       askedGauge(this.registry, { name, help, labelNames }, ask);
     gauge("sandpiper_gateway_waiting_calls", "Calls whose client waits.", [], (asked) =>
       asked.set(figures().waitingCalls),
+    );
+    gauge("sandpiper_gateway_held_calls", "Of these, calls that wait for a slot of a worker.", [], (asked) =>
+      asked.set(figures().heldCalls),
+    );
+    gauge("sandpiper_gateway_slots", "Slots of all workers, as tenants share them; 0: not known.", [], (asked) =>
+      asked.set(figures().slots),
     );
     gauge("sandpiper_gateway_accepting", "1: calls are taken.", [], (asked) =>
       asked.set(Number(figures().isAccepting)),

@@ -4,17 +4,25 @@
  * the gateway takes back what no worker has, keeps the calls itself, and hands them over as workers
  * take them. So the gateway decides which call goes next (see line.ts), answers at once those that
  * cannot be served in time, and knows of each call that it answers with an error that the call did
- * not run. While calls are answered within a quarter of a second, nothing is asked of Redis.
+ * not run. While calls are answered within a quarter of a second, the queue is not looked at.
+ *
+ * Also an open gate keeps calls: those of a tenant that has as many in course as it may (see
+ * slot-shares.ts). Each goes as soon as another one ends.
  */
 import { setTimeout } from "node:timers/promises";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { Invocation } from "../../functions/model/invocation.ts";
 import type { Backlog, Look } from "../../functions/transport/backlog.ts";
+import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
+import type { Holdings } from "../../infra/std/fair-share.ts";
 import { type HeldCall, Line } from "./line.ts";
+import { SlotShares } from "./slot-shares.ts";
 import type { Throughput } from "./throughput.ts";
 
 /** How often an open gate looks, and how old a call must be before it does. */
 const WATCH_MS = 250;
+/** How often a gateway with few calls asks how many slots there are. */
+const CALM_EXCHANGE_MS = 5_000;
 /** How often a shut gate looks: with calls that wait here, and without. */
 const STEP_MS = 50;
 const IDLE_STEP_MS = 250;
@@ -44,8 +52,10 @@ const NOT_RUN = "The call did not run.";
 export interface GateOptions {
   gatewayId: string;
   backlog: Backlog;
-  /** How many workers have said of late that they live. */
-  countWorkers: () => Promise<number>;
+  /** The slots for calls of each worker that has said of late that it lives. */
+  slotsOfWorkers: () => Promise<number[]>;
+  /** Tells other gateways of calls in course, and asks for theirs. */
+  exchange: (own: Holdings | null) => Promise<Elsewhere>;
   throughput: Throughput;
   queueWaitMs: number;
   /** Puts a call into the queue. */
@@ -70,11 +80,17 @@ export interface GateCounts {
 export class Gate {
   readonly #options: GateOptions;
   readonly #line = new Line();
+  readonly #shares = new SlotShares();
+  /** When slots and other gateways are asked for again, by `performance.now()`. */
+  #exchangeAtMs = 0;
+  #isExchanging = false;
   readonly #watch: NodeJS.Timeout;
   #isShut = false;
   #isClosed = false;
   #isWatching = false;
   #stepCalls = FIRST_STEP_CALLS;
+  /** Whether the calls that wait here are all of tenants that have as many in course as they may. */
+  #isKept = false;
   /** How many of the last steps found all taken that had passed before, and left none here. */
   #calmSteps = 0;
   /** Since when there is no worker, by `performance.now()`; null: there is one. */
@@ -91,17 +107,22 @@ export class Gate {
     return this.#line.size;
   }
 
+  /** Slots of all workers, as tenants share them; 0: not known. */
+  get slots(): number {
+    return this.#shares.slots;
+  }
+
   /**
    * @param call of which function it is, once that is known.
    * @throws SandpiperError NO_WORKER, or OVERLOADED, when a call that comes now cannot be served in
    * time.
    */
   check(call?: Pick<Invocation, "tenant" | "functionName">): void {
-    if (!this.#isShut) return;
-    if (this.#isDeserted) {
+    if (this.#isShut && this.#isDeserted) {
       this.counts.deserted += 1;
       throw noWorker();
     }
+    if (this.#line.size === 0 && !this.#isShut) return;
     if (call === undefined || this.#line.ahead(call) < this.#mostAhead) return;
     this.counts.shed += 1;
     const message = `More calls wait for workers than can be served in time. ${NOT_RUN}`;
@@ -114,12 +135,24 @@ export class Gate {
    * `submit` does
    */
   submit(call: Invocation): Promise<void> {
-    if (!this.#isShut) return this.#options.submit(call);
+    if (!this.#isShut && this.#line.size === 0 && this.#shares.admits(call.tenant)) {
+      this.#shares.pass(call.id, call.tenant);
+      return this.#options.submit(call);
+    }
     this.check(call);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const go = () => void this.#options.submit(call).then(resolve, reject);
     this.#line.add({ invocation: call, go, fail: reject });
+    if (!this.#isShut) this.#passOpen();
     return promise;
+  }
+
+  /** A call that went to the workers has ended; others need not go. */
+  ended(id: string): void {
+    const ended = this.#shares.end(id);
+    if (ended === null) return;
+    this.#line.charge(ended.tenant, ended.tookMs);
+    if (!this.#isShut && this.#line.size > 0) this.#passOpen();
   }
 
   /** Forgets a call whose client left; false when it is not here. */
@@ -155,7 +188,9 @@ export class Gate {
   /** Looks through an open gate whether calls are taken, when there is reason to. */
   async #look(): Promise<void> {
     this.#options.throughput.endPeriod();
+    void this.#exchange();
     if (this.#isShut || this.#isWatching) return;
+    this.#tidy();
     if (this.#options.oldestMs() < WATCH_MS) {
       this.#options.backlog.reset();
       this.#desertedSinceMs = null;
@@ -164,14 +199,63 @@ export class Gate {
     this.#isWatching = true;
     const look = await this.#see();
     this.#isWatching = false;
-    if (look?.stands && !this.#isClosed) void this.#shut();
+    const isStuck = look?.stands || (this.#isDeserted && this.#line.size > 0);
+    if (isStuck && !this.#isClosed) void this.#shut();
+  }
+
+  /** Asks for the slots of workers and for other gateways' calls, often while calls are many. */
+  async #exchange(): Promise<void> {
+    const { word } = this.#shares;
+    const nowMs = performance.now();
+    if (this.#isExchanging || (word === null && this.#line.size === 0 && nowMs < this.#exchangeAtMs)) return;
+    // A word is taken back as soon as it is not true any more.
+    this.#exchangeAtMs = word === null ? nowMs + CALM_EXCHANGE_MS : 0;
+    this.#isExchanging = true;
+    try {
+      const { slotsOfWorkers, exchange } = this.#options;
+      const [slots, elsewhere] = await Promise.all([slotsOfWorkers(), exchange(word)]);
+      this.#shares.hear(
+        slots.reduce((sum, one) => sum + one, 0),
+        elsewhere,
+      );
+      if (!this.#isShut) this.#passOpen();
+    } catch {
+      // What is known stays; whoever waits hears of it by other ways.
+    }
+    this.#isExchanging = false;
+  }
+
+  /** Fails calls whose time is over, and lets the young go first. */
+  #tidy(): void {
+    if (this.#line.size === 0) return;
+    const nowMs = Date.now();
+    for (const held of this.#line.takeExpired(nowMs)) this.#expire(held);
+    this.#line.age(nowMs - STALE_FACTOR * this.#patienceMs);
+  }
+
+  /** Has calls go that may. */
+  #passOpen(): void {
+    this.#passSome(MOST_STEP_CALLS);
+  }
+
+  #passSome(count: number): number {
+    const shares = this.#shares;
+    return this.#line.pass(
+      count,
+      (tenant) => shares.admits(tenant),
+      (held) => {
+        shares.pass(held.invocation.id, held.invocation.tenant);
+        held.go();
+      },
+    );
   }
 
   /** null when Redis does not answer. */
   async #see(): Promise<Look | null> {
     try {
       const look = await this.#options.backlog.look();
-      const isAlone = look.connectedWorkers === 0 || (look.stands && (await this.#options.countWorkers()) === 0);
+      const isAlone =
+        look.connectedWorkers === 0 || (look.stands && (await this.#options.slotsOfWorkers()).length === 0);
       this.#desertedSinceMs = isAlone ? (this.#desertedSinceMs ?? performance.now()) : null;
       return look;
     } catch {
@@ -197,20 +281,20 @@ export class Gate {
       const message = `The queue is not reachable. ${NOT_RUN}`;
       return this.failAll(new SandpiperError("QUEUE_UNAVAILABLE", { message }));
     }
-    const nowMs = Date.now();
-    for (const held of this.#line.takeExpired(nowMs)) this.#expire(held);
+    this.#tidy();
     if (this.#isDeserted) return this.#desert(look);
-    this.#line.age(nowMs - STALE_FACTOR * this.#patienceMs);
     this.#pass(look);
     // Workers have no room even for those that passed: their time may be over meanwhile.
     if (look.stands && this.#line.size === 0) return this.#takeBack();
-    this.#calmSteps = look.jobs === 0 && this.#line.size === 0 ? this.#calmSteps + 1 : 0;
+    const isCalm = look.jobs === 0 && (this.#line.size === 0 || this.#isKept);
+    this.#calmSteps = isCalm ? this.#calmSteps + 1 : 0;
     if (this.#calmSteps >= CALM_STEPS) this.#open();
   }
 
   #open(): void {
     this.#options.backlog.reset();
     this.#isShut = false;
+    this.#passOpen();
   }
 
   /**
@@ -218,10 +302,10 @@ export class Gate {
    */
   #pass({ jobs }: Look): void {
     if (jobs > 0) this.#stepCalls = Math.ceil(this.#stepCalls / 2);
-    const passing = jobs < FEW_JOBS ? this.#line.takeNext(this.#stepCalls) : [];
-    for (const held of passing) held.go();
-    if (jobs === 0 && passing.length === this.#stepCalls)
-      this.#stepCalls = Math.min(passing.length * 2, MOST_STEP_CALLS);
+    const mayPass = jobs < FEW_JOBS;
+    const passed = mayPass ? this.#passSome(this.#stepCalls) : 0;
+    this.#isKept = mayPass && passed < this.#stepCalls;
+    if (jobs === 0 && passed === this.#stepCalls) this.#stepCalls = Math.min(passed * 2, MOST_STEP_CALLS);
   }
 
   /** No worker is alive. What is in the queue waits in vain as well. */
@@ -242,6 +326,7 @@ export class Gate {
     const { gatewayId, backlog, submit, isWaitedFor, fail } = this.#options;
     const calls = await backlog.takeBack(gatewayId).catch(() => []);
     for (const call of calls) {
+      this.#shares.end(call.id);
       const failIt = (error: SandpiperError) => fail(call, error);
       if (!isWaitedFor(call.id)) failIt(new SandpiperError("CLIENT_GONE"));
       else this.#line.add({ invocation: call, go: () => void submit(call).catch(failIt), fail: failIt });

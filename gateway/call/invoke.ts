@@ -127,7 +127,7 @@ async function submit(
 ): Promise<void> {
   const { request } = invocation;
   try {
-    parts.calls.add(invocation.id, exchange, body?.length);
+    parts.calls.add(invocation.id, exchange, { tenant: invocation.tenant, bodyBytes: body?.length ?? 0 });
     if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
     if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.gate.submit(invocation));
     parts.calls.forget(invocation.id);

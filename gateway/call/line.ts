@@ -1,8 +1,12 @@
 /**
  * The calls that a gateway keeps while workers have no room for more, and which of them goes next.
  *
- * Tenants take turns, and so do the functions of a tenant: a function that is called more often
- * than workers have room for has its own calls wait, and not those of others.
+ * Tenants share by start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): each call of a tenant
+ * begins, in virtual time, where the tenant's last one ended, and lasts as long as the tenant's
+ * calls keep a slot. The call that begins first goes first. So a tenant with calls of a second gets
+ * as much of the slots as one with calls of a millisecond, however many of them wait. The functions
+ * of a tenant take turns: a function that is called more often than workers have room for has its
+ * own calls wait, and not those of others.
  *
  * Of one function's calls those that came lately go first come, first served. A call that has
  * waited longer than helps its caller lets those go first, and among such calls the youngest goes
@@ -12,6 +16,13 @@
 
 import type { SandpiperError } from "../../functions/model/errors.ts";
 import type { Invocation } from "../../functions/model/invocation.ts";
+import { LruMap } from "../../infra/std/lru.ts";
+
+/** The time that a call is taken to keep a slot of whose tenant nothing is known. */
+const UNKNOWN_MS = 1;
+/** The weight of the latest call in the mean of its tenant, and how many tenants have one. */
+const LATEST_WEIGHT = 0.1;
+const MAX_MEANS = 10_000;
 
 /** A call that is kept. */
 export interface HeldCall {
@@ -35,6 +46,11 @@ export class Line {
   /** By tenant and function, each in the order of their next turns. */
   readonly #tenants = new Map<string, Map<string, FunctionLine>>();
   readonly #all = new Map<string, HeldCall>();
+  /** Mean time in milliseconds for which calls of a tenant keep a slot. */
+  readonly #meansMs = new LruMap<string, number>(MAX_MEANS);
+  /** Virtual time in milliseconds: where the last call began, and where that of each tenant ended. */
+  #nowMs = 0;
+  readonly #endsMs = new Map<string, number>();
 
   get size(): number {
     return this.#all.size;
@@ -70,7 +86,15 @@ export class Line {
     line?.stale.delete(id);
     if (line?.fresh.size === 0 && line.stale.size === 0) functions?.delete(functionName);
     if (functions?.size === 0) this.#tenants.delete(tenant);
-    return this.#all.delete(id);
+    this.#all.delete(id);
+    if (this.size === 0) this.#endsMs.clear();
+    return true;
+  }
+
+  /** A call of a tenant kept a slot for so long. */
+  charge(tenant: string, tookMs: number): void {
+    const meanMs = this.#meansMs.get(tenant) ?? tookMs;
+    this.#meansMs.set(tenant, meanMs + LATEST_WEIGHT * (tookMs - meanMs));
   }
 
   /** Has the calls let others go first that were queued before that Unix time. */
@@ -86,12 +110,18 @@ export class Line {
     }
   }
 
-  /** Takes the calls out that go next, at most so many. */
-  takeNext(count: number): HeldCall[] {
+  /**
+   * Has the calls go that go next, at most so many, and gives how many went.
+   * @param admits whether a call of that tenant may go now
+   */
+  pass(count: number, admits: (tenant: string) => boolean, go: (held: HeldCall) => void): number {
     const stale = new Map<FunctionLine, HeldCall[]>();
-    const taken: HeldCall[] = [];
-    while (taken.length < count && this.size > 0) taken.push(this.#takeOne(stale));
-    return taken;
+    for (let passed = 0; passed < count; passed++) {
+      const tenant = this.#nextTenant(admits);
+      if (tenant === undefined) return passed;
+      go(this.#takeOne(tenant, stale));
+    }
+    return count;
   }
 
   /** Takes the calls out whose time is over at that Unix time. */
@@ -103,9 +133,26 @@ export class Line {
     return this.#taken([...this.#all.values()]);
   }
 
+  /** The tenant whose next call begins first in virtual time, and came first of such. */
+  #nextTenant(admits: (tenant: string) => boolean): string | undefined {
+    let next: string | undefined;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const tenant of this.#tenants.keys()) {
+      const beginsMs = this.#beginsMs(tenant);
+      if (beginsMs < nextMs && admits(tenant)) [next, nextMs] = [tenant, beginsMs];
+    }
+    return next;
+  }
+
+  #beginsMs(tenant: string): number {
+    return Math.max(this.#nowMs, this.#endsMs.get(tenant) ?? 0);
+  }
+
   /** @param stale the stale calls of functions, as far as they were listed, oldest first. */
-  #takeOne(stale: Map<FunctionLine, HeldCall[]>): HeldCall {
-    const [tenant, functions] = first(this.#tenants);
+  #takeOne(tenant: string, stale: Map<FunctionLine, HeldCall[]>): HeldCall {
+    this.#nowMs = this.#beginsMs(tenant);
+    this.#endsMs.set(tenant, this.#nowMs + (this.#meansMs.get(tenant) ?? UNKNOWN_MS));
+    const functions = this.#tenants.get(tenant) as Map<string, FunctionLine>;
     const [name, line] = first(functions);
     const isFresh = line.fresh.size > 0;
     if (!isFresh && !stale.has(line)) stale.set(line, [...line.stale.values()]);

@@ -4,6 +4,7 @@
  */
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { Reply } from "../../functions/model/invocation.ts";
+import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
 import { Throughput } from "./throughput.ts";
 
 /** One waiting call. */
@@ -21,6 +22,7 @@ export interface WaitingCall {
  */
 const MAX_CALLS = 10_000;
 const MAX_BODY_BYTES = 1024 * 1024 * 1024;
+const TENANT_FULL = "The tenant has as many calls and bodies in this gateway as it may. The call did not run.";
 const FULL = "This gateway holds as many calls and bodies as it can. The call did not run.";
 /** Deadlines are far beyond what calls may take, so that seeing them late does no harm. */
 const SWEEP_MS = 500;
@@ -35,6 +37,7 @@ interface Submitted {
   deadlineMs: number;
   /** By `performance.now()`. */
   sinceMs: number;
+  tenant: string;
   bodyBytes: number;
 }
 
@@ -44,14 +47,19 @@ export type GivenUp = Pick<Submitted, "deadlineMs"> & { id: string };
 export class Calls {
   readonly throughput = new Throughput();
   readonly #submitted = new Map<string, Submitted>();
+  /** By tenant: calls, and bytes of their bodies. */
+  readonly #held = new Holdings();
+  readonly #bodies = new Holdings();
   #waiting = 0;
-  #bodyBytes = 0;
+  readonly #onOver: (id: string) => void;
   readonly #sweeper: NodeJS.Timeout;
   #away = true;
   #draining = false;
   #onEmpty: (() => void)[] = [];
 
-  constructor() {
+  /** @param onOver told of each call that nothing is kept of any more. */
+  constructor(onOver: (id: string) => void = () => {}) {
+    this.#onOver = onOver;
     this.#sweeper = setInterval(() => this.#sweep(Date.now()), SWEEP_MS);
     this.#sweeper.unref();
   }
@@ -74,7 +82,7 @@ export class Calls {
 
   /** Bodies of calls in the queue and at workers. */
   get bodies(): { takenBytes: number; limitBytes: number } {
-    return { takenBytes: this.#bodyBytes, limitBytes: MAX_BODY_BYTES };
+    return { takenBytes: this.#bodies.total, limitBytes: MAX_BODY_BYTES };
   }
 
   /** Whether replies can arrive and calls are taken. */
@@ -82,25 +90,31 @@ export class Calls {
     return !this.#away && !this.#draining;
   }
 
-  /** @throws SandpiperError when no call with a body so long can be answered now. */
-  check(bodyBytes = 0): void {
+  /** @throws SandpiperError when no call can be answered now. */
+  check(): void {
     if (this.#draining) throw new SandpiperError("SHUTTING_DOWN");
     if (this.#away) {
       throw new SandpiperError("QUEUE_UNAVAILABLE", { message: "The queue is not reachable. The call did not run." });
     }
-    const isFull = this.#submitted.size >= MAX_CALLS || this.#bodyBytes + bodyBytes > MAX_BODY_BYTES;
-    if (isFull) throw new SandpiperError("OVERLOADED", { message: FULL });
+    if (this.#held.total >= MAX_CALLS) throw new SandpiperError("OVERLOADED", { message: FULL });
   }
 
   /**
    * Waits for the replies to a call.
-   * @throws SandpiperError when no call can be answered now.
+   * @throws SandpiperError when no call can be answered now, or none more of that tenant.
    */
-  add(id: string, call: WaitingCall, bodyBytes = 0): void {
-    this.check(bodyBytes);
-    this.#submitted.set(id, { call, deadlineMs: call.deadlineMs, sinceMs: performance.now(), bodyBytes });
+  add(id: string, call: WaitingCall, { tenant, bodyBytes }: { tenant: string; bodyBytes: number }): void {
+    this.check();
+    const [calls, bodies] = [this.#held, this.#bodies];
+    const mayHave =
+      mayTake({ own: calls.of(tenant), want: 1, used: calls.total, size: MAX_CALLS }) &&
+      mayTake({ own: bodies.of(tenant), want: bodyBytes, used: bodies.total, size: MAX_BODY_BYTES });
+    if (!mayHave) throw new SandpiperError("OVERLOADED", { message: TENANT_FULL });
+    const sinceMs = performance.now();
+    this.#submitted.set(id, { call, deadlineMs: call.deadlineMs, sinceMs, tenant, bodyBytes });
     this.#waiting++;
-    this.#bodyBytes += bodyBytes;
+    calls.add(tenant, 1);
+    if (bodyBytes > 0) bodies.add(tenant, bodyBytes);
   }
 
   /** A call is answered. */
@@ -122,8 +136,13 @@ export class Calls {
   /** No worker has the call, or will have it. */
   forget(id: string): void {
     this.leave(id);
-    this.#bodyBytes -= this.#submitted.get(id)?.bodyBytes ?? 0;
+    const submitted = this.#submitted.get(id);
+    if (submitted === undefined) return;
+    const { tenant, bodyBytes } = submitted;
     this.#submitted.delete(id);
+    this.#held.add(tenant, -1);
+    if (bodyBytes > 0) this.#bodies.add(tenant, -bodyBytes);
+    this.#onOver(id);
   }
 
   /** Hands a reply to its call; one that nobody waits for is dropped. */

@@ -16,7 +16,7 @@ async function metricNames(): Promise<string[]> {
   const redis = connectRedis("unix:///nowhere.sock", "test", { log: createLogger({ service: "test", write() {} }) });
   redis.on("error", () => {});
   const [gateway, worker] = [new GatewayMetrics(1), new WorkerMetrics(1)];
-  gateway.ask(redis, () => ({ waitingCalls: 0, isAccepting: true, budgets: {} }));
+  gateway.ask(redis, () => ({ waitingCalls: 0, heldCalls: 0, slots: 0, isAccepting: true, budgets: {} }));
   worker.ask(() => {
     throw new Error("nobody scrapes");
   });

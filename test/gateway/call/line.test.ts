@@ -23,13 +23,20 @@ function add(id: string, ageMs: number, leftMs = 60_000, of: Partial<Invocation>
   return held;
 }
 
+/** Takes so many calls out of the line, of the tenants that may have some. */
+function take(count: number, admits: (tenant: string) => boolean = () => true): string[] {
+  const ids: string[] = [];
+  line.pass(count, admits, ({ invocation }) => ids.push(invocation.id));
+  return ids;
+}
+
 const idsOf = (calls: HeldCall[]): string[] => calls.map(({ invocation }) => invocation.id);
 
 it("the call that came first goes first, while none has waited for long", () => {
   for (const id of ["a", "b", "c"]) add(id, 10);
   line.age(NOW_MS - 100);
-  assert.deepEqual(idsOf(line.takeNext(2)), ["a", "b"]);
-  assert.deepEqual(idsOf(line.takeNext(2)), ["c"]);
+  assert.deepEqual(take(2), ["a", "b"]);
+  assert.deepEqual(take(2), ["c"]);
   assert.equal(line.size, 0);
 });
 
@@ -38,9 +45,9 @@ it("calls that have waited for long let the others go first, and the youngest of
     add(id, ageMs);
   line.age(NOW_MS - 1_000);
   assert.equal(line.ahead(newInvocation({})), 2);
-  assert.deepEqual(idsOf(line.takeNext(4)), ["first", "second", "old", "older"]);
+  assert.deepEqual(take(4), ["first", "second", "old", "older"]);
   add("third", 0);
-  assert.deepEqual(idsOf(line.takeNext(2)), ["third", "oldest"]);
+  assert.deepEqual(take(2), ["third", "oldest"]);
 });
 
 it("tenants take turns, and the functions of each, so that one that is called much has its own calls wait", () => {
@@ -55,10 +62,35 @@ it("tenants take turns, and the functions of each, so that one that is called mu
   add("calm1", 5_000, 60_000, few);
   add("calm2", 4_000, 60_000, few);
   line.age(NOW_MS - 1_000);
-  const taken = idsOf(line.takeNext(9));
+  const taken = take(9);
   assert.deepEqual(taken, ["flood0", "calm0", "other0", "calm2", "flood1", "calm1", "other1", "flood2", "flood3"]);
   assert.equal(line.ahead(few), 1);
   assert.equal(line.ahead(ofMany), 96);
+});
+
+it("tenants share by the time that their calls take, whatever came first", () => {
+  line.charge("slow", 10);
+  line.charge("quick", 1);
+  for (let i = 0; i < 100; i++) add(`slow${i}`, 10, 60_000, { tenant: "slow" });
+  for (let i = 0; i < 40; i++) add(`quick${i}`, 5, 60_000, { tenant: "quick" });
+  const taken = take(44);
+  assert.equal(taken.filter((id) => id.startsWith("slow")).length, 4);
+  assert.deepEqual(
+    taken.filter((id) => id.startsWith("quick")),
+    Array.from({ length: 40 }, (_, i) => `quick${i}`),
+  );
+  add("late", 0, 60_000, { tenant: "quick" });
+  assert.deepEqual(take(3), ["slow4", "late", "slow5"], "who comes late goes at once, and makes up for nothing");
+});
+
+it("a tenant that may have no more lets the others go first", () => {
+  for (const id of ["a", "b"]) add(id, 10, 60_000, { tenant: "full" });
+  add("c", 5, 60_000, { tenant: "other" });
+  assert.deepEqual(
+    take(9, (tenant) => tenant !== "full"),
+    ["c"],
+  );
+  assert.deepEqual(take(9), ["a", "b"]);
 });
 
 it("a call is taken out once: by whoever forgets it, or because its time is over", () => {

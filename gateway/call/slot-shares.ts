@@ -1,0 +1,70 @@
+/**
+ * How many calls of each tenant a gateway has given to the queue and not seen end, and whether a
+ * tenant may have one more there. Workers have so many slots for calls; what is beyond them would
+ * wait in Redis in the order in which it came, a neighbour's call behind all of a flood. So calls
+ * beyond the slots wait in the gateways, and the last slots are for tenants that have few.
+ */
+import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
+import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
+
+/** Workers with fewer slots are given as many calls all the same, lest they wait for the next. */
+const FEW_SLOTS = 16;
+/** So much of the slots is little: other gateways need not know of it. */
+const LITTLE_SHARE = 1 / 4;
+
+interface Passed {
+  tenant: string;
+  /** By `performance.now()`. */
+  sinceMs: number;
+}
+
+export class SlotShares {
+  readonly #passed = new Map<string, Passed>();
+  readonly #own = new Holdings();
+  #elsewhere: Elsewhere = { gateways: 0, calls: new Holdings() };
+  /** Slots of all workers; 0: not known. */
+  #slots = 0;
+
+  /** Notes what was heard of the workers and of other gateways. */
+  hear(slots: number, elsewhere: Elsewhere): void {
+    this.#slots = slots === 0 ? 0 : Math.max(slots, FEW_SLOTS);
+    this.#elsewhere = elsewhere;
+  }
+
+  /** Slots that are shared; 0: it is not known how many there are. */
+  get slots(): number {
+    return this.#slots;
+  }
+
+  /** What other gateways need to know; null: nothing. */
+  get word(): Holdings | null {
+    return this.#own.total > this.#slots * LITTLE_SHARE ? this.#own : null;
+  }
+
+  /** Whether one more call of a tenant may go to the workers. */
+  admits(tenant: string): boolean {
+    if (this.#slots === 0) return true;
+    const { gateways, calls } = this.#elsewhere;
+    const own = this.#own.of(tenant);
+    const all = { own: own + calls.of(tenant), want: 1, used: this.#own.total + calls.total, size: this.#slots };
+    if (mayTake(all)) return true;
+    if (gateways === 0) return false;
+    // Each gateway has its part, whatever others do with theirs.
+    return mayTake({ own, want: 1, used: this.#own.total, size: Math.floor(this.#slots / (gateways + 1)) });
+  }
+
+  /** A call goes to the workers. */
+  pass(id: string, tenant: string): void {
+    this.#passed.set(id, { tenant, sinceMs: performance.now() });
+    this.#own.add(tenant, 1);
+  }
+
+  /** A call has ended, or is back; null when it was not there. */
+  end(id: string): { tenant: string; tookMs: number } | null {
+    const passed = this.#passed.get(id);
+    if (passed === undefined) return null;
+    this.#passed.delete(id);
+    this.#own.add(passed.tenant, -1);
+    return { tenant: passed.tenant, tookMs: performance.now() - passed.sinceMs };
+  }
+}
