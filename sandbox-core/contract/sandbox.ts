@@ -126,6 +126,8 @@ export interface SandboxForkSlot {
   stats(): SandboxStats | null;
   freeze(): Promise<void>;
   thaw(): void;
+  /** As that of a sandbox. */
+  setCpuWeight(weight: number): void;
   /** Ends everything in it, and lets nothing new begin there. */
   kill(): void;
   /**
@@ -186,6 +188,11 @@ export interface Sandbox {
   freeze(): Promise<void>;
   /** Lets a frozen sandbox go on; does nothing to another. */
   thaw(): Promise<void>;
+  /**
+   * Sets its share of the processors against its neighbours, 1 to 10,000; each has 100 at first.
+   * Does nothing to one that is gone. Never throws.
+   */
+  setCpuWeight(weight: number): void;
   /** Ends every process in it, now. Idempotent; await `exited` for the end. */
   kill(reason: string): void;
 }

@@ -102,6 +102,10 @@ export class ForkSlot implements SandboxForkSlot {
     if (!this.#last) this.#group.thaw();
   }
 
+  setCpuWeight(weight: number): void {
+    if (!this.#last) this.#group.setCpuWeight(weight);
+  }
+
   kill(): void {
     if (this.#last) return;
     try {

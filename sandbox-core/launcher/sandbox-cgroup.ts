@@ -54,6 +54,15 @@ export class SandboxGroup {
     return this.#driver.joinFiles(this.path, limits);
   }
 
+  /** Never throws: a group that is gone needs no weight. */
+  setCpuWeight(weight: number): void {
+    try {
+      this.#driver.setCpuWeight(this.path, weight);
+    } catch {
+      // The group is gone with its sandbox.
+    }
+  }
+
   meter(): Meter {
     return this.#driver.meter(this.path);
   }

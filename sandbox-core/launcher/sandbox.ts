@@ -163,6 +163,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (!this.#last) this.#group.thaw();
   }
 
+  setCpuWeight(weight: number): void {
+    if (!this.#last) this.#group.setCpuWeight(weight);
+  }
+
   openForkSlot(fork: number): ForkSlot {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
     const name = String(fork);

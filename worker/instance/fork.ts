@@ -122,6 +122,10 @@ export class Fork implements Sandbox {
     return this.#group.freeze();
   }
 
+  setCpuWeight(weight: number): void {
+    this.#group.setCpuWeight(weight);
+  }
+
   async thaw(): Promise<void> {
     await this.#group.thaw();
   }

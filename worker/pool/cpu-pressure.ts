@@ -84,7 +84,7 @@ function meanGrowth(before: Wishes, now: Wishes): number {
  * Documentation/scheduler/sched-stats.rst in the kernel, "/proc/<pid>/schedstat". 0 for one that is
  * gone, and on a kernel that does not count.
  */
-function wantedMs(pid: number): number {
+export function wantedMs(pid: number): number {
   try {
     const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ").map(Number);
     return (ran + waited) / 1e6;

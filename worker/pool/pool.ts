@@ -20,6 +20,8 @@ import type { PooledInstance } from "./pooled-instance.ts";
 import { nextTurn, type PooledVersion, PooledVersions, QueueLook } from "./pooled-version.ts";
 import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
+import { TenantRoom } from "./tenant-room.ts";
+import { TenantWeights } from "./tenant-weights.ts";
 import { Upkeep } from "./upkeep.ts";
 import { type Demand, refuseIfOver, shuttingDown, Waiter } from "./waiting-call.ts";
 import { nextInTurn, WaitingCalls } from "./waiting-calls.ts";
@@ -48,8 +50,10 @@ export class Pool {
   readonly #pooledVersions = new PooledVersions();
   readonly #pooledIn = new Map<Place, PooledInstance>();
   readonly #waiting = new WaitingCalls();
+  readonly #rooms: TenantRoom;
   readonly #upkeep: Upkeep;
   readonly #pressure = new OwnPressure();
+  readonly #weights = new TenantWeights(() => this.#pooledVersions.busy());
   #waitTimer: NodeJS.Timeout | null = null;
   #starting = 0;
   #busy = 0;
@@ -58,6 +62,7 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#capacity = new Capacity(options.limits);
+    this.#rooms = new TenantRoom(options.limits);
     this.#places = new Places({
       capacity: this.#capacity,
       zygotes: options.zygotes,
@@ -158,6 +163,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#closed = true;
     this.#upkeep.stop();
+    this.#weights.stop();
     if (this.#waitTimer !== null) clearTimeout(this.#waitTimer);
     this.#waiting.failAll(shuttingDown());
     this.#options.zygotes.stop();
@@ -193,6 +199,8 @@ export class Pool {
       const before = look.before++;
       const { starting, renewing } = pooledVersion;
       if (before < starting + renewing || starting >= mostStarts(pooledVersion)) continue;
+      // Whoever has its part waits for its own calls to end, and holds nobody up.
+      if (!this.#rooms.admits(waiter.version.tenant, waiter.version.config.memoryMiB)) continue;
       if (look.waitsForBusy(waiter, before)) this.#pumpLater();
       else if (this.#waiting.isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }
@@ -218,7 +226,12 @@ export class Pool {
     }
     pooledVersion.starting += 1;
     this.#starting += 1;
-    this.#starter.start(pooledVersion, demand, way).then(
+    const { tenant, config } = demand.version;
+    this.#rooms.begin(tenant, config.memoryMiB);
+    const start = this.#starter.start(pooledVersion, demand, way);
+    const isOver = () => this.#rooms.end(tenant, config.memoryMiB);
+    start.then(isOver, isOver);
+    start.then(
       (pooled) => this.#started(pooledVersion, pooled),
       (error) => this.#startFailed(pooledVersion, error),
     );
@@ -283,6 +296,7 @@ export class Pool {
   #lease(pooledVersion: PooledVersion, pooled: PooledInstance, { mayShare }: Demand): InstanceLease {
     if (pooled.leases === 0) {
       this.#busy += 1;
+      this.#rooms.begin(pooled.tenant, pooled.place.zygote.memoryMiB);
       pooledVersion.leased.add(pooled);
     }
     return pooled.lease(mayShare, (end) => this.#leaseEnded(pooled, end));
@@ -309,6 +323,7 @@ export class Pool {
 
   #becameFree(pooledVersion: PooledVersion, pooled: PooledInstance): void {
     this.#busy -= 1;
+    this.#rooms.end(pooled.tenant, pooled.place.zygote.memoryMiB);
     pooledVersion.leased.delete(pooled);
     this.#offer(pooled);
   }

@@ -34,6 +34,11 @@ export class PooledInstance {
     return this.#instance;
   }
 
+  /** Whose version it serves. */
+  get tenant(): string {
+    return this.key.slice(0, this.key.indexOf("/"));
+  }
+
   /** Whether it serves no further call: its zygote makes way, or it does. */
   get isOutdated(): boolean {
     return this.place.sandbox.outdated || this.#instance.isOutdated;

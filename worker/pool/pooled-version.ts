@@ -1,5 +1,6 @@
 /** The instances and the waiting calls of a worker, version by version. */
 import type { VersionRef } from "../../functions/model/invocation.ts";
+import type { Sandbox } from "../../sandbox-core/index.ts";
 import { CpuPressure } from "./cpu-pressure.ts";
 import type { Place } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
@@ -113,6 +114,12 @@ export class PooledVersions {
     const index = pooledVersion.free.indexOf(pooled);
     if (index >= 0) pooledVersion.free.splice(index, 1);
     this.forgetIfEmpty(pooledVersion);
+  }
+
+  /** The instances that serve calls. */
+  *busy(): Iterable<{ tenant: string; sandbox: Sandbox }> {
+    for (const { leased } of this.#pooledVersions.values())
+      for (const { tenant, place } of leased) yield { tenant, sandbox: place.sandbox };
   }
 
   forgetIfEmpty(pooledVersion: PooledVersion): void {

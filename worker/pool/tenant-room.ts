@@ -1,0 +1,41 @@
+/**
+ * The part of a worker that each tenant uses: sandboxes that serve calls or are on their way, and
+ * their memory. A tenant that has much leaves the last of both for others (see fair-share.ts).
+ * Instances that serve nobody count for nobody, as they make way.
+ */
+
+import { MIB } from "../../infra/std/bytes.ts";
+import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
+import type { CapacityLimits } from "./capacity.ts";
+
+export class TenantRoom {
+  readonly #limits: CapacityLimits;
+  readonly #sandboxes = new Holdings();
+  readonly #bytes = new Holdings();
+
+  constructor(limits: CapacityLimits) {
+    this.#limits = limits;
+  }
+
+  /** Whether one more sandbox of that memory may be started for a tenant. */
+  admits(tenant: string, memoryMiB: number): boolean {
+    const [{ maxSandboxes, memoryBudgetBytes }, sandboxes, bytes] = [this.#limits, this.#sandboxes, this.#bytes];
+    const want = memoryMiB * MIB;
+    return (
+      mayTake({ own: sandboxes.of(tenant), want: 1, used: sandboxes.total, size: maxSandboxes }) &&
+      mayTake({ own: bytes.of(tenant), want, used: bytes.total, size: memoryBudgetBytes })
+    );
+  }
+
+  /** A sandbox is on its way for a tenant, or serves calls of it from now on. */
+  begin(tenant: string, memoryMiB: number): void {
+    this.#sandboxes.add(tenant, 1);
+    this.#bytes.add(tenant, memoryMiB * MIB);
+  }
+
+  /** The sandbox is there, or serves no calls any more. */
+  end(tenant: string, memoryMiB: number): void {
+    this.#sandboxes.add(tenant, -1);
+    this.#bytes.add(tenant, -memoryMiB * MIB);
+  }
+}
