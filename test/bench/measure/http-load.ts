@@ -1,12 +1,19 @@
 /**
  * The load generator: HTTP calls over kept connections, one for each lane. A target is a URL, or
- * several with spaces between them, which the lanes share out among them. It writes the same bytes
+ * several with spaces between them, which the lanes share out among them. With the argument
+ * "patient" a call that is refused as too many wait is made again, and takes until it is answered.
+ * It writes the same bytes
  * again and reads no more of an answer than it must, as its processor time is taken from whoever is
  * measured on the same machine.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { serveBlocks } from "./child.ts";
+
+const isPatient = process.argv[2] === "patient";
+/** How long a patient client waits before it calls again. */
+const AGAIN_MS = 20;
 
 const HEAD_END = "\r\n\r\n";
 const LAST_CHUNK = `0${HEAD_END}`;
@@ -16,7 +23,7 @@ class Lane {
   readonly #socket: Socket;
   readonly #request: Buffer;
   #answer = new Answer();
-  #pending: PromiseWithResolvers<void> | null = null;
+  #pending: PromiseWithResolvers<boolean> | null = null;
 
   private constructor(socket: Socket, url: URL) {
     this.#socket = socket;
@@ -35,7 +42,11 @@ class Lane {
   }
 
   /** @throws Error when the answer is not 200 */
-  call(): Promise<void> {
+  async call(): Promise<void> {
+    while (!(await this.#isServed())) await delay(AGAIN_MS);
+  }
+
+  #isServed(): Promise<boolean> {
     this.#pending = Promise.withResolvers();
     this.#socket.write(this.#request);
     return this.#pending.promise;
@@ -49,7 +60,8 @@ class Lane {
     if (!this.#answer.add(bytes)) return;
     const { head } = this.#answer;
     this.#answer = new Answer();
-    if (head.startsWith("HTTP/1.1 200 ")) this.#pending?.resolve();
+    if (head.startsWith("HTTP/1.1 200 ")) this.#pending?.resolve(true);
+    else if (isPatient && head.startsWith("HTTP/1.1 503 ")) this.#pending?.resolve(false);
     else this.#fail(new Error(`an answer that is not 200: ${head} ${bytes.toString("latin1").slice(-500)}`));
   }
 

@@ -122,12 +122,22 @@ const fresh: Target[] = [
 /** 2 MB in MiB. */
 const TWO_MB = 2e6 / 2 ** 20;
 
+const fair: Target[] = ["1 gateway and worker", "2 gateways and workers"].flatMap((fleet) =>
+  ["flood", "hog"].map((neighbour) => ({
+    suite: "fair",
+    figure: `p99 of a light tenant beside another's ${neighbour}, against alone, ${fleet}`,
+    ratio: `p99 beside a ${neighbour} / alone, ${fleet}`,
+    ...atMost(2),
+  })),
+);
+
 export const TARGETS: readonly Target[] = [
   ...sandbox,
   ...box,
   ...cold,
   ...warm,
   ...fresh,
+  ...fair,
   {
     suite: "density",
     figure: "an idle prewarmed sandbox: unique memory",

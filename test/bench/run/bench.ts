@@ -7,6 +7,7 @@ import { judge, type Verdict } from "../report/targets.ts";
 import { openBoxSuite } from "../suites/box.ts";
 import { openColdSuite } from "../suites/cold.ts";
 import { openDensitySuite } from "../suites/density.ts";
+import { openFairSuite } from "../suites/fair.ts";
 import { openFreshSuite } from "../suites/fresh.ts";
 import { openKindsSuite } from "../suites/kinds.ts";
 import { openSandboxSuite } from "../suites/sandbox.ts";
@@ -27,6 +28,7 @@ export const SUITES = {
   density: openDensitySuite,
   scale: openScaleSuite,
   trace: openTraceSuite,
+  fair: openFairSuite,
 } satisfies Record<SuiteName, OpenSuite>;
 
 export type { SuiteName } from "./plan.ts";

@@ -2,7 +2,17 @@
 
 import type { BlockLength } from "../measure/child.ts";
 
-export type SuiteName = "sandbox" | "box" | "cold" | "warm" | "kinds" | "fresh" | "density" | "scale" | "trace";
+export type SuiteName =
+  | "sandbox"
+  | "box"
+  | "cold"
+  | "warm"
+  | "kinds"
+  | "fresh"
+  | "density"
+  | "scale"
+  | "trace"
+  | "fair";
 
 export interface Plan {
   /** Rounds that count, at most. In each, a suite runs a short block of every contender. */
@@ -83,6 +93,7 @@ export const FULL: Plan = {
     density: 0,
     scale: 90_000,
     trace: 50_000,
+    fair: 60_000,
   },
   limitMs: 18 * 60_000,
   sandboxesPerRound: 8,
@@ -125,6 +136,7 @@ export const QUICK: Plan = {
     density: 0,
     scale: 8_000,
     trace: 5_000,
+    fair: 12_000,
   },
   limitMs: 150_000,
   sandboxesPerRound: 4,
@@ -155,7 +167,7 @@ export const SMOKE: Plan = {
   rounds: 1,
   leastRounds: 1,
   warmupRounds: 0,
-  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, kinds: 1, fresh: 1, density: 1, scale: 1, trace: 1 },
+  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, kinds: 1, fresh: 1, density: 1, scale: 1, trace: 1, fair: 1 },
   limitMs: 60_000,
   sandboxesPerRound: 2,
   sustainedPerRound: 2,
