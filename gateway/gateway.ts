@@ -11,6 +11,7 @@ import { SandpiperError } from "../functions/model/errors.ts";
 import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { SealError } from "../functions/secrets/cipher.ts";
+import { KeyUses } from "../functions/store/api-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
@@ -152,7 +153,7 @@ class GatewayParts {
     const app = createApp({
       ...shared,
       hosts,
-      ...{ registry, artifacts, collector, dataKeys: this.dataKeys },
+      ...{ registry, artifacts, collector, dataKeys: this.dataKeys, keyUses: new KeyUses(this.redis) },
       quota: makeUploadQuota(config, this.redis),
       secrets: new SecretStore(this.redis, this.dataKeys),
       ...{ builds: this.#builds, checks: this.#checks },

@@ -210,6 +210,9 @@ export const whoamiSchema = z
     keyId: z.string(),
     publicUrl: z.url(),
     operator: z.boolean().default(false).meta({ description: "Whether the key decides over all tenants, too." }),
+    scopes: z.array(z.string()).default(["admin"]).meta({ description: "What the key may do." }),
+    functions: z.array(z.string()).nullable().default(null).meta({ description: "Those that it is for; null: all." }),
+    expiresAt: z.iso.datetime().nullable().default(null),
   })
   .meta({ id: "WhoAmI" });
 export type Whoami = z.output<typeof whoamiSchema>;

@@ -75,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/egress.ts")).addEgress,
   },
   {
+    usage: "key <action> [id]",
+    summary: "make, list, replace and end API keys: create | list | rotate | revoke",
+    load: async () => (await import("./commands/key.ts")).addKey,
+  },
+  {
     usage: "tenant <action> [tenant]",
     summary: "make, suspend and delete tenants: create | list | info | suspend | resume | delete",
     load: async () => (await import("./commands/tenant.ts")).addTenant,

@@ -17,6 +17,16 @@ export const ERRORS = {
     message: "This needs the operator's API key.",
     fix: "Use the key of SANDPIPER_BOOTSTRAP_KEY_FILE, which `npm start` keeps in its data directory, or ask whoever operates Sandpiper.",
   },
+  FORBIDDEN: {
+    status: 403,
+    message: "The API key may not do that.",
+    fix: "Use a key with the scope that the message names, or one that is not for single functions; `sandpiper whoami` shows what a key may do.",
+  },
+  KEY_NOT_FOUND: {
+    status: 404,
+    message: "There is no key of that id.",
+    fix: "Look at the id, the part of a key between its two underscores; `sandpiper key list` shows all.",
+  },
   TENANT_NOT_FOUND: {
     status: 404,
     message: "There is no tenant of that name.",

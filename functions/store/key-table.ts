@@ -50,6 +50,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:tenants", owner: "all" },
   { pattern: "sp:tenantstops", owner: "all" },
   { pattern: "sp:tenants:changes", owner: "ends" },
+  { pattern: "sp:apikeys:<tenant>", owner: "tenant" },
   { pattern: "sp:apikey:<key id>", owner: "record", counts: "keys" },
   { pattern: "sp:operatorkeys", owner: "all" },
   { pattern: "sp:egress:grants", owner: "field", counts: "grants" },

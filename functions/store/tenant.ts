@@ -3,11 +3,21 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../model/errors.ts";
 import { NAME_PATTERN } from "../model/manifest.ts";
+import { FULL_GRANT, type KeyGrant } from "../model/scopes.ts";
 
 /** The sender of a request, as its key tells. */
-export interface Principal {
+export interface Principal extends KeyGrant {
   tenant: string;
   keyId: string;
+}
+
+/** A key as Redis has it. One that has no scopes may do everything, as all keys could once. */
+export interface StoredKey extends Partial<KeyGrant> {
+  tenant: string;
+  sha256: string;
+  note?: string | undefined;
+  lifetimeMs?: number | undefined;
+  createdAtMs?: number;
 }
 
 const SECRET_BYTES = 32;
@@ -17,7 +27,23 @@ export const TENANTS = "sp:tenants";
 
 /** The ids of keys that are the operator's, too. */
 const OPERATOR_KEYS = "sp:operatorkeys";
+/** Tenant, hash and grant of a key. */
 export const keyOf = (keyId: string): string => `sp:apikey:${keyId}`;
+
+/** The hash of a tenant's keys: when each was last used, in Unix milliseconds, or nothing. */
+export const indexOf = (tenant: string): string => `sp:apikeys:${tenant}`;
+
+/** The grant of a stored key. */
+export function grantOf({ scopes, functions = null }: StoredKey): KeyGrant {
+  return scopes === undefined ? FULL_GRANT : { scopes, functions };
+}
+
+/** A key that nobody has. */
+export function newKey(): { keyId: string; key: string; sha256: string } {
+  const keyId = randomBytes(6).toString("hex");
+  const secret = randomBytes(SECRET_BYTES).toString("base64url");
+  return { keyId, key: `sp_${keyId}_${secret}`, sha256: hashOf(secret).toString("hex") };
+}
 
 /**
  * Makes a tenant; one that exists already stays as it is.
@@ -34,8 +60,7 @@ export async function createTenant(redis: Redis, tenant: string): Promise<void> 
  * @throws SandpiperError INVALID_NAME
  */
 export async function createKey(redis: Redis, tenant: string): Promise<{ keyId: string; key: string }> {
-  const keyId = randomBytes(6).toString("hex");
-  const key = `sp_${keyId}_${randomBytes(SECRET_BYTES).toString("base64url")}`;
+  const { keyId, key } = newKey();
   await registerKey(redis, tenant, key);
   return { keyId, key };
 }
@@ -51,12 +76,14 @@ export async function registerKey(redis: Redis, tenant: string, key: string): Pr
   const [, keyId = "", secret = ""] = parts;
   const record = JSON.stringify({ tenant, sha256: hashOf(secret).toString("hex") });
   // A gateway does this at each start, also on a Redis that takes no writes just then.
-  if ((await redis.get(keyOf(keyId))) === record) return { keyId };
+  const [known, isListed] = await Promise.all([redis.get(keyOf(keyId)), redis.hexists(indexOf(tenant), keyId)]);
+  if (known === record && isListed === 1) return { keyId };
   await createTenant(redis, tenant);
   await redis.setnx(keyOf(keyId), record);
   if ((await redis.get(keyOf(keyId))) !== record) {
     throw new SandpiperError("INVALID_REQUEST", { message: `The key id ${keyId} is taken by another key.` });
   }
+  await redis.hsetnx(indexOf(tenant), keyId, "");
   return { keyId };
 }
 
@@ -70,8 +97,9 @@ export async function authenticate(redis: Redis, key: string): Promise<Principal
   const [, keyId = "", secret = ""] = parts;
   const stored = await redis.get(keyOf(keyId));
   if (stored === null) return null;
-  const { tenant, sha256 } = JSON.parse(stored) as { tenant: string; sha256: string };
-  return timingSafeEqual(hashOf(secret), Buffer.from(sha256, "hex")) ? { tenant, keyId } : null;
+  const record = JSON.parse(stored) as StoredKey;
+  if (!timingSafeEqual(hashOf(secret), Buffer.from(record.sha256, "hex"))) return null;
+  return { tenant: record.tenant, keyId, ...grantOf(record) };
 }
 
 /** Has a key be the operator's as well, who decides over all tenants. */

@@ -4,6 +4,7 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Issue, plainIssues, sentenceOf } from "../../functions/model/issues.ts";
 import type { ControlParts, Environment } from "./context.ts";
 import { auth } from "./middleware/auth.ts";
+import { authorize } from "./middleware/authorize.ts";
 import { deletionFence } from "./middleware/deletion-fence.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
@@ -13,6 +14,7 @@ import { functionRoutes } from "./routes/functions.ts";
 import { gcRoutes } from "./routes/gc.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { holdRoutes } from "./routes/holds.ts";
+import { keyRoutes } from "./routes/keys.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
 import { secretRoutes } from "./routes/secrets.ts";
@@ -28,11 +30,12 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
     },
   });
   app.onError(errors(parts.onInternalError));
-  app.notFound(notFound((method, path) => takes(app, method, path)));
+  const knows = (method: string, path: string): boolean => takes(app, method, path);
+  app.notFound(notFound(knows));
   app.use(requestId);
   openapiRoutes(app);
   healthRoutes(app, parts);
-  app.use("/v1/*", auth(parts), deletionFence(parts));
+  app.use("/v1/*", auth(parts), authorize(knows), deletionFence(parts));
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
   eventRoutes(app, parts);
@@ -42,6 +45,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   traceRoutes(app, parts);
   gcRoutes(app, parts);
   egressRoutes(app, parts);
+  keyRoutes(app, parts);
   tenantRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { EgressDefaults } from "../../functions/model/egress-grants.ts";
+import type { KeyUses } from "../../functions/store/api-keys.ts";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { DataKeys } from "../../functions/store/data-keys.ts";
 import type { Collector } from "../../functions/store/gc.ts";
@@ -35,6 +36,7 @@ export interface EventTarget {
 export interface ControlParts {
   redis: Redis;
   registry: Registry;
+  keyUses: KeyUses;
   /** The tenants that are suspended or deleted. */
   stops: TenantStops;
   artifacts: FileArtifactStore;

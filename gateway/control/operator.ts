@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { isOperatorKey } from "../../functions/store/tenant.ts";
-import { noTenant } from "../../functions/store/tenant-states.ts";
+import { findTenant, noTenant } from "../../functions/store/tenant-states.ts";
 import type { ControlParts, Environment } from "./context.ts";
 
 /** Whether the request has the operator's key. */
@@ -23,4 +23,21 @@ export async function checkOperator(
 ): Promise<void> {
   if (await isOperator(parts, c)) return;
   throw tenant === c.var.principal.tenant ? new SandpiperError("NOT_OPERATOR") : noTenant(tenant);
+}
+
+/**
+ * The tenant that a request is about: the key's own, or another that the operator names.
+ * @throws SandpiperError TENANT_NOT_FOUND
+ */
+export async function tenantAsked(
+  parts: Pick<ControlParts, "redis">,
+  c: Context<Environment>,
+  named: string | undefined,
+): Promise<string> {
+  const own = c.var.principal.tenant;
+  if (named === undefined || named === own) return own;
+  await checkOperator(parts, c, named);
+  const found = await findTenant(parts.redis, named);
+  if (found === null || found.state === "deleting") throw noTenant(named);
+  return named;
 }

@@ -185,6 +185,12 @@ export class Gateway {
     return this.#ask(schema, method, path, body);
   }
 
+  /** One request whose answer says no more than that it is done. @throws CliError, as `ask` */
+  async tell(method: string, path: string, body?: unknown): Promise<void> {
+    const answer = await succeeded(await this.#send(method, path, body));
+    answer.body.resume();
+  }
+
   async #ask<T>(
     schema: z.ZodType<T>,
     method: string,
@@ -309,6 +315,8 @@ const HINTS: Readonly<Record<string, string>> = {
   CHECK_UNAVAILABLE: "deploy again; --no-check deploys without loading the version first",
   UNAUTHENTICATED: "set SANDPIPER_API_KEY to a key of this gateway, or give --api-key-file",
   NOT_OPERATOR: "use the key of the gateway's SANDPIPER_BOOTSTRAP_KEY_FILE, by SANDPIPER_API_KEY or --api-key-file",
+  FORBIDDEN: "`sandpiper whoami` shows what the key may do; `sandpiper key create` makes others, with an admin's key",
+  KEY_NOT_FOUND: "`sandpiper key list` shows the ids; another tenant's need --tenant and the operator's key",
   TENANT_NOT_FOUND: "`sandpiper tenant list` shows those that the key may see",
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
   UNKNOWN_HOST:

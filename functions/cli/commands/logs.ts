@@ -1,8 +1,9 @@
 /** `sandpiper logs`: what functions wrote, and how their calls ended. */
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { LogsQuery } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
+import { durationMs, positiveInteger } from "../duration.ts";
 import type { Io } from "../io.ts";
 import { formatLogLine } from "../show/log-lines.ts";
 
@@ -44,18 +45,4 @@ async function logs(io: Io, name: string, command: Command): Promise<void> {
     // Ctrl-C is how following ends.
     if (!io.interrupted.aborted) throw error;
   }
-}
-
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** "5m" in milliseconds. @throws InvalidArgumentError for anything else. */
-export function durationMs(text: string): number {
-  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  if (count === undefined) throw new InvalidArgumentError("A duration is a number and one of s, m, h, d: 5m");
-  return Number(count) * (UNITS_MS[unit] ?? 0);
-}
-
-function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 1.");
-  return Number(text);
 }

@@ -14,12 +14,16 @@ export function addWhoami(add: AddCommand, io: Io): void {
 async function whoami(io: Io, command: Command): Promise<void> {
   const gateway = await gatewayOf(io, command);
   const { url, source } = gateway.connection;
-  const { tenant, keyId, publicUrl, operator } = await gateway.whoami();
-  const facts = { tenant, keyId, operator, gateway: url, publicUrl, source };
+  const { tenant, keyId, publicUrl, operator, scopes, functions, expiresAt } = await gateway.whoami();
+  const grant = { scopes, functions, expiresAt };
+  const facts = { tenant, keyId, operator, ...grant, gateway: url, publicUrl, source };
   if (optionsOf(command).json) return printJson(io, facts);
   for (const [name, value] of [
     ["tenant", tenant],
     ["key", operator ? `${keyId}, an operator's` : keyId],
+    ["scopes", scopes.join(", ")],
+    ["for", functions === null ? "all functions" : functions.join(", ")],
+    ["expires", expiresAt ?? "never"],
     ["gateway", publicUrl === url ? url : `${url}, which calls itself ${publicUrl}`],
     ["from", source],
   ] as const) {

@@ -11,13 +11,14 @@ const READS = ["GET", "HEAD"];
  * @throws SandpiperError UNAUTHENTICATED in the handlers that follow it, unless the request carries
  * a valid key of a tenant that is there; TENANT_SUSPENDED for what is more than reading
  */
-export function auth({ redis, stops }: Pick<ControlParts, "redis" | "stops">) {
+export function auth({ redis, stops, keyUses }: Pick<ControlParts, "redis" | "stops" | "keyUses">) {
   return createMiddleware<Environment>(async (c, next) => {
     const key = BEARER.exec(c.req.header("authorization") ?? "")?.[1];
     const principal = key === undefined ? null : await authenticate(redis, key);
     const state = principal === null ? undefined : stops.get(principal.tenant)?.state;
     if (!principal || state === "deleting" || state === "deleted") throw new SandpiperError("UNAUTHENTICATED");
     if (state === "suspended" && !READS.includes(c.req.method)) throw new SandpiperError("TENANT_SUSPENDED");
+    keyUses.note(principal);
     c.set("principal", principal);
     await next();
   });

@@ -18,14 +18,19 @@ export function deletionFence(parts: Pick<ControlParts, "redis" | "artifacts">) 
   return createMiddleware<Environment>(async (c, next) => {
     await next();
     if (READS.includes(c.req.method)) return;
-    const named = OF_TENANT.exec(c.req.path)?.[1];
-    for (const tenant of [c.var.principal.tenant, ...(named === undefined ? [] : [named])]) {
-      const stop = await stopOf(parts.redis, tenant);
-      if (stop === null || stop.state === "suspended") continue;
-      await removeLeftovers(parts, tenant);
-      if (tenant !== c.var.principal.tenant || c.env.outgoing.headersSent) continue;
-      c.res = undefined;
-      c.res = c.json(errorBody(new SandpiperError("UNAUTHENTICATED"), c.var.requestId), 401);
-    }
+    const named = OF_TENANT.exec(c.req.path)?.[1] ?? c.req.query("tenant");
+    const own = c.var.principal.tenant;
+    if (named !== undefined && named !== own) await removeIfGone(parts, named);
+    if (!(await removeIfGone(parts, own)) || c.env.outgoing.headersSent) return;
+    c.res = undefined;
+    c.res = c.json(errorBody(new SandpiperError("UNAUTHENTICATED"), c.var.requestId), 401);
   });
+}
+
+/** @returns whether the tenant is gone */
+async function removeIfGone(parts: Pick<ControlParts, "redis" | "artifacts">, tenant: string): Promise<boolean> {
+  const stop = await stopOf(parts.redis, tenant);
+  if (stop === null || stop.state === "suspended") return false;
+  await removeLeftovers(parts, tenant);
+  return true;
 }

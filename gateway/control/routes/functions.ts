@@ -12,8 +12,8 @@ import {
   holderHeader,
   nameParam,
 } from "../../../functions/api/schemas.ts";
-import { SandpiperError } from "../../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../../functions/model/manifest.ts";
+import { sees } from "../../../functions/model/scopes.ts";
 import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
@@ -22,6 +22,9 @@ import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
+import { noFunction } from "../no-function.ts";
+
+export { noFunction } from "../no-function.ts";
 
 const deployRoute = keyedRoute({
   method: "put",
@@ -89,7 +92,8 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
 
   app.openapi(listRoute, async (c) => {
     const functions = await parts.registry.listFunctions(c.var.principal.tenant);
-    return c.json({ functions: functions.map((state) => infoOf(parts, c, state)) }, 200);
+    const seen = functions.filter(({ functionName }) => sees(c.var.principal, functionName));
+    return c.json({ functions: seen.map((state) => infoOf(parts, c, state)) }, 200);
   });
 
   app.openapi(infoRoute, async (c) => {
@@ -107,11 +111,6 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     await deleteLogs(parts.redis, ref);
     return c.body(null, 204);
   });
-}
-
-/** Says that the tenant has no such function. */
-export function noFunction(name: string): SandpiperError {
-  return new SandpiperError("FUNCTION_NOT_FOUND", { message: `There is no function ${name}.` });
 }
 
 /**

@@ -17,7 +17,7 @@ const gcRoute = keyedRoute({
 });
 
 /**
- * Adds /v1/gc. Any key may ask: what goes is only what goes by itself before long. A tenant sees
+ * Adds /v1/gc. Any tenant may ask: what goes is only what goes by itself before long. A tenant sees
  * its own versions; files are everybody's, and have no names here.
  */
 export function gcRoutes(app: OpenAPIHono<Environment>, { collector }: ControlParts): void {

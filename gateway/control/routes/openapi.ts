@@ -1,7 +1,7 @@
 /** The owner of a key, and the description of this API. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { whoamiSchema } from "../../../functions/api/schemas.ts";
-import { isOperatorKey } from "../../../functions/store/tenant.ts";
+import { factsOf } from "../../../functions/store/api-keys.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 
@@ -34,9 +34,11 @@ const ABOUT = {
 /** Adds /v1/whoami. */
 export function whoamiRoutes(app: OpenAPIHono<Environment>, { origins, redis }: ControlParts): void {
   app.openapi(whoamiRoute, async (c) => {
-    const { principal } = c.var;
-    const operator = await isOperatorKey(redis, principal.keyId);
-    return c.json({ ...principal, publicUrl: origins.baseUrl(c.env.incoming), operator }, 200);
+    const { tenant, keyId, scopes, functions } = c.var.principal;
+    const { isOperator: operator, expiresAtMs } = await factsOf(redis, tenant, keyId);
+    const expiresAt = expiresAtMs === null ? null : new Date(expiresAtMs).toISOString();
+    const grant = { scopes: [...scopes], functions: functions && [...functions], expiresAt };
+    return c.json({ tenant, keyId, publicUrl: origins.baseUrl(c.env.incoming), operator, ...grant }, 200);
   });
 }
 

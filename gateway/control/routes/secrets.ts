@@ -60,8 +60,8 @@ const rewrapRoute = keyedRoute({
 });
 
 /**
- * Adds the routes below /v1/secrets. Any key may ask for a rewrap: it changes no value, and tells
- * of no tenant.
+ * Adds the routes below /v1/secrets. Any tenant may ask for a rewrap: it changes no value, and
+ * tells of no tenant. A key for single functions sees their secrets alone.
  */
 export function secretRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
   const { secrets, dataKeys, registry, redis, uploads } = parts;
@@ -78,7 +78,9 @@ export function secretRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
     const { tenant } = c.var.principal;
     const { function: functionName } = c.req.valid("query");
     const facts = await (functionName === undefined ? secrets.listAll(tenant) : secrets.list({ tenant, functionName }));
-    return c.json({ secrets: facts.map(infoOf) }, 200);
+    const { functions } = c.var.principal;
+    const seen = facts.filter(({ functionName: owner }) => functions === null || functions.includes(owner ?? ""));
+    return c.json({ secrets: seen.map(infoOf) }, 200);
   });
 
   app.openapi(deleteRoute, async (c) => {

@@ -4,6 +4,7 @@ import { errorSchema } from "../../../functions/api/schemas.ts";
 import { traceSchema } from "../../../functions/api/traces.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { invocationRecordSchema } from "../../../functions/model/record.ts";
+import { type KeyGrant, sees } from "../../../functions/model/scopes.ts";
 import { findInvocation } from "../../../functions/store/logs.ts";
 import { readTrace } from "../../../functions/store/traces.ts";
 import type { ControlParts, Environment } from "../context.ts";
@@ -29,13 +30,19 @@ const traceRoute = keyedRoute({
 export function traceRoutes(app: OpenAPIHono<Environment>, { redis }: ControlParts): void {
   app.openapi(invocationRoute, async (c) => {
     const record = await findInvocation(redis, c.var.principal.tenant, c.req.valid("param").id);
-    if (!record) throw new SandpiperError("INVOCATION_NOT_FOUND");
+    if (!record || !sees(c.var.principal, record.functionName)) throw new SandpiperError("INVOCATION_NOT_FOUND");
     return c.json(record, 200);
   });
 
   app.openapi(traceRoute, async (c) => {
     const spans = await readTrace(redis, c.var.principal.tenant, c.req.valid("param").traceId);
-    if (!spans) throw new SandpiperError("TRACE_NOT_FOUND");
+    if (!spans?.every(({ attributes }) => isSeen(c.var.principal, attributes["faas.name"])))
+      throw new SandpiperError("TRACE_NOT_FOUND");
     return c.json({ spans }, 200);
   });
+}
+
+/** A span that names no function is for keys of the whole tenant. */
+function isSeen(grant: Pick<KeyGrant, "functions">, functionName: unknown): boolean {
+  return grant.functions === null || (typeof functionName === "string" && sees(grant, functionName));
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
+import { FULL_GRANT } from "../../../functions/model/scopes.ts";
 import { authenticate, createKey, createTenant, registerKey } from "../../../functions/store/tenant.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
@@ -15,7 +16,7 @@ after(() => server.stop());
 it("knows whose key it is, and nobody else's", async () => {
   const { key, keyId } = await createKey(redis, "main");
   const other = await createKey(redis, "other");
-  assert.deepEqual(await authenticate(redis, key), { tenant: "main", keyId });
+  assert.deepEqual(await authenticate(redis, key), { tenant: "main", keyId, ...FULL_GRANT });
   const wrongSecret = `${key.slice(0, -1)}${key.endsWith("A") ? "B" : "A"}`;
   const mixed = key.split("_").with(2, other.key.split("_").slice(2).join("_")).join("_");
   for (const wrong of ["", "sp_", wrongSecret, mixed, key.slice(0, -1), `${key}A`, ` ${key}`, key.toUpperCase()]) {
@@ -37,7 +38,7 @@ it("registers a key once, and never for two", async () => {
   await assert.rejects(registerKey(redis, "main", `sp_${"0".repeat(12)}_${"t".repeat(43)}`), {
     code: "INVALID_REQUEST",
   });
-  assert.deepEqual(await authenticate(redis, key), { tenant: "main", keyId: "0".repeat(12) });
+  assert.deepEqual(await authenticate(redis, key), { tenant: "main", keyId: "0".repeat(12), ...FULL_GRANT });
   await assert.rejects(registerKey(redis, "main", "sp_short"), { code: "INVALID_REQUEST" });
 });
 

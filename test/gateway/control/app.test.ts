@@ -79,7 +79,15 @@ describe("a request without a valid key", () => {
 it("says whose key it is", async () => {
   const whoami = (await (await test.api("/v1/whoami")).json()) as Record<string, unknown>;
   const keyId = test.key.split("_")[1];
-  assert.deepEqual(whoami, { tenant: "main", keyId, publicUrl: test.url, operator: false });
+  assert.deepEqual(whoami, {
+    tenant: "main",
+    keyId,
+    publicUrl: test.url,
+    operator: false,
+    scopes: ["admin"],
+    functions: null,
+    expiresAt: null,
+  });
 });
 
 describe("a deployment", () => {
@@ -491,6 +499,9 @@ it("describes itself", async () => {
     "/v1/functions/{name}/logs",
     "/v1/gc",
     "/v1/invocations/{id}",
+    "/v1/keys",
+    "/v1/keys/{keyId}",
+    "/v1/keys/{keyId}/rotate",
     "/v1/openapi.json",
     "/v1/secrets",
     "/v1/secrets/rewrap",
