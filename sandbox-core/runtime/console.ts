@@ -60,17 +60,22 @@ export function captureConsole(target: Console, log: LogWriter, map: (text: stri
   }
 }
 
-/** A stand-in for process.stdout or process.stderr: a record for each line. */
+/**
+ * A stand-in for process.stdout or process.stderr: a record for each line, rewritten by `map`. What
+ * threads write comes here as well, with their stacks.
+ */
 export class LineStream extends Writable {
   readonly #log: LogWriter;
   readonly #source: "stdout" | "stderr";
+  readonly #map: (text: string) => string;
   readonly #decoder = new StringDecoder("utf8");
   #partial = "";
   readonly fd: number;
 
-  constructor(log: LogWriter, source: "stdout" | "stderr") {
+  constructor(log: LogWriter, source: "stdout" | "stderr", map: (text: string) => string) {
     super({ decodeStrings: false });
     this.#log = log;
+    this.#map = map;
     this.#source = source;
     this.fd = source === "stdout" ? 1 : 2;
   }
@@ -103,6 +108,9 @@ export class LineStream extends Writable {
   }
 
   #emitLine(line: string): void {
-    this.#log.write(this.#source === "stdout" ? "info" : "error", this.#source, line);
+    const mapped = this.#map(line);
+    // A frame of the runtime's own is nothing by then.
+    if (mapped !== "" || line === "")
+      this.#log.write(this.#source === "stdout" ? "info" : "error", this.#source, mapped);
   }
 }

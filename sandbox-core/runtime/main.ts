@@ -63,8 +63,9 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
     },
     die: () => dieAfterLastWords(wire, exit),
   });
-  const stdout = new LineStream(runtime.log, "stdout");
-  const stderr = new LineStream(runtime.log, "stderr");
+  const mapPositions = (text: string) => runtime.mapPositions(text);
+  const stdout = new LineStream(runtime.log, "stdout", mapPositions);
+  const stderr = new LineStream(runtime.log, "stderr", mapPositions);
   allAreNamed();
   takeOverGlobals(runtime, stdout, stderr);
   hideHost();

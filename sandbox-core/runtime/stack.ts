@@ -1,16 +1,25 @@
 /** Stacks by the tenant's own files and lines. */
+import fs from "node:fs";
 import { SourceMap } from "node:module";
+import { join } from "node:path";
 import { OWN_NAMES } from "./own-prefix.ts";
 
 /** Where the files of `include` are, and where modules believe to be. */
 export const FUNCTION_DIRECTORY = "/function";
 /** The bundle's name inside. No such file exists. */
-export const FUNCTION_FILE = "/function/index.js";
+const BUNDLE = "index.js";
+export const FUNCTION_FILE = `/function/${BUNDLE}`;
 export const FUNCTION_URL = "file:///function/index.js";
 
 const { parse } = JSON;
+const { readFileSync } = fs;
 const FRAME_LINE = /^\s+at /;
-const POSITION = /file:\/\/\/function\/index\.js:(\d+):(\d+)/g;
+const URL_PREFIX = "file:///function/";
+const POSITION = /file:\/\/\/function\/([^\s():]+\.[cm]?[jt]sx?):(\d+):(\d+)/g;
+/** The beginning of a map in a file, as threads' modules bring theirs along. */
+const INLINE_MAP = "//# sourceMappingURL=data:application/json;base64,";
+/** Most files whose maps are looked for: a text may name any number. */
+const MAX_THREAD_FILES = 32;
 
 /**
  * Replaces positions in the bundle by positions in the sources, as far as the source map knows
@@ -19,13 +28,16 @@ const POSITION = /file:\/\/\/function\/index\.js:(\d+):(\d+)/g;
 export class StackMapper {
   #json: Uint8Array | null;
   #map: SourceMap | null = null;
+  readonly #ofThreads = new Map<string, SourceMap | null>();
+  readonly #directory: string;
 
   /**
-   * `json` is the bundle's source map. The map is parsed at the first need: most instances never
-   * show a stack.
+   * `json` is the bundle's source map. Modules of threads are files in `directory`, which end with
+   * theirs. A map is parsed at the first need: most instances never show a stack.
    */
-  constructor(json: Uint8Array | null) {
+  constructor(json: Uint8Array | null, directory = FUNCTION_DIRECTORY) {
     this.#json = json;
+    this.#directory = directory;
   }
 
   /**
@@ -34,10 +46,19 @@ export class StackMapper {
    */
   map(text: string): string {
     const own = text.includes(OWN_NAMES) ? withoutOwnFrames(text) : text;
-    if (!own.includes(FUNCTION_URL)) return own;
-    const map = this.#load();
-    if (map === null) return own;
-    return own.replace(POSITION, (position, line, column) => original(map, Number(line), Number(column)) ?? position);
+    if (!own.includes(URL_PREFIX)) return own;
+    return own.replace(POSITION, (position, path, line, column) => {
+      const map = path === BUNDLE ? this.#load() : this.#ofThread(path);
+      return (map && original(map, Number(line), Number(column))) ?? position;
+    });
+  }
+
+  #ofThread(path: string): SourceMap | null {
+    const known = this.#ofThreads.get(path);
+    if (known !== undefined || this.#ofThreads.size === MAX_THREAD_FILES) return known ?? null;
+    const map = inlineMap(join(this.#directory, decoded(path)));
+    this.#ofThreads.set(path, map);
+    return map;
   }
 
   #load(): SourceMap | null {
@@ -50,6 +71,26 @@ export class StackMapper {
       // A map that cannot be read costs the mapping, not the error that was to be mapped.
     }
     return this.#map;
+  }
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** The source map at the end of a file; null where there is none. */
+function inlineMap(file: string): SourceMap | null {
+  try {
+    const text = readFileSync(file, "latin1");
+    const start = text.lastIndexOf(INLINE_MAP);
+    if (start === -1) return null;
+    return new SourceMap(parse(Buffer.from(text.slice(start + INLINE_MAP.length), "base64").toString("utf8")));
+  } catch {
+    return null;
   }
 }
 

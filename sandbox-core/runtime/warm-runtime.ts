@@ -85,7 +85,7 @@ function warmOutput(runtime: Runtime): void {
   captureConsole(stranger, runtime.log, (text) => runtime.mapPositions(text));
   stranger.log("warm", { of: ["a", 1] });
   for (const name of ["stdout", "stderr"] as const) {
-    const stream = new LineStream(runtime.log, name);
+    const stream = new LineStream(runtime.log, name, (text) => runtime.mapPositions(text));
     stream.write("warm\n");
     stream.flush();
   }

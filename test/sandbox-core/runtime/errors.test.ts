@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { StackMapper } from "../../../sandbox-core/runtime/stack.ts";
 import { RuntimeClient } from "../../helpers/runtime-client.ts";
+import { tempDir } from "../../helpers/temp-dir.ts";
 
 /** Everything of ours is below it. */
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -31,6 +35,7 @@ export default async (request, env, ctx) => {
   }
   if (task === "exit") { process.on("exit", () => console.log("a listener")); process.exit(7); }
   if (task === "log") console.error(new Error("logged"));
+  if (task === "stream") process.stderr.write(new Error("written").stack + "\\n");
   return new Response("ok");
 };`;
 
@@ -53,6 +58,26 @@ test("an error in the log shows the tenant's file and line", async () => {
   await using runtime = await shop();
   await runtime.call({ path: "/?task=log" });
   assert.match(runtime.logs[0]?.text ?? "", /^Error: logged\n {4}at .*src\/shop\.ts:15:1\)$/);
+});
+
+test("a stack on a stream, such as those of threads, shows the tenant's file and line", async () => {
+  await using runtime = await shop();
+  await runtime.call({ path: "/?task=stream" });
+  assert.match(runtime.logs.map(({ text }) => text).join("\n"), /^Error: written\n {4}at .*src\/shop\.ts:16:1\)/);
+  assert.ok(!runtime.logs.some(({ text }) => /function\/index|^$/.test(text)));
+});
+
+test("a stack of a thread is mapped by the map that its file ends with", () => {
+  const directory = tempDir();
+  const map = Buffer.from(SOURCE_MAP).toString("base64");
+  writeFileSync(join(directory, "a b.ts"), `//\n//# sourceMappingURL=data:application/json;base64,${map}\n`);
+  writeFileSync(join(directory, "broken.js"), "//# sourceMappingURL=data:application/json;base64,bm9uZQ==");
+  const mapper = new StackMapper(null, directory);
+  const mapped = (place: string) => mapper.map(`Error\n    at file:///function/${place}\n    at node:net:1:2`);
+  assert.equal(mapped("a%20b.ts:7:1"), "Error\n    at src/shop.ts:5:1\n    at node:net:1:2");
+  for (const place of ["broken.js:7:1", "missing.js:7:1", "%ff.js:1:1", "index.js:7:1"]) {
+    assert.equal(mapped(place), `Error\n    at file:///function/${place}\n    at node:net:1:2`);
+  }
 });
 
 for (const [task, message, line] of [
