@@ -4,11 +4,12 @@
  */
 import { hostname, totalmem } from "node:os";
 import { resolve } from "node:path";
+import { type EgressRelayConfig, egressRelayConfig } from "./egress-config.ts";
 import { type Environment, EnvironmentReader } from "./environment.ts";
 import type { MasterKeySource } from "./master-keys.ts";
 import { REDIS_FAULTS, type RedisFaultName } from "./redis-durability.ts";
 import { parseRedisUrl } from "./redis-url.ts";
-import { GIB, KIB, MIB } from "./std/bytes.ts";
+import { KIB, MIB } from "./std/bytes.ts";
 
 /** Timers of Node take 31 bits of milliseconds at most. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -57,18 +58,6 @@ export interface WorkerConfig {
    */
   cpuWeight: number | null;
   egressRelay: EgressRelayConfig;
-}
-
-/** The relay of a worker, which carries the outgoing connections of its sandboxes. */
-export interface EgressRelayConfig {
-  /** Names that the relay knows without asking, as in hosts(5); null: /etc/hosts. */
-  hostsFile: string | null;
-  /** Name servers that the relay asks; none: those of the host. */
-  nameServers: readonly string[];
-  /** Most connections of all sandboxes of a worker. */
-  mostConnections: number;
-  /** Limits of one sandbox; bytes for each call. */
-  limits: { connections: number; connectionsPerSecond: number; bytes: number };
 }
 
 export interface Config {
@@ -202,21 +191,6 @@ export function loadConfig(env: Environment = process.env): Config {
   }
   read.finish();
   return config;
-}
-
-function egressRelayConfig(read: EnvironmentReader): EgressRelayConfig {
-  const count = (name: string, fallback: number) => read.integer(name, { fallback, min: 1, max: 1_000_000 });
-  const hostsFile = read.text("SANDPIPER_EGRESS_HOSTS_FILE");
-  return {
-    hostsFile: hostsFile && resolve(hostsFile),
-    nameServers: read.words("SANDPIPER_EGRESS_NAME_SERVERS"),
-    mostConnections: count("SANDPIPER_EGRESS_MAX_CONNECTIONS_TOTAL", 2_048),
-    limits: {
-      connections: count("SANDPIPER_EGRESS_MAX_CONNECTIONS", 64),
-      connectionsPerSecond: count("SANDPIPER_EGRESS_MAX_CONNECTIONS_PER_SECOND", 50),
-      bytes: read.integer("SANDPIPER_EGRESS_MAX_BYTES", { fallback: GIB, min: 1 }),
-    },
-  };
 }
 
 function workerConfig(read: EnvironmentReader): WorkerConfig {

@@ -11,10 +11,11 @@ export function relaySettings(
   config: Config,
   onTrouble: (message: string, cause: unknown) => void,
 ): EgressRelaySettings {
-  const { hostsFile, nameServers, mostConnections } = config.worker.egressRelay;
+  const { hostsFile, nameServers, mostConnections, tenantLimits } = config.worker.egressRelay;
   return {
     platform: platformHosts(config, config.worker.workerMetrics),
     connections: mostConnections,
+    tenantLimits,
     ...(hostsFile !== null && { hostsFile }),
     ...(nameServers.length > 0 && { nameServers }),
     onTrouble,

@@ -61,7 +61,8 @@ export interface EgressPolicy {
  * (25), `platform_address` (Redis, the gateway), `unresolved`, `unreachable` (nobody accepted the
  * connection), `no_server_name`, `wrong_server_name`, `encrypted_hello`, `no_tls` (something else
  * than a TLS hello on 443), `slow_hello`, `too_many_connections`, `connection_rate`, `relay_full`,
- * `bytes_used_up`.
+ * `bytes_used_up`; and of the tenant, with all of its sandboxes: `tenant_connections`,
+ * `tenant_rate`, `tenant_bytes`, which ends open connections as well.
  *
  * Ended: `ok`, `reset` (by either end), `idle`, `bytes_limit`, `call_ended`, `sandbox_ended`,
  * `relay_died`.
@@ -94,7 +95,10 @@ export type EgressRefusal =
   | "too_many_connections"
   | "connection_rate"
   | "relay_full"
-  | "bytes_used_up";
+  | "bytes_used_up"
+  | "tenant_connections"
+  | "tenant_rate"
+  | "tenant_bytes";
 
 /**
  * `opened`: connected to the host, verdict `ok`. `closed`: an opened connection ended. `refused`: a

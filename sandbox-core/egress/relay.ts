@@ -4,7 +4,7 @@ import type { RelayOptions, RelayRequest } from "../protocol/egress.ts";
 import { PlatformHosts } from "./platform-hosts.ts";
 import { Names } from "./resolver.ts";
 import { type RelayParts, ServedSandbox } from "./served-sandbox.ts";
-import { Shares } from "./shares.ts";
+import { Tenants } from "./tenants.ts";
 
 const LOOKS_PER_IDLE = 4;
 /** Numbers of connections go on where an earlier relay of the same holder cannot have been. */
@@ -19,9 +19,11 @@ export class Relay {
   constructor(options: RelayOptions, tell: (sandbox: number, event: EgressEvent) => void) {
     const names = new Names(options);
     const platform = new PlatformHosts(options.platform, names);
-    this.#parts = { names, platform, shares: new Shares(options.connections), nextId: () => ++this.#lastId };
+    const tenants = new Tenants(options.connections, options.tenantLimits);
+    this.#parts = { names, platform, tenants, nextId: () => ++this.#lastId };
     this.#tell = tell;
     setInterval(() => {
+      tenants.forgetIdle();
       for (const served of this.#served.values()) served.endIdle(options.idleMs);
     }, options.idleMs / LOOKS_PER_IDLE);
   }

@@ -11,6 +11,7 @@ import { remedyOf } from "./remedies.ts";
 import { reset } from "./reset.ts";
 import type { Names } from "./resolver.ts";
 import type { Rules } from "./rules.ts";
+import type { Tenants } from "./tenants.ts";
 
 const TLS_PORT = 443;
 const MAIL_PORT = 25;
@@ -30,6 +31,7 @@ export interface Surroundings {
   calls: CallBudget;
   names: Names;
   platform: PlatformHosts;
+  tenants: Tenants;
   nextId: () => number;
   tell: (event: EgressEvent) => void;
 }
@@ -148,8 +150,10 @@ export class RelayedConnection {
     if (direction === "up") this.#up += bytes;
     else this.#down += bytes;
     this.#lastMs = performance.now();
-    if (this.#around.calls.spend(bytes)) return true;
-    this.#ending ??= "bytes_limit";
+    const { calls, tenants, policy } = this.#around;
+    const isOfTenant = tenants.spend(policy.tenant, bytes);
+    if (calls.spend(bytes) && isOfTenant) return true;
+    this.#ending ??= isOfTenant ? "bytes_limit" : "tenant_bytes";
     return false;
   }
 

@@ -23,6 +23,10 @@ const REMEDIES: Record<EgressRefusal, Words> = {
   too_many_connections: () => "Close connections, or keep fewer in pools: so many at once are allowed.",
   connection_rate: () => "Keep connections open for the next request: so many in a second are allowed.",
   relay_full: () => "Try again later: the machine has no more connections for this tenant.",
+  tenant_connections: () =>
+    "Close connections, also those of other functions: so many at once are allowed to a tenant.",
+  tenant_rate: () => "Keep connections open for the next request: so many in a second are allowed to a tenant.",
+  tenant_bytes: () => "Wait for the next hour, or move less data: the tenant's bytes of this one are used up.",
   bytes_used_up: () => "Move less data in one call: its bytes are used up.",
 };
 

@@ -12,8 +12,9 @@ import { remedyOf } from "./remedies.ts";
 import { reset } from "./reset.ts";
 import type { Names } from "./resolver.ts";
 import { Rules } from "./rules.ts";
-import { Rate, type Shares } from "./shares.ts";
+import { Rate } from "./shares.ts";
 import { isStandIn, StandIns } from "./stand-ins.ts";
+import type { Tenants } from "./tenants.ts";
 
 /** A resolver inside may use an answer for so long; the address stands for the name for longer. */
 const TTL_S = 60;
@@ -24,7 +25,7 @@ const BACKLOG = 128;
 export interface RelayParts {
   names: Names;
   platform: PlatformHosts;
-  shares: Shares;
+  tenants: Tenants;
   nextId: () => number;
 }
 
@@ -64,6 +65,7 @@ export class ServedSandbox {
       calls: this.#calls,
       names: parts.names,
       platform: parts.platform,
+      tenants: parts.tenants,
       nextId: parts.nextId,
       tell: (event) => (event.kind === "refused" ? refusals.tell(event) : tell(event)),
     };
@@ -144,7 +146,7 @@ export class ServedSandbox {
     this.#connections.add(connection);
     void connection.run().finally(() => {
       this.#connections.delete(connection);
-      this.#parts.shares.release(this.#policy.tenant);
+      this.#parts.tenants.release(this.#policy.tenant);
     });
   }
 
@@ -159,7 +161,7 @@ export class ServedSandbox {
     if (!this.#calls.hasBytes) return "bytes_used_up";
     if (this.#connections.size >= this.#policy.limits.connections) return "too_many_connections";
     if (!this.#rate.tryTake()) return "connection_rate";
-    return this.#parts.shares.tryTake(this.#policy.tenant) ? null : "relay_full";
+    return this.#parts.tenants.tryTake(this.#policy.tenant);
   }
 
   #tellRefusal({ name, address, port }: Destination, verdict: EgressRefusal): void {

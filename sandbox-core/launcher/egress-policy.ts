@@ -46,7 +46,10 @@ function checkRule({ to, ports }: EgressRule, fewest: number): void {
 
 function checkTarget(to: EgressTarget): void {
   if (to.kind === "public") return;
-  if (to.kind === "network") return checkRange(to.network);
+  if (to.kind === "network") {
+    checkRange(to.network);
+    return;
+  }
   if (to.kind === "address") {
     if (!isIPv4(to.address)) throw new SandboxError(`${to.address} is no address of version 4, as egress has them`);
     // The sandbox's own, which never leaves it.

@@ -9,7 +9,7 @@ import type { EgressEvent, EgressPolicy, SandboxEgress } from "../contract/egres
 import type { EgressRelaying } from "../contract/egress-relay.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { ForkableSandbox } from "../contract/sandbox.ts";
-import type { PlatformHost, RelayOptions } from "../protocol/egress.ts";
+import type { PlatformHost, RelayOptions, TenantLimits } from "../protocol/egress.ts";
 import { socketsOf } from "./egress-policy.ts";
 import { EgressProcess } from "./egress-process.ts";
 
@@ -26,6 +26,8 @@ export interface EgressRelaySettings {
   networkNamespace?: string;
   /** Most connections at once, of all sandboxes: 2,048 unless given. */
   connections?: number;
+  /** Of each tenant, all of its sandboxes together; none unless given. */
+  tenantLimits?: TenantLimits;
   /** After so long without a byte a connection is ended; ten minutes unless given. */
   idleMs?: number;
   /** Told when the process died, or cannot be started again yet. */
@@ -64,13 +66,14 @@ export class EgressRelay implements EgressRelaying {
   #lastNumber = 0;
 
   constructor(settings: EgressRelaySettings = {}) {
-    const { uid = RELAY_UID, platform = [], hostsFile = "/etc/hosts" } = settings;
+    const { uid = RELAY_UID, platform = [], hostsFile = "/etc/hosts", tenantLimits = {} } = settings;
     const { connections = DEFAULT_CONNECTIONS, idleMs = DEFAULT_IDLE_MS, nameServers, networkNamespace } = settings;
     this.#options = {
       uid,
       platform,
       hostsFile,
       connections,
+      tenantLimits,
       idleMs,
       ...(nameServers && { nameServers }),
       ...(networkNamespace !== undefined && { networkNamespace }),

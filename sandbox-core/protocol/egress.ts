@@ -18,6 +18,15 @@ export interface PlatformHost {
   port: number;
 }
 
+/** Limits of each tenant at one relay, all of its sandboxes together; none where one is missing. */
+export interface TenantLimits {
+  /** Most connections at once. */
+  connections?: number;
+  connectionsPerSecond?: number;
+  /** Most bytes in an hour, both ways together. */
+  bytesPerHour?: number;
+}
+
 /** The options of a relay, its one argument. */
 export interface RelayOptions {
   /** The host user that it becomes, and the group of that number. */
@@ -31,6 +40,7 @@ export interface RelayOptions {
   networkNamespace?: string;
   /** Most connections at once, of all sandboxes. */
   connections: number;
+  tenantLimits: TenantLimits;
   /** After so long without a byte a connection is ended. */
   idleMs: number;
 }

@@ -1,5 +1,6 @@
 /** Functions that connect to what they declare, over a real relay, to servers on loopback. */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
@@ -7,6 +8,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { changeGrants } from "../../functions/store/egress-grants.ts";
+import { CancellationSender } from "../../functions/transport/cancellations.ts";
+import { loadConfig } from "../../infra/config.ts";
+import { relaySettings } from "../../worker/egress-settings.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { TestWorker } from "../helpers/worker.ts";
@@ -24,6 +28,8 @@ let gatewayPort: number;
 /** Connections that the echo server has. */
 const sockets = new Set<Socket>();
 const servers: Server[] = [];
+/** Has clients leave. */
+let sender: CancellationSender;
 
 before(async () => {
   web = await listen(createHttpServer((request, response) => response.end(`you asked ${request.headers.host}`)));
@@ -40,6 +46,7 @@ before(async () => {
   gatewayPort = await listen(createServer((socket) => socket.pipe(socket)));
   const SANDPIPER_PORT = String(gatewayPort);
   test = await TestWorker.start({ ...LIMITS, SANDPIPER_PORT, SANDPIPER_EGRESS_HOSTS_FILE: join(directory, "hosts") });
+  sender = new CancellationSender(test.redis.connect());
   await grant("main", "127.0.0.0/8");
 });
 after(async () => {
@@ -87,6 +94,12 @@ export default async (request) => {
     if (what === "flood") {
       socket.on("data", () => {});
       for (;;) if (!socket.write(Buffer.alloc(65536))) await once(socket, "drain");
+    }
+    if (what === "wait") {
+      kept = socket.on("error", () => {}).on("close", () => { kept = undefined; });
+      console.log("connected");
+      await new Promise((left) => request.signal.addEventListener("abort", left));
+      return "for nobody";
     }
     if (what === "throw") { await once(socket, "close"); throw new Error("the connection was lost"); }
     const answer = await said(socket, "hello");
@@ -159,6 +172,22 @@ describe("a function with egress", () => {
     await eventually(() => sockets.size === before);
   });
 
+  it("keeps no connection of a call whose client left, and those of earlier calls", async () => {
+    await test.deploy("left", CLIENT, { egress: [`echo.example.com:${echo}`] });
+    const before = sockets.size;
+    assert.equal((await test.call("left", { path: `/keep/echo.example.com/${echo}` })).text, "kept");
+    const id = randomUUID();
+    void test.call("left", { id, path: `/wait/echo.example.com/${echo}` });
+    await eventually(async () => (await test.lines("left", id)).includes("connected"));
+    assert.equal(sockets.size, before + 2);
+    sender.send({ id, overAtMs: Date.now() + 60_000 });
+    assert.equal((await test.record(id)).outcome, "cancelled");
+    await eventually(() => sockets.size === before + 1);
+    // The instance is the same one: its module has seen the connection close.
+    await eventually(async () => (await test.call("left", { path: "/has/none/0" })).text === "nothing");
+    assert.equal(sockets.size, before + 1);
+  });
+
   it("begins each call without connections under the isolation of invocations", async () => {
     await test.deploy("each", CLIENT, { egress: [`echo.example.com:${echo}`], isolation: "invocation" });
     const before = sockets.size;
@@ -171,6 +200,19 @@ describe("a function with egress", () => {
     const answered = await test.call("client", { path: `/flood/echo.example.com/${echo}` });
     assert.match(answered.text, /ECONNRESET|EPIPE|ERR_STREAM/);
     await said("client", answered.id, /cut.*SANDPIPER_EGRESS_MAX_BYTES/);
+  });
+});
+
+describe("limits of a tenant", () => {
+  it("reach the relay where they are set", () => {
+    const limits = (env: Record<string, string>) => relaySettings(loadConfig(env), () => {}).tenantLimits;
+    assert.deepEqual(limits({}), {});
+    const env = {
+      SANDPIPER_EGRESS_MAX_TENANT_CONNECTIONS: "5",
+      SANDPIPER_EGRESS_MAX_TENANT_CONNECTIONS_PER_SECOND: "6",
+      SANDPIPER_EGRESS_MAX_TENANT_BYTES_PER_HOUR: "7",
+    };
+    assert.deepEqual(limits(env), { connections: 5, connectionsPerSecond: 6, bytesPerHour: 7 });
   });
 });
 

@@ -25,6 +25,8 @@ type AddSpan = (name: string, startMs: number, endMs: number, attributes: Attrib
 /** Ends of connections that their function should know of, and what to say. */
 const CUT: Partial<Record<EgressEvent["verdict"], string>> = {
   bytes_limit: "It had carried as many bytes as a call may send and receive (SANDPIPER_EGRESS_MAX_BYTES).",
+  tenant_bytes:
+    "The tenant's connections have carried as many bytes as they may in an hour (SANDPIPER_EGRESS_MAX_TENANT_BYTES_PER_HOUR).",
   relay_died: "Sandpiper's relay ended and is started anew; the function is not to blame. Connect again.",
 };
 

@@ -175,6 +175,27 @@ test("limits hold: connections at once, in a second, and bytes of a call", async
   await fed.told("closed", "bytes_limit");
 });
 
+test("sandboxes of one tenant have its limits together, and another tenant has its own", async () => {
+  const settings = { networkNamespace: net.namespace, nameServers: [NAME_SERVER], hostsFile: "/dev/null" };
+  await using limited = new EgressRelay({ ...settings, tenantLimits: { bytesPerHour: 50_000 } });
+  const send = (tenant: string, bytes: number) =>
+    EgressClient.open(
+      launcher,
+      limited,
+      policyOf(`api.example:${PORTS.echo}`, { tenant }),
+      `talk(${PORTS.echo}, "api.example", "x".repeat(${bytes}), ${bytes}).then((text) => text.length)`,
+    );
+  await using first = await send("acme", 20_000);
+  assert.equal(await first.value(), 20_000);
+  await using second = await send("acme", 20_000);
+  assert.deepEqual(await second.value(), { error: "ECONNRESET" });
+  await second.told("closed", "tenant_bytes");
+  assert.deepEqual(await first.value(), { error: "ECONNRESET" });
+  await first.told("refused", "tenant_bytes");
+  await using other = await send("other", 20_000);
+  assert.equal(await other.value(), 20_000);
+});
+
 test("a call that ends with its connections has them closed, and one that ends well does not", async () => {
   const rules = `api.example:${PORTS.echo}`;
   const hold = `await new Promise((resolve) => { const s = net.connect(${PORTS.echo}, "api.example"); kept.push(s); s.on("error", () => {}).on("close", () => { s.gone = true; }).on("data", () => resolve(kept.length)).on("connect", () => s.write("x")); })`;
@@ -186,6 +207,7 @@ test("a call that ends with its connections has them closed, and one that ends w
   await client.value();
   client.egress.callEnded("two", { close: true });
   assert.equal((await client.told("closed", "call_ended")).call, "two");
+  assert.equal(client.events.filter(({ kind }) => kind === "closed").length, 1);
   client.client.sandbox.kill("the test ends it");
   await eventually(() => client.events.some(({ kind, call }) => kind === "closed" && call === "one"));
 });

@@ -1,0 +1,91 @@
+/** What each tenant does with all of its sandboxes at one relay, and may do at most. */
+import type { EgressRefusal } from "../contract/egress.ts";
+import type { TenantLimits } from "../protocol/egress.ts";
+import { Rate, Shares } from "./shares.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** One tenant's places, pace and bytes. */
+class TenantUse {
+  readonly #limits: TenantLimits;
+  readonly #rate: Rate;
+  #connections = 0;
+  #bytes = 0;
+  /** The hour that the bytes are counted in ends then. */
+  #untilMs = 0;
+
+  constructor(limits: TenantLimits) {
+    this.#limits = limits;
+    this.#rate = new Rate(limits.connectionsPerSecond ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Takes a place for a connection, or says why there is none. */
+  tryTake(): EgressRefusal | null {
+    const { connections = Number.POSITIVE_INFINITY } = this.#limits;
+    if (!this.spend(0)) return "tenant_bytes";
+    if (this.#connections >= connections) return "tenant_connections";
+    if (this.#limits.connectionsPerSecond !== undefined && !this.#rate.tryTake()) return "tenant_rate";
+    this.#connections += 1;
+    return null;
+  }
+
+  release(): void {
+    this.#connections -= 1;
+  }
+
+  /** Counts bytes; false while there were too many in the hour. */
+  spend(bytes: number): boolean {
+    const nowMs = performance.now();
+    if (nowMs >= this.#untilMs) [this.#bytes, this.#untilMs] = [0, nowMs + HOUR_MS];
+    this.#bytes += bytes;
+    return this.#bytes <= (this.#limits.bytesPerHour ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether nothing is to be remembered of it. */
+  get isForgettable(): boolean {
+    return this.#connections === 0 && performance.now() >= this.#untilMs;
+  }
+}
+
+export class Tenants {
+  readonly #limits: TenantLimits;
+  readonly #shares: Shares;
+  readonly #uses = new Map<string, TenantUse>();
+
+  /** @param connections places for all tenants, which share them */
+  constructor(connections: number, limits: TenantLimits) {
+    this.#limits = limits;
+    this.#shares = new Shares(connections);
+  }
+
+  /** Takes a place for a connection, which is to be released; or says why there is none. */
+  tryTake(tenant: string): EgressRefusal | null {
+    const use = this.#of(tenant);
+    const refusal = use.tryTake();
+    if (refusal !== null) return refusal;
+    if (this.#shares.tryTake(tenant)) return null;
+    use.release();
+    return "relay_full";
+  }
+
+  release(tenant: string): void {
+    this.#of(tenant).release();
+    this.#shares.release(tenant);
+  }
+
+  /** Counts bytes of a tenant's; false while there were too many. */
+  spend(tenant: string, bytes: number): boolean {
+    return this.#of(tenant).spend(bytes);
+  }
+
+  /** Drops what is known of tenants that have done nothing for an hour. */
+  forgetIdle(): void {
+    for (const [tenant, use] of this.#uses) if (use.isForgettable) this.#uses.delete(tenant);
+  }
+
+  #of(tenant: string): TenantUse {
+    const use = this.#uses.get(tenant) ?? new TenantUse(this.#limits);
+    this.#uses.set(tenant, use);
+    return use;
+  }
+}
