@@ -47,6 +47,61 @@ test("on 443 the name in the hello is the name that was looked up", async () => 
   for (const client of [other, none, plain]) assert.ok(client.events.every(({ kind }) => kind === "refused"));
 });
 
+/** A hello of TLS 1.3 (RFC 8446, 4.1.2) that names api.example, with further extensions. */
+function helloWith(...extensions: [kind: number, bytes: Buffer][]): Buffer {
+  const u16 = (value: number) => Buffer.from([value >> 8, value & 0xff]);
+  const name = Buffer.from("api.example");
+  const named = Buffer.concat([u16(name.length + 3), Buffer.from([0]), u16(name.length), name]);
+  const all = ([[0, named], ...extensions] as const).map(([kind, bytes]) =>
+    Buffer.concat([u16(kind), u16(bytes.length), bytes]),
+  );
+  const list = Buffer.concat(all);
+  const start = [Buffer.from([3, 3]), Buffer.alloc(32, 7), Buffer.from([0, 0, 2, 0x13, 1, 1, 0])];
+  const body = Buffer.concat([...start, u16(list.length), list]);
+  const message = Buffer.concat([Buffer.from([1, 0]), u16(body.length), body]);
+  return Buffer.concat([Buffer.from([22, 3, 1]), u16(message.length), message]);
+}
+
+/** Sends bytes to a declared name on 443, one piece after the other, and gives what comes back. */
+const sendPieces = (bytes: Buffer, piece: number) => `await new Promise((resolve) => {
+  const bytes = Buffer.from("${bytes.toString("base64")}", "base64");
+  const socket = net.connect({ host: "api.example", port: 443, noDelay: true });
+  let at = 0;
+  const next = () => { if (at < bytes.length) socket.write(bytes.subarray(at, at += ${piece}), () => setImmediate(next)); };
+  socket.on("connect", next).on("error", (e) => resolve(e.code)).on("data", (data) => resolve(String(data)));
+})`;
+
+test("a hello of 16 KiB, with what clients make up (GREASE), comes to its host in any pieces", async () => {
+  const grease: [number, Buffer][] = [0x0a0a, 0x1a1a, 0xfafa].map((kind) => [kind, Buffer.alloc(1, kind)]);
+  const padding = (bytes: number): [number, Buffer] => [21, Buffer.alloc(bytes)];
+  const rest = helloWith(...grease, padding(0)).length;
+  const longest = helloWith(...grease, padding(16_384 + 5 - rest));
+  await using whole = await open("api.example:443", sendPieces(longest, 1 << 20));
+  assert.match(String(await whole.value()), /^saw /);
+  await using pieces = await open("api.example:443", sendPieces(longest, 97));
+  assert.match(String(await pieces.value()), /^saw /);
+  const longer = helloWith(...grease, padding(16_385 + 5 - rest));
+  await using refused = await open("api.example:443", sendPieces(longer, 1 << 20));
+  assert.equal(await refused.value(), "ECONNRESET");
+  await refused.told("refused", "no_tls");
+});
+
+test("a hello with another one in it, encrypted, comes to nobody", async () => {
+  for (const kind of [0xfe0d, 0xffce]) {
+    await using client = await open("api.example:443", sendPieces(helloWith([kind, Buffer.alloc(64, 1)]), 1 << 20));
+    assert.equal(await client.value(), "ECONNRESET");
+    await client.told("refused", "encrypted_hello");
+  }
+});
+
+test("an address that stands for a name elsewhere stands for nothing here, also where all is public", async () => {
+  await using other = await open(`api.example:${PORTS.echo}`, `(await dns.promises.lookup("api.example")).address`);
+  const standIn = String(await other.value());
+  await using client = await open("public", `talk(80, "${standIn}").catch(code)`);
+  assert.deepEqual(await client.value(), { error: "ECONNRESET" });
+  await client.told("refused", "undeclared_address");
+});
+
 test("a name that turns private between two connections is refused at the second", async () => {
   await using client = await open(`turning.example:${PORTS.echo}`, `talk(${PORTS.echo}, "turning.example", "hi", 2)`);
   assert.equal(await client.value(), "hi");
