@@ -94,7 +94,7 @@ export class WorkerMetrics {
 
   /** Counts an outgoing connection that ended, or was refused. */
   onEgress(tenant: string, { kind, name, address, verdict, bytesUp, bytesDown }: EgressEvent): void {
-    if (kind === "opened") return;
+    if (kind === "opened" || kind === "kept") return;
     // Names that are refused are of the function's making, and may be any number.
     const host = kind === "refused" ? REFUSED_HOST : (name ?? address ?? REFUSED_HOST);
     const series = this.#egress.of({ tenant, functionName: host });

@@ -85,6 +85,11 @@ export class RelayedConnection {
     if (this.#far) reset(this.#far);
   }
 
+  /** Tells how much it has carried, when its call leaves it open. */
+  tellKept(): void {
+    if (this.#isOpen && this.#ending === undefined) this.#tell("kept", "ok");
+  }
+
   /** Milliseconds since its last byte. */
   get idleMs(): number {
     return performance.now() - this.#lastMs;

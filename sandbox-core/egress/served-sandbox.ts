@@ -79,8 +79,11 @@ export class ServedSandbox {
 
   ended(call: string, close: boolean): void {
     this.#calls.ended(call);
-    if (!close) return;
-    for (const connection of this.#connections) if (connection.call === call) connection.end("call_ended");
+    for (const connection of this.#connections) {
+      if (connection.call !== call) continue;
+      if (close) connection.end("call_ended");
+      else connection.tellKept();
+    }
   }
 
   endIdle(idleMs: number): void {

@@ -36,6 +36,8 @@ export class EgressReport {
   readonly #told = new Set<string>();
   /** Connections that are open, by their numbers, with the time of their beginning. */
   readonly #open = new Map<number, EgressEvent>();
+  /** Those that were told of as kept. */
+  readonly #kept = new Set<number>();
   #spans = 0;
   #isOver = false;
   /** Resolves with the next end of a connection. */
@@ -51,6 +53,7 @@ export class EgressReport {
   /** Takes what happened to a connection that began in the call. */
   hear(event: EgressEvent): void {
     if (event.kind === "opened") this.#open.set(event.id, event);
+    else if (event.kind === "kept") this.#keep(event);
     else if (event.kind === "closed") this.#closed(event);
     else this.#refused(event);
   }
@@ -67,8 +70,8 @@ export class EgressReport {
   }
 
   /**
-   * The call is over. Connections that stay open for the next one are told of as they are then, a
-   * moment later: word of those that the call closed last is on its way.
+   * The call is over. Word of what it closed last is on its way, and of what the connections have
+   * carried that stay open; those that no word came of are told of without that, a moment later.
    */
   end(): void {
     if (this.#addSpan !== null && this.#open.size > 0) setTimeout(() => this.#tellKept(), LAST_WORDS_MS).unref();
@@ -82,6 +85,12 @@ export class EgressReport {
     }
   }
 
+  #keep(event: EgressEvent): void {
+    if (this.#isOver || !this.#open.delete(event.id)) return;
+    this.#kept.add(event.id);
+    this.#span(event, "kept");
+  }
+
   #closed(event: EgressEvent): void {
     const { verdict } = event;
     this.#open.delete(event.id);
@@ -89,7 +98,7 @@ export class EgressReport {
     this.#nextEnd.resolve();
     this.#nextEnd = Promise.withResolvers();
     // One that was kept has its span already.
-    if (!this.#isOver) this.#span(event, verdict);
+    if (!this.#isOver && !this.#kept.delete(event.id)) this.#span(event, verdict);
     const why = CUT[verdict];
     if (why !== undefined) this.#say(`The connection to ${hostOf(event)} was cut. ${why}`);
   }

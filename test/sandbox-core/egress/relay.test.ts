@@ -203,6 +203,8 @@ test("a call that ends with its connections has them closed, and one that ends w
   client.egress.callBegan("one");
   await client.value();
   client.egress.callEnded("one", { close: false });
+  const kept = await client.told("kept");
+  assert.deepEqual([kept.call, kept.bytesUp, kept.bytesDown], ["one", 1, 1]);
   client.egress.callBegan("two");
   await client.value();
   client.egress.callEnded("two", { close: true });

@@ -55,6 +55,18 @@ it("tells of a connection that the call leaves open, and of its end no more", as
   assert.equal(spans.length, 1);
 });
 
+it("tells what a connection has carried that stays open, once word of it comes", () => {
+  const { report, spans } = reporting();
+  report.hear(OPENED);
+  report.end();
+  report.hear({ ...CLOSED, kind: "kept", verdict: "ok" });
+  report.hear({ ...CLOSED, atMs: 9_000 });
+  assert.equal(spans.length, 1);
+  const { attributes = {}, startMs, endMs } = spans[0] ?? {};
+  assert.deepEqual([startMs, endMs, attributes["sandpiper.egress.verdict"]], [1_000, 1_500, "kept"]);
+  assert.deepEqual([attributes["sandpiper.egress.bytes_up"], attributes["sandpiper.egress.bytes_down"]], [7, 9]);
+});
+
 it("says of each host once what to declare, and says no more of very many", () => {
   const { report, lines } = reporting();
   for (const _ of [1, 2]) report.hear(refused("a.com"));
