@@ -6,8 +6,11 @@
 import { z } from "zod";
 import { MAX_INCLUDED_FILES } from "../model/bundling.ts";
 import { ERRORS } from "../model/error-table.ts";
-import { functionConfigSchema, NAME_PATTERN } from "../model/manifest.ts";
+import { functionConfigSchema } from "../model/manifest.ts";
 import { MAX_PATH_BYTES, MAX_SOURCE_FILES, pathProblem } from "../model/sources.ts";
+import { messageSchema, stickySchema, tagSchema } from "./versions.ts";
+
+export { nameParam } from "./name.ts";
 
 /** The answer to whatever fails. A client may meet codes of a newer gateway. */
 export const errorSchema = z
@@ -28,14 +31,6 @@ export const thrownSchema = errorSchema
     trace: z.array(z.string()).optional(),
   })
   .meta({ id: "EventError" });
-
-/** A function's name in a path. */
-export const nameParam = z.object({
-  name: z
-    .string()
-    .regex(NAME_PATTERN, "1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'")
-    .meta({ example: "hello" }),
-});
 
 const sha256Schema = z
   .string()
@@ -86,6 +81,15 @@ export const deploymentSchema = z
       description:
         "Whether the version is loaded in a sandbox before it goes live. One that does not load is not deployed then.",
     }),
+    message: messageSchema.optional(),
+    tag: tagSchema.optional(),
+    canary: z
+      .strictObject({ percent: z.int().min(1).max(99), sticky: stickySchema.nullable().default(null) })
+      .optional()
+      .meta({
+        description:
+          "Gives the version this share of calls, beside the one that is live. A function's first version is live at once.",
+      }),
   })
   .meta({ id: "Deployment" });
 /** A deployment as a client sends it; fields with a default may lack. */
@@ -137,6 +141,8 @@ export const deployedSchema = z
     name: z.string(),
     version: z.string(),
     ...urls,
+    versionUrl: z.url().nullable().default(null).meta({ description: "Where this version alone is called." }),
+    percent: z.int().default(100).meta({ description: "The share of calls that it gets." }),
     created: z.boolean().meta({ description: "Whether the function is new." }),
     bundleBytes: z.int(),
     handler: handlerSchema,

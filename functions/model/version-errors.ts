@@ -2,6 +2,41 @@
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const VERSION_ERRORS = {
+  VERSION_NOT_FOUND: {
+    status: 404,
+    message: "The function has no such version.",
+    fix: "`sandpiper versions NAME` lists them. Old ones are collected: deploy its sources again.",
+  },
+  VERSION_AMBIGUOUS: {
+    status: 409,
+    message: "More than one version of the function fits.",
+    fix: "Name it by more of its digits; `sandpiper versions NAME` lists them.",
+  },
+  ALIAS_NOT_FOUND: {
+    status: 404,
+    message: "The function has no such alias.",
+    fix: "`sandpiper alias list NAME` lists them.",
+  },
+  INVALID_ALIAS: {
+    status: 400,
+    message: "The alias cannot be what it is to be.",
+    fix: "Correct what the message names: a name of a-z, 0-9 and '-', one version or two with shares of 100 percent together.",
+  },
+  TOO_MANY_ALIASES: {
+    status: 409,
+    message: "The function has as many aliases as it may have: 32.",
+    fix: "Delete one that nobody needs: `sandpiper alias delete`.",
+  },
+  PRECONDITION_FAILED: {
+    status: 412,
+    message: "The alias is not what the request's `if-match` or `if-none-match` says.",
+    fix: "Read the alias again, see what was moved meanwhile, and send its etag if you still want to move it.",
+  },
+  NO_EARLIER_VERSION: {
+    status: 409,
+    message: "No other version was live before that is still kept.",
+    fix: "Name a version: `sandpiper versions NAME` lists them.",
+  },
   BUILD_FAILED: {
     status: 422,
     message: "The bundle could not be built.",

@@ -17,6 +17,9 @@ export const functionKey = ({ tenant, functionName }: FunctionRef): string => `s
  */
 export const versionsKey = ({ tenant, functionName }: FunctionRef): string => `sp:versions:${tenant}:${functionName}`;
 
+/** In that hash the field of what a version's last deployment said about it. */
+export const noteField = (version: string): string => `${version}:note`;
+
 /** The hash of a function's secrets, or of its tenant's. */
 export const secretsKey = ({ tenant, functionName }: SecretScope): string =>
   functionName === null ? `sp:secrets:${tenant}` : `sp:secrets:${tenant}:${functionName}`;
@@ -29,3 +32,15 @@ export const secretScopesKey = (tenant: string): string => `sp:secretscopes:${te
  * of a tenant.
  */
 export const SECRET_CHANGES = "sp:secrets:changes";
+
+/** The list of acts on a function, latest first. */
+export const historyKey = ({ tenant, functionName }: FunctionRef): string => `sp:history:${tenant}:${functionName}`;
+
+/** The hash of a deleted function's versions, for calls that were admitted before. */
+export const deletedVersionsKey = ({ tenant, functionName }: FunctionRef): string =>
+  `sp:deletedversions:${tenant}:${functionName}`;
+
+/**
+ * Where the registry says that a function changed or is gone; the message is "tenant/function".
+ */
+export const REGISTRY_CHANGES = "sp:registry:changes";

@@ -1,25 +1,32 @@
 /** The registry: which functions a tenant has, and which version each of them runs. */
 import type { Redis } from "ioredis";
 import type { VersionRef } from "../model/invocation.ts";
+import { type Alias, LIVE, wholly } from "../model/alias.ts";
 import type { SealedEnv, Version } from "../model/version.ts";
+import { aliasesOf, moveAlias, NAMED_VERSIONS, NOTE_UNUSED } from "./aliases.ts";
 import {
+  deletedVersionsKey,
   type FunctionRef,
   functionKey,
   functionsKey,
+  historyKey,
+  noteField,
+  REGISTRY_CHANGES,
   SECRET_CHANGES,
   secretScopesKey,
   secretsKey,
   versionsKey,
 } from "./function-keys.ts";
-import { AGE_VERSIONS, REFUSAL_OF_HOLD, throwRefusal } from "./holds.ts";
 
-export type { FunctionRef } from "./function-keys.ts";
+export { type FunctionRef, REGISTRY_CHANGES } from "./function-keys.ts";
 
 /** A function as it is now. */
 export interface FunctionState {
   tenant: string;
   functionName: string;
   version: Version;
+  /** The first is `live`, whose base is the version. */
+  aliases: readonly Alias[];
   /**
    * Why calls of the version have no forks of a template, as it asks for; null when they have, or
    * none was called.
@@ -38,49 +45,40 @@ export interface KeptVersion {
   artifacts: readonly string[];
   /** Digests of the source files that it was made of. */
   files: readonly string[];
-  /** Whether its function runs it. */
+  /** Whether an alias of its function names it. */
   isCurrent: boolean;
   /**
-   * Since when its function has not run it, as Unix time in milliseconds of Redis's clock; null
-   * when it runs it, or when nobody noted it yet.
+   * Since when no alias names it, as Unix time in milliseconds of Redis's clock; null
+   * when one does, or when nobody noted it yet.
    */
   unusedSinceMs: number | null;
 }
 
-/**
- * Where the registry says that a function runs another version now or is gone; the message is
- * "tenant/function".
- */
-export const REGISTRY_CHANGES = "sp:registry:changes";
-
 const VERSIONS_PATTERN = versionsKey({ tenant: "*", functionName: "*" });
 const SCAN_COUNT = 1_000;
+
+/**
+ * How long versions of a deleted function stay for calls that were admitted before: longer than a
+ * call may wait in the queue.
+ */
+const KEEP_DELETED_MS = 1_000_000;
 
 const noTemplateReasonField = (version: string): string => `${version}:noTemplateReason`;
 const unusedSinceField = (version: string): string => `${version}:unusedSinceMs`;
 
-/** Lua: the time of Redis's clock, noted as since when a version is not run. */
-const NOTE_UNUSED = `
-local function noteUnused(versions, version)
-  local time = redis.call("TIME")
-  local nowMs = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000))
-  redis.call("HSET", versions, version .. ":unusedSinceMs", nowMs)
-  return nowMs
-end`;
-
 /** KEYS: function, versions. ARGV: version, its text. Gives since when it is unused, if it is. */
-const PUT = `${NOTE_UNUSED}
+const PUT = `${NOTE_UNUSED}${NAMED_VERSIONS}
 redis.call("HSET", KEYS[2], ARGV[1], ARGV[2])
-if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then return noteUnused(KEYS[2], ARGV[1]) end`;
+if not namedVersions(KEYS[1])[ARGV[1]] then return noteUnused(KEYS[2], ARGV[1]) end`;
 
 /**
  * KEYS: function, versions. ARGV: version. Notes it of a version of which it is not known, as one
  * that was kept before it was noted.
  */
-const NOTE_IF_UNUSED = `${NOTE_UNUSED}
+const NOTE_IF_UNUSED = `${NOTE_UNUSED}${NAMED_VERSIONS}
 if redis.call("HEXISTS", KEYS[2], ARGV[1]) == 0 then return end
 if redis.call("HEXISTS", KEYS[2], ARGV[1] .. ":unusedSinceMs") == 1 then return end
-if redis.call("HGET", KEYS[1], "version") ~= ARGV[1] then noteUnused(KEYS[2], ARGV[1]) end`;
+if not namedVersions(KEYS[1])[ARGV[1]] then noteUnused(KEYS[2], ARGV[1]) end`;
 
 /**
  * KEYS: versions. ARGV: since when it is unused, the field that says so, the version's fields.
@@ -102,33 +100,20 @@ const NOTE = `
 if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1], ARGV[2], ARGV[3]) end`;
 
 /**
- * KEYS: functions, function, versions. ARGV: name, version, now, changes channel, message, holder.
- * Gives 1 when the function is new, 0 when it was there, -1 when there is no such version, less
- * when a hold is against it.
- */
-const DEPLOY = `${NOTE_UNUSED}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
-local refusal = refusalOfHold(KEYS[2], ARGV[6])
-if refusal ~= 0 then return refusal end
-if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return -1 end
-local before = redis.call("HGET", KEYS[2], "version")
-if before and before ~= ARGV[2] and redis.call("HEXISTS", KEYS[3], before) == 1 then noteUnused(KEYS[3], before) end
-redis.call("HDEL", KEYS[3], ARGV[2] .. ":unusedSinceMs")
-local created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[3])
-redis.call("HSET", KEYS[2], "version", ARGV[2], "updatedAtMs", ARGV[3])
-redis.call("SADD", KEYS[1], ARGV[1])
-redis.call("PUBLISH", ARGV[4], ARGV[5])
-ageVersions(KEYS[2], KEYS[3])
-return created`;
-
-/**
- * KEYS: functions, function, versions, secrets, functions with secrets. ARGV: name, changes
- * channel, message, holder or nothing, channel of changes of secrets. Gives 1 when there was one,
- * and it was the holder's, if one is given: then its secrets stay, for the next holder, too.
+ * KEYS: functions, function, versions, secrets, functions with secrets, history, deleted versions.
+ * ARGV: name, changes channel, message, holder or nothing, channel of changes of secrets, for how
+ * long calls may wait. Gives 1 when there was one, and it was the holder's, if one is given: then
+ * its secrets stay, for the next holder, too.
  */
 const DELETE = `
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
 local existed = redis.call("DEL", KEYS[2])
-redis.call("DEL", KEYS[3])
+if existed == 1 and redis.call("EXISTS", KEYS[3]) == 1 then
+  local fields = redis.call("HGETALL", KEYS[3])
+  for index = 1, #fields, 2 do redis.call("HSET", KEYS[7], fields[index], fields[index + 1]) end
+  redis.call("PEXPIRE", KEYS[7], ARGV[6])
+end
+redis.call("DEL", KEYS[3], KEYS[6])
 redis.call("SREM", KEYS[1], ARGV[1])
 if ARGV[4] == "" and existed == 1 then
   if redis.call("DEL", KEYS[4]) == 1 then redis.call("PUBLISH", ARGV[5], ARGV[3]) end
@@ -162,6 +147,24 @@ export class Registry {
     return since === null ? null : Number(since);
   }
 
+  /**
+   * The version of a call, which may have been admitted before its function was deleted; null when
+   * there is none.
+   */
+  async versionOfCall(ref: VersionRef): Promise<Version | null> {
+    const version = await this.getVersion(ref);
+    if (version !== null) return version;
+    const stored = await this.#redis.hget(deletedVersionsKey(ref), ref.version);
+    return stored === null ? null : (JSON.parse(stored) as Version);
+  }
+
+  /** The one version of a function whose digest begins so; null when none or several do. */
+  async versionBeginningWith(ref: FunctionRef, digits: string): Promise<Version | null> {
+    const fields = await this.#redis.hkeys(versionsKey(ref));
+    const [version, other] = fields.filter((field) => field.startsWith(digits) && !field.includes(":"));
+    return version === undefined || other !== undefined ? null : this.getVersion({ ...ref, version });
+  }
+
   /** A version, or null when there is none. */
   async getVersion(ref: VersionRef): Promise<Version | null> {
     const stored = await this.#redis.hget(versionsKey(ref), ref.version);
@@ -172,25 +175,11 @@ export class Registry {
    * Moves a function to a version that was put before, and makes the function when it is new.
    * Gateways are told. @param holder who holds the name, when somebody does.
    * @returns whether the function is new.
-   * @throws Error when there is no such version; SandpiperError NAME_HELD
+   * @throws SandpiperError VERSION_NOT_FOUND, NAME_HELD
    */
   async deployFunction(ref: VersionRef, holder = ""): Promise<boolean> {
-    const created = await this.#redis.eval(
-      DEPLOY,
-      3,
-      functionsKey(ref.tenant),
-      functionKey(ref),
-      versionsKey(ref),
-      ref.functionName,
-      ref.version,
-      Date.now(),
-      REGISTRY_CHANGES,
-      changeMessage(ref),
-      holder,
-    );
-    throwRefusal(created, ref);
-    if (created === -1) throw new Error(`There is no version ${ref.version} of ${ref.tenant}/${ref.functionName}.`);
-    return created === 1;
+    const move = { alias: LIVE, target: wholly(ref.version), kind: "deploy", by: "registry", holder } as const;
+    return (await moveAlias(this.#redis, ref, move)).created;
   }
 
   /** Notes why a version cannot be a template. */
@@ -228,6 +217,7 @@ export class Registry {
       tenant: ref.tenant,
       functionName: ref.functionName,
       version: JSON.parse(version) as Version,
+      aliases: aliasesOf(stored),
       noTemplateReason,
       isHeld: stored.holder !== undefined,
       createdAtMs: Number(stored.createdAtMs),
@@ -267,13 +257,14 @@ export class Registry {
 
   /** All versions of a function, the one that it runs among them. */
   async keptVersions(ref: FunctionRef): Promise<KeptVersion[]> {
-    const both = this.#redis.multi().hget(functionKey(ref), "version").hgetall(versionsKey(ref));
-    const [[, current] = [], [, fields] = []] = ((await both.exec()) ?? []) as [unknown, unknown][];
-    const stored = (fields ?? {}) as Record<string, string>;
+    const both = this.#redis.multi().hgetall(functionKey(ref)).hgetall(versionsKey(ref));
+    const [[, state] = [], [, fields] = []] = ((await both.exec()) ?? []) as [unknown, Record<string, string>?][];
+    const stored = fields ?? {};
+    const named = new Set(aliasesOf(state ?? {}).flatMap(({ routes }) => routes.map(({ version }) => version)));
     const digests = Object.keys(stored).filter((field) => !field.includes(":"));
     return digests.map((version) => {
       const { bundle, sourceMap, included, files } = JSON.parse(stored[version] ?? "") as Version;
-      const [isCurrent, since] = [version === current, stored[unusedSinceField(version)]];
+      const [isCurrent, since] = [named.has(version), stored[unusedSinceField(version)]];
       const unusedSinceMs = isCurrent || since === undefined ? null : Number(since);
       const artifacts = [bundle, sourceMap, included ?? []].flat();
       return { version, artifacts, files: files.map(({ sha256 }) => sha256), isCurrent, unusedSinceMs };
@@ -309,7 +300,7 @@ export class Registry {
    */
   async removeVersion(ref: VersionRef, unusedSinceMs: number): Promise<boolean> {
     const { version } = ref;
-    const fields = [unusedSinceField(version), version, noTemplateReasonField(version)];
+    const fields = [unusedSinceField(version), version, noTemplateReasonField(version), noteField(version)];
     return (await this.#redis.eval(REMOVE_VERSION, 1, versionsKey(ref), unusedSinceMs, ...fields)) === 1;
   }
 
@@ -322,22 +313,21 @@ export class Registry {
   async deleteFunction(ref: FunctionRef, holder = ""): Promise<boolean> {
     const existed = await this.#redis.eval(
       DELETE,
-      5,
+      7,
       functionsKey(ref.tenant),
       functionKey(ref),
       versionsKey(ref),
       secretsKey(ref),
       secretScopesKey(ref.tenant),
+      historyKey(ref),
+      deletedVersionsKey(ref),
       ref.functionName,
       REGISTRY_CHANGES,
-      changeMessage(ref),
+      `${ref.tenant}/${ref.functionName}`,
       holder,
       SECRET_CHANGES,
+      KEEP_DELETED_MS,
     );
     return existed === 1;
   }
-}
-
-function changeMessage({ tenant, functionName }: FunctionRef): string {
-  return `${tenant}/${functionName}`;
 }

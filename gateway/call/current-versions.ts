@@ -1,25 +1,22 @@
 /** Which version a function runs, remembered so that a call reads nothing from Redis. */
+import type { IncomingHttpHeaders } from "node:http";
 import type { Redis } from "ioredis";
+import { PREVIEW_SEPARATOR } from "../../functions/model/alias.ts";
 import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
-import {
-  type FunctionRef,
-  type FunctionState,
-  REGISTRY_CHANGES,
-  type Registry,
-} from "../../functions/store/registry.ts";
+import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
-
-export interface CurrentVersion {
-  version: string;
-  timeoutMs: number;
-  /** Whether requests below /fn/ keep that prefix in their URL. */
-  keepsPrefix: boolean;
-}
+import { type CurrentVersion, chosen, type Routing, readPreview, readRouting } from "./routing.ts";
 
 interface Remembered {
   /** null: there is no such function. */
-  current: CurrentVersion | null;
+  current: Routing | null;
   untilMs: number;
+}
+
+/** A preview: an alias or a version of a function, which has a name of its own in URLs. */
+interface RememberedPreview extends Remembered {
+  /** The function whose changes it is forgotten with, as "tenant/function". */
+  of: string;
 }
 
 /** Changes are announced; this only bounds how long one that was never heard can do harm. */
@@ -27,6 +24,8 @@ const REMEMBER_MS = 10_000;
 /** Names that nobody has are asked for by whoever likes to: Redis need not answer each time. */
 const REMEMBER_UNKNOWN_MS = 2_000;
 const MAX_REMEMBERED = 10_000;
+/** All of them are looked at when a function changes. */
+const MAX_PREVIEWS = 1_000;
 
 export class CurrentVersions {
   readonly #registry: Registry;
@@ -34,6 +33,7 @@ export class CurrentVersions {
   readonly #remembered = new LruMap<string, Remembered>(MAX_REMEMBERED);
   /** Apart, so that made-up names displace no function. */
   readonly #unknown = new LruMap<string, Remembered>(MAX_REMEMBERED);
+  readonly #previews = new LruMap<string, RememberedPreview>(MAX_PREVIEWS);
   /**
    * Counts what was forgotten, so that a read that began before a change is not remembered after
    * it.
@@ -56,13 +56,21 @@ export class CurrentVersions {
   }
 
   /**
-   * The version that a function runs now; null when there is no such function. A promise only when
-   * Redis is asked.
+   * The version that a call of a function gets, which may be named as a preview; null when there is
+   * no such function. A promise only when Redis is asked.
+   * @param headers the call's, which may decide between two versions
    */
-  get(ref: FunctionRef): CurrentVersion | null | Promise<CurrentVersion | null> {
+  get(ref: FunctionRef, headers: IncomingHttpHeaders = {}): CurrentVersion | null | Promise<CurrentVersion | null> {
     const name = `${ref.tenant}/${ref.functionName}`;
+    const nowMs = Date.now();
     const remembered = this.#remembered.get(name) ?? this.#unknown.get(name);
-    return remembered && remembered.untilMs > Date.now() ? remembered.current : this.#read(name, ref);
+    if (remembered === undefined || remembered.untilMs <= nowMs) return this.#read(name, ref, headers);
+    if (remembered.current !== null) return chosen(remembered.current, headers);
+    // A function of that very name goes first.
+    if (!ref.functionName.includes(PREVIEW_SEPARATOR)) return null;
+    const preview = this.#previews.get(name);
+    if (preview === undefined || preview.untilMs <= nowMs) return this.#readPreview(name, ref, headers);
+    return preview.current && chosen(preview.current, headers);
   }
 
   /** Forgets a function, given as "tenant/function", because it has changed. */
@@ -70,6 +78,7 @@ export class CurrentVersions {
     this.#changes++;
     this.#remembered.delete(name);
     this.#unknown.delete(name);
+    for (const [preview, { of }] of this.#previews.entries()) if (of === name) this.#previews.delete(preview);
   }
 
   /** Forgets all functions, as any may have changed unheard. */
@@ -77,21 +86,32 @@ export class CurrentVersions {
     this.#changes++;
     this.#remembered.clear();
     this.#unknown.clear();
+    this.#previews.clear();
   }
 
   close(): void {
     this.#subscriber.disconnect();
   }
 
-  async #read(name: string, ref: FunctionRef): Promise<CurrentVersion | null> {
+  async #read(name: string, ref: FunctionRef, headers: IncomingHttpHeaders): Promise<CurrentVersion | null> {
     const before = this.#changes;
-    const state = await this.#registry.getFunction(ref);
-    const current = state && currentOf(state);
+    const current = await readRouting(this.#registry, ref);
     if (this.#listening && before === this.#changes) this.#remember(name, current);
-    return current;
+    if (current !== null) return chosen(current, headers);
+    return ref.functionName.includes(PREVIEW_SEPARATOR) ? this.#readPreview(name, ref, headers) : null;
   }
 
-  #remember(name: string, current: CurrentVersion | null): void {
+  async #readPreview(name: string, ref: FunctionRef, headers: IncomingHttpHeaders): Promise<CurrentVersion | null> {
+    const before = this.#changes;
+    const { current, of } = await readPreview(this.#registry, ref);
+    if (this.#listening && before === this.#changes) {
+      const untilMs = Date.now() + (current === null ? REMEMBER_UNKNOWN_MS : REMEMBER_MS);
+      this.#previews.set(name, { current, of, untilMs });
+    }
+    return current && chosen(current, headers);
+  }
+
+  #remember(name: string, current: Routing | null): void {
     const [names, forMs] = current ? [this.#remembered, REMEMBER_MS] : [this.#unknown, REMEMBER_UNKNOWN_MS];
     this.#remembered.delete(name);
     this.#unknown.delete(name);
@@ -103,8 +123,4 @@ export class CurrentVersions {
     this.#listening = listening;
     this.forgetAll();
   }
-}
-
-function currentOf({ version: { version, config } }: FunctionState): CurrentVersion {
-  return { version, timeoutMs: config.timeoutMs, keepsPrefix: config.keepPrefix ?? false };
 }

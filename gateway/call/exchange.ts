@@ -2,6 +2,7 @@
  * One call's answer: what workers reply becomes an HTTP response, whatever a function put into it.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { shortVersion } from "../../functions/model/alias.ts";
 import { SandpiperError, statusOf } from "../../functions/model/errors.ts";
 import type { CallTiming, Outcome, PublicError, Reply } from "../../functions/model/invocation.ts";
 import { asBuffer } from "../../functions/transport/bodies.ts";
@@ -27,6 +28,8 @@ export interface ExchangeOptions {
   request: IncomingMessage;
   response: ServerResponse;
   site: Site;
+  /** The version that answers. */
+  version: string;
   /** Memory that all answers which clients have not read yet may hold together. */
   budget: Budget;
   /**
@@ -61,6 +64,7 @@ export class Exchange implements WaitingCall, Holder {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #site: Site;
+  readonly #version: string;
   readonly #budget: Budget;
   readonly #onLeft: () => void;
   readonly #onEnd: (ending: Ending) => void;
@@ -76,6 +80,7 @@ export class Exchange implements WaitingCall, Holder {
     this.#request = options.request;
     this.#response = options.response;
     this.#site = options.site;
+    this.#version = shortVersion(options.version);
     this.#budget = options.budget;
     this.#onLeft = options.onLeft;
     this.#onEnd = options.onEnd;
@@ -117,7 +122,7 @@ export class Exchange implements WaitingCall, Holder {
     const code = CODE_OF_OUTCOME[head.outcome as Exclude<Outcome, "ok">] ?? "INTERNAL";
     const error = head.error ?? { code, message: new SandpiperError("INTERNAL").message };
     const told = { ...error, thrown: head.thrown };
-    sendError(this.#request, this.#response, told, this.id, described(head.outcome, head.timing));
+    sendError(this.#request, this.#response, told, this.id, described(head.outcome, head.timing, this.#version));
     this.#end(error);
   }
 
@@ -135,7 +140,7 @@ export class Exchange implements WaitingCall, Holder {
     const raw = headers.raw;
     const length = this.#lengthOf(head);
     if (length !== null) raw.push("content-length", length);
-    raw.push("x-request-id", this.id, ...described("ok", head.timing));
+    raw.push("x-request-id", this.id, ...described("ok", head.timing, this.#version));
     this.#response.writeHead(head.status, reasonPhrase(head.statusText), raw);
     this.#bodyless = BODYLESS.has(head.status) || this.#request.method === "HEAD";
     if (!head.streaming) this.#finish(head.body);
@@ -220,9 +225,9 @@ export class Exchange implements WaitingCall, Holder {
 }
 
 /** The header fields that say how the call went and where its time was spent. */
-function described(outcome: Outcome, { queueMs, sandboxMs, initMs, handlerMs }: CallTiming): string[] {
+function described(outcome: Outcome, { queueMs, sandboxMs, initMs, handlerMs }: CallTiming, version: string): string[] {
   const timing = `queue;dur=${ms(queueMs)}, sandbox;dur=${ms(sandboxMs)}, init;dur=${ms(initMs)}, handler;dur=${ms(handlerMs)}`;
-  return ["x-sandpiper-outcome", outcome, "server-timing", timing];
+  return ["x-sandpiper-outcome", outcome, "x-sandpiper-version", version, "server-timing", timing];
 }
 
 function ms(value: number): number {

@@ -28,7 +28,7 @@ const HOP_BY_HOP = new Set([
 ]);
 
 /** Fields that the gateway says itself; a function's own words on these are dropped. */
-const OURS = new Set(["content-length", "x-request-id", "x-sandpiper-outcome"]);
+const OURS = new Set(["content-length", "x-request-id", "x-sandpiper-outcome", "x-sandpiper-version"]);
 
 /** Most characters of all fields of a reply together; clients refuse more. */
 const MAX_REPLY_HEADER_LENGTH = 64 * KIB;

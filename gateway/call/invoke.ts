@@ -16,10 +16,11 @@ import { publicError, sendError } from "../http/error-reply.ts";
 import type { KnownHost } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
 import { leftEarly, readBody } from "../http/request-body.ts";
-import type { CurrentVersion, CurrentVersions } from "./current-versions.ts";
+import type { CurrentVersions } from "./current-versions.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
+import type { CurrentVersion } from "./routing.ts";
 import { type Whereabouts, whereaboutsOf } from "./site.ts";
 import { type CallTrace, traceCall } from "./spans.ts";
 import { type FunctionTarget, functionTarget } from "./target.ts";
@@ -72,16 +73,17 @@ export async function invoke(
   const nowMs = Date.now();
   const id = newInvocationId(nowMs);
   const trace = traceCall(request.headers, nowMs, parts.recordsRoots);
-  const named = functionTarget(host, target);
-  const call = new WatchedCall(id, request, { target, named }, trace, parts.onEnded);
+  const asked = functionTarget(host, target);
+  const call = new WatchedCall(id, request, { target, named: asked }, trace, parts.onEnded);
   try {
     const { calls, gate } = parts;
     calls.check();
     gate.check();
     refuseUpgrade(request);
-    const known = named && parts.versions.get(named);
+    const known = asked && parts.versions.get(asked, request.headers);
     const current = known instanceof Promise ? await known : known;
-    if (!named || !current) throw functionNotFound(named);
+    if (!asked || !current) throw functionNotFound(asked);
+    const named = call.nameFunction(current.functionName) ?? asked;
     parts.stops.checkCall(named.tenant, named.functionName);
     gate.check(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
@@ -97,6 +99,7 @@ export async function invoke(
       request,
       response,
       site: whereabouts.site,
+      version: current.version,
       budget: parts.downloads,
       onLeft() {
         if (gate.forget(id)) return calls.forget(id);

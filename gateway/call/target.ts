@@ -2,6 +2,7 @@
  * The target of a request line: it names a function and the part of the path that is the function's
  * own.
  */
+import { splitPreviewName } from "../../functions/model/alias.ts";
 import { NAME_PATTERN } from "../../functions/model/manifest.ts";
 import { FUNCTION_PREFIX, type GatewayHost, type KnownHost } from "../http/hosts.ts";
 
@@ -49,8 +50,15 @@ function belowPrefix(host: GatewayHost, whole: string): FunctionTarget | null {
   while (nameEnd < whole.length && whole[nameEnd] !== "/" && whole[nameEnd] !== "?") nameEnd++;
   const tenant = whole.slice(FUNCTION_PREFIX.length, tenantEnd);
   const functionName = whole.slice(tenantEnd + 1, nameEnd);
-  if (!NAME_PATTERN.test(tenant) || !NAME_PATTERN.test(functionName)) return null;
+  if (!NAME_PATTERN.test(tenant) || !isCallable(functionName)) return null;
   const rest = whole.slice(nameEnd);
   const path = rest.startsWith("/") ? rest : `/${rest}`;
   return { tenant, functionName, path, whole, sharedPath: whole.slice(0, nameEnd), host };
+}
+
+/** A preview's name may be longer than that of a function. */
+function isCallable(name: string): boolean {
+  if (NAME_PATTERN.test(name)) return true;
+  const preview = splitPreviewName(name);
+  return preview !== null && NAME_PATTERN.test(preview.functionName);
 }

@@ -33,7 +33,7 @@ export interface EndedCall {
 
 export class WatchedCall implements CallTrace, EndedCall {
   readonly id: string;
-  readonly named: FunctionTarget | null;
+  named: FunctionTarget | null;
   readonly startedAtMs = Date.now();
   invocation: Invocation | null = null;
   isSubmitted = false;
@@ -79,6 +79,14 @@ export class WatchedCall implements CallTrace, EndedCall {
 
   get address(): string | undefined {
     return this.invocation?.request.remoteAddress ?? this.#request.socket.remoteAddress;
+  }
+
+  /**
+   * Gives the call the function's own name, where a preview of it was called. @returns its target
+   */
+  nameFunction(functionName: string): FunctionTarget | null {
+    if (this.named !== null && this.named.functionName !== functionName) this.named = { ...this.named, functionName };
+    return this.named;
   }
 
   describe(invocation: Invocation, target: FunctionTarget): void {

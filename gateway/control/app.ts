@@ -21,6 +21,7 @@ import { secretRoutes } from "./routes/secrets.ts";
 import { sourceRoutes } from "./routes/sources.ts";
 import { tenantRoutes } from "./routes/tenants.ts";
 import { traceRoutes } from "./routes/traces.ts";
+import { versionRoutes } from "./routes/versions.ts";
 
 /** hono's application for everything but functions' URLs. */
 export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
@@ -38,6 +39,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   app.use("/v1/*", auth(parts), authorize(knows), deletionFence(parts));
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
+  versionRoutes(app, parts);
   eventRoutes(app, parts);
   holdRoutes(app, parts);
   secretRoutes(app, parts);
@@ -70,8 +72,10 @@ function invalid(target: string, found: readonly Issue[]): SandpiperError {
 function codeFor(
   target: string,
   issues: readonly { path: PropertyKey[] }[],
-): "INVALID_NAME" | "INVALID_CONFIG" | "INVALID_REQUEST" {
+): "INVALID_NAME" | "INVALID_ALIAS" | "INVALID_CONFIG" | "INVALID_REQUEST" {
   if (target === "param" && issues.some(({ path }) => path[0] === "name")) return "INVALID_NAME";
+  if (target === "param" && issues.some(({ path }) => path[0] === "alias")) return "INVALID_ALIAS";
+  if (target === "json" && issues.some(({ path }) => path[0] === "routes")) return "INVALID_ALIAS";
   return target === "json" && issues.every(({ path }) => path[0] === "config") ? "INVALID_CONFIG" : "INVALID_REQUEST";
 }
 

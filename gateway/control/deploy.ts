@@ -3,6 +3,7 @@
  * see that it can, and the function moves to it.
  */
 import type { CheckedDeployment } from "../../functions/api/schemas.ts";
+import { type Alias, LIVE, wholly } from "../../functions/model/alias.ts";
 import { DEFAULT_NODE_ENV } from "../../functions/model/bundling.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
@@ -10,9 +11,11 @@ import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
 import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
+import { noteDeployment } from "../../functions/store/versions.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
 import { checkEgress, type EgressChange, egressChange, withCanonicalEgress } from "./egress.ts";
+import { canaryTarget, moveTo } from "./moves.ts";
 import { type NamedFile, namedFiles, readSources } from "./sources.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
@@ -27,6 +30,8 @@ const TEXT_WEIGHT = 32;
 
 export interface Deployed {
   version: Version;
+  /** The share of calls that it gets. */
+  percent: number;
   egress: EgressChange;
   /** Whether the function is new. */
   created: boolean;
@@ -47,19 +52,28 @@ interface Sources extends FunctionPlace {
   files: NamedFile[];
 }
 
+/** Facts of a deployment beside what was uploaded. */
+export interface DeployFacts {
+  /** Id of the key whose holder deploys. */
+  by: string;
+  /** Who holds the function's name, when somebody does. */
+  holder?: string | undefined;
+  /** The revision that `live` must have; see store/aliases.ts. */
+  expected?: string | undefined;
+}
+
 /**
  * Makes a function run what was uploaded. When that fails it runs what it ran before.
- * @param holder who holds the name, when somebody does.
  * @throws SandpiperError NAME_HELD, INVALID_CONFIG, EGRESS_NOT_GRANTED, INVALID_SOURCE,
  * SOURCE_MISSING, BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST,
- * STORAGE_FULL, UPLOAD_QUOTA, QUEUE_UNAVAILABLE
+ * STORAGE_FULL, UPLOAD_QUOTA, QUEUE_UNAVAILABLE, PRECONDITION_FAILED
  */
 export async function deploy(
   parts: ControlParts,
   tenant: string,
   name: string,
   upload: CheckedDeployment,
-  holder?: string,
+  facts: DeployFacts,
 ): Promise<Deployed> {
   const { $schema: _, ...given } = upload.config;
   const config = withCanonicalEgress(given);
@@ -73,12 +87,34 @@ export async function deploy(
   const { entry, directory, included } = upload;
   const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };
   // Those that are held are dropped as soon as they are replaced.
-  const kept = await keptVersion(parts, sources, holder === undefined ? TEXT_WEIGHT : 1);
-  const version = upload.check ? await checkedVersion(parts, kept) : kept.version;
+  const kept = await keptVersion(parts, sources, facts.holder === undefined ? TEXT_WEIGHT : 1);
+  const checked = upload.check ? await checkedVersion(parts, kept) : kept;
+  const { version } = checked;
   const before = await parts.registry.getFunction({ tenant, functionName: name });
-  const created = await parts.registry.deployFunction(version, holder);
-  parts.versions.forget(`${tenant}/${name}`);
-  return { version, created, egress: egressChange(before?.version.config.egress, config.egress) };
+  const { created, percent } = await goLive(parts, version, upload, facts).catch(async (error: unknown) => {
+    await dropUnwanted(parts, checked);
+    throw error;
+  });
+  return { version, percent, created, egress: egressChange(before?.version.config.egress, config.egress) };
+}
+
+/** Moves `live` to a version, or lets the version have its share of the calls. */
+async function goLive(parts: ControlParts, version: Version, upload: CheckedDeployment, facts: DeployFacts) {
+  const { message = null, tag = null, canary } = upload;
+  const { by, holder, expected } = facts;
+  const target = (aliases: readonly Alias[]) => canaryTarget(aliases, version.version, canary);
+  const move = { alias: LIVE, kind: "deploy", by, message, tag, holder, expected } as const;
+  const moved = await moveTo(parts, version, move, canary === undefined ? wholly(version.version) : target);
+  if (holder === undefined) {
+    await noteDeployment(parts.redis, version, { message, tag, by, deployedAtMs: Date.now() });
+  }
+  const percent = moved.target.routes.find((route) => route.version === version.version)?.percent ?? 100;
+  return { created: moved.created, percent };
+}
+
+/** Removes a version that this deployment built and nobody wants, unless another one does now. */
+async function dropUnwanted({ registry }: ControlParts, { version, unusedSinceMs }: Kept): Promise<void> {
+  if (unusedSinceMs !== null) await registry.removeVersion(version, unusedSinceMs).catch(() => {});
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */
@@ -126,15 +162,15 @@ async function put({ registry, artifacts }: ControlParts, version: Version) {
 }
 
 /** The version with what a worker found when it loaded it, now or at an earlier deployment. */
-async function checkedVersion(parts: ControlParts, { version, unusedSinceMs }: Kept): Promise<Version> {
-  if (version.found !== undefined) return version;
+async function checkedVersion(parts: ControlParts, { version, unusedSinceMs }: Kept): Promise<Kept> {
+  if (version.found !== undefined) return { version, unusedSinceMs };
   try {
     const checked: Version = { ...version, found: await found(parts, version) };
-    await parts.registry.putVersion(checked);
-    return checked;
+    const since = await parts.registry.putVersion(checked);
+    return { version: checked, unusedSinceMs: unusedSinceMs === null ? null : since };
   } catch (error) {
     // Nobody could ever run it, unless another deployment meanwhile wants it unchecked.
-    if (unusedSinceMs !== null) await parts.registry.removeVersion(version, unusedSinceMs).catch(() => {});
+    await dropUnwanted(parts, { version, unusedSinceMs });
     throw error;
   }
 }

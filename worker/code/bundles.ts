@@ -24,7 +24,7 @@ export interface Loadable {
 }
 
 export interface BundlesOptions {
-  registry: Pick<Registry, "getVersion">;
+  registry: Pick<Registry, "versionOfCall">;
   artifacts: ArtifactStore;
   included: IncludedFiles;
   /** Most bytes to keep in memory. */
@@ -91,7 +91,7 @@ export class Bundles {
   }
 
   async #fetch(ref: VersionRef): Promise<Loadable> {
-    const version = await this.#options.registry.getVersion(ref);
+    const version = await this.#options.registry.versionOfCall(ref);
     if (version === null) throw new CallFailure("platform_error", "FUNCTION_NOT_FOUND");
     const [code, sourceMap] = await Promise.all([this.#artifact(version.bundle), this.#artifact(version.sourceMap)]);
     const { included } = version;

@@ -12,17 +12,19 @@ import {
   holderHeader,
   nameParam,
 } from "../../../functions/api/schemas.ts";
-import type { FunctionConfig } from "../../../functions/model/manifest.ts";
+import { preconditionHeaders } from "../../../functions/api/versions.ts";
+import { shortVersion } from "../../../functions/model/alias.ts";
 import { sees } from "../../../functions/model/scopes.ts";
 import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
-import { FUNCTION_PREFIX } from "../../http/hosts.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
 import { noFunction } from "../no-function.ts";
+import { expectedOf } from "../precondition.ts";
+import { previewUrl, urlsOf } from "../urls.ts";
 
 export { noFunction } from "../no-function.ts";
 
@@ -32,7 +34,7 @@ const deployRoute = keyedRoute({
   summary: "Deploy a function",
   request: {
     params: nameParam,
-    headers: holderHeader,
+    headers: holderHeader.extend(preconditionHeaders.shape),
     body: { required: true, ...jsonBody(deploymentSchema, "Configuration and sources.") },
   },
   responses: {
@@ -45,6 +47,7 @@ const deployRoute = keyedRoute({
       errorSchema,
       "Somebody else holds the name, or files that it names by their SHA-256 were not uploaded.",
     ),
+    412: jsonBody(errorSchema, "What is live is not what `if-match` or `if-none-match` says: nothing was deployed."),
     429: jsonBody(errorSchema, "The tenant's deployments wrote more than they may in a day."),
     422: jsonBody(errorSchema, "The version does not build, or does not load; the message shows where."),
   },
@@ -82,11 +85,13 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   app.openapi(deployRoute, async (c) => {
     const { name } = c.req.valid("param");
     const holder = c.req.valid("header")[HOLDER_FIELD];
-    const { tenant } = c.var.principal;
-    const { created, version, egress } = await deploy(parts, tenant, name, c.req.valid("json"), holder);
+    const { tenant, keyId } = c.var.principal;
+    const facts = { by: keyId, holder, expected: expectedOf(c.req.valid("header")) };
+    const { created, version, percent, egress } = await deploy(parts, tenant, name, c.req.valid("json"), facts);
     const { bundleBytes, config, found } = version;
     const [urls, handler] = [urlsOf(parts, c, name, config), found?.handler ?? null];
-    const deployed = { name, version: version.version, ...urls, created, bundleBytes, handler };
+    const versionUrl = previewUrl(parts, c, name, shortVersion(version.version), config);
+    const deployed = { name, version: version.version, ...urls, versionUrl, percent, created, bundleBytes, handler };
     return c.json({ ...deployed, warnings: warningsOf(version), egress }, created ? 201 : 200);
   });
 
@@ -111,23 +116,6 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     await deleteLogs(parts.redis, ref);
     return c.body(null, 204);
   });
-}
-
-/**
- * Where a function can be called: on the host of its own, if one leads to it, unless the function
- * is written for the prefix of the other form.
- */
-function urlsOf(
-  { origins, hosts }: ControlParts,
-  c: Context<Environment>,
-  functionName: string,
-  { keepPrefix = false }: FunctionConfig,
-): Pick<FunctionInfo, "url" | "sharedUrl"> {
-  const { tenant } = c.var.principal;
-  const base = origins.baseUrl(c.env.incoming);
-  const sharedUrl = `${base}${FUNCTION_PREFIX}${tenant}/${functionName}`;
-  const ownUrl = keepPrefix ? null : hosts.urlOf(base, { tenant, functionName });
-  return { url: ownUrl ?? sharedUrl, sharedUrl };
 }
 
 function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionState): FunctionInfo {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
+import { wholly } from "../../../functions/model/alias.ts";
 import type { Version } from "../../../functions/model/version.ts";
+import { moveAlias, readAliases, readHistory } from "../../../functions/store/aliases.ts";
 import { REGISTRY_CHANGES, Registry } from "../../../functions/store/registry.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
@@ -81,7 +83,10 @@ it("forgets a function and its versions", async () => {
   assert.equal(await registry.deleteFunction({ tenant: "main", functionName: "gone" }), true);
   assert.equal(await registry.deleteFunction({ tenant: "main", functionName: "gone" }), false);
   assert.equal(await registry.getVersion(version("main", "gone", "1")), null);
-  assert.deepEqual(await redis.keys("*gone*"), []);
+  // Calls that were admitted before may still want them.
+  assert.deepEqual(await registry.versionOfCall(version("main", "gone", "1")), version("main", "gone", "1"));
+  assert.deepEqual(await redis.keys("*gone*"), ["sp:deletedversions:main:gone"]);
+  assert.ok((await redis.pttl("sp:deletedversions:main:gone")) > 900_000);
 });
 
 it("tells gateways of every change", async () => {
@@ -94,4 +99,31 @@ it("tells gateways of every change", async () => {
   next = told();
   await registry.deleteFunction({ tenant: "main", functionName: "c" });
   assert.equal(await next, "main/c");
+});
+
+it("keeps old versions that an alias names, and notes of others since when none does", async () => {
+  for (const digit of ["1", "2"]) await deploy("main", "named", digit);
+  const ref = { tenant: "main", functionName: "named" };
+  const move = { alias: "old", kind: "set", by: "test" } as const;
+  const unused = async () =>
+    (await registry.keptVersions(ref)).flatMap((kept) => (kept.unusedSinceMs === null ? [] : [kept.version[0]]));
+  assert.deepEqual(await unused(), ["1"]);
+  await moveAlias(redis, ref, { ...move, target: wholly("1".repeat(64)) });
+  assert.deepEqual(await unused(), []);
+  await registry.putVersion(version("main", "named", "1"));
+  assert.deepEqual(await unused(), []);
+  await moveAlias(redis, ref, { ...move, target: null, kind: "delete" });
+  assert.deepEqual(await unused(), ["1"]);
+});
+
+it("moves `live` beside a gateway of before there were aliases", async () => {
+  for (const digit of ["1", "2", "3"]) await deploy("main", "older", digit);
+  await redis.hset("sp:function:main:older", "version", "1".repeat(64));
+  const ref = { tenant: "main", functionName: "older" };
+  assert.deepEqual((await readAliases(redis, ref))?.[0]?.routes, wholly("1".repeat(64)).routes);
+  await deploy("main", "older", "2");
+  const [latest] = await readHistory(redis, ref);
+  assert.equal(latest?.before?.routes[0]?.version, "1".repeat(64));
+  const isUnused = (await registry.keptVersions(ref)).find((kept) => kept.version.startsWith("1"))?.unusedSinceMs;
+  assert.notEqual(isUnused, null);
 });

@@ -162,6 +162,7 @@ describe("what a client gets", () => {
       "content-length: 4",
       `x-request-id: ${id}`,
       "x-sandpiper-outcome: ok",
+      `x-sandpiper-version: ${/x-sandpiper-version: (\w{12})\r/.exec(lines)?.[1]}`,
       "server-timing: queue;dur=1, sandbox;dur=2, init;dur=3, handler;dur=4",
     ]);
     assert.equal(body, "\x00\xff\r\n");

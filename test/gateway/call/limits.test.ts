@@ -103,7 +103,7 @@ describe("clients that do not read", () => {
     const site = { kind: "shared", origin: "http://a", path: "/fn/main/hello", seesPath: false } as const;
     server.emit(
       "exchange",
-      new Exchange({ id: "1", deadlineMs: 0, request, response, site, budget, onLeft: () => {}, onEnd }),
+      new Exchange({ id: "1", deadlineMs: 0, request, response, site, version: "", budget, onLeft: () => {}, onEnd }),
     );
   });
   before(async () => {

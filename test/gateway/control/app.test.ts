@@ -113,6 +113,8 @@ describe("a deployment", () => {
       name: "exact",
       url: `http://exact.main.localhost:${test.gateway.port}`,
       sharedUrl: `${test.url}/fn/main/exact`,
+      versionUrl: `http://${String(version).slice(0, 12)}--exact.main.localhost:${test.gateway.port}`,
+      percent: 100,
       created: true,
       bundleBytes: 6,
       handler: "fetch",
@@ -306,7 +308,8 @@ describe("functions", () => {
     );
     assert.equal((await failure(await test.api("/v1/functions/gone"))).code, "FUNCTION_NOT_FOUND");
     assert.equal((await failure(await test.api("/v1/functions/gone/logs"))).code, "FUNCTION_NOT_FOUND");
-    assert.deepEqual(await test.connection.keys("*gone*"), []);
+    // Its versions stay for as long as a call may wait.
+    assert.deepEqual(await test.connection.keys("*gone*"), ["sp:deletedversions:main:gone"]);
   });
 
   it("are nobody's but their tenant's", async () => {
@@ -494,9 +497,15 @@ it("describes itself", async () => {
     "/v1/egress/{tenant}",
     "/v1/functions",
     "/v1/functions/{name}",
+    "/v1/functions/{name}/aliases",
+    "/v1/functions/{name}/aliases/{alias}",
     "/v1/functions/{name}/events",
+    "/v1/functions/{name}/history",
     "/v1/functions/{name}/hold",
     "/v1/functions/{name}/logs",
+    "/v1/functions/{name}/promote",
+    "/v1/functions/{name}/rollback",
+    "/v1/functions/{name}/versions",
     "/v1/gc",
     "/v1/invocations/{id}",
     "/v1/keys",

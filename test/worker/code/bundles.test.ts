@@ -12,12 +12,12 @@ it("drops what nobody asked for since it looked last, whose version may be gone"
   const artifacts = new FileArtifactStore(tempDir());
   const digest = await artifacts.put(Buffer.from("code"));
   let reads = 0;
-  const getVersion = async (ref: VersionRef) => {
+  const versionOfCall = async (ref: VersionRef) => {
     reads++;
     return { ...ref, bundle: digest, sourceMap: digest } as unknown as Version;
   };
   const bundles = new Bundles({
-    registry: { getVersion },
+    registry: { versionOfCall },
     artifacts,
     included: new IncludedFiles(artifacts),
     maxBytes: 1_000_000,
