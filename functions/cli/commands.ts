@@ -44,6 +44,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/info.ts")).addInfo,
   },
   {
+    usage: "versions <function>",
+    summary: "list the versions of a function, and which of them are called",
+    load: async () => (await import("./commands/versions.ts")).addVersions,
+  },
+  {
+    usage: "rollback <function> [version]",
+    summary: "have an earlier version be live again: the one before, or the one that is named",
+    load: async () => (await import("./commands/rollback.ts")).addRollback,
+  },
+  {
+    usage: "promote <function> [alias-or-version]",
+    summary: "have the canary, or the version of an alias, be live for all calls",
+    load: async () => (await import("./commands/promote.ts")).addPromote,
+  },
+  {
+    usage: "alias <action> <function> [alias] [versions...]",
+    summary: "name versions of a function: set | list | delete",
+    load: async () => (await import("./commands/alias.ts")).addAlias,
+  },
+  {
     usage: "open <function>",
     summary: "open a function's URL in a browser",
     load: async () => (await import("./commands/open.ts")).addOpen,

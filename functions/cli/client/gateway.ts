@@ -181,8 +181,8 @@ export class Gateway {
   }
 
   /** One request, for files that know further routes. @throws CliError for an answer of failure */
-  ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: unknown): Promise<T> {
-    return this.#ask(schema, method, path, body);
+  ask<T>(schema: z.ZodType<T>, method: string, path: string, body?: unknown, fields?: HeaderPairs): Promise<T> {
+    return this.#ask(schema, method, path, body, fields);
   }
 
   /** One request whose answer says no more than that it is done. @throws CliError, as `ask` */
@@ -258,7 +258,7 @@ async function parsed<T>(schema: z.ZodType<T>, answer: Answer): Promise<T> {
 function checked<T>(schema: z.ZodType<T>, text: string): T {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = text === "" ? null : JSON.parse(text);
   } catch (cause) {
     throw badAnswer("what answered is no Sandpiper gateway: its answer is not JSON", cause);
   }
@@ -321,6 +321,10 @@ const HINTS: Readonly<Record<string, string>> = {
   FUNCTION_NOT_FOUND: "`sandpiper list` shows what is deployed",
   UNKNOWN_HOST:
     "the gateway does not know itself by that name: SANDPIPER_GATEWAY_HOSTS, in its environment, adds names",
+  VERSION_NOT_FOUND: "`sandpiper versions <function>` lists those that are kept",
+  ALIAS_NOT_FOUND: "`sandpiper alias list <function>` shows all",
+  NO_EARLIER_VERSION: "name one: `sandpiper versions <function>` lists those that are kept",
+  PRECONDITION_FAILED: "look what is live now: `sandpiper versions <function>`, and try again",
   SECRET_NOT_FOUND: "`sandpiper secret list` shows all; a function's own needs --function",
   INVOCATION_NOT_FOUND: "the id is the x-request-id of the answer, in full; the key must be the tenant's own",
 };

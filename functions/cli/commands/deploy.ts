@@ -7,7 +7,10 @@ import type { Deployed } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { entryFile, functionDirectory } from "../config/function-directory.ts";
+import { CliError } from "../failure.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
+import { percentOf, stickyOf } from "../show/moves.ts";
+import type { DeployFacts } from "../upload/deploy-files.ts";
 import type { Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
@@ -17,14 +20,33 @@ export function addDeploy(add: AddCommand, io: Io): void {
     'curl "$(sandpiper deploy hello)"',
     "sandpiper deploy hello --dry-run     (list what would be uploaded)",
     "sandpiper deploy hello --no-check    (do not load it first to see that it can be loaded)",
+    "sandpiper deploy hello --message 'rounds up' --tag v1.5",
+    "sandpiper deploy hello --canary 10%  (gets 10 % of the calls; then: sandpiper promote, or rollback)",
   ])
     .option("--dry-run", "collect and check the files and list them, but upload nothing")
     .option("--no-check", "have it go live without loading it in a sandbox first")
+    .option("-m, --message <text>", "why; kept with the version and in the function's history")
+    .option("--tag <tag>", "a name for the version, such as a release's")
+    .option("--canary <share>", "give it a share of the calls, such as 10%, beside the version that is live")
+    .option("--sticky <what>", "with --canary: a caller gets the same version each time, by header:NAME or cookie:NAME")
     .action((directory: string | undefined, _options, command: Command) => deploy(io, directory ?? ".", command));
 }
 
+interface FactOptions {
+  message?: string;
+  tag?: string;
+  canary?: string;
+  sticky?: string;
+}
+
+interface DeployCommandOptions extends FactOptions {
+  dryRun?: boolean;
+  check: boolean;
+}
+
 async function deploy(io: Io, given: string, command: Command): Promise<void> {
-  const { json, dryRun, check } = optionsOf<{ dryRun?: boolean; check: boolean }>(command);
+  const { json, dryRun, check, ...words } = optionsOf<DeployCommandOptions>(command);
+  const facts = factsOf(words);
   const directory = functionDirectory(io.cwd, given);
   const { loadConfig } = await import("../config/config-file.ts");
   const { collectUpload } = await import("../upload/upload.ts");
@@ -54,7 +76,7 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   try {
     const { config } = loaded;
     const onUploaded = (sentBytes: number, ofBytes: number) => bar?.show(sentBytes, ofBytes);
-    const deployed = await deployFiles(gateway, { config, ...upload }, { check, onUploaded });
+    const deployed = await deployFiles(gateway, { config, ...upload }, { facts, check, onUploaded });
     bar?.end();
     if (json) return printJson(io, deployed);
     // The bundler of this machine has said before what the worker's says.
@@ -65,11 +87,23 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   }
 }
 
+function factsOf({ message, tag, canary, sticky }: FactOptions): DeployFacts {
+  if (canary === undefined && sticky !== undefined) {
+    throw new CliError("usage", "--sticky is for --canary", { code: "USAGE" });
+  }
+  return {
+    ...(message !== undefined && { message }),
+    ...(tag !== undefined && { tag }),
+    ...(canary !== undefined && { canary: { percent: percentOf(canary), sticky: stickyOf(sticky) } }),
+  };
+}
+
 /** A warning as esbuild formats it. */
 const BUNDLERS_OWN = /^▲ \[WARNING\] /;
 
 function tell(io: Io, deployed: Deployed): void {
   const { name, version, url, sharedUrl, created, bundleBytes, handler, warnings, egress } = deployed;
+  const { versionUrl, percent } = deployed;
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
   const what = created ? "deployed" : "updated";
   say(
@@ -79,6 +113,8 @@ function tell(io: Io, deployed: Deployed): void {
   if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
   for (const rule of egress.added) say(io, `egress: ${styled(io.stderr, "green", "+")} ${escapeLine(rule)}`);
   for (const rule of egress.removed) say(io, `egress: ${styled(io.stderr, "red", "-")} ${escapeLine(rule)}`);
+  if (percent < 100) say(io, `canary: it gets ${percent} % of the calls until sandpiper promote, or rollback`);
+  if (versionUrl !== null) say(io, `this version alone: ${escapeLine(versionUrl)}`);
   if (sharedUrl !== url) say(io, `also at ${escapeLine(sharedUrl)}`);
   io.stdout.write(`${escapeLine(url)}\n`);
 }

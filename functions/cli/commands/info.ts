@@ -6,6 +6,10 @@ import type { FunctionInfo } from "../../api/schemas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";
+import { historyText } from "../show/moves.ts";
+
+/** Moves that a terminal shows; `--json` has all that are kept. */
+const LATEST_SHOWN = 10;
 
 export function addInfo(add: AddCommand, io: Io): void {
   const examples = [
@@ -19,10 +23,15 @@ export function addInfo(add: AddCommand, io: Io): void {
 }
 
 async function info(io: Io, name: string, command: Command): Promise<void> {
-  const found = await (await gatewayOf(io, command)).info(name);
-  if (command.opts().url === true) io.stdout.write(`${escapeLine(found.url)}\n`);
-  else if (optionsOf(command).json) printJson(io, found);
-  else io.stdout.write(describe(io, found));
+  const gateway = await gatewayOf(io, command);
+  const found = await gateway.info(name);
+  if (command.opts().url === true) return void io.stdout.write(`${escapeLine(found.url)}\n`);
+  const { readHistory } = await import("../client/versions.ts");
+  const history = await readHistory(gateway, name);
+  if (optionsOf(command).json) return printJson(io, { ...found, history });
+  io.stdout.write(describe(io, found));
+  const latest = history.slice(0, LATEST_SHOWN).map((entry) => `  ${historyText(entry)}\n`);
+  if (latest.length > 0) io.stdout.write(`${styled(io.stdout, "bold", "history")}\n${latest.join("")}`);
 }
 
 function describe(io: Io, info: FunctionInfo): string {

@@ -1,9 +1,9 @@
 /** `sandpiper list`: the functions that are deployed. */
 import type { Command } from "commander";
-import { escapeLine } from "../../../infra/std/escape.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
+import { table } from "../show/table.ts";
 
 export function addList(add: AddCommand, io: Io): void {
   add(["sandpiper list", "sandpiper list --json | jq -r '.[].url'"]).action((_options, command: Command) =>
@@ -26,16 +26,4 @@ async function list(io: Io, command: Command): Promise<void> {
   const header = ["NAME", "VERSION", "MEMORY", "TIMEOUT", "UPDATED", "URL"];
   const [first = "", ...lines] = table([header, ...rows]);
   io.stdout.write(`${[styled(io.stdout, "bold", first), ...lines].join("\n")}\n`);
-}
-
-/** Rows with their columns aligned. */
-function table(rows: readonly string[][]): string[] {
-  const cells = rows.map((row) => row.map(escapeLine));
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  return cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

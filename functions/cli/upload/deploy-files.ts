@@ -27,7 +27,11 @@ export interface Deployable {
   files: readonly SourceTreeFile[];
 }
 
+/** Words about a deployment, and the share of calls that its version gets. */
+export type DeployFacts = Pick<Deployment, "message" | "tag" | "canary">;
+
 export interface DeployOptions {
+  facts?: DeployFacts;
   /** Whether the version is loaded in a sandbox before it goes live; true unless given. */
   check?: boolean;
   /** Who holds the function's name, when somebody does. */
@@ -45,7 +49,7 @@ export interface DeployOptions {
 export async function deployFiles(
   gateway: Gateway,
   { files, config, entry, directory, included }: Deployable,
-  { check = true, holder, known = new Set(), onUploaded }: DeployOptions = {},
+  { facts = {}, check = true, holder, known = new Set(), onUploaded }: DeployOptions = {},
 ): Promise<Deployed> {
   const digests = files.map(({ bytes }) => createHash("sha256").update(bytes).digest("hex"));
   const byDigest = new Map(digests.map((digest, index) => [digest, (files[index] as SourceTreeFile).bytes]));
@@ -55,7 +59,7 @@ export async function deployFiles(
     await uploadMissing(gateway, byDigest, known, onUploaded);
     known.clear();
     try {
-      const deployed = await gateway.deploy(config.name, { config, ...place, files: named, check }, holder);
+      const deployed = await gateway.deploy(config.name, { config, ...place, files: named, check, ...facts }, holder);
       for (const digest of digests) known.add(digest);
       return deployed;
     } catch (error) {
