@@ -145,4 +145,6 @@ export interface SandboxEgress {
   callBegan(call: string): void;
   /** `close` ends the connections that were opened while this call ran alone. */
   callEnded(call: string, end: { close: boolean }): void;
+  /** Resolves when all has been told that happened in the sandbox until now. Never rejects. */
+  told(): Promise<void>;
 }

@@ -35,7 +35,9 @@ lockIn(options);
 const relay = new Relay(options, (sandbox, event) => say({ is: "event", sandbox, event }));
 const requests = new LineReader<RelayRequest>();
 control.on("data", (chunk: Buffer) => {
-  for (const request of requests.push(chunk)) relay.answer(request, takeSockets);
+  for (const request of requests.push(chunk))
+    if (request.op === "flush") say({ is: "flushed", flush: request.flush });
+    else relay.answer(request, takeSockets);
 });
 control.on("error", () => process.exit(0));
 control.on("close", () => process.exit(0));

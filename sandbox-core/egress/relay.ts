@@ -29,7 +29,7 @@ export class Relay {
   }
 
   /** @param takeSockets gives the descriptors that came for a sandbox */
-  answer(request: RelayRequest, takeSockets: (sandbox: number) => number[]): void {
+  answer(request: Exclude<RelayRequest, { op: "flush" }>, takeSockets: (sandbox: number) => number[]): void {
     const { sandbox } = request;
     if (request.op === "open") {
       const { policy, calls } = request;

@@ -78,6 +78,8 @@ export interface Entry {
   /** Where the zygote mounted the program's terminal. */
   terminalMount: string | undefined;
   program?: Program;
+  /** Whether the program has egress. */
+  hasEgress: boolean;
   /** Version of the kernel's Landlock, 0 where it has none. */
   landlockAbi: number;
   /** The seccomp program. */
@@ -165,8 +167,8 @@ function greet({ connections, token }: Entry): void {
   }
 }
 
-function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits }: Entry): void {
-  const root = program ? provideRoot(program, { directory, programRoot, usrRoot }) : mountBase(directory);
+function enterRoot({ directory, programRoot, usrRoot, terminalMount, program, limits, hasEgress }: Entry): void {
+  const root = program ? provideRoot(program, { directory, programRoot, usrRoot }, hasEgress) : mountBase(directory);
   mountOwn(root, limits, program ? "tmp" : SCRATCH, program?.root !== "finite");
   if (terminalMount !== undefined) bindTerminal(terminalMount, root);
   pivotInto(root);

@@ -16,7 +16,7 @@ import { exitNow } from "../syscall/libc.ts";
 import { unixAddress } from "../syscall/sockets.ts";
 import { depart, enter } from "./enter.ts";
 import type { InitStatus } from "./init.ts";
-import { awaitOrder, type Order, type WaitingFork } from "./order.ts";
+import { awaitGoOn, awaitOrder, type Order, type WaitingFork } from "./order.ts";
 import { failureOf, reportTo } from "./report.ts";
 import type { Pipe } from "./signal-pipe.ts";
 import { takePipes, takeSecrets } from "./take.ts";
@@ -84,6 +84,10 @@ function lockIn(order: Order, waiting: WaitingFork, inherited: Inherited, fail: 
   const { hostId } = place;
   const { state, signalPipe, statusPipe, zygotePidfd, workerPidfd } = inherited;
   const { token, connections, limits } = launch;
+  if (launch.egress) {
+    reportTo(statusPipe, { fork: number, is: "departed" });
+    awaitGoOn(waiting);
+  }
   const program = launch.program && takeSecrets(launch.program, launch.secrets, workerPidfd);
   enter({
     hostId,
@@ -96,6 +100,7 @@ function lockIn(order: Order, waiting: WaitingFork, inherited: Inherited, fail: 
     landlockAbi: state.landlockAbi,
     usrRoot,
     terminalMount,
+    hasEgress: launch.egress !== undefined,
     pipes: takePipes(launch.pipes ?? [], workerPidfd, hostId),
     filter: state.filters[program ? (program.policy ?? "program") : "fork"],
     signalPipe,

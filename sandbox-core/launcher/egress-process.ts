@@ -20,7 +20,7 @@ const LAST_WORDS_BYTES = 4_096;
 const NODE_FLAGS = ["--max-old-space-size=256", "--max-semi-space-size=8", "--no-warnings"];
 
 export interface EgressProcessEvents {
-  onEvent: (response: Extract<RelayResponse, { is: "event" }>) => void;
+  onResponse: (response: Exclude<RelayResponse, { is: "ready" }>) => void;
   /** Called once, after the process is gone. */
   onDeath: (reason: string) => void;
 }
@@ -87,13 +87,13 @@ export class EgressProcess {
     await this.#gone;
   }
 
-  async #begin({ onEvent, onDeath }: EgressProcessEvents): Promise<void> {
+  async #begin({ onResponse, onDeath }: EgressProcessEvents): Promise<void> {
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     const reader = new LineReader<RelayResponse>();
     this.#control.on("data", (chunk: Buffer) => {
       for (const response of reader.push(chunk)) {
         if (response.is === "ready") resolve();
-        else onEvent(response);
+        else onResponse(response);
       }
     });
     // The exit says what happened.

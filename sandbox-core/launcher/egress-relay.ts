@@ -39,6 +39,8 @@ const RELAY_UID = 1_099_999_999;
 const DEFAULT_CONNECTIONS = 2_048;
 const DEFAULT_IDLE_MS = 600_000;
 const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [50, 2_000];
+/** A process that hangs keeps nobody waiting for longer. */
+const LONGEST_FLUSH_MS = 2_000;
 /** After two processes in a row that died sooner, the next one is started after a pause. */
 const SHORT_LIFE_MS = 2_000;
 
@@ -64,6 +66,8 @@ export class EgressRelay implements EgressRelaying {
   #startedMs = Number.NEGATIVE_INFINITY;
   #shortLives = 0;
   #lastNumber = 0;
+  /** Those who wait until all that happened has been told, in order. */
+  readonly #flushes = new Map<number, () => void>();
 
   constructor(settings: EgressRelaySettings = {}) {
     const { uid = RELAY_UID, platform = [], hostsFile = "/etc/hosts", tenantLimits = {} } = settings;
@@ -85,14 +89,22 @@ export class EgressRelay implements EgressRelaying {
     return this.#process?.pid;
   }
 
+  /**
+   * Starts its process ahead of the first sandbox.
+   * @throws SandboxError when it cannot be started
+   */
+  async start(): Promise<void> {
+    if (this.#closing.signal.aborted) throw new SandboxError("the relay of egress is closed");
+    if (!this.#process) await this.#start();
+  }
+
   async open(
     sandbox: ForkableSandbox,
     policy: EgressPolicy,
     onEvent: (event: EgressEvent) => void,
   ): Promise<SandboxEgress> {
     const sockets = socketsOf(policy);
-    if (this.#closing.signal.aborted) throw new SandboxError("the relay of egress is closed");
-    if (!this.#process) await this.#start();
+    await this.start();
     const fds = await sandbox.openEgressSockets(sockets);
     const number = ++this.#lastNumber;
     const served: Served = { policy, fds, ports: sockets.ports, calls: new Set(), open: new Map(), onEvent };
@@ -123,7 +135,23 @@ export class EgressRelay implements EgressRelaying {
       callEnded: (call, { close }) => {
         if (calls.delete(call)) this.#process?.send({ op: "ended", sandbox, call, close });
       },
+      told: () => this.#flush(),
     };
+  }
+
+  #flush(): Promise<void> {
+    if (!this.#process) return Promise.resolve();
+    const flush = ++this.#lastNumber;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#flushes.set(flush, resolve);
+    this.#process.send({ op: "flush", flush });
+    const timer = setTimeout(() => this.#flushed(flush), LONGEST_FLUSH_MS);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  #flushed(flush: number): void {
+    this.#flushes.get(flush)?.();
+    this.#flushes.delete(flush);
   }
 
   #forget(sandbox: number): void {
@@ -159,7 +187,10 @@ export class EgressRelay implements EgressRelaying {
 
   async #startOnce(): Promise<void> {
     const started = await EgressProcess.start(this.#options, {
-      onEvent: ({ sandbox, event }) => this.#hear(sandbox, event),
+      onResponse: (response) => {
+        if (response.is === "event") this.#hear(response.sandbox, response.event);
+        else this.#flushed(response.flush);
+      },
       onDeath: (reason) => this.#process && this.#recover(reason),
     });
     if (this.#closing.signal.aborted) {
@@ -183,6 +214,7 @@ export class EgressRelay implements EgressRelaying {
   /** After the death of the process: tells what was lost, and has the next one take over. */
   #recover(reason: string): void {
     this.#process = undefined;
+    for (const flush of [...this.#flushes.keys()]) this.#flushed(flush);
     if (this.#closing.signal.aborted) return;
     for (const [sandbox, served] of this.#served) {
       for (const opened of served.open.values()) served.onEvent(lost(opened));

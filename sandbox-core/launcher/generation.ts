@@ -5,14 +5,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
-import type { Socket } from "node:net";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeTree, sandboxGroup } from "../cgroup/sweep.ts";
 import { SandboxError, StartFailure } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
 import type { Connection, LaunchRequest, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
+import { closeAll, type TakenSockets, takeSockets } from "./descriptors.ts";
 import { ForkSelftest } from "./fork-selftest.ts";
+import type { PendingLaunch } from "./pending-launch.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
 import { hideSecrets } from "./secrets.ts";
@@ -41,24 +42,6 @@ export interface GenerationOptions {
 
 const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
 
-/** A launch on its way: asked of the zygote, not yet a sandbox. */
-interface Pending {
-  token: string;
-  limits: SandboxLimits;
-  hasLocks: boolean;
-  sockets: Promise<Map<string, Socket>>;
-  resolve: (sandbox: LaunchedSandbox) => void;
-  reject: (error: SandboxError) => void;
-  /** Ends a launch that takes too long; runs out a second time when even its end does not come. */
-  deadline: NodeJS.Timeout;
-  /** Why it is being ended, once it took too long. */
-  overdue?: string;
-  /** The descriptor of what its program is started with, if it starts one. */
-  secrets: number | undefined;
-  /** The exit, when it came before the connections did. */
-  exit?: SandboxExit;
-}
-
 export class Generation {
   /**
    * Settles with the reason when its zygote is dead, and all that it had is ended and removed.
@@ -68,7 +51,7 @@ export class Generation {
   /** Sandboxes that ended with its zygote. */
   lost = 0;
   readonly #options: GenerationOptions;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, PendingLaunch>();
   readonly #sandboxes = new Map<string, LaunchedSandbox>();
   readonly #dead = Promise.withResolvers<string>();
   #zygote: ZygoteProcess | undefined;
@@ -248,18 +231,33 @@ export class Generation {
     else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
     else if (response.is === "exited") this.#end(response.id, { ...response });
     else if (response.is === "mounted_files") this.#sandboxes.get(response.id)?.mounted(response.problem ?? null);
-    else if (response.is === "opened_egress")
-      this.#sandboxes.get(response.id)?.openedEgress(response.fds, response.problem ?? null);
+    else if (response.is === "opened_egress") this.#openedEgress(response);
     else if (response.is === "selftesting" || response.is === "selftested") this.#selftest?.hear(response);
   }
 
-  async #complete({ id, pid, hostUid, program, terminal }: Extract<Response, { is: "launched" }>): Promise<void> {
+  #openedEgress({ id, fds, problem }: Extract<Response, { is: "opened_egress" }>): void {
+    const taken = problem === undefined ? this.#takeEgress(id, fds) : { fds: [], problem };
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox) sandbox.openedEgress(taken);
+    else closeAll(taken.fds);
+  }
+
+  /** Takes sockets that the zygote made, and has it close its own, whoever wants them still. */
+  #takeEgress(id: string, fds: readonly number[]): TakenSockets {
+    const taken = takeSockets(this.pid, fds);
+    this.#process.send({ op: "took_egress", id });
+    return taken;
+  }
+
+  async #complete(response: Extract<Response, { is: "launched" }>): Promise<void> {
+    const { id, pid, hostUid, program, terminal } = response;
     const pending = this.#pending.get(id);
-    if (!pending) return;
+    const egress = response.egress && this.#takeEgress(id, response.egress);
+    if (!pending) return closeAll(egress?.fds);
     const sockets = await pending.sockets;
     // The sandbox was told to end already.
-    if (pending.overdue !== undefined) return this.#refuse(id, pending.overdue);
-    if (!this.#take(id)) return;
+    if (pending.overdue !== undefined) this.#refuse(id, pending.overdue);
+    if (!this.#take(id)) return closeAll(egress?.fds);
     const group = new SandboxGroup(this.#options.cgroups, sandboxGroup(this.#process.group, hostUid));
     const sandbox = new LaunchedSandbox({
       id,
@@ -273,6 +271,7 @@ export class Generation {
       send: (request) => this.#process.send({ ...request, id }),
       ...(program !== undefined && { program }),
       ...(terminal !== undefined && { terminal }),
+      ...(egress && { egress }),
     });
     if (pending.exit) sandbox.end(pending.exit);
     else this.#sandboxes.set(id, sandbox);
@@ -298,7 +297,7 @@ export class Generation {
   }
 
   /** The launch of that id, which is on its way no more. */
-  #take(id: string): Pending | undefined {
+  #take(id: string): PendingLaunch | undefined {
     const pending = this.#pending.get(id);
     clearTimeout(pending?.deadline);
     if (pending?.secrets !== undefined) closeSync(pending.secrets);
@@ -310,7 +309,7 @@ export class Generation {
    * Tells who waits for it, and cuts its connections: those that are to come, and those that are
    * there already.
    */
-  #fail({ token, sockets, reject }: Pending, error: SandboxError): void {
+  #fail({ token, sockets, reject }: PendingLaunch, error: SandboxError): void {
     this.#options.receiver.forget(token);
     void sockets.then((connected) => {
       for (const socket of connected.values()) socket.destroy();

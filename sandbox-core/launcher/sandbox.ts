@@ -18,7 +18,7 @@ import type {
   SandboxUsage,
 } from "../contract/sandbox.ts";
 import { collectDescriptors } from "../syscall/steps.ts";
-import { takeDescriptors } from "./descriptors.ts";
+import { closeAll, type TakenSockets } from "./descriptors.ts";
 import { ForkSlot } from "./fork-slot.ts";
 import { sendForkSockets } from "./fork-sockets.ts";
 import type { SandboxGroup } from "./sandbox-cgroup.ts";
@@ -40,6 +40,8 @@ export interface SandboxParts {
   hasLocks: boolean;
   /** The zygote's descriptor of the other side of its terminal. */
   terminal?: number;
+  /** The sockets that it was launched with. */
+  egress?: TakenSockets;
   /** Asks something of the zygote about it. */
   send: (request: Order) => void;
 }
@@ -49,8 +51,7 @@ type Order =
   | { op: "signal"; signal: number }
   | { op: "took_terminal" }
   | { op: "mount_files"; source: string }
-  | { op: "open_egress"; sockets: EgressSockets }
-  | { op: "took_egress" };
+  | { op: "open_egress"; sockets: EgressSockets };
 
 export class LaunchedSandbox implements ForkableSandbox {
   readonly id: string;
@@ -65,6 +66,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   readonly #group: SandboxGroup;
   readonly #send: (request: Order) => void;
   readonly #terminal: SandboxParts["terminal"];
+  #egress: SandboxParts["egress"];
   readonly #scratch: ScratchCleaner;
   readonly #limits: SandboxLimits;
   readonly #settle: (exit: SandboxExit) => void;
@@ -93,6 +95,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#zygotePid = zygotePid;
     this.hasLocks = hasLocks;
     this.#terminal = terminal;
+    this.#egress = parts.egress;
     this.#send = send;
     const { promise, resolve } = Promise.withResolvers<SandboxExit>();
     this.exited = promise;
@@ -203,23 +206,21 @@ export class LaunchedSandbox implements ForkableSandbox {
 
   async openEgressSockets(sockets: EgressSockets): Promise<number[]> {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
-    this.#opening = Promise.withResolvers<number[]>();
-    this.#send({ op: "open_egress", sockets });
-    return this.#opening.promise;
+    const opening = Promise.withResolvers<number[]>();
+    this.#opening = opening;
+    if (this.#egress) this.openedEgress(this.#egress);
+    else this.#send({ op: "open_egress", sockets });
+    this.#egress = undefined;
+    return opening.promise;
   }
 
-  /** The zygote has made its sockets, or says what kept it from that. */
-  openedEgress(fds: readonly number[], problem: string | null): void {
-    if (!this.#opening) return;
-    const { resolve, reject } = this.#opening;
+  /** Its sockets are made, or cannot be. */
+  openedEgress({ fds, problem }: TakenSockets): void {
+    const opening = this.#opening;
     this.#opening = undefined;
-    try {
-      if (problem !== null) throw new Error(problem);
-      resolve(takeDescriptors(this.#zygotePid, fds));
-      this.#send({ op: "took_egress" });
-    } catch (cause) {
-      reject(new SandboxError(`the sockets of its egress could not be made: ${(cause as Error).message}`, { cause }));
-    }
+    if (problem === null && opening) return void opening.resolve(fds);
+    closeAll(fds);
+    opening?.reject(new SandboxError(`the sockets of its egress could not be made: ${problem}`));
   }
 
   get isAlone(): boolean {
@@ -271,7 +272,9 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (this.#last) return;
     this.#last = exit.usage;
     this.mounted("it has ended");
-    this.openedEgress([], "it has ended");
+    this.openedEgress({ fds: [], problem: "it has ended" });
+    closeAll(this.#egress?.fds);
+    this.#egress = undefined;
     this.#meter.close();
     this.#scratch.close();
     // Else what it sent itself could keep its outputs from ending.

@@ -49,6 +49,8 @@ export interface LaunchRequest {
   pipes?: PipeEnd[];
   /** Else it goes on as the runtime that the zygote holds. */
   program?: Program;
+  /** Routes and sockets in its network namespace, made before its program is started. */
+  egress?: EgressSockets;
   /** Locked in as asked, it runs fork/probe.ts and neither runtime nor program. */
   probe?: true;
 }
@@ -100,9 +102,17 @@ export type Response =
   | { is: "ready"; group: string; facts: ZygoteFacts }
   /**
    * A program has been started by then: `program` is its pid inside. `terminal` is the zygote's
-   * descriptor of the terminal's other side.
+   * descriptor of the terminal's other side, `egress` its descriptors of the sockets.
    */
-  | { is: "launched"; id: string; pid: number; hostUid: number; program?: number; terminal?: number }
+  | {
+      is: "launched";
+      id: string;
+      pid: number;
+      hostUid: number;
+      program?: number;
+      terminal?: number;
+      egress?: readonly number[];
+    }
   /**
    * A wall could not be put up, or, with the name of an error as `start`, the program not be
    * started. Nothing is left.
@@ -121,6 +131,8 @@ export type Response =
 /** A fork's report to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
 export type Status =
   | { fork: number; is: "failed"; message: string; start?: string }
+  /** It has its own network namespace, and goes on when the sockets of its egress are made. */
+  | { fork: number; is: "departed" }
   /** `program` is the pid of the program as the sandbox knows it. */
   | { fork: number; is: "started"; program: number }
   | { fork: number; is: "ended"; end: ProgramEnd };

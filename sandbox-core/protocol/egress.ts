@@ -49,6 +49,11 @@ export type RelayRequest =
   | { op: "open"; sandbox: number; policy: EgressPolicy; ports: readonly number[]; calls: readonly string[] }
   | { op: "began"; sandbox: number; call: string }
   | { op: "ended"; sandbox: number; call: string; close: boolean }
-  | { op: "close"; sandbox: number };
+  | { op: "close"; sandbox: number }
+  /** Answered when all that was told before has been sent. */
+  | { op: "flush"; flush: number };
 
-export type RelayResponse = { is: "ready" } | { is: "event"; sandbox: number; event: EgressEvent };
+export type RelayResponse =
+  | { is: "ready" }
+  | { is: "event"; sandbox: number; event: EgressEvent }
+  | { is: "flushed"; flush: number };

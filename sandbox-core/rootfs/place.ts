@@ -26,6 +26,18 @@ export function withPlace(root: string, target: string, kind: "file" | "director
   }
 }
 
+/** Whether a process in the root would find something at a path. @throws SyscallError */
+export function isInRoot(root: string, target: string): boolean {
+  const rootFd = sys.open(root, O.PATH | O.CLOEXEC);
+  try {
+    const place = find(rootFd, target);
+    if (place !== undefined) sys.close(place);
+    return place !== undefined;
+  } finally {
+    sys.close(rootFd);
+  }
+}
+
 /** A descriptor of what is there, or undefined when nothing is. */
 function find(rootFd: number, target: string): number | undefined {
   try {

@@ -6,7 +6,7 @@ import type { Bind, Program } from "../contract/program.ts";
 import { sys } from "../syscall/libc.ts";
 import { emptyIn, FUNCTION, mountBase, mountView, writeEtc } from "./base.ts";
 import { DEVICES_FLAGS, mountNullDevice, mountTerminalDevices } from "./devices.ts";
-import { withPlace } from "./place.ts";
+import { isInRoot, withPlace } from "./place.ts";
 
 /**
  * Directories that are links into /usr where /usr is merged, and directories of their own where it
@@ -20,6 +20,8 @@ const ETC_FILES = {
   "etc/group": "root:x:0:\nbox:x:1000:\nnogroup:x:65534:\n",
   "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 };
+
+const RESOLVER = "etc/resolv.conf";
 
 /** Of the mode of a directory. */
 const OTHERS_MAY_ENTER = 0o001;
@@ -44,10 +46,11 @@ interface Views {
 
 /**
  * Gives the root of a program, as a mount point that is ready for pivot_root(2), in the caller's
- * own mount namespace.
+ * own mount namespace. With egress, names are looked up at the relay, whatever a root's own
+ * resolv.conf(5) says.
  * @throws SyscallError, or Error that says which path is wrong
  */
-export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared): string {
+export function provideRoot({ root = "bare", binds }: Program, prepared: Prepared, hasEgress: boolean): string {
   const { directory, programRoot, usrRoot: model } = prepared;
   const empty = emptyIn(directory);
   if (root === "bare") buildRoot(programRoot, mountBase(directory));
@@ -56,6 +59,7 @@ export function provideRoot({ root = "bare", binds }: Program, prepared: Prepare
   else if (root === "usr" && binds.length === 0) mountUsrRoot(programRoot, { model, empty });
   else if (root === "usr") buildUsrRootWithRoom(programRoot, { model, empty });
   else bindDirectory(programRoot, root.directory, { model, empty });
+  if (hasEgress && typeof root === "object") bindResolver(programRoot, model as string);
   for (const bind of binds) bindInto(programRoot, bind);
   if (typeof root !== "object" && (root !== "usr" || binds.length > 0)) seal(programRoot);
   return programRoot;
@@ -162,6 +166,12 @@ function bindDirectory(root: string, directory: string, views: Views): void {
     if (!lstatSync(join(root, name), { throwIfNoEntry: false })?.isDirectory())
       throw new Error(`the root ${directory} has no directory ${name}, which is needed for the sandbox's own: make it`);
   mountDevices(root, views);
+}
+
+/** Without the file, the C library asks at the same address. */
+function bindResolver(root: string, model: string): void {
+  if (isInRoot(root, RESOLVER))
+    bindInto(root, { source: join(model, RESOLVER), target: `/${RESOLVER}`, kind: "file", executable: false });
 }
 
 function bindInto(root: string, { source, target, kind, executable, writable = false }: Bind): void {

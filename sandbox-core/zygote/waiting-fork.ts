@@ -42,7 +42,6 @@ export function forkWaiting(number: number, place: Place): WaitingFork {
 /** Gives the fork its one order. @throws SyscallError, EPIPE when it is dead */
 export function tell({ orders }: WaitingFork, order: Order): void {
   writeLine(orders, order);
-  sys.close(orders);
 }
 
 /** Ends a fork that is not needed. */

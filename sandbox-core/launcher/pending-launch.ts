@@ -1,0 +1,23 @@
+/** A launch that a zygote was asked for and has not answered. */
+import type { Socket } from "node:net";
+import type { SandboxError } from "../contract/error.ts";
+import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
+import type { LaunchedSandbox } from "./sandbox.ts";
+
+/** A launch on its way: asked of the zygote, not yet a sandbox. */
+export interface PendingLaunch {
+  token: string;
+  limits: SandboxLimits;
+  hasLocks: boolean;
+  sockets: Promise<Map<string, Socket>>;
+  resolve: (sandbox: LaunchedSandbox) => void;
+  reject: (error: SandboxError) => void;
+  /** Ends a launch that takes too long; runs out a second time when even its end does not come. */
+  deadline: NodeJS.Timeout;
+  /** Why it is being ended, once it took too long. */
+  overdue?: string;
+  /** The descriptor of what its program is started with, if it starts one. */
+  secrets: number | undefined;
+  /** The exit, when it came before the connections did. */
+  exit?: SandboxExit;
+}
