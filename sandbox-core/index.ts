@@ -2,6 +2,7 @@
 export { type Attestation, badAllowances, MissingWallsError } from "./attest/attest.ts";
 export { Box, type BoxResult, type BoxRunOptions } from "./box/box.ts";
 export { type BoxBind, type BoxOptions, DEFAULT_BOX_LIMITS } from "./box/command.ts";
+export { type BoxEgress, DEFAULT_BOX_EGRESS_LIMITS } from "./box/egress.ts";
 export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
 export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";

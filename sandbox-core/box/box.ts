@@ -3,6 +3,7 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { SandboxEgress } from "../contract/egress.ts";
 import type { SandboxLimits, SandboxReading, SandboxStats } from "../contract/sandbox.ts";
 import type { LaunchedSandbox } from "../launcher/sandbox.ts";
 import type { PipeEnd } from "../protocol/control.ts";
@@ -37,6 +38,7 @@ interface Streams {
 
 interface BoxParts {
   sandbox: LaunchedSandbox;
+  egress?: SandboxEgress;
   limits: SandboxLimits;
   streams: Streams;
   options: BoxOptions;
@@ -62,11 +64,14 @@ export class Box {
   /** Hostile, and bounded by whoever reads it. Ends with the box. */
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Settles once, never rejects; by then everything in the box is gone. */
+  /**
+   * Settles once, never rejects; by then everything in the box is gone, and all that was refused to
+   * it has been told.
+   */
   readonly ended: Promise<BoxEnd>;
   readonly #sandbox: LaunchedSandbox;
 
-  private constructor({ sandbox, limits, streams, options, startedMs }: BoxParts) {
+  private constructor({ sandbox, egress, limits, streams, options, startedMs }: BoxParts) {
     this.id = sandbox.id;
     this.pid = sandbox.pid;
     this.commandPid = sandbox.program as number;
@@ -78,10 +83,12 @@ export class Box {
     ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = streams);
     const { timeoutMs } = options;
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => sandbox.kill(TIMED_OUT), timeoutMs);
-    this.ended = sandbox.exited.then((exit) => {
+    this.ended = sandbox.exited.then(async (exit) => {
       clearTimeout(timer);
       streams.stdin.destroy();
-      return boxEnd(exit, performance.now() - startedMs);
+      const elapsedMs = performance.now() - startedMs;
+      await egress?.told();
+      return boxEnd(exit, elapsedMs);
     });
   }
 
@@ -96,8 +103,11 @@ export class Box {
     const limits = { ...DEFAULT_BOX_LIMITS, ...options.limits };
     const pipes = new Pipes(options.terminal === undefined);
     try {
-      const sandbox = await zygote.start({ limits, pipes: pipes.theirs, program });
-      return new Box({ sandbox, limits, streams: pipes.open(), options, startedMs });
+      const request = { limits, pipes: pipes.theirs, program };
+      const started = options.egress
+        ? await zygote.startWithEgress(request, options.egress)
+        : { sandbox: await zygote.start(request) };
+      return new Box({ ...started, limits, streams: pipes.open(), options, startedMs });
     } catch (error) {
       pipes.discard();
       throw error;

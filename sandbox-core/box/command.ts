@@ -5,6 +5,7 @@ import { SandboxError } from "../contract/error.ts";
 import { type Bind, DEFAULT_PATH, type Program, type WindowSize } from "../contract/program.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import { kindOf } from "../rootfs/program.ts";
+import type { BoxEgress } from "./egress.ts";
 
 /** A file or directory of the host that the box sees. */
 export interface BoxBind {
@@ -37,6 +38,8 @@ export interface BoxOptions {
   user?: { uid: number; gid: number };
   /** `none`, the default, is loopback of its own; `host` gives up that wall. */
   network?: "none" | "host";
+  /** Hosts that it reaches besides itself, by name and port; nothing unless given. */
+  egress?: BoxEgress;
   /** `DEFAULT_BOX_LIMITS` where nothing is given. */
   limits?: Partial<SandboxLimits>;
   /** After so long it is ended, with the outcome `timeout`. */
@@ -69,6 +72,8 @@ export function programOf(options: BoxOptions): Program {
   const { argv, env = {}, workingDirectory = "/", root = "usr", user = ORDINARY_USER, network = "none" } = options;
   if (argv.length === 0 || argv[0] === "") throw new SandboxError("a box needs a command to run");
   for (const text of [...argv, ...Object.entries(env).flat(), workingDirectory]) refuseNul(text);
+  if (options.egress && network === "host")
+    throw new SandboxError("a box in the host's network reaches all that the host does: leave out egress, or that");
   if (options.terminal && root === "bare") throw new SandboxError("a terminal takes a root of its own, or /usr's");
   return {
     argv: [...argv],

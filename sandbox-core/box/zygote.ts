@@ -2,12 +2,17 @@
  * The process that boxes and JavaScript sandboxes come from, for whoever uses this folder as a
  * library.
  */
+
+import type { SandboxEgress } from "../contract/egress.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { Sandbox, SandboxLimits } from "../contract/sandbox.ts";
 import { openLauncher } from "../host/open.ts";
+import { socketsOf } from "../launcher/egress-policy.ts";
+import { EgressRelay, type EgressRelaySettings } from "../launcher/egress-relay.ts";
 import { ZygoteLauncher } from "../launcher/launcher.ts";
 import type { LaunchedSandbox } from "../launcher/sandbox.ts";
 import type { LaunchRequest } from "../protocol/control.ts";
+import { type BoxEgress, policyOfBox } from "./egress.ts";
 
 export interface ZygoteSettings {
   /**
@@ -20,6 +25,11 @@ export interface ZygoteSettings {
    * slower at the next.
    */
   single?: boolean;
+  /**
+   * Settings of the process that carries the traffic of boxes with egress. With them it is started
+   * at once, without them for the first such box.
+   */
+  egress?: EgressRelaySettings;
   /**
    * Host users that sandboxes may take; a zygote claims 1,024 of them. Any that no account of the
    * host has will do.
@@ -49,10 +59,12 @@ const NEVER = { forks: Number.POSITIVE_INFINITY, ageMs: 2 ** 31 - 1 };
  */
 export class Zygote implements AsyncDisposable {
   readonly #launcher: ZygoteLauncher;
+  readonly #relay: EgressRelay;
   readonly #hasJavascript: boolean;
 
-  private constructor(launcher: ZygoteLauncher, hasJavascript: boolean) {
+  private constructor(launcher: ZygoteLauncher, relay: EgressRelay, hasJavascript: boolean) {
     this.#launcher = launcher;
+    this.#relay = relay;
     this.#hasJavascript = hasJavascript;
   }
 
@@ -60,17 +72,25 @@ export class Zygote implements AsyncDisposable {
   static async open(settings: ZygoteSettings = {}): Promise<Zygote> {
     if (process.getuid?.() !== 0)
       throw new SandboxError("sandboxes are made by root, and this process is not: run it as root, with sudo");
-    const { javascript, single = false, uidBase = UID_BASE, uidCount = UID_COUNT } = settings;
-    const launcher = javascript
-      ? await openLauncher({ ...javascript, uidBase, uidCount })
-      : await ZygoteLauncher.open({
-          nodeFlags: single ? ONE_BOX : MANY_BOXES,
-          uidBase,
-          uidCount,
-          programsOnly: true,
-          renewal: NEVER,
-        });
-    return new Zygote(launcher, javascript !== undefined);
+    const { javascript, single = false, uidBase = UID_BASE, uidCount = UID_COUNT, egress } = settings;
+    const relay = new EgressRelay(egress);
+    // Whoever starts a box with egress hears of a relay that cannot be started.
+    if (egress) void relay.start().catch(() => undefined);
+    try {
+      const launcher = javascript
+        ? await openLauncher({ ...javascript, uidBase, uidCount })
+        : await ZygoteLauncher.open({
+            nodeFlags: single ? ONE_BOX : MANY_BOXES,
+            uidBase,
+            uidCount,
+            programsOnly: true,
+            renewal: NEVER,
+          });
+      return new Zygote(launcher, relay, javascript !== undefined);
+    } catch (error) {
+      await relay.close();
+      throw error;
+    }
   }
 
   /**
@@ -88,9 +108,34 @@ export class Zygote implements AsyncDisposable {
     return this.#launcher.start(request);
   }
 
+  /**
+   * The same with egress: whatever the program does first, its routes and sockets are there. A
+   * program that has ended already needs none.
+   * @throws StartFailure, SandboxError, also when there is no relay for it
+   */
+  async startWithEgress(
+    request: LaunchRequest,
+    egress: BoxEgress,
+  ): Promise<{ sandbox: LaunchedSandbox; egress?: SandboxEgress }> {
+    const policy = policyOfBox(egress);
+    const sockets = socketsOf(policy);
+    await this.#relay.start();
+    const sandbox = await this.#launcher.start({ ...request, egress: sockets });
+    try {
+      const onEvent = egress.onEvent ?? (() => undefined);
+      return { sandbox, egress: await this.#relay.open(sandbox, policy, onEvent) };
+    } catch (error) {
+      if (sandbox.stats() === null) return { sandbox };
+      sandbox.kill("it has no egress");
+      await sandbox.exited;
+      throw error;
+    }
+  }
+
   /** Ends everything that came out of it, and itself; resolves when all of it is gone. */
-  close(): Promise<void> {
-    return this.#launcher.close();
+  async close(): Promise<void> {
+    await this.#launcher.close();
+    await this.#relay.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,8 @@ const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]
   ["infra/", ["infra/"]],
   ["sandbox-core/runtime/", ["sandbox-core/runtime/", "sandbox-core/protocol/"]],
   ["sandbox-core/protocol/", ["sandbox-core/protocol/", "sandbox-core/contract/"]],
+  // Boxes on the command line declare hosts in the words of a manifest.
+  ["sandbox-core/box/cli/egress-options.ts", ["sandbox-core/", "functions/model/"]],
   ["sandbox-core/", ["sandbox-core/"]],
   ["gateway/", ["gateway/", "functions/", "infra/"]],
   ["worker/", ["worker/", "functions/", "infra/", "sandbox-core/"]],

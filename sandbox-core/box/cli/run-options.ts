@@ -6,6 +6,7 @@ import type { SandboxLimits } from "../../contract/sandbox.ts";
 import { openInRoot } from "../../syscall/openat2.ts";
 import type { BoxBind, BoxOptions } from "../command.ts";
 import type { OptionSpec } from "./arguments.ts";
+import { type EgressWords, egressOf, readEgress, readPrivateRange } from "./egress-options.ts";
 import { parseBytes, parseCount, parseCpus, parseMs, quote } from "./units.ts";
 import { UsageError } from "./usage.ts";
 
@@ -17,6 +18,7 @@ export interface RunOptions {
   inherited: string[];
   rootfs?: string;
   network: "none" | "host";
+  egress: EgressWords;
   workingDirectory?: string;
   user?: string;
   timeoutMs?: number;
@@ -28,7 +30,8 @@ export interface RunOptions {
 }
 
 export function noOptions(): RunOptions {
-  return { limits: {}, binds: [], env: {}, inherited: [], network: "none", json: false, help: false };
+  const egress = { rules: [], privateRanges: [] };
+  return { limits: {}, binds: [], env: {}, inherited: [], network: "none", egress, json: false, help: false };
 }
 
 /** The first process, and the command. */
@@ -82,6 +85,34 @@ export const RUN_OPTIONS: readonly OptionSpec<RunOptions>[] = [
       if (text !== "none" && text !== "host")
         throw new UsageError(`there is no network ${quote(text)}`, "write none or host");
       options.network = text;
+    },
+  },
+  {
+    name: "--egress",
+    value: "HOST[:PORT]",
+    help: "let it reach that host, on port 443 unless it says another; again for more",
+    apply: ({ egress }, text) => void egress.rules.push(readEgress(text)),
+  },
+  {
+    name: "--egress-private",
+    value: "CIDR",
+    help: "let such hosts have addresses of that private range; again for more",
+    apply: ({ egress }, text) => void egress.privateRanges.push(readPrivateRange(text)),
+  },
+  {
+    name: "--egress-connections",
+    value: "COUNT",
+    help: "most connections to them at once (256)",
+    apply: ({ egress }, text) => {
+      egress.connections = parseCount(text, 1);
+    },
+  },
+  {
+    name: "--egress-bytes",
+    value: "SIZE",
+    help: "most bytes to and from them, all together (no limit)",
+    apply: ({ egress }, text) => {
+      egress.bytes = parseBytes(text);
     },
   },
   {
@@ -185,6 +216,9 @@ function addVariable(options: RunOptions, text: string): void {
  */
 export function boxOptionsOf(options: RunOptions, argv: string[], environment: NodeJS.ProcessEnv): BoxOptions {
   const { limits, binds, rootfs, network, workingDirectory, user, timeoutMs } = options;
+  const egress = egressOf(options.egress);
+  if (egress && network === "host")
+    throw new UsageError("--egress bounds a network of the box's own, not the host's", "leave out --net host");
   const inherited = options.inherited.flatMap((name) => {
     const value = environment[name];
     return value === undefined ? [] : [[name, value]];
@@ -195,6 +229,7 @@ export function boxOptionsOf(options: RunOptions, argv: string[], environment: N
     binds,
     network,
     env: { ...Object.fromEntries(inherited), ...options.env },
+    ...(egress && { egress }),
     ...(rootfs !== undefined && { root: { directory: rootfs } }),
     ...(workingDirectory !== undefined && { workingDirectory }),
     ...(user !== undefined && { user: findUser(user, rootfs) }),

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { finished } from "node:stream/promises";
+import type { EgressEvent } from "../../contract/egress.ts";
 import { SandboxError, StartFailure } from "../../contract/error.ts";
 import type { WindowSize } from "../../contract/program.ts";
 import { showAsIs } from "../../syscall/steps.ts";
@@ -11,6 +12,7 @@ import { Box } from "../box.ts";
 import { type BoxEnd, exitCodeOf } from "../outcome.ts";
 import { Zygote } from "../zygote.ts";
 import { readOptions } from "./arguments.ts";
+import { RefusalLines } from "./egress-options.ts";
 import type { Surroundings } from "./process.ts";
 import { register } from "./registry.ts";
 import { boxOptionsOf, noOptions, RUN_OPTIONS, type RunOptions } from "./run-options.ts";
@@ -52,14 +54,19 @@ function failureCode(error: Error): number {
 
 async function runIn(options: RunOptions, argv: string[], here: Surroundings): Promise<number> {
   const terminal = windowOf(options, here);
-  const asked = { ...boxOptionsOf(options, argv, here.env), ...(terminal && { terminal }) };
-  await using zygote = await Zygote.open({ single: true });
-  const box = await Box.start(zygote, asked);
+  const { egress, ...asked } = { ...boxOptionsOf(options, argv, here.env), ...(terminal && { terminal }) };
+  // Lines between those of a program that has the terminal would be in its way.
+  const late: string[] = [];
+  const refusals = new RefusalLines(terminal ? (line) => void late.push(line) : here.say);
+  const more = egress && { egress: { ...egress, onEvent: (event: EgressEvent) => refusals.hear(event) } };
+  await using zygote = await Zygote.open({ single: true, ...(egress && { egress: {} }) });
+  const box = await Box.start(zygote, { ...asked, ...more });
   const unregister = register(box, argv);
   const detach = terminal ? attachTerminal(box, here) : attachPipes(box, here);
   const end = await box.ended;
   unregister();
   await detach();
+  for (const line of late) here.say(line);
   tell(options, box, end, here);
   return exitCodeOf(end);
 }
