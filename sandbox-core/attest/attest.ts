@@ -1,12 +1,14 @@
 /**
  * The attestation: makes a sandbox, looks at every wall from outside and from inside, and says
  * which are missing. Each zygote is attested before it serves. fork/probe.ts tries the walls from
- * inside, posture.ts looks from outside, and walls.ts is the table that judges.
+ * inside, posture.ts looks from outside, egress.ts gives it egress to one address and sees it
+ * connect, and walls.ts is the table that judges.
  */
 import type { Socket } from "node:net";
 import { SandboxError } from "../contract/error.ts";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import type { ZygoteFacts } from "../protocol/control.ts";
+import { type EgressProbe, openProbedEgress } from "./egress.ts";
 import { type Posture, readPosture } from "./posture.ts";
 import { DEGRADABLE, WALLS, type Wall } from "./walls.ts";
 
@@ -35,7 +37,7 @@ export interface Attestation {
 }
 
 /** A sandbox that runs fork/probe.ts instead of anything else. */
-interface Probed {
+interface Probed extends EgressProbe {
   pid: number;
   hostUid: number;
   wire: Socket;
@@ -58,8 +60,11 @@ export async function attest({ kind, facts, probe }: Attestable): Promise<Attest
   const { pid, hostUid } = sandbox;
   const timer = setTimeout(() => sandbox.kill("it told nothing"), TIMEOUT_MS);
   try {
-    const attempts = await readReport(sandbox.wire);
+    const reports = readReports(sandbox.wire);
+    const attempts = await nextOf(reports);
     const posture = readPosture({ pid, hostUid, facts, launcher: kind, limits: ATTESTED_LIMITS, attempts });
+    // Else the routes would be the host's.
+    if (hasOwnNetwork(posture)) await lookAtEgress(sandbox, posture, reports);
     return { posture, missing: judge(posture) };
   } finally {
     clearTimeout(timer);
@@ -119,13 +124,41 @@ function explain({ name, flaw }: MissingWall): string {
   return `  ${name}: ${flaw}. Without it, ${without}. ${fix} ${way}`;
 }
 
-/** The one line that the probe writes. @throws SandboxError when it is none, or none comes */
-async function readReport(wire: Socket): Promise<Record<string, string>> {
+type Reports = AsyncGenerator<Record<string, string>, void>;
+
+function hasOwnNetwork({ namespaces: { net } }: Posture): boolean {
+  return net.sandbox !== null && net.sandbox !== net.host;
+}
+
+/** Gives the sandbox egress, and adds what comes of it. Egress that cannot be is a missing wall. */
+async function lookAtEgress(sandbox: Probed, posture: Posture, reports: Reports): Promise<void> {
+  const egress = await openProbedEgress(sandbox);
+  if (!egress) return;
+  try {
+    sandbox.wire.write("\n");
+    Object.assign(posture.attempts, await nextOf(reports));
+    posture.egressReached = egress.isReached();
+  } finally {
+    egress.close();
+  }
+}
+
+/** The lines that the probe writes. */
+async function* readReports(wire: Socket): Reports {
   let text = "";
   for await (const chunk of wire as AsyncIterable<Buffer>) {
     text += chunk.toString("utf8");
-    if (text.includes("\n")) return JSON.parse(text.slice(0, text.indexOf("\n"))) as Record<string, string>;
-    if (text.length > MOST_REPORT_BYTES) break;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      yield JSON.parse(text.slice(0, end)) as Record<string, string>;
+      text = text.slice(end + 1);
+    }
+    if (text.length > MOST_REPORT_BYTES) return;
   }
+}
+
+/** @throws SandboxError when it is no report, or none comes */
+async function nextOf(reports: Reports): Promise<Record<string, string>> {
+  const { value } = await reports.next();
+  if (value) return value;
   throw new SandboxError("a sandbox that was to be attested told nothing about its inside");
 }

@@ -67,6 +67,8 @@ export interface Posture {
   /** Each descriptor's target; numbers of sockets and pipes left out. */
   descriptors: Record<string, string>;
   environment: number;
+  /** Whether its connection to what it may reach came to the socket that a relay would have. */
+  egressReached: boolean;
   /** The result of each attempt from inside: the name of an error, or "succeeded". */
   attempts: Record<string, string>;
 }
@@ -116,6 +118,7 @@ export function readPosture({ pid, hostUid, facts, launcher, limits, attempts }:
     cgroup: readCgroupPosture(pid),
     descriptors: descriptorsOf(pid),
     environment: text("environ").length,
+    egressReached: false,
     attempts,
   };
 }

@@ -66,6 +66,15 @@ export const WALLS: readonly Wall[] = [
     "setting clocks takes a capability and system calls that no sandbox has",
   ),
   {
+    name: "egress",
+    without: "a sandbox could reach what its function does not declare, or would not reach what it does",
+    flaw: (posture) =>
+      failedAttempt(posture, "egress") ??
+      (posture.egressReached ? null : "its connection to what is declared did not come to the relay's socket"),
+    fix: "Use a kernel with policy for local routes as every distribution has it (CONFIG_INET), and let the worker make routes.",
+    degradable: "functions that declare no egress have no network, with or without it",
+  },
+  {
     name: "user",
     without: "a sandbox could signal, trace or read what others of its user have",
     flaw: (posture) => flawOfUser(posture.user) ?? failedAttempt(posture, "user"),

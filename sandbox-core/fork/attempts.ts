@@ -45,7 +45,15 @@ export const ATTEMPTS = {
   "call clone3": { wall: "seccomp", expected: "ENOSYS" },
   "make a file in memory": { wall: "seccomp", expected: "EPERM", forksOnly: true },
   "start a program": { wall: "seccomp", expected: "EPERM", forksOnly: true },
+  // The rest is tried once there is egress to one address and port.
+  "connect to a declared address": { wall: "egress", expected: "succeeded" },
+  "connect to it at another port": { wall: "egress", expected: "ECONNREFUSED" },
+  "connect to an address beside it": { wall: "egress", expected: "ENETUNREACH" },
+  "listen at a declared port": { wall: "egress", expected: "EADDRINUSE" },
 } as const satisfies Record<string, Attempt>;
+
+/** What is declared then: an address of TEST-NET-3 (RFC 5737), nobody's host. */
+export const ATTESTED_EGRESS = { address: "203.0.113.1", port: 5_432 };
 
 export type AttemptName = keyof typeof ATTEMPTS;
 

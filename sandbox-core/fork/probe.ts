@@ -10,10 +10,10 @@ import { currentArchitecture, type SyscallName } from "../abi/arch.ts";
 import { AF, IOCTL, O, SO, SOCK, SOL } from "../abi/linux.ts";
 import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
-import { unixAddress } from "../syscall/sockets.ts";
+import { internetAddress, unixAddress } from "../syscall/sockets.ts";
 import { isWritable } from "../syscall/steps.ts";
 import { writeLine } from "../syscall/write-line.ts";
-import { type AttemptName, SUCCEEDED } from "./attempts.ts";
+import { ATTESTED_EGRESS, type AttemptName, SUCCEEDED } from "./attempts.ts";
 import { FIRST_BUFFER_BYTES, MOST_WAITING } from "./network.ts";
 
 /** The wire, as every sandbox has it. */
@@ -31,7 +31,9 @@ const ELSEWHERE = Buffer.from([AF.INET, 0, 0, 80, 198, 51, 100, 1, 0, 0, 0, 0, 0
 const raw = (name: SyscallName, ...args: number[]) =>
   sys.syscall(name, currentArchitecture().syscalls[name] ?? -1, ...args);
 
-function attempts(zygotesAbstractSocket: string): Record<AttemptName, () => unknown> {
+type Attempts = Partial<Record<AttemptName, () => unknown>>;
+
+function attempts(zygotesAbstractSocket: string): Attempts {
   return {
     "read /etc/shadow": () => sys.open("/etc/shadow", O.RDONLY),
     "look into /sys": () => sys.open("/sys", O.RDONLY),
@@ -117,15 +119,39 @@ function lengthOf(bytes: Buffer): Buffer {
   return length;
 }
 
+/** Attempts in a sandbox with egress to `ATTESTED_EGRESS`. */
+function egressAttempts(): Attempts {
+  const { address, port } = ATTESTED_EGRESS;
+  const declared = Uint8Array.from(address.split(".").map(Number));
+  const beside = declared.map((byte, index) => (index === 3 ? byte + 1 : byte));
+  const connectTo = (host: Uint8Array, toPort: number) => {
+    const to = internetAddress(host, toPort);
+    sys.connect(sys.socket(AF.INET, SOCK.STREAM, 0), to, to.length);
+  };
+  return {
+    "connect to a declared address": () => connectTo(declared, port),
+    "connect to it at another port": () => connectTo(declared, port + 1),
+    "connect to an address beside it": () => connectTo(beside, port),
+    "listen at a declared port": () => {
+      const here = internetAddress(Uint8Array.of(0, 0, 0, 0), port);
+      sys.bind(sys.socket(AF.INET, SOCK.STREAM, 0), here, here.length);
+    },
+  };
+}
+
 /**
- * Tries everything and writes what came of it to the wire, as one line of JSON; then waits until it
- * is killed.
+ * Tries everything and writes what came of it to the wire, as one line of JSON. Waits for a byte,
+ * which says that there is egress, and does the same with that; then waits until it is killed.
  */
 export function probe(zygotesAbstractSocket: string): never {
-  const tries = Object.entries(attempts(zygotesAbstractSocket)) as [AttemptName, () => unknown][];
-  const results = Object.fromEntries(tries.map(([name, run]) => [name, resultOf(run)]));
-  writeLine(WIRE_FD, results);
+  report(attempts(zygotesAbstractSocket));
+  sys.read(WIRE_FD, Buffer.alloc(1), 1);
+  report(egressAttempts());
   for (;;) sys.poll(Buffer.alloc(0), 0, -1);
+}
+
+function report(tries: Attempts): void {
+  writeLine(WIRE_FD, Object.fromEntries(Object.entries(tries).map(([name, run]) => [name, resultOf(run)])));
 }
 
 function resultOf(run: () => unknown): string {

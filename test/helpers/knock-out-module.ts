@@ -5,7 +5,7 @@
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import { CLONE, MS, PR } from "../../sandbox-core/abi/linux.ts";
+import { CLONE, MS, PR, RTM_NEWROUTE } from "../../sandbox-core/abi/linux.ts";
 import { sys } from "../../sandbox-core/syscall/libc.ts";
 
 const directory = new URL(import.meta.url).searchParams.get("directory") as string;
@@ -43,6 +43,11 @@ Object.assign(sys, {
   open: (path: string, flags: number) => {
     const spared = ["socket-memory", "network-namespace"].includes(wall) && path.startsWith("/proc/sys/net/");
     return real.open(spared ? "/dev/null" : path, flags);
+  },
+  // Every address leads to the sandbox itself: the range of a route is at the 18th byte of its message.
+  write: (fd: number, bytes: Buffer, count: number) => {
+    if (wall === "egress" && bytes.length >= 36 && bytes.readUInt16LE(4) === RTM_NEWROUTE) bytes[17] = 0;
+    return real.write(fd, bytes, count);
   },
   chmod: unless("network-namespace", real.chmod),
   installFilter: unless("seccomp", real.installFilter),

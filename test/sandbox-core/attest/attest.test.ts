@@ -70,6 +70,7 @@ const KNOCKED_OUT = [
   "uts-namespace",
   "cgroup-namespace",
   "network-namespace",
+  "egress",
   "user",
   "capabilities",
   "seccomp",
@@ -118,6 +119,14 @@ const BREAKS: Record<string, ((posture: Posture) => void)[]> = {
       ],
     ]),
   ),
+  egress: [
+    (posture) => Object.assign(posture, { egressReached: false }),
+    ({ attempts }) => Object.assign(attempts, { "connect to a declared address": "ENETUNREACH" }),
+    ({ attempts }) => Object.assign(attempts, { "connect to an address beside it": "succeeded" }),
+    ({ attempts }) => Object.assign(attempts, { "connect to it at another port": "succeeded" }),
+    ({ attempts }) => Object.assign(attempts, { "listen at a declared port": "succeeded" }),
+    ({ attempts }) => delete attempts["connect to an address beside it"],
+  ],
   user: [
     ({ user }) => Object.assign(user, { uids: [0, 0, 0, 0] }),
     ({ user }) => Object.assign(user, { groups: [0] }),
