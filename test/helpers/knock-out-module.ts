@@ -44,7 +44,7 @@ Object.assign(sys, {
     const spared = ["socket-memory", "network-namespace"].includes(wall) && path.startsWith("/proc/sys/net/");
     return real.open(spared ? "/dev/null" : path, flags);
   },
-  // Every address leads to the sandbox itself: the range of a route is at the 18th byte of its message.
+  // Every address leads to the sandbox itself. The 18th byte of a route's message has its range.
   write: (fd: number, bytes: Buffer, count: number) => {
     if (wall === "egress" && bytes.length >= 36 && bytes.readUInt16LE(4) === RTM_NEWROUTE) bytes[17] = 0;
     return real.write(fd, bytes, count);
