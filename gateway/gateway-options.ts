@@ -12,6 +12,8 @@ export type GatewayConfig = Pick<
   | "publicUrl"
   | "functionDomain"
   | "gatewayHosts"
+  | "dataDir"
+  | "replyAddress"
   | "artifactsDir"
   | "uploadQuotaBytes"
   | "maxBodyBytes"

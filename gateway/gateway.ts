@@ -4,10 +4,12 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { denyProblems } from "../functions/model/egress-grants.ts";
 import { SandpiperError } from "../functions/model/errors.ts";
+import type { Reply } from "../functions/model/invocation.ts";
 import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import { SealError } from "../functions/secrets/cipher.ts";
@@ -140,7 +142,7 @@ class GatewayParts {
     this.#stops = new TenantStops(this.redis);
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
-    this.#receiver = this.#makeReceiver(redis, gatewayId);
+    this.#receiver = this.#makeReceiver(redis, gatewayId, config, log);
     this.#follow(redis, config, log);
     const budgets = { uploads: new Budget(UPLOADS_BYTES), downloads: new Budget(DOWNLOADS_BYTES) };
     metrics?.ask(this.redis, () => this.#figures(budgets));
@@ -205,13 +207,16 @@ class GatewayParts {
     };
   }
 
-  #makeReceiver(redis: Redis, gatewayId: string): ReplyReceiver {
-    return new ReplyReceiver(redis, gatewayId, {
-      onReply: (reply) => this.#calls.deliver(reply),
-      onBodyLost: (id) => this.#calls.bodyLost(id),
+  #makeReceiver(redis: Redis, gatewayId: string, config: GatewayConfig, log: Logger): ReplyReceiver {
+    const handlers = {
+      onReply: (reply: Reply) => this.#calls.deliver(reply),
+      onBodyLost: (id: string) => this.#calls.bodyLost(id),
       onAway: () => this.#lose(),
       onReady: () => this.#calls.open(),
-    });
+      onTrouble: (message: string, error?: unknown) => log.warn(message, { error }),
+    };
+    const places = { socketDir: join(config.dataDir, "replies"), address: config.replyAddress };
+    return new ReplyReceiver(redis, gatewayId, handlers, places);
   }
 
   /** Does what is to be done when Redis is another one, and says so. */
@@ -232,6 +237,7 @@ class GatewayParts {
       slots: this.#gate.slots,
       isAccepting: this.#calls.accepting && this.#queue.available,
       budgets: { ...budgets, queued: this.#calls.bodies },
+      replies: this.#receiver.figures,
     };
   }
 
@@ -264,13 +270,18 @@ class GatewayParts {
   }
 
   /**
-   * Resolves when replies can arrive and commands be sent. @throws Error when that takes too long.
+   * Resolves when replies can arrive and commands be sent. @throws Error when that takes too long,
+   * or the address for workers cannot be listened on.
    */
   async connected(): Promise<void> {
     const connections = [whenReady(this.redis), whenReady(this.#collecting)];
     const queues = [this.#queue.ready(), this.#builds.ready(), this.#checks.ready()];
-    const ready = Promise.all([this.#receiver.ready, ...queues, ...connections]);
-    await settledWithin(START_MS, ready);
+    let refused: unknown = null;
+    const listening = this.#receiver.ready.catch((error: unknown) => {
+      refused = error;
+    });
+    await settledWithin(START_MS, Promise.all([listening, ...queues, ...connections]));
+    if (refused !== null) throw refused;
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);
     await this.#stops.read();

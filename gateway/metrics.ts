@@ -29,6 +29,8 @@ export interface GatewayFigures {
   isAccepting: boolean;
   /** Bytes that budgets have given out, and may give, by name. */
   budgets: Readonly<Record<string, { takenBytes: number; limitBytes: number }>>;
+  /** Direct connections of workers, and messages of replies by the way that they came. */
+  replies: { connections: number; messages: Readonly<Record<string, number>> };
 }
 
 export class GatewayMetrics {
@@ -88,6 +90,16 @@ export class GatewayMetrics {
     });
     gauge("sandpiper_gateway_max_body_bytes", "Most that they may take.", ["budget"], (asked) => {
       for (const [budget, { limitBytes }] of Object.entries(figures().budgets)) asked.set({ budget }, limitBytes);
+    });
+    const direct = "Connections over which workers send replies.";
+    gauge("sandpiper_gateway_direct_connections", direct, [], (asked) => asked.set(figures().replies.connections));
+    new Counter({
+      ...{ name: "sandpiper_gateway_reply_messages_total", help: "Messages of replies that came, by way." },
+      ...{ labelNames: ["way"], ...this.#registers },
+      collect() {
+        this.reset();
+        for (const [way, count] of Object.entries(figures().replies.messages)) this.inc({ way }, count);
+      },
     });
     // While Redis is away there is nothing to tell but that.
     const ofQueues = async (tell: (queue: string, read: Awaited<ReturnType<typeof queueFigures>>) => void) => {

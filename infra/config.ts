@@ -97,6 +97,8 @@ export interface Config {
    * at all.
    */
   leaveMs: number;
+  /** Where workers of other machines dial the gateway to send replies; null: nowhere. */
+  replyAddress: { host: string; port: number } | null;
   /** Where the gateway serves its figures: `address:port`, or `off`. */
   gatewayMetrics: string;
   /** File with the key that whoever reads figures must send; null: none. */
@@ -164,6 +166,7 @@ export function loadConfig(env: Environment = process.env): Config {
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),
     queueWaitMs: read.integer("SANDPIPER_QUEUE_WAIT_MS", { fallback: 30_000, min: 1, max: 900_000 }),
     leaveMs: read.integer("SANDPIPER_LEAVE_MS", { fallback: 5_000, min: 0, max: 600_000 }),
+    replyAddress: replyAddress(read),
     gatewayMetrics: metricsListener(read, "SANDPIPER_GATEWAY_METRICS", "127.0.0.1:9464"),
     metricsKeyFile: metricsKeyFile && resolve(metricsKeyFile),
     metricsMaxFunctions: read.integer("SANDPIPER_METRICS_MAX_FUNCTIONS", { fallback: 200, min: 0, max: 100_000 }),
@@ -255,6 +258,19 @@ function metricsListener(read: EnvironmentReader, name: string, fallback: string
     read.problem(name, "may leave loopback only with SANDPIPER_METRICS_KEY_FILE, the key that readers must send");
   }
   return listener;
+}
+
+/** An address that workers can dial, which "all addresses of this machine" is not. */
+function replyAddress(read: EnvironmentReader): Config["replyAddress"] {
+  const name = "SANDPIPER_GATEWAY_REPLY_ADDRESS";
+  const listener = read.listener(name, "off");
+  if (listener === "off") return null;
+  const at = listener.lastIndexOf(":");
+  const host = listener.slice(0, at).replace(/^\[(.*)\]$/, "$1");
+  if (host === "0.0.0.0" || host === "::") {
+    read.problem(name, "must be the address by which workers reach this gateway, not all addresses of its machine");
+  }
+  return { host, port: Number(listener.slice(at + 1)) };
 }
 
 /** `REDIS_URL`, or the socket of the private Redis that `npm start` runs in the data directory. */

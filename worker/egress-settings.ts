@@ -4,7 +4,7 @@ import type { Config } from "../infra/config.ts";
 import { parseRedisUrl } from "../infra/redis-url.ts";
 import type { EgressRelaySettings } from "../sandbox-core/index.ts";
 
-type OwnHosts = Pick<Config, "redisUrl" | "host" | "port" | "publicUrl" | "gatewayMetrics">;
+type OwnHosts = Pick<Config, "redisUrl" | "host" | "port" | "publicUrl" | "replyAddress" | "gatewayMetrics">;
 
 /** @param onTrouble told when the relay died, or cannot be started */
 export function relaySettings(
@@ -29,6 +29,7 @@ function platformHosts(config: OwnHosts, workerMetrics: string) {
     ...(redis.host === undefined ? [] : [{ host: redis.host, port: redis.port ?? 6379 }]),
     ...(config.publicUrl === null ? [] : [ofUrl(config.publicUrl)]),
     { host: config.host, port: config.port },
+    ...(config.replyAddress === null ? [] : [config.replyAddress]),
   ];
   const metricsPorts = [config.gatewayMetrics, workerMetrics].map((listener) => Number(listener.split(":").at(-1)));
   const ports = [...named.map(({ port }) => port), ...metricsPorts].filter((port) => port > 0);

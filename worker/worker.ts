@@ -9,7 +9,7 @@ import { Registry } from "../functions/store/registry.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
 import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
-import { ReplySender } from "../functions/transport/reply-sender.ts";
+import type { ReplySender } from "../functions/transport/reply-sender.ts";
 import type { Config } from "../infra/config.ts";
 import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
@@ -45,6 +45,7 @@ import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";
+import { openReplies } from "./replies.ts";
 import { WorkerSecrets } from "./secrets.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -111,8 +112,7 @@ export class Worker {
     this.#zygotes = this.#makeZygotes(config);
     this.#egress = this.#makeEgress(config, redis);
     this.#pool = this.#makePool(config);
-    const onUnsent = (error: Error) => this.#onTrouble("a reply could not be sent", error);
-    this.#replies = new ReplySender(redis, onUnsent, () => this.#running);
+    this.#replies = openReplies(redis, this.#onTrouble, () => this.#running);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
     const [{ masterKeys }, onTrouble] = [config, this.#onTrouble];
@@ -191,7 +191,7 @@ export class Worker {
     this.#cancellations.close();
     this.#secrets.close();
     this.#claims.close();
-    await settledWithin(LAST_REPLIES_MS, this.#replies.flush());
+    await settledWithin(LAST_REPLIES_MS, this.#replies.close());
     await this.#heartbeat.stop();
   }
 

@@ -101,6 +101,8 @@ export type Reply =
       /** true: `chunk`s and an `end` follow, and `outcome` is what is known so far. */
       streaming: boolean;
       body: Uint8Array;
+      /** What follows `body`, where the body came in pieces: they are not copied together. */
+      more?: readonly Uint8Array[];
     }
   | { kind: "chunk"; id: string; body: Uint8Array }
   | { kind: "end"; id: string; outcome: Outcome; error?: PublicError };

@@ -49,8 +49,13 @@ export async function dropBody(redis: Redis, body: BodyInTransit | null): Promis
 }
 
 /** A new key for one body. */
-export function newBodyKey(): string {
+function newBodyKey(): string {
   return KEY_PREFIX + randomUUID();
+}
+
+/** The key of the body of a reply that is published beside its message. */
+export function replyBodyKey(sender: string, messageNumber: number, index: number): string {
+  return `${KEY_PREFIX}${sender}-${messageNumber}-${index}`;
 }
 
 /** The same memory as a Buffer, which ioredis sends as it is. */

@@ -1,33 +1,22 @@
 /**
- * Replies on their way from workers to the gateway that asked: Redis pub/sub, one channel for each
- * gateway.
+ * Replies on their way from workers to the gateway that asked: over a direct connection that the
+ * worker dials, and by Redis pub/sub, one channel for each gateway, until that stands and when it
+ * has broken.
  *
- * A message holds what one worker has for one gateway at one moment:
- *
- *   sender (8 bytes), number of the message (u48 LE), then frames: u32 LE head length, head (JSON), u32 LE body length, body
- *
- * Numbers let a gateway drop a message that a connection sent twice after it broke. A body over
- * `INLINE_REPLY_BYTES` travels under a key of its own, which the head names, and is taken by the
- * gateway in its turn.
- *
- * A gateway says now and then how many bytes it has taken of a sender, under a key that lives for a
- * minute. A sender with much data asks for `untilTaken` before: else one function's streams would
- * fill Redis, which hangs up on a gateway that is too far behind, and then all replies are lost,
- * whoever's they are.
+ * On a direct connection a gateway acknowledges what it took. Of what is published it says now and
+ * then how many bytes it has taken of a sender, under a key that lives for a minute. A sender with
+ * much data asks for `untilTaken` before: else one function's streams would fill Redis, which hangs
+ * up on a gateway that is too far behind, and then all replies are lost, whoever's they are.
  */
-import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
-import { KIB, MIB } from "../../infra/std/bytes.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import type { Reply } from "../model/invocation.ts";
-import { asBuffer, newBodyKey } from "./bodies.ts";
+import { dial } from "./direct-dialer.ts";
 import { Pace } from "./pace.ts";
-import { channelOf, type FrameHead, HEADER_BYTES, MAX_PEERS, SENDER_BYTES, takenKey } from "./reply-frames.ts";
-import { Window } from "./window.ts";
+import { channelOf, MAX_PEERS, type Message, publishedForm, takenKey } from "./reply-frames.ts";
+import { ReplyRoute } from "./reply-route.ts";
 
-export const INLINE_REPLY_BYTES = 64 * KIB;
-/** Up to here a body is copied behind its head at once. */
-const SHORT_BYTES = 4 * KIB;
 /** How long a large body waits for its gateway. */
 const BODY_TTL_MS = 60_000;
 /**
@@ -35,41 +24,42 @@ const BODY_TTL_MS = 60_000;
  * gateways gave up.
  */
 const MAX_PENDING_BYTES = 64 * MIB;
-interface Outgoing {
-  /** The calls that have a part of a stream in it. */
-  streams: Set<string>;
-  parts: Buffer[];
-  bytes: number;
-  /** Bodies that travel beside the message. */
-  bodies: [key: string, body: Buffer][];
-}
 
-const NO_BODY = Buffer.alloc(0);
+export interface ReplySenderOptions {
+  /** Told of replies that could not be sent; their gateway answers for itself. */
+  onError?: (error: Error) => void;
+  /** Told of gateways whose direct connection broke; what it lost is published. */
+  onBroken?: (gatewayId: string) => void;
+  /** How many calls this worker runs now: see `Pace`. */
+  inCourse?: () => number;
+  /** Whether direct connections are dialled. */
+  isDirect?: boolean;
+}
 
 /** A worker's end. */
 export class ReplySender {
   readonly #redis: Redis;
-  readonly #sender = randomBytes(SENDER_BYTES);
-  #outgoing = new Map<string, Outgoing>();
+  readonly #options: ReplySenderOptions;
   /** By gateway. */
-  readonly #windows = new LruMap<string, Window>(MAX_PEERS);
+  readonly #routes = new LruMap<string, ReplyRoute>(MAX_PEERS);
+  /** Routes to which something was added. */
+  #added = new Set<ReplyRoute>();
   /** Streams of which a part was dropped: what follows may not look as if nothing were missing. */
   readonly #torn = new Set<string>();
-  readonly #onError: (error: Error) => void;
-  #nextNumber = 1;
   #pendingBytes = 0;
   readonly #pace: Pace;
   #waiting = 0;
   #sent: Promise<unknown> = Promise.resolve();
 
-  /**
-   * @param onError told of replies that could not be sent; their gateway answers for itself.
-   * @param inCourse how many calls this worker runs now: see `Pace`.
-   */
-  constructor(redis: Redis, onError: (error: Error) => void = () => {}, inCourse: () => number = () => 0) {
+  constructor(redis: Redis, options: ReplySenderOptions = {}) {
     this.#redis = redis;
-    this.#onError = onError;
-    this.#pace = new Pace(inCourse, () => this.#publish());
+    this.#options = options;
+    this.#pace = new Pace(options.inCourse ?? (() => 0), () => this.#flushAdded());
+  }
+
+  /** To how many gateways a direct connection stands. */
+  get directConnections(): number {
+    return this.#routes.entries().filter(([, route]) => route.isDirect).length;
   }
 
   /**
@@ -77,7 +67,7 @@ export class ReplySender {
    * then one may send. Short replies need not ask.
    */
   untilTaken(gatewayId: string): Promise<void> | null {
-    return this.#windowOf(gatewayId).untilTaken();
+    return this.#routeTo(gatewayId).untilTaken();
   }
 
   /** Sends a reply with others of the same moment. Replies to one gateway arrive in order. */
@@ -86,92 +76,79 @@ export class ReplySender {
       if (reply.kind === "end") this.#torn.delete(reply.id);
       return;
     }
-    let outgoing = this.#outgoing.get(gatewayId);
-    if (!outgoing) {
-      outgoing = { streams: new Set(), parts: [], bytes: 0, bodies: [] };
-      this.#outgoing.set(gatewayId, outgoing);
-    }
-    this.#windowOf(gatewayId).sent(appendFrame(outgoing, reply));
+    const route = this.#routeTo(gatewayId);
+    this.#added.add(route);
+    route.add(reply);
     // A stream's pieces come one after the other: none of them waits for another call's.
     if (reply.kind === "head" && !reply.streaming) this.#pace.added(++this.#waiting);
     else this.#pace.soon();
   }
 
   /**
-   * Resolves when everything that was sent before has reached Redis or was given up; never rejects.
+   * Resolves when everything that was sent before has been taken, has reached Redis or was given
+   * up; never rejects.
    */
   async flush(): Promise<void> {
     this.#pace.now();
+    await Promise.all(this.#routes.entries().map(([, route]) => route.settled()));
     await this.#sent;
   }
 
-  #publish(): void {
+  /** Flushes, and ends the direct connections; what is sent from then on is published. */
+  async close(): Promise<void> {
+    await this.flush();
+    for (const [, route] of this.#routes.entries()) route.close();
+    await this.#sent;
+  }
+
+  #flushAdded(): void {
     this.#waiting = 0;
-    for (const [gatewayId, outgoing] of this.#outgoing) this.#publishOne(gatewayId, outgoing);
+    for (const route of this.#added) route.flush();
     // And not cleared: its old table would lead to the next, and with it to all that follow.
-    this.#outgoing = new Map();
+    this.#added = new Set();
   }
 
-  #windowOf(gatewayId: string): Window {
-    let window = this.#windows.get(gatewayId);
-    if (!window) {
-      const key = takenKey(this.#sender.toString("hex"), gatewayId);
-      window = new Window(async () => Number(await this.#redis.get(key).catch(() => 0)));
-      this.#windows.set(gatewayId, window);
-    }
-    return window;
+  #routeTo(gatewayId: string): ReplyRoute {
+    const known = this.#routes.get(gatewayId);
+    if (known !== undefined) return known;
+    const { isDirect = true } = this.#options;
+    const route = new ReplyRoute({
+      gatewayId,
+      dial: async (sender) => (isDirect ? dial(this.#redis, gatewayId, sender) : null),
+      publish: (sender, message) => this.#publish(gatewayId, sender, message),
+      drop: (message) => this.#drop(gatewayId, message),
+      askTaken: async (sender) => Number(await this.#redis.get(takenKey(sender, gatewayId)).catch(() => 0)),
+      onBroken: () => this.#options.onBroken?.(gatewayId),
+    });
+    this.#routes.set(gatewayId, route);
+    return route;
   }
 
-  #publishOne(gatewayId: string, { streams, parts, bytes, bodies }: Outgoing): void {
+  #publish(gatewayId: string, sender: Buffer, message: Message): boolean {
+    const { bytes } = message;
     if (this.#pendingBytes + bytes > MAX_PENDING_BYTES) {
-      for (const id of streams) this.#torn.add(id);
-      this.#onError(new Error(`Redis takes no replies: ${bytes} bytes for the gateway ${gatewayId} were dropped.`));
-      return;
+      this.#drop(gatewayId, message);
+      return false;
     }
     this.#pendingBytes += bytes;
-    const message = Buffer.concat([this.#header(), ...parts]);
-    const commands: Promise<unknown>[] = bodies.map(([key, body]) => this.#redis.set(key, body, "PX", BODY_TTL_MS));
-    commands.push(this.#redis.publish(channelOf(gatewayId), message));
-    const done = Promise.all(commands)
+    const form = publishedForm(sender, message);
+    const bodies = form.bodies.map(([key, body]) => this.#redis.set(key, body, "PX", BODY_TTL_MS));
+    const done = Promise.all([...bodies, this.#redis.publish(channelOf(gatewayId), form.bytes)])
       .catch((error: Error) => this.#onError(error))
       .finally(() => {
         this.#pendingBytes -= bytes;
       });
     // Nothing is the result: what `all` gives would hold every result before it, for ever.
     this.#sent = Promise.all([this.#sent, done]).then(() => undefined);
+    return true;
   }
 
-  #header(): Buffer {
-    const header = Buffer.alloc(HEADER_BYTES);
-    this.#sender.copy(header);
-    header.writeUIntLE(this.#nextNumber++, SENDER_BYTES, 6);
-    return header;
+  #drop(gatewayId: string, { bytes, streams }: Message): void {
+    for (const id of streams) this.#torn.add(id);
+    this.#onError(new Error(`Redis takes no replies: ${bytes} bytes for the gateway ${gatewayId} were dropped.`));
   }
-}
 
-/** Gives how many bytes the frame has, its body included wherever that travels. */
-function appendFrame(outgoing: Outgoing, reply: Reply): number {
-  const { body = NO_BODY, ...rest } = reply as Reply & { body?: Uint8Array };
-  const head: FrameHead = rest;
-  const beside = body.byteLength > INLINE_REPLY_BYTES;
-  if (beside) {
-    head.bodyKey = newBodyKey();
-    outgoing.bodies.push([head.bodyKey, asBuffer(body)]);
+  #onError(error: Error): void {
+    this.#options.onError?.(error);
   }
-  const inline = beside ? NO_BODY : asBuffer(body);
-  const json = JSON.stringify(head);
-  const jsonBytes = Buffer.byteLength(json);
-  // One piece for a short reply: many go in a message, and each piece is an object.
-  const isShort = inline.length <= SHORT_BYTES;
-  const frame = Buffer.allocUnsafe(8 + jsonBytes + (isShort ? inline.length : 0));
-  frame.writeUInt32LE(jsonBytes, 0);
-  frame.write(json, 4);
-  frame.writeUInt32LE(inline.length, 4 + jsonBytes);
-  if (isShort) frame.set(inline, 8 + jsonBytes);
-  outgoing.parts.push(frame);
-  if (!isShort) outgoing.parts.push(inline);
-  if (reply.kind === "chunk" || (reply.kind === "head" && reply.streaming)) outgoing.streams.add(reply.id);
-  const bytes = 8 + jsonBytes + body.byteLength;
-  outgoing.bytes += bytes;
-  return bytes;
 }

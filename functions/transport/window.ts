@@ -2,7 +2,7 @@
  * How far a sender may be ahead of its reader: what the reader has not taken yet stays below a
  * limit, or nearly.
  */
-import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { MIB } from "../../infra/std/bytes.ts";
 
 /** A sender with more than this on its way waits. */
@@ -19,6 +19,7 @@ export class Window {
   #taken = 0;
   readonly #waiting: (() => void)[] = [];
   #isAdmitting = false;
+  #wake = (): void => {};
 
   /**
    * @param askTaken gives how many bytes the reader has taken since its beginning; never rejects.
@@ -43,6 +44,17 @@ export class Window {
     });
   }
 
+  /** The reader may have taken something: asks now. */
+  look(): void {
+    this.#wake();
+  }
+
+  /** Nothing is on its way any more. */
+  reset(): void {
+    this.#ahead = 0;
+    this.#wake();
+  }
+
   get #hasRoom(): boolean {
     return this.#ahead < WINDOW_BYTES;
   }
@@ -57,9 +69,17 @@ export class Window {
       } else if (performance.now() - heardAtMs > SILENCE_MS) this.#ahead = 0;
       if (taken > 0 || this.#ahead === 0) heardAtMs = performance.now();
       if (this.#hasRoom) await this.#admit();
-      else await delay(POLL_MS);
+      else await this.#pause();
     }
     this.#isAdmitting = false;
+  }
+
+  async #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, POLL_MS);
+    this.#wake = resolve;
+    await promise;
+    clearTimeout(timer);
   }
 
   /** Each sends in its turn, so that the next one knows of it. */

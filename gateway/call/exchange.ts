@@ -143,8 +143,8 @@ export class Exchange implements WaitingCall, Holder {
     raw.push("x-request-id", this.id, ...described("ok", head.timing, this.#version));
     this.#response.writeHead(head.status, reasonPhrase(head.statusText), raw);
     this.#bodyless = BODYLESS.has(head.status) || this.#request.method === "HEAD";
-    if (!head.streaming) this.#finish(head.body);
-    else if (head.body.byteLength > 0) this.#write(head.body);
+    if (!head.streaming) this.#finish(head.body, head.more);
+    else if (bytesOf(head) > 0) for (const piece of [head.body, ...(head.more ?? [])]) this.#write(piece);
     // Node would keep it until the first byte of the body, which may be long in coming.
     else this.#response.flushHeaders();
   }
@@ -158,8 +158,9 @@ export class Exchange implements WaitingCall, Holder {
     if (BODYLESS.has(head.status)) return null;
     // A function need not make the body that nobody gets: how long it would be is unknown then (RFC
     // 9110, section 9.3.2).
-    if (this.#request.method === "HEAD" && head.body.byteLength === 0) return announcedLength(head.headers);
-    return head.streaming ? null : String(head.body.byteLength);
+    const bytes = bytesOf(head);
+    if (this.#request.method === "HEAD" && bytes === 0) return announcedLength(head.headers);
+    return head.streaming ? null : String(bytes);
   }
 
   #onEndOfStream(outcome: Outcome, error: PublicError | null): void {
@@ -173,13 +174,22 @@ export class Exchange implements WaitingCall, Holder {
     this.#holdUnsent();
   }
 
-  #finish(bytes: Uint8Array): void {
+  #finish(bytes: Uint8Array, more: readonly Uint8Array[] = []): void {
     if (bytes.byteLength === 0 || this.#bodyless) this.#response.end();
+    else if (more.length > 0) this.#finishInPieces([bytes, ...more]);
     // Node sends a text in one piece with the header fields, bytes in a piece of their own.
     else if (bytes.byteLength <= SHORT_BYTES) this.#response.end(asBuffer(bytes).toString("latin1"), "latin1");
     else this.#response.end(bytes);
     this.#end(null);
     this.#holdUnsent();
+  }
+
+  /** Header fields and all pieces leave together, and are not copied for that. */
+  #finishInPieces(pieces: readonly Uint8Array[]): void {
+    this.#response.cork();
+    for (const piece of pieces) this.#response.write(piece, () => this.#holdUnsent());
+    this.#response.end();
+    this.#response.uncork();
   }
 
   #holdUnsent(): void {
@@ -222,6 +232,10 @@ export class Exchange implements WaitingCall, Holder {
     const status = unsent ? statusOf("CLIENT_GONE") : this.#response.statusCode;
     this.#onEnd({ status, outcome: this.#outcome, error });
   }
+}
+
+function bytesOf({ body, more = [] }: Head): number {
+  return more.reduce((sum, piece) => sum + piece.byteLength, body.byteLength);
 }
 
 /** The header fields that say how the call went and where its time was spent. */

@@ -56,6 +56,10 @@ describe("a gateway counts", () => {
     answered.resolve();
     await call;
     assert.equal(await value("sandpiper_gateway_waiting_calls"), 0);
+    await eventually(async () => (await value("sandpiper_gateway_direct_connections")) === 1);
+    assert.ok(Number(await value("sandpiper_gateway_reply_messages_total", { way: "published" })) > 0);
+    await fetch(`${test.url}/fn/main/hello`);
+    assert.ok(Number(await value("sandpiper_gateway_reply_messages_total", { way: "direct" })) > 0);
   });
 });
 

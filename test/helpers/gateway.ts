@@ -101,6 +101,8 @@ export async function startTestGateway(
     publicUrl: null,
     functionDomain: "localhost",
     gatewayHosts: [],
+    dataDir: dir,
+    replyAddress: null,
     artifactsDir: join(dir, "artifacts"),
     maxBodyBytes: 1024 * 1024,
     maxHeaderBytes: 16 * 1024,

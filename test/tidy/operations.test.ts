@@ -16,7 +16,9 @@ async function metricNames(): Promise<string[]> {
   const redis = connectRedis("unix:///nowhere.sock", "test", { log: createLogger({ service: "test", write() {} }) });
   redis.on("error", () => {});
   const [gateway, worker] = [new GatewayMetrics(1), new WorkerMetrics(1)];
-  gateway.ask(redis, () => ({ waitingCalls: 0, heldCalls: 0, slots: 0, isAccepting: true, budgets: {} }));
+  const replies = { connections: 0, messages: {} };
+  const state = { waitingCalls: 0, heldCalls: 0, slots: 0, isAccepting: true, budgets: {}, replies };
+  gateway.ask(redis, () => state);
   worker.ask(() => {
     throw new Error("nobody scrapes");
   });

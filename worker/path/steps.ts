@@ -1,6 +1,6 @@
 /** The short steps of a call's path; invoke.ts puts them in order. */
 import { dropBody } from "../../functions/transport/bodies.ts";
-import { INLINE_REPLY_BYTES } from "../../functions/transport/reply-sender.ts";
+import { INLINE_REPLY_BYTES } from "../../functions/transport/reply-frames.ts";
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
 import type { Loadable } from "../code/bundles.ts";
 import { CallFailure } from "../outcome/outcome.ts";

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import type { Redis } from "ioredis";
 import type { Reply } from "../../../functions/model/invocation.ts";
+import { INLINE_REPLY_BYTES } from "../../../functions/transport/reply-frames.ts";
 import { type ReplyHandlers, ReplyReceiver } from "../../../functions/transport/reply-receiver.ts";
-import { INLINE_REPLY_BYTES, ReplySender } from "../../../functions/transport/reply-sender.ts";
+import { ReplySender } from "../../../functions/transport/reply-sender.ts";
 import { head } from "../../helpers/gateway.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 
@@ -196,7 +197,7 @@ describe("a sender that is far ahead of its gateway", () => {
   it("ends no stream of which it dropped a part", async () => {
     const gateway = await inbox("j");
     const errors: Error[] = [];
-    const sender = new ReplySender(redis, (error) => errors.push(error));
+    const sender = new ReplySender(redis, { onError: (error) => errors.push(error) });
     chunks(sender, "j", "1", 70);
     await sender.flush();
     assert.match(errors[0]?.message ?? "", /dropped/);
@@ -231,7 +232,7 @@ describe("when Redis is killed", () => {
   it("a sender keeps only so much, and says what it dropped", async () => {
     const errors: Error[] = [];
     const connection = server.connect();
-    const sender = new ReplySender(connection, (error) => errors.push(error));
+    const sender = new ReplySender(connection, { onError: (error) => errors.push(error) });
     await connection.ping();
     await server.kill();
     const body = Buffer.alloc(30 * 1024 * 1024);
