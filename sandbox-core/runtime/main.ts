@@ -14,7 +14,7 @@ import { hideHost, replaceProcessEnv } from "./environment.ts";
 import { EXIT_PROTOCOL, EXIT_SERVED, EXIT_WIRE_CLOSED } from "./exit-codes.ts";
 import { currentExit, dieAfterLastWords, takeOverExits } from "./exits.ts";
 import { installFetchObjects } from "./fetch/globals.ts";
-import { defineAwsLambda } from "./handlers/lambda-stream.ts";
+import { defineAwsLambda } from "./handlers/lambda/lambda-stream.ts";
 import { requireOuter, resolveOuter } from "./outer-modules.ts";
 import { allAreNamed } from "./own-names.ts";
 import { Runtime } from "./runtime.ts";

@@ -29,7 +29,7 @@ import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
 import { defineRegistrations } from "./handlers/registrations.ts";
 import { remarksOn } from "./handlers/remarks.ts";
-import { watchStartup } from "./handlers/server-start.ts";
+import { watchStartup } from "./handlers/server/server-start.ts";
 import { afterRestoreOf, type Hook } from "./hook.ts";
 import { BundleParts, evaluateBundle } from "./load.ts";
 import { LogWriter } from "./log.ts";

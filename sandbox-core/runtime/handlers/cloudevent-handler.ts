@@ -1,9 +1,9 @@
 /** Handlers that take a CloudEvent: `(event) => ...`, or `(event, callback) => ...`. */
 import { BadCloudEvent, type CloudEvent, cloudEventOf, structuredEvent } from "./cloudevent.ts";
-import { requestHeaders } from "./fetch.ts";
+import { requestHeaders } from "./fetch/fetch.ts";
+import { plainReply } from "./fetch/plain-result.ts";
 import type { Handler, HandlerCall, HandlerReply } from "./handler.ts";
-import { jsonReply } from "./lambda-result.ts";
-import { plainReply } from "./plain-result.ts";
+import { jsonReply } from "./lambda/lambda-result.ts";
 import { isResponse, responseReply } from "./response.ts";
 import { textReply } from "./text-reply.ts";
 

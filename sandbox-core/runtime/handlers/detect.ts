@@ -1,23 +1,23 @@
 /** Which handler a module has, and of which kind. */
 import type { HandlerKind } from "../../protocol/frames.ts";
-import { appListener } from "./apps.ts";
 import { cloudEventHandler } from "./cloudevent-handler.ts";
 import { isObject, ModuleExports } from "./exports.ts";
-import { fetchHandler } from "./fetch.ts";
+import { fetchHandler } from "./fetch/fetch.ts";
+import { methodsHandler } from "./fetch/methods.ts";
+import { contextHandler, takesContext } from "./fetch/request-event.ts";
+import { entrypointFetch, inCallOfWorkers } from "./fetch/workers.ts";
 import type { FunctionFacts, Handler } from "./handler.ts";
 import { type ExportKind, kindOf, lambdaKindOf } from "./kind.ts";
-import { lambdaHandler } from "./lambda.ts";
-import { makeEvent2 } from "./lambda-event.ts";
-import { makeEvent1 } from "./lambda-event-1.ts";
-import { methodsHandler } from "./methods.ts";
-import { nodeHandler } from "./node.ts";
+import { lambdaHandler } from "./lambda/lambda.ts";
+import { makeEvent2 } from "./lambda/lambda-event.ts";
+import { makeEvent1 } from "./lambda/lambda-event-1.ts";
+import { appListener } from "./node/apps.ts";
+import { nodeHandler } from "./node/node.ts";
 import type { Registrations } from "./registrations.ts";
 import { unwiredNames } from "./remarks.ts";
-import { contextHandler, takesContext } from "./request-event.ts";
-import { FEW_LOOKS, MOST_LOOKS, type Startup } from "./server-start.ts";
+import { FEW_LOOKS, MOST_LOOKS, type Startup } from "./server/server-start.ts";
 import { unwiredHandler } from "./unwired.ts";
 import { inWords, wordsFor } from "./words.ts";
-import { entrypointFetch, inCallOfWorkers } from "./workers.ts";
 
 /** The configured answers to what is told from the exports otherwise. */
 export interface HandlerWish {

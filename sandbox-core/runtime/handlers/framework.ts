@@ -10,7 +10,7 @@ import { provideModule } from "../builtins.ts";
 import { describeValue } from "../describe.ts";
 import { cloudEventHandler } from "./cloudevent-handler.ts";
 import type { Handler } from "./handler.ts";
-import { type NodeFunction, nodeHandler } from "./node.ts";
+import { type NodeFunction, nodeHandler } from "./node/node.ts";
 import { inWords, wordsFor } from "./words.ts";
 
 /** Functions that registered themselves, as handlers with their names. */

@@ -4,7 +4,7 @@
  * `(event, context)` and `(req, res)`.
  */
 import type { HandlerKind } from "../../protocol/frames.ts";
-import { isStreaming } from "./lambda-stream.ts";
+import { isStreaming } from "./lambda/lambda-stream.ts";
 
 // Captured before tenant code.
 const { apply } = Reflect;

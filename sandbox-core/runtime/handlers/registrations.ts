@@ -1,9 +1,10 @@
 /** Handlers that a module registers instead of exporting, and the modules that it does it by. */
+
+import { type Listener, listenFor } from "./fetch/listener.ts";
+import { defineWorkerGlobals } from "./fetch/worker-globals.ts";
+import { provideWorkers } from "./fetch/workers.ts";
 import { provideFramework, type RegisteredFunctions } from "./framework.ts";
 import type { FunctionFacts } from "./handler.ts";
-import { type Listener, listenFor } from "./listener.ts";
-import { defineWorkerGlobals } from "./worker-globals.ts";
-import { provideWorkers } from "./workers.ts";
 
 export interface Registrations {
   /** The handler that a listener is, or null. */

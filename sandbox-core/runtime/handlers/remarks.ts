@@ -3,9 +3,9 @@
  * platform, which run all the same.
  */
 import { membersOf } from "./exports.ts";
+import { unusedClass } from "./fetch/workers.ts";
 import { parametersOf, textOf } from "./kind.ts";
 import { ownCode } from "./own-code.ts";
-import { unusedClass } from "./workers.ts";
 
 /** Exports that other platforms call at other events than a request. */
 const UNWIRED: Record<string, string> = {

@@ -1,8 +1,8 @@
 /** How a handler wants to be called, by its text. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { takesContext, takesEvent } from "../../../../sandbox-core/runtime/handlers/fetch/request-event.ts";
 import { kindOf, lambdaKindOf, parametersOf } from "../../../../sandbox-core/runtime/handlers/kind.ts";
-import { takesContext, takesEvent } from "../../../../sandbox-core/runtime/handlers/request-event.ts";
 
 /** A function as its text says; it is never called. */
 const written = (text: string): object => new Function(`return (${text})`)() as object;
