@@ -7,15 +7,15 @@ import type { Deployed } from "../../api/schemas.ts";
 import type { Gateway } from "../client/gateway.ts";
 import { CallStories } from "./call-stories.ts";
 import { type DevFailure, devFailure } from "./failure.ts";
-import { upstreamOf } from "./forward.ts";
-import { Front, type FrontState } from "./front.ts";
-import { FunctionSource, type ReadFunction } from "./function-source.ts";
+import { upstreamOf } from "./front/forward.ts";
+import { Front, type FrontState } from "./front/front.ts";
 import { HeldFunction } from "./held-function.ts";
 import { followLog } from "./log-follower.ts";
 import { Reloads } from "./reloads.ts";
 import type { Report } from "./report.ts";
 import type { SourceFiles } from "./stack-source.ts";
-import { Watcher } from "./watcher.ts";
+import { FunctionSource, type ReadFunction } from "./watch/function-source.ts";
+import { Watcher } from "./watch/watcher.ts";
 
 /** Pauses before the next try to deploy while the gateway cannot. */
 const RETRIES = { firstMs: 500, longestMs: 10_000 };

@@ -1,7 +1,7 @@
 /** Where files may come that `include` means: patterns name files that are not there yet. */
 import { lstatSync, readdirSync } from "node:fs";
 import { join, matchesGlob, relative, sep } from "node:path";
-import { fixedPartsOf, isExclusion, isMeant } from "../upload/included-paths.ts";
+import { fixedPartsOf, isExclusion, isMeant } from "../../upload/included-paths.ts";
 
 /** Most directories that are watched for files of `include`. */
 const MOST_DIRECTORIES = 2_000;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
-import { WantedPaths, type WantedSources } from "../../../../functions/cli/dev/wanted-paths.ts";
-import { tempDir } from "../../../helpers/temp-dir.ts";
+import { WantedPaths, type WantedSources } from "../../../../../functions/cli/dev/watch/wanted-paths.ts";
+import { tempDir } from "../../../../helpers/temp-dir.ts";
 
 function wantedIn(root: string, directory: string, sources: Partial<WantedSources>): (path: string) => boolean {
   const wanted = new WantedPaths({ directory, files: [], imports: [], unresolved: [], include: [], ...sources });

@@ -5,11 +5,11 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import { type AddressInfo, connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { CallStories } from "../../../../functions/cli/dev/call-stories.ts";
-import type { DevFailure } from "../../../../functions/cli/dev/failure.ts";
-import { upstreamOf } from "../../../../functions/cli/dev/forward.ts";
-import { Front, type FrontState } from "../../../../functions/cli/dev/front.ts";
-import { CHANGES_PATH } from "../../../../functions/cli/dev/page.ts";
+import { CallStories } from "../../../../../functions/cli/dev/call-stories.ts";
+import type { DevFailure } from "../../../../../functions/cli/dev/failure.ts";
+import { upstreamOf } from "../../../../../functions/cli/dev/front/forward.ts";
+import { Front, type FrontState } from "../../../../../functions/cli/dev/front/front.ts";
+import { CHANGES_PATH } from "../../../../../functions/cli/dev/front/page.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

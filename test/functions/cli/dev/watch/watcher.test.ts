@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, it } from "node:test";
-import { WantedPaths, type WantedSources } from "../../../../functions/cli/dev/wanted-paths.ts";
-import { Watcher } from "../../../../functions/cli/dev/watcher.ts";
-import { tempDir } from "../../../helpers/temp-dir.ts";
+import { WantedPaths, type WantedSources } from "../../../../../functions/cli/dev/watch/wanted-paths.ts";
+import { Watcher } from "../../../../../functions/cli/dev/watch/watcher.ts";
+import { tempDir } from "../../../../helpers/temp-dir.ts";
 
 const base = tempDir();
 const opened: Watcher[] = [];

@@ -1,7 +1,7 @@
 /** Bundling again and again: what did not change is not parsed again. */
 import { resolve } from "node:path";
 import { type BuildContext, type BuildFailure, type BuildOptions, build, context, type Message } from "esbuild";
-import type { Bundle } from "../../bundler/entry-build.ts";
+import type { Bundle } from "../../../bundler/entry-build.ts";
 
 /** An import that led nowhere. */
 export interface UnresolvedImport {

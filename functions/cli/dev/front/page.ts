@@ -3,7 +3,7 @@
  * bundlers wrote, so all of it is escaped, and a policy lets nothing run but the script below.
  */
 import { createHash } from "node:crypto";
-import { escapeControls } from "../../../infra/std/escape.ts";
+import { escapeControls } from "../../../../infra/std/escape.ts";
 
 /** Where a page hears that the function changed. */
 export const CHANGES_PATH = "/.sandpiper/dev/changes";

@@ -1,11 +1,11 @@
 /** Words of pages: of a function that cannot be served as it is, and of a call that failed. */
-import { errorSchema } from "../../api/schemas.ts";
-import { ERRORS } from "../../model/error-table.ts";
-import { isErrorCode } from "../../model/errors.ts";
-import type { CallStory } from "./call-stories.ts";
-import type { DevFailure } from "./failure.ts";
+import { errorSchema } from "../../../api/schemas.ts";
+import { ERRORS } from "../../../model/error-table.ts";
+import { isErrorCode } from "../../../model/errors.ts";
+import type { CallStory } from "../call-stories.ts";
+import type { DevFailure } from "../failure.ts";
+import { type SourceFiles, sourceOf } from "../stack-source.ts";
 import type { Page } from "./page.ts";
-import { type SourceFiles, sourceOf } from "./stack-source.ts";
 
 /** @param hasOlder whether an older version answers other clients. */
 export function failurePage({ title, message, hint, source, code }: DevFailure, hasOlder: boolean): Page {

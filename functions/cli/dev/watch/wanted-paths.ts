@@ -5,8 +5,8 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve, sep } from "node:path";
-import type { ImportEdge } from "../upload/bundle-inputs.ts";
-import { ancestors } from "../upload/resolution-files.ts";
+import type { ImportEdge } from "../../upload/bundle-inputs.ts";
+import { ancestors } from "../../upload/resolution-files.ts";
 import { IncludedPlaces } from "./included-places.ts";
 import type { UnresolvedImport } from "./incremental-bundle.ts";
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterEach, it } from "node:test";
-import { FunctionSource } from "../../../../functions/cli/dev/function-source.ts";
-import { tempDir } from "../../../helpers/temp-dir.ts";
+import { FunctionSource } from "../../../../../functions/cli/dev/watch/function-source.ts";
+import { tempDir } from "../../../../helpers/temp-dir.ts";
 
 const base = realpathSync(tempDir());
 const opened: FunctionSource[] = [];

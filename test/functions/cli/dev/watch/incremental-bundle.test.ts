@@ -4,9 +4,9 @@ import { mkdtempSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import type { BuildOptions, Plugin } from "esbuild";
-import { bundle } from "../../../../functions/bundler/bundle.ts";
-import { IncrementalBundle } from "../../../../functions/cli/dev/incremental-bundle.ts";
-import { tempDir } from "../../../helpers/temp-dir.ts";
+import { bundle } from "../../../../../functions/bundler/bundle.ts";
+import { IncrementalBundle } from "../../../../../functions/cli/dev/watch/incremental-bundle.ts";
+import { tempDir } from "../../../../helpers/temp-dir.ts";
 
 it("sets a bundle's plugins up once, finds what changed, and forgets what nobody asked for", async (t) => {
   const incremental = new IncrementalBundle();

@@ -1,11 +1,11 @@
 /** The function as its files are now: configuration and upload, and where to look for changes. */
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
-import type { FunctionConfig } from "../../model/manifest.ts";
-import { loadConfig } from "../config/config-file.ts";
-import { CONFIG_FILE } from "../config/file-names.ts";
-import { entryFile } from "../config/function-directory.ts";
-import { collectUpload, type Upload } from "../upload/upload.ts";
+import type { FunctionConfig } from "../../../model/manifest.ts";
+import { loadConfig } from "../../config/config-file.ts";
+import { CONFIG_FILE } from "../../config/file-names.ts";
+import { entryFile } from "../../config/function-directory.ts";
+import { collectUpload, type Upload } from "../../upload/upload.ts";
 import { IncrementalBundle } from "./incremental-bundle.ts";
 import { WantedPaths, type WantedSources } from "./wanted-paths.ts";
 

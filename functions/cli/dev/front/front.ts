@@ -6,14 +6,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import { settledWithin } from "../../../infra/std/time.ts";
-import { CliError, messageOf, systemCodeOf } from "../failure.ts";
-import type { CallStories } from "./call-stories.ts";
-import type { DevFailure } from "./failure.ts";
+import { settledWithin } from "../../../../infra/std/time.ts";
+import { CliError, messageOf, systemCodeOf } from "../../failure.ts";
+import type { CallStories } from "../call-stories.ts";
+import type { DevFailure } from "../failure.ts";
+import type { SourceFiles } from "../stack-source.ts";
 import { forward, isThisMachine, passOn, pathOf, type Upstream } from "./forward.ts";
 import { CHANGES_PATH, PAGE_FIELDS, type Page, renderPage, wantsPage } from "./page.ts";
 import { failedCallPage, failurePage } from "./pages.ts";
-import type { SourceFiles } from "./stack-source.ts";
 
 /** The port without `--port`, and how many above it are tried. */
 const USUAL_PORT = 3000;
