@@ -52,7 +52,7 @@ export const ATTEMPTS = {
   "listen at a declared port": { wall: "egress", expected: "EADDRINUSE" },
 } as const satisfies Record<string, Attempt>;
 
-/** What is declared then: an address of TEST-NET-3 (RFC 5737), nobody's host. */
+/** The host that is declared then: an address of TEST-NET-3 (RFC 5737), which nobody has. */
 export const ATTESTED_EGRESS = { address: "203.0.113.1", port: 5_432 };
 
 export type AttemptName = keyof typeof ATTEMPTS;
