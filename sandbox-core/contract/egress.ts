@@ -101,13 +101,16 @@ export type EgressRefusal =
   | "tenant_bytes";
 
 /**
- * `opened`: connected to the host, verdict `ok`. `kept`: the call in which it was opened ended well,
- * and it is open still, with the bytes until then. `closed`: an opened connection ended. `refused`:
- * a lookup or a connection that never opened.
+ * `opened`: connected to the host, verdict `ok`. `kept`: the call in which it was opened ended
+ * well, and it is open still, with the bytes until then. `closed`: an opened connection ended.
+ * `refused`: a lookup or a connection that never opened.
  */
 export interface EgressEvent {
   kind: "opened" | "kept" | "closed" | "refused";
-  /** The same for a connection's `opened`, `kept` and `closed`; unique in the life of a relay's holder. */
+  /**
+   * The same for a connection's `opened`, `kept` and `closed`; unique in the life of a relay's
+   * holder.
+   */
   id: number;
   /** The call that ran when it began; null when none did, or when several ran at once. */
   call: string | null;

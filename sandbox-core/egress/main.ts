@@ -20,6 +20,7 @@ import {
   type RelayResponse,
 } from "../protocol/egress.ts";
 import { sys } from "../syscall/libc.ts";
+import { affordable } from "./descriptor-limit.ts";
 import { lockIn } from "./lock-in.ts";
 import { Relay } from "./relay.ts";
 
@@ -28,7 +29,8 @@ const MOST_UNREAD_BYTES = 4 * 1024 * 1024;
 /** A socket for names and `MOST_EGRESS_PORTS` listeners. */
 const MOST_DESCRIPTORS = 65;
 
-const options = JSON.parse(process.argv[2] ?? "") as RelayOptions;
+const wanted = JSON.parse(process.argv[2] ?? "") as RelayOptions;
+const options = { ...wanted, connections: affordable(wanted.connections) };
 const control = new Socket({ fd: RELAY_CONTROL_FD, readable: true, writable: true });
 lockIn(options);
 

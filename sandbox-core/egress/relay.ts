@@ -28,13 +28,17 @@ export class Relay {
     }, options.idleMs / LOOKS_PER_IDLE);
   }
 
-  /** @param takeSockets gives the descriptors that came for a sandbox */
+  /**
+   * @param takeSockets gives the descriptors that came for a sandbox
+   * @throws Error when some of them were lost: the next relay is handed all of them
+   */
   answer(request: Exclude<RelayRequest, { op: "flush" }>, takeSockets: (sandbox: number) => number[]): void {
     const { sandbox } = request;
     if (request.op === "open") {
       const { policy, calls } = request;
       const tell = (event: EgressEvent) => this.#tell(sandbox, event);
       const fds = takeSockets(sandbox);
+      if (fds.length !== request.ports.length + 1) throw new Error("sockets of a sandbox found no descriptor");
       this.#served.set(sandbox, new ServedSandbox({ policy, calls, fds, parts: this.#parts, tell }));
       return;
     }
