@@ -185,5 +185,19 @@ export type FunctionConfig = Omit<z.output<typeof functionConfigSchema>, "$schem
  */
 export function configJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(functionConfigSchema, { io: "input", unrepresentable: "throw" });
-  return { ...schema, title: "Sandpiper function", description: "A function of Sandpiper: sandpiper.jsonc" };
+  const { $schema: _, ...overlay } = schema.properties ?? {};
+  const environments = {
+    description:
+      "Environments by name, each with the fields that differ there; its variables are added to those of `env`. `sandpiper deploy --env NAME` deploys one, as the function `<name>-<environment>` unless it has a `name`.",
+    type: "object",
+    propertyNames: { pattern: NAME_PATTERN.source },
+    additionalProperties: { type: "object", properties: overlay, additionalProperties: false },
+  };
+  const properties = { ...schema.properties, environments };
+  return {
+    ...schema,
+    properties,
+    title: "Sandpiper function",
+    description: "A function of Sandpiper: sandpiper.jsonc",
+  };
 }

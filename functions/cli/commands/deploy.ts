@@ -20,11 +20,14 @@ export function addDeploy(add: AddCommand, io: Io): void {
     'curl "$(sandpiper deploy hello)"',
     "sandpiper deploy hello --dry-run     (list what would be uploaded)",
     "sandpiper deploy hello --no-check    (do not load it first to see that it can be loaded)",
+    "sandpiper deploy hello --env staging --var RELEASE=1.5",
     "sandpiper deploy hello --message 'rounds up' --tag v1.5",
     "sandpiper deploy hello --canary 10%  (gets 10 % of the calls; then: sandpiper promote, or rollback)",
   ])
     .option("--dry-run", "collect and check the files and list them, but upload nothing")
     .option("--no-check", "have it go live without loading it in a sandbox first")
+    .option("--env <name>", "deploy this environment of sandpiper.jsonc, as a function of its own")
+    .option("--var <name=value>", "set a variable of `env` as well; as often as needed", collect)
     .option("-m, --message <text>", "why; kept with the version and in the function's history")
     .option("--tag <tag>", "a name for the version, such as a release's")
     .option("--canary <share>", "give it a share of the calls, such as 10%, beside the version that is live")
@@ -42,15 +45,19 @@ interface FactOptions {
 interface DeployCommandOptions extends FactOptions {
   dryRun?: boolean;
   check: boolean;
+  env?: string;
+  var?: string[];
 }
 
 async function deploy(io: Io, given: string, command: Command): Promise<void> {
-  const { json, dryRun, check, ...words } = optionsOf<DeployCommandOptions>(command);
+  const { json, dryRun, check, env, var: variables = [], ...words } = optionsOf<DeployCommandOptions>(command);
   const facts = factsOf(words);
   const directory = functionDirectory(io.cwd, given);
   const { loadConfig } = await import("../config/config-file.ts");
   const { collectUpload } = await import("../upload/upload.ts");
-  const loaded = await loadConfig(directory, realpathSync(io.cwd));
+  const { withVariables } = await import("../config/environments.ts");
+  const read = await loadConfig(directory, realpathSync(io.cwd), env);
+  const loaded = { ...read, config: withVariables(read.config, variables) };
   const entry = entryFile(directory, loaded);
   const color = io.stderr.isTTY && io.stderr.hasColors() && !io.env.NO_COLOR;
   const format = { color: color && !json, terminalWidth: columnsOf(io.stderr) };
@@ -85,6 +92,10 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
   } finally {
     bar?.end();
   }
+}
+
+function collect(word: string, words: string[] = []): string[] {
+  return [...words, word];
 }
 
 function factsOf({ message, tag, canary, sticky }: FactOptions): DeployFacts {

@@ -6,9 +6,11 @@ import { open } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { findNodeAtLocation, type Node, type ParseError, type ParseErrorCode, parseTree } from "jsonc-parser";
 import { MIB } from "../../../infra/std/bytes.ts";
+import { plainIssues } from "../../model/issues.ts";
 import { type FunctionConfig, functionConfigSchema } from "../../model/manifest.ts";
 import { CliError, systemCodeOf } from "../failure.ts";
 import type { Problem } from "./config-problems.ts";
+import { ENVIRONMENTS, type Fault, readEnvironments, splitEnvironments } from "./environments.ts";
 import { CONFIG_FILE } from "./file-names.ts";
 import { lineAndColumn, sourceFrame } from "./source-frame.ts";
 
@@ -25,10 +27,11 @@ export interface LoadedConfig {
 
 /**
  * Reads and checks the configuration in a directory. `cwd` only shortens the paths in messages.
+ * @param environment the one of the file whose overlay counts, if any
  * @throws CliError of kind `config` that lists every problem with file, line, column and the source
  * line.
  */
-export async function loadConfig(directory: string, cwd: string): Promise<LoadedConfig> {
+export async function loadConfig(directory: string, cwd: string, environment?: string): Promise<LoadedConfig> {
   const file = join(directory, CONFIG_FILE);
   const shown = relative(cwd, file) || file;
   const text = await readConfigText(file, shown, directory);
@@ -43,22 +46,43 @@ export async function loadConfig(directory: string, cwd: string): Promise<Loaded
   const keyProblems: Problem[] = [];
   const value = treeValue(root, keyProblems);
   if (keyProblems.length > 0) throw fail(keyProblems);
-  const parsed = functionConfigSchema.safeParse(value);
-  if (!parsed.success) {
-    const { plainIssues } = await import("../../model/issues.ts");
-    const { explainIssue } = await import("./config-problems.ts");
-    throw fail(plainIssues(parsed.error.issues).flatMap((issue) => explainIssue(root, issue)));
-  }
+  const { base, environments } = splitEnvironments(value);
+  const parsed = functionConfigSchema.safeParse(base);
+  if (!parsed.success) throw fail(await explained(root, plainIssues(parsed.error.issues)));
 
-  const { $schema: _, ...config } = parsed.data;
+  const { configs, faults } = readEnvironments(base as Record<string, unknown>, environments);
+  if (faults.length > 0) throw fail(await explained(root, faults));
+  const { $schema: _, ...plain } = parsed.data;
+  const config = environment === undefined ? plain : configs.get(environment);
+  if (config === undefined) throw noEnvironment(shown, environment ?? "", [...configs.keys()]);
+  const places = environment === undefined ? [[]] : [[ENVIRONMENTS, environment], []];
   return {
     config,
     wrongField(field, message, hint) {
       const path = typeof field === "string" ? [field] : field;
-      const { offset, length } = findNodeAtLocation(root, path) ?? { offset: 0, length: 1 };
+      const found = places.map((place) => findNodeAtLocation(root, [...place, ...path]));
+      const { offset, length } = found.find((node) => node !== undefined) ?? { offset: 0, length: 1 };
       return fail([{ offset, length, message, ...(hint === undefined ? {} : { hint }) }]);
     },
   };
+}
+
+/** Faults in words, which are loaded when there are some. */
+async function explained(root: Node, faults: readonly Fault[]): Promise<Problem[]> {
+  const { explainIssue } = await import("./config-problems.ts");
+  return faults.flatMap((fault) => {
+    if (!("sentence" in fault)) return explainIssue(root, fault);
+    const { offset, length } = findNodeAtLocation(root, fault.path) ?? { offset: 0, length: 1 };
+    return [{ offset, length, message: `"${fault.path.join(".")}" is not right: ${fault.sentence}` }];
+  });
+}
+
+function noEnvironment(shown: string, name: string, names: readonly string[]): CliError {
+  const hint = names.length === 0 ? `"${ENVIRONMENTS}" in it would have it` : `there are: ${names.join(", ")}`;
+  return new CliError("config", `${shown} has no environment ${JSON.stringify(name)}`, {
+    code: "NO_SUCH_ENVIRONMENT",
+    hint,
+  });
 }
 
 async function readConfigText(file: string, shown: string, directory: string): Promise<string> {

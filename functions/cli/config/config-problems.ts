@@ -2,6 +2,7 @@
 import { findNodeAtLocation, type Node } from "jsonc-parser";
 import { type Issue, KINDS } from "../../model/issues.ts";
 import { functionConfigSchema } from "../../model/manifest.ts";
+import { ENVIRONMENTS } from "./environments.ts";
 import { nearest } from "./suggest.ts";
 
 /**
@@ -15,7 +16,7 @@ export interface Problem {
   hint?: string;
 }
 
-const FIELDS = Object.keys(functionConfigSchema.shape);
+const FIELDS = [...Object.keys(functionConfigSchema.shape), ENVIRONMENTS];
 
 /** The problems of one issue of the schema's: one problem, or one for each unknown key. */
 export function explainIssue(root: Node, issue: Issue): Problem[] {
