@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Registry } from "../../../functions/store/registry.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
+import { beat } from "../../../functions/store/workers.ts";
 import type { GatewayMetrics } from "../../../gateway/metrics.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
@@ -18,6 +19,10 @@ before(async () => {
     onEnded() {},
   } as unknown as GatewayMetrics;
   test = await startTestGateway({}, { metrics });
+  const posture = { launcher: "fork", degraded: [] };
+  await beat(test.connection, { id: "w", host: "h", pid: 1, startedAtMs: 1, running: 0, room: 1, posture });
+  // Alive for as long as the test: a gateway under load refuses calls when no worker is.
+  await test.connection.persist("sp:worker:w");
 });
 after(() => test.stop());
 beforeEach(() => {
