@@ -4,11 +4,13 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { Registry } from "../../../functions/store/registry.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
 import { beat } from "../../../functions/store/workers.ts";
+import { CancellationReceiver } from "../../../functions/transport/cancellations.ts";
 import type { GatewayMetrics } from "../../../gateway/metrics.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 
 let test: TestGateway;
+let receiver: CancellationReceiver;
 /** How many calls the gateway has that nobody answered yet. */
 let waitingCalls = () => 0;
 before(async () => {
@@ -21,10 +23,14 @@ before(async () => {
   test = await startTestGateway({}, { metrics });
   const posture = { launcher: "fork", degraded: [] };
   await beat(test.connection, { id: "w", host: "h", pid: 1, startedAtMs: 1, running: 0, room: 1, posture });
-  // Alive for as long as the test: a gateway under load refuses calls when no worker is.
+  // Alive and connected for as long as the test: a gateway under load refuses calls else.
+  receiver = new CancellationReceiver(test.connection, () => {});
   await test.connection.persist("sp:worker:w");
 });
-after(() => test.stop());
+after(async () => {
+  receiver.close();
+  await test.stop();
+});
 beforeEach(() => {
   test.answer = ({ version }) => ({ body: Buffer.from(version) });
 });
