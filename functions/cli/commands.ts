@@ -100,6 +100,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/key.ts")).addKey,
   },
   {
+    usage: "audit",
+    summary: "show who administered what, when, and what came of it",
+    load: async () => (await import("./commands/audit.ts")).addAudit,
+  },
+  {
     usage: "tenant <action> [tenant]",
     summary: "make, suspend and delete tenants: create | list | info | suspend | resume | delete",
     load: async () => (await import("./commands/tenant.ts")).addTenant,

@@ -50,6 +50,8 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:tenants", owner: "all" },
   { pattern: "sp:tenantstops", owner: "all" },
   { pattern: "sp:tenants:changes", owner: "ends" },
+  { pattern: "sp:audit:<tenant>", owner: "tenant", counts: "auditEntries" },
+  { pattern: "sp:operatoraudit", owner: "all" },
   { pattern: "sp:apikeys:<tenant>", owner: "tenant" },
   { pattern: "sp:apikey:<key id>", owner: "record", counts: "keys" },
   { pattern: "sp:operatorkeys", owner: "all" },

@@ -24,7 +24,14 @@ import type { KeyedTurns } from "./turns.ts";
 /** hono's type parameters for this API. */
 export interface Environment {
   Bindings: HttpBindings;
-  Variables: { requestId: string; principal: Principal };
+  Variables: { requestId: string; principal: Principal; auditTarget?: AuditTarget };
+}
+
+/** The target of an act that the request does not name, as it was made. */
+export interface AuditTarget {
+  target: string;
+  /** Whom it concerns, when it is not the key's own tenant. */
+  tenant?: string;
 }
 
 /** The function that an event is for. */
@@ -55,6 +62,8 @@ export interface ControlParts {
   uploads: Budget;
   /** Grants that count for the outgoing connections of all tenants. */
   egressDefaults: EgressDefaults;
+  /** The address of whoever sent a request. */
+  addressOf: (request: IncomingMessage) => string;
   /** Whether calls can be taken now. */
   accepting: () => boolean;
   /** Whether the gateway has been told to end. */

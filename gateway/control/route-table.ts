@@ -57,6 +57,7 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "POST /v1/tenants/{tenant}/suspend": { scope: "admin", isWhole: true, action: "tenant.suspend" },
   "POST /v1/tenants/{tenant}/resume": { scope: "admin", isWhole: true, action: "tenant.resume" },
   "DELETE /v1/tenants/{tenant}": { scope: "admin", isWhole: true, action: "tenant.delete" },
+  "GET /v1/audit": { scope: "admin", isWhole: true },
   "GET /v1/keys": { scope: "admin", isWhole: true },
   "POST /v1/keys": { scope: "admin", isWhole: true, action: "key.create" },
   "POST /v1/keys/{keyId}/rotate": { scope: "admin", isWhole: true, action: "key.rotate" },

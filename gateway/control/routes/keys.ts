@@ -73,6 +73,7 @@ export function keyRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
     const tenant = await tenantAsked(parts, c, c.req.valid("query").tenant);
     const { functions = null, ...wish } = c.req.valid("json");
     const { key, facts } = await addKey(redis, tenant, { functions, ...wish });
+    c.set("auditTarget", { target: facts.keyId });
     return c.json({ key, ...infoOf(facts) }, 201);
   });
 
@@ -80,6 +81,7 @@ export function keyRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
     const tenant = await tenantAsked(parts, c, c.req.valid("query").tenant);
     const { keyId } = c.req.valid("param");
     const { key, facts } = await rotateKey(redis, tenant, keyId, c.req.valid("json").overlapMs);
+    c.set("auditTarget", { target: `${keyId} by ${facts.keyId}` });
     return c.json({ key, ...infoOf(facts) }, 201);
   });
 

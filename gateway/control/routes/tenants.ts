@@ -91,7 +91,9 @@ export function tenantRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
 
   app.openapi(createRoute, async (c) => {
     await checkOperator(parts, c);
-    return c.json(detailsOf(await addTenant(redis, c.req.valid("json").tenant)), 201);
+    const { tenant } = c.req.valid("json");
+    c.set("auditTarget", { target: tenant, tenant });
+    return c.json(detailsOf(await addTenant(redis, tenant)), 201);
   });
 
   app.openapi(listRoute, async (c) => {

@@ -493,6 +493,7 @@ it("describes itself", async () => {
   assert.deepEqual(Object.keys(document.paths).sort(), [
     "/healthz",
     "/readyz",
+    "/v1/audit",
     "/v1/egress",
     "/v1/egress/{tenant}",
     "/v1/functions",
