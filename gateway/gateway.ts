@@ -37,6 +37,7 @@ import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import { accessLog } from "./access-log.ts";
 import { registerBootstrapKey } from "./bootstrap-key.ts";
+import { AccessCheck } from "./call/access.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
@@ -155,7 +156,7 @@ class GatewayParts {
     const app = createApp({
       ...shared,
       hosts,
-      ...{ registry, artifacts, collector, dataKeys: this.dataKeys, keyUses: new KeyUses(this.redis) },
+      ...{ registry, artifacts, collector, dataKeys: this.dataKeys },
       quota: makeUploadQuota(config, this.redis),
       secrets: new SecretStore(this.redis, this.dataKeys),
       ...{ builds: this.#builds, checks: this.#checks },
@@ -189,10 +190,12 @@ class GatewayParts {
 
   /** Parts of calls and of the control API. */
   #shared(config: GatewayConfig, clients: Clients, log: Logger) {
+    const keyUses = new KeyUses(this.redis);
     return {
       redis: this.redis,
       versions: this.#versions,
       stops: this.#stops,
+      ...{ keyUses, access: new AccessCheck(this.redis, keyUses) },
       addressOf: (request: IncomingMessage) => clients.addressOf(request),
       origins: new Origins(config, clients, () => this.ownUrl),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),

@@ -30,6 +30,9 @@ export const ISOLATIONS = ["instance", "invocation"] as const;
  */
 export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent", "server"] as const;
 
+/** Kinds of access to a function by its URL. */
+export const ACCESS_KINDS = ["public", "key"] as const;
+
 /**
  * An export's name, or one that a function registers itself by, which may have a "-" in it.
  * `afterRestore` is the hook of copies, and no handler.
@@ -132,6 +135,11 @@ export const functionConfigSchema = z.strictObject({
   keepPrefix: z.boolean().optional().meta({
     description:
       "Whether `request.url` begins with /fn/<tenant>/<function> where the function is called by such a URL. Without it the function is at the root, as on a host of its own.",
+  }),
+  access: z.enum(ACCESS_KINDS).optional().meta({
+    default: "public",
+    description:
+      "Who may call the function by its URL: everybody (public), or holders of an API key of the tenant with the scope invoke, sent as `authorization: Bearer` (key).",
   }),
   egress: egressSchema.optional().meta({
     default: [],

@@ -6,6 +6,9 @@
 import type { HeaderPairs } from "../../functions/model/invocation.ts";
 import type { Origin } from "../http/origins.ts";
 
+/** The field by which a function is told who called it. */
+export const CALLER_FIELD = "x-sandpiper-caller";
+
 const PREFIX = "x-forwarded-";
 const OURS = new Set(["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix"]);
 const OTHERS = new Set(["forwarded", "x-real-ip"]);
@@ -20,8 +23,12 @@ export interface Forwarded {
   byProxy: boolean;
 }
 
-/** Whether a request's own field of this name, in lower case, is dropped. */
+/**
+ * Whether a request's own field of this name, in lower case, is dropped: the caller is said by the
+ * gateway alone, also where a proxy is believed.
+ */
 export function isDropped(name: string, { byProxy }: Forwarded): boolean {
+  if (name === CALLER_FIELD) return true;
   if (name.startsWith(PREFIX)) return !byProxy || OURS.has(name);
   return !byProxy && OTHERS.has(name);
 }

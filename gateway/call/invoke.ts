@@ -16,6 +16,7 @@ import { publicError, sendError } from "../http/error-reply.ts";
 import type { KnownHost } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
 import { leftEarly, readBody } from "../http/request-body.ts";
+import { type AccessCheck, withCaller } from "./access.ts";
 import type { CurrentVersions } from "./current-versions.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
@@ -32,6 +33,8 @@ import { type EndedCall, WatchedCall } from "./watched-call.ts";
  * reply travels.
  */
 const GRACE_MS = 5_000;
+/** The field that a 401 needs (RFC 9110, section 11.6.1). */
+const ASK_FOR_KEY = ["www-authenticate", "Bearer"];
 /** How much longer than its call a body is kept under its key. */
 const BODY_GRACE_MS = 30_000;
 
@@ -43,6 +46,7 @@ export interface InvokeParts {
   calls: Calls;
   versions: CurrentVersions;
   stops: TenantStops;
+  access: AccessCheck;
   maxBodyBytes: number;
   queueWaitMs: number;
   uploads: Budget;
@@ -85,11 +89,14 @@ export async function invoke(
     if (!asked || !current) throw functionNotFound(asked);
     const named = call.nameFunction(current.functionName) ?? asked;
     parts.stops.checkCall(named.tenant, named.functionName);
+    // An event comes by the control API, which has looked at its key.
+    const caller = current.needsKey && !isEvent ? await parts.access.callerOf(request.headers, named) : null;
     gate.check(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
     if (response.destroyed) throw leftEarly();
     const whereabouts = whereaboutsOf(parts, request, named, current.keepsPrefix);
     const invocation = newInvocation(parts, id, request, named, current, whereabouts);
+    if (caller !== null) invocation.request.headers = withCaller(invocation.request.headers, caller);
     if (isEvent) becomeEvent(invocation);
     call.describe(invocation, named);
     const deadlineMs = invocation.expiresAtMs + current.timeoutMs + GRACE_MS;
@@ -115,7 +122,7 @@ export async function invoke(
   } catch (error) {
     const shown = publicError(error);
     if (shown.code === "INTERNAL") parts.onInternalError(error, id);
-    sendError(request, response, shown, id);
+    sendError(request, response, shown, id, shown.code === "UNAUTHENTICATED" ? ASK_FOR_KEY : []);
     call.end({ status: shown.status, outcome: null, error: shown });
   }
 }

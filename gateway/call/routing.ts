@@ -16,6 +16,8 @@ export interface CurrentVersion {
   timeoutMs: number;
   /** Whether requests below /fn/ keep that prefix in their URL. */
   keepsPrefix: boolean;
+  /** Whether callers need a key. */
+  needsKey: boolean;
 }
 
 /** The target of an alias, read whole. */
@@ -100,5 +102,6 @@ async function readAlias(
 }
 
 function currentOf({ functionName, version, config }: Version): CurrentVersion {
-  return { functionName, version, timeoutMs: config.timeoutMs, keepsPrefix: config.keepPrefix ?? false };
+  const { timeoutMs, keepPrefix = false, access } = config;
+  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, needsKey: access === "key" };
 }

@@ -75,8 +75,9 @@ async function answerTo(
 ): Promise<Answer> {
   const { event } = options;
   if (event === undefined) {
-    const { url } = await gateway.info(name);
-    return call(io, { url, gatewayUrl: gateway.connection.url }, options, traceId);
+    const { url, config } = await gateway.info(name);
+    const { url: gatewayUrl, apiKey } = gateway.connection;
+    return call(io, { url, gatewayUrl, apiKey: config.access === "key" ? apiKey : null }, options, traceId);
   }
   const traceparent = traceId === null ? null : traceparentOf(traceId);
   const { sendEvent } = await import("./invoke-event.ts");
@@ -85,7 +86,7 @@ async function answerTo(
 
 async function call(
   io: Io,
-  { url, gatewayUrl }: { url: string; gatewayUrl: string },
+  { url, gatewayUrl, apiKey }: { url: string; gatewayUrl: string; apiKey: string | null },
   options: InvokeOptions,
   traceId: string | null,
 ): Promise<Answer> {
@@ -94,7 +95,7 @@ async function call(
     method: (options.method ?? (body === null ? "GET" : "POST")).toUpperCase(),
     url: joinUrl(url, options.path),
     ...(needsNoName(url, gatewayUrl) && { via: gatewayUrl }),
-    headers: requestHeaders(options.header, body, traceId),
+    headers: requestHeaders(options.header, body, traceId, apiKey),
     ...(body !== null && { body }),
     signal: io.interrupted,
   });
@@ -122,12 +123,18 @@ function addHeader(text: string, previous: HeaderPairs): HeaderPairs {
   return [...previous, [name, value]];
 }
 
-function requestHeaders(given: HeaderPairs, body: Uint8Array | null, traceId: string | null): HeaderPairs {
+function requestHeaders(
+  given: HeaderPairs,
+  body: Uint8Array | null,
+  traceId: string | null,
+  apiKey: string | null,
+): HeaderPairs {
   const has = (name: string) => given.some(([field]) => field.toLowerCase() === name);
   const headers: HeaderPairs = [...given];
   if (!has("user-agent")) headers.push(["user-agent", "sandpiper-cli"]);
   if (!has("accept")) headers.push(["accept", "*/*"]);
   if (body !== null && !has("content-type")) headers.push(["content-type", guessContentType(body)]);
+  if (apiKey !== null && !has("authorization")) headers.push(["authorization", `Bearer ${apiKey}`]);
   if (traceId !== null) headers.push(["traceparent", traceparentOf(traceId)]);
   return headers;
 }

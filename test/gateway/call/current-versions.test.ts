@@ -71,7 +71,7 @@ it("forgets that when a function of the name is announced", async () => {
   await connection.publish(REGISTRY_CHANGES, "main/new");
   while (versions.get(ref("new")) === null) await nextTurn();
   await versions.get(ref("new"));
-  assert.deepEqual(versions.get(ref("new")), { functionName: "new", version: "2", timeoutMs: 6, keepsPrefix: false });
+  assert.deepEqual(versions.get(ref("new")), { functionName: "new", version: "2", timeoutMs: 6, keepsPrefix: false, needsKey: false });
   there.delete("new");
   await connection.publish(REGISTRY_CHANGES, "main/new");
   while (!(versions.get(ref("new")) instanceof Promise)) await nextTurn();
@@ -82,12 +82,7 @@ it("forgets that when a function of the name is announced", async () => {
 it("keeps functions whatever names are made up", async () => {
   for (let i = 0; i < 10_001; i++) await versions.get(ref(`made-up-${i}`));
   reads = 0;
-  assert.deepEqual(versions.get(ref("known")), {
-    functionName: "known",
-    version: "1",
-    timeoutMs: 5,
-    keepsPrefix: false,
-  });
+  assert.deepEqual(versions.get(ref("known")), { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false, needsKey: false });
   assert.equal(versions.get(ref("made-up-10000")), null);
   assert.equal(await versions.get(ref("made-up-0")), null);
   assert.equal(reads, 1, "the oldest made way");
