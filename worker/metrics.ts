@@ -17,7 +17,7 @@ import {
 } from "../infra/telemetry/metrics.ts";
 import { SeriesCounter, SeriesHistogram } from "../infra/telemetry/series.ts";
 import type { EgressEvent, SandboxExit, ZygoteEnd } from "../sandbox-core/index.ts";
-import type { PoolSnapshot } from "./pool/pool.ts";
+import type { PoolSnapshot } from "./pool/options.ts";
 
 const OF_FUNCTION = ["tenant", "function"];
 /** The host of connections that were refused, whatever name they wanted. */

@@ -89,7 +89,7 @@ export class Gate {
   #isClosed = false;
   #isWatching = false;
   #stepCalls = FIRST_STEP_CALLS;
-  /** Whether the calls that wait here are all of tenants that have as many in course as they may. */
+  /** Whether all calls that wait here are of tenants that have as many in course as they may. */
   #isKept = false;
   /** How many of the last steps found all taken that had passed before, and left none here. */
   #calmSteps = 0;

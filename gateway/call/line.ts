@@ -1,12 +1,12 @@
 /**
  * The calls that a gateway keeps while workers have no room for more, and which of them goes next.
  *
- * Tenants share by start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): each call of a tenant
- * begins, in virtual time, where the tenant's last one ended, and lasts as long as the tenant's
- * calls keep a slot. The call that begins first goes first. So a tenant with calls of a second gets
- * as much of the slots as one with calls of a millisecond, however many of them wait. The functions
- * of a tenant take turns: a function that is called more often than workers have room for has its
- * own calls wait, and not those of others.
+ * Tenants share by start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): each call of a
+ * tenant begins, in virtual time, where the tenant's last one ended, and lasts as long as the
+ * tenant's calls keep a slot. The call that begins first goes first. So a tenant with calls of a
+ * second gets as much of the slots as one with calls of a millisecond, however many wait. The
+ * functions of a tenant take turns: a function that is called more often than workers have room
+ * for has its own calls wait, and not those of others.
  *
  * Of one function's calls those that came lately go first come, first served. A call that has
  * waited longer than helps its caller lets those go first, and among such calls the youngest goes
@@ -48,7 +48,7 @@ export class Line {
   readonly #all = new Map<string, HeldCall>();
   /** Mean time in milliseconds for which calls of a tenant keep a slot. */
   readonly #meansMs = new LruMap<string, number>(MAX_MEANS);
-  /** Virtual time in milliseconds: where the last call began, and where that of each tenant ended. */
+  /** Virtual time in milliseconds: where the last call began, and where tenants' last ended. */
   #nowMs = 0;
   readonly #endsMs = new Map<string, number>();
 

@@ -28,7 +28,7 @@ export function mayTake({ own, want, used, size }: Taking): boolean {
   return left >= keptBack || own + want <= left;
 }
 
-/** Who has how much of something. */
+/** Amounts of something that owners have. */
 export class Holdings {
   readonly #of = new Map<string, number>();
   #total = 0;

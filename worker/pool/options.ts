@@ -40,3 +40,14 @@ export interface PoolOptions {
   /** Told of whatever no call hears about. */
   onTrouble(message: string, cause?: unknown): void;
 }
+
+/** Figures of the pool at the moment. */
+export interface PoolSnapshot {
+  sandboxes: number;
+  memoryBytes: number;
+  blank: number;
+  starting: number;
+  busy: number;
+  free: number;
+  waiting: number;
+}

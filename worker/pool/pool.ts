@@ -14,7 +14,7 @@ import { Capacity } from "./capacity.ts";
 import { OwnPressure } from "./cpu-pressure.ts";
 import type { InstanceLease, LeaseEnd } from "./instance-lease.ts";
 import { Lease } from "./lease.ts";
-import type { PoolOptions } from "./options.ts";
+import type { PoolOptions, PoolSnapshot } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
 import { nextTurn, type PooledVersion, PooledVersions, QueueLook } from "./pooled-version.ts";
@@ -27,17 +27,6 @@ import { type Demand, refuseIfOver, shuttingDown, Waiter } from "./waiting-call.
 import { nextInTurn, WaitingCalls } from "./waiting-calls.ts";
 import { mostStarts, nextMean, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
-
-/** Figures of the pool at the moment. */
-export interface PoolSnapshot {
-  sandboxes: number;
-  memoryBytes: number;
-  blank: number;
-  starting: number;
-  busy: number;
-  free: number;
-  waiting: number;
-}
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -226,12 +215,7 @@ export class Pool {
     }
     pooledVersion.starting += 1;
     this.#starting += 1;
-    const { tenant, config } = demand.version;
-    this.#rooms.begin(tenant, config.memoryMiB);
-    const start = this.#starter.start(pooledVersion, demand, way);
-    const isOver = () => this.#rooms.end(tenant, config.memoryMiB);
-    start.then(isOver, isOver);
-    start.then(
+    this.#rooms.during(demand.version, this.#starter.start(pooledVersion, demand, way)).then(
       (pooled) => this.#started(pooledVersion, pooled),
       (error) => this.#startFailed(pooledVersion, error),
     );

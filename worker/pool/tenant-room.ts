@@ -4,6 +4,7 @@
  * Instances that serve nobody count for nobody, as they make way.
  */
 
+import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
 import type { CapacityLimits } from "./capacity.ts";
@@ -25,6 +26,12 @@ export class TenantRoom {
       mayTake({ own: sandboxes.of(tenant), want: 1, used: sandboxes.total, size: maxSandboxes }) &&
       mayTake({ own: bytes.of(tenant), want, used: bytes.total, size: memoryBudgetBytes })
     );
+  }
+
+  /** Counts a sandbox that is on its way until it is there. Gives the same back. */
+  during<T>({ tenant, config }: Pick<Version, "tenant" | "config">, start: Promise<T>): Promise<T> {
+    this.begin(tenant, config.memoryMiB);
+    return start.finally(() => this.end(tenant, config.memoryMiB));
   }
 
   /** A sandbox is on its way for a tenant, or serves calls of it from now on. */

@@ -20,7 +20,7 @@ const ALONE = "alone";
 const LIGHT = 4;
 /** Slots of all workers together, so that the neighbours have more calls than there are. */
 const SLOTS = 16;
-/** How long a neighbour goes on before calls are measured beside it: all its instances are there. */
+/** How long a neighbour goes on before calls are measured: all its instances are there by then. */
 const SETTLE_MS = 1_500;
 
 /** What a neighbour's function does, and how many of its calls are in flight at once. */

@@ -29,13 +29,14 @@ test("busy sandboxes of one tenant weigh as much together as one of another", as
   const pool = open({ maxSandboxes: 8 });
   const driver = detectCgroups();
   const weightOf = ({ instance }: Lease) => driver.cpuWeight((instance.sandbox as LaunchedSandbox).group);
-  const use = async (tenant: string) => {
-    const lease = await pool.acquire({ tenant, code: spin, timeoutMs: LONGEST_CALL_MS });
+  // Of one function there would be no more instances than processors.
+  const use = async (tenant: string, name: string) => {
+    const lease = await pool.acquire({ tenant, name, code: spin, timeoutMs: LONGEST_CALL_MS });
     void begin(lease).catch(() => {});
     return lease;
   };
-  const many = [await use("many"), await use("many"), await use("many"), await use("many")];
-  const few = await use("few");
+  const many = await Promise.all(["a", "b", "c", "d"].map((name) => use("many", name)));
+  const few = await use("few", "a");
   await eventually(() => many.every((lease) => weightOf(lease) === 25));
   assert.equal(weightOf(few), 100);
   for (const lease of many.splice(1)) lease.discard("the test wants it");
