@@ -24,6 +24,7 @@ export type GatewayConfig = Pick<
   | "accessLog"
   | "bootstrapKeyFile"
   | "egress"
+  | "quotas"
   | "keepVersions"
   | "keepVersionsMs"
   | "gcGraceMs"

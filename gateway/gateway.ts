@@ -41,6 +41,7 @@ import { AccessCheck } from "./call/access.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
+import { GatewayQuotas } from "./call/quotas.ts";
 import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import type { EndedCall } from "./call/watched-call.ts";
@@ -116,6 +117,7 @@ class GatewayParts {
   readonly #calls = new Calls((id) => this.#gate.ended(id));
   readonly #queue: InvocationQueue;
   readonly #gate: Gate;
+  readonly #quotas: GatewayQuotas;
   readonly #claims: ClaimAnswerer;
   readonly #cancellations: CancellationSender;
   readonly #builds: BuildQueue;
@@ -142,6 +144,7 @@ class GatewayParts {
     this.#versions = new CurrentVersions(redis, registry);
     this.#stops = new TenantStops(this.redis);
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
+    this.#quotas = new GatewayQuotas(this.redis, config.quotas, (tenant) => this.#calls.of(tenant));
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
     this.#receiver = this.#makeReceiver(redis, gatewayId, config, log);
     this.#follow(redis, config, log);
@@ -160,7 +163,9 @@ class GatewayParts {
       quota: makeUploadQuota(config, this.redis),
       secrets: new SecretStore(this.redis, this.dataKeys),
       ...{ builds: this.#builds, checks: this.#checks },
-      ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns(), egressDefaults: config.egress },
+      ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },
+      ...{ egressDefaults: config.egress, quotaDefaults: config.quotas },
+      quotaOf: (tenant, name) => this.#quotas.of(tenant, name),
       accepting: () => this.#calls.accepting && this.#queue.available,
       leaving: () => this.#isLeaving,
       sendEvent: (request, response, { tenant, functionName }) =>
@@ -170,10 +175,7 @@ class GatewayParts {
     const invokeParts = {
       ...shared,
       clients,
-      gatewayId,
-      gate: this.#gate,
-      cancellations: this.#cancellations,
-      calls: this.#calls,
+      ...{ gatewayId, gate: this.#gate, cancellations: this.#cancellations, calls: this.#calls },
       maxBodyBytes: config.maxBodyBytes,
       queueWaitMs: config.queueWaitMs,
       recordsRoots,
@@ -315,6 +317,7 @@ class GatewayParts {
     this.#receiver.close();
     this.#versions.close();
     this.#stops.close();
+    this.#quotas.close();
     this.collections.stop();
     this.#collecting.disconnect();
     const closing = [this.#queue.close(), this.#builds.close(), this.#checks.close(), this.#unrun.close()];

@@ -118,6 +118,8 @@ export interface Config {
    * is denied to all. Whether these are rules is for others to check.
    */
   egress: { allow: "public" | "none"; deny: readonly string[] };
+  /** Limits of tenants for which the operator set no other; 0: any number. */
+  quotas: { callsPerSecond: number; callsInCourse: number; functions: number; deploysPerHour: number };
   /** Most old versions of a function that are kept, and how long. */
   keepVersions: number;
   keepVersionsMs: number;
@@ -181,6 +183,7 @@ export function loadConfig(env: Environment = process.env): Config {
       allow: read.choice("SANDPIPER_EGRESS_DEFAULT", ["public", "none"], "public"),
       deny: read.words("SANDPIPER_EGRESS_DENY"),
     },
+    quotas: quotaConfig(read),
     keepVersions: read.integer("SANDPIPER_KEEP_VERSIONS", { fallback: 10, min: 0 }),
     keepVersionsMs: read.integer("SANDPIPER_KEEP_VERSIONS_MS", { fallback: 30 * DAY_MS, min: 0 }),
     gcGraceMs: read.integer("SANDPIPER_GC_GRACE_MS", { fallback: DAY_MS, min: 0 }),
@@ -194,6 +197,16 @@ export function loadConfig(env: Environment = process.env): Config {
   }
   read.finish();
   return config;
+}
+
+function quotaConfig(read: EnvironmentReader): Config["quotas"] {
+  const limit = (name: string) => read.integer(name, { fallback: 0, min: 0, max: 1_000_000_000 });
+  return {
+    callsPerSecond: limit("SANDPIPER_QUOTA_CALLS_PER_SECOND"),
+    callsInCourse: limit("SANDPIPER_QUOTA_CALLS_IN_COURSE"),
+    functions: limit("SANDPIPER_QUOTA_FUNCTIONS"),
+    deploysPerHour: limit("SANDPIPER_QUOTA_DEPLOYS_PER_HOUR"),
+  };
 }
 
 function workerConfig(read: EnvironmentReader): WorkerConfig {

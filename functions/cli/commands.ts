@@ -110,6 +110,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/tenant.ts")).addTenant,
   },
   {
+    usage: "quota <action> [tenant] [limits...]",
+    summary: "show and set how much a tenant or function may have and do: show | set; setting takes the operator's key",
+    load: async () => (await import("./commands/quota.ts")).addQuota,
+  },
+  {
     usage: "gc",
     summary: "remove old versions, and files that nobody needs any more",
     load: async () => (await import("./commands/gc.ts")).addGc,

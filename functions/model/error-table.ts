@@ -157,6 +157,16 @@ export const ERRORS = {
     message: "The function declares an outgoing connection that its tenant is not granted.",
     fix: "Take the rule that the message names out of `egress`, or have the operator run the command in the message.",
   },
+  CALL_QUOTA: {
+    status: 429,
+    message: "The tenant, or its function, has as many calls as it may.",
+    fix: "Call again after `retry-after`. The message names the limit; whoever operates Sandpiper sets it with `sandpiper quota set`.",
+  },
+  DEPLOY_QUOTA: {
+    status: 429,
+    message: "The tenant has as many functions, or deployments in an hour, as it may.",
+    fix: "Delete a function, or deploy again later, as the message says which. Whoever operates Sandpiper sets the limit with `sandpiper quota set`.",
+  },
   NAME_HELD: {
     status: 409,
     message: "The function's name is held by somebody else.",

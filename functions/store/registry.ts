@@ -225,6 +225,11 @@ export class Registry {
     };
   }
 
+  /** How many functions a tenant has. */
+  countFunctions(tenant: string): Promise<number> {
+    return this.#redis.scard(functionsKey(tenant));
+  }
+
   /** All functions of a tenant, by name. */
   async listFunctions(tenant: string): Promise<FunctionState[]> {
     const names = (await this.#redis.smembers(functionsKey(tenant))).sort();

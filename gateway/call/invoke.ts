@@ -21,6 +21,7 @@ import type { CurrentVersions } from "./current-versions.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
+import type { GatewayQuotas } from "./quotas.ts";
 import type { CurrentVersion } from "./routing.ts";
 import { type Whereabouts, whereaboutsOf } from "./site.ts";
 import { type CallTrace, traceCall } from "./spans.ts";
@@ -47,6 +48,7 @@ export interface InvokeParts {
   versions: CurrentVersions;
   stops: TenantStops;
   access: AccessCheck;
+  quotas: GatewayQuotas;
   maxBodyBytes: number;
   queueWaitMs: number;
   uploads: Budget;
@@ -92,6 +94,7 @@ export async function invoke(
     // An event comes by the control API, which has looked at its key.
     const caller = current.needsKey && !isEvent ? await parts.access.callerOf(request.headers, named) : null;
     gate.check(named);
+    parts.quotas.takeCall(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
     if (response.destroyed) throw leftEarly();
     const whereabouts = whereaboutsOf(parts, request, named, current.keepsPrefix);

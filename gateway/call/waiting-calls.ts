@@ -69,6 +69,11 @@ export class Calls {
     return this.#waiting;
   }
 
+  /** How many calls of a tenant wait, or are at workers. */
+  of(tenant: string): number {
+    return this.#held.of(tenant);
+  }
+
   /** How long the oldest call has been in course, in milliseconds; 0 when there is none. */
   get oldestMs(): number {
     for (const { sinceMs } of this.#submitted.values()) return performance.now() - sinceMs;

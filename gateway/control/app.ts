@@ -19,6 +19,7 @@ import { holdRoutes } from "./routes/holds.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
+import { quotaRoutes } from "./routes/quotas.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { sourceRoutes } from "./routes/sources.ts";
 import { tenantRoutes } from "./routes/tenants.ts";
@@ -52,6 +53,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   auditRoutes(app, parts);
   keyRoutes(app, parts);
   tenantRoutes(app, parts);
+  quotaRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;
 }

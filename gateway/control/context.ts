@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { EgressDefaults } from "../../functions/model/egress-grants.ts";
+import type { QuotaDefaults, QuotaName } from "../../functions/model/quotas.ts";
 import type { KeyUses } from "../../functions/store/api-keys.ts";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { DataKeys } from "../../functions/store/data-keys.ts";
@@ -64,6 +65,10 @@ export interface ControlParts {
   egressDefaults: EgressDefaults;
   /** The address of whoever sent a request. */
   addressOf: (request: IncomingMessage) => string;
+  /** Limits of tenants for which nobody set another. */
+  quotaDefaults: QuotaDefaults;
+  /** A limit of a tenant, as the gateway knows it; 0: any number. */
+  quotaOf: (tenant: string, name: QuotaName) => number;
   /** Whether calls can be taken now. */
   accepting: () => boolean;
   /** Whether the gateway has been told to end. */

@@ -9,8 +9,10 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
+import { quotaExceeded } from "../../functions/model/quotas.ts";
 import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
 import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
+import { countDeploy } from "../../functions/store/quotas.ts";
 import { noteDeployment } from "../../functions/store/versions.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
@@ -66,7 +68,7 @@ export interface DeployFacts {
  * Makes a function run what was uploaded. When that fails it runs what it ran before.
  * @throws SandpiperError NAME_HELD, INVALID_CONFIG, EGRESS_NOT_GRANTED, INVALID_SOURCE,
  * SOURCE_MISSING, BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST,
- * STORAGE_FULL, UPLOAD_QUOTA, QUEUE_UNAVAILABLE, PRECONDITION_FAILED
+ * STORAGE_FULL, UPLOAD_QUOTA, DEPLOY_QUOTA, QUEUE_UNAVAILABLE, PRECONDITION_FAILED
  */
 export async function deploy(
   parts: ControlParts,
@@ -84,6 +86,7 @@ export async function deploy(
   checkPaths(upload.files);
   checkEntry(upload);
   await checkEgress(parts, tenant, config);
+  await takeDeploy(parts, tenant, name);
   const { entry, directory, included } = upload;
   const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };
   // Those that are held are dropped as soon as they are replaced.
@@ -115,6 +118,16 @@ async function goLive(parts: ControlParts, version: Version, upload: CheckedDepl
 /** Removes a version that this deployment built and nobody wants, unless another one does now. */
 async function dropUnwanted({ registry }: ControlParts, { version, unusedSinceMs }: Kept): Promise<void> {
   if (unusedSinceMs !== null) await registry.removeVersion(version, unusedSinceMs).catch(() => {});
+}
+
+/** Counts a deployment. @throws SandpiperError DEPLOY_QUOTA */
+async function takeDeploy({ redis, registry, quotaOf }: ControlParts, tenant: string, name: string): Promise<void> {
+  const limit = quotaOf(tenant, "functions");
+  if (limit > 0 && (await registry.getFunction({ tenant, functionName: name })) === null) {
+    const used = await registry.countFunctions(tenant);
+    if (used >= limit) throw quotaExceeded("functions", tenant, { limit, used });
+  }
+  await countDeploy(redis, tenant, quotaOf(tenant, "deploysPerHour"));
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */

@@ -14,6 +14,8 @@ const LINGER_BYTES = 64 * MIB;
 
 /** After how many seconds a call may be tried again that failed for want of something. */
 const RETRY_AFTER_SECONDS: { [code in ErrorCode]?: number } = {
+  CALL_QUOTA: 1,
+  DEPLOY_QUOTA: 60,
   EXPIRED: 2,
   NO_WORKER: 2,
   OVERLOADED: 2,

@@ -116,6 +116,7 @@ export async function startTestGateway(
     maxClientRequestsPerSecond: 2_000,
     bootstrapKeyFile: null,
     egress: { allow: "public", deny: [] },
+    quotas: { callsPerSecond: 0, callsInCourse: 0, functions: 0, deploysPerHour: 0 },
     keepVersions: 10,
     keepVersionsMs: 3_600_000,
     gcGraceMs: 3_600_000,

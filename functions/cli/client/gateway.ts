@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import { escapeControls } from "../../../infra/std/escape.ts";
 import type { GrantChange, GrantListInfo, GrantsChanged } from "../../api/egress.ts";
+import type { QuotaChange, QuotaListInfo } from "../../api/quotas.ts";
 import {
   type CollectionInfo,
   collectionSchema,
@@ -136,6 +137,16 @@ export class Gateway {
     return this.#ask((await ofEgress()).grantsChangedSchema, "POST", grantsPath(tenant), change);
   }
 
+  /** The quotas of those tenants that the key may see. */
+  async quotas(): Promise<QuotaListInfo> {
+    return this.#ask((await ofQuotas()).quotaListSchema, "GET", "/v1/quotas");
+  }
+
+  /** The quotas of a tenant after a change. @throws CliError NOT_OPERATOR */
+  async setQuotas(tenant: string, change: QuotaChange): Promise<QuotaListInfo> {
+    return this.#ask((await ofQuotas()).quotaListSchema, "POST", `/v1/quotas/${encodeURIComponent(tenant)}`, change);
+  }
+
   async resetGrants(tenant: string): Promise<GrantsChanged> {
     return this.#ask((await ofEgress()).grantsChangedSchema, "DELETE", grantsPath(tenant));
   }
@@ -228,6 +239,7 @@ export class Gateway {
 
 const ofSecrets = () => import("../../api/secrets.ts");
 const ofEgress = () => import("../../api/egress.ts");
+const ofQuotas = () => import("../../api/quotas.ts");
 const ofRecords = () => import("../../model/record.ts");
 
 function fieldsOf(holder: string | undefined): HeaderPairs {

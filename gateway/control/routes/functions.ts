@@ -48,7 +48,7 @@ const deployRoute = keyedRoute({
       "Somebody else holds the name, or files that it names by their SHA-256 were not uploaded.",
     ),
     412: jsonBody(errorSchema, "What is live is not what `if-match` or `if-none-match` says: nothing was deployed."),
-    429: jsonBody(errorSchema, "The tenant's deployments wrote more than they may in a day."),
+    429: jsonBody(errorSchema, "The tenant has as many functions or deployments as it may, or these wrote too much."),
     422: jsonBody(errorSchema, "The version does not build, or does not load; the message shows where."),
   },
 });

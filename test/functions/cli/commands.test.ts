@@ -39,6 +39,7 @@ const COMMANDS = [
   "secret",
   "delete",
   "egress",
+  "quota",
   "gc",
   "doctor",
   "schema",

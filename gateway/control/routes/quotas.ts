@@ -1,0 +1,61 @@
+/** Shows quotas, and changes them for the operator. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { tenantParam } from "../../../functions/api/egress.ts";
+import { quotaChangeSchema, quotaListSchema } from "../../../functions/api/quotas.ts";
+import { errorSchema } from "../../../functions/api/schemas.ts";
+import { SandpiperError } from "../../../functions/model/errors.ts";
+import { scopeOf } from "../../../functions/model/quotas.ts";
+import { allQuotas, setQuotas } from "../../../functions/store/quotas.ts";
+import { isOperatorKey } from "../../../functions/store/tenant.ts";
+import { MIB } from "../../../infra/std/bytes.ts";
+import type { ControlParts, Environment } from "../context.ts";
+import { jsonBody, keyedRoute } from "../keyed-route.ts";
+import { bodyLimit } from "../middleware/body-limit.ts";
+
+const listRoute = keyedRoute({
+  method: "get",
+  path: "/v1/quotas",
+  summary: "Show quotas",
+  description: "With the operator's key of all tenants that have some, with others of the key's tenant alone.",
+  responses: { 200: jsonBody(quotaListSchema, "The limits.") },
+});
+
+const changeRoute = keyedRoute({
+  method: "post",
+  path: "/v1/quotas/{tenant}",
+  summary: "Change the quotas of a tenant, or of one function of it",
+  request: { params: tenantParam, body: { required: true, ...jsonBody(quotaChangeSchema, "The change.") } },
+  responses: {
+    200: jsonBody(quotaListSchema, "The tenant's limits now."),
+    400: jsonBody(errorSchema, "A limit is not valid."),
+    403: jsonBody(errorSchema, "The key is not the operator's."),
+  },
+});
+
+/** Adds /v1/quotas. */
+export function quotaRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
+  const { redis, quotaDefaults, uploads } = parts;
+  app.on("POST", "/v1/quotas/:tenant", bodyLimit(MIB, uploads));
+
+  const listOf = async (isShown: (tenant: string) => boolean) => {
+    const quotas = [...(await allQuotas(redis))].flatMap(([scope, limits]) => {
+      const [tenant = "", functionName] = scope.split("/");
+      return isShown(tenant) ? [{ tenant, function: functionName ?? null, limits }] : [];
+    });
+    return { default: quotaDefaults, quotas };
+  };
+
+  app.openapi(listRoute, async (c) => {
+    const { tenant, keyId } = c.var.principal;
+    const isOperator = await isOperatorKey(redis, keyId);
+    return c.json(await listOf((one) => isOperator || one === tenant), 200);
+  });
+
+  app.openapi(changeRoute, async (c) => {
+    if (!(await isOperatorKey(redis, c.var.principal.keyId))) throw new SandpiperError("NOT_OPERATOR");
+    const { tenant } = c.req.valid("param");
+    const { function: functionName, limits } = c.req.valid("json");
+    await setQuotas(redis, scopeOf(tenant, functionName), limits);
+    return c.json(await listOf((one) => one === tenant), 200);
+  });
+}
