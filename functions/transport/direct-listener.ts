@@ -64,6 +64,11 @@ export class DirectListener {
     this.#options = options;
   }
 
+  /** Connections that have not proven yet whose they are. */
+  get strangers(): number {
+    return this.#strangers.size;
+  }
+
   /**
    * Listens and announces it. A unix socket that cannot be made is only told of.
    * @throws Error when the address cannot be listened on.

@@ -105,9 +105,9 @@ export class ReplyReceiver {
     this.ready.catch(() => {});
   }
 
-  /** Direct connections that stand, and messages that came each way. */
-  get figures(): { connections: number; messages: Readonly<Record<"published" | "direct", number>> } {
-    return { connections: this.#inlets.size, messages: this.#messages };
+  /** Direct connections that stand, those that may come to, and messages that came each way. */
+  get figures() {
+    return { connections: this.#inlets.size, strangers: this.#listener.strangers, messages: { ...this.#messages } };
   }
 
   /** Ends the subscription and all connections. */

@@ -117,6 +117,8 @@ describe("a gateway hangs up on", () => {
   it("the oldest of many strangers, and takes a worker meanwhile", async () => {
     const first = await stranger();
     const others = await Promise.all(Array.from({ length: 64 }, stranger));
+    // And not by its time alone.
+    assert.ok(receiver.figures.strangers <= 64);
     await first.ended;
     const { socket } = await worker();
     assert.equal(connections(), 1);
@@ -205,9 +207,10 @@ describe("a gateway", () => {
 describe("a worker", () => {
   it("says no reply to somebody who listens at a gateway's place", async () => {
     const heard: Buffer[] = [];
+    const hungUp = Promise.withResolvers<void>();
     const path = join(tempDir(), "false.sock");
     const impostor = createServer((socket) => {
-      socket.on("error", () => {});
+      socket.on("error", () => {}).on("close", () => hungUp.resolve());
       socket.on("data", (bytes) => {
         heard.push(bytes);
         socket.write(Buffer.alloc(PROOF_BYTES));
@@ -224,9 +227,9 @@ describe("a worker", () => {
     const published = once(await subscribed("sp:reply:elsewhere"), "messageBuffer");
     sender.send("elsewhere", head("secret", { body: Buffer.from("the tenant's own") }));
     await published;
-    await eventually(() => heard.length === 1);
-    await sender.close();
+    await hungUp.promise;
     assert.equal(sender.directConnections, 0);
+    await sender.close();
     assert.equal(heard[0]?.length, HELLO_BYTES);
     impostor.close();
   });

@@ -156,7 +156,7 @@ describe("replies over a direct connection", () => {
     assert.deepEqual([gateway.bodies("1"), gateway.bodies("2")], [[large], ["small"]]);
     const stats = await redis.info("commandstats");
     assert.doesNotMatch(stats, /cmdstat_(publish|getdel):/);
-    assert.deepEqual(gateway.receiver.figures, { connections: 1, messages: { published: 1, direct: 2 } });
+    assert.deepEqual(gateway.receiver.figures, { connections: 1, strangers: 0, messages: { published: 1, direct: 2 } });
     await sender.close();
     await eventually(() => gateway.receiver.figures.connections === 0);
     gateway.receiver.close();
