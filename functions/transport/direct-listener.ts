@@ -23,7 +23,7 @@ import {
 } from "./direct-handshake.ts";
 
 const ANNOUNCED_MS = 60_000;
-const RENEW_MS = 15_000;
+const RENEW_MS = 20_000;
 /** Most connections that have not proven yet whose they are; the oldest makes way for a new one. */
 const MAX_STRANGERS = 64;
 const TOKEN_BYTES = 32;
