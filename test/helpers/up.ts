@@ -110,7 +110,7 @@ export class Up {
       this.#seen.has(Number(name.split("-")[0])),
     );
     const files = readdirSync(this.dataDir).filter(
-      (name) => !["api-key", "artifacts", "master-key", "redis"].includes(name),
+      (name) => !["api-key", "artifacts", "master-key", "redis", "replies"].includes(name),
     );
     const mounts = readFileSync("/proc/self/mountinfo", "utf8")
       .split("\n")
