@@ -195,7 +195,7 @@ class GatewayParts {
     const keyUses = new KeyUses(this.redis);
     return {
       redis: this.redis,
-      versions: this.#versions,
+      ...{ versions: this.#versions, quotas: this.#quotas },
       stops: this.#stops,
       ...{ keyUses, access: new AccessCheck(this.redis, keyUses) },
       addressOf: (request: IncomingMessage) => clients.addressOf(request),

@@ -9,6 +9,8 @@ export interface EgressRelayConfig {
   hostsFile: string | null;
   /** Name servers that the relay asks; none: those of the host. */
   nameServers: readonly string[];
+  /** Certificates of issuers of hosts that are injected for, beside the system's; null: none. */
+  caFile: string | null;
   /** Most connections of all sandboxes of a worker. */
   mostConnections: number;
   /** Limits of one tenant's sandboxes at a worker, together; without those that are not set. */
@@ -31,9 +33,11 @@ function tenantLimits(read: EnvironmentReader): EgressRelayConfig["tenantLimits"
 export function egressRelayConfig(read: EnvironmentReader): EgressRelayConfig {
   const count = (name: string, fallback: number) => read.integer(name, { fallback, min: 1, max: 1_000_000 });
   const hostsFile = read.text("SANDPIPER_EGRESS_HOSTS_FILE");
+  const caFile = read.text("SANDPIPER_EGRESS_CA_FILE");
   return {
     hostsFile: hostsFile && resolve(hostsFile),
     nameServers: read.words("SANDPIPER_EGRESS_NAME_SERVERS"),
+    caFile: caFile && resolve(caFile),
     mostConnections: count("SANDPIPER_EGRESS_MAX_CONNECTIONS_TOTAL", 2_048),
     tenantLimits: tenantLimits(read),
     limits: {

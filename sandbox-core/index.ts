@@ -8,6 +8,7 @@ export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
 export {
   type EgressEvent,
+  type EgressInjection,
   type EgressLimits,
   type EgressPolicy,
   type EgressRefusal,
@@ -17,6 +18,7 @@ export {
   MOST_EGRESS_PORTS,
   MOST_EGRESS_RULES,
   type SandboxEgress,
+  type SandboxInjector,
 } from "./contract/egress.ts";
 export type { EgressRelaying } from "./contract/egress-relay.ts";
 export { CgroupsError, SandboxError, StartFailure } from "./contract/error.ts";

@@ -11,12 +11,13 @@ export function relaySettings(
   config: Config,
   onTrouble: (message: string, cause: unknown) => void,
 ): EgressRelaySettings {
-  const { hostsFile, nameServers, mostConnections, tenantLimits } = config.worker.egressRelay;
+  const { hostsFile, nameServers, caFile, mostConnections, tenantLimits } = config.worker.egressRelay;
   return {
     platform: platformHosts(config, config.worker.workerMetrics),
     connections: mostConnections,
     tenantLimits,
     ...(hostsFile !== null && { hostsFile }),
+    ...(caFile !== null && { caFile }),
     ...(nameServers.length > 0 && { nameServers }),
     onTrouble,
   };

@@ -8,11 +8,13 @@ import type { Version } from "../functions/model/version.ts";
 import { GrantsWatch } from "../functions/store/grants-watch.ts";
 import type {
   EgressEvent,
+  EgressInjection,
   EgressLimits,
   EgressPolicy,
   EgressRelaying,
   ForkableSandbox,
 } from "../sandbox-core/index.ts";
+import type { VersionEnvironment } from "./code/environments.ts";
 import { SandboxConnections } from "./instance/egress.ts";
 import { policyOf, type RefusedRule } from "./instance/egress-policy.ts";
 import type { CallLog } from "./outcome/call-log.ts";
@@ -54,7 +56,12 @@ export class Egress {
    * @param log gets what happens until the version is loaded, and hears of rules out of force
    * @throws CallFailure EGRESS_UNAVAILABLE
    */
-  async open(sandbox: ForkableSandbox, version: Version, log: CallLog): Promise<SandboxConnections | null> {
+  async open(
+    sandbox: ForkableSandbox,
+    version: Version,
+    { injections }: Pick<VersionEnvironment, "injections">,
+    log: CallLog,
+  ): Promise<SandboxConnections | null> {
     const { tenant, config } = version;
     if (config.egress === undefined || config.egress.length === 0) return null;
     const between = new EgressReport(log, null);
@@ -64,7 +71,7 @@ export class Egress {
       this.#options.onEvent(tenant, event);
     };
     try {
-      const { policy, refused } = this.#policyOf(version, await this.#grants.of(tenant));
+      const { policy, refused } = this.#policyOf(version, await this.#grants.of(tenant), injections);
       for (const rule of refused) log.say("warn", outOfForce(rule));
       egress.attach(await this.#options.relay.open(sandbox, policy, hear));
       this.#keep(sandbox, { version, egress, policy: textOf(policy) });
@@ -86,9 +93,9 @@ export class Egress {
     await this.#options.relay.close();
   }
 
-  #policyOf({ tenant, config }: Version, grants: EgressGrants) {
+  #policyOf({ tenant, config }: Version, grants: EgressGrants, injections: readonly EgressInjection[] = []) {
     const { defaults, limits } = this.#options;
-    return policyOf(config.egress ?? [], readGrants(tenant, grants, defaults), limits);
+    return policyOf(config.egress ?? [], readGrants(tenant, grants, defaults), limits, injections);
   }
 
   #keep(sandbox: ForkableSandbox, opened: Opened): void {
@@ -104,12 +111,14 @@ export class Egress {
   /** Has those instances make way whose policy is another one now. */
   #changed(tenant: string, grants: EgressGrants): void {
     for (const { version, egress, policy } of this.#opened.get(tenant) ?? []) {
-      if (textOf(this.#policyOf(version, grants).policy) !== policy) egress.becomeOutdated();
+      if (textOf(this.#policyOf(version, grants).policy) !== policy)
+        egress.becomeOutdated("what its tenant may connect to has changed");
     }
   }
 }
 
-function textOf(policy: EgressPolicy): string {
+/** Grants are compared by this: not what is injected, which is secret, and changes by itself. */
+function textOf({ injections: _, ...policy }: EgressPolicy): string {
   return JSON.stringify(policy);
 }
 

@@ -277,7 +277,7 @@ export class Worker {
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const environment = await this.#secrets.environmentOf(version, log);
-        const egress = await this.#egress.open(sandbox, version, log);
+        const egress = await this.#egress.open(sandbox, version, environment, log);
         const logs = { start: log, idle };
         const loaded = await Instance.load(sandbox, version, bundle, logs, { environment, egress });
         egress?.loaded(new EgressReport(idle, null));

@@ -1,7 +1,13 @@
 /** The field `egress` of a manifest: its schema, and one form for all ways to write the same. */
 import { z } from "zod";
 import { type EgressRule, formatRule, readRule } from "./egress.ts";
-import { canonicalInjection, type Injection, injectionFields, injectionProblem } from "./egress-injection.ts";
+import {
+  canonicalInjection,
+  type Injection,
+  injectionFields,
+  injectionProblem,
+  secretsIn,
+} from "./egress-injection.ts";
 
 /** Most rules of one function, and most different ports: a sandbox listens on each of them. */
 export const MAX_RULES = 64;
@@ -72,6 +78,11 @@ export function textOf(entry: EgressEntry): string {
   return typeof entry === "string" ? entry : entry.to;
 }
 
+/** Names of the secrets that the relay has, and the function's own code has not. */
+export function injectedSecrets(entries: readonly EgressEntry[]): string[] {
+  return [...new Set(entries.flatMap((entry) => (typeof entry === "string" ? [] : secretsIn(entry))))].sort();
+}
+
 interface ListProblem {
   /** Of the entry; null for the list. */
   index: number | null;
@@ -90,10 +101,30 @@ function listProblems(entries: readonly EgressEntry[]): ListProblem[] {
   if (ports.size > MAX_PORTS) {
     problems.push({ index: null, message: `${ports.size} different ports; at most ${MAX_PORTS} can be used` });
   }
-  const publicAt = texts.indexOf("public");
-  const injectedAt = entries.findIndex((entry) => typeof entry !== "string" && entry.inject !== undefined);
-  if (publicAt >= 0 && injectedAt >= 0) problems.push({ index: injectedAt, message: INJECTED_AND_PUBLIC });
-  return problems;
+  return [...problems, ...waysAround(entries, rules)];
+}
+
+/** Rules that lead past what is injected, and past the methods and paths that pass. */
+function waysAround(entries: readonly EgressEntry[], rules: readonly (EgressRule | string)[]): ListProblem[] {
+  const isPublic = rules.some((rule) => typeof rule !== "string" && rule.to.kind === "public");
+  return rules.flatMap((injected, injectedAt): ListProblem[] => {
+    if (typeof injected === "string" || injected.to.kind !== "name" || !isInjected(entries[injectedAt])) return [];
+    if (isPublic) return [{ index: injectedAt, message: INJECTED_AND_PUBLIC }];
+    const { name } = injected.to;
+    return rules.flatMap((rule, index) => {
+      if (index === injectedAt || typeof rule === "string" || !leadsTo(rule, name)) return [];
+      const message = `"${formatRule(rule)}" reaches ${name} past what is injected for it: leave one of the two out`;
+      return [{ index, message }];
+    });
+  });
+}
+
+function isInjected(entry: EgressEntry | undefined): boolean {
+  return entry !== undefined && typeof entry !== "string" && entry.inject !== undefined;
+}
+
+function leadsTo({ to }: EgressRule, name: string): boolean {
+  return (to.kind === "name" && to.name === name) || (to.kind === "suffix" && name.endsWith(to.suffix));
 }
 
 const INJECTED_AND_PUBLIC =

@@ -59,7 +59,7 @@ export const injectionFields = {
     .optional()
     .meta({
       description:
-        "Header fields that are added to each request; {{secrets.NAME}} stands for a secret. This version of Sandpiper refuses it.",
+        "Header fields that are put into each request on its way out, whatever the function gives; {{secrets.NAME}} stands for a secret, which the function does not get.",
       examples: [{ authorization: "Bearer {{secrets.STRIPE}}" }],
     }),
   methods: z
@@ -83,7 +83,7 @@ export const injectionFields = {
     .min(1, "name a path at least, or leave paths out")
     .max(MAX_LIST, `at most ${MAX_LIST} paths`)
     .optional()
-    .meta({ description: "Beginnings of the only paths of requests that pass." }),
+    .meta({ description: "Beginnings of the only paths of requests that pass, as in /v1/." }),
 };
 
 /** The fault of an entry as a whole, and the field that has it; null when there is none. */
@@ -115,6 +115,16 @@ export function canonicalInjection({ inject, methods, paths }: Injection): Injec
     ...(methods && { methods: [...new Set(methods)].sort() }),
     ...(paths && { paths: [...new Set(paths)].sort() }),
   };
+}
+
+/** Names of the secrets that values of an injection stand for. */
+export function secretsIn({ inject = {} }: Injection): string[] {
+  return Object.values(inject).flatMap((value) => [...value.matchAll(REFERENCE)].map(([, name = ""]) => name));
+}
+
+/** The value of a header field, with secrets in the place of their names. */
+export function withSecrets(value: string, secrets: ReadonlyMap<string, string>): string {
+  return value.replace(REFERENCE, (_, name: string) => secrets.get(name) ?? "");
 }
 
 function hasEachOnce(fields: Record<string, string>): boolean {

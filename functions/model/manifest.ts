@@ -1,6 +1,6 @@
 /** The configuration of a function as `sandpiper.jsonc` gives it: schema, defaults and limits. */
 import { z } from "zod";
-import { egressSchema } from "./egress-entry.ts";
+import { egressSchema, injectedSecrets } from "./egress-entry.ts";
 import {
   ENV_NAME_PATTERN,
   lengthOf,
@@ -65,7 +65,7 @@ const cannotBeSet = (name: string, reason: string | null) => `${name} cannot be 
  * The descriptions are for editors, which show them through the JSON schema, and for the reference
  * in docs/FUNCTIONS.md.
  */
-export const functionConfigSchema = z.strictObject({
+const configFields = z.strictObject({
   $schema: z
     .string()
     .optional()
@@ -182,6 +182,15 @@ export const functionConfigSchema = z.strictObject({
         "Names of the secrets that the function gets in its environment, its own before those of its tenant. Without it the function gets all of its own, and none of its tenant's.",
       examples: [["STRIPE_KEY"]],
     }),
+});
+
+/** The fields of a function's configuration, each by itself and beside the others. */
+export const functionConfigSchema = configFields.superRefine(({ egress = [], secrets = [] }, context) => {
+  const injected = injectedSecrets(egress);
+  for (const [index, name] of secrets.entries()) {
+    const message = `${name} is injected by a rule of "egress", and the function would hold it as well: leave it out of one of the two`;
+    if (injected.includes(name)) context.addIssue({ code: "custom", path: ["secrets", index], message });
+  }
 });
 
 /** Everything that is configured of a function, defaults filled in. */

@@ -117,6 +117,11 @@ export const VERSION_ERRORS = {
     message: "The function declares a secret that is not set.",
     fix: "Read the function's log, which names it, and set it: `sandpiper secret set NAME`. The function need not be deployed again.",
   },
+  SECRET_UNFIT: {
+    status: 502,
+    message: "A secret cannot be put into a header field of the function's requests.",
+    fix: "Read the function's log, which names it. A header field is one line of ASCII: set the secret to such a value.",
+  },
   ENVIRONMENT_TOO_LARGE: {
     status: 502,
     message: "The function's variables and secrets are too large together.",

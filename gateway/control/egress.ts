@@ -17,10 +17,7 @@ export function withCanonicalEgress(config: FunctionConfig): FunctionConfig {
   return config.egress === undefined ? config : { ...config, egress: canonicalEgress(config.egress) };
 }
 
-/**
- * @throws SandpiperError EGRESS_NOT_GRANTED that names the rule and the operator's command,
- * INVALID_CONFIG for what no relay does
- */
+/** @throws SandpiperError EGRESS_NOT_GRANTED that names the rule and the operator's command */
 export async function checkEgress(
   { redis, egressDefaults }: Pick<ControlParts, "redis" | "egressDefaults">,
   tenant: string,
@@ -29,18 +26,12 @@ export async function checkEgress(
   if (egress.length === 0) return;
   const grants = readGrants(tenant, await grantsOf(redis, tenant), egressDefaults);
   for (const entry of egress) {
-    if (typeof entry !== "string" && entry.inject !== undefined)
-      throw new SandpiperError("INVALID_CONFIG", { message: injected(entry.to) });
     const refusal = whyNotGranted(ruleOf(entry), grants);
     if (refusal === null) continue;
     const what = `egress: "${textOf(entry)}" is not granted: ${refusal.reason}.`;
     const message = `${what} Whoever operates Sandpiper grants it with: ${refusal.remedy}`;
     throw new SandpiperError("EGRESS_NOT_GRANTED", { message });
   }
-}
-
-function injected(host: string): string {
-  return `egress: "${host}" has inject, which this version of Sandpiper does not carry out; give the function the value in env.`;
 }
 
 /** The difference between two versions' rules. */

@@ -39,6 +39,18 @@ export interface EgressLimits {
   bytes: number;
 }
 
+/** Header fields of requests to one host, whose TLS ends in the injector that puts them in. */
+export interface EgressInjection {
+  /** A name of `rules`, on port 443. */
+  name: string;
+  /** Names in lower case, and values, which are secret. */
+  headers: readonly (readonly [name: string, value: string])[];
+  /** The only methods that pass; null: all. */
+  methods: readonly string[] | null;
+  /** Beginnings of the only paths that pass; null: all. */
+  paths: readonly string[] | null;
+}
+
 export interface EgressPolicy {
   /** Whose traffic it is: tenants share the relay's connections fairly. */
   tenant: string;
@@ -51,6 +63,8 @@ export interface EgressPolicy {
   /** Win over `rules`. */
   deny: readonly EgressRule[];
   limits: EgressLimits;
+  /** Hosts that TLS does not end at, but in the injector; none when missing. */
+  injections?: readonly EgressInjection[];
 }
 
 /**
@@ -63,6 +77,10 @@ export interface EgressPolicy {
  * than a TLS hello on 443), `slow_hello`, `too_many_connections`, `connection_rate`, `relay_full`,
  * `bytes_used_up`; and of the tenant, with all of its sandboxes: `tenant_connections`,
  * `tenant_rate`, `tenant_bytes`, which ends open connections as well.
+ * Of hosts that are injected for, also `invalid_certificate` (the host is not who
+ * it should be), `host_tls_failed`, `client_tls_failed` (the function's client did not go on),
+ * `relay_died` (with the injector), and of single requests `method_refused`, `path_refused`,
+ * `wrong_host`, `upgrade_refused`, `malformed_request`.
  *
  * Ended: `ok`, `reset` (by either end), `idle`, `bytes_limit`, `call_ended`, `sandbox_ended`,
  * `relay_died`.
@@ -98,7 +116,16 @@ export type EgressRefusal =
   | "bytes_used_up"
   | "tenant_connections"
   | "tenant_rate"
-  | "tenant_bytes";
+  | "tenant_bytes"
+  | "relay_died"
+  | "invalid_certificate"
+  | "host_tls_failed"
+  | "client_tls_failed"
+  | "method_refused"
+  | "path_refused"
+  | "wrong_host"
+  | "upgrade_refused"
+  | "malformed_request";
 
 /**
  * `opened`: connected to the host, verdict `ok`. `kept`: the call in which it was opened ended
@@ -142,6 +169,17 @@ export interface EgressSockets {
   ports: readonly number[];
 }
 
+/** The injector that a sandbox's connections go through. */
+export interface SandboxInjector {
+  /** The certificate, as PEM, that clients in the sandbox are to trust. */
+  caCertificate: string;
+  /**
+   * Resolves when it is gone. Another one has another certificate: hosts that are injected for are
+   * out of the sandbox's reach from then on.
+   */
+  gone: Promise<unknown>;
+}
+
 /** The egress of one sandbox; safe to use after the sandbox's end, when it does nothing. */
 export interface SandboxEgress {
   /** A call begins in the sandbox: say it before the call's first byte is sent there. */
@@ -150,4 +188,6 @@ export interface SandboxEgress {
   callEnded(call: string, end: { close: boolean }): void;
   /** Resolves when all has been told that happened in the sandbox until now. Never rejects. */
   told(): Promise<void>;
+  /** Of a policy with injections, else null. */
+  readonly injector: SandboxInjector | null;
 }

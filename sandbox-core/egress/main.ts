@@ -19,6 +19,7 @@ import {
   type RelayRequest,
   type RelayResponse,
 } from "../protocol/egress.ts";
+import { RELAY_POLICY } from "../seccomp/relay.ts";
 import { sys } from "../syscall/libc.ts";
 import { affordable } from "./descriptor-limit.ts";
 import { lockIn } from "./lock-in.ts";
@@ -32,7 +33,7 @@ const MOST_DESCRIPTORS = 65;
 const wanted = JSON.parse(process.argv[2] ?? "") as RelayOptions;
 const options = { ...wanted, connections: affordable(wanted.connections) };
 const control = new Socket({ fd: RELAY_CONTROL_FD, readable: true, writable: true });
-lockIn(options);
+lockIn(options, RELAY_POLICY);
 
 const relay = new Relay(options, (sandbox, event) => say({ is: "event", sandbox, event }));
 const requests = new LineReader<RelayRequest>();

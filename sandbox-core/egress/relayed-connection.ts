@@ -1,10 +1,12 @@
 /** One connection of a sandbox, from its first byte until both sides are closed. */
 import type { Socket } from "node:net";
-import type { EgressEvent, EgressPolicy, EgressRefusal, EgressVerdict } from "../contract/egress.ts";
+import type { EgressEvent, EgressRefusal, EgressVerdict } from "../contract/egress.ts";
+import type { RelayedPolicy } from "../protocol/egress.ts";
 import type { AddressGuard } from "./addresses.ts";
 import type { CallBudget } from "./call-budget.ts";
 import { dial } from "./dial.ts";
 import { awaitHello } from "./first-bytes.ts";
+import type { Carried, InjectorLink } from "./injector-link.ts";
 import { pass } from "./pass.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { remedyOf } from "./remedies.ts";
@@ -25,13 +27,18 @@ export interface Destination {
 
 /** The parts that a sandbox's connections have in common. */
 export interface Surroundings {
-  policy: EgressPolicy;
+  policy: RelayedPolicy;
   rules: Rules;
   guard: AddressGuard;
   calls: CallBudget;
   names: Names;
   platform: PlatformHosts;
   tenants: Tenants;
+  /** Has the injector carry a connection, or says why that cannot be. */
+  carry: (
+    request: { id: number; name: string },
+    onRefused: (verdict: EgressRefusal, why: string) => void,
+  ) => ReturnType<InjectorLink["carry"]>;
   nextId: () => number;
   tell: (event: EgressEvent) => void;
 }
@@ -74,7 +81,8 @@ export class RelayedConnection {
     const far = await dial(addresses, this.#to.port, this.#abandoned.signal);
     if (this.#abandoned.signal.aborted) return void far?.destroy();
     if (far === null) return void this.#refuse("unreachable");
-    await this.#open(far, first);
+    if (this.#isInjected) await this.#openInjected(far, first);
+    else await this.#open(far, first);
   }
 
   /** Ends it now, for that reason. */
@@ -97,6 +105,11 @@ export class RelayedConnection {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  get #isInjected(): boolean {
+    const { name, port } = this.#to;
+    return name !== null && port === TLS_PORT && this.#around.policy.injected.includes(name);
   }
 
   /** Bytes that came already and go to the host first; null when it was refused. */
@@ -141,14 +154,67 @@ export class RelayedConnection {
   }
 
   async #open(far: Socket, first: Buffer): Promise<void> {
-    const near = this.#near;
     this.#far = far;
-    this.#isOpen = true;
     this.#address = far.remoteAddress ?? this.#address;
+    const endedWell = await this.#pass(far, first);
+    this.#tell("closed", this.#ending ?? (endedWell ? "ok" : "reset"));
+  }
+
+  /** Has the injector between both sides; it opens when the host has shown who it is. */
+  async #openInjected(far: Socket, first: Buffer): Promise<void> {
+    this.#far = far;
+    this.#address = far.remoteAddress ?? this.#address;
+    const request = { id: this.id, name: this.#to.name as string };
+    const carried = this.#around.carry(request, (verdict, why) => this.#tellRefused(verdict, why));
+    if (typeof carried === "string") {
+      reset(far);
+      return void this.#refuse(carried);
+    }
+    const farPassed = pass({ near: carried.far, far, onBytes: () => true });
+    const refusal = await this.#untilOpened(carried);
+    if (refusal !== null) {
+      carried.drop();
+      return void this.#refuse(refusal);
+    }
+    const endedWell = await this.#pass(carried.near, first);
+    carried.drop();
+    await farPassed;
+    // When the injector died, word of that may come after the end of what it had.
+    const isLost = this.#ending === undefined && !(await carried.ended);
+    this.#tell("closed", this.#ending ?? (isLost ? "relay_died" : endedWell ? "ok" : "reset"));
+  }
+
+  /** Null when it may open. One that is over meanwhile is refused, and nobody is told. */
+  async #untilOpened({ opened, drop }: Carried): Promise<EgressRefusal | null> {
+    const { signal } = this.#abandoned;
+    const over = Promise.withResolvers<EgressRefusal>();
+    const giveUp = () => {
+      this.#ending ??= "reset";
+      drop();
+      over.resolve("relay_died");
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    const refusal = await Promise.race([opened, over.promise]);
+    signal.removeEventListener("abort", giveUp);
+    return refusal;
+  }
+
+  /** Passes bytes between the sandbox and a far side, once that is open. */
+  #pass(far: Socket, first: Buffer): Promise<boolean> {
+    this.#isOpen = true;
     this.#tell("opened", "ok");
     if (first.length > 0 && this.#count("up", first.length)) far.write(first);
-    const endedWell = await pass({ near, far, onBytes: (direction, bytes) => this.#count(direction, bytes) });
-    this.#tell("closed", this.#ending ?? (endedWell ? "ok" : "reset"));
+    return pass({ near: this.#near, far, onBytes: (direction, bytes) => this.#count(direction, bytes) });
+  }
+
+  /** Tells of a request that was refused; the connection goes on. */
+  #tellRefused(verdict: EgressRefusal, remedy: string): void {
+    if (this.#ending !== undefined) return;
+    // A kept connection carries requests of later calls. Its own figures are told at its end.
+    const call = this.#around.calls.only ?? this.call;
+    const refused = this.#eventOf("refused", verdict, remedy);
+    this.#around.tell({ ...refused, call, bytesUp: 0, bytesDown: 0, durationMs: 0 });
   }
 
   #count(direction: "up" | "down", bytes: number): boolean {
@@ -172,7 +238,11 @@ export class RelayedConnection {
   }
 
   #tell(kind: EgressEvent["kind"], verdict: EgressVerdict, remedy?: string): void {
-    this.#around.tell({
+    this.#around.tell(this.#eventOf(kind, verdict, remedy));
+  }
+
+  #eventOf(kind: EgressEvent["kind"], verdict: EgressVerdict, remedy?: string): EgressEvent {
+    return {
       kind,
       id: this.id,
       call: this.call,
@@ -185,6 +255,6 @@ export class RelayedConnection {
       durationMs: performance.now() - this.#beganMs,
       verdict,
       ...(remedy === undefined ? {} : { remedy }),
-    });
+    };
   }
 }

@@ -27,6 +27,17 @@ const REMEDIES: Record<EgressRefusal, Words> = {
     "Close connections, also those of other functions: so many at once are allowed to a tenant.",
   tenant_rate: () => "Keep connections open for the next request: so many in a second are allowed to a tenant.",
   tenant_bytes: () => "Wait for the next hour, or move less data: the tenant's bytes of this one are used up.",
+  relay_died: () => "Connect again: a part of Sandpiper's relay ended, and the function is not to blame.",
+  invalid_certificate: (host) =>
+    `See that ${host} has a valid certificate for this name, from an issuer that the machine trusts: nothing is injected for anybody else.`,
+  host_tls_failed: (host) =>
+    `See that ${host} speaks HTTP/1.1 over TLS 1.2 or later, as hosts must that are injected for.`,
+  client_tls_failed: (host) => `Use a client that trusts Node's certificates, and speaks HTTP/1.1 to ${host}.`,
+  method_refused: (host) => `Add the method to "methods" in the rule of ${host}.`,
+  path_refused: (host) => `Add the path to "paths" in the rule of ${host}.`,
+  wrong_host: (host) => `Name ${host} in requests over a connection to ${host}.`,
+  upgrade_refused: (host) => `Send requests of HTTP/1.1 alone to ${host}.`,
+  malformed_request: (host) => `Send requests of HTTP/1.1 to ${host}.`,
   bytes_used_up: () => "Move less data in one call: its bytes are used up.",
 };
 

@@ -13,7 +13,8 @@ const OFF = Buffer.alloc(8);
  * uv_tcp_close_reset), and would not close it either.
  */
 export function reset(socket: Socket): void {
-  if (!socket.writableEnded) socket.resetAndDestroy();
+  // One to the injector has no other end that could meet a reset.
+  if (!socket.writableEnded && isOfTcp(socket)) socket.resetAndDestroy();
   socket.destroy();
 }
 
@@ -22,7 +23,15 @@ export function reset(socket: Socket): void {
  * are reset by a close (zygote/egress-sockets.ts): for one that ends well.
  */
 export function closeGently(socket: Socket): void {
-  // Node has no public name for it.
-  const fd = (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
+  const fd = handleOf(socket)?.fd ?? -1;
   if (fd >= 0) sys.setsockopt(fd, SOL.SOCKET, SO.LINGER, OFF, OFF.length);
+}
+
+function isOfTcp(socket: Socket): boolean {
+  return handleOf(socket)?.reset !== undefined;
+}
+
+/** Node has no public name for it. */
+function handleOf(socket: Socket): { fd: number; reset?: unknown } | null {
+  return (socket as unknown as { _handle: { fd: number; reset?: unknown } | null })._handle;
 }

@@ -1,9 +1,11 @@
 /** One sandbox whose sockets the relay serves: its names, its listeners and its connections. */
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
-import type { EgressEvent, EgressPolicy, EgressRefusal } from "../contract/egress.ts";
+import type { EgressEvent, EgressRefusal } from "../contract/egress.ts";
+import type { RelayedPolicy } from "../protocol/egress.ts";
 import { AddressGuard } from "./addresses.ts";
 import { CallBudget } from "./call-budget.ts";
+import type { InjectorLink } from "./injector-link.ts";
 import { answerAddress, answerNothing, type NameQuestion, RCODE, readQuestion } from "./name-message.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { Refusals } from "./refusals.ts";
@@ -12,7 +14,7 @@ import { remedyOf } from "./remedies.ts";
 import { reset } from "./reset.ts";
 import type { Names } from "./resolver.ts";
 import { Rules } from "./rules.ts";
-import { Rate } from "./shares.ts";
+import { Rate, type TenantRates } from "./shares.ts";
 import { isStandIn, StandIns } from "./stand-ins.ts";
 import type { Tenants } from "./tenants.ts";
 
@@ -26,11 +28,17 @@ export interface RelayParts {
   names: Names;
   platform: PlatformHosts;
   tenants: Tenants;
+  /** Of connections that go through the injector. */
+  handshakes: TenantRates;
+  /** To the injector, once there is one. */
+  link: () => InjectorLink | null;
   nextId: () => number;
 }
 
 export interface ServedSandboxOptions {
-  policy: EgressPolicy;
+  /** Its number. */
+  sandbox: number;
+  policy: RelayedPolicy;
   calls: readonly string[];
   /** The socket for names, and the listeners. */
   fds: readonly number[];
@@ -39,7 +47,7 @@ export interface ServedSandboxOptions {
 }
 
 export class ServedSandbox {
-  readonly #policy: EgressPolicy;
+  readonly #policy: RelayedPolicy;
   readonly #parts: RelayParts;
   readonly #around: Surroundings;
   readonly #calls: CallBudget;
@@ -51,7 +59,7 @@ export class ServedSandbox {
   readonly #connections = new Set<RelayedConnection>();
 
   /** @throws Error when the policy is none, or the sockets are none */
-  constructor({ policy, calls, fds: [names = -1, ...listeners], parts, tell }: ServedSandboxOptions) {
+  constructor({ sandbox, policy, calls, fds: [names = -1, ...listeners], parts, tell }: ServedSandboxOptions) {
     this.#policy = policy;
     this.#parts = parts;
     this.#calls = new CallBudget(policy.limits.bytes, calls);
@@ -66,6 +74,10 @@ export class ServedSandbox {
       names: parts.names,
       platform: parts.platform,
       tenants: parts.tenants,
+      carry: ({ id, name }, onRefused) => {
+        if (!parts.handshakes.tryTake(policy.tenant)) return "connection_rate";
+        return parts.link()?.carry({ id, sandbox, name }, onRefused) ?? "relay_died";
+      },
       nextId: parts.nextId,
       tell: (event) => (event.kind === "refused" ? refusals.tell(event) : tell(event)),
     };

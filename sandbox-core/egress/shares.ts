@@ -28,6 +28,30 @@ export class Shares {
   }
 }
 
+/** Rates of the same kind, one for each tenant. */
+export class TenantRates {
+  readonly #perSecond: number;
+  readonly #rates = new Map<string, Rate>();
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  tryTake(tenant: string): boolean {
+    let rate = this.#rates.get(tenant);
+    if (rate === undefined) {
+      rate = new Rate(this.#perSecond);
+      this.#rates.set(tenant, rate);
+    }
+    return rate.tryTake();
+  }
+
+  /** Forgets tenants who could take as much as new ones. */
+  forgetUnused(): void {
+    for (const [tenant, rate] of this.#rates) if (rate.isFull) this.#rates.delete(tenant);
+  }
+}
+
 /** So many at once, and so many more each second. */
 export class Rate {
   readonly #perSecond: number;
@@ -41,12 +65,22 @@ export class Rate {
     this.#left = burst;
   }
 
+  /** Whether none was taken for so long that all are there. */
+  get isFull(): boolean {
+    this.#refill();
+    return this.#left === this.#burst;
+  }
+
   tryTake(): boolean {
-    const nowMs = performance.now();
-    this.#left = Math.min(this.#burst, this.#left + ((nowMs - this.#atMs) / 1_000) * this.#perSecond);
-    this.#atMs = nowMs;
+    this.#refill();
     if (this.#left < 1) return false;
     this.#left -= 1;
     return true;
+  }
+
+  #refill(): void {
+    const nowMs = performance.now();
+    this.#left = Math.min(this.#burst, this.#left + ((nowMs - this.#atMs) / 1_000) * this.#perSecond);
+    this.#atMs = nowMs;
   }
 }

@@ -1,9 +1,8 @@
 /**
- * The first step of a relay: refuses io_uring to itself, and starts Node anew as the relay proper.
- * Node opens a ring before the first line of a script runs, and a ring is orders to the kernel past
- * every filter.
+ * The first step of a relay or an injector: refuses io_uring to itself, and starts Node anew as the
+ * process proper, whose first module is named before its options. Node opens a ring before the
+ * first line of a script runs, and a ring is orders to the kernel past every filter.
  */
-import { fileURLToPath } from "node:url";
 import { currentArchitecture } from "../abi/arch.ts";
 import { F_SETFD } from "../abi/linux.ts";
 import { RELAY_CONTROL_FD, RELAY_DESCRIPTORS_FD } from "../protocol/egress.ts";
@@ -13,10 +12,8 @@ import { sys } from "../syscall/libc.ts";
 
 const STDERR_FD = 2;
 const [, , ...argumentsOfNode] = process.argv;
-const options = argumentsOfNode.pop() as string;
-const main = fileURLToPath(import.meta.resolve("./main.ts"));
 
 sys.installFilter(encode(assemble(NO_RINGS_POLICY, currentArchitecture())));
 // Node marks what it inherits close-on-exec.
 for (const fd of [STDERR_FD, RELAY_CONTROL_FD, RELAY_DESCRIPTORS_FD]) sys.fcntl(fd, F_SETFD, 0);
-sys.execve(process.execPath, ["node", ...process.execArgv, ...argumentsOfNode, main, options], []);
+sys.execve(process.execPath, ["node", ...process.execArgv, ...argumentsOfNode], []);

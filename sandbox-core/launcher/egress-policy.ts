@@ -13,12 +13,13 @@ import { SandboxError } from "../contract/error.ts";
 const LONGEST_NAME = 253;
 const NAME = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
 const LAST_PORT = 65_535;
+const TLS_PORT = 443;
 
 /**
  * The routes and sockets that a policy needs.
  * @throws SandboxError that says what is wrong with it
  */
-export function socketsOf({ rules, deny, privateRanges, limits }: EgressPolicy): EgressSockets {
+export function socketsOf({ rules, deny, privateRanges, limits, injections = [] }: EgressPolicy): EgressSockets {
   if (Math.max(rules.length, deny.length) > MOST_EGRESS_RULES)
     throw new SandboxError(`egress has ${rules.length} rules, and ${MOST_EGRESS_RULES} are the most`);
   for (const rule of rules) {
@@ -27,6 +28,9 @@ export function socketsOf({ rules, deny, privateRanges, limits }: EgressPolicy):
   }
   for (const rule of deny) checkRule(rule, 0);
   for (const range of privateRanges) checkRange(range);
+  for (const { name } of injections)
+    if (!rules.some(({ to, ports }) => to.kind === "name" && to.name === name && ports.includes(TLS_PORT)))
+      throw new SandboxError(`something is injected for ${name}, which no rule names on port ${TLS_PORT}`);
   for (const [name, limit] of Object.entries(limits))
     if (!(limit >= 1)) throw new SandboxError(`the limit ${name} of egress is ${limit}, and 1 is the least`);
   const ports = [...new Set(rules.flatMap((rule) => rule.ports))].sort((a, b) => a - b);

@@ -1,17 +1,14 @@
-/** One relay of egress as its holder sees it: a child process, messages and descriptors. */
+/**
+ * A relay or an injector of egress as its holder sees it: a child process, messages and
+ * descriptors.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { SandboxError } from "../contract/error.ts";
 import { LineReader } from "../protocol/control.ts";
-import {
-  RELAY_CONTROL_FD,
-  RELAY_MESSAGE_BYTES,
-  type RelayOptions,
-  type RelayRequest,
-  type RelayResponse,
-} from "../protocol/egress.ts";
+import { RELAY_CONTROL_FD, RELAY_MESSAGE_BYTES } from "../protocol/egress.ts";
 import { sys } from "../syscall/libc.ts";
 import { compileCacheFlags } from "./compile-cache.ts";
 
@@ -19,13 +16,22 @@ const LAST_WORDS_BYTES = 4_096;
 /** Bounds its own memory; buffers of sockets are bounded by the number of connections. */
 const NODE_FLAGS = ["--max-old-space-size=256", "--max-semi-space-size=8", "--no-warnings"];
 
-export interface EgressProcessEvents {
-  onResponse: (response: Exclude<RelayResponse, { is: "ready" }>) => void;
+/** First modules. */
+const MAINS = {
+  relay: import.meta.resolve("../egress/main.ts"),
+  injector: import.meta.resolve("../injector/main.ts"),
+} as const;
+type EgressProgram = keyof typeof MAINS;
+
+export interface EgressProcessEvents<Response> {
+  /** Told of everything that it says. */
+  onWord: (response: Response) => void;
   /** Called once, after the process is gone. */
   onDeath: (reason: string) => void;
 }
 
-export class EgressProcess {
+/** Takes requests and says responses; the first one says that it serves. */
+export class EgressProcess<Request, Response> {
   readonly #child: ChildProcess;
   readonly #control: Socket;
   readonly #descriptors: number;
@@ -33,7 +39,10 @@ export class EgressProcess {
   #isDead = false;
   #lastWords = "";
 
-  private constructor(child: ChildProcess, descriptors: number) {
+  readonly #program: EgressProgram;
+
+  private constructor(program: EgressProgram, child: ChildProcess, descriptors: number) {
+    this.#program = program;
     this.#child = child;
     this.#control = child.stdio[RELAY_CONTROL_FD] as Socket;
     this.#descriptors = descriptors;
@@ -51,10 +60,15 @@ export class EgressProcess {
    * Starts one, and resolves when it serves.
    * @throws SandboxError with what it said when it does not
    */
-  static async start(options: RelayOptions, events: EgressProcessEvents): Promise<EgressProcess> {
+  static async start<Request, Response>(
+    program: EgressProgram,
+    options: object,
+    events: EgressProcessEvents<Response>,
+  ): Promise<EgressProcess<Request, Response>> {
     const start = fileURLToPath(import.meta.resolve("../egress/start.ts"));
+    const main = fileURLToPath(MAINS[program]);
     const [ours, theirs] = sys.socketpair();
-    const argv = [...compileCacheFlags(), ...NODE_FLAGS, start, JSON.stringify(options)];
+    const argv = [...compileCacheFlags(), ...NODE_FLAGS, start, main, JSON.stringify(options)];
     const child = spawn(process.execPath, argv, {
       env: {},
       cwd: "/",
@@ -62,23 +76,23 @@ export class EgressProcess {
       stdio: ["ignore", "ignore", "pipe", "pipe", theirs],
     });
     sys.close(theirs);
-    const relay = new EgressProcess(child, ours);
-    await relay.#begin(events);
-    return relay;
+    const started = new EgressProcess<Request, Response>(program, child, ours);
+    await started.#begin(events);
+    return started;
   }
 
-  send(request: RelayRequest): void {
+  send(request: Request): void {
     if (!this.#isDead && this.#control.writable) this.#control.write(`${JSON.stringify(request)}\n`);
   }
 
   /**
-   * Sends sockets of a sandbox, before the request that tells of them.
+   * Sends sockets under a number, a sandbox's, before the request that tells of them.
    * @throws SyscallError, EAGAIN when so many wait there that it must be given up
    */
-  sendSockets(sandbox: number, fds: readonly number[]): void {
-    const number = Buffer.alloc(RELAY_MESSAGE_BYTES);
-    number.writeBigUInt64LE(BigInt(sandbox));
-    if (!this.#isDead) sys.sendDescriptors(this.#descriptors, number, fds);
+  sendSockets(number: number, fds: readonly number[]): void {
+    const bytes = Buffer.alloc(RELAY_MESSAGE_BYTES);
+    bytes.writeBigUInt64LE(BigInt(number));
+    if (!this.#isDead) sys.sendDescriptors(this.#descriptors, bytes, fds);
   }
 
   /** Ends it by force; resolves when it is gone. */
@@ -87,24 +101,25 @@ export class EgressProcess {
     await this.#gone;
   }
 
-  async #begin({ onResponse, onDeath }: EgressProcessEvents): Promise<void> {
+  async #begin({ onWord, onDeath }: EgressProcessEvents<Response>): Promise<void> {
+    const what = `the ${this.#program} of egress`;
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    const reader = new LineReader<RelayResponse>();
+    const reader = new LineReader<Response>();
     this.#control.on("data", (chunk: Buffer) => {
       for (const response of reader.push(chunk)) {
-        if (response.is === "ready") resolve();
-        else onResponse(response);
+        onWord(response);
+        resolve();
       }
     });
     // The exit says what happened.
     this.#control.on("error", () => undefined);
     this.#child.on("error", (cause) =>
-      reject(new SandboxError(`the relay of egress cannot be started: ${cause.message}`, { cause })),
+      reject(new SandboxError(`${what} cannot be started: ${cause.message}`, { cause })),
     );
     this.#child.on("close", (code, signal) => {
       this.#isDead = true;
       sys.close(this.#descriptors);
-      const reason = `the relay of egress died (${signal ?? `exit code ${code}`})`;
+      const reason = `${what} died (${signal ?? `exit code ${code}`})`;
       const words = this.#lastWords.trim();
       reject(new SandboxError(words === "" ? reason : `${reason}: ${words}`));
       onDeath(words === "" ? reason : `${reason}: ${words}`);

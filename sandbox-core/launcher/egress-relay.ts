@@ -5,17 +5,29 @@
  */
 import { closeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import type { EgressEvent, EgressPolicy, SandboxEgress } from "../contract/egress.ts";
+import type { EgressEvent, EgressPolicy, SandboxEgress, SandboxInjector } from "../contract/egress.ts";
 import type { EgressRelaying } from "../contract/egress-relay.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { ForkableSandbox } from "../contract/sandbox.ts";
-import type { PlatformHost, RelayOptions, TenantLimits } from "../protocol/egress.ts";
+import type {
+  PlatformHost,
+  RelayedPolicy,
+  RelayOptions,
+  RelayRequest,
+  RelayResponse,
+  TenantLimits,
+} from "../protocol/egress.ts";
+import { EgressInjector } from "./egress-injector.ts";
 import { socketsOf } from "./egress-policy.ts";
 import { EgressProcess } from "./egress-process.ts";
 
 export interface EgressRelaySettings {
   /** The host user that the process becomes; nobody else's. `RELAY_UID` unless given. */
   uid?: number;
+  /** That of the injector's process. `INJECTOR_UID` unless given. */
+  injectorUid?: number;
+  /** A file of certificates of issuers of hosts that are injected for, beside the system's. */
+  caFile?: string;
   /** Hosts of the platform's own, refused whatever is declared and granted. */
   platform?: readonly PlatformHost[];
   /** Names that are known without asking, as in hosts(5): /etc/hosts unless given. */
@@ -28,6 +40,11 @@ export interface EgressRelaySettings {
   connections?: number;
   /** Of each tenant, all of its sandboxes together; none unless given. */
   tenantLimits?: TenantLimits;
+  /**
+   * Most connections in a second of one tenant's that go through the injector, as each costs it two
+   * handshakes of TLS: 100 unless given.
+   */
+  handshakesPerSecond?: number;
   /** After so long without a byte a connection is ended; ten minutes unless given. */
   idleMs?: number;
   /** Told when the process died, or cannot be started again yet. */
@@ -36,7 +53,9 @@ export interface EgressRelaySettings {
 
 /** Beside the users of boxes' sandboxes, whose block begins behind it. */
 const RELAY_UID = 1_099_999_999;
+const INJECTOR_UID = 1_099_999_998;
 const DEFAULT_CONNECTIONS = 2_048;
+const DEFAULT_HANDSHAKES = 100;
 const DEFAULT_IDLE_MS = 600_000;
 const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [50, 2_000];
 /** A process that hangs keeps nobody waiting for longer. */
@@ -46,7 +65,8 @@ const SHORT_LIFE_MS = 2_000;
 
 /** A sandbox that has egress, as it has to be told to each process that serves it. */
 interface Served {
-  policy: EgressPolicy;
+  policy: RelayedPolicy;
+  injector: SandboxInjector | null;
   fds: readonly number[];
   ports: readonly number[];
   calls: Set<string>;
@@ -58,9 +78,10 @@ interface Served {
 export class EgressRelay implements EgressRelaying {
   readonly #options: RelayOptions;
   readonly #onTrouble: NonNullable<EgressRelaySettings["onTrouble"]>;
+  readonly #injector: EgressInjector;
   readonly #served = new Map<number, Served>();
   readonly #closing = new AbortController();
-  #process: EgressProcess | undefined;
+  #process: EgressProcess<RelayRequest, RelayResponse> | undefined;
   /** The start that goes on. */
   #starting: Promise<void> | undefined;
   #startedMs = Number.NEGATIVE_INFINITY;
@@ -78,11 +99,16 @@ export class EgressRelay implements EgressRelaying {
       hostsFile,
       connections,
       tenantLimits,
+      handshakesPerSecond: settings.handshakesPerSecond ?? DEFAULT_HANDSHAKES,
       idleMs,
       ...(nameServers && { nameServers }),
       ...(networkNamespace !== undefined && { networkNamespace }),
     };
     this.#onTrouble = settings.onTrouble ?? (() => undefined);
+    const { injectorUid = INJECTOR_UID, caFile } = settings;
+    this.#injector = new EgressInjector({ uid: injectorUid, ...(caFile !== undefined && { caFile }) }, (reason) =>
+      this.#onTrouble(`${reason}; connections that it had were reset`, new SandboxError(reason)),
+    );
   }
 
   get pid(): number | undefined {
@@ -105,9 +131,21 @@ export class EgressRelay implements EgressRelaying {
   ): Promise<SandboxEgress> {
     const sockets = socketsOf(policy);
     await this.start();
+    const { injections = [], ...more } = policy;
+    const injector = injections.length === 0 ? null : await this.#injector.start(() => this.#link());
     const fds = await sandbox.openEgressSockets(sockets);
     const number = ++this.#lastNumber;
-    const served: Served = { policy, fds, ports: sockets.ports, calls: new Set(), open: new Map(), onEvent };
+    const relayed: RelayedPolicy = { ...more, injected: injections.map(({ name }) => name) };
+    if (injector !== null) this.#injector.open(number, injections);
+    const served: Served = {
+      policy: relayed,
+      injector,
+      fds,
+      ports: sockets.ports,
+      calls: new Set(),
+      open: new Map(),
+      onEvent,
+    };
     this.#served.set(number, served);
     this.#handOver(number, served);
     void sandbox.exited.then(() => this.#forget(number));
@@ -118,15 +156,16 @@ export class EgressRelay implements EgressRelaying {
     this.#closing.abort();
     for (const number of [...this.#served.keys()]) this.#forget(number);
     await this.#starting?.catch(() => undefined);
-    await this.#process?.stop();
+    await Promise.all([this.#process?.stop(), this.#injector.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #handleOf(sandbox: number, { calls }: Served): SandboxEgress {
+  #handleOf(sandbox: number, { calls, injector }: Served): SandboxEgress {
     return {
+      injector,
       callBegan: (call) => {
         if (!this.#served.has(sandbox)) return;
         calls.add(call);
@@ -158,10 +197,23 @@ export class EgressRelay implements EgressRelaying {
     const served = this.#served.get(sandbox);
     if (!served) return;
     this.#process?.send({ op: "close", sandbox });
+    if (served.injector !== null) this.#injector.forget(sandbox);
     for (const fd of served.fds) closeSync(fd);
     // What is still open is told by the process, or was lost with it.
     if (served.open.size === 0 || !this.#process) this.#served.delete(sandbox);
     else served.fds = [];
+  }
+
+  /** Connects the injector and the relay, when both serve. */
+  #link(): void {
+    const relay = this.#process;
+    if (!relay) return;
+    try {
+      this.#injector.linkTo(relay);
+    } catch (error) {
+      this.#onTrouble("the relay of egress takes no link to the injector and is started again", error);
+      void relay.stop();
+    }
   }
 
   #handOver(sandbox: number, { policy, ports, calls, fds }: Served): void {
@@ -186,10 +238,10 @@ export class EgressRelay implements EgressRelaying {
   }
 
   async #startOnce(): Promise<void> {
-    const started = await EgressProcess.start(this.#options, {
-      onResponse: (response) => {
-        if (response.is === "event") this.#hear(response.sandbox, response.event);
-        else this.#flushed(response.flush);
+    const started = await EgressProcess.start<RelayRequest, RelayResponse>("relay", this.#options, {
+      onWord: (word) => {
+        if (word.is === "event") this.#hear(word.sandbox, word.event);
+        if (word.is === "flushed") this.#flushed(word.flush);
       },
       onDeath: (reason) => this.#process && this.#recover(reason),
     });
@@ -199,6 +251,7 @@ export class EgressRelay implements EgressRelaying {
     }
     this.#process = started;
     this.#startedMs = performance.now();
+    this.#link();
     for (const [sandbox, served] of this.#served) this.#handOver(sandbox, served);
   }
 

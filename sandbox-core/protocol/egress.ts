@@ -41,12 +41,22 @@ export interface RelayOptions {
   /** Most connections at once, of all sandboxes. */
   connections: number;
   tenantLimits: TenantLimits;
+  /** Most handshakes of TLS in a second that the injector is asked for by one tenant. */
+  handshakesPerSecond: number;
   /** After so long without a byte a connection is ended. */
   idleMs: number;
 }
 
+/** A policy without what is injected, which the relay does not know. */
+export interface RelayedPolicy extends Omit<EgressPolicy, "injections"> {
+  /** Names whose connections on 443 go through the injector. */
+  injected: readonly string[];
+}
+
 export type RelayRequest =
-  | { op: "open"; sandbox: number; policy: EgressPolicy; ports: readonly number[]; calls: readonly string[] }
+  /** Both ends of a link to an injector came (protocol/injector.ts). */
+  | { op: "link" }
+  | { op: "open"; sandbox: number; policy: RelayedPolicy; ports: readonly number[]; calls: readonly string[] }
   | { op: "began"; sandbox: number; call: string }
   | { op: "ended"; sandbox: number; call: string; close: boolean }
   | { op: "close"; sandbox: number }

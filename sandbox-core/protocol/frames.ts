@@ -165,6 +165,8 @@ export interface Load {
   /** How the handler is called; null: told from the handler. */
   kind: HandlerKind | null;
   env: Record<string, string>;
+  /** A certificate, as PEM, that TLS of the function is to trust as an issuer's. */
+  caCertificate?: string;
   limits: RuntimeLimits;
   isolation: Isolation;
   memoryMiB: number;
@@ -460,6 +462,8 @@ export function decodeWorkerMessage(type: number, payload: Buffer): WorkerMessag
   }
 }
 
+const MAX_CERTIFICATE_LENGTH = 8_192;
+
 function decodeLoad(fields: Fields): Load {
   const limits = inner(fields, "limits");
   return {
@@ -471,6 +475,7 @@ function decodeLoad(fields: Fields): Load {
     handler: fields.handler === null ? null : text(fields, "handler", 128),
     kind: fields.kind === null ? null : oneOf(fields, "kind", HANDLER_KINDS),
     env: environment(inner(fields, "env")),
+    ...(fields.caCertificate !== undefined && { caCertificate: text(fields, "caCertificate", MAX_CERTIFICATE_LENGTH) }),
     limits: {
       logRecords: integer(limits, "logRecords", 0, 1_000_000),
       logBytes: integer(limits, "logBytes", 0, 1024 * 1024 * 1024),

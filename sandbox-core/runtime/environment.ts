@@ -34,10 +34,15 @@ export function replaceProcessEnv(env: Record<string, string>): void {
 /** Takes away what a process, its threads and Node's loader tell about the host that started it. */
 export function hideHost(): void {
   showProgram({ execPath: SHOWN_NODE, argv: ["node", FUNCTION_FILE], execArgv: [] });
-  coverThreads(SHOWN_NODE);
+  coverThreads(SHOWN_NODE, null);
   // Node reads the pid once at its start: a fork would show its zygote's.
   const { pid } = process;
   Object.defineProperty(process, "pid", { configurable: true, enumerable: true, get: () => currentPid() ?? pid });
+}
+
+/** Has TLS in this process, and in threads that begin later, trust a certificate as an issuer's. */
+export function trustIssuer(certificate: string): void {
+  coverThreads(SHOWN_NODE, certificate);
 }
 
 function currentPid(): number | null {

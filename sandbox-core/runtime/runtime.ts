@@ -24,7 +24,7 @@ import {
 } from "../protocol/frames.ts";
 import { type CallHost, RuntimeCall } from "./call.ts";
 import { describeError } from "./describe.ts";
-import { functionEnvironment } from "./environment.ts";
+import { functionEnvironment, trustIssuer } from "./environment.ts";
 import { detectHandler } from "./handlers/detect.ts";
 import type { Handler } from "./handlers/handler.ts";
 import { defineRegistrations } from "./handlers/registrations.ts";
@@ -291,6 +291,7 @@ export class Runtime implements CallHost {
     try {
       const env = functionEnvironment(load);
       this.#host.setEnvironment(env);
+      if (load.caCertificate !== undefined) trustIssuer(load.caCertificate);
       const registrations = defineRegistrations(code, load);
       const startup = watchStartup(code, env.PORT);
       const evaluation = evaluateBundle(code);

@@ -3,6 +3,7 @@
  * the host what the main thread does not (environment.ts): so it runs some code before the
  * function's. A thread has no file of ours, and gets the text of that code.
  */
+import type { Worker } from "node:worker_threads";
 
 /** The facts of a process that a function is shown. */
 export interface Shown {
@@ -73,10 +74,30 @@ function preloadInThreads(url: string, execPath: string): void {
   process.getBuiltinModule("node:module").syncBuiltinESMExports();
 }
 
-/** Has threads show the same program as this one, with their own arguments. */
-export function coverThreads(execPath: string): void {
+/**
+ * Has TLS trust one more issuer than Node does by itself, in this thread alone. Goes to threads as
+ * well.
+ */
+function trustIssuer(certificate: string): void {
+  const tls = process.getBuiltinModule("node:tls");
+  tls.setDefaultCACertificates([...tls.getCACertificates("default"), certificate]);
+}
+
+/** Node's own class, which is covered anew when more is known of what threads do first. */
+let ofNode: typeof Worker | undefined;
+
+/**
+ * Has threads show the same program as this one, with their own arguments, and trust an issuer if
+ * one is given, as this thread does from now on.
+ */
+export function coverThreads(execPath: string, issuer: string | null): void {
+  const threads = process.getBuiltinModule("node:worker_threads");
+  ofNode ??= threads.Worker;
+  threads.Worker = ofNode;
+  if (issuer !== null) trustIssuer(issuer);
+  const trust = issuer === null ? "" : `(${trustIssuer})(${JSON.stringify(issuer)});`;
   const node = JSON.stringify(execPath);
   const shown = `{ execPath: ${node}, argv: ["node", ...process.argv.slice(1)], execArgv: process.execArgv.slice(2) }`;
-  const cover = `(${preloadInThreads})(process.execArgv[1], ${node}); (${showProgram})(${shown});`;
+  const cover = `(${preloadInThreads})(process.execArgv[1], ${node}); ${trust} (${showProgram})(${shown});`;
   preloadInThreads(`data:text/javascript,${encodeURIComponent(cover)}`, execPath);
 }

@@ -32,11 +32,13 @@ export function policyOf(rules: string, more: Partial<EgressPolicy> = {}): Egres
 
 /**
  * A function that gives what an expression is, or the code of its error. It has `net`, `dns`,
- * `tls`, `dgram`, and `talk(port, host, bytes)`: what comes back, up to the end or as many bytes.
+ * `tls`, `https`, `http2`, `dgram` and `talk(port, host, bytes)`: what comes back, up to the end or
+ * as many bytes.
  */
 export function talking(expression: string): string {
   return `
     import net from "node:net"; import dns from "node:dns"; import tls from "node:tls"; import dgram from "node:dgram";
+    import https from "node:https"; import http2 from "node:http2";
     import { once } from "node:events";
     const code = (e) => ({ error: e.cause?.code ?? e.code ?? e.message });
     const talk = (port, host, bytes, many = Infinity) => new Promise((resolve, reject) => {
@@ -66,7 +68,7 @@ export class EgressClient implements AsyncDisposable {
     const client = await SandboxClient.blank(launcher);
     const events: EgressEvent[] = [];
     const egress = await relay.open(client.sandbox, policy, (event) => events.push(event));
-    const loaded = await client.load(talking(expression));
+    const loaded = await client.load(talking(expression), { caCertificate: egress.injector?.caCertificate });
     if (loaded.type === "load_failed") throw new Error(loaded.error.message);
     return new EgressClient(client, egress, events);
   }

@@ -8,6 +8,7 @@ type MessageOf<Type extends Message["type"]> = Extract<Message, { type: Type }>;
 
 export interface LoadOptions {
   env?: Record<string, string>;
+  caCertificate?: string | undefined;
   limits?: Partial<frames.RuntimeLimits>;
   timeoutMs?: number;
   sourceMap?: string;
@@ -70,6 +71,7 @@ export class WireClient {
       handler: options.handler ?? null,
       kind: options.kind ?? null,
       env: options.env ?? {},
+      ...(options.caCertificate !== undefined && { caCertificate: options.caCertificate }),
       limits: { ...frames.DEFAULT_RUNTIME_LIMITS, ...options.limits },
       isolation: options.isolation ?? ("instance" as const),
       memoryMiB: 128,

@@ -23,7 +23,25 @@ const CORE: Record<string, readonly string[]> = {
   fork: ["runtime/", ...BELOW_FORK],
   zygote: ["fork/", "runtime/", ...BELOW_FORK],
   // It is in the host's network with hostile bytes: as little of ours as can be.
-  egress: ["protocol/egress.ts", "protocol/control.ts", "seccomp/", "contract/", "syscall/", "abi/"],
+  egress: [
+    "protocol/egress.ts",
+    "protocol/injector.ts",
+    "protocol/control.ts",
+    "seccomp/",
+    "contract/",
+    "syscall/",
+    "abi/",
+  ],
+  // It holds what is injected, and parses what sandboxes send.
+  injector: [
+    "egress/lock-in.ts",
+    "protocol/egress.ts",
+    "protocol/injector.ts",
+    "protocol/control.ts",
+    "seccomp/",
+    "contract/",
+    "syscall/",
+  ],
   // It holds secrets: no code of the zygote's, a fork's or a sandbox's.
   launcher: ["cgroup/", "rootfs/", "protocol/", "syscall/", "contract/", "abi/"],
   attest: ["fork/attempts.ts", "cgroup/", "rootfs/", "protocol/", "contract/", "syscall/", "abi/"],

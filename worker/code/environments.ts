@@ -5,6 +5,7 @@
  * those no further call.
  */
 import type { Redis } from "ioredis";
+import { injectedSecrets } from "../../functions/model/egress-entry.ts";
 import { lengthOf, MAX_ENV_LENGTH } from "../../functions/model/environment.ts";
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { Version } from "../../functions/model/version.ts";
@@ -12,19 +13,28 @@ import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
 import { SealError } from "../../functions/secrets/cipher.ts";
 import { SECRET_CHANGES } from "../../functions/store/function-keys.ts";
 import type { OpenedSecrets, SecretStore } from "../../functions/store/secrets.ts";
+import type { EgressInjection } from "../../sandbox-core/index.ts";
 import { CallFailure, LoadFailure } from "../outcome/outcome.ts";
 import { SecretMask } from "../outcome/secret-mask.ts";
+import { injectionsOf } from "./injections.ts";
 
 /** The environment of a version, for the instances that are loaded with it. */
 export class VersionEnvironment {
   readonly env: Readonly<Record<string, string>>;
-  /** Masks the secrets in it; null when there are none. */
+  /** What is put into requests on their way out: in no sandbox. */
+  readonly injections: readonly EgressInjection[];
+  /** Masks the secrets in both; null when there are none. */
   readonly mask: SecretMask | null;
   /** Whether a secret in it has another value by now. */
   isOutdated = false;
 
-  constructor(env: Readonly<Record<string, string>>, secrets: Iterable<string> = []) {
+  constructor(
+    env: Readonly<Record<string, string>>,
+    secrets: Iterable<string> = [],
+    injections: readonly EgressInjection[] = [],
+  ) {
     this.env = env;
+    this.injections = injections;
     this.mask = SecretMask.of(secrets);
   }
 }
@@ -35,6 +45,11 @@ interface Entry {
   readonly environment: WeakRef<VersionEnvironment>;
   /** What a change is compared with. */
   readonly stamp: string;
+}
+
+/** The secrets of a version: those in its environment, and those that are injected. */
+interface VersionSecrets extends OpenedSecrets {
+  injected: ReadonlyMap<string, string>;
 }
 
 /** An environment that is being opened. */
@@ -76,8 +91,8 @@ export class Environments {
 
   /**
    * The environment of a version, as it is now.
-   * @throws LoadFailure for the function's author: SECRET_MISSING, ENVIRONMENT_TOO_LARGE;
-   * CallFailure SECRETS_UNREADABLE
+   * @throws LoadFailure for the function's author: SECRET_MISSING, SECRET_UNFIT,
+   * ENVIRONMENT_TOO_LARGE; CallFailure SECRETS_UNREADABLE
    */
   async of(version: Version): Promise<VersionEnvironment> {
     const key = keyOf(version);
@@ -92,17 +107,6 @@ export class Environments {
     return coming.opened;
   }
 
-  /**
-   * Values of secrets by name, for others than the function's own code: those of the function, and
-   * of its tenant where it has none of that name. They need not be in the environment.
-   * @throws LoadFailure SECRET_MISSING; CallFailure SECRETS_UNREADABLE
-   */
-  async secrets(ref: VersionRef, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const { values } = await this.#readable(ref, () => this.#options.secrets.open(ref, names));
-    refuseMissing(ref, names, values);
-    return values;
-  }
-
   /** Forgets versions of which no instance is left. */
   dropUnused(): void {
     for (const [key, { environment }] of this.#entries) if (!environment.deref()) this.#entries.delete(key);
@@ -114,21 +118,36 @@ export class Environments {
   }
 
   async #open(key: string, version: Version): Promise<VersionEnvironment> {
-    const { values, stamp } = await this.#openSecrets(version);
+    const { values, injected, stamp } = await this.#openSecrets(version);
     const configured = await this.#readable(version, async () =>
       version.env === undefined ? version.config.env : this.#options.secrets.openEnv(version, version.env),
     );
-    refuseMissing(version, version.config.secrets ?? [], values);
+    const { secrets = [], egress = [] } = version.config;
+    refuseMissing(version, [...secrets, ...injectedSecrets(egress)], new Map([...values, ...injected]));
     const env = { ...configured, ...Object.fromEntries(values) };
     refuseTooLarge(env);
-    const environment = new VersionEnvironment(env, values.values());
+    const environment = new VersionEnvironment(
+      env,
+      [...values.values(), ...injected.values()],
+      injectionsOf(egress, injected),
+    );
     environment.isOutdated = this.#coming.get(key)?.isOutdated === true;
     if (!environment.isOutdated) this.#entries.set(key, { version, environment: new WeakRef(environment), stamp });
     return environment;
   }
 
-  #openSecrets(version: Version): Promise<OpenedSecrets> {
-    return this.#readable(version, () => this.#options.secrets.open(version, version.config.secrets ?? null));
+  /** A secret that is injected is in no environment. */
+  #openSecrets(version: Version): Promise<VersionSecrets> {
+    const { secrets: declared = null, egress = [] } = version.config;
+    const names = injectedSecrets(egress);
+    const { secrets } = this.#options;
+    return this.#readable(version, async () => {
+      const { values, stamp } = await secrets.open(version, declared);
+      if (names.length === 0) return { values, stamp, injected: new Map() };
+      const injected = await secrets.open(version, names);
+      const others = [...values].filter(([name]) => !names.includes(name));
+      return { values: new Map(others), injected: injected.values, stamp: stamp + injected.stamp };
+    });
   }
 
   async #readable<T>(ref: VersionRef, read: () => Promise<T>): Promise<T> {
@@ -167,7 +186,8 @@ export class Environments {
 
 /** Whether a change of secrets, of "tenant/function" or of "tenant/", may concern a version. */
 function concerns(scope: string, { tenant, functionName, config }: Version): boolean {
-  return scope === `${tenant}/${functionName}` || (scope === `${tenant}/` && config.secrets !== undefined);
+  if (scope === `${tenant}/${functionName}`) return true;
+  return scope === `${tenant}/` && (config.secrets !== undefined || injectedSecrets(config.egress ?? []).length > 0);
 }
 
 function keyOf({ tenant, functionName, version }: VersionRef): string {

@@ -3,7 +3,7 @@ import type { EgressRule } from "../../functions/model/egress.ts";
 import { type EgressEntry, ruleOf, textOf } from "../../functions/model/egress-entry.ts";
 import { type ReadGrants, whyNotGranted } from "../../functions/model/egress-grants.ts";
 import { formatNetwork, formatRange } from "../../functions/model/ip-network.ts";
-import type { EgressLimits, EgressPolicy, EgressTarget } from "../../sandbox-core/index.ts";
+import type { EgressInjection, EgressLimits, EgressPolicy, EgressTarget } from "../../sandbox-core/index.ts";
 
 /** A rule that the tenant is not granted any more, and why. */
 export interface RefusedRule {
@@ -17,7 +17,12 @@ export interface VersionEgress {
 }
 
 /** The rules that are granted now; the others are out of force. */
-export function policyOf(entries: readonly EgressEntry[], grants: ReadGrants, limits: EgressLimits): VersionEgress {
+export function policyOf(
+  entries: readonly EgressEntry[],
+  grants: ReadGrants,
+  limits: EgressLimits,
+  injections: readonly EgressInjection[] = [],
+): VersionEgress {
   const refused: RefusedRule[] = [];
   const rules = entries.flatMap((entry) => {
     const rule = ruleOf(entry);
@@ -31,6 +36,7 @@ export function policyOf(entries: readonly EgressEntry[], grants: ReadGrants, li
     privateRanges: grants.private.map(formatRange),
     deny: grants.deny.map(deniedForRelay),
     limits,
+    injections: injections.filter(({ name }) => rules.some(({ to }) => to.kind === "name" && to.name === name)),
   };
   return { policy, refused };
 }

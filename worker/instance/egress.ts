@@ -7,6 +7,10 @@ import type { EgressEvent, SandboxEgress } from "../../sandbox-core/index.ts";
 /** Hears of connections. */
 export interface EgressListener {
   hear(event: EgressEvent): void;
+  /** Connections that began before it may serve it. */
+  inherit(): void;
+  /** Such a connection broke because the relay, or a part of it, ended. */
+  lose(): void;
   /** Nothing that comes later is part of the call. */
   end(): void;
 }
@@ -27,13 +31,17 @@ const MAX_ENDED = 8;
 
 /** All connections of one sandbox. */
 export class SandboxConnections {
-  /** Whether its tenant is granted something else since it was opened: no further call begins. */
+  /** Whether it was opened with what does not hold any more: no further call begins. */
   isOutdated = false;
   readonly #endSandbox: (reason: string) => void;
   /** The calls that run, and a few that have ended; by invocation. */
   readonly #calls = new Map<string, EgressListener>();
   readonly #ended: string[] = [];
+  /** Connections that are open, by their numbers. */
+  readonly #open = new Set<number>();
   #running = 0;
+  /** Why it is outdated. */
+  #reason = "";
   #relay: SandboxEgress | null = null;
   /** Hears of what began while no call ran, or several did. */
   #between: EgressListener;
@@ -47,6 +55,13 @@ export class SandboxConnections {
   /** From now on calls are told to the relay. */
   attach(relay: SandboxEgress): void {
     this.#relay = relay;
+    const { injector } = relay;
+    void injector?.gone.then(() => this.becomeOutdated("what its connections went through has ended"));
+  }
+
+  /** The certificate, as PEM, that its code is to trust; null when nothing is injected. */
+  get caCertificate(): string | null {
+    return this.#relay?.injector?.caCertificate ?? null;
   }
 
   /** The version is loaded: from now on another one hears of what belongs to no call. */
@@ -58,6 +73,7 @@ export class SandboxConnections {
   began({ request: { invocationId }, egress }: OfCall): void {
     this.#running += 1;
     if (egress !== undefined) this.#calls.set(invocationId, egress);
+    if (this.#open.size > 0) egress?.inherit();
     this.#relay?.callBegan(invocationId);
   }
 
@@ -71,15 +87,19 @@ export class SandboxConnections {
   }
 
   /** Ends the sandbox as soon as no call runs in it. */
-  becomeOutdated(): void {
+  becomeOutdated(reason: string): void {
     this.isOutdated = true;
+    this.#reason = reason;
     this.#endWhenUnused();
   }
 
   /** Takes what the relay tells. */
   hear(event: EgressEvent): void {
     const listener = event.call === null ? undefined : this.#calls.get(event.call);
+    if (event.kind === "opened") this.#open.add(event.id);
+    if (event.kind === "closed") this.#open.delete(event.id);
     (listener ?? this.#between).hear(event);
+    if (event.verdict === "relay_died") for (const other of this.#calls.values()) other.lose();
   }
 
   /** Word of its last connections comes after its end. */
@@ -89,7 +109,7 @@ export class SandboxConnections {
   }
 
   #endWhenUnused(): void {
-    if (this.#running === 0) this.#endSandbox("what its tenant may connect to has changed");
+    if (this.#running === 0) this.#endSandbox(this.#reason);
   }
 }
 
@@ -105,6 +125,11 @@ export class InstanceConnections {
 
   get isOutdated(): boolean {
     return this.ofSandbox.isOutdated;
+  }
+
+  /** The certificate, as PEM, that its code is to trust; null when nothing is injected. */
+  get caCertificate(): string | null {
+    return this.ofSandbox.caCertificate;
   }
 
   /** A call begins; say it before the sandbox hears of the call. */

@@ -241,7 +241,7 @@ export class Instance {
     this.#limit.startPreparing("load");
     this.#preparation.beginLoading();
     const sentAtMs = performance.now();
-    this.#wire.send(loadFrames(this.#version, this.environment.env, bundle));
+    this.#wire.send(loadFrames(this.#version, this.environment.env, bundle, this.#connections?.caCertificate));
     await this.#untilLoaded("load");
     this.loadMs = performance.now() - sentAtMs;
   }

@@ -30,6 +30,16 @@ const CUT: Partial<Record<EgressEvent["verdict"], string>> = {
   relay_died: "Sandpiper's relay ended and is started anew; the function is not to blame. Connect again.",
 };
 
+/** Refusals of one request, whose connection was made and may go on. */
+const OF_REQUESTS: ReadonlySet<EgressEvent["verdict"]> = new Set([
+  "client_tls_failed",
+  "malformed_request",
+  "method_refused",
+  "path_refused",
+  "upgrade_refused",
+  "wrong_host",
+]);
+
 export class EgressReport {
   readonly #log: CallLog;
   readonly #addSpan: AddSpan | null;
@@ -43,6 +53,7 @@ export class EgressReport {
   /** Resolves with the next end of a connection. */
   #nextEnd = Promise.withResolvers<void>();
   #relayDied = false;
+  #inherits = false;
 
   /** @param addSpan null when nobody would see spans */
   constructor(log: CallLog, addSpan: AddSpan | null) {
@@ -58,6 +69,18 @@ export class EgressReport {
     else this.#refused(event);
   }
 
+  /** Connections that began before the call may serve it. */
+  inherit(): void {
+    this.#inherits = true;
+  }
+
+  /** Such a connection broke because the relay, or a part of it, ended. */
+  lose(): void {
+    this.#relayDied = true;
+    this.#nextEnd.resolve();
+    this.#nextEnd = Promise.withResolvers();
+  }
+
   /**
    * Whether connections of the call broke because the relay ended. Its end is known a little later
    * than the function sees it, so a failure that may come of that waits for word of it.
@@ -65,7 +88,8 @@ export class EgressReport {
    */
   async relayDied(words: string): Promise<boolean> {
     const nextEnd = this.#nextEnd.promise;
-    if (!this.#relayDied && this.#open.size > 0 && BROKEN.test(words)) await settledWithin(WORD_MS, nextEnd);
+    const hasConnections = this.#inherits || this.#open.size > 0;
+    if (!this.#relayDied && hasConnections && BROKEN.test(words)) await settledWithin(WORD_MS, nextEnd);
     return this.#relayDied;
   }
 
@@ -106,8 +130,10 @@ export class EgressReport {
   #refused(event: EgressEvent): void {
     const { verdict, remedy = "", untold = 0 } = event;
     const host = hostOf(event);
+    if (verdict === "relay_died") this.#relayDied = true;
     this.#span(event, verdict);
-    this.#say(`${host} was not reached (${verdict}). ${adviceOf(event) ?? remedy}`.trimEnd());
+    const what = OF_REQUESTS.has(verdict) ? `A request to ${host} was refused` : `${host} was not reached`;
+    this.#say(`${what} (${verdict}). ${adviceOf(event) ?? remedy}`.trimEnd());
     if (untold > 0) this.#say(`${untold} more connections were refused.`);
   }
 

@@ -40,7 +40,12 @@ export class CallFailure extends Error {
 }
 
 /** Codes of what the author of a function has to mend before its first call. */
-type LoadFailureCode = "FUNCTION_LOAD_FAILED" | "FUNCTION_RESTORE_FAILED" | "SECRET_MISSING" | "ENVIRONMENT_TOO_LARGE";
+type LoadFailureCode =
+  | "FUNCTION_LOAD_FAILED"
+  | "FUNCTION_RESTORE_FAILED"
+  | "SECRET_MISSING"
+  | "SECRET_UNFIT"
+  | "ENVIRONMENT_TOO_LARGE";
 
 /** A module, or its `afterRestore`, threw before the first call, or could not even be loaded. */
 export class LoadFailure extends CallFailure {

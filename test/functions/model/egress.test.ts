@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { formatRule, type RuleAuthor, readRule } from "../../../functions/model/egress.ts";
-import { canonicalEgress, MAX_PORTS, MAX_RULES } from "../../../functions/model/egress-entry.ts";
+import { canonicalEgress, injectedSecrets, MAX_PORTS, MAX_RULES } from "../../../functions/model/egress-entry.ts";
 import { formatNetwork, holds, readNetwork } from "../../../functions/model/ip-network.ts";
 import { functionConfigSchema } from "../../../functions/model/manifest.ts";
 import { refusedRanges } from "../../../functions/model/refused-ranges.ts";
@@ -127,6 +127,8 @@ describe("the field egress", () => {
       [[{ to: "public", inject }], /^0\.to: .*name the one host/],
       [[{ to: "a.com:80", inject }], /^0\.to: .*port 443/],
       [["public", { to: "a.com", inject }], /^1: .*while "public" is declared/],
+      [["*.b.com", { to: "a.b.com", inject }], /^0: "\*\.b\.com" reaches a\.b\.com past what is injected/],
+      [[{ to: "a.com", inject }, "a.com:80"], /^1: "a\.com:80" reaches a\.com past/],
       [[{ to: "a.com", methods: ["GET"] }], /^0\.methods: .*add inject/],
       [[{ to: "a.com", inject: {} }], /^0\.inject: name a header field/],
       [[{ to: "a.com", inject: { "x-a": "{{env.A}}" } }], /^0\.inject\.x-a: .*\{\{secrets\.STRIPE\}\}/],
@@ -136,6 +138,20 @@ describe("the field egress", () => {
       [[{ to: "a.com", inject, paths: ["v1"] }], /^0\.paths\.0: .*begins with/],
     ];
     for (const [egress, words] of refused) assert.match(problemsOf(egress).join("\n"), words);
+  });
+});
+
+describe("secrets that are injected", () => {
+  it("are named by the relay's part alone", () => {
+    const egress = [{ to: "a.com", inject: { b: "{{secrets.ONE}} {{ secrets.TWO }}", c: "{{secrets.ONE}}" } }, "b.com"];
+    assert.deepEqual(injectedSecrets(egress), ["ONE", "TWO"]);
+    const { error } = functionConfigSchema.safeParse({ name: "a", egress, secrets: ["THREE", "TWO"] });
+    assert.deepEqual(
+      error?.issues.map(({ path }) => path),
+      [["secrets", 1]],
+    );
+    assert.match(error?.message ?? "", /TWO is injected by a rule of \\"egress\\"/);
+    assert.equal(functionConfigSchema.safeParse({ name: "a", egress, secrets: ["THREE"] }).success, true);
   });
 });
 

@@ -66,10 +66,15 @@ describe("a deployment", () => {
     assert.deepEqual((await deploy("shop", [])).body.egress.removed, ["a.com:80", "api.stripe.com"]);
   });
 
-  it("is refused what no relay does", async () => {
-    const { status, body } = await deploy("shop", [{ to: "a.com", inject: { "X-Key": "{{secrets.A}}" } }]);
-    assert.deepEqual([status, body.error.code], [400, "INVALID_CONFIG"]);
-    assert.match(body.error.message, /"a\.com" has inject, .* give the function the value in env/);
+  it("keeps what is injected in one form", async () => {
+    const entry = { to: "A.com", inject: { "X-Key": "{{secrets.A}}" }, methods: ["POST", "GET"] };
+    const { status, body } = await deploy("inject", [entry]);
+    assert.equal(status, 201, JSON.stringify(body));
+    assert.deepEqual(body.egress, { added: ["a.com"], removed: [] });
+    const { body: info } = await request("GET", "/v1/functions/inject");
+    assert.deepEqual(info.config.egress, [
+      { to: "a.com", inject: { "x-key": "{{secrets.A}}" }, methods: ["GET", "POST"] },
+    ]);
   });
 
   it("is refused what its tenant is not granted, with the rule and the operator's command", async () => {

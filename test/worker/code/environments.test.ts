@@ -1,7 +1,8 @@
 /** Environments of versions in a worker: when they are outdated, whoever says so or does not. */
 import assert from "node:assert/strict";
-import { after, before, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import type { Redis } from "ioredis";
+import type { EgressEntry } from "../../../functions/model/egress-entry.ts";
 import { functionConfigSchema } from "../../../functions/model/manifest.ts";
 import type { Version } from "../../../functions/model/version.ts";
 import { DataKeys } from "../../../functions/store/data-keys.ts";
@@ -35,8 +36,9 @@ after(async () => {
 
 const scope = (functionName: string | null) => ({ tenant: "main", functionName });
 
-function versionOf(functionName: string, declared?: string[]): Version {
-  const config = functionConfigSchema.parse({ name: functionName, env: { CLEAR: "of older days" }, secrets: declared });
+function versionOf(functionName: string, declared?: string[], egress?: EgressEntry[]): Version {
+  const env = { CLEAR: "of older days" };
+  const config = functionConfigSchema.parse({ name: functionName, env, secrets: declared, egress });
   return {
     ...{ tenant: "main", functionName, version: "a".repeat(64), config, entry: "index.ts", files: [] },
     ...{ bundle: "", sourceMap: "", bundleBytes: 0, createdAtMs: 0 },
@@ -107,12 +109,40 @@ it("that is opened while a secret changes is outdated from the beginning", async
   assert.equal((await own.of(versionOf("racing"))).env.SECRET, "value");
 });
 
-it("has secrets for others than the function's code, which need not be in it", async () => {
-  await secrets.set(scope("inject"), "OWN", "own value");
-  await secrets.set(scope(null), "TOKEN", "token value");
-  const version = versionOf("inject", ["OWN"]);
-  assert.equal((await environments.of(version)).env.TOKEN, undefined);
-  const values = await environments.secrets(version, ["TOKEN", "OWN"]);
-  assert.deepEqual(Object.fromEntries(values), { TOKEN: "token value", OWN: "own value" });
-  await assert.rejects(environments.secrets(version, ["LACKS"]), { code: "SECRET_MISSING" });
+describe("secrets that are injected", () => {
+  const egress = (...names: string[]) => {
+    const inject = Object.fromEntries(names.map((name, index) => [`x-${index}`, `key {{secrets.${name}}}`]));
+    return [{ to: "api.example.com", inject }];
+  };
+
+  it("are in what is injected and masked, and in no environment", async () => {
+    await secrets.set(scope("inject"), "OWN", "own value");
+    await secrets.set(scope("inject"), "OTHER", "other value");
+    await secrets.set(scope(null), "TOKEN", "token value");
+    const opened = await environments.of(versionOf("inject", undefined, egress("OWN", "TOKEN")));
+    assert.deepEqual(
+      Object.keys(opened.env).filter((name) => name !== "CLEAR"),
+      ["OTHER"],
+    );
+    assert.deepEqual(opened.injections[0]?.headers, [
+      ["x-0", "key own value"],
+      ["x-1", "key token value"],
+    ]);
+    assert.equal(opened.mask?.apply("a token value"), "a [secret]");
+  });
+
+  it("outdate the environment when they change, the tenant's as well", async () => {
+    await secrets.set(scope(null), "SHARED", "first value");
+    const version = versionOf("shares", undefined, egress("SHARED"));
+    const opened = await environments.of(version);
+    await secrets.set(scope(null), "SHARED", "second value");
+    await eventually(() => opened.isOutdated);
+    assert.deepEqual((await environments.of(version)).injections[0]?.headers, [["x-0", "key second value"]]);
+  });
+
+  it("must be set, and fit a header field", async () => {
+    await assert.rejects(environments.of(versionOf("lacks", undefined, egress("LACKS"))), { code: "SECRET_MISSING" });
+    await secrets.set(scope("unfit"), "PEM", "two\nlines");
+    await assert.rejects(environments.of(versionOf("unfit", undefined, egress("PEM"))), { code: "SECRET_UNFIT" });
+  });
 });
