@@ -7,10 +7,11 @@ import type { RemovedKind } from "../model/tenants.ts";
 
 /**
  * `tenant`: its name says whose it is. `field`: a hash or set with a field for each tenant.
+ * `fields`: a hash whose fields begin with the tenant's name, and a space or "/".
  * `record`: JSON inside says whose it is. `ends`: of calls and builds under way, or without a
  * tenant's data; goes by itself. `all`: everybody's.
  */
-export type Ownership = "tenant" | "field" | "record" | "ends" | "all";
+export type Ownership = "tenant" | "field" | "fields" | "record" | "ends" | "all";
 
 export interface KeyRow {
   /** As the architecture writes it: `<tenant>` is a tenant's name, `<...>` another word. */
@@ -25,6 +26,9 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:queue:builds:*", owner: "ends" },
   { pattern: "sp:queue:checks:*", owner: "ends" },
   { pattern: "sp:body:<uuid>", owner: "ends" },
+  { pattern: "sp:body:<sender>-<number>-<index>", owner: "ends" },
+  { pattern: "sp:direct:<gateway>", owner: "ends" },
+  { pattern: "sp:slots", owner: "ends" },
   { pattern: "sp:reply:<gateway>", owner: "ends" },
   { pattern: "sp:taken:<sender>:<gateway>", owner: "ends" },
   { pattern: "sp:cancelled", owner: "ends" },
@@ -33,6 +37,13 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:functions:<tenant>", owner: "tenant" },
   { pattern: "sp:function:<tenant>:<function>", owner: "tenant", counts: "functions" },
   { pattern: "sp:versions:<tenant>:<function>", owner: "tenant", counts: "versions" },
+  { pattern: "sp:deletedversions:<tenant>:<function>", owner: "tenant" },
+  { pattern: "sp:history:<tenant>:<function>", owner: "tenant" },
+  { pattern: "sp:registry:revisions", owner: "all" },
+  { pattern: "sp:quotas", owner: "fields" },
+  { pattern: "sp:rate:<tenant>", owner: "tenant" },
+  { pattern: "sp:rate:<tenant>/<function>", owner: "tenant" },
+  { pattern: "sp:deploys:<tenant>", owner: "tenant" },
   { pattern: "sp:secrets:<tenant>", owner: "tenant", counts: "secrets" },
   { pattern: "sp:secrets:<tenant>:<function>", owner: "tenant", counts: "secrets" },
   { pattern: "sp:secretscopes:<tenant>", owner: "tenant" },

@@ -1,7 +1,7 @@
 /** The registry: which functions a tenant has, and which version each of them runs. */
 import type { Redis } from "ioredis";
-import type { VersionRef } from "../model/invocation.ts";
 import { type Alias, LIVE, wholly } from "../model/alias.ts";
+import type { VersionRef } from "../model/invocation.ts";
 import type { SealedEnv, Version } from "../model/version.ts";
 import { aliasesOf, moveAlias, NAMED_VERSIONS, NOTE_UNUSED } from "./aliases.ts";
 import {

@@ -65,6 +65,10 @@ export async function removeLeftovers({ redis, artifacts }: DeletionParts, tenan
   removed.records += await removeRecords(redis, tenant);
   await removeKeys(redis, tenant, removed);
   for (const { pattern } of KEY_TABLE.filter(({ owner }) => owner === "field")) await redis.hdel(pattern, tenant);
+  for (const { pattern } of KEY_TABLE.filter(({ owner }) => owner === "fields")) {
+    const fields = (await redis.hkeys(pattern)).filter((field) => /^[^ /]*/.exec(field)?.[0] === tenant);
+    if (fields.length > 0) await redis.hdel(pattern, ...fields);
+  }
   removed.sourceFiles += await artifacts.removeSourcesOf(tenant);
   return removed;
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, it, mock } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import type { VersionRef } from "../../../functions/model/invocation.ts";
 import { wholly } from "../../../functions/model/alias.ts";
+import type { VersionRef } from "../../../functions/model/invocation.ts";
 import {
   type FunctionRef,
   type FunctionState,
@@ -71,7 +71,13 @@ it("forgets that when a function of the name is announced", async () => {
   await connection.publish(REGISTRY_CHANGES, "main/new");
   while (versions.get(ref("new")) === null) await nextTurn();
   await versions.get(ref("new"));
-  assert.deepEqual(versions.get(ref("new")), { functionName: "new", version: "2", timeoutMs: 6, keepsPrefix: false, needsKey: false });
+  assert.deepEqual(versions.get(ref("new")), {
+    functionName: "new",
+    version: "2",
+    timeoutMs: 6,
+    keepsPrefix: false,
+    needsKey: false,
+  });
   there.delete("new");
   await connection.publish(REGISTRY_CHANGES, "main/new");
   while (!(versions.get(ref("new")) instanceof Promise)) await nextTurn();
@@ -82,7 +88,13 @@ it("forgets that when a function of the name is announced", async () => {
 it("keeps functions whatever names are made up", async () => {
   for (let i = 0; i < 10_001; i++) await versions.get(ref(`made-up-${i}`));
   reads = 0;
-  assert.deepEqual(versions.get(ref("known")), { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false, needsKey: false });
+  assert.deepEqual(versions.get(ref("known")), {
+    functionName: "known",
+    version: "1",
+    timeoutMs: 5,
+    keepsPrefix: false,
+    needsKey: false,
+  });
   assert.equal(versions.get(ref("made-up-10000")), null);
   assert.equal(await versions.get(ref("made-up-0")), null);
   assert.equal(reads, 1, "the oldest made way");
@@ -96,7 +108,7 @@ it("forgets previews with their function, and remembers for a moment that there 
   const next = { alias: "next", ...wholly("1"), revision: "1" };
   there.set("known", { ...state, aliases: [...state.aliases, next] });
   versions.forget("main/known");
-  const found = { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false };
+  const found = { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false, needsKey: false };
   assert.deepEqual(await versions.get(ref("next--known")), found);
   reads = 0;
   assert.deepEqual(versions.get(ref("next--known")), found);

@@ -513,6 +513,8 @@ it("describes itself", async () => {
     "/v1/keys/{keyId}",
     "/v1/keys/{keyId}/rotate",
     "/v1/openapi.json",
+    "/v1/quotas",
+    "/v1/quotas/{tenant}",
     "/v1/secrets",
     "/v1/secrets/rewrap",
     "/v1/secrets/{secret}",

@@ -84,6 +84,7 @@ async function plantRest(tenant: string): Promise<void> {
   const there = await redis.keys("sp:*");
   for (const { pattern, owner } of KEY_TABLE) {
     if (owner === "field") await redis.hsetnx(pattern, tenant, "1");
+    if (owner === "fields") await redis.hset(pattern, `${tenant} x`, "1", `${tenant}/shop x`, "1");
     if (owner !== "tenant" || there.some((key) => matcherOf(pattern, tenant).test(key))) continue;
     await redis.set(pattern.replace("<tenant>", tenant).replaceAll(/<[^>]+>/g, "x"), "1");
   }
@@ -103,7 +104,8 @@ async function tracesOf(tenant: string): Promise<string[]> {
         : type === "string"
           ? [await redis.get(key)]
           : [];
-    if (texts.some((text) => text === tenant || text?.includes(`"tenant":"${tenant}"`))) found.push(`${key} inside`);
+    const isOf = (text: string) => text.split(/[ /]/)[0] === tenant || text.includes(`"tenant":"${tenant}"`);
+    if (texts.some((text) => text !== null && isOf(text))) found.push(`${key} inside`);
   }
   return found;
 }

@@ -32,6 +32,9 @@ const OWNER = {
   keyId: "0123456789abcdef",
   publicUrl: "http://127.0.0.1:8787",
   operator: false,
+  scopes: ["admin"],
+  functions: null,
+  expiresAt: null,
 };
 const refused = (message: RegExp) => (error: CliError) => error.code === "BAD_ANSWER" && message.test(error.message);
 
