@@ -45,6 +45,7 @@ import { GatewayQuotas } from "./call/quotas.ts";
 import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import type { EndedCall } from "./call/watched-call.ts";
+import { CanaryTimer } from "./canary-timer.ts";
 import { CollectionTimer, makeCollector, makeUploadQuota } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
 import { KeyedTurns } from "./control/turns.ts";
@@ -93,6 +94,7 @@ export async function startGateway(
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
     await listen(parts.server, config);
     parts.collections.start();
+    parts.canaries.start();
     void sealOldVersions(parts.redis, parts.dataKeys, log);
   } catch (error) {
     await parts.release();
@@ -108,6 +110,7 @@ class GatewayParts {
   readonly redis: Redis;
   readonly server: Server;
   readonly collections: CollectionTimer;
+  readonly canaries: CanaryTimer;
   readonly dataKeys: DataKeys;
   ownUrl = "";
   readonly #collecting: Redis;
@@ -142,6 +145,7 @@ class GatewayParts {
     this.#builds = new BuildQueue(redis);
     this.#checks = new CheckQueue(redis);
     this.#versions = new CurrentVersions(redis, registry);
+    this.canaries = new CanaryTimer(this.redis, this.#versions, log);
     this.#stops = new TenantStops(this.redis);
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
     this.#quotas = new GatewayQuotas(this.redis, config.quotas, (tenant) => this.#calls.of(tenant));
@@ -319,6 +323,7 @@ class GatewayParts {
     this.#stops.close();
     this.#quotas.close();
     this.collections.stop();
+    this.canaries.stop();
     this.#collecting.disconnect();
     const closing = [this.#queue.close(), this.#builds.close(), this.#checks.close(), this.#unrun.close()];
     await Promise.allSettled(closing);

@@ -8,7 +8,7 @@ import { MAX_INCLUDED_FILES } from "../model/bundling.ts";
 import { ERRORS } from "../model/error-table.ts";
 import { functionConfigSchema } from "../model/manifest.ts";
 import { MAX_PATH_BYTES, MAX_SOURCE_FILES, pathProblem } from "../model/sources.ts";
-import { messageSchema, stickySchema, tagSchema } from "./versions.ts";
+import { autoSchema, messageSchema, stickySchema, tagSchema } from "./versions.ts";
 
 export { nameParam } from "./name.ts";
 
@@ -84,7 +84,11 @@ export const deploymentSchema = z
     message: messageSchema.optional(),
     tag: tagSchema.optional(),
     canary: z
-      .strictObject({ percent: z.int().min(1).max(99), sticky: stickySchema.nullable().default(null) })
+      .strictObject({
+        percent: z.int().min(1).max(99),
+        sticky: stickySchema.nullable().default(null),
+        auto: autoSchema.optional(),
+      })
       .optional()
       .meta({
         description:

@@ -9,6 +9,7 @@ import {
   routesProblem,
   tagProblem,
 } from "../model/alias.ts";
+import { DEFAULT_WATCH, MAX_MIN_CALLS, MAX_WINDOW_MS, MIN_WINDOW_MS, VERDICTS } from "../model/canary.ts";
 import { nameParam } from "./name.ts";
 
 const PLAIN = /^\P{Cc}*$/u;
@@ -46,10 +47,40 @@ export const stickySchema = z
       "Whose value decides between two versions, so that a caller gets the same one each time. Without it, or where a call lacks it, chance decides.",
   });
 
+/** A wish that a canary watches itself. */
+export const autoSchema = z
+  .strictObject({
+    windowMs: z
+      .int()
+      .min(MIN_WINDOW_MS)
+      .max(MAX_WINDOW_MS)
+      .default(DEFAULT_WATCH.windowMs)
+      .meta({ description: "Time until it is judged." }),
+    maxErrorPercent: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(DEFAULT_WATCH.maxErrorPercent)
+      .meta({ description: "Percent of its calls that may fail beyond those of the other version." }),
+    minCalls: z
+      .int()
+      .min(1)
+      .max(MAX_MIN_CALLS)
+      .default(DEFAULT_WATCH.minCalls)
+      .meta({ description: "Calls that each version needs to be judged." }),
+  })
+  .meta({
+    description: "Has the second version promoted, or taken back, by its errors and times beside those of the first.",
+  });
+
 const routeSchema = z.object({ version: z.string(), percent: z.int() });
 const targetSchema = z.object({
   routes: z.array(routeSchema).meta({ description: "One version, or two with their shares of calls." }),
   sticky: stickySchema.nullable(),
+  auto: z
+    .object({ windowMs: z.int(), maxErrorPercent: z.number(), minCalls: z.int() })
+    .optional()
+    .meta({ description: "By which terms the second version watches itself, if it does." }),
 });
 
 /** A wish for an alias. */
@@ -64,7 +95,12 @@ export const aliasWishSchema = z
         if (problem !== null) context.addIssue({ code: "custom", message: problem });
       }),
     sticky: stickySchema.nullable().default(null),
+    auto: autoSchema.optional(),
     message: messageSchema.optional(),
+  })
+  .refine(({ auto, routes }) => auto === undefined || routes.length === 2, {
+    error: "one version alone has none to be compared with",
+    path: ["auto"],
   })
   .meta({ id: "AliasWish" });
 export type AliasWish = z.input<typeof aliasWishSchema>;
@@ -120,6 +156,12 @@ export type VersionInfo = z.output<typeof versionSchema>;
 
 export const versionListSchema = z.object({ versions: z.array(versionSchema) });
 
+const figuresSchema = z.object({
+  calls: z.int(),
+  errors: z.int(),
+  p99Ms: z.number().nullable().meta({ description: "99th percentile of the handler's time, in calls that went well." }),
+});
+
 /** One act on a function. A client may meet kinds of a newer gateway. */
 export const historyEntrySchema = z
   .object({
@@ -131,6 +173,15 @@ export const historyEntrySchema = z
     after: targetSchema.nullable(),
     message: z.string().nullable(),
     tag: z.string().nullable(),
+    figures: z
+      .object({
+        reason: z.string().meta({ enum: [...VERDICTS] }),
+        afterMs: z.number().meta({ description: "Time since the canary was deployed." }),
+        base: figuresSchema,
+        canary: figuresSchema,
+      })
+      .optional()
+      .meta({ description: "What decided, where the platform promoted a canary or took it back." }),
   })
   .meta({ id: "HistoryEntry" });
 export type HistoryInfo = z.output<typeof historyEntrySchema>;

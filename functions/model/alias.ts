@@ -1,4 +1,5 @@
 /** Aliases: names of a function that can be moved from version to version. */
+import type { CanaryWatch, WatchFigures } from "./canary.ts";
 
 /** The alias that a function's URL calls. */
 export const LIVE = "live";
@@ -33,6 +34,8 @@ export type Sticky = { header: string } | { cookie: string };
 export interface AliasTarget {
   routes: AliasRoute[];
   sticky: Sticky | null;
+  /** Has the second version promoted or taken back by its figures. */
+  auto?: CanaryWatch | undefined;
 }
 
 /** An alias as it is now. */
@@ -44,6 +47,8 @@ export interface Alias extends AliasTarget {
 
 /** Acts that move an alias. */
 export const MOVES = ["deploy", "set", "delete", "rollback", "promote", "auto-promote", "auto-rollback"] as const;
+/** Who the platform is in a history. */
+export const PLATFORM = "sandpiper";
 export type MoveKind = (typeof MOVES)[number];
 
 /** One act in a function's history. */
@@ -60,6 +65,8 @@ export interface HistoryEntry {
   before: AliasTarget | null;
   message: string | null;
   tag: string | null;
+  /** The figures that decided, of what the platform did by itself. */
+  figures?: WatchFigures;
 }
 
 const ALIAS_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;

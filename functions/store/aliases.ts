@@ -14,7 +14,9 @@ import {
   type MoveKind,
   wholly,
 } from "../model/alias.ts";
+import type { WatchFigures } from "../model/canary.ts";
 import { SandpiperError } from "../model/errors.ts";
+import { CANARIES, FOLLOW_CANARY } from "./canaries.ts";
 import {
   type FunctionRef,
   functionKey,
@@ -56,11 +58,11 @@ local function namedVersions(key)
 end`;
 
 /**
- * KEYS: functions, function, versions, history, revisions. ARGV: name, changes channel, message,
+ * KEYS: functions, function, versions, history, revisions, canaries. ARGV: name, changes channel, message,
  * now, holder, alias, expected revision, target or nothing, history entry without its end, versions
  * of the target. Gives a code and the alias's revision.
  */
-const MOVE = `${NOTE_UNUSED}${NAMED_VERSIONS}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
+const MOVE = `${FOLLOW_CANARY}${NOTE_UNUSED}${NAMED_VERSIONS}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
 local refusal = refusalOfHold(KEYS[2], ARGV[5])
 if refusal ~= 0 then return { refusal, "" } end
 local field = "${FIELD}" .. ARGV[6]
@@ -92,6 +94,7 @@ if ARGV[8] == "" then
 else
   redis.call("HSET", KEYS[2], field, ARGV[8], "${REVISION_FIELD}" .. ARGV[6], revision)
 end
+followCanary(KEYS[2], KEYS[6], ARGV[3], ARGV[6], ARGV[8], revision)
 local created = 0
 if ARGV[6] == "${LIVE}" then
   created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[4])
@@ -123,6 +126,8 @@ export interface Move {
   by: string;
   message?: string | null | undefined;
   tag?: string | null | undefined;
+  /** The figures that decided, when the platform moves it. */
+  figures?: WatchFigures;
   /**
    * The revision that the alias must have; `*`: any, `none`: there must be no such alias; nothing:
    * whatever is there is moved.
@@ -145,16 +150,17 @@ export interface Moved {
  * TOO_MANY_ALIASES, VERSION_NOT_FOUND
  */
 export async function moveAlias(redis: Redis, ref: FunctionRef, move: Move): Promise<Moved> {
-  const { alias, target, kind, by, message = null, tag = null, expected = "", holder = "" } = move;
-  const entry = JSON.stringify({ atMs: Date.now(), by, kind, alias, message, tag, after: target });
+  const { alias, target, kind, by, message = null, tag = null, figures, expected = "", holder = "" } = move;
+  const entry = JSON.stringify({ atMs: Date.now(), by, kind, alias, message, tag, figures, after: target });
   const answer = await redis.eval(
     MOVE,
-    5,
+    6,
     functionsKey(ref.tenant),
     functionKey(ref),
     versionsKey(ref),
     historyKey(ref),
     REVISIONS,
+    CANARIES,
     ref.functionName,
     REGISTRY_CHANGES,
     `${ref.tenant}/${ref.functionName}`,

@@ -58,6 +58,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:gc:turn", owner: "all" },
   { pattern: "sp:gc:redis", owner: "all" },
   { pattern: "sp:registry:changes", owner: "ends" },
+  { pattern: "sp:canaries", owner: "all" },
   { pattern: "sp:tenants", owner: "all" },
   { pattern: "sp:tenantstops", owner: "all" },
   { pattern: "sp:tenants:changes", owner: "ends" },

@@ -6,6 +6,7 @@ import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
 import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import { type CurrentVersion, chosen, type Routing, readPreview, readRouting } from "./routing.ts";
+import { WatchTallies } from "./watch-tallies.ts";
 
 interface Remembered {
   /** null: there is no such function. */
@@ -28,6 +29,8 @@ const MAX_REMEMBERED = 10_000;
 const MAX_PREVIEWS = 1_000;
 
 export class CurrentVersions {
+  /** Calls of watched canaries. */
+  readonly tallies = new WatchTallies();
   readonly #registry: Registry;
   readonly #subscriber: Redis;
   readonly #remembered = new LruMap<string, Remembered>(MAX_REMEMBERED);
@@ -95,7 +98,7 @@ export class CurrentVersions {
 
   async #read(name: string, ref: FunctionRef, headers: IncomingHttpHeaders): Promise<CurrentVersion | null> {
     const before = this.#changes;
-    const current = await readRouting(this.#registry, ref);
+    const current = await readRouting(this.#registry, this.tallies, ref);
     if (this.#listening && before === this.#changes) this.#remember(name, current);
     if (current !== null) return chosen(current, headers);
     return ref.functionName.includes(PREVIEW_SEPARATOR) ? this.#readPreview(name, ref, headers) : null;
@@ -103,7 +106,7 @@ export class CurrentVersions {
 
   async #readPreview(name: string, ref: FunctionRef, headers: IncomingHttpHeaders): Promise<CurrentVersion | null> {
     const before = this.#changes;
-    const { current, of } = await readPreview(this.#registry, ref);
+    const { current, of } = await readPreview(this.#registry, this.tallies, ref);
     if (this.#listening && before === this.#changes) {
       const untilMs = Date.now() + (current === null ? REMEMBER_UNKNOWN_MS : REMEMBER_MS);
       this.#previews.set(name, { current, of, untilMs });

@@ -20,6 +20,8 @@ export interface Ending {
   status: number;
   outcome: Outcome | null;
   error: PublicError | null;
+  /** Time of the handler, of a call that went well. */
+  handlerMs?: number;
 }
 
 export interface ExchangeOptions {
@@ -73,6 +75,7 @@ export class Exchange implements WaitingCall, Holder {
   #bodyless = false;
   /** How it goes so far. */
   #outcome: Outcome | null = null;
+  #handlerMs = 0;
 
   constructor(options: ExchangeOptions) {
     this.id = options.id;
@@ -137,6 +140,7 @@ export class Exchange implements WaitingCall, Holder {
       return;
     }
     this.#outcome = "ok";
+    this.#handlerMs = head.timing.handlerMs;
     const raw = headers.raw;
     const length = this.#lengthOf(head);
     if (length !== null) raw.push("content-length", length);
@@ -230,7 +234,7 @@ export class Exchange implements WaitingCall, Holder {
     this.#ended = true;
     const unsent = this.#outcome === "cancelled" && !this.#response.headersSent;
     const status = unsent ? statusOf("CLIENT_GONE") : this.#response.statusCode;
-    this.#onEnd({ status, outcome: this.#outcome, error });
+    this.#onEnd({ status, outcome: this.#outcome, error, handlerMs: this.#handlerMs });
   }
 }
 

@@ -119,6 +119,7 @@ export async function invoke(
       onEnd(ending) {
         calls.remove(id);
         call.end(ending);
+        if (current.tally !== null) current.tally.note(ending);
       },
     });
     await submit(parts, call, exchange, invocation, body);

@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { type Alias, LIVE, type Sticky, splitPreviewName } from "../../functions/model/alias.ts";
 import type { Version } from "../../functions/model/version.ts";
 import type { FunctionRef, FunctionState, Registry } from "../../functions/store/registry.ts";
+import type { Tally, WatchTallies } from "./watch-tallies.ts";
 
 /** Facts that a gateway needs of the version that a call gets. */
 export interface CurrentVersion {
@@ -18,6 +19,8 @@ export interface CurrentVersion {
   keepsPrefix: boolean;
   /** Whether callers need a key. */
   needsKey: boolean;
+  /** Counts its calls while a canary is watched; null: nobody watches. */
+  tally: Tally | null;
 }
 
 /** The target of an alias, read whole. */
@@ -61,10 +64,14 @@ function stickyValue(sticky: Sticky, headers: IncomingHttpHeaders): string | und
 }
 
 /** Where a function's URL leads; null when there is no such function. */
-export async function readRouting(registry: Registry, ref: FunctionRef): Promise<Routing | null> {
+export async function readRouting(
+  registry: Registry,
+  tallies: WatchTallies,
+  ref: FunctionRef,
+): Promise<Routing | null> {
   const state = await registry.getFunction(ref);
   const live = state?.aliases[0];
-  return state && live ? readAlias(registry, state, live) : null;
+  return state && live ? readAlias(registry, tallies, state, live) : null;
 }
 
 /**
@@ -72,6 +79,7 @@ export async function readRouting(registry: Registry, ref: FunctionRef): Promise
  */
 export async function readPreview(
   registry: Registry,
+  tallies: WatchTallies,
   { tenant, functionName: whole }: FunctionRef,
 ): Promise<{ current: Routing | null; of: string }> {
   const parts = splitPreviewName(whole);
@@ -81,15 +89,16 @@ export async function readPreview(
   const state = await registry.getFunction(ref);
   if (state === null) return { current: null, of };
   const alias = state.aliases.find((one) => one.alias === parts.name);
-  if (alias !== undefined) return { current: await readAlias(registry, state, alias), of };
+  if (alias !== undefined) return { current: await readAlias(registry, tallies, state, alias), of };
   const version = await registry.versionBeginningWith(ref, parts.name);
-  return { current: version && { base: currentOf(version), canary: null }, of };
+  return { current: version && { base: currentOf(version, null), canary: null }, of };
 }
 
 async function readAlias(
   registry: Registry,
+  tallies: WatchTallies,
   state: FunctionState,
-  { alias, routes, sticky }: Alias,
+  { alias, routes, sticky, auto, revision }: Alias,
 ): Promise<Routing | null> {
   const read = async (digest: string) =>
     alias === LIVE && digest === state.version.version
@@ -98,10 +107,13 @@ async function readAlias(
   const [base, second] = await Promise.all(routes.map(({ version }) => read(version)));
   if (!base) return null;
   const percent = routes[1]?.percent ?? 0;
-  return { base: currentOf(base), canary: second ? { current: currentOf(second), percent, sticky } : null };
+  const { tenant, functionName } = state;
+  const watched = auto && second ? tallies.of({ tenant, functionName, alias }, revision) : null;
+  const canary = second ? { current: currentOf(second, watched?.canary ?? null), percent, sticky } : null;
+  return { base: currentOf(base, watched?.base ?? null), canary };
 }
 
-function currentOf({ functionName, version, config }: Version): CurrentVersion {
+function currentOf({ functionName, version, config }: Version, tally: Tally | null): CurrentVersion {
   const { timeoutMs, keepPrefix = false, access } = config;
-  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, needsKey: access === "key" };
+  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, needsKey: access === "key", tally };
 }

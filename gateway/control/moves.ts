@@ -1,14 +1,6 @@
 /** Moves of aliases: deployments, rollbacks, promotions, and what an alias is set to. */
 import type { Redis } from "ioredis";
-import {
-  type Alias,
-  type AliasTarget,
-  baseOf,
-  type HistoryEntry,
-  LIVE,
-  type Sticky,
-  wholly,
-} from "../../functions/model/alias.ts";
+import { type Alias, type AliasTarget, baseOf, type HistoryEntry, LIVE, wholly } from "../../functions/model/alias.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Move, type Moved, moveAlias, readAliases, readHistory } from "../../functions/store/aliases.ts";
 import { type FunctionRef, versionsKey } from "../../functions/store/function-keys.ts";
@@ -62,11 +54,11 @@ async function aimed(
 export function canaryTarget(
   [live]: readonly Alias[],
   version: string,
-  canary: { percent: number; sticky: Sticky | null } | undefined,
+  canary: ({ percent: number } & Pick<AliasTarget, "sticky" | "auto">) | undefined,
 ): AliasTarget {
   if (live === undefined || canary === undefined || baseOf(live) === version) return wholly(version);
   const base = { version: baseOf(live), percent: 100 - canary.percent };
-  return { routes: [base, { version, percent: canary.percent }], sticky: canary.sticky };
+  return { routes: [base, { version, percent: canary.percent }], sticky: canary.sticky, auto: canary.auto };
 }
 
 /**

@@ -227,18 +227,18 @@ async function aliasesOf({ redis }: ControlParts, c: Context<Environment>, name:
  * The target that a wish means. @throws SandpiperError VERSION_NOT_FOUND, VERSION_AMBIGUOUS,
  * INVALID_ALIAS
  */
-async function targetOf(redis: Redis, ref: FunctionRef, { routes, sticky }: AliasTarget): Promise<AliasTarget> {
+async function targetOf(redis: Redis, ref: FunctionRef, { routes, sticky, auto }: AliasTarget): Promise<AliasTarget> {
   const digests = await Promise.all(routes.map(({ version }) => findVersion(redis, ref, version)));
   const named = routes.map(({ percent }, index) => ({ version: digests[index] ?? "", percent }));
   // Two names may mean one version.
   const problem = routesProblem(named);
   if (problem !== null) throw new SandpiperError("INVALID_ALIAS", { message: `Routes: ${problem}.` });
-  return { routes: named, sticky };
+  return { routes: named, sticky, auto };
 }
 
 function aliasInfo(parts: ControlParts, c: Context<Environment>, name: string, given: Alias): AliasInfo {
-  const { alias, routes, sticky, revision } = given;
-  return { alias, routes, sticky, etag: etagOf(revision), url: previewUrl(parts, c, name, alias) };
+  const { alias, routes, sticky, auto, revision } = given;
+  return { alias, routes, sticky, auto, etag: etagOf(revision), url: previewUrl(parts, c, name, alias) };
 }
 
 function versionInfo(

@@ -77,6 +77,7 @@ it("forgets that when a function of the name is announced", async () => {
     timeoutMs: 6,
     keepsPrefix: false,
     needsKey: false,
+    tally: null,
   });
   there.delete("new");
   await connection.publish(REGISTRY_CHANGES, "main/new");
@@ -94,6 +95,7 @@ it("keeps functions whatever names are made up", async () => {
     timeoutMs: 5,
     keepsPrefix: false,
     needsKey: false,
+    tally: null,
   });
   assert.equal(versions.get(ref("made-up-10000")), null);
   assert.equal(await versions.get(ref("made-up-0")), null);
@@ -108,7 +110,7 @@ it("forgets previews with their function, and remembers for a moment that there 
   const next = { alias: "next", ...wholly("1"), revision: "1" };
   there.set("known", { ...state, aliases: [...state.aliases, next] });
   versions.forget("main/known");
-  const found = { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false, needsKey: false };
+  const found = { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false, needsKey: false, tally: null };
   assert.deepEqual(await versions.get(ref("next--known")), found);
   reads = 0;
   assert.deepEqual(versions.get(ref("next--known")), found);
