@@ -10,6 +10,13 @@ export function durationMs(text: string): number {
   return Number(count) * (UNITS_MS[unit] ?? 0);
 }
 
+/** Milliseconds as the largest unit that they are a whole number of: "5m". */
+export function durationText(ms: number): string {
+  const units = Object.entries(UNITS_MS).filter(([, unitMs]) => ms % unitMs === 0);
+  const [unit, unitMs] = units.at(-1) ?? ["ms", 1];
+  return `${ms / unitMs}${unit}`;
+}
+
 /** A whole number from 1. @throws InvalidArgumentError for anything else. */
 export function positiveInteger(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 1.");

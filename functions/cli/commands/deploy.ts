@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeControls, escapeLine } from "../../../infra/std/escape.ts";
 import type { Deployed } from "../../api/schemas.ts";
+import { type AutoOptions, addAutoOptions, autoOf } from "../canary-options.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { entryFile, functionDirectory } from "../config/function-directory.ts";
@@ -14,7 +15,7 @@ import type { DeployFacts } from "../upload/deploy-files.ts";
 import type { Upload } from "../upload/upload.ts";
 
 export function addDeploy(add: AddCommand, io: Io): void {
-  add([
+  const command = add([
     "sandpiper deploy",
     "sandpiper deploy hello",
     'curl "$(sandpiper deploy hello)"',
@@ -23,6 +24,7 @@ export function addDeploy(add: AddCommand, io: Io): void {
     "sandpiper deploy hello --env staging --var RELEASE=1.5",
     "sandpiper deploy hello --message 'rounds up' --tag v1.5",
     "sandpiper deploy hello --canary 10%  (gets 10 % of the calls; then: sandpiper promote, or rollback)",
+    "sandpiper deploy hello --canary 10% --auto     (is promoted or taken back by itself)",
   ])
     .option("--dry-run", "collect and check the files and list them, but upload nothing")
     .option("--no-check", "have it go live without loading it in a sandbox first")
@@ -31,11 +33,16 @@ export function addDeploy(add: AddCommand, io: Io): void {
     .option("-m, --message <text>", "why; kept with the version and in the function's history")
     .option("--tag <tag>", "a name for the version, such as a release's")
     .option("--canary <share>", "give it a share of the calls, such as 10%, beside the version that is live")
-    .option("--sticky <what>", "with --canary: a caller gets the same version each time, by header:NAME or cookie:NAME")
-    .action((directory: string | undefined, _options, command: Command) => deploy(io, directory ?? ".", command));
+    .option(
+      "--sticky <what>",
+      "with --canary: a caller gets the same version each time, by header:NAME or cookie:NAME",
+    );
+  addAutoOptions(command).action((directory: string | undefined, _options, self: Command) =>
+    deploy(io, directory ?? ".", self),
+  );
 }
 
-interface FactOptions {
+interface FactOptions extends AutoOptions {
   message?: string;
   tag?: string;
   canary?: string;
@@ -88,7 +95,7 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
     if (json) return printJson(io, deployed);
     // The bundler of this machine has said before what the worker's says.
     const untold = deployed.warnings.filter((text) => upload.warnings.length === 0 || !BUNDLERS_OWN.test(text));
-    tell(io, { ...deployed, warnings: untold });
+    tell(io, { ...deployed, warnings: untold }, facts.canary?.auto !== undefined);
   } finally {
     bar?.end();
   }
@@ -98,21 +105,25 @@ function collect(word: string, words: string[] = []): string[] {
   return [...words, word];
 }
 
-function factsOf({ message, tag, canary, sticky }: FactOptions): DeployFacts {
-  if (canary === undefined && sticky !== undefined) {
-    throw new CliError("usage", "--sticky is for --canary", { code: "USAGE" });
+function factsOf({ message, tag, canary, sticky, ...terms }: FactOptions): DeployFacts {
+  const auto = autoOf(terms);
+  if (canary === undefined && (sticky !== undefined || auto !== undefined)) {
+    throw new CliError("usage", "--sticky and --auto are for --canary", { code: "USAGE" });
   }
   return {
     ...(message !== undefined && { message }),
     ...(tag !== undefined && { tag }),
-    ...(canary !== undefined && { canary: { percent: percentOf(canary), sticky: stickyOf(sticky) } }),
+    ...(canary !== undefined && {
+      canary: { percent: percentOf(canary), sticky: stickyOf(sticky), ...(auto && { auto }) },
+    }),
   };
 }
 
 /** A warning as esbuild formats it. */
 const BUNDLERS_OWN = /^▲ \[WARNING\] /;
 
-function tell(io: Io, deployed: Deployed): void {
+/** @param isWatched whether it is a canary that watches itself. */
+function tell(io: Io, deployed: Deployed, isWatched: boolean): void {
   const { name, version, url, sharedUrl, created, bundleBytes, handler, warnings, egress } = deployed;
   const { versionUrl, percent } = deployed;
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
@@ -124,7 +135,8 @@ function tell(io: Io, deployed: Deployed): void {
   if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
   for (const rule of egress.added) say(io, `egress: ${styled(io.stderr, "green", "+")} ${escapeLine(rule)}`);
   for (const rule of egress.removed) say(io, `egress: ${styled(io.stderr, "red", "-")} ${escapeLine(rule)}`);
-  if (percent < 100) say(io, `canary: it gets ${percent} % of the calls until sandpiper promote, or rollback`);
+  const until = isWatched ? "it is promoted or taken back by itself" : "sandpiper promote, or rollback";
+  if (percent < 100) say(io, `canary: it gets ${percent} % of the calls until ${until}`);
   if (versionUrl !== null) say(io, `this version alone: ${escapeLine(versionUrl)}`);
   if (sharedUrl !== url) say(io, `also at ${escapeLine(sharedUrl)}`);
   io.stdout.write(`${escapeLine(url)}\n`);

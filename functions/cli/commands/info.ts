@@ -3,10 +3,12 @@ import type { Command } from "commander";
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { FunctionInfo } from "../../api/schemas.ts";
+import type { AliasInfo } from "../../api/versions.ts";
+import { autoText } from "../canary-options.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";
-import { historyText } from "../show/moves.ts";
+import { historyText, routesText } from "../show/moves.ts";
 
 /** Moves that a terminal shows; `--json` has all that are kept. */
 const LATEST_SHOWN = 10;
@@ -26,15 +28,16 @@ async function info(io: Io, name: string, command: Command): Promise<void> {
   const gateway = await gatewayOf(io, command);
   const found = await gateway.info(name);
   if (command.opts().url === true) return void io.stdout.write(`${escapeLine(found.url)}\n`);
-  const { readHistory } = await import("../client/versions.ts");
-  const history = await readHistory(gateway, name);
-  if (optionsOf(command).json) return printJson(io, { ...found, history });
-  io.stdout.write(describe(io, found));
+  const { listAliases, readHistory } = await import("../client/versions.ts");
+  const [aliases, history] = await Promise.all([listAliases(gateway, name), readHistory(gateway, name)]);
+  if (optionsOf(command).json) return printJson(io, { ...found, aliases, history });
+  io.stdout.write(describe(io, found, aliases[0]));
   const latest = history.slice(0, LATEST_SHOWN).map((entry) => `  ${historyText(entry)}\n`);
   if (latest.length > 0) io.stdout.write(`${styled(io.stdout, "bold", "history")}\n${latest.join("")}`);
 }
 
-function describe(io: Io, info: FunctionInfo): string {
+/** @param live its alias `live`. */
+function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): string {
   const { name, url, sharedUrl, version, config, entry, handler, warnings, bundleBytes, files, updatedAt } = info;
   const env = Object.keys(config.env);
   const { egress = [] } = config;
@@ -43,6 +46,9 @@ function describe(io: Io, info: FunctionInfo): string {
     ["url", url],
     ...(sharedUrl === url ? [] : [["also at", sharedUrl] as [string, string]]),
     ["version", version],
+    ...(live && live.routes.length > 1
+      ? [["live", routesText(live.routes) + autoText(live.auto)] as [string, string]]
+      : []),
     ["entry", entry],
     ["handler", handler ?? config.handler ?? "not looked at"],
     ...(config.kind === undefined ? [] : [["kind", config.kind] as [string, string]]),

@@ -81,3 +81,32 @@ it("sets, lists and deletes aliases, and says what is wrong", async () => {
   assert.equal((await run("deploy", "shop", "--sticky", "cookie:a")).code, 2);
   assert.equal((await run("deploy", "shop", "--canary", "200%")).code, 2);
 });
+
+it("has a canary watch itself, and shows by which terms", async () => {
+  await deploy(10);
+  const { version } = await deploy(11, "--canary", "20%", "--auto", "--window", "5m", "--max-errors", "2.5%");
+  const short = version.slice(0, 12);
+  const [live] = await json("alias", "list", "shop");
+  assert.deepEqual(live.auto, { windowMs: 300_000, maxErrorPercent: 2.5, minCalls: 50 });
+  const terms = `${short} 20% {2}auto: 5m, errors \\+2.5% at most, 50 calls`;
+  assert.match((await run("alias", "list", "shop")).stdout, new RegExp(`^live .*${terms} {2}http`, "m"));
+  assert.match((await run("info", "shop")).stdout, new RegExp(`^live +\\w{12} 80%, ${terms}$`, "m"));
+  assert.deepEqual((await json("info", "shop")).aliases[0].auto, live.auto);
+  const set = await json("alias", "set", "shop", "live", "v1", `${short}=10%`, "--auto", "--min-calls", "7");
+  assert.deepEqual(set.auto, { windowMs: 600_000, maxErrorPercent: 5, minCalls: 7 });
+  const again = await run("deploy", "shop", "--canary", "10%", "--auto");
+  assert.match(again.stderr, /^canary: it gets 10 % of the calls until it is promoted or taken back by itself$/m);
+  assert.equal((await json("rollback", "shop", "v1")).auto, undefined);
+});
+
+it("refuses terms of a watch that nobody asked for, or that mean nothing", async () => {
+  const refused = [
+    ["--auto"],
+    ["--canary", "10%", "--window", "5m"],
+    ["--canary", "10%", "--min-calls", "5"],
+    ["--canary", "10%", "--auto", "--max-errors", "101%"],
+    ["--canary", "10%", "--auto", "--window", "soon"],
+  ];
+  for (const options of refused) assert.equal((await run("deploy", "shop", ...options)).code, 2, options.join(" "));
+  assert.equal((await run("alias", "set", "shop", "beta", "v1", "--auto")).code, 3);
+});
