@@ -4,7 +4,7 @@ import type { CanaryWatch } from "../model/canary.ts";
 import { durationMs, durationText, positiveInteger } from "./duration.ts";
 import { CliError } from "./failure.ts";
 
-/** What the options say. */
+/** Values of the options. */
 export interface AutoOptions {
   auto?: boolean;
   window?: number;

@@ -47,7 +47,7 @@ export interface Alias extends AliasTarget {
 
 /** Acts that move an alias. */
 export const MOVES = ["deploy", "set", "delete", "rollback", "promote", "auto-promote", "auto-rollback"] as const;
-/** Who the platform is in a history. */
+/** Name of the platform in a history. */
 export const PLATFORM = "sandpiper";
 export type MoveKind = (typeof MOVES)[number];
 

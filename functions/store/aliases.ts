@@ -58,9 +58,9 @@ local function namedVersions(key)
 end`;
 
 /**
- * KEYS: functions, function, versions, history, revisions, canaries. ARGV: name, changes channel, message,
- * now, holder, alias, expected revision, target or nothing, history entry without its end, versions
- * of the target. Gives a code and the alias's revision.
+ * KEYS: functions, function, versions, history, revisions, canaries. ARGV: name, changes channel,
+ * message, now, holder, alias, expected revision, target or nothing, history entry without its end,
+ * versions of the target. Gives a code and the alias's revision.
  */
 const MOVE = `${FOLLOW_CANARY}${NOTE_UNUSED}${NAMED_VERSIONS}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
 local refusal = refusalOfHold(KEYS[2], ARGV[5])

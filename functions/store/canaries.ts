@@ -40,9 +40,18 @@ local function followCanary(key, canaries, name, alias, target, revision)
   redis.call("ZADD", canaries, watch.startedAtMs + auto.windowMs, member)
 end`;
 
+/** Lua: ends all watches of a function, named "tenant/function", that is about to be deleted. */
+export const FORGET_CANARIES = `
+local function forgetCanaries(key, name)
+  for _, field in ipairs(redis.call("HKEYS", key)) do
+    local alias = string.match(field, "^watch:(.*)$")
+    if alias then redis.call("ZREM", "${CANARIES}", name .. "/" .. alias) end
+  end
+end`;
+
 /**
  * KEYS: function, canaries. ARGV: name of the watch, alias, revision that was counted for, counts
- * or nothing. Gives the alias, its watch and the time; nothing when there is no such watch any more.
+ * or nothing. Gives the alias, its watch and the time; nothing when there is no such watch now.
  */
 const COUNT = `${NOW}
 local field = "watch:" .. ARGV[2]
@@ -94,6 +103,13 @@ export async function dueCanaries(redis: Redis): Promise<WatchRef[]> {
     const [tenant = "", functionName = "", alias = ""] = name.split("/");
     return { tenant, functionName, alias };
   });
+}
+
+/** Removes all names of a tenant's watches. */
+export async function forgetCanariesOf(redis: Redis, tenant: string): Promise<void> {
+  const names = await redis.zrange(CANARIES, "0", "-1");
+  const own = names.filter((name) => name.startsWith(`${tenant}/`));
+  if (own.length > 0) await redis.zrem(CANARIES, ...own);
 }
 
 /**

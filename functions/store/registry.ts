@@ -4,6 +4,7 @@ import { type Alias, LIVE, wholly } from "../model/alias.ts";
 import type { VersionRef } from "../model/invocation.ts";
 import type { SealedEnv, Version } from "../model/version.ts";
 import { aliasesOf, moveAlias, NAMED_VERSIONS, NOTE_UNUSED } from "./aliases.ts";
+import { FORGET_CANARIES } from "./canaries.ts";
 import {
   deletedVersionsKey,
   type FunctionRef,
@@ -105,8 +106,9 @@ if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1],
  * long calls may wait. Gives 1 when there was one, and it was the holder's, if one is given: then
  * its secrets stay, for the next holder, too.
  */
-const DELETE = `
+const DELETE = `${FORGET_CANARIES}
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
+forgetCanaries(KEYS[2], ARGV[3])
 local existed = redis.call("DEL", KEYS[2])
 if existed == 1 and redis.call("EXISTS", KEYS[3]) == 1 then
   local fields = redis.call("HGETALL", KEYS[3])

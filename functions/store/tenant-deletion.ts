@@ -10,6 +10,7 @@ import { NO_GRANTS } from "../model/egress-grants.ts";
 import { SandpiperError } from "../model/errors.ts";
 import { nothingRemoved, type Removed, type RemovedKind } from "../model/tenants.ts";
 import type { FileArtifactStore } from "./artifacts.ts";
+import { forgetCanariesOf } from "./canaries.ts";
 import { changeGrants, grantsOf } from "./egress-grants.ts";
 import { KEY_TABLE, type KeyRow, matcherOf } from "./key-table.ts";
 import { REGISTRY_CHANGES } from "./registry.ts";
@@ -64,6 +65,7 @@ export async function removeLeftovers({ redis, artifacts }: DeletionParts, tenan
   await changeGrants(redis, tenant, () => null);
   removed.records += await removeRecords(redis, tenant);
   await removeKeys(redis, tenant, removed);
+  await forgetCanariesOf(redis, tenant);
   for (const { pattern } of KEY_TABLE.filter(({ owner }) => owner === "field")) await redis.hdel(pattern, tenant);
   for (const { pattern } of KEY_TABLE.filter(({ owner }) => owner === "fields")) {
     const fields = (await redis.hkeys(pattern)).filter((field) => /^[^ /]*/.exec(field)?.[0] === tenant);

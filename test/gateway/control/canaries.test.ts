@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, it } from "node:test";
 import type { Redis } from "ioredis";
+import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
 import { Registry } from "../../../functions/store/registry.ts";
+import { removeLeftovers } from "../../../functions/store/tenant-deletion.ts";
 import { CurrentVersions } from "../../../gateway/call/current-versions.ts";
 import { CanaryTimer } from "../../../gateway/canary-timer.ts";
 import { startGateway } from "../../../gateway/gateway.ts";
@@ -215,9 +217,18 @@ it("goes with its function", async () => {
   await deployBoth("gone", { windowMs: HOUR_MS });
   assert.ok(await test.connection.zscore("sp:canaries", "main/gone/live"));
   await ask("DELETE", "gone");
-  await test.connection.zadd("sp:canaries", "XX", 0, "main/gone/live");
-  await eventually(async () => (await test.connection.zscore("sp:canaries", "main/gone/live")) === null);
+  assert.equal(await test.connection.zscore("sp:canaries", "main/gone/live"), null);
   assert.equal((await ask("GET", "gone")).status, 404);
+});
+
+it("is forgotten when its function went some other way, and with its tenant", async () => {
+  await test.connection.zadd("sp:canaries", 0, "main/lost/live");
+  await eventually(async () => (await test.connection.zscore("sp:canaries", "main/lost/live")) === null);
+  const later = Date.now() + HOUR_MS;
+  await test.connection.zadd("sp:canaries", later, "other/shop/live", later, "other2/shop/live");
+  await removeLeftovers({ redis: test.connection, artifacts: new FileArtifactStore(test.artifactsDir) }, "other");
+  const left = await test.connection.zrange("sp:canaries", "0", "-1");
+  assert.ok(!left.includes("other/shop/live") && left.includes("other2/shop/live"), left.join(" "));
 });
 
 it("watches other aliases, and refuses terms that mean nothing", async () => {
