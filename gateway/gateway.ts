@@ -19,6 +19,7 @@ import { DataKeys } from "../functions/store/data-keys.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { SecretStore } from "../functions/store/secrets.ts";
+import { SigningKeys } from "../functions/store/signing-keys.ts";
 import { TenantStops } from "../functions/store/tenant-stops.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { Backlog } from "../functions/transport/backlog.ts";
@@ -197,11 +198,13 @@ class GatewayParts {
   /** Parts of calls and of the control API. */
   #shared(config: GatewayConfig, clients: Clients, log: Logger) {
     const keyUses = new KeyUses(this.redis);
+    const signingKeys = new SigningKeys(this.redis, this.dataKeys);
     return {
       redis: this.redis,
       ...{ versions: this.#versions, quotas: this.#quotas },
       stops: this.#stops,
-      ...{ keyUses, access: new AccessCheck(this.redis, keyUses) },
+      signingKeys,
+      ...{ keyUses, access: new AccessCheck({ redis: this.redis, keyUses, signingKeys }) },
       addressOf: (request: IncomingMessage) => clients.addressOf(request),
       origins: new Origins(config, clients, () => this.ownUrl),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),

@@ -64,6 +64,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/alias.ts")).addAlias,
   },
   {
+    usage: "sign <function> [path]",
+    summary: "print a URL by which anybody may call a function for a while; the URL alone goes to stdout",
+    load: async () => (await import("./commands/sign.ts")).addSign,
+  },
+  {
     usage: "open <function>",
     summary: "open a function's URL in a browser",
     load: async () => (await import("./commands/open.ts")).addOpen,

@@ -2,6 +2,7 @@
  * Every failure that leaves Sandpiper has a code out of this one table. docs/ERRORS.md is written
  * from the same facts, and a test keeps the two equal.
  */
+import { ACCESS_ERRORS } from "./access-errors.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 import { VERSION_ERRORS } from "./version-errors.ts";
 
@@ -22,6 +23,7 @@ export const ERRORS = {
     message: "The API key may not do that.",
     fix: "Use a key with the scope that the message names, or one that is not for single functions; `sandpiper whoami` shows what a key may do.",
   },
+  ...ACCESS_ERRORS,
   KEY_NOT_FOUND: {
     status: 404,
     message: "There is no key of that id.",

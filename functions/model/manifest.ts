@@ -31,7 +31,7 @@ export const ISOLATIONS = ["instance", "invocation"] as const;
 export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent", "server"] as const;
 
 /** Kinds of access to a function by its URL. */
-export const ACCESS_KINDS = ["public", "key"] as const;
+export const ACCESS_KINDS = ["public", "key", "signed"] as const;
 
 /**
  * An export's name, or one that a function registers itself by, which may have a "-" in it.
@@ -139,7 +139,7 @@ const configFields = z.strictObject({
   access: z.enum(ACCESS_KINDS).optional().meta({
     default: "public",
     description:
-      "Who may call the function by its URL: everybody (public), or holders of an API key of the tenant with the scope invoke, sent as `authorization: Bearer` (key).",
+      "Who may call the function by its URL: everybody (public), or holders of an API key of the tenant with the scope invoke, sent as `authorization: Bearer` (key), or of a URL that `sandpiper sign` made (signed).",
   }),
   egress: egressSchema.optional().meta({
     default: [],

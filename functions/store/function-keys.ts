@@ -27,6 +27,10 @@ export const secretsKey = ({ tenant, functionName }: SecretScope): string =>
 /** The set of a tenant's functions that have secrets of their own. */
 export const secretScopesKey = (tenant: string): string => `sp:secretscopes:${tenant}`;
 
+/** The hash of a function's keys for signed URLs, sealed, and which one is current. */
+export const signingKeysKey = ({ tenant, functionName }: FunctionRef): string =>
+  `sp:signingkeys:${tenant}:${functionName}`;
+
 /**
  * Where it is said that secrets changed; the message is "tenant/function", or "tenant/" for those
  * of a tenant.

@@ -50,6 +50,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:secretversions", owner: "field" },
   { pattern: "sp:secrets:changes", owner: "ends" },
   { pattern: "sp:datakeys:<tenant>", owner: "tenant" },
+  { pattern: "sp:signingkeys:<tenant>:<function>", owner: "tenant" },
   { pattern: "sp:masterkeys", owner: "all" },
   { pattern: "sp:gc:marks", owner: "all" },
   { pattern: "sp:gc:marks:<tenant>", owner: "tenant" },

@@ -16,6 +16,7 @@ import {
   SECRET_CHANGES,
   secretScopesKey,
   secretsKey,
+  signingKeysKey,
   versionsKey,
 } from "./function-keys.ts";
 
@@ -101,10 +102,10 @@ const NOTE = `
 if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1], ARGV[2], ARGV[3]) end`;
 
 /**
- * KEYS: functions, function, versions, secrets, functions with secrets, history, deleted versions.
- * ARGV: name, changes channel, message, holder or nothing, channel of changes of secrets, for how
- * long calls may wait. Gives 1 when there was one, and it was the holder's, if one is given: then
- * its secrets stay, for the next holder, too.
+ * KEYS: functions, function, versions, secrets, functions with secrets, history, deleted versions,
+ * signing keys. ARGV: name, changes channel, message, holder or nothing, channel of changes of
+ * secrets, for how long calls may wait. Gives 1 when there was one, and it was the holder's, if one
+ * is given: then its secrets and signing keys stay, for the next holder, too.
  */
 const DELETE = `${FORGET_CANARIES}
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
@@ -120,6 +121,7 @@ redis.call("SREM", KEYS[1], ARGV[1])
 if ARGV[4] == "" and existed == 1 then
   if redis.call("DEL", KEYS[4]) == 1 then redis.call("PUBLISH", ARGV[5], ARGV[3]) end
   redis.call("SREM", KEYS[5], ARGV[1])
+  redis.call("DEL", KEYS[8])
 end
 if existed == 1 then redis.call("PUBLISH", ARGV[2], ARGV[3]) end
 return existed`;
@@ -312,15 +314,16 @@ export class Registry {
   }
 
   /**
-   * Removes a function with all its versions and its own secrets. Gateways are told. Its artefacts
-   * stay in their store until they are collected: other functions may use the same bytes.
+   * Removes a function with all its versions, its own secrets and its signing keys. Gateways are
+   * told. Its artefacts stay in their store until they are collected: other functions may use the
+   * same bytes.
    * @param holder when it is given, only a function that this process holds is removed.
    * @returns whether there was one.
    */
   async deleteFunction(ref: FunctionRef, holder = ""): Promise<boolean> {
     const existed = await this.#redis.eval(
       DELETE,
-      7,
+      8,
       functionsKey(ref.tenant),
       functionKey(ref),
       versionsKey(ref),
@@ -328,6 +331,7 @@ export class Registry {
       secretScopesKey(ref.tenant),
       historyKey(ref),
       deletedVersionsKey(ref),
+      signingKeysKey(ref),
       ref.functionName,
       REGISTRY_CHANGES,
       `${ref.tenant}/${ref.functionName}`,

@@ -16,7 +16,7 @@ import { publicError, sendError } from "../http/error-reply.ts";
 import type { KnownHost } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
 import { leftEarly, readBody } from "../http/request-body.ts";
-import { type AccessCheck, withCaller } from "./access.ts";
+import type { AccessCheck } from "./access.ts";
 import type { CurrentVersions } from "./current-versions.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
@@ -92,16 +92,16 @@ export async function invoke(
     const named = call.nameFunction(current.functionName) ?? asked;
     parts.stops.checkCall(named.tenant, named.functionName);
     // An event comes by the control API, which has looked at its key.
-    const caller = current.needsKey && !isEvent ? await parts.access.callerOf(request.headers, named) : null;
+    const admission = isEvent ? null : parts.access.admit(request, asked, named, current);
+    const { target: seen, caller } = (admission && (await admission)) ?? { target: named, caller: undefined };
     gate.check(named);
     parts.quotas.takeCall(named);
     const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
     if (response.destroyed) throw leftEarly();
-    const whereabouts = whereaboutsOf(parts, request, named, current.keepsPrefix);
-    const invocation = newInvocation(parts, id, request, named, current, whereabouts);
-    if (caller !== null) invocation.request.headers = withCaller(invocation.request.headers, caller);
+    const whereabouts = whereaboutsOf(parts, request, seen, current.keepsPrefix, caller);
+    const invocation = newInvocation(parts, id, request, seen, current, whereabouts);
     if (isEvent) becomeEvent(invocation);
-    call.describe(invocation, named);
+    call.describe(invocation, seen);
     const deadlineMs = invocation.expiresAtMs + current.timeoutMs + GRACE_MS;
     const exchange = new Exchange({
       id,

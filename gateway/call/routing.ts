@@ -5,6 +5,7 @@
 import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { type Alias, LIVE, type Sticky, splitPreviewName } from "../../functions/model/alias.ts";
+import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import type { Version } from "../../functions/model/version.ts";
 import type { FunctionRef, FunctionState, Registry } from "../../functions/store/registry.ts";
 import type { Tally, WatchTallies } from "./watch-tallies.ts";
@@ -17,8 +18,8 @@ export interface CurrentVersion {
   timeoutMs: number;
   /** Whether requests below /fn/ keep that prefix in their URL. */
   keepsPrefix: boolean;
-  /** Whether callers need a key. */
-  needsKey: boolean;
+  /** Who may call it. */
+  access: NonNullable<FunctionConfig["access"]>;
   /** Counts its calls while a canary is watched; null: nobody watches. */
   tally: Tally | null;
 }
@@ -114,6 +115,6 @@ async function readAlias(
 }
 
 function currentOf({ functionName, version, config }: Version, tally: Tally | null): CurrentVersion {
-  const { timeoutMs, keepPrefix = false, access } = config;
-  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, needsKey: access === "key", tally };
+  const { timeoutMs, keepPrefix = false, access = "public" } = config;
+  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, access, tally };
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Clients } from "../http/clients.ts";
 import type { FunctionHost } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
-import type { Forwarded } from "./forwarded.ts";
+import type { CallerFields, Forwarded } from "./forwarded.ts";
 import type { SharedSite } from "./shared-origin.ts";
 import type { FunctionTarget } from "./target.ts";
 
@@ -22,15 +22,18 @@ export interface Whereabouts {
  * Where the function of a request is.
  * @param seesPath whether the function finds itself below /fn/ when it is called there, and not at
  * the root
+ * @param caller who the call was let in for
  */
 export function whereaboutsOf(
   { origins, clients }: { origins: Origins; clients: Clients },
   request: IncomingMessage,
   { host, path, whole, sharedPath }: FunctionTarget,
   seesPath: boolean,
+  caller?: CallerFields,
 ): Whereabouts {
   const origin = origins.of(request, host);
-  const client = { address: clients.addressOf(request), byProxy: clients.isByProxy(request), origin };
+  const believed = { address: clients.addressOf(request), byProxy: clients.isByProxy(request), origin };
+  const client = caller === undefined ? believed : { ...believed, caller };
   const atRoot = origin.url + path;
   if (host.kind === "function") return { site: host, url: atRoot, forwarded: { ...client, prefix: null } };
   const prefix = `${origins.basePath}${sharedPath}`;

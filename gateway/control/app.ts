@@ -21,6 +21,7 @@ import { logRoutes } from "./routes/logs.ts";
 import { openapiRoutes, whoamiRoutes } from "./routes/openapi.ts";
 import { quotaRoutes } from "./routes/quotas.ts";
 import { secretRoutes } from "./routes/secrets.ts";
+import { signedUrlRoutes } from "./routes/signed-urls.ts";
 import { sourceRoutes } from "./routes/sources.ts";
 import { tenantRoutes } from "./routes/tenants.ts";
 import { traceRoutes } from "./routes/traces.ts";
@@ -44,6 +45,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   functionRoutes(app, parts);
   versionRoutes(app, parts);
   eventRoutes(app, parts);
+  signedUrlRoutes(app, parts);
   holdRoutes(app, parts);
   secretRoutes(app, parts);
   logRoutes(app, parts);

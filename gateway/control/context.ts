@@ -11,6 +11,7 @@ import type { DataKeys } from "../../functions/store/data-keys.ts";
 import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { SecretStore } from "../../functions/store/secrets.ts";
+import type { SigningKeys } from "../../functions/store/signing-keys.ts";
 import type { Principal } from "../../functions/store/tenant.ts";
 import type { TenantStops } from "../../functions/store/tenant-stops.ts";
 import type { UploadQuota } from "../../functions/store/upload-quota.ts";
@@ -52,6 +53,7 @@ export interface ControlParts {
   quota: UploadQuota;
   secrets: SecretStore;
   dataKeys: DataKeys;
+  signingKeys: SigningKeys;
   builds: BuildQueue;
   checks: CheckQueue;
   /** By tenant: who may ask for a build or a check now. */

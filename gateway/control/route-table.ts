@@ -28,6 +28,8 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "DELETE /v1/functions/{name}": { scope: "deploy", action: "function.delete" },
   "PUT /v1/functions/{name}/hold": { scope: "deploy" },
   "POST /v1/functions/{name}/events": { scope: "invoke" },
+  "POST /v1/functions/{name}/signed-urls": { scope: "invoke" },
+  "POST /v1/functions/{name}/signing-key/rotate": { scope: "deploy", action: "signing-key.rotate" },
   "GET /v1/functions/{name}/logs": { scope: "read" },
   "GET /v1/functions/{name}/versions": { scope: "read" },
   "GET /v1/functions/{name}/history": { scope: "read" },

@@ -28,6 +28,9 @@ interface InvokeOptions extends BodyOptions {
   raw?: boolean;
 }
 
+/** How long a URL counts that is signed for one call. */
+const SIGNED_FOR_MS = 60_000;
+
 export function addInvoke(add: AddCommand, io: Io, setExitCode: SetExitCode): void {
   add([
     "sandpiper invoke hello",
@@ -77,28 +80,47 @@ async function answerTo(
   if (event === undefined) {
     const { url, config } = await gateway.info(name);
     const { url: gatewayUrl, apiKey } = gateway.connection;
-    return call(io, { url, gatewayUrl, apiKey: config.access === "key" ? apiKey : null }, options, traceId);
+    const signer = config.access === "signed" ? { gateway, name } : null;
+    const called = { url, gatewayUrl, signer, apiKey: config.access === "key" ? apiKey : null };
+    return call(io, called, options, traceId);
   }
   const traceparent = traceId === null ? null : traceparentOf(traceId);
   const { sendEvent } = await import("./invoke-event.ts");
   return sendEvent(io, gateway, { name, file: event, traceparent }, options);
 }
 
+/** Facts of a function that is called, and who signs its URLs if it takes no others. */
+interface CalledFunction {
+  url: string;
+  gatewayUrl: string;
+  signer: { gateway: Gateway; name: string } | null;
+  apiKey: string | null;
+}
+
 async function call(
   io: Io,
-  { url, gatewayUrl, apiKey }: { url: string; gatewayUrl: string; apiKey: string | null },
+  { url, gatewayUrl, signer, apiKey }: CalledFunction,
   options: InvokeOptions,
   traceId: string | null,
 ): Promise<Answer> {
   const body = await readBody(io, options);
+  const method = (options.method ?? (body === null ? "GET" : "POST")).toUpperCase();
+  const plainUrl = joinUrl(url, options.path);
   return await exchange({
-    method: (options.method ?? (body === null ? "GET" : "POST")).toUpperCase(),
-    url: joinUrl(url, options.path),
+    method,
+    url: signer === null ? plainUrl : await signedUrl(signer, method, options.path),
     ...(needsNoName(url, gatewayUrl) && { via: gatewayUrl }),
     headers: requestHeaders(options.header, body, traceId, apiKey),
     ...(body !== null && { body }),
     signal: io.interrupted,
   });
+}
+
+async function signedUrl({ gateway, name }: { gateway: Gateway; name: string }, method: string, path: string) {
+  const { signUrl } = await import("../client/signed-urls.ts");
+  const { sentPath } = await import("../../model/signed-url.ts");
+  const wish = { path: sentPath(path) ?? "/", method, lifetimeMs: SIGNED_FOR_MS };
+  return (await signUrl(gateway, name, wish)).url;
 }
 
 /**

@@ -48,6 +48,7 @@ const COMMANDS = [
   "promote",
   "alias",
   "open",
+  "sign",
   "whoami",
   "completion",
 ];

@@ -76,7 +76,7 @@ it("forgets that when a function of the name is announced", async () => {
     version: "2",
     timeoutMs: 6,
     keepsPrefix: false,
-    needsKey: false,
+    access: "public",
     tally: null,
   });
   there.delete("new");
@@ -94,7 +94,7 @@ it("keeps functions whatever names are made up", async () => {
     version: "1",
     timeoutMs: 5,
     keepsPrefix: false,
-    needsKey: false,
+    access: "public",
     tally: null,
   });
   assert.equal(versions.get(ref("made-up-10000")), null);
@@ -110,7 +110,14 @@ it("forgets previews with their function, and remembers for a moment that there 
   const next = { alias: "next", ...wholly("1"), revision: "1" };
   there.set("known", { ...state, aliases: [...state.aliases, next] });
   versions.forget("main/known");
-  const found = { functionName: "known", version: "1", timeoutMs: 5, keepsPrefix: false, needsKey: false, tally: null };
+  const found = {
+    functionName: "known",
+    version: "1",
+    timeoutMs: 5,
+    keepsPrefix: false,
+    access: "public",
+    tally: null,
+  };
   assert.deepEqual(await versions.get(ref("next--known")), found);
   reads = 0;
   assert.deepEqual(versions.get(ref("next--known")), found);

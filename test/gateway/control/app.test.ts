@@ -506,6 +506,8 @@ it("describes itself", async () => {
     "/v1/functions/{name}/logs",
     "/v1/functions/{name}/promote",
     "/v1/functions/{name}/rollback",
+    "/v1/functions/{name}/signed-urls",
+    "/v1/functions/{name}/signing-key/rotate",
     "/v1/functions/{name}/versions",
     "/v1/gc",
     "/v1/invocations/{id}",
