@@ -109,6 +109,8 @@ export interface Config {
   accessLog: "failed" | "all" | "off";
   /** How long records of calls are kept, and most bytes that all of them may take in Redis. */
   records: { keepMs: number; maxBytes: number };
+  /** How long it is kept what functions used in an hour. */
+  usageKeepMs: number;
   /** File with the API key that the gateway registers for the tenant `main` at its start. */
   bootstrapKeyFile: string | null;
   /** Where the master keys are; null when nobody said it. */
@@ -177,6 +179,7 @@ export function loadConfig(env: Environment = process.env): Config {
       keepMs: read.integer("SANDPIPER_RECORDS_KEEP_MS", { fallback: 7 * DAY_MS, min: 60_000, max: 365 * DAY_MS }),
       maxBytes: read.integer("SANDPIPER_RECORDS_MAX_BYTES", { fallback: 256 * MIB, min: MIB }),
     },
+    usageKeepMs: read.integer("SANDPIPER_USAGE_KEEP_MS", { fallback: 62 * DAY_MS, min: 3_600_000, max: 400 * DAY_MS }),
     bootstrapKeyFile: keyFile && resolve(keyFile),
     masterKeySource: masterKeySource(read),
     egress: {

@@ -48,6 +48,7 @@ import { Zygotes } from "./pool/zygotes.ts";
 import { openReplies } from "./replies.ts";
 import { WorkerSecrets } from "./secrets.ts";
 import { Tasks } from "./tasks.ts";
+import { UsageMeter } from "./usage.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 /** A bundle that nobody asked for in this time, or up to twice as long, is dropped. */
@@ -75,6 +76,7 @@ export class Worker {
   readonly #included: IncludedFiles;
   readonly #secrets: WorkerSecrets;
   readonly #replies: ReplySender;
+  readonly #usage: UsageMeter;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
@@ -115,7 +117,8 @@ export class Worker {
     this.#replies = openReplies(redis, this.#onTrouble, () => this.#running);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
-    const [{ masterKeys }, onTrouble] = [config, this.#onTrouble];
+    const [{ masterKeys, usageKeepMs: keepMs }, onTrouble] = [config, this.#onTrouble];
+    this.#usage = new UsageMeter({ redis, keepMs, onTrouble });
     this.#secrets = new WorkerSecrets({ redis, masterKeys, onTrouble, onOutdated: () => this.#pool.endOutdated() });
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
@@ -123,6 +126,7 @@ export class Worker {
       bundles: new Bundles({ registry, artifacts, included: this.#included, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
       pool: this.#pool,
       departures: new Departures(),
+      usage: this.#usage,
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
@@ -180,6 +184,7 @@ export class Worker {
     await settledWithin(DRAIN_MS, drained);
     await this.stop();
     await settledWithin(LAST_REPLIES_MS, drained);
+    await settledWithin(LAST_REPLIES_MS, this.#usage.write());
   }
 
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
@@ -191,7 +196,7 @@ export class Worker {
     this.#cancellations.close();
     this.#secrets.close();
     this.#claims.close();
-    await settledWithin(LAST_REPLIES_MS, this.#replies.close());
+    await settledWithin(LAST_REPLIES_MS, Promise.all([this.#replies.close(), this.#usage.write()]));
     await this.#heartbeat.stop();
   }
 

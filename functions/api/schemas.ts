@@ -228,7 +228,7 @@ export const whoamiSchema = z
 export type Whoami = z.output<typeof whoamiSchema>;
 
 /** Unix time in milliseconds, or a date and time of RFC 3339. */
-const timeSchema = z
+export const timeSchema = z
   .union([z.coerce.number().int().min(0), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))])
   .meta({ type: "string", example: "2026-01-31T12:00:00Z" });
 

@@ -120,6 +120,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/quota.ts")).addQuota,
   },
   {
+    usage: "usage",
+    summary: "show what functions used: calls, processor time, memory and bytes, by the hour with --json",
+    load: async () => (await import("./commands/usage.ts")).addUsage,
+  },
+  {
     usage: "gc",
     summary: "remove old versions, and files that nobody needs any more",
     load: async () => (await import("./commands/gc.ts")).addGc,

@@ -79,6 +79,8 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:recordheaps", owner: "all" },
   { pattern: "sp:recordbytes", owner: "all" },
   { pattern: "sp:trace:<tenant>:<trace>", owner: "tenant", counts: "traces" },
+  { pattern: "sp:usage:<tenant>:<hour>", owner: "tenant" },
+  { pattern: "sp:usagewriter:<writer>", owner: "ends" },
   { pattern: "sp:workers", owner: "ends" },
   { pattern: "sp:worker:<worker>", owner: "ends" },
   { pattern: "sp:canary:<uuid>", owner: "ends" },

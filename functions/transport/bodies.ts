@@ -42,6 +42,12 @@ export async function takeBody(redis: Redis, body: BodyInTransit): Promise<Buffe
   return redis.getdelBuffer(body.key);
 }
 
+/** How many bytes a body in transit has. */
+export function bytesOf(body: BodyInTransit | null): number {
+  if (body === null) return 0;
+  return "bytes" in body ? body.bytes : Buffer.byteLength(body.inlineBase64, "base64");
+}
+
 /** Removes a body that nobody will take. A failure is harmless: the key expires. */
 export async function dropBody(redis: Redis, body: BodyInTransit | null): Promise<void> {
   if (body === null || "inlineBase64" in body) return;

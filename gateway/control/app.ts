@@ -25,6 +25,7 @@ import { signedUrlRoutes } from "./routes/signed-urls.ts";
 import { sourceRoutes } from "./routes/sources.ts";
 import { tenantRoutes } from "./routes/tenants.ts";
 import { traceRoutes } from "./routes/traces.ts";
+import { usageRoutes } from "./routes/usage.ts";
 import { versionRoutes } from "./routes/versions.ts";
 
 /** hono's application for everything but functions' URLs. */
@@ -56,6 +57,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   keyRoutes(app, parts);
   tenantRoutes(app, parts);
   quotaRoutes(app, parts);
+  usageRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;
 }

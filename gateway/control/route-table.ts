@@ -53,6 +53,7 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "DELETE /v1/egress/{tenant}": { scope: "admin", isWhole: true, action: "egress.reset" },
   "GET /v1/quotas": { scope: "read" },
   "POST /v1/quotas/{tenant}": { scope: "admin", isWhole: true, action: "quota.set" },
+  "GET /v1/usage": { scope: "read", hasQuery: true },
   "GET /v1/tenants": { scope: "read", isWhole: true },
   "GET /v1/tenants/{tenant}": { scope: "read", isWhole: true },
   "POST /v1/tenants": { scope: "admin", isWhole: true, action: "tenant.create" },

@@ -12,6 +12,9 @@ import type {
   Reply,
   ThrownError,
 } from "../../functions/model/invocation.ts";
+import type { UsageCounts } from "../../functions/model/usage.ts";
+import { bytesOf } from "../../functions/transport/bodies.ts";
+import { MIB } from "../../infra/std/bytes.ts";
 import type { Failure, Head } from "../../sandbox-core/protocol/frames.ts";
 import type { Usage } from "../instance/call.ts";
 import { CallFailure, type Cause } from "../outcome/outcome.ts";
@@ -159,6 +162,18 @@ export class CallReply {
     this.stopClock();
     this.#status = statusOf(code);
     this.#sendHead(outcome, this.#status, [], NO_BODY, false);
+  }
+
+  /**
+   * What the call is charged for, once nothing of it runs any more: memory from the beginning of
+   * its handler until now. null when its handler never began.
+   */
+  used({ cpuMs, peakMemoryBytes }: Usage): Omit<UsageCounts, "calls"> | null {
+    if (this.#handlerStartedMs === 0) return null;
+    const ranMs = performance.now() - this.#handlerStartedMs;
+    const memoryMibMs = (peakMemoryBytes / MIB) * ranMs;
+    const bytesIn = bytesOf(this.#invocation.request.body);
+    return { cpuUs: cpuMs * 1_000, memoryMibMs, bytesIn, bytesOut: this.#bytes };
   }
 
   /** The record of the call, once it has ended. */

@@ -69,6 +69,8 @@ export async function end(call: CallContext): Promise<void> {
   if (!call.isBodyTaken) void dropBody(parts.redis, call.invocation.request.body);
   // Records are gathered for some milliseconds, in which another call may run.
   call.onEnded();
+  const used = reply.used(usage);
+  if (used !== null) parts.usage.count(call.invocation, used);
   log.flush();
   await keepRecord(parts, reply.record(usage, spans.traceId));
 }

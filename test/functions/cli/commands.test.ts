@@ -40,6 +40,7 @@ const COMMANDS = [
   "delete",
   "egress",
   "quota",
+  "usage",
   "gc",
   "doctor",
   "schema",

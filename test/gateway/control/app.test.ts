@@ -527,6 +527,7 @@ it("describes itself", async () => {
     "/v1/tenants/{tenant}/resume",
     "/v1/tenants/{tenant}/suspend",
     "/v1/traces/{traceId}",
+    "/v1/usage",
     "/v1/whoami",
   ]);
   assert.deepEqual(document.paths["/v1/functions/{name}"]?.put?.security, [{ apiKey: [] }]);
