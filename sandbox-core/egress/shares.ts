@@ -52,14 +52,14 @@ export class TenantRates {
   }
 }
 
-/** So many at once, and so many more each second. */
+/** So many at once, one at least, and so many more each second. */
 export class Rate {
   readonly #perSecond: number;
   readonly #burst: number;
   #left: number;
   #atMs = performance.now();
 
-  constructor(perSecond: number, burst = perSecond) {
+  constructor(perSecond: number, burst = Math.max(1, perSecond)) {
     this.#perSecond = perSecond;
     this.#burst = burst;
     this.#left = burst;

@@ -66,12 +66,12 @@ export class Injector {
     const take = (request: IncomingMessage, response: ServerResponse) =>
       this.#of(request.socket)?.take(request, response);
     server.on("request", take).on("checkContinue", take);
-    for (const event of ["connect", "upgrade"]) {
-      server.on(event, (request: IncomingMessage, socket: Socket) => {
-        const connection = this.#of(request.socket);
-        connection?.refuse(socket, connection.judge(request) ?? NO_UPGRADE);
-      });
-    }
+    // The target of CONNECT is no path, and is not looked at.
+    server.on("connect", ({ socket }: IncomingMessage) => this.#of(socket)?.refuse(socket, NO_UPGRADE));
+    server.on("upgrade", (request: IncomingMessage, socket: Socket) => {
+      const connection = this.#of(request.socket);
+      connection?.refuse(socket, connection.judge(request) ?? NO_UPGRADE);
+    });
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
       const connection = this.#of(socket);
       if (error.code?.startsWith("HPE_") && socket.writable) connection?.refuse(socket, MALFORMED);
