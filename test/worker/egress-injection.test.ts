@@ -43,6 +43,9 @@ before(async () => {
   test = await TestWorker.start({ SANDPIPER_EGRESS_HOSTS_FILE: hosts, SANDPIPER_EGRESS_CA_FILE: ca });
   secrets = new SecretStore(test.connection, new DataKeys(test.connection, test.masterKeys));
   await changeGrants(test.connection, "main", () => ({ allow: null, deny: [], private: ["127.0.0.0/8"] }));
+  await secrets.set(scope("pay"), "STRIPE", "the first value");
+  await secrets.set(scope("pay"), "OTHER", "another value");
+  await test.deploy("pay", CLIENT, { egress: [{ to: HOST, inject, methods: ["GET", "POST"] }] });
 });
 after(async () => {
   await test.stop();
@@ -93,12 +96,6 @@ async function said(name: string, id: string, words: RegExp): Promise<void> {
 }
 
 describe("a function with a rule that injects", () => {
-  before(async () => {
-    await secrets.set(scope("pay"), "STRIPE", "the first value");
-    await secrets.set(scope("pay"), "OTHER", "another value");
-    await test.deploy("pay", CLIENT, { egress: [{ to: HOST, inject, methods: ["GET", "POST"] }] });
-  });
-
   it("sends the secret by fetch, by node:https and from a thread, and has it nowhere", async () => {
     for (const path of ["/fetch", "/https", "/thread"]) {
       const answered = await test.call("pay", { path });
@@ -142,6 +139,7 @@ describe("a function with a rule that injects", () => {
 
 describe("the injector's death", () => {
   it("is nothing that a function is blamed for, and passes", async () => {
+    hanging = Promise.withResolvers();
     const calling = test.call("pay", { path: "/hang" });
     await hanging.promise;
     process.kill(injectorPid(), "SIGKILL");
