@@ -12,6 +12,8 @@
 import { Socket } from "node:net";
 import { LineReader } from "../protocol/control.ts";
 import {
+  type Ping,
+  type Pong,
   RELAY_CONTROL_FD,
   RELAY_DESCRIPTORS_FD,
   RELAY_MESSAGE_BYTES,
@@ -36,17 +38,18 @@ const control = new Socket({ fd: RELAY_CONTROL_FD, readable: true, writable: tru
 lockIn(options, RELAY_POLICY);
 
 const relay = new Relay(options, (sandbox, event) => say({ is: "event", sandbox, event }));
-const requests = new LineReader<RelayRequest>();
+const requests = new LineReader<RelayRequest | Ping>();
 control.on("data", (chunk: Buffer) => {
   for (const request of requests.push(chunk))
-    if (request.op === "flush") say({ is: "flushed", flush: request.flush });
+    if (request.op === "ping") say({ is: "pong" });
+    else if (request.op === "flush") say({ is: "flushed", flush: request.flush });
     else relay.answer(request, takeSockets);
 });
 control.on("error", () => process.exit(0));
 control.on("close", () => process.exit(0));
 say({ is: "ready" });
 
-function say(response: RelayResponse): void {
+function say(response: RelayResponse | Pong): void {
   if (control.writableLength < MOST_UNREAD_BYTES) control.write(`${JSON.stringify(response)}\n`);
 }
 

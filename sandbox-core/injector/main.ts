@@ -14,7 +14,13 @@ import { Socket } from "node:net";
 import { getCACertificates } from "node:tls";
 import { lockIn } from "../egress/lock-in.ts";
 import { LineReader } from "../protocol/control.ts";
-import { RELAY_CONTROL_FD, RELAY_DESCRIPTORS_FD, RELAY_MESSAGE_BYTES } from "../protocol/egress.ts";
+import {
+  type Ping,
+  type Pong,
+  RELAY_CONTROL_FD,
+  RELAY_DESCRIPTORS_FD,
+  RELAY_MESSAGE_BYTES,
+} from "../protocol/egress.ts";
 import {
   type CarryRequest,
   type CarryWord,
@@ -35,17 +41,21 @@ const authority = new Authority();
 lockIn(options, INJECTOR_POLICY);
 
 const injector = new Injector(authority, issuers);
-const requests = new LineReader<InjectorRequest>();
+const requests = new LineReader<InjectorRequest | Ping>();
 control.on("data", (chunk: Buffer) => {
   for (const request of requests.push(chunk)) {
-    if (request.op === "link") serveLink(...takePair(RELAY_DESCRIPTORS_FD, LINK_NUMBER));
+    if (request.op === "ping") say({ is: "pong" });
+    else if (request.op === "link") serveLink(...takePair(RELAY_DESCRIPTORS_FD, LINK_NUMBER));
     else injector.answer(request);
   }
 });
 control.on("error", () => process.exit(0));
 control.on("close", () => process.exit(0));
-const ready: InjectorResponse = { is: "ready", caCertificate: authority.certificate };
-control.write(`${JSON.stringify(ready)}\n`);
+say({ is: "ready", caCertificate: authority.certificate });
+
+function say(response: InjectorResponse | Pong): void {
+  control.write(`${JSON.stringify(response)}\n`);
+}
 
 /** The system's, or those that Node comes with where the system has none; and the operator's. */
 function readIssuers({ caFile }: InjectorOptions): string[] {

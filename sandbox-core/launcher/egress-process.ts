@@ -1,6 +1,6 @@
 /**
  * A relay or an injector of egress as its holder sees it: a child process, messages and
- * descriptors.
+ * descriptors. One that hangs is ended, so that a next one takes its place.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,9 +8,10 @@ import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { SandboxError } from "../contract/error.ts";
 import { LineReader } from "../protocol/control.ts";
-import { RELAY_CONTROL_FD, RELAY_MESSAGE_BYTES } from "../protocol/egress.ts";
+import { type Ping, type Pong, RELAY_CONTROL_FD, RELAY_MESSAGE_BYTES } from "../protocol/egress.ts";
 import { sys } from "../syscall/libc.ts";
 import { compileCacheFlags } from "./compile-cache.ts";
+import { ProcessHeartbeat } from "./heartbeat.ts";
 
 const LAST_WORDS_BYTES = 4_096;
 /** Bounds its own memory; buffers of sockets are bounded by the number of connections. */
@@ -24,20 +25,23 @@ const MAINS = {
 type EgressProgram = keyof typeof MAINS;
 
 export interface EgressProcessEvents<Response> {
-  /** Told of everything that it says. */
+  /** Told of everything that it says, but for signs of life. */
   onWord: (response: Response) => void;
   /** Called once, after the process is gone. */
   onDeath: (reason: string) => void;
 }
 
 /** Takes requests and says responses; the first one says that it serves. */
-export class EgressProcess<Request, Response> {
+export class EgressProcess<Request, Response extends { is: string }> {
   readonly #child: ChildProcess;
   readonly #control: Socket;
   readonly #descriptors: number;
   readonly #gone: Promise<unknown>;
   #isDead = false;
   #lastWords = "";
+  #heartbeat: ProcessHeartbeat | undefined;
+  /** Why it was ended for hanging. */
+  #givenUp: string | undefined;
 
   readonly #program: EgressProgram;
 
@@ -60,7 +64,7 @@ export class EgressProcess<Request, Response> {
    * Starts one, and resolves when it serves.
    * @throws SandboxError with what it said when it does not
    */
-  static async start<Request, Response>(
+  static async start<Request, Response extends { is: string }>(
     program: EgressProgram,
     options: object,
     events: EgressProcessEvents<Response>,
@@ -78,10 +82,11 @@ export class EgressProcess<Request, Response> {
     sys.close(theirs);
     const started = new EgressProcess<Request, Response>(program, child, ours);
     await started.#begin(events);
+    started.#watch();
     return started;
   }
 
-  send(request: Request): void {
+  send(request: Request | Ping): void {
     if (!this.#isDead && this.#control.writable) this.#control.write(`${JSON.stringify(request)}\n`);
   }
 
@@ -104,9 +109,11 @@ export class EgressProcess<Request, Response> {
   async #begin({ onWord, onDeath }: EgressProcessEvents<Response>): Promise<void> {
     const what = `the ${this.#program} of egress`;
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    const reader = new LineReader<Response>();
+    const reader = new LineReader<Response | Pong>();
     this.#control.on("data", (chunk: Buffer) => {
+      this.#heartbeat?.heard();
       for (const response of reader.push(chunk)) {
+        if (isPong(response)) continue;
         onWord(response);
         resolve();
       }
@@ -118,12 +125,31 @@ export class EgressProcess<Request, Response> {
     );
     this.#child.on("close", (code, signal) => {
       this.#isDead = true;
+      this.#heartbeat?.stop();
       sys.close(this.#descriptors);
       const reason = `${what} died (${signal ?? `exit code ${code}`})`;
-      const words = this.#lastWords.trim();
+      const words = this.#givenUp ?? this.#lastWords.trim();
       reject(new SandboxError(words === "" ? reason : `${reason}: ${words}`));
       onDeath(words === "" ? reason : `${reason}: ${words}`);
     });
     await ready;
   }
+
+  /** Ends it when it does not answer any more, which is a death like any other. */
+  #watch(): void {
+    const { pid } = this;
+    if (pid === undefined) return;
+    this.#heartbeat = new ProcessHeartbeat(
+      pid,
+      () => this.send({ op: "ping" }),
+      (why) => {
+        this.#givenUp = why;
+        this.#child.kill("SIGKILL");
+      },
+    );
+  }
+}
+
+function isPong(word: { is: string }): word is Pong {
+  return word.is === "pong";
 }

@@ -1,19 +1,19 @@
 /**
- * Signs of life of a zygote. The holder asks once a second, and any answer counts. A zygote that
- * somebody stopped is given up at the second beat; a silent one gets ten, as a machine may be slow.
- * The kernel ends a zygote whose single turn takes ten seconds by itself (alarm(2),
- * zygote/serve.ts).
+ * Signs of life of a zygote, a relay or an injector. The holder asks once a second, and any answer
+ * counts. A process that somebody stopped is given up at the second beat; a silent one gets ten, as
+ * a machine may be slow. The kernel ends a zygote whose single turn takes ten seconds by itself
+ * (alarm(2), zygote/serve.ts).
  *
  * Beats are counted and not milliseconds, so that a worker that stood still itself does not blame
- * its zygote.
+ * the process.
  */
 import { readFileSync } from "node:fs";
 
 const BEAT_MS = 1_000;
-/** Longer than any single piece of a zygote's work. */
+/** Longer than any single piece of such a process's work. */
 const MOST_BEATS_UNANSWERED = 10;
 
-export class ZygoteHeartbeat {
+export class ProcessHeartbeat {
   readonly #pid: number;
   readonly #timer: NodeJS.Timeout;
   #unanswered = 0;

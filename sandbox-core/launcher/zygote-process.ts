@@ -13,7 +13,7 @@ import {
   type ZygoteOptions,
 } from "../protocol/control.ts";
 import { compileCacheFlags } from "./compile-cache.ts";
-import { ZygoteHeartbeat } from "./heartbeat.ts";
+import { ProcessHeartbeat } from "./heartbeat.ts";
 import { cpuMsOf, isAnyAtWork } from "./tasks.ts";
 import { describeOverrun, type WorkLimits, WorkWatch } from "./work-limit.ts";
 
@@ -37,7 +37,7 @@ export class ZygoteProcess {
   readonly #control: Socket;
   #dead = false;
   #lastWords = "";
-  #heartbeat: ZygoteHeartbeat | undefined;
+  #heartbeat: ProcessHeartbeat | undefined;
   /** Why it was given up, when it was. */
   #givenUp: string | undefined;
   /** The cgroup of its sandboxes, and what it knows about their walls, once it is ready. */
@@ -140,7 +140,7 @@ export class ZygoteProcess {
   #watch(): void {
     if (this.#dead) return;
     const onSilence = (why: string) => this.#giveUp(why);
-    this.#heartbeat = new ZygoteHeartbeat(this.pid, () => this.send({ op: "ping" }), onSilence);
+    this.#heartbeat = new ProcessHeartbeat(this.pid, () => this.send({ op: "ping" }), onSilence);
   }
 }
 

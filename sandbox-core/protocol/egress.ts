@@ -11,6 +11,10 @@ export const RELAY_DESCRIPTORS_FD = 4;
 /** A message with descriptors: the sandbox's number. */
 export const RELAY_MESSAGE_BYTES = 8;
 
+/** A question of life to a relay or an injector, and its answer. */
+export type Ping = { op: "ping" };
+export type Pong = { is: "pong" };
+
 /** A host of the platform's own, which no sandbox reaches, whatever it declares. */
 export interface PlatformHost {
   /** An address or a name. */

@@ -1,9 +1,18 @@
 /** Sandboxes with egress for tests, and what was told of it. */
+import { readFileSync } from "node:fs";
 import type { EgressEvent, EgressPolicy, EgressRule, SandboxEgress } from "../../sandbox-core/contract/egress.ts";
 import type { EgressRelay } from "../../sandbox-core/launcher/egress-relay.ts";
 import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "./eventually.ts";
 import { SandboxClient } from "./sandbox-client.ts";
+
+/** The injector of a relay in this process, whose child it is. */
+export function injectorPid(): number {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").map(Number);
+  const found = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("/injector/main.ts"));
+  if (found === undefined) throw new Error("there is no injector");
+  return found;
+}
 
 /** `db.example:5432,.aws.example:443,10.0.0.5:5432,public` as rules; ports are joined by "+". */
 export function rulesOf(text: string): EgressRule[] {

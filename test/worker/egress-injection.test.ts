@@ -1,7 +1,7 @@
 /** Functions whose requests get what they do not hold, over a real relay and injector. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { createServer } from "node:https";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { DataKeys } from "../../functions/store/data-keys.ts";
 import { changeGrants } from "../../functions/store/egress-grants.ts";
 import { SecretStore } from "../../functions/store/secrets.ts";
+import { injectorPid } from "../helpers/egress.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { tempDir } from "../helpers/temp-dir.ts";
 import { TestAuthority } from "../helpers/tls-authority.ts";
@@ -79,13 +80,6 @@ export default async (request, env) => {
 `;
 const inject = { authorization: "Bearer {{secrets.STRIPE}}" };
 const scope = (functionName: string | null) => ({ tenant: "main", functionName });
-
-/** The worker's injector, which is a child of this process. */
-function injectorPid(): number {
-  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").map(Number);
-  const found = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("/injector/main.ts"));
-  return found ?? assert.fail("there is no injector");
-}
 
 /** Waits for words of the platform in a call's log. */
 async function said(name: string, id: string, words: RegExp): Promise<void> {

@@ -227,6 +227,15 @@ test("the relay's death resets what was open, and the next one serves what comes
   assert.deepEqual(await client.value(), ["ECONNRESET", "hi"]);
 });
 
+test("a relay that hangs is ended, and the next one serves what comes", async () => {
+  await using client = await open(`api.example:${PORTS.echo}`, `talk(${PORTS.echo}, "api.example", "hi", 2)`);
+  assert.equal(await client.value(), "hi");
+  const pid = relay.pid as number;
+  process.kill(pid, "SIGSTOP");
+  await eventually(() => relay.pid !== undefined && relay.pid !== pid);
+  assert.equal(await client.value(), "hi");
+});
+
 test("the relay is nobody: no capability, no new rights, a filter on every thread, no descriptor too many", async () => {
   await using client = await open(`api.example:${PORTS.echo}`, `talk(${PORTS.echo}, "api.example", "hi", 2)`);
   await client.value();

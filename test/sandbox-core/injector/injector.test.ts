@@ -12,7 +12,7 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { EgressInjection, EgressPolicy } from "../../../sandbox-core/contract/egress.ts";
 import { EgressRelay } from "../../../sandbox-core/launcher/egress-relay.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { EgressClient, policyOf } from "../../helpers/egress.ts";
+import { EgressClient, injectorPid, policyOf } from "../../helpers/egress.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { openTestLauncher } from "../../helpers/sandbox-client.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
@@ -343,6 +343,19 @@ describe("a host", () => {
     rawAnswer = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab";
     await using client = await open(`fetch("https://raw.example.com/")`);
     assert.match(JSON.stringify(await client.value()), /UND_ERR_SOCKET|ECONNRESET/);
+  });
+});
+
+describe("the injector", () => {
+  it("that hangs is ended, and sandboxes that come later have another one", async () => {
+    const asking = `(async () => (await fetch("https://api.example.com/v1/")).status)()`;
+    await using client = await open(asking);
+    assert.equal(await client.value(), 200);
+    process.kill(injectorPid(), "SIGSTOP");
+    await client.egress.injector?.gone;
+    await using next = await open(asking);
+    assert.equal(await next.value(), 200);
+    assert.notEqual(next.egress.injector?.caCertificate, client.egress.injector?.caCertificate);
   });
 });
 
