@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { ARCHITECTURES, type SyscallName } from "../../../sandbox-core/abi/arch.ts";
 import { COMMAND_POLICY } from "../../../sandbox-core/seccomp/commands.ts";
 import { EXEC_POLICY, FORK_POLICY, ZYGOTE_POLICY } from "../../../sandbox-core/seccomp/policy.ts";
+import { INJECTOR_POLICY, NO_RINGS_POLICY, RELAY_POLICY } from "../../../sandbox-core/seccomp/relay.ts";
 import type { Condition, Policy, Rule } from "../../../sandbox-core/seccomp/rule.ts";
 import { casesOf, decide, rulesOf, valuesOf } from "../../helpers/policy.ts";
 
@@ -63,7 +64,16 @@ function differs(policy: Policy, { call, policy: lesser }: Lesser): boolean {
   );
 }
 
-for (const [name, policy] of Object.entries({ FORK_POLICY, EXEC_POLICY, COMMAND_POLICY, ZYGOTE_POLICY })) {
+const POLICIES = {
+  FORK_POLICY,
+  EXEC_POLICY,
+  COMMAND_POLICY,
+  ZYGOTE_POLICY,
+  RELAY_POLICY,
+  INJECTOR_POLICY,
+  NO_RINGS_POLICY,
+};
+for (const [name, policy] of Object.entries(POLICIES)) {
   test(`no part of ${name} is redundant or shadowed`, () => assert.deepEqual(redundantParts(policy), []));
 
   test(`a rule of ${name} that is there twice is found`, () => {
