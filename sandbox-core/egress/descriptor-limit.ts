@@ -1,8 +1,11 @@
 /** How many connections the descriptors of this process are enough for. */
 import { readFileSync } from "node:fs";
 
-/** One to the sandbox and one to the host; as many are left for the sandboxes' own sockets. */
-const DESCRIPTORS_EACH = 4;
+/**
+ * One to the sandbox and three attempts to reach the host, or one to the host and two to the
+ * injector; as many are left for the sandboxes' own sockets.
+ */
+const DESCRIPTORS_EACH = 8;
 
 /**
  * As many connections as are wanted, or as there are descriptors for (RLIMIT_NOFILE, getrlimit(2)):
