@@ -14,6 +14,7 @@ import {
   fileMeter,
   keyedNumber,
   killMembers,
+  moveProcess,
   numberIn,
   pidsOf,
   readIfThere,
@@ -84,6 +85,15 @@ class CgroupV1 implements CgroupDriver {
 
   createParent(path: string): void {
     for (const mount of [...this.#always, ...this.#whenNeeded]) mkdirSync(join(mount, path), { recursive: true });
+  }
+
+  /** Others may hold processes of theirs by the other hierarchies, such as systemd. */
+  createCpuGroup(path: string): void {
+    mkdirSync(this.#at("cpu", path), { recursive: true });
+  }
+
+  moveForCpu(path: string, pid: number): void {
+    moveProcess(this.#at("cpu", path), pid);
   }
 
   cpuWeight(path: string): number {
