@@ -131,6 +131,33 @@ const fair: Target[] = ["1 gateway and worker", "2 gateways and workers"].flatMa
   })),
 );
 
+const egress: Target[] = [
+  {
+    figure: "creation with egress of three ports over without, in pairs",
+    row: "creation with egress over without, in pairs",
+    unit: "ms" as const,
+    ...atMost(0.3),
+  },
+  {
+    figure: "a kept connection's request of 200 bytes, relay over direct",
+    row: "request, relay over direct",
+    unit: "ms" as const,
+    ...atMost(0.1),
+  },
+  ...["to", "from"].map((direction) => ({
+    figure: `bulk ${direction} a server through the relay, against direct`,
+    ratio: `bulk ${direction} a server, relay / direct`,
+    ...atLeast(0.5),
+  })),
+  ...["descriptors", "TCP sockets", "network namespaces", "control groups"].map((what) => ({
+    figure: `${what} left when all sandboxes with egress have ended`,
+    row: `left of all: ${what}, with egress of 3 ports`,
+    unit: "objects" as const,
+    // Of all but descriptors the kernel knows the machine's number, which others move.
+    ...atMost(what === "descriptors" ? 0 : 2),
+  })),
+].map((target) => ({ suite: "egress", ...target }));
+
 export const TARGETS: readonly Target[] = [
   ...sandbox,
   ...box,
@@ -138,6 +165,7 @@ export const TARGETS: readonly Target[] = [
   ...warm,
   ...fresh,
   ...fair,
+  ...egress,
   {
     suite: "density",
     figure: "an idle prewarmed sandbox: unique memory",

@@ -7,6 +7,7 @@ import { judge, type Verdict } from "../report/targets.ts";
 import { openBoxSuite } from "../suites/box.ts";
 import { openColdSuite } from "../suites/cold.ts";
 import { openDensitySuite } from "../suites/density.ts";
+import { openEgressSuite } from "../suites/egress.ts";
 import { openFairSuite } from "../suites/fair.ts";
 import { openFreshSuite } from "../suites/fresh.ts";
 import { openKindsSuite } from "../suites/kinds.ts";
@@ -29,6 +30,7 @@ export const SUITES = {
   scale: openScaleSuite,
   trace: openTraceSuite,
   fair: openFairSuite,
+  egress: openEgressSuite,
 } satisfies Record<SuiteName, OpenSuite>;
 
 export type { SuiteName } from "./plan.ts";

@@ -12,7 +12,8 @@ export type SuiteName =
   | "density"
   | "scale"
   | "trace"
-  | "fair";
+  | "fair"
+  | "egress";
 
 export interface Plan {
   /** Rounds that count, at most. In each, a suite runs a short block of every contender. */
@@ -67,6 +68,11 @@ export interface Plan {
    * for `idleMs` by then.
    */
   density: { sandboxes: number; processes: number; isolates: number; calls: number; callsMs: number; idleMs: number };
+  /**
+   * How much one transfer carries, how many sandboxes with egress live at once, and after which
+   * time what they had counts as left.
+   */
+  egress: { bulkMiB: number; sandboxes: number; settleMs: number };
   /** How many workers, and as many gateways, are compared. */
   fleets: readonly number[];
   /**
@@ -94,6 +100,7 @@ export const FULL: Plan = {
     scale: 90_000,
     trace: 50_000,
     fair: 60_000,
+    egress: 60_000,
   },
   limitMs: 18 * 60_000,
   sandboxesPerRound: 8,
@@ -111,6 +118,7 @@ export const FULL: Plan = {
   blockMs: 500,
   warmUp: { calls: 3_000, durationMs: 5_000 },
   density: { sandboxes: 200, processes: 10, isolates: 100, calls: 200_000, callsMs: 45_000, idleMs: 15_000 },
+  egress: { bulkMiB: 128, sandboxes: 1_000, settleMs: 10_000 },
   fleets: [1, 2, 4],
   populations: [
     { functions: 1, tenants: 1 },
@@ -137,6 +145,7 @@ export const QUICK: Plan = {
     scale: 8_000,
     trace: 5_000,
     fair: 12_000,
+    egress: 9_000,
   },
   limitMs: 150_000,
   sandboxesPerRound: 4,
@@ -154,6 +163,7 @@ export const QUICK: Plan = {
   blockMs: 200,
   warmUp: { calls: 600, durationMs: 1_200 },
   density: { sandboxes: 50, processes: 4, isolates: 100, calls: 2_000, callsMs: 3_000, idleMs: 10_000 },
+  egress: { bulkMiB: 32, sandboxes: 100, settleMs: 5_000 },
   fleets: [1, 2],
   populations: [
     { functions: 1, tenants: 1 },
@@ -167,7 +177,19 @@ export const SMOKE: Plan = {
   rounds: 1,
   leastRounds: 1,
   warmupRounds: 0,
-  roundsMs: { sandbox: 1, box: 1, cold: 1, warm: 1, kinds: 1, fresh: 1, density: 1, scale: 1, trace: 1, fair: 1 },
+  roundsMs: {
+    sandbox: 1,
+    box: 1,
+    cold: 1,
+    warm: 1,
+    kinds: 1,
+    fresh: 1,
+    density: 1,
+    scale: 1,
+    trace: 1,
+    fair: 1,
+    egress: 1,
+  },
   limitMs: 60_000,
   sandboxesPerRound: 2,
   sustainedPerRound: 2,
@@ -184,6 +206,7 @@ export const SMOKE: Plan = {
   blockMs: 30,
   warmUp: { calls: 1 },
   density: { sandboxes: 2, processes: 1, isolates: 2, calls: 10, callsMs: 1_000, idleMs: 1 },
+  egress: { bulkMiB: 1, sandboxes: 2, settleMs: 100 },
   fleets: [2],
   populations: [{ functions: 4, tenants: 2 }],
   waitingJobs: [0, 10],

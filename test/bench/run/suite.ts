@@ -4,7 +4,7 @@ import type { RatioSummary, Summary } from "../measure/stats.ts";
 import type { Peers } from "../peers/peers.ts";
 import type { Plan } from "./plan.ts";
 
-export type Unit = "ms" | "per s" | "MiB" | "objects" | "per GiB" | "faults" | "pages" | "calls";
+export type Unit = "ms" | "per s" | "MiB per s" | "MiB" | "objects" | "per GiB" | "faults" | "pages" | "calls";
 
 /** One measured quantity of one contender. */
 export interface Row extends Summary {
