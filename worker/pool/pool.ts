@@ -189,7 +189,7 @@ export class Pool {
       const { starting, renewing } = pooledVersion;
       if (before < starting + renewing || starting >= mostStarts(pooledVersion)) continue;
       // Whoever has its part waits for its own calls to end, and holds nobody up.
-      if (!this.#rooms.admits(waiter.version.tenant, waiter.version.config.memoryMiB)) continue;
+      if (this.#rooms.hasItsPart(waiter.version.tenant, waiter.version.config.memoryMiB)) continue;
       if (look.waitsForBusy(waiter, before)) this.#pumpLater();
       else if (this.#waiting.isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }

@@ -6,8 +6,10 @@
 
 import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
-import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
+import { Holdings, mayTake, type Taking } from "../../infra/std/fair-share.ts";
 import type { CapacityLimits } from "./capacity.ts";
+
+const isFull = ({ want, used, size }: Taking): boolean => used + want > size;
 
 export class TenantRoom {
   readonly #limits: CapacityLimits;
@@ -18,14 +20,18 @@ export class TenantRoom {
     this.#limits = limits;
   }
 
-  /** Whether one more sandbox of that memory may be started for a tenant. */
-  admits(tenant: string, memoryMiB: number): boolean {
+  /**
+   * Whether there is room for a sandbox of that memory, and yet none for this tenant, which has its
+   * part. Where there is no room for anybody, calls wait in the order in which they came.
+   */
+  hasItsPart(tenant: string, memoryMiB: number): boolean {
     const [{ maxSandboxes, memoryBudgetBytes }, sandboxes, bytes] = [this.#limits, this.#sandboxes, this.#bytes];
-    const want = memoryMiB * MIB;
-    return (
-      mayTake({ own: sandboxes.of(tenant), want: 1, used: sandboxes.total, size: maxSandboxes }) &&
-      mayTake({ own: bytes.of(tenant), want, used: bytes.total, size: memoryBudgetBytes })
-    );
+    const [ofSandboxes, ofBytes] = [
+      { own: sandboxes.of(tenant), want: 1, used: sandboxes.total, size: maxSandboxes },
+      { own: bytes.of(tenant), want: memoryMiB * MIB, used: bytes.total, size: memoryBudgetBytes },
+    ];
+    if (isFull(ofSandboxes) || isFull(ofBytes)) return false;
+    return !mayTake(ofSandboxes) || !mayTake(ofBytes);
   }
 
   /** Counts a sandbox that is on its way until it is there. Gives the same back. */
