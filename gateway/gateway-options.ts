@@ -24,6 +24,7 @@ export type GatewayConfig = Pick<
   | "accessLog"
   | "bootstrapKeyFile"
   | "egress"
+  | "jwksPrivateNetworks"
   | "quotas"
   | "keepVersions"
   | "keepVersionsMs"

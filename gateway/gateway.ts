@@ -42,6 +42,7 @@ import { AccessCheck } from "./call/access.ts";
 import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
+import { Jwks } from "./call/jwks.ts";
 import { GatewayQuotas } from "./call/quotas.ts";
 import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
@@ -198,13 +199,14 @@ class GatewayParts {
   /** Parts of calls and of the control API. */
   #shared(config: GatewayConfig, clients: Clients, log: Logger) {
     const keyUses = new KeyUses(this.redis);
+    const jwks = new Jwks(config.jwksPrivateNetworks);
     const signingKeys = new SigningKeys(this.redis, this.dataKeys);
     return {
       redis: this.redis,
       ...{ versions: this.#versions, quotas: this.#quotas },
       stops: this.#stops,
       signingKeys,
-      ...{ keyUses, access: new AccessCheck({ redis: this.redis, keyUses, signingKeys }) },
+      ...{ keyUses, access: new AccessCheck({ redis: this.redis, keyUses, signingKeys, jwks }) },
       addressOf: (request: IncomingMessage) => clients.addressOf(request),
       origins: new Origins(config, clients, () => this.ownUrl),
       onInternalError: (error: unknown, requestId: string) => log.error("a request failed", { error, requestId }),

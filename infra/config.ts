@@ -85,6 +85,8 @@ export interface Config {
   maxStreamBytes: number;
   /** Addresses and networks of proxies whose `x-forwarded-for` and `-proto` are believed. */
   trustedProxies: readonly string[];
+  /** Private networks in which issuers' keys may be fetched all the same. */
+  jwksPrivateNetworks: readonly string[];
   /** Addresses and networks of clients that no limit of the next two concerns. */
   unlimitedClients: readonly string[];
   /** Most connections of one client's address, and requests in a second; 0: any number. */
@@ -165,6 +167,7 @@ export function loadConfig(env: Environment = process.env): Config {
     maxReplyBytes: read.integer("SANDPIPER_MAX_REPLY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
     maxStreamBytes: read.integer("SANDPIPER_MAX_STREAM_BYTES", { fallback: 20 * MIB, min: 0 }),
     trustedProxies: read.networks("SANDPIPER_TRUSTED_PROXIES", []),
+    jwksPrivateNetworks: read.networks("SANDPIPER_JWKS_PRIVATE_NETWORKS", []),
     unlimitedClients: read.networks("SANDPIPER_UNLIMITED_CLIENTS", ["127.0.0.0/8", "::1"]),
     maxClientConnections: read.integer("SANDPIPER_MAX_CLIENT_CONNECTIONS", { fallback: 1_000, min: 0 }),
     maxClientRequestsPerSecond: read.integer("SANDPIPER_MAX_CLIENT_REQUESTS_PER_SECOND", { fallback: 2_000, min: 0 }),

@@ -17,4 +17,19 @@ export const ACCESS_ERRORS = {
     message: "The signed URL has expired.",
     fix: "Ask for a new one: `sandpiper sign` makes them, for 7 days at most.",
   },
+  TOKEN_MISSING: {
+    status: 401,
+    message: "This function needs a token of its issuer.",
+    fix: "Send the header `authorization: Bearer <token>` with a token that the function's issuer made for it.",
+  },
+  TOKEN_INVALID: {
+    status: 401,
+    message: "The token is not one that this function takes.",
+    fix: "Get a new token of the issuer in the function's `access`: for its audience, not expired, signed with RS256, PS256, ES256 or EdDSA by a published key.",
+  },
+  JWKS_UNAVAILABLE: {
+    status: 503,
+    message: "The keys of the function's issuer could not be fetched.",
+    fix: "See that `jwks` in the function's `access` answers with a set of keys from a public address, then call again after `retry-after`.",
+  },
 } as const satisfies Record<string, ErrorEntry>;

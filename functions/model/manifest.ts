@@ -1,5 +1,6 @@
 /** The configuration of a function as `sandpiper.jsonc` gives it: schema, defaults and limits. */
 import { z } from "zod";
+import { accessSchema } from "./access.ts";
 import { egressSchema, injectedSecrets } from "./egress-entry.ts";
 import {
   ENV_NAME_PATTERN,
@@ -29,9 +30,6 @@ export const ISOLATIONS = ["instance", "invocation"] as const;
  * request and response, a CloudEvent, or a request over loopback to a server that listens.
  */
 export const HANDLER_KINDS = ["fetch", "lambda", "lambda-1.0", "node", "cloudevent", "server"] as const;
-
-/** Kinds of access to a function by its URL. */
-export const ACCESS_KINDS = ["public", "key", "signed"] as const;
 
 /**
  * An export's name, or one that a function registers itself by, which may have a "-" in it.
@@ -136,10 +134,11 @@ const configFields = z.strictObject({
     description:
       "Whether `request.url` begins with /fn/<tenant>/<function> where the function is called by such a URL. Without it the function is at the root, as on a host of its own.",
   }),
-  access: z.enum(ACCESS_KINDS).optional().meta({
+  access: accessSchema.optional().meta({
     default: "public",
     description:
-      "Who may call the function by its URL: everybody (public), or holders of an API key of the tenant with the scope invoke, sent as `authorization: Bearer` (key), or of a URL that `sandpiper sign` made (signed).",
+      "Who may call the function by its URL: everybody (public), or holders of an API key of the tenant with the scope invoke, sent as `authorization: Bearer` (key), of a URL that `sandpiper sign` made (signed), or of a token of an issuer (jwt: `issuer`, `audience`, `jwks`).",
+    examples: [{ jwt: { issuer: "https://id.example.com", audience: "shop", jwks: "https://id.example.com/jwks" } }],
   }),
   egress: egressSchema.optional().meta({
     default: [],

@@ -5,16 +5,20 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Redis } from "ioredis";
+import type { JwtAccess } from "../../functions/model/access.ts";
 import { SandpiperError } from "../../functions/model/errors.ts";
+import type { HeaderPairs } from "../../functions/model/invocation.ts";
 import { covers, sees } from "../../functions/model/scopes.ts";
 import type { KeyUses } from "../../functions/store/api-keys.ts";
 import type { FunctionRef } from "../../functions/store/registry.ts";
 import type { SigningKeys } from "../../functions/store/signing-keys.ts";
 import { authenticate } from "../../functions/store/tenant.ts";
-import { CALLER_FIELD, type CallerFields } from "./forwarded.ts";
+import { CALLER_FIELD, type CallerFields, CLAIMS_FIELD } from "./forwarded.ts";
+import type { Jwks } from "./jwks.ts";
 import type { CurrentVersion } from "./routing.ts";
 import { checkSignature } from "./signature.ts";
 import type { FunctionTarget } from "./target.ts";
+import { verifiedClaims } from "./token.ts";
 
 const BEARER = /^bearer +([^ ]+) *$/i;
 
@@ -22,6 +26,7 @@ export interface AccessParts {
   redis: Redis;
   keyUses: KeyUses;
   signingKeys: SigningKeys;
+  jwks: Jwks;
 }
 
 /** A call that was let in: its target as the function sees it, and what the function is told. */
@@ -42,7 +47,7 @@ export class AccessCheck {
    * that needs something: a key that was revoked or replaced opens nothing more.
    * @param asked the target as it was called
    * @param named the same with the function's own name, where a preview was called
-   * @throws SandpiperError as the access says, see `keyCaller` and `checkSignature`
+   * @throws SandpiperError as the access says, see `keyCaller`, `checkSignature`, `verifiedClaims`
    */
   admit(
     request: IncomingMessage,
@@ -51,12 +56,23 @@ export class AccessCheck {
     { access }: CurrentVersion,
   ): Promise<Admission> | null {
     if (access === "public") return null;
+    if (typeof access === "object") return this.#byToken(request, named, access.jwt);
     return access === "key" ? this.#byKey(request, named) : this.#bySignature(request, asked, named);
   }
 
   async #byKey({ headers }: IncomingMessage, target: FunctionTarget): Promise<Admission> {
     const caller = await keyCaller(this.#parts, headers, target);
     return { target, caller: { fields: [[CALLER_FIELD, caller]], hidesAuthorization: true } };
+  }
+
+  async #byToken({ headers }: IncomingMessage, target: FunctionTarget, access: JwtAccess): Promise<Admission> {
+    const token = BEARER.exec(headers.authorization ?? "")?.[1];
+    const claims = await verifiedClaims(this.#parts.jwks, target.tenant, access, token);
+    const fields: HeaderPairs = [
+      [CALLER_FIELD, "jwt"],
+      [CLAIMS_FIELD, claims],
+    ];
+    return { target, caller: { fields, hidesAuthorization: true } };
   }
 
   async #bySignature(request: IncomingMessage, asked: FunctionTarget, named: FunctionTarget): Promise<Admission> {

@@ -9,6 +9,9 @@ import type { Origin } from "../http/origins.ts";
 /** The field by which a function is told who called it. */
 export const CALLER_FIELD = "x-sandpiper-caller";
 
+/** The field with the claims of a token that was verified: JSON in base64url. */
+export const CLAIMS_FIELD = "x-sandpiper-claims";
+
 const PREFIX = "x-forwarded-";
 const OURS = new Set(["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix"]);
 const OTHERS = new Set(["forwarded", "x-real-ip"]);
@@ -36,7 +39,7 @@ export interface Forwarded {
  * gateway alone, also where a proxy is believed.
  */
 export function isDropped(name: string, { byProxy, caller }: Forwarded): boolean {
-  if (name === CALLER_FIELD) return true;
+  if (name === CALLER_FIELD || name === CLAIMS_FIELD) return true;
   if (name === "authorization") return caller?.hidesAuthorization === true;
   if (name.startsWith(PREFIX)) return !byProxy || OURS.has(name);
   return !byProxy && OTHERS.has(name);

@@ -34,8 +34,12 @@ import { type EndedCall, WatchedCall } from "./watched-call.ts";
  * reply travels.
  */
 const GRACE_MS = 5_000;
-/** The field that a 401 needs (RFC 9110, section 11.6.1). */
-const ASK_FOR_KEY = ["www-authenticate", "Bearer"];
+/** The field that a 401 needs (RFC 9110, section 11.6.1; RFC 6750, section 3). */
+const ASKS: Readonly<Record<string, string>> = {
+  UNAUTHENTICATED: "Bearer",
+  TOKEN_MISSING: "Bearer",
+  TOKEN_INVALID: 'Bearer error="invalid_token"',
+};
 /** How much longer than its call a body is kept under its key. */
 const BODY_GRACE_MS = 30_000;
 
@@ -126,7 +130,8 @@ export async function invoke(
   } catch (error) {
     const shown = publicError(error);
     if (shown.code === "INTERNAL") parts.onInternalError(error, id);
-    sendError(request, response, shown, id, shown.code === "UNAUTHENTICATED" ? ASK_FOR_KEY : []);
+    const ask = ASKS[shown.code];
+    sendError(request, response, shown, id, ask === undefined ? [] : ["www-authenticate", ask]);
     call.end({ status: shown.status, outcome: null, error: shown });
   }
 }

@@ -17,6 +17,7 @@ const RETRY_AFTER_SECONDS: { [code in ErrorCode]?: number } = {
   CALL_QUOTA: 1,
   DEPLOY_QUOTA: 60,
   EXPIRED: 2,
+  JWKS_UNAVAILABLE: 10,
   NO_WORKER: 2,
   OVERLOADED: 2,
   QUEUE_UNAVAILABLE: 1,

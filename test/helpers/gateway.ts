@@ -111,6 +111,7 @@ export async function startTestGateway(
     accessLog: "failed",
     records: { keepMs: 86_400_000, maxBytes: 64 * 1024 * 1024 },
     trustedProxies: [],
+    jwksPrivateNetworks: [],
     unlimitedClients: ["127.0.0.0/8"],
     maxClientConnections: 1_000,
     maxClientRequestsPerSecond: 2_000,
