@@ -41,6 +41,7 @@ import { CallLog } from "./outcome/call-log.ts";
 import { EgressReport } from "./outcome/egress-report.ts";
 import { openCall, type Parts } from "./path/context.ts";
 import { failAbandoned, failExpired, failGivenUp, failLost, writeLog } from "./path/record.ts";
+import { UsageMeter } from "./path/usage-meter.ts";
 import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
@@ -48,7 +49,6 @@ import { Zygotes } from "./pool/zygotes.ts";
 import { openReplies } from "./replies.ts";
 import { WorkerSecrets } from "./secrets.ts";
 import { Tasks } from "./tasks.ts";
-import { UsageMeter } from "./usage.ts";
 
 const MAX_BUNDLES_IN_MEMORY_BYTES = 256 * MIB;
 /** A bundle that nobody asked for in this time, or up to twice as long, is dropped. */
@@ -76,7 +76,6 @@ export class Worker {
   readonly #included: IncludedFiles;
   readonly #secrets: WorkerSecrets;
   readonly #replies: ReplySender;
-  readonly #usage: UsageMeter;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
@@ -117,8 +116,7 @@ export class Worker {
     this.#replies = openReplies(redis, this.#onTrouble, () => this.#running);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
-    const [{ masterKeys, usageKeepMs: keepMs }, onTrouble] = [config, this.#onTrouble];
-    this.#usage = new UsageMeter({ redis, keepMs, onTrouble });
+    const [{ masterKeys }, onTrouble] = [config, this.#onTrouble];
     this.#secrets = new WorkerSecrets({ redis, masterKeys, onTrouble, onOutdated: () => this.#pool.endOutdated() });
     this.#noTemplateReasons = this.#makeNoTemplateReasons(registry);
     this.#parts = {
@@ -126,7 +124,7 @@ export class Worker {
       bundles: new Bundles({ registry, artifacts, included: this.#included, maxBytes: MAX_BUNDLES_IN_MEMORY_BYTES }),
       pool: this.#pool,
       departures: new Departures(),
-      usage: this.#usage,
+      usage: new UsageMeter({ redis, keepMs: config.usageKeepMs, onTrouble }),
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
@@ -183,8 +181,8 @@ export class Worker {
     await this.#heartbeat.stop();
     await settledWithin(DRAIN_MS, drained);
     await this.stop();
-    await settledWithin(LAST_REPLIES_MS, drained);
-    await settledWithin(LAST_REPLIES_MS, this.#usage.write());
+    const written = drained.then(() => this.#parts.usage.write());
+    await settledWithin(LAST_REPLIES_MS, written);
   }
 
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
@@ -196,7 +194,7 @@ export class Worker {
     this.#cancellations.close();
     this.#secrets.close();
     this.#claims.close();
-    await settledWithin(LAST_REPLIES_MS, Promise.all([this.#replies.close(), this.#usage.write()]));
+    await settledWithin(LAST_REPLIES_MS, Promise.all([this.#replies.close(), this.#parts.usage.write()]));
     await this.#heartbeat.stop();
   }
 
@@ -224,8 +222,7 @@ export class Worker {
     this.#running += 1;
     const { departures } = this.#parts;
     const departure = departures.open(invocation.id);
-    // After a break of that connection, clients may have left of whom this worker has not heard
-    // yet.
+    // Clients may have left while that connection was broken, and this worker not heard of it.
     const heardAll = this.#cancellations.current();
     if (heardAll !== null) await settledWithin(CANCELLATIONS_MS, heardAll);
     const onEnded = () => {
@@ -305,20 +302,18 @@ export class Worker {
   }
 
   #makeEgress(config: Config, redis: Redis): Egress {
-    const onTrouble = this.#onTrouble;
     return new Egress({
       redis,
-      relay: new EgressRelay(relaySettings(config, onTrouble)),
+      relay: new EgressRelay(relaySettings(config, this.#onTrouble)),
       defaults: config.egress,
       limits: config.worker.egressRelay.limits,
       onEvent: (tenant, event) => this.metrics.onEgress(tenant, event),
-      onTrouble,
+      onTrouble: this.#onTrouble,
     });
   }
 
   #makeNoTemplateReasons(registry: Registry): NoTemplateReasons {
-    const onUnkept = (error: Error) =>
-      this.#onTrouble("what keeps a version from being a template was not kept", error);
+    const onUnkept = (error: Error) => this.#onTrouble("why a version has no template was not kept", error);
     return new NoTemplateReasons({
       keep: (version, noTemplateReason) =>
         void registry.noteNoTemplateReason(version, noTemplateReason).catch(onUnkept),

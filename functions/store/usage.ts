@@ -30,7 +30,7 @@ for index = 2, #KEYS do
 end
 return 1`;
 
-/** Some usage; the numbers of a writer's batches grow from 1. */
+/** A batch of usage; the numbers of a writer's batches grow from 1. */
 export interface UsageBatch {
   number: number;
   usage: readonly HourUsage[];
@@ -57,7 +57,7 @@ export async function addUsage(redis: Redis, writer: string, batch: UsageBatch, 
 }
 
 /**
- * What a tenant's functions used, by the hour, oldest first.
+ * Usage of a tenant's functions by the hour, oldest first.
  * @param hours from the beginning of one hour until before another's, as Unix milliseconds
  */
 export async function* readUsage(

@@ -7,10 +7,10 @@ import type { Departure, Departures } from "../instance/departures.ts";
 import { CallLog } from "../outcome/call-log.ts";
 import type { Lease } from "../pool/lease.ts";
 import type { Pool } from "../pool/pool.ts";
-import type { UsageMeter } from "../usage.ts";
 import { writeLog } from "./record.ts";
 import { CallReply, type ReplyLimits } from "./reply.ts";
 import { type CallSpans, startSpans } from "./spans.ts";
+import type { UsageMeter } from "./usage-meter.ts";
 
 /** The parts of a worker that calls run with. */
 export interface Parts {
@@ -18,7 +18,7 @@ export interface Parts {
   bundles: Bundles;
   pool: Pool;
   departures: Departures;
-  usage: Pick<UsageMeter, "count">;
+  usage: UsageMeter;
   limits: ReplyLimits;
   sendReply(gatewayId: string, reply: Reply): void;
   /** null when a gateway keeps up with the replies to it; else what resolves when it does. */

@@ -6,6 +6,7 @@ import type { InvocationRecord } from "../../../functions/model/record.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
 import { KEY_TABLE, matcherOf } from "../../../functions/store/key-table.ts";
 import { appendLogs, recordInvocation, recordUnrun } from "../../../functions/store/logs.ts";
+import { setQuotas } from "../../../functions/store/quotas.ts";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { moveTenant, NAME_KEPT_MS, STOPS } from "../../../functions/store/tenant-states.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
@@ -70,6 +71,7 @@ async function furnish(tenant: string, key: string): Promise<void> {
   const records = [recordOf(tenant), recordOf(tenant), recordOf(tenant, "timeout")];
   await Promise.all(records.map((record) => recordInvocation(redis, record)));
   await recordUnrun(redis, recordOf(tenant, "platform_error"));
+  for (const scope of [tenant, `${tenant}/shop`]) await setQuotas(redis, scope, { callsPerSecond: 900 });
   const line = { timeMs: 1, stream: "stdout", text: "hi", invocationId: null };
   await appendLogs(redis, { tenant, functionName: "shop" }, [line as never]);
   const span = { traceId: "a".repeat(32), attributes: { "sandpiper.tenant": tenant } };

@@ -4,10 +4,10 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { HOUR_MS, type HourUsage, hourOf, noUsage, type UsageCounts } from "../functions/model/usage.ts";
-import { linkOf } from "../functions/redis/link.ts";
-import type { FunctionRef } from "../functions/store/function-keys.ts";
-import { addUsage, type UsageBatch } from "../functions/store/usage.ts";
+import { HOUR_MS, type HourUsage, hourOf, noUsage, type UsageCounts } from "../../functions/model/usage.ts";
+import { linkOf } from "../../functions/redis/link.ts";
+import type { FunctionRef } from "../../functions/store/function-keys.ts";
+import { addUsage, type UsageBatch } from "../../functions/store/usage.ts";
 
 const WRITE_MS = 2_000;
 /** Most functions in one batch: Redis does nothing else meanwhile. */

@@ -1,12 +1,12 @@
 /** What calls are charged for, by the worker that ran them. */
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
-import { HOUR_MS, hourOf, noUsage, USAGE_COUNTERS } from "../../functions/model/usage.ts";
-import { readUsage } from "../../functions/store/usage.ts";
-import { UsageMeter } from "../../worker/usage.ts";
-import { eventually } from "../helpers/eventually.ts";
-import { startRedis } from "../helpers/redis.ts";
-import { TestWorker } from "../helpers/worker.ts";
+import { HOUR_MS, hourOf, noUsage, USAGE_COUNTERS } from "../../../functions/model/usage.ts";
+import { readUsage } from "../../../functions/store/usage.ts";
+import { UsageMeter } from "../../../worker/path/usage-meter.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { startRedis } from "../../helpers/redis.ts";
+import { TestWorker } from "../../helpers/worker.ts";
 
 let test: TestWorker;
 before(async () => {
