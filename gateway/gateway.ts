@@ -263,7 +263,7 @@ class GatewayParts {
       queueWaitMs,
       backlog: new Backlog(this.redis),
       slotsOfWorkers: async () => (await listWorkers(this.redis)).map(({ running, room }) => running + room),
-      exchange: (own) => exchangeSlots(this.redis, gatewayId, own),
+      exchange: (...own) => exchangeSlots(this.redis, gatewayId, ...own),
       throughput: calls.throughput,
       submit: (call) => queue.submit(call),
       oldestMs: () => calls.oldestMs,

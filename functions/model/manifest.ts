@@ -47,6 +47,9 @@ const MAX_PATTERNS = 64;
 const MAX_EXTERNAL = 256;
 const MAX_PATTERN_LENGTH = 256;
 
+/** Most calls that a function may allow at once: a gateway has no more. */
+const MAX_CONCURRENCY = 10_000;
+
 const PACKAGE_PATTERN = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~_-][a-z0-9._~-]*$/i;
 
 /** The fault of a pattern of `include`, as a sentence, or null. */
@@ -140,6 +143,13 @@ const configFields = z.strictObject({
       "Who may call the function by its URL: everybody (public), or holders of an API key of the tenant with the scope invoke, sent as `authorization: Bearer` (key), of a URL that `sandpiper sign` made (signed), or of a token of an issuer (jwt: `issuer`, `audience`, `jwks`).",
     examples: [{ jwt: { issuer: "https://id.example.com", audience: "shop", jwks: "https://id.example.com/jwks" } }],
   }),
+  concurrency: z
+    .strictObject({ max: z.int().min(1).max(MAX_CONCURRENCY) })
+    .optional()
+    .meta({
+      description: "`max`: most calls of the function that run at once. Calls beyond wait for their turn.",
+      examples: [{ max: 4 }],
+    }),
   egress: egressSchema.optional().meta({
     default: [],
     description:

@@ -32,19 +32,34 @@ export interface Elsewhere {
   gateways: number;
   /** By tenant. */
   calls: Holdings;
+  /** By "tenant/function", of functions with a limit: calls, and how many gateways have some. */
+  functions: Map<string, { calls: number; gateways: number }>;
 }
 
 /**
  * Tells how many calls of each tenant are in course at a gateway, and asks the same of the others.
  * @param own null: few, of which nobody need know
+ * @param functions calls of functions with a limit, by "tenant/function"; null: none
  * @throws what ioredis throws when Redis does not answer
  */
-export async function exchangeSlots(redis: Redis, gatewayId: string, own: Holdings | null): Promise<Elsewhere> {
-  const word = own === null ? "" : JSON.stringify(Object.fromEntries(own.entries()));
+export async function exchangeSlots(
+  redis: Redis,
+  gatewayId: string,
+  own: Holdings | null,
+  functions: Holdings | null = null,
+): Promise<Elsewhere> {
+  const counts = Object.fromEntries([...(own?.entries() ?? []), ...(functions?.entries() ?? [])]);
+  const word = own === null && functions === null ? "" : JSON.stringify(counts);
   const told = (await redis.eval(TELL, 1, SLOTS, gatewayId, word, KEEP_MS)) as string[];
-  const calls = new Holdings();
+  const elsewhere: Elsewhere = { gateways: told.length, calls: new Holdings(), functions: new Map() };
   for (const text of told) {
-    for (const [tenant, count] of Object.entries(JSON.parse(text) as Record<string, number>)) calls.add(tenant, count);
+    for (const [name, count] of Object.entries(JSON.parse(text) as Record<string, number>)) {
+      if (!name.includes("/")) elsewhere.calls.add(name, count);
+      else {
+        const { calls, gateways } = elsewhere.functions.get(name) ?? { calls: 0, gateways: 0 };
+        elsewhere.functions.set(name, { calls: calls + count, gateways: gateways + 1 });
+      }
+    }
   }
-  return { gateways: told.length, calls };
+  return elsewhere;
 }

@@ -7,7 +7,8 @@
  * not run. While calls are answered within a quarter of a second, the queue is not looked at.
  *
  * Also an open gate keeps calls: those of a tenant that has as many in course as it may (see
- * slot-shares.ts). Each goes as soon as another one ends.
+ * slot-shares.ts), and those of a function that has (see function-limits.ts). Each goes as soon as
+ * another one ends.
  */
 import { setTimeout } from "node:timers/promises";
 import { SandpiperError } from "../../functions/model/errors.ts";
@@ -15,6 +16,7 @@ import type { Invocation } from "../../functions/model/invocation.ts";
 import type { Backlog, Look } from "../../functions/transport/backlog.ts";
 import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
 import type { Holdings } from "../../infra/std/fair-share.ts";
+import { FunctionLimits } from "./function-limits.ts";
 import { type HeldCall, Line } from "./line.ts";
 import { SlotShares } from "./slot-shares.ts";
 import type { Throughput } from "./throughput.ts";
@@ -55,7 +57,7 @@ export interface GateOptions {
   /** The slots for calls of each worker that has said of late that it lives. */
   slotsOfWorkers: () => Promise<number[]>;
   /** Tells other gateways of calls in course, and asks for theirs. */
-  exchange: (own: Holdings | null) => Promise<Elsewhere>;
+  exchange: (own: Holdings | null, functions: Holdings | null) => Promise<Elsewhere>;
   throughput: Throughput;
   queueWaitMs: number;
   /** Puts a call into the queue. */
@@ -81,6 +83,7 @@ export class Gate {
   readonly #options: GateOptions;
   readonly #line = new Line();
   readonly #shares = new SlotShares();
+  readonly #limits = new FunctionLimits();
   /** When slots and other gateways are asked for again, by `performance.now()`. */
   #exchangeAtMs = 0;
   #isExchanging = false;
@@ -131,12 +134,15 @@ export class Gate {
 
   /**
    * Puts a call into the queue, as soon as workers have room.
+   * @param most how many calls of the function may be at workers at once; 0: any number
    * @throws SandpiperError as `check` does, EXPIRED when the call's time is over before, and as
    * `submit` does
    */
-  submit(call: Invocation): Promise<void> {
-    if (!this.#isShut && this.#line.size === 0 && this.#shares.admits(call.tenant)) {
-      this.#shares.pass(call.id, call.tenant);
+  submit(call: Invocation, most = 0): Promise<void> {
+    this.#limits.set(call, most);
+    const isFree = !this.#isShut && this.#line.size === 0;
+    if (isFree && this.#shares.admits(call.tenant) && this.#limits.admits(call)) {
+      this.#shares.pass(call.id, call.tenant, this.#limits.of(call));
       return this.#options.submit(call);
     }
     this.check(call);
@@ -151,6 +157,7 @@ export class Gate {
   ended(id: string): void {
     const ended = this.#shares.end(id);
     if (ended === null) return;
+    if (ended.limit !== null) this.#limits.end(ended.limit, this.#line.size === 0);
     this.#line.charge(ended.tenant, ended.tookMs);
     if (!this.#isShut && this.#line.size > 0) this.#passOpen();
   }
@@ -205,15 +212,17 @@ export class Gate {
 
   /** Asks for the slots of workers and for other gateways' calls, often while calls are many. */
   async #exchange(): Promise<void> {
-    const { word } = this.#shares;
+    const [word, functions] = [this.#shares.word, this.#limits.word];
     const nowMs = performance.now();
-    if (this.#isExchanging || (word === null && this.#line.size === 0 && nowMs < this.#exchangeAtMs)) return;
+    const isQuiet = word === null && functions === null;
+    if (this.#isExchanging || (isQuiet && this.#line.size === 0 && nowMs < this.#exchangeAtMs)) return;
     // A word is taken back as soon as it is not true any more.
-    this.#exchangeAtMs = word === null ? nowMs + CALM_EXCHANGE_MS : 0;
+    this.#exchangeAtMs = isQuiet ? nowMs + CALM_EXCHANGE_MS : 0;
     this.#isExchanging = true;
     try {
       const { slotsOfWorkers, exchange } = this.#options;
-      const [slots, elsewhere] = await Promise.all([slotsOfWorkers(), exchange(word)]);
+      const [slots, elsewhere] = await Promise.all([slotsOfWorkers(), exchange(word, functions)]);
+      this.#limits.hear(elsewhere);
       this.#shares.hear(
         slots.reduce((sum, one) => sum + one, 0),
         elsewhere,
@@ -239,15 +248,12 @@ export class Gate {
   }
 
   #passSome(count: number): number {
-    const shares = this.#shares;
-    return this.#line.pass(
-      count,
-      (tenant) => shares.admits(tenant),
-      (held) => {
-        shares.pass(held.invocation.id, held.invocation.tenant);
-        held.go();
-      },
-    );
+    const [shares, limits] = [this.#shares, this.#limits];
+    const admits = { tenant: (tenant: string) => shares.admits(tenant), function: limits.admits.bind(limits) };
+    return this.#line.pass(count, admits, ({ invocation, go }) => {
+      shares.pass(invocation.id, invocation.tenant, limits.of(invocation));
+      go();
+    });
   }
 
   /** null when Redis does not answer. */
@@ -326,7 +332,8 @@ export class Gate {
     const { gatewayId, backlog, submit, isWaitedFor, fail } = this.#options;
     const calls = await backlog.takeBack(gatewayId).catch(() => []);
     for (const call of calls) {
-      this.#shares.end(call.id);
+      const limit = this.#shares.end(call.id)?.limit ?? null;
+      if (limit !== null) this.#limits.end(limit, false);
       const failIt = (error: SandpiperError) => fail(call, error);
       if (!isWaitedFor(call.id)) failIt(new SandpiperError("CLIENT_GONE"));
       else this.#line.add({ invocation: call, go: () => void submit(call).catch(failIt), fail: failIt });

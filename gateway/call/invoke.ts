@@ -126,7 +126,7 @@ export async function invoke(
         if (current.tally !== null) current.tally.note(ending);
       },
     });
-    await submit(parts, call, exchange, invocation, body);
+    await submit(parts, call, exchange, invocation, body, current.mostAtOnce);
   } catch (error) {
     const shown = publicError(error);
     if (shown.code === "INTERNAL") parts.onInternalError(error, id);
@@ -143,12 +143,13 @@ async function submit(
   exchange: Exchange,
   invocation: Invocation,
   body: Buffer | null,
+  mostAtOnce: number,
 ): Promise<void> {
   const { request } = invocation;
   try {
     parts.calls.add(invocation.id, exchange, { tenant: invocation.tenant, bodyBytes: body?.length ?? 0 });
     if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
-    if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.gate.submit(invocation));
+    if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.gate.submit(invocation, mostAtOnce));
     parts.calls.forget(invocation.id);
     await dropBody(parts.redis, request.body);
   } catch (error) {

@@ -35,6 +35,12 @@ export interface HeldCall {
 
 type OfFunction = Pick<Invocation, "tenant" | "functionName">;
 
+/** Says of whom one more call may go now. */
+export interface Admission {
+  tenant(tenant: string): boolean;
+  function(ref: OfFunction): boolean;
+}
+
 /** The calls of one function, by invocation, oldest first. */
 interface FunctionLine {
   fresh: Map<string, HeldCall>;
@@ -112,14 +118,14 @@ export class Line {
 
   /**
    * Has the calls go that go next, at most so many, and gives how many went.
-   * @param admits whether a call of that tenant may go now
+   * @param admits whether a call of that tenant, and of that function, may go now
    */
-  pass(count: number, admits: (tenant: string) => boolean, go: (held: HeldCall) => void): number {
+  pass(count: number, admits: Admission, go: (held: HeldCall) => void): number {
     const stale = new Map<FunctionLine, HeldCall[]>();
     for (let passed = 0; passed < count; passed++) {
-      const tenant = this.#nextTenant(admits);
-      if (tenant === undefined) return passed;
-      go(this.#takeOne(tenant, stale));
+      const next = this.#next(admits);
+      if (next === undefined) return passed;
+      go(this.#takeOne(next, stale));
     }
     return count;
   }
@@ -133,13 +139,21 @@ export class Line {
     return this.#taken([...this.#all.values()]);
   }
 
-  /** The tenant whose next call begins first in virtual time, and came first of such. */
-  #nextTenant(admits: (tenant: string) => boolean): string | undefined {
-    let next: string | undefined;
+  /**
+   * The tenant whose next call begins first in virtual time, and came first of such, and the
+   * function whose turn it is.
+   */
+  #next(admits: Admission): OfFunction | undefined {
+    let next: OfFunction | undefined;
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const tenant of this.#tenants.keys()) {
+    for (const [tenant, functions] of this.#tenants) {
       const beginsMs = this.#beginsMs(tenant);
-      if (beginsMs < nextMs && admits(tenant)) [next, nextMs] = [tenant, beginsMs];
+      if (beginsMs >= nextMs || !admits.tenant(tenant)) continue;
+      for (const functionName of functions.keys()) {
+        if (!admits.function({ tenant, functionName })) continue;
+        [next, nextMs] = [{ tenant, functionName }, beginsMs];
+        break;
+      }
     }
     return next;
   }
@@ -149,11 +163,11 @@ export class Line {
   }
 
   /** @param stale the stale calls of functions, as far as they were listed, oldest first. */
-  #takeOne(tenant: string, stale: Map<FunctionLine, HeldCall[]>): HeldCall {
+  #takeOne({ tenant, functionName: name }: OfFunction, stale: Map<FunctionLine, HeldCall[]>): HeldCall {
     this.#nowMs = this.#beginsMs(tenant);
     this.#endsMs.set(tenant, this.#nowMs + (this.#meansMs.get(tenant) ?? UNKNOWN_MS));
     const functions = this.#tenants.get(tenant) as Map<string, FunctionLine>;
-    const [name, line] = first(functions);
+    const line = functions.get(name) as FunctionLine;
     const isFresh = line.fresh.size > 0;
     if (!isFresh && !stale.has(line)) stale.set(line, [...line.stale.values()]);
     const held = isFresh ? first(line.fresh)[1] : (stale.get(line)?.pop() as HeldCall);

@@ -20,6 +20,8 @@ export interface CurrentVersion {
   keepsPrefix: boolean;
   /** Who may call it. */
   access: NonNullable<FunctionConfig["access"]>;
+  /** How many calls of the function may be at workers at once; 0: any number. */
+  mostAtOnce: number;
   /** Counts its calls while a canary is watched; null: nobody watches. */
   tally: Tally | null;
 }
@@ -115,6 +117,7 @@ async function readAlias(
 }
 
 function currentOf({ functionName, version, config }: Version, tally: Tally | null): CurrentVersion {
-  const { timeoutMs, keepPrefix = false, access = "public" } = config;
-  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, access, tally };
+  const { timeoutMs, keepPrefix = false, access = "public", concurrency } = config;
+  const mostAtOnce = concurrency?.max ?? 0;
+  return { functionName, version, timeoutMs, keepsPrefix: keepPrefix, access, mostAtOnce, tally };
 }

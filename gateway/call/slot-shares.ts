@@ -6,6 +6,7 @@
  */
 import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
 import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
+import type { FunctionLimit } from "./function-limits.ts";
 
 /** Workers with fewer slots are given as many calls all the same, lest they wait for the next. */
 const FEW_SLOTS = 16;
@@ -16,17 +17,18 @@ interface Passed {
   tenant: string;
   /** By `performance.now()`. */
   sinceMs: number;
+  limit: FunctionLimit | null;
 }
 
 export class SlotShares {
   readonly #passed = new Map<string, Passed>();
   readonly #own = new Holdings();
-  #elsewhere: Elsewhere = { gateways: 0, calls: new Holdings() };
+  #elsewhere: Pick<Elsewhere, "gateways" | "calls"> = { gateways: 0, calls: new Holdings() };
   /** Slots of all workers; 0: not known. */
   #slots = 0;
 
   /** Notes what was heard of the workers and of other gateways. */
-  hear(slots: number, elsewhere: Elsewhere): void {
+  hear(slots: number, elsewhere: Pick<Elsewhere, "gateways" | "calls">): void {
     this.#slots = slots === 0 ? 0 : Math.max(slots, FEW_SLOTS);
     this.#elsewhere = elsewhere;
   }
@@ -53,18 +55,19 @@ export class SlotShares {
     return mayTake({ own, want: 1, used: this.#own.total, size: Math.floor(this.#slots / (gateways + 1)) });
   }
 
-  /** A call goes to the workers. */
-  pass(id: string, tenant: string): void {
-    this.#passed.set(id, { tenant, sinceMs: performance.now() });
+  /** A call goes to the workers. @param limit its function's */
+  pass(id: string, tenant: string, limit: FunctionLimit | null = null): void {
+    if (limit !== null) limit.running += 1;
+    this.#passed.set(id, { tenant, sinceMs: performance.now(), limit });
     this.#own.add(tenant, 1);
   }
 
   /** A call has ended, or is back; null when it was not there. */
-  end(id: string): { tenant: string; tookMs: number } | null {
+  end(id: string): { tenant: string; tookMs: number; limit: FunctionLimit | null } | null {
     const passed = this.#passed.get(id);
     if (passed === undefined) return null;
     this.#passed.delete(id);
     this.#own.add(passed.tenant, -1);
-    return { tenant: passed.tenant, tookMs: performance.now() - passed.sinceMs };
+    return { tenant: passed.tenant, tookMs: performance.now() - passed.sinceMs, limit: passed.limit };
   }
 }

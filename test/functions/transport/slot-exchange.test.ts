@@ -35,3 +35,15 @@ it("each hears of the others' calls by tenant, until they take it back or say no
   });
   assert.equal(await connection.exists("sp:slots"), 0);
 });
+
+it("each hears of the others' calls of functions with a limit, and how many gateways have some", async () => {
+  const connection = redis.connect();
+  await exchangeSlots(connection, "four", null, holdings({ "a/shop": 3 }));
+  await exchangeSlots(connection, "five", holdings({ a: 9 }), holdings({ "a/shop": 2, "b/shop": 1 }));
+  const { gateways, calls, functions } = await exchangeSlots(connection, "six", null);
+  assert.deepEqual([gateways, Object.fromEntries(calls.entries())], [2, { a: 9 }]);
+  assert.deepEqual(Object.fromEntries(functions), {
+    "a/shop": { calls: 5, gateways: 2 },
+    "b/shop": { calls: 1, gateways: 1 },
+  });
+});

@@ -26,7 +26,7 @@ function add(id: string, ageMs: number, leftMs = 60_000, of: Partial<Invocation>
 /** Takes so many calls out of the line, of the tenants that may have some. */
 function take(count: number, admits: (tenant: string) => boolean = () => true): string[] {
   const ids: string[] = [];
-  line.pass(count, admits, ({ invocation }) => ids.push(invocation.id));
+  line.pass(count, { tenant: admits, function: () => true }, ({ invocation }) => ids.push(invocation.id));
   return ids;
 }
 
