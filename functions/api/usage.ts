@@ -34,4 +34,3 @@ export type HourUsageInfo = z.output<typeof hourUsageSchema>;
 export const usageListSchema = z
   .object({ from: z.iso.datetime(), to: z.iso.datetime(), usage: z.array(hourUsageSchema) })
   .meta({ id: "UsageList" });
-export type UsageListInfo = z.output<typeof usageListSchema>;
