@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { hash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Registry } from "../../functions/store/registry.ts";
@@ -12,11 +14,26 @@ import { Collector } from "../chaos/collector.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { newKeyLine } from "../helpers/master-keys.ts";
 import { Platform } from "../helpers/platform.ts";
+import { tempDir } from "../helpers/temp-dir.ts";
+import { TestAuthority } from "../helpers/tls-authority.ts";
 
 /** Values that are nowhere else: of a secret, of a tenant's secret, and of `env`. */
 const canary = (kind: string) => `canary-${kind}-${randomBytes(9).toString("hex")}`;
 const VALUES = { SECRET: canary("own"), SHARED: canary("shared"), PLAIN: canary("plain") };
 const OLD = canary("old");
+/** Of a secret that is put into requests, and that the function never has. */
+const INJECTED = canary("injected");
+const EVERY = [...Object.values(VALUES), INJECTED];
+
+/** An address of loopback that no other test has, as the host is on port 443. */
+const ADDRESS = `127.${32 + ((process.pid >> 8) & 31)}.${process.pid & 255}.5`;
+const HOST = "api.example.com";
+const authority = new TestAuthority();
+const received: (string | undefined)[] = [];
+const host = createServer(authority.certify(HOST), (request, response) => {
+  received.push(request.headers.authorization);
+  response.end("paid");
+});
 
 /** Text forms of a value in which it could lie about. */
 function formsOf(value: string): string[] {
@@ -29,7 +46,7 @@ function formsOf(value: string): string[] {
   return [value, bytes.toString("hex"), encodeURIComponent(value), ...base64];
 }
 
-function assertClean(where: string, bytes: Buffer, values: readonly string[] = Object.values(VALUES)): void {
+function assertClean(where: string, bytes: Buffer, values: readonly string[] = EVERY): void {
   for (const form of values.flatMap(formsOf)) assert.ok(!bytes.includes(form), `${where} has ${form}`);
 }
 
@@ -53,11 +70,26 @@ const SOURCE = `
     return Response.json(Object.fromEntries(names.map((name) => [name, hash("sha256", env[name] ?? "")])));
   };`;
 
+/** Asks a host that something is injected for, by a method that it may use and one that it may not. */
+const PAYING = `
+  export default async (request: Request, env: object) => {
+    const method = new URL(request.url).pathname === "/refused" ? "DELETE" : "POST";
+    const answer = await fetch("https://${HOST}/v1/", { method });
+    console.log("paid", env, process.env, [...answer.headers]);
+    return new Response(await answer.text());
+  };`;
+
 let platform: Platform;
 let collector: Collector;
 const spans: Buffer[] = [];
 const commands: string[] = [];
 before(async () => {
+  host.listen(443, ADDRESS);
+  await once(host, "listening");
+  const directory = tempDir();
+  chmodSync(directory, 0o755);
+  writeFileSync(join(directory, "hosts"), `${ADDRESS} ${HOST}\n`);
+  writeFileSync(join(directory, "ca.pem"), authority.certificate);
   collector = await Collector.start();
   collector.onData = (chunk) => void spans.push(chunk);
   const env = {
@@ -66,12 +98,16 @@ before(async () => {
     SANDPIPER_LOG_LEVEL: "debug",
     SANDPIPER_GC_INTERVAL_MS: "0",
     SANDPIPER_LEAVE_MS: "0",
+    SANDPIPER_EGRESS_HOSTS_FILE: join(directory, "hosts"),
+    SANDPIPER_EGRESS_CA_FILE: join(directory, "ca.pem"),
   };
   platform = await Platform.start({ env, keepsLogs: true });
 });
 after(async () => {
   await platform.stop();
   await collector.close();
+  host.closeAllConnections();
+  host.close();
 });
 
 /** Runs the CLI; gives what it said. */
@@ -97,6 +133,19 @@ function hashed(given: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, hash("sha256", value)]));
 }
 
+/** Has a secret put into requests: one passes, and one is refused, which logs and spans tell. */
+async function pay(): Promise<void> {
+  await run(["secret", "set", "STRIPE", "--function", "paying"], `${INJECTED}\n`);
+  await run(["egress", "private", "main", "127.0.0.0/8"]);
+  const rule = { to: HOST, inject: { authorization: "Bearer {{secrets.STRIPE}}" }, methods: ["POST"] };
+  const url = await platform.deployFiles("paying", PAYING, { egress: [rule] });
+  const traceparent = `00-${randomBytes(16).toString("hex")}-${randomBytes(8).toString("hex")}-01`;
+  assert.equal(await (await fetch(url, { headers: { traceparent } })).text(), "paid");
+  assert.deepEqual(received, [`Bearer ${INJECTED}`]);
+  assert.match(await (await fetch(`${url}/refused`, { headers: { traceparent } })).text(), /method_refused/);
+  await eventually(async () => /method_refused/.test(await run(["logs", "paying", "--json"])));
+}
+
 describe("values of secrets and of env", () => {
   it("are where they are used, and nowhere else", async () => {
     // All that Redis is told, as somebody between would see it.
@@ -112,11 +161,14 @@ describe("values of secrets and of env", () => {
     for (const path of ["/throw", "/crash", "/exit", "/"]) await (await fetch(url + path)).arrayBuffer();
     const event = await platform.api("/v1/functions/holder/events", { method: "POST", body: "{}" });
     assertClean("the answer to an event", Buffer.from(await event.arrayBuffer()));
+    await pay();
     for (const words of [
       ["info", "holder"],
       ["info", "holder", "--json"],
       ["list", "--json"],
       ["secret", "list"],
+      ["info", "paying", "--json"],
+      ["logs", "paying", "--json"],
     ])
       await run(words);
     await eventually(async () => /ends with \[secret\]/.test(await run(["logs", "holder", "--json"])));
@@ -132,7 +184,7 @@ describe("values of secrets and of env", () => {
     assertProcessesClean();
     const redis = platform.redis.connect();
     await redis.save();
-    await eventually(() => spans.length > 0 && Buffer.concat(spans).includes("handler"));
+    await eventually(() => spans.length > 0 && Buffer.concat(spans).includes("method_refused"));
     monitor.disconnect();
     assert.ok(told.some((words) => words.includes("sp:versions:main:holder")));
     assert.ok(told.some((words) => words.includes("sp:queue:checks")));
