@@ -42,8 +42,10 @@ const NEVER: readonly SyscallName[] = [
 
 const authority = new TestAuthority();
 const seen: (string | undefined)[] = [];
+const asked: string[] = [];
 const server = createServer(authority.certify(HOST), (request, response) => {
   seen.push(request.headers.authorization);
+  asked.push(`${request.method} ${request.url}`);
   response.end("served");
 });
 let launcher: ZygoteLauncher;
@@ -137,6 +139,59 @@ describe("what is injected", () => {
     assert.equal(remembers(injectorPid(), SECRET), true);
     assert.equal(remembers(client.client.sandbox.pid, SECRET), false);
     assert.equal(remembers(relay.pid as number, SECRET), false);
+  });
+});
+
+describe("hostile requests", () => {
+  /** Beginnings of requests, with what two parsers could take for two requests, or never end. */
+  const head = (...fields: string[]) => `POST / HTTP/1.1\r\nhost: ${HOST}\r\n${fields.join("\r\n")}\r\n\r\n`;
+  const smuggled = `GET /smuggled HTTP/1.1\r\nhost: ${HOST}\r\n\r\n`;
+  const CASES = [
+    `${head("content-length: 4", "transfer-encoding: chunked")}0\r\n\r\n${smuggled}`,
+    `${head("transfer-encoding: chunked", "transfer-encoding: identity")}0\r\n\r\n${smuggled}`,
+    `${head("transfer-encoding : chunked")}0\r\n\r\n${smuggled}`,
+    `${head("transfer-encoding: xchunked")}0\r\n\r\n${smuggled}`,
+    `${head("content-length: 0", `content-length: ${smuggled.length}`)}${smuggled}`,
+    `${head("content-length: +1")}${smuggled}`,
+    head("x: a\r\n folded: b", "content-length: 0"),
+    head("x: a\nbare: b", "content-length: 0"),
+    head("x: a\rbare: b", "content-length: 0"),
+    head("x: a\0b", "content-length: 0"),
+    head(`x: ${"a".repeat(70_000)}`, "content-length: 0"),
+    head(...Array.from({ length: 10_000 }, (_, index) => `x${index}: ${"a".repeat(8)}`), "content-length: 0"),
+    `${head("transfer-encoding: chunked")}1;${"e".repeat(200_000)}\r\na\r\n0\r\n\r\n${smuggled}`,
+    `${head("transfer-encoding: chunked")}fffffffffffffffff\r\n${smuggled}`,
+    `${head("transfer-encoding: chunked")}0\n\n${smuggled}`,
+    `GET /smuggled HTTP/1.1\nhost: ${HOST}\n\n`,
+    `GET  /smuggled  HTTP/1.1\r\nhost: ${HOST}\r\n\r\n`,
+    `GET /smuggled HTTP/0.9\r\nhost: ${HOST}\r\n\r\n`,
+  ];
+
+  it("smuggle nothing, and the injector serves on", async () => {
+    const sending = `(async () => {
+      const send = (text) => new Promise((resolve) => {
+        const socket = tls.connect({ host: "${HOST}", port: 443, servername: "${HOST}" });
+        socket.on("secureConnect", () => socket.write(text)).on("error", resolve).on("close", resolve).on("data", () => socket.destroy());
+      });
+      const { randomBytes } = await import("node:crypto");
+      for (const text of ${JSON.stringify(CASES)}) await send(text);
+      for (let round = 0; round < 40; round++) await send(Buffer.concat([Buffer.from(round % 2 ? "POST / HTTP/1.1\\r\\n" : ""), randomBytes(1 + round * 97), Buffer.from("\\r\\n\\r\\n")]));
+      return "sent";
+    })()`;
+    // Whatever is not judged by itself would come to the host: a GET may not.
+    const injections = (POLICY.injections ?? []).map((rule) => ({ ...rule, methods: ["POST"] }));
+    const posting = { ...POLICY, injections };
+    const before = asked.length;
+    await using client = await EgressClient.open(launcher, relay, posting, sending);
+    const pid = injectorPid();
+    assert.equal(await client.value(), "sent");
+    assert.deepEqual(
+      asked.slice(before).filter((url) => url !== "POST /"),
+      [],
+    );
+    await using other = await EgressClient.open(launcher, relay, POLICY, ASKING);
+    assert.equal(await other.value(), "served");
+    assert.equal(injectorPid(), pid);
   });
 });
 
