@@ -70,7 +70,7 @@ const SOURCE = `
     return Response.json(Object.fromEntries(names.map((name) => [name, hash("sha256", env[name] ?? "")])));
   };`;
 
-/** Asks a host that something is injected for, by a method that it may use and one that it may not. */
+/** Asks a host that something is injected for, by a method of the rule and by another one. */
 const PAYING = `
   export default async (request: Request, env: object) => {
     const method = new URL(request.url).pathname === "/refused" ? "DELETE" : "POST";
