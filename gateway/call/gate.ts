@@ -195,6 +195,8 @@ export class Gate {
   /** Looks through an open gate whether calls are taken, when there is reason to. */
   async #look(): Promise<void> {
     this.#options.throughput.endPeriod();
+    this.#shares.endPeriod();
+    if (!this.#isShut && this.#line.size > 0) this.#passOpen();
     void this.#exchange();
     if (this.#isShut || this.#isWatching) return;
     this.#tidy();

@@ -2,11 +2,13 @@
  * How many calls of each tenant a gateway has given to the queue and not seen end, and whether a
  * tenant may have one more there. Workers have so many slots for calls; what is beyond them would
  * wait in Redis in the order in which it came, a neighbour's call behind all of a flood. So calls
- * beyond the slots wait in the gateways, and the last slots are for tenants that have few.
+ * beyond the slots wait in the gateways, and the last slots are for tenants that have few; see
+ * recent-peaks.ts for those that had some a moment ago.
  */
 import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
-import { Holdings, mayTake } from "../../infra/std/fair-share.ts";
+import { Holdings, mayTake, type Taking } from "../../infra/std/fair-share.ts";
 import type { FunctionLimit } from "./function-limits.ts";
+import { RecentPeaks } from "./recent-peaks.ts";
 
 /** Workers with fewer slots are given as many calls all the same, lest they wait for the next. */
 const FEW_SLOTS = 16;
@@ -23,6 +25,7 @@ interface Passed {
 export class SlotShares {
   readonly #passed = new Map<string, Passed>();
   readonly #own = new Holdings();
+  readonly #peaks = new RecentPeaks(this.#own);
   #elsewhere: Pick<Elsewhere, "gateways" | "calls"> = { gateways: 0, calls: new Holdings() };
   /** Slots of all workers; 0: not known. */
   #slots = 0;
@@ -43,16 +46,31 @@ export class SlotShares {
     return this.#own.total > this.#slots * LITTLE_SHARE ? this.#own : null;
   }
 
+  /** Ends a period of a quarter of a second, of which two are a moment. */
+  endPeriod(): void {
+    this.#peaks.endPeriod(this.#slots);
+  }
+
   /** Whether one more call of a tenant may go to the workers. */
   admits(tenant: string): boolean {
     if (this.#slots === 0) return true;
     const { gateways, calls } = this.#elsewhere;
     const own = this.#own.of(tenant);
+    const isKept = own < this.#peaks.kept(tenant);
     const all = { own: own + calls.of(tenant), want: 1, used: this.#own.total + calls.total, size: this.#slots };
-    if (mayTake(all)) return true;
+    if (this.#mayTake(all, isKept)) return true;
     if (gateways === 0) return false;
     // Each gateway has its part, whatever others do with theirs.
-    return mayTake({ own, want: 1, used: this.#own.total, size: Math.floor(this.#slots / (gateways + 1)) });
+    const size = Math.floor(this.#slots / (gateways + 1));
+    return this.#mayTake({ own, want: 1, used: this.#own.total, size }, isKept);
+  }
+
+  /** Who has an equal part leaves the slots that others had a moment ago. */
+  #mayTake(taking: Taking, isKept: boolean): boolean {
+    const { own, used, size } = taking;
+    if (isKept) return used < size;
+    if (own < Math.floor(size / this.#peaks.tenants)) return mayTake(taking);
+    return mayTake({ ...taking, used: used + this.#peaks.free });
   }
 
   /** A call goes to the workers. @param limit its function's */
@@ -60,6 +78,7 @@ export class SlotShares {
     if (limit !== null) limit.running += 1;
     this.#passed.set(id, { tenant, sinceMs: performance.now(), limit });
     this.#own.add(tenant, 1);
+    this.#peaks.changed(tenant, 1);
   }
 
   /** A call has ended, or is back; null when it was not there. */
@@ -68,6 +87,7 @@ export class SlotShares {
     if (passed === undefined) return null;
     this.#passed.delete(id);
     this.#own.add(passed.tenant, -1);
+    this.#peaks.changed(passed.tenant, -1);
     return { tenant: passed.tenant, tookMs: performance.now() - passed.sinceMs, limit: passed.limit };
   }
 }

@@ -128,6 +128,27 @@ describe("slots, with several gateways", () => {
     assert.equal(passed(shares, "many"), MOST - 4 - 14, "and more while others have fewer");
   });
 
+  it("a tenant whose calls ended a moment ago finds its slots free, and a neighbour has them later", () => {
+    const shares = new SlotShares();
+    shares.hear(SLOTS, { gateways: 0, calls: new Holdings() });
+    for (let i = 0; i < 4; i++) shares.pass(`few${i}`, "few");
+    shares.endPeriod();
+    passed(shares, "many");
+    shares.endPeriod();
+    for (let i = 0; i < 4; i++) shares.end(`few${i}`);
+    assert.equal(shares.admits("many"), false, "while the few may come again");
+    for (let i = 0; i < 4; i++) {
+      assert.ok(shares.admits("few"), `call ${i}`);
+      shares.pass(`again${i}`, "few");
+    }
+    for (let i = 0; i < 4; i++) shares.end(`again${i}`);
+    shares.endPeriod();
+    assert.equal(shares.admits("many"), false);
+    shares.endPeriod();
+    shares.endPeriod();
+    assert.ok(shares.admits("many"), "when they have not");
+  });
+
   it("a gateway with few calls says nothing, and nothing is shared before the slots are known", () => {
     const shares = new SlotShares();
     assert.equal(passed(shares, "many"), MANY);
