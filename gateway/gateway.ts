@@ -182,8 +182,7 @@ class GatewayParts {
       ...shared,
       clients,
       ...{ gatewayId, gate: this.#gate, cancellations: this.#cancellations, calls: this.#calls },
-      maxBodyBytes: config.maxBodyBytes,
-      queueWaitMs: config.queueWaitMs,
+      ...{ maxBodyBytes: config.maxBodyBytes, queueWaitMs: config.queueWaitMs },
       recordsRoots,
       onEnded: this.#noteEnd(accessLog(config.accessLog, access), metrics),
     };
@@ -203,9 +202,7 @@ class GatewayParts {
     const signingKeys = new SigningKeys(this.redis, this.dataKeys);
     return {
       redis: this.redis,
-      ...{ versions: this.#versions, quotas: this.#quotas },
-      stops: this.#stops,
-      signingKeys,
+      ...{ versions: this.#versions, quotas: this.#quotas, stops: this.#stops, signingKeys },
       ...{ keyUses, access: new AccessCheck({ redis: this.redis, keyUses, signingKeys, jwks }) },
       addressOf: (request: IncomingMessage) => clients.addressOf(request),
       origins: new Origins(config, clients, () => this.ownUrl),
