@@ -6,8 +6,8 @@ import { type DataDir, ensureApiKey, ensureMasterKey, writeConnection } from "./
 import type { UpError } from "./failure.ts";
 import { killLeftovers, ProcessRecord } from "./leftovers.ts";
 import { lockDataDir } from "./lock.ts";
-import { ensureRedisServer } from "./redis-install.ts";
 import { openPlatformGroup } from "./platform-group.ts";
+import { ensureRedisServer } from "./redis-install.ts";
 import { checkRedis, checkRedisData, redisProgram } from "./redis-server.ts";
 import { serviceProgram } from "./service-program.ts";
 import type { EndSignals } from "./signals.ts";

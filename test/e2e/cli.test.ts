@@ -139,7 +139,10 @@ describe("sandpiper login, whoami, open, logout and what a shell completes", () 
     const facts = JSON.parse((await run(["whoami", "--json"])).stdout);
     assert.partialDeepStrictEqual(facts, { tenant: "main", gateway: platform.url });
     assert.ok(facts.source.includes(profiles), facts.source);
-    assert.match((await run(["whoami"])).stdout, /^tenant +main\nkey +[0-9a-f]+, an operator's\nscopes +admin\n(?:.*\n)*gateway +http/);
+    assert.match(
+      (await run(["whoami"])).stdout,
+      /^tenant +main\nkey +[0-9a-f]+, an operator's\nscopes +admin\n(?:.*\n)*gateway +http/,
+    );
     assert.equal((await run(["__complete", "info", "se"])).stdout, "seen\t\n");
   });
 
