@@ -1,36 +1,33 @@
 /** The routes of tenants, as commands use them. */
-import {
-  type TenantDeleted,
-  type TenantDetails,
-  tenantDeletedSchema,
-  tenantListSchema,
-  tenantSchema,
-} from "../../api/tenants.ts";
+import type { TenantDeleted, TenantDetails } from "../../api/tenants.ts";
 import type { Gateway } from "./gateway.ts";
+
+/** The shapes take milliseconds to build, and help needs none. */
+const shapes = () => import("../../api/tenants.ts");
 
 const pathOf = (tenant: string): string => `/v1/tenants/${encodeURIComponent(tenant)}`;
 
 /** @throws CliError NOT_OPERATOR, TENANT_EXISTS */
-export function createTenant(gateway: Gateway, tenant: string): Promise<TenantDetails> {
-  return gateway.ask(tenantSchema, "POST", "/v1/tenants", { tenant });
+export async function createTenant(gateway: Gateway, tenant: string): Promise<TenantDetails> {
+  return gateway.ask((await shapes()).tenantSchema, "POST", "/v1/tenants", { tenant });
 }
 
 /** Those that the key may see. */
 export async function listTenants(gateway: Gateway): Promise<TenantDetails[]> {
-  return (await gateway.ask(tenantListSchema, "GET", "/v1/tenants")).tenants;
+  return (await gateway.ask((await shapes()).tenantListSchema, "GET", "/v1/tenants")).tenants;
 }
 
 /** @throws CliError TENANT_NOT_FOUND */
-export function showTenant(gateway: Gateway, tenant: string): Promise<TenantDetails> {
-  return gateway.ask(tenantSchema, "GET", pathOf(tenant));
+export async function showTenant(gateway: Gateway, tenant: string): Promise<TenantDetails> {
+  return gateway.ask((await shapes()).tenantSchema, "GET", pathOf(tenant));
 }
 
 /** @throws CliError NOT_OPERATOR, TENANT_NOT_FOUND */
-export function moveTenant(gateway: Gateway, tenant: string, move: "suspend" | "resume"): Promise<TenantDetails> {
-  return gateway.ask(tenantSchema, "POST", `${pathOf(tenant)}/${move}`);
+export async function moveTenant(gateway: Gateway, tenant: string, move: "suspend" | "resume"): Promise<TenantDetails> {
+  return gateway.ask((await shapes()).tenantSchema, "POST", `${pathOf(tenant)}/${move}`);
 }
 
 /** @throws CliError NOT_OPERATOR, TENANT_NOT_FOUND */
-export function deleteTenant(gateway: Gateway, tenant: string): Promise<TenantDeleted> {
-  return gateway.ask(tenantDeletedSchema, "DELETE", pathOf(tenant));
+export async function deleteTenant(gateway: Gateway, tenant: string): Promise<TenantDeleted> {
+  return gateway.ask((await shapes()).tenantDeletedSchema, "DELETE", pathOf(tenant));
 }

@@ -1,7 +1,7 @@
 /** `sandpiper audit`: who administered what. */
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
-import { type AuditInfo, type AuditQuery, auditListSchema } from "../../api/audit.ts";
+import type { AuditInfo, AuditQuery } from "../../api/audit.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { durationMs, positiveInteger } from "../duration.ts";
@@ -37,6 +37,7 @@ async function audit(io: Io, command: Command): Promise<void> {
     ...(limit !== undefined && { limit: String(limit) }),
   };
   const gateway = await gatewayOf(io, command);
+  const { auditListSchema } = await import("../../api/audit.ts");
   const { entries } = await gateway.ask(auditListSchema, "GET", `/v1/audit?${new URLSearchParams(query)}`);
   if (json) return printJson(io, entries);
   for (const entry of entries) io.stdout.write(`${escapeLine(lineOf(entry))}\n`);

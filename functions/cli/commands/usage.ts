@@ -1,7 +1,7 @@
 /** `sandpiper usage`: what functions used. */
 import { type Command, InvalidArgumentError } from "commander";
 import { formatBytes } from "../../../infra/std/bytes.ts";
-import { type HourUsageInfo, type UsageQuery, usageListSchema } from "../../api/usage.ts";
+import type { HourUsageInfo, UsageQuery } from "../../api/usage.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, say, styled } from "../io.ts";
@@ -45,6 +45,7 @@ async function usage(io: Io, command: Command): Promise<void> {
     ...(to !== undefined && { to }),
   };
   const gateway = await gatewayOf(io, command);
+  const { usageListSchema } = await import("../../api/usage.ts");
   const found = await gateway.ask(usageListSchema, "GET", `/v1/usage?${new URLSearchParams(query)}`);
   if (json) return printJson(io, found);
   say(io, `from ${found.from} until ${found.to}`);

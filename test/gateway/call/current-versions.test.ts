@@ -77,6 +77,7 @@ it("forgets that when a function of the name is announced", async () => {
     timeoutMs: 6,
     keepsPrefix: false,
     access: "public",
+    mostAtOnce: 0,
     tally: null,
   });
   there.delete("new");
@@ -95,6 +96,7 @@ it("keeps functions whatever names are made up", async () => {
     timeoutMs: 5,
     keepsPrefix: false,
     access: "public",
+    mostAtOnce: 0,
     tally: null,
   });
   assert.equal(versions.get(ref("made-up-10000")), null);
@@ -116,6 +118,7 @@ it("forgets previews with their function, and remembers for a moment that there 
     timeoutMs: 5,
     keepsPrefix: false,
     access: "public",
+    mostAtOnce: 0,
     tally: null,
   };
   assert.deepEqual(await versions.get(ref("next--known")), found);
