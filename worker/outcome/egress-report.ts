@@ -13,7 +13,7 @@ const MAX_SPANS = 100;
 const MAX_NAME_LENGTH = 253;
 
 /** Longest wait for word of a connection that broke. */
-const WORD_MS = 1_000;
+const WORD_MS = 2_000;
 /** Time for word of connections that a call closed with its end. */
 const LAST_WORDS_MS = 50;
 /** Words of clients whose connection broke. */
