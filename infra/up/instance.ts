@@ -6,7 +6,6 @@ import { type DataDir, ensureApiKey, ensureMasterKey, writeConnection } from "./
 import type { UpError } from "./failure.ts";
 import { killLeftovers, ProcessRecord } from "./leftovers.ts";
 import { lockDataDir } from "./lock.ts";
-import { openPlatformGroup } from "./platform-group.ts";
 import { ensureRedisServer } from "./redis-install.ts";
 import { checkRedis, checkRedisData, redisProgram } from "./redis-server.ts";
 import { serviceProgram } from "./service-program.ts";
@@ -37,7 +36,6 @@ export class UpInstance {
   readonly #cleanup = new AsyncDisposableStack();
   readonly #record: ProcessRecord;
   #url: string | null = null;
-  #moveToPlatform: (pid: number) => void = () => {};
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -54,7 +52,6 @@ export class UpInstance {
   async start(): Promise<string> {
     const { args, dir, steps } = this.#options;
     this.#claimDataDir();
-    this.#openPlatformGroup();
     const redisUrl = await this.#startRedis();
     if (ensureApiKey(dir.apiKeyFile)) steps.note(`made an API key: ${dir.apiKeyFile}`);
     this.#ensureMasterKey();
@@ -102,13 +99,6 @@ export class UpInstance {
     const killed = killLeftovers(dir.processesFile);
     if (killed > 0) steps.note(`ended ${killed} processes that an earlier run left behind`);
     this.#cleanup.defer(() => this.#record.clear());
-  }
-
-  #openPlatformGroup(): void {
-    const group = openPlatformGroup(this.#options.steps.note);
-    if (group === null) return;
-    this.#moveToPlatform = group.add;
-    this.#cleanup.defer(group.close);
   }
 
   /** The URL of the user's Redis, or of a private one that is started. */
@@ -179,8 +169,7 @@ export class UpInstance {
   /** A supervisor whose child is ended by `stop`, also while it is still starting. */
   #supervise(program: Program): Supervisor {
     const { steps, gaveUp, signals, hangLimitMs } = this.#options;
-    const spawned = (pid: number) => this.#moveToPlatform(pid);
-    const hooks = { record: this.#record, spawned, note: steps.note, gaveUp, hangLimitMs };
+    const hooks = { record: this.#record, note: steps.note, gaveUp, hangLimitMs };
     const supervisor = new Supervisor(program, hooks);
     this.#cleanup.defer(() => supervisor.stop({ graceMs: DRAIN_GRACE_MS, hurry: signals.hurry }));
     return supervisor;

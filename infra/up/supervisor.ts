@@ -36,8 +36,6 @@ export interface Program {
 
 export interface SupervisorHooks {
   record: ProcessRecord;
-  /** Told of each process as soon as there is one. */
-  spawned?: (pid: number) => void;
   /** Something a person should know: it died, it is back. */
   note(text: string): void;
   /** The program dies again and again: nothing more is tried. */
@@ -148,7 +146,6 @@ export class Supervisor {
         throw this.#startFailure(error);
       });
       this.#hooks.record.add(child.pid as number);
-      this.#hooks.spawned?.(child.pid as number);
       child.once("exit", () => this.#forget(child));
       await Promise.race([this.#program.ready(child), this.#failsToStart(child, over.signal)]);
       return child;

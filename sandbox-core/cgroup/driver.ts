@@ -33,10 +33,6 @@ export interface CgroupDriver {
   readonly freezes: "cgroup.freeze" | "freezer" | null;
   /** Makes a group that only holds other groups. */
   createParent(path: string): void;
-  /** Makes a group for processes without limits, which share processors by its weight alone. */
-  createCpuGroup(path: string): void;
-  /** Moves a process into such a group; does nothing when it has ended. */
-  moveForCpu(path: string, pid: number): void;
   /** The group's share of the processors against its neighbours, 1 to 10,000; 100 is usual. */
   cpuWeight(path: string): number;
   setCpuWeight(path: string, weight: number): void;

@@ -67,15 +67,6 @@ export function killMembers(pidsMaxFile: string, members: () => readonly number[
   }
 }
 
-/** Moves a process into a group with all its threads; does nothing when it has ended. */
-export function moveProcess(directory: string, pid: number): void {
-  try {
-    writeFileSync(join(directory, "cgroup.procs"), String(pid));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
 export function pidsOf(directory: string, file = "cgroup.procs"): number[] {
   return (readIfThere(join(directory, file)) ?? "").split("\n").filter(Boolean).map(Number);
 }

@@ -7,7 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CgroupsError } from "../contract/error.ts";
-import { keyedNumber, moveProcess, pidsOf, readIfThere, writeIfThere } from "./files.ts";
+import { keyedNumber, pidsOf, readIfThere, writeIfThere } from "./files.ts";
 
 const RETRY_MS = 5;
 const LONGEST_MS = 2_000;
@@ -75,7 +75,16 @@ export function moveInto(directory: string, members: () => number[]): boolean {
     const inside = new Set(pidsOf(directory));
     const outside = members().filter((pid) => !inside.has(pid));
     if (outside.length === 0) return true;
-    for (const pid of outside) moveProcess(directory, pid);
+    for (const pid of outside) move(pid, join(directory, "cgroup.procs"));
   }
   return false;
+}
+
+function move(pid: number, file: string): void {
+  try {
+    writeFileSync(file, String(pid));
+  } catch (error) {
+    // The process ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }

@@ -67,17 +67,12 @@ export function removeRootGroup(driver: CgroupDriver): void {
 /**
  * Makes the group of an owner, again when another owner removed the root group between our two
  * steps.
- * @param create makes it; as one that holds other groups unless given
  * @throws CgroupsError that says why the kernel refuses, and what to do
  */
-export function createOwnerGroup(
-  driver: CgroupDriver,
-  group: string,
-  create: (group: string) => void = (path) => driver.createParent(path),
-): void {
+export function createOwnerGroup(driver: CgroupDriver, group: string): void {
   for (let attempt = 1; ; attempt++) {
     try {
-      create(group);
+      driver.createParent(group);
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === MOST_ATTEMPTS) throw notMade(error);

@@ -14,7 +14,6 @@ import {
   fileMeter,
   keyedNumber,
   killMembers,
-  moveProcess,
   numberIn,
   pidsOf,
   readIfThere,
@@ -85,15 +84,6 @@ class CgroupV1 implements CgroupDriver {
 
   createParent(path: string): void {
     for (const mount of [...this.#always, ...this.#whenNeeded]) mkdirSync(join(mount, path), { recursive: true });
-  }
-
-  /** Others may hold processes of theirs by the other hierarchies, such as systemd. */
-  createCpuGroup(path: string): void {
-    mkdirSync(this.#at("cpu", path), { recursive: true });
-  }
-
-  moveForCpu(path: string, pid: number): void {
-    moveProcess(this.#at("cpu", path), pid);
   }
 
   cpuWeight(path: string): number {

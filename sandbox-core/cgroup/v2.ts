@@ -12,7 +12,6 @@ import {
   fileMeter,
   keyedNumber,
   killMembers,
-  moveProcess,
   numberIn,
   pidsOf,
   readIfThere,
@@ -53,15 +52,6 @@ class CgroupV2 implements CgroupDriver {
     mkdirSync(directory, { recursive: true });
     // A group may limit its children only by controllers that its own parent hands down.
     writeAll(directory, { "cgroup.subtree_control": CONTROLLERS });
-  }
-
-  createCpuGroup(path: string): void {
-    this.createParent(dirname(path));
-    mkdirSync(this.#at(path), { recursive: true });
-  }
-
-  moveForCpu(path: string, pid: number): void {
-    moveProcess(this.#at(path), pid);
   }
 
   cpuWeight(path: string): number {

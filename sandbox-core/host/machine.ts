@@ -2,7 +2,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { release, totalmem } from "node:os";
 import type { WallReport } from "../attest/report.ts";
-import type { CgroupDriver } from "../cgroup/driver.ts";
 
 export interface MachineCheck {
   name: string;
@@ -38,7 +37,7 @@ export async function inspectMachine(allowed: readonly string[], uidCount: numbe
     node(),
     memory(),
     ...NAMESPACES.map((kind) => namespace(kind, allowed)),
-    ...(await cgroups()),
+    await cgroups(),
     seccomp(),
     await landlock(allowed),
   ];
@@ -81,25 +80,13 @@ function namespace(kind: (typeof NAMESPACES)[number], allowed: readonly string[]
   return good(name, limit === null ? "there" : `there, at most ${limit}`);
 }
 
-async function cgroups(): Promise<MachineCheck[]> {
+async function cgroups(): Promise<MachineCheck> {
   try {
     const { detectCgroups } = await import("../cgroup/detect.ts");
-    const driver = detectCgroups();
-    return [
-      good("cgroups", `version ${driver.version}, with memory, cpu and pids`),
-      good("platform group", await platformGroup(driver)),
-    ];
+    return good("cgroups", `version ${detectCgroups().version}, with memory, cpu and pids`);
   } catch (error) {
-    return [bad("cgroups", messageOf(error), "Mount cgroup2 on /sys/fs/cgroup, or boot with the controllers enabled.")];
+    return bad("cgroups", messageOf(error), "Mount cgroup2 on /sys/fs/cgroup, or boot with the controllers enabled.");
   }
-}
-
-/** Sandboxes are as safe without one, so a machine lacks nothing. */
-async function platformGroup(driver: CgroupDriver): Promise<string> {
-  const { whyNotMoved } = await import("../cgroup/platform-group.ts");
-  const why = whyNotMoved(driver);
-  if (why === null) return "functions that burn processors do not slow the processes of npm start";
-  return `none for an npm start from here: ${why}. Its Slice= and CPUWeight= say how fast calls are beside busy functions`;
 }
 
 function seccomp(): MachineCheck {

@@ -14,8 +14,6 @@ import { Up } from "../helpers/up.ts";
 
 const shell = async (command: string) => (await promisify(execFile)("sh", ["-c", command])).stdout;
 const READY = /Ctrl-C stops it/;
-/** A line of /proc/PID/cgroup, of version 2 or of the hierarchy of version 1 for processors. */
-const PLATFORM_GROUP = /^\d+:(?:|cpu|cpu,cpuacct|cpuacct,cpu):\S*\/sandpiper\/\d+-\d+-platform-0$/m;
 
 test("--once starts, deploys, calls, shows what to do and leaves nothing", async () => {
   const up = new Up(tempDir(), ["--once", "--port", "0"]);
@@ -66,11 +64,6 @@ describe("in the foreground", () => {
         assert.equal(await answerAgain(url), "Hello, world!\n");
       });
     }
-
-    await t.test("all of the platform's processes are in its control group, also those that came back", () => {
-      for (const command of [/redis-server/, /gateway\/main\.ts/, /worker\/main\.ts/, /zygote/])
-        assert.match(readFileSync(`/proc/${up.pidOf(command)}/cgroup`, "utf8"), PLATFORM_GROUP);
-    });
 
     up.processes();
     up.ctrlC();

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 /** Where cgroup v1 and v2 keep what Sandpiper makes. */
-const CGROUPS = ["", "pids", "memory", "cpu"].map((controller) => join("/sys/fs/cgroup", controller, "sandpiper"));
+const CGROUPS = ["/sys/fs/cgroup/sandpiper", "/sys/fs/cgroup/pids/sandpiper", "/sys/fs/cgroup/memory/sandpiper"];
 
 /** Uids of their own, so that tests tell their sandboxes from any other's. */
 export const UID_BASE = 2_300_000;

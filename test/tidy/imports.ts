@@ -6,8 +6,6 @@ const MAY_IMPORT: readonly (readonly [prefix: string, targets: readonly string[]
   ["functions/", ["functions/", "infra/std/"]],
   // systemd is told by datagrams, which Node cannot send.
   ["infra/systemd.ts", ["infra/", "sandbox-core/syscall/datagram.ts"]],
-  // The processes of `npm start` are beside the control groups of sandboxes.
-  ["infra/up/platform-group.ts", ["infra/", "sandbox-core/cgroup/", "sandbox-core/contract/"]],
   ["infra/", ["infra/"]],
   ["sandbox-core/runtime/", ["sandbox-core/runtime/", "sandbox-core/protocol/"]],
   ["sandbox-core/protocol/", ["sandbox-core/protocol/", "sandbox-core/contract/"]],

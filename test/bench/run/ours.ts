@@ -2,7 +2,6 @@
  * Sandpiper as the bench runs it: the settings of `npm start`, and who of it is charged with what.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { openPlatformGroup } from "../../../infra/up/platform-group.ts";
 import { Platform, type PlatformOptions } from "../../helpers/platform.ts";
 import type { BenchChild } from "../measure/child.ts";
 import type { Accounts } from "../measure/ledger.ts";
@@ -21,24 +20,9 @@ const DEFAULTS = { SANDPIPER_PREWARMED: "4", SANDPIPER_MAX_SANDBOXES: "128" };
  */
 export async function startOurs(started: AsyncDisposableStack, options: PlatformOptions = {}): Promise<Platform> {
   const platform = await Platform.start({ ...options, env: { ...DEFAULTS, ...options.env } });
-  moveToPlatformGroup(started, processesOf(platform));
   started.defer(() => platform.stop());
   await Promise.all(platform.workers.map((worker) => untilStandby(() => platform.zygotes(worker))));
   return platform;
-}
-
-/** Puts processes into a group like that of `npm start`, which is removed after they have ended. */
-export function moveToPlatformGroup(started: AsyncDisposableStack, pids: readonly number[]): void {
-  const group = openPlatformGroup((text) => process.stderr.write(`${text}\n`));
-  if (group === null) return;
-  started.defer(() => group.close());
-  for (const pid of pids) group.add(pid);
-}
-
-function processesOf(platform: Platform): number[] {
-  const workers = platform.workers.map(({ pid }) => pid as number);
-  const zygotes = platform.workers.flatMap((worker) => platform.zygotes(worker));
-  return [...platform.gatewayPids, ...workers, ...zygotes, platform.redis.pid];
 }
 
 /**

@@ -9,7 +9,7 @@ import { Contender } from "../measure/contender.ts";
 import { Sheet } from "../measure/sheet.ts";
 import { Samples } from "../measure/stats.ts";
 import { deployFiles, readHello } from "../run/deployment.ts";
-import { accountsOf, moveToPlatformGroup, startOurs } from "../run/ours.ts";
+import { accountsOf, startOurs } from "../run/ours.ts";
 import type { Plan } from "../run/plan.ts";
 import { Planter } from "../run/planted.ts";
 import type { Suite } from "../run/suite.ts";
@@ -57,8 +57,6 @@ export async function openFairSuite(plan: Plan): Promise<Suite> {
   await using started = new AsyncDisposableStack();
   const patient = () => BenchChild.start("http-load.ts", "patient");
   const [light, load] = await Promise.all([patient(), patient()]);
-  // They stand for clients on other machines, which a hog here does not slow.
-  moveToPlatformGroup(started, [light.pid, load.pid]);
   started.defer(() => light.close());
   started.defer(() => load.close());
   const fleets: Fleet[] = [];
