@@ -1,7 +1,7 @@
 /** The grants of tenants, remembered while their changes can be heard. */
 import type { Redis } from "ioredis";
 import { type EgressGrants, NO_GRANTS } from "../model/egress-grants.ts";
-import { connectionLike, PATIENT } from "../redis/connections.ts";
+import { Announcements } from "../redis/announcements.ts";
 import { GRANT_CHANGES, grantsOf } from "./egress-grants.ts";
 
 /** A change that was never heard does harm for so long at most. */
@@ -10,7 +10,7 @@ const LOOK_MS = 10_000;
 /** Remembers the grants of the tenants that were asked for, and tells when they change. */
 export class GrantsWatch {
   readonly #redis: Redis;
-  readonly #subscriber: Redis;
+  readonly #announcements: Announcements;
   readonly #onChange: (tenant: string, grants: EgressGrants) => void;
   readonly #known = new Map<string, EgressGrants>();
   readonly #timer: NodeJS.Timeout;
@@ -23,12 +23,16 @@ export class GrantsWatch {
   constructor(redis: Redis, onChange: (tenant: string, grants: EgressGrants) => void) {
     this.#redis = redis;
     this.#onChange = onChange;
-    this.#subscriber = connectionLike(redis, { ...PATIENT, autoResubscribe: false });
-    this.#subscriber.on("message", (_channel, tenant) => void this.#look(tenant));
-    this.#subscriber.on("close", () => {
-      this.#isListening = false;
+    this.#announcements = new Announcements(redis, GRANT_CHANGES, {
+      heard: (tenant) => void this.#look(tenant),
+      listening: () => {
+        this.#isListening = true;
+        void this.#lookAtAll();
+      },
+      away: () => {
+        this.#isListening = false;
+      },
     });
-    this.#subscriber.on("ready", () => void this.#listen());
     this.#timer = setInterval(() => void this.#lookAtAll(), LOOK_MS).unref();
   }
 
@@ -40,14 +44,7 @@ export class GrantsWatch {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#subscriber.disconnect();
-  }
-
-  async #listen(): Promise<void> {
-    await this.#subscriber.subscribe(GRANT_CHANGES).catch(() => {});
-    this.#isListening = this.#subscriber.status === "ready";
-    // Changes while nobody listened are unknown.
-    await this.#lookAtAll();
+    this.#announcements.close();
   }
 
   async #lookAtAll(): Promise<void> {

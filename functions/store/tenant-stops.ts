@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../model/errors.ts";
 import type { TenantStop } from "../model/tenants.ts";
-import { connectionLike, PATIENT } from "../redis/connections.ts";
+import { Announcements } from "../redis/announcements.ts";
 import { readStops, STOP_CHANGES } from "./tenant-states.ts";
 
 /** A change that was never heard does harm for so long at most. */
@@ -10,7 +10,7 @@ const LOOK_MS = 10_000;
 
 export class TenantStops {
   readonly #redis: Redis;
-  readonly #subscriber: Redis;
+  readonly #announcements: Announcements;
   readonly #timer: NodeJS.Timeout;
   #stops: ReadonlyMap<string, TenantStop> = new Map();
   /** Counts reads, of which a later one wins over an earlier one that ends after it. */
@@ -23,10 +23,9 @@ export class TenantStops {
    */
   constructor(redis: Redis, lookMs = LOOK_MS) {
     this.#redis = redis;
-    this.#subscriber = connectionLike(redis, { ...PATIENT, autoResubscribe: false });
-    this.#subscriber.on("message", () => void this.#look());
-    this.#subscriber.on("ready", () => void this.#listen());
-    this.#timer = setInterval(() => void this.#look(), lookMs).unref();
+    const look = () => void this.#look();
+    this.#announcements = new Announcements(redis, STOP_CHANGES, { heard: look, listening: look });
+    this.#timer = setInterval(look, lookMs).unref();
   }
 
   /** How a tenant is stopped; undefined when it is active. */
@@ -57,16 +56,10 @@ export class TenantStops {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#subscriber.disconnect();
+    this.#announcements.close();
   }
 
-  async #listen(): Promise<void> {
-    await this.#subscriber.subscribe(STOP_CHANGES).catch(() => {});
-    // Changes while nobody listened are unknown.
-    await this.#look();
-  }
-
-  /** What cannot be read now is read by the next look. */
+  /** Reads them, or leaves that to the next look. */
   async #look(): Promise<void> {
     await this.read().catch(() => {});
   }

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Redis } from "ioredis";
 import { PREVIEW_SEPARATOR } from "../../functions/model/alias.ts";
-import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
+import { Announcements } from "../../functions/redis/announcements.ts";
 import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 import { type CurrentVersion, chosen, type Routing, readPreview, readRouting } from "./routing.ts";
@@ -32,7 +32,7 @@ export class CurrentVersions {
   /** Calls of watched canaries. */
   readonly tallies = new WatchTallies();
   readonly #registry: Registry;
-  readonly #subscriber: Redis;
+  readonly #announcements: Announcements;
   readonly #remembered = new LruMap<string, Remembered>(MAX_REMEMBERED);
   /** Apart, so that made-up names displace no function. */
   readonly #unknown = new LruMap<string, Remembered>(MAX_REMEMBERED);
@@ -47,14 +47,10 @@ export class CurrentVersions {
   /** @param redis says where Redis is; announcements come on a connection of their own. */
   constructor(redis: Redis, registry: Registry) {
     this.#registry = registry;
-    this.#subscriber = connectionLike(redis, { ...PATIENT, autoResubscribe: false });
-    this.#subscriber.on("message", (_channel, name) => this.forget(name));
-    this.#subscriber.on("close", () => this.#listen(false));
-    this.#subscriber.on("ready", () => {
-      this.#subscriber.subscribe(REGISTRY_CHANGES).then(
-        () => this.#listen(true),
-        () => {},
-      );
+    this.#announcements = new Announcements(redis, REGISTRY_CHANGES, {
+      heard: (name) => this.forget(name),
+      listening: () => this.#listen(true),
+      away: () => this.#listen(false),
     });
   }
 
@@ -93,7 +89,7 @@ export class CurrentVersions {
   }
 
   close(): void {
-    this.#subscriber.disconnect();
+    this.#announcements.close();
   }
 
   async #read(name: string, ref: FunctionRef, headers: IncomingHttpHeaders): Promise<CurrentVersion | null> {

@@ -9,7 +9,7 @@ import { injectedSecrets } from "../../functions/model/egress-entry.ts";
 import { lengthOf, MAX_ENV_LENGTH } from "../../functions/model/environment.ts";
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { Version } from "../../functions/model/version.ts";
-import { connectionLike, PATIENT } from "../../functions/redis/connections.ts";
+import { Announcements } from "../../functions/redis/announcements.ts";
 import { SealError } from "../../functions/secrets/cipher.ts";
 import { SECRET_CHANGES } from "../../functions/store/function-keys.ts";
 import type { OpenedSecrets, SecretStore } from "../../functions/store/secrets.ts";
@@ -72,7 +72,7 @@ export interface EnvironmentsOptions {
 
 export class Environments {
   readonly #options: EnvironmentsOptions;
-  readonly #subscriber: Redis;
+  readonly #announcements: Announcements;
   /** By version. */
   readonly #entries = new Map<string, Entry>();
   readonly #coming = new Map<string, Coming>();
@@ -80,12 +80,10 @@ export class Environments {
   /** Announcements of changes come on a connection of its own. */
   constructor(options: EnvironmentsOptions) {
     this.#options = options;
-    this.#subscriber = connectionLike(options.redis, { ...PATIENT, autoResubscribe: false });
-    this.#subscriber.on("message", (_channel: string, scope: string) => this.#changed(scope));
-    // Changes while nobody listened are unknown: what is kept is compared with what is there.
-    this.#subscriber.on("ready", () => {
-      const heard = this.#subscriber.subscribe(SECRET_CHANGES).then(() => this.#compareAll());
-      heard.catch(() => {});
+    this.#announcements = new Announcements(options.redis, SECRET_CHANGES, {
+      heard: (scope) => this.#changed(scope),
+      // Kept ones are compared with what is there.
+      listening: () => void this.#compareAll().catch(() => {}),
     });
   }
 
@@ -114,7 +112,7 @@ export class Environments {
 
   /** Hears nothing more. */
   close(): void {
-    this.#subscriber.disconnect();
+    this.#announcements.close();
   }
 
   async #open(key: string, version: Version): Promise<VersionEnvironment> {
