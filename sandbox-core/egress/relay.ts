@@ -6,7 +6,6 @@ import { InjectorLink } from "./injector-link.ts";
 import { PlatformHosts } from "./platform-hosts.ts";
 import { Names } from "./resolver.ts";
 import { type RelayParts, ServedSandbox } from "./served-sandbox.ts";
-import { TenantRates } from "./shares.ts";
 import { Tenants } from "./tenants.ts";
 
 const LOOKS_PER_IDLE = 4;
@@ -23,13 +22,11 @@ export class Relay {
   constructor(options: RelayOptions, tell: (sandbox: number, event: EgressEvent) => void) {
     const names = new Names(options);
     const platform = new PlatformHosts(options.platform, names);
-    const tenants = new Tenants(options.connections, options.tenantLimits);
-    const handshakes = new TenantRates(options.handshakesPerSecond);
-    this.#parts = { names, platform, tenants, handshakes, link: () => this.#link, nextId: () => ++this.#lastId };
+    const tenants = new Tenants(options);
+    this.#parts = { names, platform, tenants, link: () => this.#link, nextId: () => ++this.#lastId };
     this.#tell = tell;
     setInterval(() => {
       tenants.forgetIdle();
-      handshakes.forgetUnused();
       for (const served of this.#served.values()) served.endIdle(options.idleMs);
     }, options.idleMs / LOOKS_PER_IDLE);
   }

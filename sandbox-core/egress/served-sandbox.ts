@@ -14,7 +14,7 @@ import { remedyOf } from "./remedies.ts";
 import { reset } from "./reset.ts";
 import type { Names } from "./resolver.ts";
 import { Rules } from "./rules.ts";
-import { Rate, type TenantRates } from "./shares.ts";
+import { Rate } from "./shares.ts";
 import { isStandIn, StandIns } from "./stand-ins.ts";
 import type { Tenants } from "./tenants.ts";
 
@@ -28,8 +28,6 @@ export interface RelayParts {
   names: Names;
   platform: PlatformHosts;
   tenants: Tenants;
-  /** Of connections that go through the injector. */
-  handshakes: TenantRates;
   /** To the injector, once there is one. */
   link: () => InjectorLink | null;
   nextId: () => number;
@@ -75,7 +73,7 @@ export class ServedSandbox {
       platform: parts.platform,
       tenants: parts.tenants,
       carry: ({ id, name }, onRefused) => {
-        if (!parts.handshakes.tryTake(policy.tenant)) return "connection_rate";
+        if (!parts.tenants.tryHandshake(policy.tenant)) return "connection_rate";
         return parts.link()?.carry({ id, sandbox, name }, onRefused) ?? "relay_died";
       },
       nextId: parts.nextId,

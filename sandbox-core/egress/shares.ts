@@ -28,30 +28,6 @@ export class Shares {
   }
 }
 
-/** Rates of the same kind, one for each tenant. */
-export class TenantRates {
-  readonly #perSecond: number;
-  readonly #rates = new Map<string, Rate>();
-
-  constructor(perSecond: number) {
-    this.#perSecond = perSecond;
-  }
-
-  tryTake(tenant: string): boolean {
-    let rate = this.#rates.get(tenant);
-    if (rate === undefined) {
-      rate = new Rate(this.#perSecond);
-      this.#rates.set(tenant, rate);
-    }
-    return rate.tryTake();
-  }
-
-  /** Forgets tenants who could take as much as new ones. */
-  forgetUnused(): void {
-    for (const [tenant, rate] of this.#rates) if (rate.isFull) this.#rates.delete(tenant);
-  }
-}
-
 /** So many at once, one at least, and so many more each second. */
 export class Rate {
   readonly #perSecond: number;

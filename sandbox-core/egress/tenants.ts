@@ -1,22 +1,31 @@
 /** What each tenant does with all of its sandboxes at one relay, and may do at most. */
 import type { EgressRefusal } from "../contract/egress.ts";
-import type { TenantLimits } from "../protocol/egress.ts";
+import type { RelayOptions } from "../protocol/egress.ts";
 import { Rate, Shares } from "./shares.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** One tenant's places, pace and bytes. */
+/** The options of a relay that are about tenants. */
+export type TenantOptions = Pick<RelayOptions, "connections" | "tenantLimits" | "handshakesPerSecond">;
+
+/** One tenant's places, paces and bytes. */
 class TenantUse {
-  readonly #limits: TenantLimits;
+  readonly #limits: TenantOptions["tenantLimits"];
   readonly #rate: Rate;
+  readonly #handshakes: Rate;
   #connections = 0;
   #bytes = 0;
   /** The hour that the bytes are counted in ends then. */
   #untilMs = 0;
 
-  constructor(limits: TenantLimits) {
-    this.#limits = limits;
-    this.#rate = new Rate(limits.connectionsPerSecond ?? Number.POSITIVE_INFINITY);
+  constructor({ tenantLimits, handshakesPerSecond }: TenantOptions) {
+    this.#limits = tenantLimits;
+    this.#rate = new Rate(tenantLimits.connectionsPerSecond ?? Number.POSITIVE_INFINITY);
+    this.#handshakes = new Rate(handshakesPerSecond);
+  }
+
+  tryHandshake(): boolean {
+    return this.#handshakes.tryTake();
   }
 
   /** Takes a place for a connection, or says why there is none. */
@@ -43,19 +52,19 @@ class TenantUse {
 
   /** Whether nothing is to be remembered of it. */
   get isForgettable(): boolean {
-    return this.#connections === 0 && performance.now() >= this.#untilMs;
+    return this.#connections === 0 && performance.now() >= this.#untilMs && this.#handshakes.isFull;
   }
 }
 
 export class Tenants {
-  readonly #limits: TenantLimits;
+  readonly #options: TenantOptions;
   readonly #shares: Shares;
   readonly #uses = new Map<string, TenantUse>();
 
-  /** @param connections places for all tenants, which share them */
-  constructor(connections: number, limits: TenantLimits) {
-    this.#limits = limits;
-    this.#shares = new Shares(connections);
+  /** @param options whose `connections` all tenants share */
+  constructor(options: TenantOptions) {
+    this.#options = options;
+    this.#shares = new Shares(options.connections);
   }
 
   /** Takes a place for a connection, which is to be released; or says why there is none. */
@@ -73,6 +82,11 @@ export class Tenants {
     this.#shares.release(tenant);
   }
 
+  /** Whether a tenant may have one more connection go through the injector now. */
+  tryHandshake(tenant: string): boolean {
+    return this.#of(tenant).tryHandshake();
+  }
+
   /** Counts bytes of a tenant's; false while there were too many. */
   spend(tenant: string, bytes: number): boolean {
     return this.#of(tenant).spend(bytes);
@@ -84,7 +98,7 @@ export class Tenants {
   }
 
   #of(tenant: string): TenantUse {
-    const use = this.#uses.get(tenant) ?? new TenantUse(this.#limits);
+    const use = this.#uses.get(tenant) ?? new TenantUse(this.#options);
     this.#uses.set(tenant, use);
     return use;
   }

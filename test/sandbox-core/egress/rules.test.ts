@@ -8,7 +8,7 @@ import { Names } from "../../../sandbox-core/egress/resolver.ts";
 import { Rules } from "../../../sandbox-core/egress/rules.ts";
 import { Shares } from "../../../sandbox-core/egress/shares.ts";
 import { MOST_STAND_INS, StandIns } from "../../../sandbox-core/egress/stand-ins.ts";
-import { Tenants } from "../../../sandbox-core/egress/tenants.ts";
+import { type TenantOptions, Tenants } from "../../../sandbox-core/egress/tenants.ts";
 
 test("names are reached as they are declared, on the ports that are declared for them", () => {
   const rules = new Rules({
@@ -167,16 +167,19 @@ test("one tenant has half of the places, and the next one finds some", () => {
   assert.ok(take("next") > 0);
 });
 
+const tenantsOf = (connections: number, tenantLimits: TenantOptions["tenantLimits"]) =>
+  new Tenants({ connections, tenantLimits, handshakesPerSecond: 1e-6 });
+
 test("a tenant has as many connections, and as many in a second, as its limits say", () => {
-  const few = new Tenants(100, { connections: 2 });
+  const few = tenantsOf(100, { connections: 2 });
   assert.deepEqual([few.tryTake("a"), few.tryTake("a"), few.tryTake("a")], [null, null, "tenant_connections"]);
   assert.equal(few.tryTake("b"), null);
   few.release("a");
   few.forgetIdle();
   assert.deepEqual([few.tryTake("a"), few.tryTake("a")], [null, "tenant_connections"]);
-  const slow = new Tenants(100, { connectionsPerSecond: 1 });
+  const slow = tenantsOf(100, { connectionsPerSecond: 1 });
   assert.deepEqual([slow.tryTake("a"), slow.tryTake("a"), slow.tryTake("b")], [null, "tenant_rate", null]);
-  const full = new Tenants(2, { connections: 2 });
+  const full = tenantsOf(2, { connections: 2 });
   assert.deepEqual([full.tryTake("a"), full.tryTake("a"), full.tryTake("b")], [null, "relay_full", null]);
   // A place that was refused is not taken.
   full.release("b");
@@ -184,14 +187,24 @@ test("a tenant has as many connections, and as many in a second, as its limits s
   assert.deepEqual([full.tryTake("a"), full.tryTake("a")], [null, "relay_full"]);
 });
 
+test("a tenant's handshakes are remembered until it may have as many as a new one", () => {
+  const tenants = tenantsOf(100, {});
+  assert.deepEqual(
+    [tenants.tryHandshake("a"), tenants.tryHandshake("a"), tenants.tryHandshake("b")],
+    [true, false, true],
+  );
+  tenants.forgetIdle();
+  assert.equal(tenants.tryHandshake("a"), false);
+});
+
 test("a tenant's bytes are those of all of its sandboxes, and are remembered when it has no connection", () => {
-  const tenants = new Tenants(100, { bytesPerHour: 100 });
+  const tenants = tenantsOf(100, { bytesPerHour: 100 });
   assert.equal(tenants.tryTake("a"), null);
   assert.deepEqual([tenants.spend("a", 100), tenants.spend("b", 100), tenants.spend("a", 1)], [true, true, false]);
   tenants.release("a");
   tenants.forgetIdle();
   assert.equal(tenants.tryTake("a"), "tenant_bytes");
-  assert.equal(new Tenants(100, {}).spend("a", 1e15), true);
+  assert.equal(tenantsOf(100, {}).spend("a", 1e15), true);
 });
 
 test("a call has its bytes, and calls at once have as many times more", () => {
