@@ -7,11 +7,10 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { join } from "node:path";
 import { ensureProgram } from "../../infra/up/apt-install.ts";
 import { createSteps } from "../../infra/up/steps.ts";
+import { runLongForm, say } from "../helpers/long-form.ts";
 import { npmInstall } from "../helpers/npm.ts";
 import type { ClientExample } from "./example.ts";
 import { ClientRun } from "./run.ts";
@@ -20,22 +19,6 @@ import { OWN } from "./servers/own.ts";
 import { SERVICES } from "./servers/services.ts";
 
 const EXAMPLES: readonly ClientExample[] = [...OWN, ...DATABASES, ...SERVICES];
-const USAGE = "Usage: npm run test:egress -- [--cache DIRECTORY] [--list] [NAME...]\n";
-
-function readArguments() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      cache: { type: "string", default: join(homedir(), ".cache/sandpiper/clients") },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const unknown = positionals.find((name) => !EXAMPLES.some((example) => example.name === name));
-  if (unknown !== undefined) throw new TypeError(`there is no example ${unknown}: --list shows them`);
-  const examples = EXAMPLES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-  return { ...values, cache: resolve(values.cache), examples };
-}
 
 /** The node_modules with the packages of all examples; it has its name only when it is whole. */
 async function install(cache: string, env: NodeJS.ProcessEnv): Promise<string> {
@@ -79,10 +62,7 @@ async function outcomeOf(example: ClientExample, run: ClientRun): Promise<"passe
   }
 }
 
-async function main(env: NodeJS.ProcessEnv): Promise<number> {
-  const { examples, cache, list, help } = readArguments();
-  if (help) return say(USAGE);
-  if (list) return say(`${examples.map(({ name }) => name).join("\n")}\n`);
+async function runAll(examples: readonly ClientExample[], cache: string, env: NodeJS.ProcessEnv): Promise<number> {
   await ensureMariadb(env);
   await using run = await ClientRun.start(examples, await install(cache, env));
   const outcomes = { passed: 0, skipped: 0, failed: 0 };
@@ -92,14 +72,7 @@ async function main(env: NodeJS.ProcessEnv): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-function say(text: string): number {
-  process.stdout.write(text);
-  return 0;
-}
-
-try {
-  process.exitCode = await main(process.env);
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n${USAGE}`);
-  process.exitCode = 2;
-}
+await runLongForm(
+  { script: "test:egress", cacheName: "clients", cases: EXAMPLES, noun: "example" },
+  (examples, cache) => runAll(examples, cache, process.env),
+);

@@ -6,9 +6,7 @@
  * Packages are installed from npm once, at pinned versions, into a directory outside of the tree.
  */
 import { mkdir } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { runLongForm, say } from "../helpers/long-form.ts";
 import { Platform } from "../helpers/platform.ts";
 import type { App } from "./app.ts";
 import { BUILT } from "./apps/built.ts";
@@ -19,22 +17,6 @@ import { startPlain } from "./plain-node.ts";
 import { prepare } from "./project.ts";
 
 const APPS: readonly App[] = [...ROUTERS, ...SERVERS, ...BUILT];
-const USAGE = "Usage: npm run test:frameworks -- [--cache DIRECTORY] [--list] [NAME...]\n";
-
-function readArguments() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      cache: { type: "string", default: join(homedir(), ".cache/sandpiper/frameworks") },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const unknown = positionals.find((name) => !APPS.some((app) => app.name === name));
-  if (unknown !== undefined) throw new TypeError(`there is no application ${unknown}: --list shows them`);
-  const apps = APPS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-  return { ...values, cache: resolve(values.cache), apps };
-}
 
 /** What is wrong with an application here; nothing, when it answers as under plain Node. */
 async function problemsOf(app: App, platform: Platform, cache: string, env: NodeJS.ProcessEnv): Promise<string[]> {
@@ -52,10 +34,7 @@ async function problemsOf(app: App, platform: Platform, cache: string, env: Node
   }
 }
 
-async function main(env: NodeJS.ProcessEnv): Promise<number> {
-  const { apps, cache, list, help } = readArguments();
-  if (help) return say(USAGE);
-  if (list) return say(`${apps.map(({ name }) => name).join("\n")}\n`);
+async function runAll(apps: readonly App[], cache: string, env: NodeJS.ProcessEnv): Promise<number> {
   await mkdir(cache, { recursive: true });
   const platform = await Platform.start();
   let failed = 0;
@@ -72,14 +51,7 @@ async function main(env: NodeJS.ProcessEnv): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-function say(text: string): number {
-  process.stdout.write(text);
-  return 0;
-}
-
-try {
-  process.exitCode = await main(process.env);
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n${USAGE}`);
-  process.exitCode = 2;
-}
+await runLongForm(
+  { script: "test:frameworks", cacheName: "frameworks", cases: APPS, noun: "application" },
+  (apps, cache) => runAll(apps, cache, process.env),
+);
