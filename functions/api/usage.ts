@@ -15,7 +15,7 @@ export const usageQuery = z.object({
 /** The query as a URL has it. */
 export type UsageQuery = Partial<Record<keyof z.output<typeof usageQuery>, string>>;
 
-/** What a function used in an hour. */
+/** The use that a function made of the machine in an hour. */
 const hourUsageSchema = z
   .object({
     tenant: z.string(),

@@ -1,4 +1,4 @@
-/** Who may call a function by its URL, as its configuration says it. */
+/** The access to a function by its URL, as its configuration says it. */
 import { z } from "zod";
 
 const MAX_TEXT_LENGTH = 512;

@@ -101,7 +101,7 @@ export type Reply =
       /** true: `chunk`s and an `end` follow, and `outcome` is what is known so far. */
       streaming: boolean;
       body: Uint8Array;
-      /** What follows `body`, where the body came in pieces: they are not copied together. */
+      /** Pieces that follow `body`, where it came in several: they are not copied together. */
       more?: readonly Uint8Array[];
     }
   | { kind: "chunk"; id: string; body: Uint8Array }

@@ -2,7 +2,7 @@
 import { SandpiperError } from "./errors.ts";
 
 interface QuotaEntry {
-  /** What is counted, as a sentence goes on after a number. */
+  /** The counted things, as a sentence goes on after a number. */
   unit: string;
   /** Whether a single function may have one. */
   ofFunctions: boolean;

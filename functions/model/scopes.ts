@@ -1,4 +1,4 @@
-/** What an API key may do. */
+/** The acts that an API key allows. */
 
 /** `admin` covers the others, keys and the audit log. */
 export const SCOPES = ["deploy", "invoke", "read", "secrets", "admin"] as const;

@@ -1,4 +1,4 @@
-/** What functions use, as it is counted for each hour of UTC. */
+/** The use that functions make of the machine, counted for each hour of UTC. */
 
 /**
  * Counters of a function in an hour, whole numbers: calls whose handler began; microseconds of

@@ -133,7 +133,7 @@ export interface Move {
    * whatever is there is moved.
    */
   expected?: string | undefined;
-  /** Who holds the function's name, when somebody does. */
+  /** The holder of the function's name, when somebody holds it. */
   holder?: string | undefined;
 }
 

@@ -56,7 +56,7 @@ export async function noteAct(redis: Redis, log: string | null, act: Omit<AuditE
 /** The latest entries of a tenant's log, or of the operators', oldest first. */
 export async function readAudit(redis: Redis, log: string | null, filter: AuditFilter): Promise<AuditEntry[]> {
   const key = log === null ? OPERATORS : auditKey(log);
-  // What is too old may lie in a part of the stream that is not trimmed yet.
+  // Entries that are too old may lie in a part of the stream that is not trimmed yet.
   const oldest = String(Math.max(filter.sinceMs ?? 0, Date.now() - KEEP_MS));
   const found: AuditEntry[] = [];
   for (let newest = "+"; ; ) {

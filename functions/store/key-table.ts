@@ -17,7 +17,7 @@ export interface KeyRow {
   /** As the architecture writes it: `<tenant>` is a tenant's name, `<...>` another word. */
   pattern: string;
   owner: Ownership;
-  /** What its entries count as when they are removed. */
+  /** The kind that its entries count as when they are removed. */
   counts?: RemovedKind;
 }
 

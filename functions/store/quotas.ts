@@ -1,5 +1,5 @@
 /**
- * What operators set of quotas, and what is counted of them for all gateways together: leases of
+ * Quotas that operators set, and what is counted of them for all gateways together: leases of
  * calls, and deployments.
  */
 import type { Redis } from "ioredis";

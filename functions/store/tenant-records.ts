@@ -46,7 +46,7 @@ async function forget(redis: Redis, ids: readonly string[], isHashed: boolean): 
   return answers.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-/** What is left of them in the heap goes when it is their turn to make way. */
+/** The rest of them in the heap goes when it is their turn to make way. */
 async function forgetUnrun(redis: Redis, tenant: string, ids: readonly string[]): Promise<number> {
   const texts = await redis.mget(ids.map((id) => RECORD_PREFIX + id));
   const own = ids.filter((_, index) => {

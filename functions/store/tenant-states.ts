@@ -1,5 +1,5 @@
 /**
- * Which tenants there are, and which of them are suspended or deleted. A tenant that is not active
+ * The tenants, and which of them are suspended or deleted. A tenant that is not active
  * has a field in a hash of its own, so that gateways need to know few of many tenants.
  */
 import type { Redis } from "ioredis";
@@ -106,7 +106,7 @@ export async function moveTenant(redis: Redis, tenant: string, state: TenantStat
   if (before === -1 || isOver) throw noTenant(tenant);
 }
 
-/** Which tenants are not active. */
+/** The tenants that are not active. */
 export async function readStops(redis: Redis): Promise<Map<string, TenantStop>> {
   const stored = await redis.hgetall(STOPS);
   return new Map(Object.entries(stored).map(([tenant, text]) => [tenant, JSON.parse(text) as TenantStop]));

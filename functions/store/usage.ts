@@ -1,5 +1,5 @@
 /**
- * What functions have used, in a hash for each tenant and hour, which stays when a function is
+ * The use that functions made, in a hash for each tenant and hour, which stays when a function is
  * deleted and goes with its tenant. Workers add to it in batches, and each batch counts once,
  * however often it is sent.
  */

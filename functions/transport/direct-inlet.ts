@@ -6,7 +6,7 @@ import { LENGTH_BYTES, NUMBER_BYTES, type Received, readFrames } from "./reply-f
 
 /** Longest message: the longest reply that can be configured, and what goes with it. */
 export const MAX_MESSAGE_BYTES = 72 * MIB;
-/** What was taken is acknowledged when it is so much, or a while after the first of it. */
+/** Bytes are acknowledged when they are so many, or a while after the first of them. */
 const ACK_BYTES = 256 * KIB;
 const ACK_MS = 100;
 const MOST_UNREAD_BYTES = 16 * KIB;

@@ -154,7 +154,7 @@ export class ReplyReceiver {
     sender.inlet?.advance();
   }
 
-  /** What came before, by another way or over a connection that sent it twice, counts as taken. */
+  /** A message that came before, by another way or sent twice, counts as taken. */
   #onRepeated(sender: Sender, number: number, replies: Received[]): void {
     const keys = replies.flatMap(({ besideBytes }, index) =>
       besideBytes > 0 ? [replyBodyKey(sender.name, number, index)] : [],
@@ -172,7 +172,7 @@ export class ReplyReceiver {
       socket,
       last: () => sender.number,
       onMessage: (number, replies) => {
-        // It stays known for as long as it speaks.
+        // A sender stays known for as long as it speaks.
         if (this.#senders.get(name) !== sender) this.#senders.set(name, sender);
         this.#messages.direct++;
         sender.number = number;

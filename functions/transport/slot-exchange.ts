@@ -1,5 +1,5 @@
 /**
- * What gateways tell each other while they have many calls in course: how many of each tenant. So
+ * Words of gateways to each other while they have many calls in course: how many of each tenant. So
  * the slots of all workers are shared by tenants and not by gateways. A gateway with few calls says
  * nothing, and what it said is over after two seconds.
  */

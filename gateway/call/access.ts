@@ -1,5 +1,5 @@
 /**
- * Who may call a function by its URL. Looked at before the body is read and before anything is
+ * Access to a function by its URL. Looked at before the body is read and before anything is
  * queued. The function is told who called in fields that no client can set, and never gets what let
  * the caller in.
  */

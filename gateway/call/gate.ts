@@ -231,7 +231,7 @@ export class Gate {
       );
       if (!this.#isShut) this.#passOpen();
     } catch {
-      // What is known stays; whoever waits hears of it by other ways.
+      // Known ones stay; whoever waits hears of it by other ways.
     }
     this.#isExchanging = false;
   }

@@ -74,7 +74,7 @@ export class GatewayQuotas {
   }
 
   async #look(): Promise<void> {
-    // What is known stays while Redis does not answer.
+    // Known limits stay while Redis does not answer.
     this.#set = await allQuotas(this.#redis).catch(() => this.#set);
   }
 }

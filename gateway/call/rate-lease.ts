@@ -7,7 +7,7 @@ import type { leaseCalls } from "../../functions/store/quotas.ts";
 
 /** So much of a second's calls is leased at a time, and is the credit. */
 const LEASED_SHARE = 1 / 8;
-/** What was leased longer ago is not kept: it is what the limit had then. */
+/** A lease from longer ago is not kept: it is what the limit had then. */
 const KEEP_MS = 1_000;
 /** How long nothing is asked of a Redis that did not answer. */
 const PAUSE_MS = 500;

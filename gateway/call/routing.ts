@@ -18,7 +18,7 @@ export interface CurrentVersion {
   timeoutMs: number;
   /** Whether requests below /fn/ keep that prefix in their URL. */
   keepsPrefix: boolean;
-  /** Who may call it. */
+  /** The access to it. */
   access: NonNullable<FunctionConfig["access"]>;
   /** How many calls of the function may be at workers at once; 0: any number. */
   mostAtOnce: number;

@@ -41,7 +41,7 @@ export class SlotShares {
     return this.#slots;
   }
 
-  /** What other gateways need to know; null: nothing. */
+  /** Word for other gateways; null: none is needed. */
   get word(): Holdings | null {
     return this.#own.total > this.#slots * LITTLE_SHARE ? this.#own : null;
   }
@@ -65,7 +65,7 @@ export class SlotShares {
     return this.#mayTake({ own, want: 1, used: this.#own.total, size }, isKept);
   }
 
-  /** Who has an equal part leaves the slots that others had a moment ago. */
+  /** A tenant with an equal part leaves the slots that others had a moment ago. */
   #mayTake(taking: Taking, isKept: boolean): boolean {
     const { own, used, size } = taking;
     if (isKept) return used < size;

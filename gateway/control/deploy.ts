@@ -58,7 +58,7 @@ interface Sources extends FunctionPlace {
 export interface DeployFacts {
   /** Id of the key whose holder deploys. */
   by: string;
-  /** Who holds the function's name, when somebody does. */
+  /** The holder of the function's name, when somebody holds it. */
   holder?: string | undefined;
   /** The revision that `live` must have; see store/aliases.ts. */
   expected?: string | undefined;

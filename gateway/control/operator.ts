@@ -1,4 +1,4 @@
-/** What the operator's key alone may do, and what others are told who ask for it. */
+/** Acts of the operator's key alone, and what others are told who ask for them. */
 import type { Context } from "hono";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { isOperatorKey } from "../../functions/store/tenant.ts";

@@ -1,5 +1,5 @@
 /**
- * What each route of the control API takes: the scope that a key needs, and what the audit log
+ * The needs of each route of the control API: the scope that a key needs, and what the audit log
  * calls the act. A test sees that each route has a row. A route without one, as a mistake could
  * leave it, is for keys with all scopes.
  */

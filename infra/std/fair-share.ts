@@ -6,10 +6,10 @@ const PARTS = 8;
 const FEW_PIECES = 16;
 
 export interface Taking {
-  /** What the owner has, and wants beside it. */
+  /** Amounts that the owner has, and wants beside them. */
   own: number;
   want: number;
-  /** What all owners have. */
+  /** The amount that all owners have. */
   used: number;
   size: number;
 }
@@ -49,7 +49,7 @@ export class Holdings {
     else this.#of.delete(owner);
   }
 
-  /** What each owner has who has something. */
+  /** The amount of each owner who has something. */
   entries(): Iterable<[owner: string, amount: number]> {
     return this.#of;
   }

@@ -1,4 +1,4 @@
-/** What each tenant does with all of its sandboxes at one relay, and may do at most. */
+/** The use that each tenant makes of one relay with all of its sandboxes, and its limits. */
 import type { EgressRefusal } from "../contract/egress.ts";
 import type { RelayOptions } from "../protocol/egress.ts";
 import { Rate, Shares } from "./shares.ts";

@@ -3,7 +3,7 @@ import { createHash, type KeyObject, randomBytes, sign } from "node:crypto";
 import { bitString, contextTag, der, identifier, sequence, TAG, utcTime } from "./der.ts";
 
 export interface CertificateFacts {
-  /** What it is about: a common name. */
+  /** The subject: a common name. */
   subject: string;
   issuer: string;
   publicKey: KeyObject;

@@ -49,7 +49,7 @@ export class Injector {
   /** Carries a connection, whose descriptors are given up if nothing is injected into it. */
   carry({ id, sandbox, name }: CarryRequest, fds: readonly [number, number], say: (word: CarryWord) => void): boolean {
     const rule = this.#rules.get(sandbox)?.get(name);
-    // What an earlier injector was told; the sandbox trusts that one.
+    // An earlier injector was told of these; the sandbox trusts that one.
     if (rule === undefined) {
       say({ is: "failed", id, verdict: "relay_died" });
       say({ is: "ended", id });

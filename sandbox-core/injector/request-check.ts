@@ -1,5 +1,5 @@
 /**
- * What a request must be so that something is injected into it: whatever the host and we could
+ * The form of a request that something is injected into: whatever the host and we could
  * understand in two ways is refused.
  */
 import type { EgressInjection, EgressRefusal } from "../contract/egress.ts";
@@ -10,7 +10,7 @@ export interface RequestHead {
   target: string;
   /** Values of all fields `host`. */
   hosts: readonly string[];
-  /** That of `transfer-encoding`, if there is one. */
+  /** The value of `transfer-encoding`, if there is one. */
   transferEncoding: string | undefined;
 }
 

@@ -24,7 +24,7 @@ import { EgressProcess } from "./egress-process.ts";
 export interface EgressRelaySettings {
   /** The host user that the process becomes; nobody else's. `RELAY_UID` unless given. */
   uid?: number;
-  /** That of the injector's process. `INJECTOR_UID` unless given. */
+  /** The user of the injector's process. `INJECTOR_UID` unless given. */
   injectorUid?: number;
   /** A file of certificates of issuers of hosts that are injected for, beside the system's. */
   caFile?: string;
@@ -87,7 +87,7 @@ export class EgressRelay implements EgressRelaying {
   #startedMs = Number.NEGATIVE_INFINITY;
   #shortLives = 0;
   #lastNumber = 0;
-  /** Those who wait until all that happened has been told, in order. */
+  /** Waiters until all that happened has been told, in order. */
   readonly #flushes = new Map<number, () => void>();
 
   constructor(settings: EgressRelaySettings = {}) {

@@ -131,7 +131,7 @@ export type Response =
 /** A fork's report to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
 export type Status =
   | { fork: number; is: "failed"; message: string; start?: string }
-  /** It has its own network namespace, and goes on when the sockets of its egress are made. */
+  /** The fork has a network namespace, and goes on when the sockets of its egress are made. */
   | { fork: number; is: "departed" }
   /** `program` is the pid of the program as the sandbox knows it. */
   | { fork: number; is: "started"; program: number }

@@ -33,7 +33,7 @@ function sectionOf(title: string): string {
   return section.split(/\n\*\*|\n## /)[0] as string;
 }
 
-/** What stands as `"name": [...]` in the words of a section. */
+/** The list that stands as `"name": [...]` in the words of a section. */
 function fieldOf(section: string, name: string): string[] | undefined {
   const list = new RegExp(`\`"${name}": (\\[[^\\]]*\\])\``).exec(section)?.[1];
   return list === undefined ? undefined : JSON.parse(list);

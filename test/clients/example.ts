@@ -30,6 +30,6 @@ export interface ClientExample {
   /** Why there is no such server on this machine, or null. */
   missing?(): string | null;
   start(place: Place): Promise<RunningServer>;
-  /** What the calls answer, one after another. */
+  /** The answers of the calls, one after another. */
   answers: readonly string[];
 }

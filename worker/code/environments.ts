@@ -21,7 +21,7 @@ import { injectionsOf } from "./injections.ts";
 /** The environment of a version, for the instances that are loaded with it. */
 export class VersionEnvironment {
   readonly env: Readonly<Record<string, string>>;
-  /** What is put into requests on their way out: in no sandbox. */
+  /** Fields put into requests on their way out: in no sandbox. */
   readonly injections: readonly EgressInjection[];
   /** Masks the secrets in both; null when there are none. */
   readonly mask: SecretMask | null;

@@ -1,4 +1,4 @@
-/** What is put into requests of a version on their way out, with the values of its secrets. */
+/** Fields put into a version's requests on their way out, with the values of its secrets. */
 import type { EgressEntry } from "../../functions/model/egress-entry.ts";
 import { secretsIn, withSecrets } from "../../functions/model/egress-injection.ts";
 import type { EgressInjection } from "../../sandbox-core/index.ts";

@@ -46,7 +46,7 @@ export class EgressReport {
   readonly #told = new Set<string>();
   /** Connections that are open, by their numbers, with the time of their beginning. */
   readonly #open = new Map<number, EgressEvent>();
-  /** Those that were told of as kept. */
+  /** Connections that were told of as kept. */
   readonly #kept = new Set<number>();
   #spans = 0;
   #isOver = false;

@@ -165,7 +165,7 @@ export class CallReply {
   }
 
   /**
-   * What the call is charged for, once nothing of it runs any more: memory from the beginning of
+   * The charge of the call, once nothing of it runs any more: memory from the beginning of
    * its handler until now. null when its handler never began.
    */
   used({ cpuMs, peakMemoryBytes }: Usage): Omit<UsageCounts, "calls"> | null {

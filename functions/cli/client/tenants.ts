@@ -12,7 +12,7 @@ export async function createTenant(gateway: Gateway, tenant: string): Promise<Te
   return gateway.ask((await shapes()).tenantSchema, "POST", "/v1/tenants", { tenant });
 }
 
-/** Those that the key may see. */
+/** The tenants that the key may see. */
 export async function listTenants(gateway: Gateway): Promise<TenantDetails[]> {
   return (await gateway.ask((await shapes()).tenantListSchema, "GET", "/v1/tenants")).tenants;
 }

@@ -34,7 +34,7 @@ export interface DeployOptions {
   facts?: DeployFacts;
   /** Whether the version is loaded in a sandbox before it goes live; true unless given. */
   check?: boolean;
-  /** Who holds the function's name, when somebody does. */
+  /** The holder of the function's name, when somebody holds it. */
   holder?: string | undefined;
   /** Digests of files that the gateway had a moment ago; those of these files, from then on. */
   known?: Set<string>;

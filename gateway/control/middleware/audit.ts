@@ -40,7 +40,7 @@ async function note(parts: AuditParts, c: Context<Environment>, rule: FoundRule)
   if (isThere) await noteAct(parts.redis, tenant, act);
 }
 
-/** What the path names last, behind the function that the query names. */
+/** The last name of the path, behind the function that the query names. */
 function targetOf(c: Context<Environment>, { params, hasQuery = false }: FoundRule): string {
   const named = Object.values(params);
   const functionName = hasQuery ? c.req.query("function") : undefined;

@@ -1,4 +1,4 @@
-/** What functions used, as a tenant and an operator may see it. */
+/** The use that functions made, as a tenant and an operator may see it. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { errorSchema } from "../../../functions/api/schemas.ts";
 import { type HourUsageInfo, usageListSchema, usageQuery } from "../../../functions/api/usage.ts";

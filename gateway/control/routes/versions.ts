@@ -137,7 +137,7 @@ export function versionRoutes(app: OpenAPIHono<Environment>, parts: ControlParts
   liveRoutes(app, parts);
 }
 
-/** Those below a function's aliases. */
+/** Routes below a function's aliases. */
 function aliasRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
   const { redis, uploads } = parts;
   app.openapi(aliasesRoute, async (c) => {
@@ -179,7 +179,7 @@ function aliasRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
   });
 }
 
-/** Those that move `live` to a version that is there. */
+/** Routes that move `live` to a version that is there. */
 function liveRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
   for (const act of ["rollback", "promote"]) {
     app.on("POST", `/v1/functions/:name/${act}`, bodyLimit(MAX_BYTES, parts.uploads));

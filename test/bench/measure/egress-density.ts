@@ -27,7 +27,7 @@ interface Parts {
   settleMs: number;
 }
 
-/** What is there at a moment: memory in MiB, and how many of each object. */
+/** The state at a moment: memory in MiB, and how many of each object. */
 type Figures = Record<(typeof MEMORY)[number] | (typeof OBJECTS)[number], number>;
 
 const MEMORY = ["holder", "zygote", "relay", "slab of the kernel", "the kernel's in all"] as const;

@@ -1,5 +1,5 @@
 /**
- * What egress costs: at the creation of a sandbox, for a request and for bulk over the relay, each
+ * The cost of egress: at the creation of a sandbox, for a request and for bulk over the relay, each
  * beside the same without it and by other networks, and what many sandboxes with it take.
  */
 import { readFileSync } from "node:fs";

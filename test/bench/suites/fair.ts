@@ -1,5 +1,5 @@
 /**
- * What a neighbour costs: the calls of a light tenant alone, beside the flood of another one, and
+ * The cost of a neighbour: the calls of a light tenant alone, beside the flood of another one, and
  * beside one whose functions burn all processors; with one gateway and worker, and with two.
  */
 import { setTimeout as delay } from "node:timers/promises";
@@ -23,7 +23,7 @@ const SLOTS = 16;
 /** How long a neighbour goes on before calls are measured: all its instances are there by then. */
 const SETTLE_MS = 1_500;
 
-/** What a neighbour's function does, and how many of its calls are in flight at once. */
+/** The work of a neighbour's function, and how many of its calls are in flight at once. */
 const NEIGHBOURS = {
   flood: {
     inFlight: 200,

@@ -11,7 +11,7 @@ import { listen } from "../program.ts";
 
 const PASSWORD = "s3cret";
 
-/** What is used of the package `@grpc/grpc-js`. */
+/** The used part of the package `@grpc/grpc-js`. */
 interface Grpc {
   Server: new () => {
     addService(service: unknown, handlers: Record<string, unknown>): void;
@@ -45,7 +45,7 @@ const GRPC: ClientExample = {
   answers: ['{"orders":6}', '{"orders":6}'],
 };
 
-/** What is used of the package `s3rver`. */
+/** The used part of the package `s3rver`. */
 type S3rver = new (options: Record<string, unknown>) => { run(): Promise<unknown>; close(): Promise<void> };
 
 const S3: ClientExample = {
@@ -65,7 +65,7 @@ const S3: ClientExample = {
   answers: ["paid", "paid"],
 };
 
-/** What is used of the package `smtp-server`. */
+/** The used part of the package `smtp-server`. */
 interface Mail {
   SMTPServer: new (options: Record<string, unknown>) => { server: Server; close(done: () => void): void };
 }

@@ -1,4 +1,4 @@
-/** What functions used, as Redis keeps it. */
+/** The use that functions made, as Redis keeps it. */
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { HOUR_MS, type HourUsage, hourOf, noUsage, type UsageCounts } from "../../../functions/model/usage.ts";

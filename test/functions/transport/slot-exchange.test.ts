@@ -1,4 +1,4 @@
-/** What gateways hear of each other's calls in course. */
+/** Words of gateways about each other's calls in course. */
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";

@@ -37,7 +37,7 @@ async function request(method: string, path: string, key: string, body?: unknown
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  // What differs in any two answers.
+  // Fields that differ in any two answers.
   const said = text.replace(/"requestId":"[^"]+"/, "");
   return { status: response.status, said, body: (text.startsWith("{") ? JSON.parse(text) : {}) as Body };
 }

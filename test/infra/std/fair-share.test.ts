@@ -1,4 +1,4 @@
-/** Who may take how much of what is bounded. */
+/** Shares of what is bounded. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { Holdings, mayTake } from "../../../infra/std/fair-share.ts";

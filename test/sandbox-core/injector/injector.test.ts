@@ -38,9 +38,9 @@ const seen: Seen[] = [];
 const closings: (() => unknown)[] = [];
 /** Connections of the host `api`. */
 const connections = new Set<TLSSocket>();
-/** What was asked for last over each connection. */
+/** The last request over each connection. */
 const asked = new Map<Socket, string | undefined>();
-/** What the host `raw` answers to whatever comes. */
+/** The answer of the host `raw` to whatever comes. */
 let rawAnswer = "";
 let launcher: ZygoteLauncher;
 let relay: EgressRelay;

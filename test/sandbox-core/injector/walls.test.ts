@@ -32,7 +32,7 @@ const CHUNK_BYTES = 1 << 20;
 /** An address of loopback that no other test has, as the server is on port 443. */
 const ADDRESS = `127.${192 + ((process.pid >> 8) & 31)}.${process.pid & 255}.3`;
 
-/** What a process makes, opens or ends with. */
+/** Calls by which a process makes, opens or ends something. */
 const NEVER: readonly SyscallName[] = [
   ...(["socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto"] as const),
   ...(["open", "openat", "openat2", "creat", "unlink", "unlinkat", "rename", "mkdir", "memfd_create"] as const),

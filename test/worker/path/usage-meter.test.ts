@@ -1,4 +1,4 @@
-/** What calls are charged for, by the worker that ran them. */
+/** The charges of calls, by the worker that ran them. */
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { HOUR_MS, hourOf, noUsage, USAGE_COUNTERS } from "../../../functions/model/usage.ts";

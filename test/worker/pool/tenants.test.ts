@@ -1,4 +1,4 @@
-/** What one tenant of a worker leaves to the others: places, and processors. */
+/** Places and processors that one tenant of a worker leaves to the others. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MIB } from "../../../infra/std/bytes.ts";
