@@ -104,5 +104,5 @@ export type Reply =
       /** Pieces that follow `body`, where it came in several: they are not copied together. */
       more?: readonly Uint8Array[];
     }
-  | { kind: "chunk"; id: string; body: Uint8Array }
+  | { kind: "chunk"; id: string; body: Uint8Array; more?: readonly Uint8Array[] }
   | { kind: "end"; id: string; outcome: Outcome; error?: PublicError };

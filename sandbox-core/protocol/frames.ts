@@ -316,8 +316,14 @@ const TYPE = {
 // ----------------------------------------------------------------------------------------------------------
 // reading
 
+/** Frames that hold a call and bytes, of which each part is a message as good as the whole. */
+const PIECES: ReadonlySet<number> = new Set([TYPE.body, TYPE.chunk]);
+/** Their type and call. */
+const PIECE_HEAD_BYTES = 5;
+
 /**
- * Cuts a stream of bytes into frames and decodes them. Holds at most one incomplete frame.
+ * Cuts a stream of bytes into frames and decodes them. Holds at most one incomplete frame, and none
+ * of a body.
  *
  * Byte fields of a message may be views into the chunk that was pushed: whoever keeps them for long
  * copies them.
@@ -329,6 +335,8 @@ export class FrameReader<Message> {
   #lengthBytes = 0;
   #partial: Buffer | null = null;
   #partialBytes = 0;
+  /** A piece of a body of which more bytes are to come. */
+  #piece: { message: Message; left: number } | null = null;
   #error: ProtocolError | null = null;
 
   /**
@@ -341,7 +349,8 @@ export class FrameReader<Message> {
   }
 
   /**
-   * Takes the next bytes and hands every message that they complete to `onMessage`, in order.
+   * Takes the next bytes and hands every message that they complete to `onMessage`, in order; of a
+   * piece of a body, what has come of it, as a message of its own.
    * @throws ProtocolError at the first frame that is not right, and ever after; messages before it
    * were handed over.
    */
@@ -353,6 +362,7 @@ export class FrameReader<Message> {
   /** Takes a length, a whole frame or a piece of one; returns where it ended. */
   #take(chunk: Buffer, start: number): number {
     let at = start;
+    if (this.#piece !== null) return this.#takeOfPiece(this.#piece, chunk, at);
     if (this.#partial === null) {
       while (this.#lengthBytes < 4 && at < chunk.length) this.#length[this.#lengthBytes++] = chunk[at++] as number;
       if (this.#lengthBytes < 4) return at;
@@ -361,24 +371,44 @@ export class FrameReader<Message> {
       if (length === 0 || length > MAX_FRAME_BYTES) {
         this.#fail(new ProtocolError(`A frame of ${length} bytes: 1 to ${MAX_FRAME_BYTES} are allowed.`));
       }
-      if (chunk.length - at >= length) {
-        this.#deliver(chunk.subarray(at, at + length));
-        return at + length;
-      }
-      this.#partial = allocUnsafeSlow(length);
-      this.#partialBytes = 0;
+      return this.#takeFrame(chunk, at, length);
     }
-    const copied = chunk.copy(this.#partial, this.#partialBytes, at);
+    return this.#takeOfPartial(this.#partial, chunk, at);
+  }
+
+  /** Takes a frame, or what has come of it. */
+  #takeFrame(chunk: Buffer, at: number, length: number): number {
+    const here = Math.min(length, chunk.length - at);
+    const isPiece = here >= PIECE_HEAD_BYTES && PIECES.has(chunk[at] as number);
+    if (here === length || isPiece) {
+      const message = this.#deliver(chunk.subarray(at, at + here));
+      if (here < length) this.#piece = { message, left: length - here };
+      return at + here;
+    }
+    this.#partial = allocUnsafeSlow(length);
+    this.#partialBytes = 0;
+    return this.#takeOfPartial(this.#partial, chunk, at);
+  }
+
+  #takeOfPartial(frame: Buffer, chunk: Buffer, at: number): number {
+    const copied = chunk.copy(frame, this.#partialBytes, at);
     this.#partialBytes += copied;
-    if (this.#partialBytes === this.#partial.length) {
-      const frame = this.#partial;
+    if (this.#partialBytes === frame.length) {
       this.#partial = null;
       this.#deliver(frame);
     }
     return at + copied;
   }
 
-  #deliver(frame: Buffer): void {
+  #takeOfPiece(piece: { message: Message; left: number }, chunk: Buffer, at: number): number {
+    const bytes = chunk.subarray(at, at + piece.left);
+    piece.left -= bytes.length;
+    if (piece.left === 0) this.#piece = null;
+    this.#onMessage({ ...piece.message, bytes });
+    return at + bytes.length;
+  }
+
+  #deliver(frame: Buffer): Message {
     let message: Message;
     try {
       message = this.#decode(frame[0] as number, frame.subarray(1));
@@ -386,6 +416,7 @@ export class FrameReader<Message> {
       this.#fail(error);
     }
     this.#onMessage(message);
+    return message;
   }
 
   #fail(error: unknown): never {
@@ -788,6 +819,11 @@ export function encodeBody(call: CallNumber, bytes: Uint8Array): Buffer {
   return callFrame(TYPE.body, call, bytes);
 }
 
+/** The same, as buffers to write in this order; many bytes are not copied. */
+export function encodeLongBody(call: CallNumber, bytes: Uint8Array): Uint8Array[] {
+  return longFrame(TYPE.body, call, bytes);
+}
+
 export function encodeBodyEnd(call: CallNumber): Buffer {
   return callFrame(TYPE.body_end, call, EMPTY);
 }
@@ -844,15 +880,35 @@ export function encodeLoadFailed(error: Failure): Buffer {
  * headers.
  */
 export function encodeHead(head: Omit<Head, "type">): Buffer {
-  const { status, statusText, headers, streaming, last } = head;
+  return headFrame(TYPE.head, head.call, headFields(head), head.body);
+}
+
+/**
+ * The same, as buffers to write in this order; a long body is not copied.
+ * @throws ProtocolError as `encodeHead` does.
+ */
+export function encodeLongHead(head: Omit<Head, "type">): Uint8Array[] {
+  const { body } = head;
+  if (body.length <= COPIED_BYTES) return [encodeHead(head)];
+  return [headFrame(TYPE.head, head.call, headFields(head), body, 0), body];
+}
+
+function headFields({ status, statusText, headers, streaming, last }: Omit<Head, "type">): string {
   headerPairs({ headers });
-  const fields = { status, ...(isStatusText(statusText) && { statusText }), headers, streaming, last };
-  return headFrame(TYPE.head, head.call, stringify(fields), head.body);
+  return stringify({ status, ...(isStatusText(statusText) && { statusText }), headers, streaming, last });
 }
 
 /** @throws ProtocolError when the bytes do not fit a frame. */
 export function encodeChunk(call: CallNumber, bytes: Uint8Array): Buffer {
   return callFrame(TYPE.chunk, call, bytes);
+}
+
+/**
+ * The same, as buffers to write in this order; many bytes are not copied.
+ * @throws ProtocolError when the bytes do not fit a frame.
+ */
+export function encodeLongChunk(call: CallNumber, bytes: Uint8Array): Uint8Array[] {
+  return longFrame(TYPE.chunk, call, bytes);
 }
 
 /** Text beyond the limits is cut. */
@@ -904,12 +960,18 @@ export function encodeLeaving(lastBegun: CallNumber | 0): Buffer {
   return callFrame(TYPE.leaving, lastBegun, EMPTY);
 }
 
-/** A frame with its length and type set and `payloadBytes` to fill in, from offset 5. */
-function frame(type: number, payloadBytes: number): Buffer {
+/** Up to here a copy costs less than one more buffer to write. */
+const COPIED_BYTES = 16 * 1024;
+
+/**
+ * A frame with its length and type set and `payloadBytes` to fill in, from offset 5; the buffer
+ * ends after `heldBytes` of them.
+ */
+function frame(type: number, payloadBytes: number, heldBytes = payloadBytes): Buffer {
   if (payloadBytes + 1 > MAX_FRAME_BYTES) {
     throw new ProtocolError(`A frame of ${payloadBytes + 1} bytes: 1 to ${MAX_FRAME_BYTES} are allowed.`);
   }
-  const out = allocUnsafe(5 + payloadBytes);
+  const out = allocUnsafe(5 + heldBytes);
   out.writeUInt32LE(payloadBytes + 1, 0);
   out[4] = type;
   return out;
@@ -922,6 +984,14 @@ function callFrame(type: number, call: CallNumber, bytes: Uint8Array): Buffer {
   return out;
 }
 
+/** A frame and the bytes behind it. */
+function longFrame(type: number, call: CallNumber, bytes: Uint8Array): Uint8Array[] {
+  if (bytes.length <= COPIED_BYTES) return [callFrame(type, call, bytes)];
+  const out = frame(type, 4 + bytes.length, 4);
+  out.writeUInt32LE(call, 5);
+  return [out, bytes];
+}
+
 /** Without a call (0) the payload is the JSON alone. */
 function jsonFrame(type: number, call: CallNumber | 0, value: unknown): Buffer {
   const json = stringify(value);
@@ -932,14 +1002,15 @@ function jsonFrame(type: number, call: CallNumber | 0, value: unknown): Buffer {
   return out;
 }
 
-function headFrame(type: number, call: CallNumber, json: string, body: Uint8Array): Buffer {
+/** @param copiedBytes how many bytes of the body the buffer holds, of which the others follow it. */
+function headFrame(type: number, call: CallNumber, json: string, body: Uint8Array, copiedBytes = body.length): Buffer {
   const jsonBytes = byteLength(json);
   if (jsonBytes > MAX_HEAD_BYTES) throw new ProtocolError(`A head of ${jsonBytes} bytes.`);
-  const out = frame(type, 8 + jsonBytes + body.length);
+  const out = frame(type, 8 + jsonBytes + body.length, 8 + jsonBytes + copiedBytes);
   out.writeUInt32LE(call, 5);
   out.writeUInt32LE(jsonBytes, 9);
   out.write(json, 13);
-  out.set(body, 13 + jsonBytes);
+  out.set(body.subarray(0, copiedBytes), 13 + jsonBytes);
   return out;
 }
 

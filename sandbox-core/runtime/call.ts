@@ -84,7 +84,7 @@ export class RuntimeCall implements HandlerCall {
     this.#sender.close();
     const failure = this.#host.describe(error);
     if (dying) this.#pending++; // As work that never ends, which keeps `idle` back.
-    this.#finish(state === "unsent" ? encodeFailed(this.number, failure) : encodeEnd(this.number, failure));
+    this.#finish([state === "unsent" ? encodeFailed(this.number, failure) : encodeEnd(this.number, failure)]);
     return true;
   }
 
@@ -135,18 +135,21 @@ export class RuntimeCall implements HandlerCall {
    * Sends the frame that completes the reply, and in the same write that the call left nothing, if
    * so.
    */
-  #finish(last: Buffer | null): void {
+  #finish(last: readonly Uint8Array[] | null): void {
     const { wire } = this.#host;
     this.#over = this.#pending === 0;
     if (!this.#over) {
-      if (last !== null) wire.send(last);
+      if (last !== null) wire.send(...last);
       if (last !== null) this.#host.replied(this);
       return;
     }
     this.body.discard();
     const idle = encodeIdle(this.number);
     if (last !== null) this.#host.replied(this);
-    wire.send(last === null ? idle : concat([last, idle]));
+    if (last === null) wire.send(idle);
+    // One buffer is written in one go; a long body is not worth its copy.
+    else if (last.length === 1) wire.send(concat([...last, idle]));
+    else wire.send(...last, idle);
     this.#host.idle(this);
   }
 }

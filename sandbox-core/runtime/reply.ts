@@ -1,9 +1,9 @@
 /** Sends a handler's reply as frames. */
 import {
   type CallNumber,
-  encodeChunk,
   encodeEnd,
-  encodeHead,
+  encodeLongChunk,
+  encodeLongHead,
   type HeaderPairs,
   MAX_BODY_BYTES_PER_FRAME,
 } from "../protocol/frames.ts";
@@ -40,9 +40,9 @@ export class RuntimeReply {
   readonly #wire: Outlet;
   readonly #call: CallNumber;
   /**
-   * Gets the frame that completes the reply, so that the caller can send more in the same write.
+   * Gets what completes the reply, so that the caller can send more in the same write.
    */
-  readonly #sendLast: (frame: Buffer) => void;
+  readonly #sendLast: (frames: readonly Uint8Array[]) => void;
   #statusText = "";
   #state: ReplyState = "unsent";
   #reader: ReadableStreamDefaultReader<unknown> | null = null;
@@ -56,7 +56,7 @@ export class RuntimeReply {
    */
   #isLate = false;
 
-  constructor(wire: Outlet, call: CallNumber, sendLast: (frame: Buffer) => void) {
+  constructor(wire: Outlet, call: CallNumber, sendLast: (frames: readonly Uint8Array[]) => void) {
     this.#wire = wire;
     this.#call = call;
     this.#sendLast = sendLast;
@@ -116,7 +116,7 @@ export class RuntimeReply {
       clearImmediate(turn);
       clearTimeout(patience);
     }
-    if (this.#state === "open") this.#complete(encodeEnd(this.#call, null));
+    if (this.#state === "open") this.#complete([encodeEnd(this.#call, null)]);
     else await this.#sendWhole(status, headers, this.#takeCollected());
   }
 
@@ -149,10 +149,10 @@ export class RuntimeReply {
     if (this.#state !== "unsent") return;
     const collected = this.#takeCollected();
     const body = collected.subarray(0, MAX_BODY_BYTES_PER_FRAME);
-    this.#wire.send(this.#head(status, headers, body, { streaming: true, last: false }));
+    this.#wire.send(...this.#head(status, headers, body, { streaming: true, last: false }));
     this.#state = "open";
     for (let at = body.length; at < collected.length; at += CHUNK_BYTES) {
-      this.#wire.send(encodeChunk(this.#call, collected.subarray(at, at + CHUNK_BYTES)));
+      this.#wire.send(...encodeLongChunk(this.#call, collected.subarray(at, at + CHUNK_BYTES)));
     }
   }
 
@@ -163,30 +163,35 @@ export class RuntimeReply {
       return this.#complete(this.#head(status, headers, body, { streaming: false, last: true }));
     }
     const first = body.subarray(0, CHUNK_BYTES);
-    this.#wire.send(this.#head(status, headers, first, { streaming: false, last: false }));
+    this.#wire.send(...this.#head(status, headers, first, { streaming: false, last: false }));
     this.#state = "open";
     await this.#sendChunks(body.subarray(CHUNK_BYTES));
-    this.#complete(encodeEnd(this.#call, null));
+    this.#complete([encodeEnd(this.#call, null)]);
   }
 
   async #sendChunks(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
       if (!this.#wire.writable) await this.#wire.drained();
       if ((this.#state as ReplyState) === "complete") return;
-      this.#wire.send(encodeChunk(this.#call, bytes.subarray(at, at + CHUNK_BYTES)));
+      this.#wire.send(...encodeLongChunk(this.#call, bytes.subarray(at, at + CHUNK_BYTES)));
     }
   }
 
-  #complete(frame: Buffer): void {
+  #complete(frames: readonly Uint8Array[]): void {
     if (this.#state === "complete") return;
     this.#state = "complete";
-    this.#sendLast(frame);
+    this.#sendLast(frames);
   }
 
-  #head(status: number, headers: HeaderPairs, body: Uint8Array, how: { streaming: boolean; last: boolean }): Buffer {
+  #head(
+    status: number,
+    headers: HeaderPairs,
+    body: Uint8Array,
+    how: { streaming: boolean; last: boolean },
+  ): Uint8Array[] {
     try {
       const statusText = this.#statusText;
-      return encodeHead({ call: this.#call, status, ...(statusText && { statusText }), headers, body, ...how });
+      return encodeLongHead({ call: this.#call, status, ...(statusText && { statusText }), headers, body, ...how });
     } catch (error) {
       const reason = headersFault(headers) || (error instanceof Error ? error.message : "");
       throw new TypeError(`The function's reply has headers that cannot be sent. ${reason}`, { cause: error });

@@ -148,8 +148,8 @@ class Nobody implements Outlet {
     this.#wake?.(message.type);
   });
 
-  send(frame: Buffer): void {
-    this.#reader.push(frame);
+  send(...frames: readonly Uint8Array[]): void {
+    for (const frame of frames) this.#reader.push(frame as Buffer);
   }
 
   drained(): Promise<void> {

@@ -10,8 +10,11 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 /** Where frames go. */
 export interface Outlet {
-  /** Hands over a frame. The frame is written at once if the worker keeps up, and kept if not. */
-  send(frame: Buffer): void;
+  /**
+   * Hands over frames, in whatever buffers they are. They are written at once if the worker keeps
+   * up, and kept if not.
+   */
+  send(...frames: readonly Uint8Array[]): void;
   /** false: many bytes are being kept; whoever has more to send awaits `drained` first. */
   readonly writable: boolean;
   /** Resolves when `writable` is true. */
@@ -51,8 +54,10 @@ export class SocketWire implements Outlet {
     this.#socket.on("close", () => onClosed(failed));
   }
 
-  send(frame: Buffer): void {
-    this.#socket.write(frame);
+  send(...frames: readonly Uint8Array[]): void {
+    if (frames.length > 1) this.#socket.cork();
+    for (const frame of frames) this.#socket.write(frame);
+    if (frames.length > 1) this.#socket.uncork();
   }
 
   get writable(): boolean {

@@ -1,8 +1,8 @@
 /** One call on its way through an instance. */
 import {
   type CallNumber,
-  encodeBody,
   encodeBodyEnd,
+  encodeLongBody,
   encodeRequest,
   type Failure,
   type Head,
@@ -215,7 +215,7 @@ export class Call implements RunningCall {
 }
 
 /**
- * A request as frames. One frame is all of it.
+ * A request as buffers to write in this order. One is all of it in one frame.
  * @throws CallFailure HEADERS_TOO_LARGE when it does not fit the protocol
  */
 export function requestFrames(call: CallNumber, { request, body }: CallInput): Uint8Array[] {
@@ -225,7 +225,7 @@ export function requestFrames(call: CallNumber, { request, body }: CallInput): U
     const frames: Uint8Array[] = [encodeRequest({ ...request, call, bodyFollows: !whole, body: first })];
     if (whole) return frames;
     for (let at = 0; at < body.length; at += BODY_PIECE_BYTES) {
-      frames.push(encodeBody(call, body.subarray(at, at + BODY_PIECE_BYTES)));
+      frames.push(...encodeLongBody(call, body.subarray(at, at + BODY_PIECE_BYTES)));
     }
     frames.push(encodeBodyEnd(call));
     return frames;

@@ -27,13 +27,12 @@ export class Pieces {
     } else this.#copy(bytes);
   }
 
-  /** All of them as one, and is empty then. */
-  take(): Uint8Array {
+  /** All of them, the first by itself and those behind it as `more`, and is empty then. */
+  take(): { body: Uint8Array; more?: readonly Uint8Array[] } {
     this.#seal();
-    const [first = NOTHING] = this.#pieces;
-    const all = this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first;
+    const [body = NOTHING, ...more] = this.#pieces;
     this.#pieces = [];
-    return all;
+    return more.length > 0 ? { body, more } : { body };
   }
 
   #copy(bytes: Uint8Array): void {

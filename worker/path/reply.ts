@@ -33,6 +33,8 @@ export interface CallReplyOptions {
   sendReply(gatewayId: string, reply: Reply): void;
 }
 
+type Body = ReturnType<Pieces["take"]>;
+
 /** Every way to end a call passes here; the first one counts, and the client hears of it once. */
 export class CallReply {
   readonly #options: CallReplyOptions;
@@ -91,7 +93,7 @@ export class CallReply {
     if (!head.streaming) return this.chunk(head.body);
     this.#handlerMs = performance.now() - this.#handlerStartedMs;
     this.#bytes = head.body.length;
-    this.#sendHead("ok", head.status, head.headers, head.body, true);
+    this.#sendHead("ok", head.status, head.headers, head, true);
     return null;
   }
 
@@ -114,7 +116,7 @@ export class CallReply {
 
   /** Sends what has come of a stream. */
   #passOn(): void {
-    if (!this.#body.isEmpty) this.#send({ kind: "chunk", id: this.#invocation.id, body: this.#body.take() });
+    if (!this.#body.isEmpty) this.#send({ kind: "chunk", id: this.#invocation.id, ...this.#body.take() });
   }
 
   /**
@@ -207,7 +209,7 @@ export class CallReply {
     return { queueMs, sandboxMs: round(sandboxMs), initMs: round(initMs), handlerMs: round(this.#handlerMs) };
   }
 
-  #sendHead(outcome: Outcome, status: number, headers: HeaderPairs, body: Uint8Array, streaming: boolean): void {
+  #sendHead(outcome: Outcome, status: number, headers: HeaderPairs, { body, more }: Body, streaming: boolean): void {
     const error = this.#error && { error: this.#error, ...(this.#thrown && { thrown: this.#thrown }) };
     const statusText = outcome === "ok" && this.#head?.statusText;
     const [timing, start] = [this.#timing(), this.#start.kind];
@@ -223,6 +225,7 @@ export class CallReply {
       start,
       streaming,
       body,
+      ...(more && { more }),
     });
   }
 }
@@ -231,7 +234,7 @@ function thrownError({ name, message, stack }: Failure): ThrownError {
   return { errorType: name, errorMessage: message, trace: stack.split("\n") };
 }
 
-const NO_BODY = new Uint8Array(0);
+const NO_BODY: Body = { body: new Uint8Array(0) };
 
 /** Rounds to a microsecond: more digits are noise, and cost bytes in every reply. */
 function round(ms: number): number {

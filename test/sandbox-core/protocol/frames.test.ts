@@ -149,11 +149,34 @@ function plain(message: object): object {
   );
 }
 
+/** The messages, with the pieces of a body that came one after the other as one. */
 function readAll(decode: (type: number, payload: Buffer) => object, all: Buffer, sizes: readonly number[]): object[] {
   const seen: object[] = [];
-  const reader = new frames.FrameReader(decode, (message) => seen.push(plain(message)));
+  const reader = new frames.FrameReader(decode, (message) => seen.push(message));
   for (const chunk of cut(all, sizes)) reader.push(chunk);
-  return seen;
+  return joined(seen);
+}
+
+interface Heard {
+  type: string;
+  call: number;
+  bytes: Buffer;
+}
+
+function isPiece({ type }: Heard): boolean {
+  return type === "body" || type === "chunk";
+}
+
+/** The same with pieces of a body that follow each other as one, and with bytes of their own. */
+function joined(messages: readonly object[]): object[] {
+  const all: Heard[] = [];
+  for (const message of messages) {
+    const next = plain(message) as Heard;
+    const last = all.at(-1);
+    if (!isPiece(next) || last?.type !== next.type || last.call !== next.call) all.push(next);
+    else last.bytes = Buffer.concat([last.bytes, next.bytes]);
+  }
+  return all;
 }
 
 const chunkSizes = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 8 });
@@ -162,10 +185,7 @@ test("what a sandbox sends arrives as it was, however the bytes are cut", () => 
   fc.assert(
     fc.property(fc.array(sandboxMessage, { maxLength: 8 }), chunkSizes, (messages, sizes) => {
       const wire = Buffer.concat(messages.map(([, encoded]) => encoded));
-      assert.deepEqual(
-        readAll(frames.decodeSandboxMessage, wire, sizes),
-        messages.map(([message]) => plain(message)),
-      );
+      assert.deepEqual(readAll(frames.decodeSandboxMessage, wire, sizes), joined(messages.map(([message]) => message)));
     }),
   );
 });
@@ -176,7 +196,7 @@ test("what a worker sends arrives as it was, however the bytes are cut", () => {
       const wire = Buffer.concat(messages.flatMap(([, encoded]) => encoded));
       assert.deepEqual(
         readAll(frames.decodeWorkerMessage, wire, sizes),
-        messages.flatMap(([message]) => message.map(plain)),
+        joined(messages.flatMap(([message]) => message)),
       );
     }),
   );
@@ -411,6 +431,41 @@ test("a frame of exactly the limit passes", () => {
   assert.equal(wire.length, frames.MAX_FRAME_BYTES + 4);
   assert.deepEqual(readAll(frames.decodeSandboxMessage, wire, [65536]), [{ type: "chunk", call: 1, bytes: body }]);
   assert.throws(() => frames.encodeChunk(1, Buffer.alloc(frames.MAX_FRAME_BYTES - 4)), frames.ProtocolError);
+});
+
+test("a piece of a body is handed over as it comes, and nothing of it is kept", () => {
+  for (const [decode, frame] of [
+    [frames.decodeSandboxMessage, frames.encodeChunk(7, Buffer.from("abcdef"))],
+    [frames.decodeWorkerMessage, frames.encodeBody(7, Buffer.from("abcdef"))],
+  ] as const) {
+    const seen: string[] = [];
+    const reader = new frames.FrameReader<object>(decode, (message) => {
+      const { call, bytes } = message as Heard;
+      seen.push(`${call} ${Buffer.from(bytes).toString()}`);
+    });
+    const begin = Buffer.from(frame.subarray(0, 11));
+    reader.push(begin);
+    assert.deepEqual(seen, ["7 ab"]);
+    begin.fill(0);
+    reader.push(frame.subarray(11, 12));
+    reader.push(Buffer.concat([frame.subarray(12), frame.subarray(0, 3)]));
+    reader.push(frame.subarray(3));
+    assert.deepEqual(seen, ["7 ab", "7 c", "7 def", "7 abcdef"]);
+  }
+});
+
+test("long bodies are written as they are, behind what stands before them", () => {
+  const body = Buffer.alloc(20_000, "b");
+  const head = { call: 1, status: 200, headers: [], streaming: false, last: true, body };
+  const pairs: [whole: Uint8Array, parts: Uint8Array[]][] = [
+    [frames.encodeHead(head), frames.encodeLongHead(head)],
+    [frames.encodeChunk(1, body), frames.encodeLongChunk(1, body)],
+    [frames.encodeBody(1, body), frames.encodeLongBody(1, body)],
+  ];
+  for (const [whole, parts] of pairs) {
+    assert.equal(parts.at(-1), body);
+    assert.deepEqual(Buffer.concat(parts), whole);
+  }
 });
 
 test("messages before a broken frame are handed over", () => {

@@ -30,7 +30,7 @@ function answering(head: Partial<Head>): { answer: CallReply; sent: Reply[] } {
 }
 
 const shown = (sent: Reply[]) =>
-  sent.map((reply) => (reply.kind === "end" ? "end" : Buffer.from(reply.body).toString()));
+  sent.map((reply) => (reply.kind === "end" ? "end" : Buffer.concat([reply.body, ...(reply.more ?? [])]).toString()));
 
 /** The heads that a gateway gets of a call. */
 function headsOf(dealings: (answer: CallReply) => void): (string | undefined)[] {
