@@ -1002,7 +1002,7 @@ function jsonFrame(type: number, call: CallNumber | 0, value: unknown): Buffer {
   return out;
 }
 
-/** @param copiedBytes how many bytes of the body the buffer holds, of which the others follow it. */
+/** @param copiedBytes how many bytes of the body the buffer holds; the others follow it. */
 function headFrame(type: number, call: CallNumber, json: string, body: Uint8Array, copiedBytes = body.length): Buffer {
   const jsonBytes = byteLength(json);
   if (jsonBytes > MAX_HEAD_BYTES) throw new ProtocolError(`A head of ${jsonBytes} bytes.`);
