@@ -12,7 +12,6 @@ import { SandpiperError } from "../functions/model/errors.ts";
 import type { Reply } from "../functions/model/invocation.ts";
 import { connectionLike, FAIL_FAST, whenReady } from "../functions/redis/connections.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
-import { SealError } from "../functions/secrets/cipher.ts";
 import { KeyUses } from "../functions/store/api-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { DataKeys } from "../functions/store/data-keys.ts";
@@ -33,7 +32,6 @@ import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import { exchangeSlots } from "../functions/transport/slot-exchange.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
-import { unfitOn } from "../infra/master-keys.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import { accessLog } from "./access-log.ts";
@@ -58,8 +56,8 @@ import { FUNCTION_PREFIX, Hosts, NO_HOST } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import { openData } from "./open-data.ts";
 import { followRedisChanges } from "./redis-change.ts";
-import { sealOldVersions } from "./seal-old-versions.ts";
 import { createGatewayServer } from "./server.ts";
 
 /**
@@ -79,7 +77,7 @@ const START_MS = 10_000;
  * Starts a gateway; resolves when it answers.
  * @param redis says where Redis is; the gateway has connections of its own.
  * @throws Error when Redis does not answer in time, or the address cannot be listened on;
- * ConfigError; UnfitError when the master keys are not those of this Redis.
+ * ConfigError; UnfitError when the data is newer, or the master keys are not those of this Redis.
  */
 export async function startGateway(
   config: GatewayConfig,
@@ -92,12 +90,11 @@ export async function startGateway(
   const parts = new GatewayParts(config, redis, log, options);
   try {
     await parts.connected();
-    await parts.dataKeys.verify().catch(unfitOn(SealError));
+    await openData({ redis, dataKeys: parts.dataKeys }, log);
     await registerBootstrapKey(parts.redis, config.bootstrapKeyFile);
     await listen(parts.server, config);
     parts.collections.start();
     parts.canaries.start();
-    void sealOldVersions(parts.redis, parts.dataKeys, log);
   } catch (error) {
     await parts.release();
     throw error;

@@ -36,6 +36,14 @@ export class UnfitError extends Error {
   }
 }
 
+/** Throws UnfitError in the place of errors of that code, which starting again does not mend. */
+export function unfitOnCode(code: string): (error: unknown) => never {
+  return (error) => {
+    const { message, code: its } = error as NodeJS.ErrnoException;
+    throw its === code ? Object.assign(new UnfitError(message, { cause: error }), { code }) : error;
+  };
+}
+
 export interface RunningService {
   /** Told to the supervisor: the gateway says its `url`. */
   facts?: Record<string, unknown>;

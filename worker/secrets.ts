@@ -4,8 +4,10 @@ import type { Version } from "../functions/model/version.ts";
 import { SealError } from "../functions/secrets/cipher.ts";
 import type { MasterKeys } from "../functions/secrets/master-keys.ts";
 import { DataKeys } from "../functions/store/data-keys.ts";
+import { prepareData } from "../functions/store/form/data-form.ts";
 import { SecretStore } from "../functions/store/secrets.ts";
 import { unfitOn } from "../infra/master-keys.ts";
+import { unfitOnCode } from "../infra/service.ts";
 import { Environments, type EnvironmentsOptions, type VersionEnvironment } from "./code/environments.ts";
 import type { CallLog } from "./outcome/call-log.ts";
 import { LoadFailure } from "./outcome/outcome.ts";
@@ -17,19 +19,25 @@ type WorkerSecretsOptions = Omit<EnvironmentsOptions, "secrets"> & { redis: Redi
 
 export class WorkerSecrets {
   readonly environments: Environments;
+  readonly #redis: Redis;
   readonly #dataKeys: DataKeys;
   readonly #timer: NodeJS.Timeout;
 
   constructor({ masterKeys, ...options }: WorkerSecretsOptions) {
+    this.#redis = options.redis;
     this.#dataKeys = new DataKeys(options.redis, masterKeys);
     const secrets = new SecretStore(options.redis, this.#dataKeys);
     this.environments = new Environments({ ...options, secrets });
     this.#timer = setInterval(() => this.environments.dropUnused(), FORGET_MS).unref();
   }
 
-  /** @throws UnfitError when the master keys are not those of this Redis */
-  async verify(): Promise<void> {
-    await this.#dataKeys.verify().catch(unfitOn(SealError));
+  /**
+   * Has the data be of this Sandpiper's form.
+   * @throws UnfitError when it is newer, or the master keys are not those of this Redis
+   */
+  async openData(): Promise<void> {
+    const parts = { redis: this.#redis, dataKeys: this.#dataKeys };
+    await prepareData(parts).catch(unfitOn(SealError)).catch(unfitOnCode("DATA_TOO_NEW"));
   }
 
   /**

@@ -146,7 +146,7 @@ export class Worker {
    * SandboxError for what else fails.
    */
   async start(): Promise<void> {
-    await this.#secrets.verify();
+    await this.#secrets.openData();
     // Found out now, and not by the first call.
     const opened = this.#zygotes.open(sharedZygote(DEFAULT_MEMORY_MIB));
     this.#launcher = await opened.catch(refuseToServe);

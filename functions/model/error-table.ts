@@ -3,6 +3,7 @@
  * from the same facts, and a test keeps the two equal.
  */
 import { ACCESS_ERRORS } from "./access-errors.ts";
+import { DATA_ERRORS } from "./data-errors.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 import { VERSION_ERRORS } from "./version-errors.ts";
 
@@ -175,6 +176,7 @@ export const ERRORS = {
     fix: "Choose another name, or end what holds it: `sandpiper dev`, or the function that is deployed.",
   },
   ...VERSION_ERRORS,
+  ...DATA_ERRORS,
   // How a function's run ended.
   FUNCTION_ERROR: {
     status: 502,

@@ -59,6 +59,8 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:gc:turn", owner: "all" },
   { pattern: "sp:gc:redis", owner: "all" },
   { pattern: "sp:registry:changes", owner: "ends" },
+  { pattern: "sp:form", owner: "all" },
+  { pattern: "sp:form:lock", owner: "ends" },
   { pattern: "sp:canaries", owner: "all" },
   { pattern: "sp:tenants", owner: "all" },
   { pattern: "sp:tenantstops", owner: "all" },

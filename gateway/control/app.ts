@@ -6,6 +6,7 @@ import type { ControlParts, Environment } from "./context.ts";
 import { audit } from "./middleware/audit.ts";
 import { auth } from "./middleware/auth.ts";
 import { authorize } from "./middleware/authorize.ts";
+import { dataFence } from "./middleware/data-fence.ts";
 import { deletionFence } from "./middleware/deletion-fence.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
@@ -41,7 +42,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   app.use(requestId);
   openapiRoutes(app);
   healthRoutes(app, parts);
-  app.use("/v1/*", auth(parts), deletionFence(parts), audit(parts, knows), authorize(knows));
+  app.use("/v1/*", auth(parts), deletionFence(parts), audit(parts, knows), authorize(knows), dataFence(parts));
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
   versionRoutes(app, parts);

@@ -8,9 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, it } from "node:test";
 import type { Redis } from "ioredis";
+import { DATA_FORM } from "../../functions/store/form/form-steps.ts";
 import { Registry } from "../../functions/store/registry.ts";
+import { createKey } from "../../functions/store/tenant.ts";
 import { InvocationWorker } from "../../functions/transport/invocation-queue.ts";
 import { ReplySender } from "../../functions/transport/reply-sender.ts";
+import { EXIT_CONFIG } from "../../infra/service.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { head } from "../helpers/gateway.ts";
 import { newKeyLine } from "../helpers/master-keys.ts";
@@ -78,6 +81,32 @@ it("starts with the key that it knows on a Redis that takes no writes, and says 
   const response = await fetch(`${await ready(start(env))}/readyz`);
   const { reason } = (await response.json()) as { reason: string };
   assert.match(reason, /refuses to write: its memory is full/);
+});
+
+it("ends with the code for what starting again does not mend on the data of a newer Sandpiper", async (t) => {
+  await connection.set("sp:form", DATA_FORM + 1);
+  t.after(() => connection.set("sp:form", DATA_FORM));
+  const gateway = start();
+  const [[message], [exitCode]] = await Promise.all([once(gateway, "message"), once(gateway, "exit")]);
+  const { type, code, isFinal, message: said } = message;
+  assert.deepEqual([type, code, isFinal, exitCode], ["failed", "DATA_TOO_NEW", true, EXIT_CONFIG]);
+  assert.match(said, /as a newer Sandpiper left it, and this one knows forms up to/);
+});
+
+it("that runs changes nothing more when a newer Sandpiper has moved the data, and shows it", async (t) => {
+  const url = await ready(start());
+  const { key } = await createKey(connection, "main");
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const set = async () => {
+    const init = { method: "PUT", headers, body: JSON.stringify({ value: "v" }) };
+    const response = await fetch(`${url}/v1/secrets/NAME`, init);
+    return [response.status, ((await response.json()) as { error?: { code: string } }).error?.code];
+  };
+  assert.deepEqual(await set(), [200, undefined]);
+  await connection.set("sp:form", DATA_FORM + 1);
+  t.after(() => connection.set("sp:form", DATA_FORM));
+  assert.deepEqual(await set(), [503, "DATA_TOO_NEW"]);
+  assert.equal((await fetch(`${url}/v1/secrets`, { headers })).status, 200);
 });
 
 it("keeps descriptors for itself, however many connections its clients open", async (t) => {

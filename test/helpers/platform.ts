@@ -23,6 +23,8 @@ export interface PlatformOptions {
   env?: Record<string, string>;
   /** Whether what services log is kept in `logs`, rather than shown. */
   keepsLogs?: boolean;
+  /** Done before anything but Redis is started: what is there already. */
+  prepare?: (redis: TestRedis, dataDir: string) => Promise<void>;
 }
 
 /** Small, and with uids far from those of a platform that may run beside the tests. */
@@ -75,9 +77,11 @@ export class Platform {
     gateways = 1,
     env = {},
     keepsLogs = false,
+    prepare = async () => {},
   }: PlatformOptions = {}): Promise<Platform> {
     const dataDir = mkdtempSync(join(tmpdir(), "sp-"));
     const platform = new Platform(await startRedis(), dataDir, env, keepsLogs);
+    await prepare(platform.redis, dataDir);
     ensureApiKey(platform.apiKeyFile);
     ensureMasterKey(join(dataDir, "master-key"));
     try {
