@@ -26,6 +26,7 @@ export type GatewayConfig = Pick<
   | "egress"
   | "jwksPrivateNetworks"
   | "quotas"
+  | "domains"
   | "keepVersions"
   | "keepVersionsMs"
   | "gcGraceMs"

@@ -48,11 +48,13 @@ import type { EndedCall } from "./call/watched-call.ts";
 import { CanaryTimer } from "./canary-timer.ts";
 import { CollectionTimer, makeCollector, makeUploadQuota } from "./collection-timer.ts";
 import { createApp } from "./control/app.ts";
+import type { DomainParts } from "./control/context.ts";
 import { KeyedTurns } from "./control/turns.ts";
+import { makeHosts } from "./domains.ts";
 import type { Gateway, GatewayConfig, GatewayOptions } from "./gateway-options.ts";
 import { Budget } from "./http/budget.ts";
 import { Clients } from "./http/clients.ts";
-import { FUNCTION_PREFIX, Hosts, NO_HOST } from "./http/hosts.ts";
+import { FUNCTION_PREFIX, NO_HOST } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -127,6 +129,7 @@ class GatewayParts {
   readonly #receiver: ReplyReceiver;
   readonly #versions: CurrentVersions;
   readonly #stops: TenantStops;
+  readonly #domains: DomainParts;
   readonly #unrun: UnrunRecords;
   readonly #closing = new AbortController();
 
@@ -150,10 +153,12 @@ class GatewayParts {
     this.#quotas = new GatewayQuotas(this.redis, config.quotas, (tenant) => this.#calls.of(tenant));
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
     this.#receiver = this.#makeReceiver(redis, gatewayId, config, log);
+    const { hosts, domains } = makeHosts(config, this.redis);
+    this.#domains = domains;
     this.#follow(redis, config, log);
     const budgets = { uploads: new Budget(UPLOADS_BYTES), downloads: new Budget(DOWNLOADS_BYTES) };
     metrics?.ask(this.redis, () => this.#figures(budgets));
-    const [hosts, clients] = [new Hosts(config), new Clients(config)];
+    const clients = new Clients(config);
     const shared = { ...this.#shared(config, clients, log), ...budgets };
     const artifacts = new FileArtifactStore(config.artifactsDir);
     this.#collecting = connectionLike(redis, { ...FAIL_FAST, commandTimeout: COLLECTION_COMMAND_MS });
@@ -161,7 +166,7 @@ class GatewayParts {
     this.collections = new CollectionTimer(collector, config.gcIntervalMs, log);
     const app = createApp({
       ...shared,
-      hosts,
+      ...{ hosts, domains },
       ...{ registry, artifacts, collector, dataKeys: this.dataKeys },
       quota: makeUploadQuota(config, this.redis),
       secrets: new SecretStore(this.redis, this.dataKeys),
@@ -233,7 +238,7 @@ class GatewayParts {
     reportLink(redis, log);
     followRedisChanges(redis, {
       calls: this.#calls,
-      versions: this.#versions,
+      ...{ versions: this.#versions, domains: this.#domains.proven },
       registerKey: () => registerBootstrapKey(this.redis, bootstrapKeyFile),
       onTrouble: (message, error) => log.error(message, { error }),
     });
@@ -293,7 +298,7 @@ class GatewayParts {
     if (refused !== null) throw refused;
     if (!this.#calls.accepting || !this.#queue.available)
       throw new Error(`Redis did not answer within ${START_MS} ms.`);
-    await this.#stops.read();
+    await Promise.all([this.#stops.read(), this.#domains.proven.read()]);
   }
 
   async drain(): Promise<void> {
@@ -314,13 +319,8 @@ class GatewayParts {
     this.#closing.abort();
     this.server.close();
     this.server.closeAllConnections();
-    this.#gate.close();
-    this.#calls.close();
-    this.#claims.close();
-    this.#receiver.close();
-    this.#versions.close();
-    this.#stops.close();
-    this.#quotas.close();
+    for (const part of [this.#gate, this.#calls, this.#claims, this.#receiver]) part.close();
+    for (const part of [this.#versions, this.#stops, this.#domains.proven, this.#quotas]) part.close();
     this.collections.stop();
     this.canaries.stop();
     this.#collecting.disconnect();

@@ -55,8 +55,8 @@ export interface ServerParts {
   hosts: Hosts;
   unreadMs?: number;
   /**
-   * Answers a request for a function's host, or for the gateway's with a target that begins with
-   * `/fn/`; the target is in origin form.
+   * Answers a request for a function's host or domain, or for the gateway's with a target that
+   * begins with `/fn/`; the target is in origin form.
    */
   invoke: (request: IncomingMessage, response: ServerResponse, host: KnownHost, target: string) => void;
   /** Answers all else. */
@@ -146,7 +146,7 @@ function answer(parts: ServerParts, request: IncomingMessage, response: ServerRe
   try {
     if (!parts.clients.admit(request)) throw new SandpiperError("TOO_MANY_REQUESTS");
     const { host, target } = arrive(request, parts.hosts);
-    const isCall = host.kind === "function" || target.startsWith(FUNCTION_PREFIX);
+    const isCall = host.kind !== "gateway" || target.startsWith(FUNCTION_PREFIX);
     if (isCall) parts.invoke(request, response, host, target);
     else parts.control(request, response);
   } catch (error) {

@@ -122,6 +122,11 @@ export interface Config {
    * is denied to all. Whether these are rules is for others to check.
    */
   egress: { allow: "public" | "none"; deny: readonly string[] };
+  /**
+   * Domain names of tenants: most of each, and address and port of the resolver that is asked for
+   * proofs; null: the machine's.
+   */
+  domains: { max: number; resolver: string | null };
   /** Limits of tenants for which the operator set no other; 0: any number. */
   quotas: { callsPerSecond: number; callsInCourse: number; functions: number; deploysPerHour: number };
   /** Most old versions of a function that are kept, and how long. */
@@ -188,6 +193,10 @@ export function loadConfig(env: Environment = process.env): Config {
     egress: {
       allow: read.choice("SANDPIPER_EGRESS_DEFAULT", ["public", "none"], "public"),
       deny: read.words("SANDPIPER_EGRESS_DENY"),
+    },
+    domains: {
+      max: read.integer("SANDPIPER_MAX_DOMAINS", { fallback: 100, min: 0, max: 10_000 }),
+      resolver: read.server("SANDPIPER_DOMAIN_RESOLVER"),
     },
     quotas: quotaConfig(read),
     keepVersions: read.integer("SANDPIPER_KEEP_VERSIONS", { fallback: 10, min: 0 }),

@@ -108,6 +108,17 @@ export class EnvironmentReader {
     return fallback;
   }
 
+  /** Address and port of a server, IPv6 in brackets; null when unset. */
+  server(name: string): string | null {
+    const text = this.text(name);
+    if (text === null) return null;
+    const [, six, four = "", port = ""] = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(text) ?? [];
+    const isAddress = six === undefined ? isIP(four) === 4 : isIP(six) === 6;
+    if (isAddress && Number(port) > 0 && Number(port) <= 65_535) return text;
+    this.problem(name, "must be an address and a port: 127.0.0.1:53, [::1]:53");
+    return null;
+  }
+
   /** Some of these names, separated by commas; none when it is unset. */
   choices<T extends string>(name: string, choices: readonly T[]): T[] {
     const names = this.names(name);

@@ -174,6 +174,10 @@ export const functionSchema = z
     held: z.boolean().default(false).meta({
       description: "Whether the function ends with the process that holds its name, such as `sandpiper dev`.",
     }),
+    domains: z
+      .array(z.object({ name: z.string(), alias: z.string().nullable(), proven: z.boolean() }))
+      .default([])
+      .meta({ description: "Domains that are bound to it; in the answer for one function alone." }),
     entry: z.string(),
     handler: handlerSchema,
     warnings: z

@@ -95,6 +95,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/delete.ts")).addDelete,
   },
   {
+    usage: "domain <action> [domain] [function]",
+    summary: "have functions answer at domains of your own: add | list | verify | remove",
+    load: async () => (await import("./commands/domain.ts")).addDomain,
+  },
+  {
     usage: "egress <action> [tenant] [rules...]",
     summary: "show and change what functions of a tenant may connect to; changing takes the operator's key",
     load: async () => (await import("./commands/egress.ts")).addEgress,

@@ -127,6 +127,11 @@ export function splitPreviewName(text: string): { name: string; functionName: st
   return isName && functionName !== "" ? { name, functionName } : null;
 }
 
+/** Whether a name is digits of a version, and no alias's or tag's. */
+export function isVersionDigits(name: string): boolean {
+  return VERSION_DIGITS.test(name);
+}
+
 /** The version that an alias names alone, or for the larger part of the time before another. */
 export function baseOf({ routes }: AliasTarget): string {
   return routes[0]?.version ?? "";

@@ -4,6 +4,7 @@
  */
 import { ACCESS_ERRORS } from "./access-errors.ts";
 import { DATA_ERRORS } from "./data-errors.ts";
+import { DOMAIN_ERRORS } from "./domain-errors.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 import { VERSION_ERRORS } from "./version-errors.ts";
 
@@ -25,6 +26,7 @@ export const ERRORS = {
     fix: "Use a key with the scope that the message names, or one that is not for single functions; `sandpiper whoami` shows what a key may do.",
   },
   ...ACCESS_ERRORS,
+  ...DOMAIN_ERRORS,
   KEY_NOT_FOUND: {
     status: 404,
     message: "There is no key of that id.",

@@ -20,6 +20,7 @@ export const REMOVED_KINDS = [
   "secrets",
   "keys",
   "grants",
+  "domains",
   "records",
   "logEntries",
   "traces",

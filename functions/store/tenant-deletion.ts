@@ -11,6 +11,7 @@ import { SandpiperError } from "../model/errors.ts";
 import { nothingRemoved, type Removed, type RemovedKind } from "../model/tenants.ts";
 import type { FileArtifactStore } from "./artifacts.ts";
 import { forgetCanariesOf } from "./canaries.ts";
+import { forgetDomainsOf } from "./domains/domains.ts";
 import { changeGrants, grantsOf } from "./egress-grants.ts";
 import { KEY_TABLE, type KeyRow, matcherOf } from "./key-table.ts";
 import { REGISTRY_CHANGES } from "./registry.ts";
@@ -31,6 +32,7 @@ const FUNCTION_PATTERN = "sp:function:<tenant>:<function>";
 const ENTRIES: { [kind in RemovedKind]?: (redis: Redis, key: string) => Promise<number> } = {
   versions: async (redis, key) => (await redis.hkeys(key)).filter((field) => !field.includes(":")).length,
   secrets: (redis, key) => redis.hlen(key),
+  domains: (redis, key) => redis.hlen(key),
   logEntries: (redis, key) => redis.xlen(key),
   auditEntries: (redis, key) => redis.xlen(key),
 };
@@ -66,6 +68,7 @@ export async function removeLeftovers({ redis, artifacts }: DeletionParts, tenan
   removed.records += await removeRecords(redis, tenant);
   await removeKeys(redis, tenant, removed);
   await forgetCanariesOf(redis, tenant);
+  await forgetDomainsOf(redis, tenant);
   for (const { pattern } of KEY_TABLE.filter(({ owner }) => owner === "field")) await redis.hdel(pattern, tenant);
   for (const { pattern } of KEY_TABLE.filter(({ owner }) => owner === "fields")) {
     const fields = (await redis.hkeys(pattern)).filter((field) => /^[^ /]*/.exec(field)?.[0] === tenant);

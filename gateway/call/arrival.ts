@@ -71,7 +71,7 @@ function hostOf(request: IncomingMessage, authority: string | null, hosts: Hosts
 function known(text: string, hosts: Hosts): KnownHost {
   const host = hosts.find(text);
   if (host.kind === "invalid") throw badHost("is for a host that can be none");
-  if (host.kind === "function" || host.kind === "gateway") return host;
+  if (host.kind === "function" || host.kind === "domain" || host.kind === "gateway") return host;
   const form = `<function>.<tenant>.${hosts.functionDomain}`;
   throw new SandpiperError("UNKNOWN_HOST", {
     message: `Nothing here has the host name ${text}. A function's is ${form}.`,

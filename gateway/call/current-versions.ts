@@ -57,19 +57,21 @@ export class CurrentVersions {
   /**
    * The version that a call of a function gets, which may be named as a preview; null when there is
    * no such function. A promise only when Redis is asked.
+   * @param ref `isPreview`: the name is a preview's, also where a function has that very name
    * @param headers the call's, which may decide between two versions
    */
-  get(ref: FunctionRef, headers: IncomingHttpHeaders = {}): CurrentVersion | null | Promise<CurrentVersion | null> {
+  get(
+    ref: FunctionRef & { isPreview?: boolean },
+    headers: IncomingHttpHeaders = {},
+  ): CurrentVersion | null | Promise<CurrentVersion | null> {
     const name = `${ref.tenant}/${ref.functionName}`;
     const nowMs = Date.now();
+    if (ref.isPreview === true) return this.#preview(name, ref, headers, nowMs);
     const remembered = this.#remembered.get(name) ?? this.#unknown.get(name);
     if (remembered === undefined || remembered.untilMs <= nowMs) return this.#read(name, ref, headers);
     if (remembered.current !== null) return chosen(remembered.current, headers);
     // A function of that very name goes first.
-    if (!ref.functionName.includes(PREVIEW_SEPARATOR)) return null;
-    const preview = this.#previews.get(name);
-    if (preview === undefined || preview.untilMs <= nowMs) return this.#readPreview(name, ref, headers);
-    return preview.current && chosen(preview.current, headers);
+    return ref.functionName.includes(PREVIEW_SEPARATOR) ? this.#preview(name, ref, headers, nowMs) : null;
   }
 
   /** Forgets a function, given as "tenant/function", because it has changed. */
@@ -90,6 +92,12 @@ export class CurrentVersions {
 
   close(): void {
     this.#announcements.close();
+  }
+
+  #preview(name: string, ref: FunctionRef, headers: IncomingHttpHeaders, nowMs: number) {
+    const preview = this.#previews.get(name);
+    if (preview === undefined || preview.untilMs <= nowMs) return this.#readPreview(name, ref, headers);
+    return preview.current && chosen(preview.current, headers);
   }
 
   async #read(name: string, ref: FunctionRef, headers: IncomingHttpHeaders): Promise<CurrentVersion | null> {

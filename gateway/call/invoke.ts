@@ -218,6 +218,11 @@ function functionNotFound(named: FunctionTarget | null): SandpiperError {
     return new SandpiperError("FUNCTION_NOT_FOUND", {
       message: "This is no function's URL: /fn/<tenant>/<function>/.",
     });
+  // Visitors of a domain need not know who is behind it.
+  if (named.host.kind === "domain") {
+    const message = `No function is deployed that answers at ${named.host.name}.`;
+    return new SandpiperError("FUNCTION_NOT_FOUND", { message });
+  }
   return new SandpiperError("FUNCTION_NOT_FOUND", {
     message: `The tenant ${named.tenant} has no function ${named.functionName}.`,
   });

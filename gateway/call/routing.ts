@@ -4,7 +4,7 @@
  */
 import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { type Alias, LIVE, type Sticky, splitPreviewName } from "../../functions/model/alias.ts";
+import { type Alias, isVersionDigits, LIVE, type Sticky, splitPreviewName } from "../../functions/model/alias.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import type { Version } from "../../functions/model/version.ts";
 import type { FunctionRef, FunctionState, Registry } from "../../functions/store/registry.ts";
@@ -93,7 +93,8 @@ export async function readPreview(
   if (state === null) return { current: null, of };
   const alias = state.aliases.find((one) => one.alias === parts.name);
   if (alias !== undefined) return { current: await readAlias(registry, tallies, state, alias), of };
-  const version = await registry.versionBeginningWith(ref, parts.name);
+  // A short alias that is gone could be the beginning of a version.
+  const version = isVersionDigits(parts.name) ? await registry.versionBeginningWith(ref, parts.name) : null;
   return { current: version && { base: currentOf(version, null), canary: null }, of };
 }
 

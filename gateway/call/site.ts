@@ -1,14 +1,17 @@
-/** Where a function is, as it and its client see it: on a host of its own, or below /fn/. */
+/**
+ * Where a function is, as it and its client see it: on a host of its own, at a domain of its
+ * tenant, or below /fn/.
+ */
 import type { IncomingMessage } from "node:http";
 import type { Clients } from "../http/clients.ts";
-import type { FunctionHost } from "../http/hosts.ts";
+import type { OwnHost } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
 import type { CallerFields, Forwarded } from "./forwarded.ts";
 import type { SharedSite } from "./shared-origin.ts";
 import type { FunctionTarget } from "./target.ts";
 
 /** Where browsers find a function's answers. */
-export type Site = FunctionHost | SharedSite;
+export type Site = OwnHost | SharedSite;
 
 /** Facts for one call. */
 export interface Whereabouts {
@@ -35,7 +38,7 @@ export function whereaboutsOf(
   const believed = { address: clients.addressOf(request), byProxy: clients.isByProxy(request), origin };
   const client = caller === undefined ? believed : { ...believed, caller };
   const atRoot = origin.url + path;
-  if (host.kind === "function") return { site: host, url: atRoot, forwarded: { ...client, prefix: null } };
+  if (host.kind !== "gateway") return { site: host, url: atRoot, forwarded: { ...client, prefix: null } };
   const prefix = `${origins.basePath}${sharedPath}`;
   const site: SharedSite = { kind: "shared", origin: origin.url, path: prefix, seesPath };
   if (!seesPath) return { site, url: atRoot, forwarded: { ...client, prefix } };

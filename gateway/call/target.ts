@@ -18,6 +18,8 @@ export interface FunctionTarget {
    */
   sharedPath: string | null;
   host: KnownHost;
+  /** Whether the name is a preview's, also where a function has that very name. */
+  isPreview: boolean;
 }
 
 /**
@@ -40,7 +42,8 @@ export function splitTarget(target: string): { authority: string | null; path: s
 export function functionTarget(host: KnownHost, whole: string): FunctionTarget | null {
   if (host.kind === "gateway") return belowPrefix(host, whole);
   const { tenant, functionName } = host;
-  return { tenant, functionName, path: whole, whole, sharedPath: null, host };
+  const isPreview = host.kind === "domain" && host.isPreview;
+  return { tenant, functionName, path: whole, whole, sharedPath: null, host, isPreview };
 }
 
 function belowPrefix(host: GatewayHost, whole: string): FunctionTarget | null {
@@ -53,7 +56,7 @@ function belowPrefix(host: GatewayHost, whole: string): FunctionTarget | null {
   if (!NAME_PATTERN.test(tenant) || !isCallable(functionName)) return null;
   const rest = whole.slice(nameEnd);
   const path = rest.startsWith("/") ? rest : `/${rest}`;
-  return { tenant, functionName, path, whole, sharedPath: whole.slice(0, nameEnd), host };
+  return { tenant, functionName, path, whole, sharedPath: whole.slice(0, nameEnd), host, isPreview: false };
 }
 
 /** A preview's name may be longer than that of a function. */

@@ -11,6 +11,7 @@ import { deletionFence } from "./middleware/deletion-fence.ts";
 import { errors, notFound } from "./middleware/errors.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { domainCheckRoutes, domainRoutes } from "./routes/domains.ts";
 import { egressRoutes } from "./routes/egress.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { functionRoutes } from "./routes/functions.ts";
@@ -42,6 +43,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   app.use(requestId);
   openapiRoutes(app);
   healthRoutes(app, parts);
+  domainCheckRoutes(app, parts);
   app.use("/v1/*", auth(parts), deletionFence(parts), audit(parts, knows), authorize(knows), dataFence(parts));
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
@@ -58,6 +60,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   keyRoutes(app, parts);
   tenantRoutes(app, parts);
   quotaRoutes(app, parts);
+  domainRoutes(app, parts);
   usageRoutes(app, parts);
   whoamiRoutes(app, parts);
   return app;

@@ -8,6 +8,7 @@ import type { QuotaDefaults, QuotaName } from "../../functions/model/quotas.ts";
 import type { KeyUses } from "../../functions/store/api-keys.ts";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { DataKeys } from "../../functions/store/data-keys.ts";
+import type { ProvenDomains } from "../../functions/store/domains/proven-domains.ts";
 import type { Collector } from "../../functions/store/gc.ts";
 import type { Registry } from "../../functions/store/registry.ts";
 import type { SecretStore } from "../../functions/store/secrets.ts";
@@ -42,6 +43,17 @@ export interface EventTarget {
   functionName: string;
 }
 
+/** Tenants' domains, and what their proofs need. */
+export interface DomainParts {
+  proven: ProvenDomains;
+  /** By tenant: who may ask the DNS now. */
+  turns: KeyedTurns;
+  /** Address and port of the DNS resolver; null: the machine's. */
+  resolver: string | null;
+  /** Most domains of a tenant. */
+  max: number;
+}
+
 export interface ControlParts {
   redis: Redis;
   registry: Registry;
@@ -61,6 +73,7 @@ export interface ControlParts {
   /** One source tree is put together at a time: it may take 128 MiB while that is done. */
   treeTurns: KeyedTurns;
   versions: CurrentVersions;
+  domains: DomainParts;
   /** Memory that all request bodies being read may hold together. */
   uploads: Budget;
   /** Grants that count for the outgoing connections of all tenants. */

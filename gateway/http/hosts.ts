@@ -3,7 +3,9 @@
  * file knows which names there are.
  */
 import { isIP } from "node:net";
+import { previewName } from "../../functions/model/alias.ts";
 import { NAME_PATTERN } from "../../functions/model/manifest.ts";
+import type { BoundDomain } from "../../functions/store/domains/domains.ts";
 import type { FunctionRef } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 
@@ -21,13 +23,28 @@ export interface FunctionHost extends FunctionRef {
   readonly port: string;
 }
 
+/** A domain that a tenant has proven to be its own, and bound to a function. */
+export interface DomainHost extends FunctionRef {
+  readonly kind: "domain";
+  /** In lower case, without port. */
+  readonly name: string;
+  /** The same: nobody knows whose the hosts beside it are. */
+  readonly tenantDomain: string;
+  readonly port: string;
+  /** Whether the function's name is that of a preview: the domain is bound to an alias. */
+  readonly isPreview: boolean;
+}
+
+/** A host where a function is alone on its origin. */
+export type OwnHost = FunctionHost | DomainHost;
+
 /** The gateway itself: the control API, and below /fn/ all functions. */
 export interface GatewayHost {
   readonly kind: "gateway";
   readonly port: string;
 }
 
-export type KnownHost = FunctionHost | GatewayHost;
+export type KnownHost = OwnHost | GatewayHost;
 export type Host = KnownHost | { readonly kind: "unknown" | "invalid" };
 
 export interface HostConfig {
@@ -36,6 +53,11 @@ export interface HostConfig {
   /** Names of the gateway beside localhost, addresses and names of one label; `*`: any other. */
   gatewayHosts: readonly string[];
   publicUrl: string | null;
+}
+
+/** The proven domains, by name in lower case. */
+export interface DomainLookup {
+  get(name: string): BoundDomain | undefined;
 }
 
 /** Its names lead to the machine that asks (RFC 6761, section 6.3). */
@@ -57,11 +79,16 @@ export class Hosts {
   readonly #gatewayNames: ReadonlySet<string>;
   /** By what requests say, so that a warm call looks once into a map. */
   readonly #known = new LruMap<string, Host>(MAX_KNOWN);
+  readonly #domains: DomainLookup;
+  readonly #publicHost: string | null;
 
-  constructor({ functionDomain, gatewayHosts, publicUrl }: HostConfig) {
+  /** @param domains those of tenants; `forget` is to be called when they change */
+  constructor({ functionDomain, gatewayHosts, publicUrl }: HostConfig, domains: DomainLookup = new Map()) {
     this.functionDomain = functionDomain;
-    const publicHost = publicUrl === null ? [] : [new URL(publicUrl).hostname];
+    this.#publicHost = publicUrl === null ? null : new URL(publicUrl).hostname;
+    const publicHost = this.#publicHost === null ? [] : [this.#publicHost];
     this.#gatewayNames = new Set([LOOPBACK_DOMAIN, ...publicHost, ...gatewayHosts]);
+    this.#domains = domains;
   }
 
   /** The meaning of a `host` header field or of a target's authority, as it was sent. */
@@ -70,7 +97,7 @@ export class Hosts {
     if (known !== undefined) return known;
     const host = this.#read(text);
     // Names that mean nothing displace none that do.
-    if (host.kind === "function" || host.kind === "gateway") this.#known.set(text, host);
+    if (host.kind !== "unknown" && host.kind !== "invalid") this.#known.set(text, host);
     return host;
   }
 
@@ -87,6 +114,24 @@ export class Hosts {
     return this.find(host).kind === "function" ? `${protocol}//${host}` : null;
   }
 
+  /** Forgets what names mean, as a domain has changed. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  /**
+   * Whether a name is one of this Sandpiper's own: the gateway's, the domain of functions, or below
+   * it. @param name in lower case, without port
+   */
+  isOwn(name: string): boolean {
+    return this.#isGateway(name) || `.${name}`.endsWith(`.${this.functionDomain}`);
+  }
+
+  /** Whether a name, in lower case, is that of the URL by which clients reach the gateway. */
+  isPublic(name: string): boolean {
+    return name === this.#publicHost;
+  }
+
   #read(text: string): Host {
     const [, given, digits = ""] = (text.length <= MAX_LENGTH && FORM.exec(text)) || [];
     // Only the parser knows that 1.2.3.4.5 is no host and 99999 no port.
@@ -96,6 +141,8 @@ export class Hosts {
     if (this.#isGateway(name)) return { kind: "gateway", port };
     const found = this.#functionAt(name);
     if (found !== null) return { kind: "function", ...found, name, port };
+    const bound = this.#domains.get(name);
+    if (bound !== undefined) return domainHost(bound, name, port);
     return this.#gatewayNames.has("*") ? { kind: "gateway", port } : UNKNOWN;
   }
 
@@ -112,6 +159,12 @@ export class Hosts {
     if (!NAME_PATTERN.test(functionName) || !NAME_PATTERN.test(tenant)) return null;
     return { tenant, functionName, tenantDomain };
   }
+}
+
+function domainHost({ tenant, functionName, alias }: BoundDomain, name: string, port: string): DomainHost {
+  const isPreview = alias !== null;
+  const called = isPreview ? previewName(alias, functionName) : functionName;
+  return { kind: "domain", tenant, functionName: called, isPreview, name, tenantDomain: name, port };
 }
 
 function isLoopback(hostname: string): boolean {

@@ -118,6 +118,7 @@ export async function startTestGateway(
     bootstrapKeyFile: null,
     egress: { allow: "public", deny: [] },
     quotas: { callsPerSecond: 0, callsInCourse: 0, functions: 0, deploysPerHour: 0 },
+    domains: { max: 100, resolver: null },
     keepVersions: 10,
     keepVersionsMs: 3_600_000,
     gcGraceMs: 3_600_000,

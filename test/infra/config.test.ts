@@ -98,3 +98,11 @@ test("hosts of the gateway are names, or any", () => {
     assert.throws(() => hosts(text), /SANDPIPER_GATEWAY_HOSTS must be host names/, text);
   }
 });
+
+test("the resolver for domains is an address with a port", () => {
+  const resolverOf = (text: string) => loadConfig({ SANDPIPER_DOMAIN_RESOLVER: text }).domains.resolver;
+  for (const text of ["127.0.0.1:53", "[::1]:5353"]) assert.equal(resolverOf(text), text);
+  assert.equal(resolverOf(""), null);
+  const wrong = ["127.0.0.1", "::1:53", "[::1]", "dns.example:53", "127.0.0.1:0", "127.0.0.1:99999", "[127.0.0.1]:53"];
+  for (const text of wrong) assert.throws(() => resolverOf(text), /SANDPIPER_DOMAIN_RESOLVER/, text);
+});

@@ -318,7 +318,8 @@ function kindOf(status: number, code: string): FailureKind {
   if (code === "BUILD_FAILED" || code === "CHECK_FAILED") return "build";
   if (status === 401 || status === 403) return "auth";
   if (status === 404) return "notFound";
-  if (code === "GC_RUNNING" || status === 408 || status === 429 || status >= 502) return "unavailable";
+  if (code === "GC_RUNNING" || code === "DOMAIN_NOT_PROVEN" || status === 408 || status === 429 || status >= 502)
+    return "unavailable";
   return status >= 400 && status < 500 ? "config" : "internal";
 }
 
@@ -334,6 +335,8 @@ const HINTS: Readonly<Record<string, string>> = {
   UNKNOWN_HOST:
     "the gateway does not know itself by that name: SANDPIPER_GATEWAY_HOSTS, in its environment, adds names",
   VERSION_NOT_FOUND: "`sandpiper versions <function>` lists those that are kept",
+  DOMAIN_NOT_FOUND: "`sandpiper domain list` shows all; another tenant's need --tenant and the operator's key",
+  DOMAIN_NOT_PROVEN: "the DNS may take minutes to show a new record, and remembers that there was none: try again",
   ALIAS_NOT_FOUND: "`sandpiper alias list <function>` shows all",
   NO_EARLIER_VERSION: "name one: `sandpiper versions <function>` lists those that are kept",
   PRECONDITION_FAILED: "look what is live now: `sandpiper versions <function>`, and try again",

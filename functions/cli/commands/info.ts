@@ -39,12 +39,14 @@ async function info(io: Io, name: string, command: Command): Promise<void> {
 /** @param live its alias `live`. */
 function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): string {
   const { name, url, sharedUrl, version, config, entry, handler, warnings, bundleBytes, files, updatedAt } = info;
+  const { domains } = info;
   const env = Object.keys(config.env);
   const { egress = [] } = config;
   const facts: [string, string][] = [
     ["name", name],
     ["url", url],
     ...(sharedUrl === url ? [] : [["also at", sharedUrl] as [string, string]]),
+    ...(domains.length === 0 ? [] : [["domains", domainsText(domains)] as [string, string]]),
     ["version", version],
     ...(live && live.routes.length > 1
       ? [["live", routesText(live.routes) + autoText(live.auto)] as [string, string]]
@@ -66,6 +68,13 @@ function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): stri
     ...warnings.map((warning): [string, string] => ["warning", firstLine(warning)]),
   ];
   return facts.map(([key, value]) => `${styled(io.stdout, "bold", key.padEnd(9))} ${escapeLine(value)}\n`).join("");
+}
+
+function domainsText(domains: FunctionInfo["domains"]): string {
+  const words = domains.map(({ name, alias, proven }) => {
+    return `${name}${alias === null ? "" : ` (${alias})`}${proven ? "" : " (not proven)"}`;
+  });
+  return words.join(", ");
 }
 
 /** The bundler shows the source on further lines. */

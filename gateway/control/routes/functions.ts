@@ -16,6 +16,7 @@ import { preconditionHeaders } from "../../../functions/api/versions.ts";
 import { shortVersion } from "../../../functions/model/alias.ts";
 import { sees } from "../../../functions/model/scopes.ts";
 import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
+import { listDomains } from "../../../functions/store/domains/domains.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
 import type { ControlParts, Environment } from "../context.ts";
@@ -105,7 +106,10 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const { name } = c.req.valid("param");
     const state = await parts.registry.getFunction({ tenant: c.var.principal.tenant, functionName: name });
     if (!state) throw noFunction(name);
-    return c.json(infoOf(parts, c, state), 200);
+    const domains = (await listDomains(parts.redis, state.tenant))
+      .filter(({ functionName }) => functionName === name)
+      .map((one) => ({ name: one.name, alias: one.alias, proven: one.proven !== null }));
+    return c.json({ ...infoOf(parts, c, state), domains }, 200);
   });
 
   app.openapi(deleteRoute, async (c) => {
@@ -132,6 +136,7 @@ function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionSta
     config: { ...config, isolation: config.isolation ?? "instance", env },
     noTemplateReason,
     held: isHeld,
+    domains: [],
     entry,
     handler: found?.handler ?? null,
     warnings: warningsOf(version),

@@ -50,7 +50,7 @@ function put(name: string, body: unknown): Promise<Response> {
 describe("a request without a valid key", () => {
   it("is refused by every route but those that are open", async () => {
     const document = (await (await fetch(`${test.url}/v1/openapi.json`)).json()) as { paths: Record<string, object> };
-    const open = new Set(["/healthz", "/readyz", "/v1/openapi.json"]);
+    const open = new Set(["/healthz", "/readyz", "/v1/openapi.json", "/v1/domains/check"]);
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const method of Object.keys(methods)) {
         const url = test.url + path.replaceAll(/\{\w+\}/g, "x");
@@ -290,6 +290,7 @@ describe("functions", () => {
       },
       noTemplateReason: null,
       held: false,
+      domains: [],
       entry: "index.ts",
       handler: "fetch",
       warnings: [],
@@ -494,6 +495,10 @@ it("describes itself", async () => {
     "/healthz",
     "/readyz",
     "/v1/audit",
+    "/v1/domains",
+    "/v1/domains/check",
+    "/v1/domains/{domain}",
+    "/v1/domains/{domain}/verify",
     "/v1/egress",
     "/v1/egress/{tenant}",
     "/v1/functions",

@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { newInvocationId } from "../../../functions/model/invocation-id.ts";
 import type { InvocationRecord } from "../../../functions/model/record.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
+import { claimDomain, findDomain, proveDomain } from "../../../functions/store/domains/domains.ts";
 import { KEY_TABLE, matcherOf } from "../../../functions/store/key-table.ts";
 import { appendLogs, recordInvocation, recordUnrun } from "../../../functions/store/logs.ts";
 import { setQuotas } from "../../../functions/store/quotas.ts";
@@ -83,6 +84,9 @@ async function furnish(tenant: string, key: string): Promise<void> {
 /** A key for each row of the table that the tenant has none of yet. */
 async function plantRest(tenant: string): Promise<void> {
   const redis = test.connection;
+  const name = `${tenant}.example.com`;
+  await claimDomain(redis, tenant, name, { functionName: "shop", alias: null }, { seen: null, max: 100 });
+  await proveDomain(redis, tenant, await findDomain(redis, tenant, name, null), { by: "operator" });
   const there = await redis.keys("sp:*");
   for (const { pattern, owner } of KEY_TABLE) {
     if (owner === "field") await redis.hsetnx(pattern, tenant, "1");
@@ -187,7 +191,17 @@ describe("a deleted tenant", () => {
     const { logEntries = 0, auditEntries: _, ...exact } = counts;
     assert.ok(logEntries >= 3);
     assert.deepEqual(exact, {
-      ...{ functions: 2, versions: 1, secrets: 2, keys: 1, grants: 1, records: 4, traces: 1, sourceFiles: 1 },
+      ...{
+        functions: 2,
+        versions: 1,
+        secrets: 2,
+        keys: 1,
+        grants: 1,
+        domains: 1,
+        records: 4,
+        traces: 1,
+        sourceFiles: 1,
+      },
     });
     assert.ok(redisKeys > 10);
     assert.deepEqual(await tracesOf("gone"), []);

@@ -51,6 +51,33 @@ describe("a host", () => {
     checkAll(new Hosts(config()), Object.fromEntries(names.map((name) => [name, "gateway"])));
   });
 
+  it("that a tenant has proven is its function's, unless it is the platform's own", () => {
+    const bound = (functionName: string, alias: string | null = null) => ({ tenant: "main", functionName, alias });
+    const domains = new Map([
+      ["shop.example.com", bound("shop")],
+      ["next.example.com", bound("shop", "staging")],
+      ["gateway.example", bound("shop")],
+      ["hello.main.localhost", bound("shop")],
+    ]);
+    const hosts = new Hosts(config({ gatewayHosts: ["gateway.example", "*"] }), domains);
+    const names = (text: string) => {
+      const host = hosts.find(text);
+      return host.kind === "domain" ? `${host.functionName}@${host.tenant} ${host.name}` : meaning(hosts, text);
+    };
+    for (const text of ["shop.example.com", "SHOP.Example.com:443", "shop.example.com."]) {
+      assert.equal(names(text), "shop@main shop.example.com", text);
+    }
+    assert.equal(names("next.example.com"), "staging--shop@main next.example.com");
+    assert.equal(names("gateway.example"), "gateway");
+    assert.equal(names("hello.main.localhost"), "hello@main");
+    assert.equal(names("www.shop.example.com"), "gateway");
+    domains.delete("shop.example.com");
+    hosts.forget();
+    assert.equal(names("shop.example.com"), "gateway");
+    for (const name of ["localhost", "a.localhost", "gateway.example", "1.2.3.4"]) assert.ok(hosts.isOwn(name), name);
+    for (const name of ["notlocalhost.example", "shop.example.com"]) assert.ok(!hosts.isOwn(name), name);
+  });
+
   it("of any other form means nothing, or is no host at all", () => {
     checkAll(new Hosts(config()), {
       "main.localhost": "unknown",
