@@ -1,6 +1,6 @@
 /**
  * The contract of control groups, whichever version the kernel has. Groups are named by a path
- * relative to the root of every hierarchy: "sandpiper/<zygote>/<host user>". Only groups below
+ * relative to the root of every hierarchy: "sandpiper/<zygote>-<host user>". Only groups below
  * "sandpiper" are ever made or removed.
  */
 import type { SandboxLimits, SandboxReading, SandboxStats, SandboxUsage } from "../contract/sandbox.ts";

@@ -18,12 +18,14 @@ export function ownerGroup(pid: number): string {
 }
 
 /**
- * The group of the sandbox that has this host user. Users come again and so do the names of groups:
+ * The group of the sandbox that has this host user: beside its owner's, so that the kernel has all
+ * sandboxes of the machine compete with each other, and not those of one owner with all of
+ * another. Users come again and so do the names of groups:
  * the kernel remembers each name that a directory ever had, and would have six more to remember
  * after every sandbox.
  */
 export function sandboxGroup(owner: string, hostUid: number): string {
-  return `${owner}/${hostUid}`;
+  return `${owner}-${hostUid}`;
 }
 
 /**
@@ -53,6 +55,17 @@ export async function sweepDead(driver: CgroupDriver): Promise<void> {
   const dead = driver.children(ROOT_GROUP).filter((name) => !isOwnerAlive(name));
   const removals = dead.map((name) => removeTree(driver, `${ROOT_GROUP}/${name}`, MOST_SWEEP_RETRIES));
   await Promise.allSettled(removals);
+}
+
+/** The groups of an owner's sandboxes, and of forks' slots in them. */
+export function groupsOf(driver: CgroupDriver, owner: string): string[] {
+  const names = driver.children(ROOT_GROUP).map((name) => `${ROOT_GROUP}/${name}`);
+  return names.filter((path) => path.startsWith(`${owner}-`));
+}
+
+/** Ends what is left of an owner and its sandboxes, and removes their groups. @throws as `removeTree` does */
+export async function removeOwner(driver: CgroupDriver, owner: string): Promise<void> {
+  await Promise.all([...groupsOf(driver, owner), owner].map((path) => removeTree(driver, path)));
 }
 
 /** Removes the group that all of ours are below, unless somebody else has sandboxes in it. */

@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import type { CgroupDriver } from "../cgroup/driver.ts";
-import { removeTree, sandboxGroup } from "../cgroup/sweep.ts";
+import { removeOwner, sandboxGroup } from "../cgroup/sweep.ts";
 import { SandboxError, StartFailure } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
@@ -223,7 +223,7 @@ export class Generation {
    */
   async #removeGroups(): Promise<void> {
     const { group } = this.#zygote ?? { group: "" };
-    if (group !== "") await removeTree(this.#options.cgroups, group).catch(() => undefined);
+    if (group !== "") await removeOwner(this.#options.cgroups, group).catch(() => undefined);
   }
 
   #hear(response: Response): void {

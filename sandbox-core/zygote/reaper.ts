@@ -4,6 +4,7 @@
  * tried again. The zygote serves on meanwhile, and tells of the end only then.
  */
 import type { CgroupDriver } from "../cgroup/driver.ts";
+import { groupsOf } from "../cgroup/sweep.ts";
 import type { Response } from "../protocol/control.ts";
 import { sys } from "../syscall/libc.ts";
 import type { HostIds } from "./host-ids.ts";
@@ -44,9 +45,9 @@ export class Reaper {
     this.clear();
   }
 
-  /** Adds the groups below this one: those of forks' slots, whose worker is gone. */
-  addBelow(parent: string): void {
-    for (const name of this.#cgroups.children(parent)) this.add({ group: `${parent}/${name}` });
+  /** Adds what is left of an owner's groups: those of forks' slots, whose worker is gone. */
+  addAllOf(owner: string): void {
+    for (const group of groupsOf(this.#cgroups, owner)) this.add({ group });
   }
 
   /** After how many milliseconds `clear` is to be called again; -1 when nothing is left. */

@@ -238,7 +238,7 @@ class Server {
     const children = this.#children.all();
     for (const child of children) this.#end(child);
     for (const { pidfd } of children) this.#bury(pidfd);
-    this.#reaper.addBelow(this.#state.group);
+    this.#reaper.addAllOf(this.#state.group);
     this.#reaper.clearAll();
     this.#state.cgroups.remove(this.#state.group);
     removeRootGroup(this.#state.cgroups);
