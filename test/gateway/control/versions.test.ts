@@ -8,6 +8,7 @@ import { CancellationReceiver } from "../../../functions/transport/cancellations
 import type { GatewayMetrics } from "../../../gateway/metrics.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { moveUnderCalls } from "../../moves/moves.ts";
 
 let test: TestGateway;
 let receiver: CancellationReceiver;
@@ -409,40 +410,24 @@ describe("bad input", () => {
   });
 });
 
-/** Deploys and rolls back so often. */
+/** So many here; `npm run test:moves` does 1,000 on a platform of its own. */
 const MOVES = 30;
 
 it("no call fails by deploys and rollbacks, and each answer is of a version that was live meanwhile", async () => {
-  const first = (await deploy("busy", 0)).body.version as string;
-  /** Each version that was live, from the step that began its move to the one that saw its end. */
-  const lives = [{ version: first, from: 0, to: Number.POSITIVE_INFINITY }];
-  const answers: { version: string; from: number; to: number }[] = [];
-  let [step, isOver] = [0, false];
-  const callers = Array.from({ length: 50 }, async () => {
-    while (!isOver) {
-      const from = step;
-      answers.push({ version: await called("busy"), from, to: step });
-    }
-  });
-  const moving = async () => {
-    for (let move = 1; move <= MOVES; move++) {
-      const [from, isDeploy] = [++step, move % 2 === 1];
-      const { status, body } = isDeploy ? await deploy("busy", move) : await ask("POST", "busy/rollback", {});
+  const its = {
+    async deploy(number: number): Promise<string> {
+      const { status, body } = await deploy("busy", number);
+      assert.ok(status === 200 || status === 201, JSON.stringify(body));
+      return body.version;
+    },
+    async rollback(): Promise<string> {
+      const { status, body } = await ask("POST", "busy/rollback", {});
       assert.equal(status, 200, JSON.stringify(body));
-      if (!isDeploy) assert.equal(body.routes[0].version, first);
-      for (const life of lives.slice(-1)) life.to = ++step;
-      lives.push({ version: body.version ?? first, from, to: Number.POSITIVE_INFINITY });
-    }
+      return body.routes[0].version;
+    },
+    call: () => called("busy"),
   };
-  await Promise.all([
-    moving().finally(() => {
-      isOver = true;
-    }),
-    ...callers,
-  ]);
-  const wrong = answers.filter(
-    ({ version, from, to }) => !lives.some((life) => life.version === version && life.from <= to && life.to >= from),
-  );
-  assert.deepEqual(wrong, []);
-  assert.ok(new Set(answers.map(({ version }) => version)).size > 1, "no answer was of another version");
+  const { failures, wrong, versions } = await moveUnderCalls(its, { moves: MOVES, callers: 50 });
+  assert.deepEqual([failures, wrong], [[], []]);
+  assert.ok(versions > 1, "no answer was of another version");
 });
