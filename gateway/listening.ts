@@ -1,7 +1,10 @@
 /** A server's address and connections, and how hono is put behind it. */
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { Server } from "node:http";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { errorBody, SandpiperError } from "../functions/model/errors.ts";
+import { publicError } from "./http/error-reply.ts";
 
 interface AddressConfig {
   host: string;
@@ -10,8 +13,16 @@ interface AddressConfig {
 
 /** hono behind node's server. A URL that hono refuses is answered in our shape. */
 export function controlListener(fetch: Parameters<typeof getRequestListener>[0]) {
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost" });
+  const listener = getRequestListener(fetch, { overrideGlobalObjects: false, hostname: "localhost", errorHandler });
   return (...args: Parameters<typeof listener>) => void listener(...args);
+}
+
+/** Of URLs that cannot be one, such as one with a backslash; hono itself would say nothing. */
+function errorHandler(error: unknown): Response {
+  const isUrl = error instanceof RequestError;
+  const shown = isUrl ? new SandpiperError("INVALID_REQUEST", { message: `${error.message}.` }) : publicError(error);
+  const requestId = randomUUID();
+  return Response.json(errorBody(shown, requestId), { status: shown.status, headers: { "x-request-id": requestId } });
 }
 
 /** Resolves when the server listens. @throws Error when it cannot */

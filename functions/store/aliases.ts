@@ -178,6 +178,22 @@ export async function moveAlias(redis: Redis, ref: FunctionRef, move: Move): Pro
   return { created: code === 1, revision: detail };
 }
 
+/**
+ * Refuses a move that would be refused now, before work is done for it. `moveAlias` decides.
+ * @throws SandpiperError NAME_HELD, PRECONDITION_FAILED
+ */
+export async function checkMovable(
+  redis: Redis,
+  ref: FunctionRef,
+  { alias, expected = "", holder = "" }: Pick<Move, "alias" | "expected" | "holder">,
+): Promise<void> {
+  const stored = await redis.hgetall(functionKey(ref));
+  if ((stored.holder ?? "") !== holder) throwRefusal(holder === "" ? -2 : -3, ref);
+  const revision = aliasesOf(stored).find((one) => one.alias === alias)?.revision ?? "none";
+  const isExpected = expected === "*" ? revision !== "none" : expected === "" || expected === revision;
+  if (!isExpected) throwFailure(-4, revision, ref, alias);
+}
+
 function throwFailure(code: number, detail: string, { functionName }: FunctionRef, alias: string): void {
   if (code === -1) throw noVersion(functionName, detail);
   if (code === -4) throw new SandpiperError("PRECONDITION_FAILED", { message: changed(functionName, alias, detail) });

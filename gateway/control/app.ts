@@ -9,6 +9,7 @@ import { authorize } from "./middleware/authorize.ts";
 import { dataFence } from "./middleware/data-fence.ts";
 import { deletionFence } from "./middleware/deletion-fence.ts";
 import { errors, notFound } from "./middleware/errors.ts";
+import { plainBody } from "./middleware/plain-body.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { domainCheckRoutes, domainRoutes } from "./routes/domains.ts";
@@ -44,7 +45,8 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   openapiRoutes(app);
   healthRoutes(app, parts);
   domainCheckRoutes(app, parts);
-  app.use("/v1/*", auth(parts), deletionFence(parts), audit(parts, knows), authorize(knows), dataFence(parts));
+  const fences = [deletionFence(parts), audit(parts, knows), authorize(knows), dataFence(parts), plainBody];
+  app.use("/v1/*", auth(parts), ...fences);
   sourceRoutes(app, parts);
   functionRoutes(app, parts);
   versionRoutes(app, parts);

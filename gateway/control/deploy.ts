@@ -12,6 +12,7 @@ import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { quotaExceeded } from "../../functions/model/quotas.ts";
 import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
 import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
+import { checkMovable } from "../../functions/store/aliases.ts";
 import { countDeploy } from "../../functions/store/quotas.ts";
 import { noteDeployment } from "../../functions/store/versions.ts";
 import { MIB } from "../../infra/std/bytes.ts";
@@ -86,6 +87,7 @@ export async function deploy(
   checkPaths(upload.files);
   checkEntry(upload);
   await checkEgress(parts, tenant, config);
+  await checkMovable(parts.redis, { tenant, functionName: name }, { alias: LIVE, ...facts });
   await takeDeploy(parts, tenant, name);
   const { entry, directory, included } = upload;
   const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };
