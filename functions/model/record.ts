@@ -35,6 +35,36 @@ export type CallTiming = z.output<typeof callTimingSchema>;
 const publicErrorSchema = z.object({ code: z.string(), message: z.string() });
 export type PublicError = z.output<typeof publicErrorSchema>;
 
+/** One outgoing connection of a call, or a lookup or a request of one that was refused. */
+const connectionRecordSchema = z
+  .object({
+    host: z.string().meta({
+      description: "The name that was connected to, or the address where no name was looked up; any text when refused.",
+    }),
+    port: z.int().optional().meta({ description: "Absent for a lookup." }),
+    address: z.string().optional().meta({ description: "The address that was dialled." }),
+    bytesUp: z.number(),
+    bytesDown: z.number(),
+    startedAtMs: z.number(),
+    durationMs: z.number(),
+    verdict: z.string().meta({
+      description:
+        "ok; kept: open still when the call ended, with the bytes and the time until then; else why it was refused or cut.",
+    }),
+  })
+  .meta({ id: "InvocationConnection" });
+export type ConnectionRecord = z.output<typeof connectionRecordSchema>;
+
+/** Most connections that the record of a call has. */
+export const MAX_CONNECTION_RECORDS = 20;
+
+/** The outgoing connections of a call, by their beginning. */
+const callEgressSchema = z.object({
+  connections: z.array(connectionRecordSchema),
+  more: z.int().meta({ description: `How many there were beyond the first ${MAX_CONNECTION_RECORDS} that ended.` }),
+});
+export type CallEgress = z.output<typeof callEgressSchema>;
+
 /**
  * The record of a call: at most one for each invocation, and the last record of its log when a
  * worker had it. Calls that no worker had are recorded by their gateway.
@@ -59,6 +89,7 @@ export const invocationRecordSchema = z
     startedAtMs: z.number(),
     endedAtMs: z.number(),
     traceId: z.string().optional(),
+    egress: callEgressSchema.optional().meta({ description: "Absent when the call had no outgoing connection." }),
   })
   .meta({ id: "Invocation" });
 export type InvocationRecord = z.output<typeof invocationRecordSchema>;

@@ -184,8 +184,11 @@ export interface SandboxInjector {
 export interface SandboxEgress {
   /** A call begins in the sandbox: say it before the call's first byte is sent there. */
   callBegan(call: string): void;
-  /** `close` ends the connections that were opened while this call ran alone. */
-  callEnded(call: string, end: { close: boolean }): void;
+  /**
+   * `close` ends the connections that were opened while this call ran alone. Resolves when all has
+   * been told that the call had until then. Never rejects.
+   */
+  callEnded(call: string, end: { close: boolean }): Promise<void>;
   /** Resolves when all has been told that happened in the sandbox until now. Never rejects. */
   told(): Promise<void>;
   /** Of a policy with injections, else null. */

@@ -43,7 +43,10 @@ control.on("data", (chunk: Buffer) => {
   for (const request of requests.push(chunk))
     if (request.op === "ping") say({ is: "pong" });
     else if (request.op === "flush") say({ is: "flushed", flush: request.flush });
-    else relay.answer(request, takeSockets);
+    else {
+      relay.answer(request, takeSockets);
+      if (request.op === "ended") say({ is: "flushed", flush: request.flush });
+    }
 });
 control.on("error", () => process.exit(0));
 control.on("close", () => process.exit(0));

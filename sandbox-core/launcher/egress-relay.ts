@@ -171,19 +171,21 @@ export class EgressRelay implements EgressRelaying {
         calls.add(call);
         this.#process?.send({ op: "began", sandbox, call });
       },
-      callEnded: (call, { close }) => {
-        if (calls.delete(call)) this.#process?.send({ op: "ended", sandbox, call, close });
-      },
-      told: () => this.#flush(),
+      callEnded: (call, { close }) =>
+        calls.delete(call)
+          ? this.#answered((flush) => ({ op: "ended", sandbox, call, close, flush }))
+          : Promise.resolve(),
+      told: () => this.#answered((flush) => ({ op: "flush", flush })),
     };
   }
 
-  #flush(): Promise<void> {
+  /** Sends what is answered, and resolves with that; all that was told before has come then. */
+  #answered(request: (flush: number) => RelayRequest): Promise<void> {
     if (!this.#process) return Promise.resolve();
     const flush = ++this.#lastNumber;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#flushes.set(flush, resolve);
-    this.#process.send({ op: "flush", flush });
+    this.#process.send(request(flush));
     const timer = setTimeout(() => this.#flushed(flush), LONGEST_FLUSH_MS);
     return promise.finally(() => clearTimeout(timer));
   }

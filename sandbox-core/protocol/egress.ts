@@ -62,7 +62,8 @@ export type RelayRequest =
   | { op: "link" }
   | { op: "open"; sandbox: number; policy: RelayedPolicy; ports: readonly number[]; calls: readonly string[] }
   | { op: "began"; sandbox: number; call: string }
-  | { op: "ended"; sandbox: number; call: string; close: boolean }
+  /** Answered as `flush` is. */
+  | { op: "ended"; sandbox: number; call: string; close: boolean; flush: number }
   | { op: "close"; sandbox: number }
   /** Answered when all that was told before has been sent. */
   | { op: "flush"; flush: number };

@@ -188,6 +188,28 @@ describe("a function with egress", () => {
     assert.equal(sockets.size, before + 1);
   });
 
+  it("has its connections in the records of its calls, also those that stay open", async () => {
+    await test.deploy("noted", CLIENT, { egress: [`echo.example.com:${echo}`] });
+    const recorded = async (path: string) => (await test.record((await test.call("noted", { path })).id)).egress;
+    const kept = await recorded(`/keep/echo.example.com/${echo}`);
+    const { startedAtMs = 0, durationMs = 0, ...connection } = kept?.connections[0] ?? {};
+    const expected = { host: "echo.example.com", port: echo, address: "127.0.0.1", bytesUp: 4, bytesDown: 4 };
+    assert.deepEqual(connection, { ...expected, verdict: "kept" });
+    assert.ok(startedAtMs > 0 && durationMs > 0);
+    assert.equal(await recorded("/has/none/0"), undefined);
+    const refused = await recorded(`/talk/other.example.com/${echo}`);
+    const { host, port, verdict } = refused?.connections[0] ?? {};
+    assert.deepEqual([host, port, verdict], ["other.example.com", undefined, "undeclared_name"]);
+    await test.deploy("late", CLIENT, { egress: [`echo.example.com:${echo}`], timeoutMs: 500 });
+    const late = await test.call("late", { path: `/hang/echo.example.com/${echo}` });
+    const cut = (await test.record(late.id)).egress?.connections.map((one) => one.verdict);
+    assert.match(String(cut), /^(?:call_ended|sandbox_ended)$/);
+  });
+
+  it("has nothing about connections in the records of a function that declares none", async () => {
+    assert.ok(!("egress" in (await test.record((await test.call("plain", { path: "/has/none/0" })).id))));
+  });
+
   it("begins each call without connections under the isolation of invocations", async () => {
     await test.deploy("each", CLIENT, { egress: [`echo.example.com:${echo}`], isolation: "invocation" });
     const before = sockets.size;

@@ -11,8 +11,11 @@ export interface EgressListener {
   inherit(): void;
   /** Such a connection broke because the relay, or a part of it, ended. */
   lose(): void;
-  /** Nothing that comes later is part of the call. */
-  end(): void;
+  /**
+   * The call is over.
+   * @param told resolves when all has been heard of its connections
+   */
+  end(told: Promise<void>): void;
 }
 
 /** A call as it is told to the relay. */
@@ -80,8 +83,8 @@ export class SandboxConnections {
   /** @param close whether the connections are closed that were opened in it */
   ended({ request: { invocationId }, egress }: OfCall, { close }: { close: boolean }): void {
     this.#running -= 1;
-    this.#relay?.callEnded(invocationId, { close });
-    egress?.end();
+    const told = this.#relay?.callEnded(invocationId, { close });
+    egress?.end(told ?? Promise.resolve());
     if (egress !== undefined) this.#remember(invocationId);
     if (this.isOutdated) this.#endWhenUnused();
   }

@@ -1,7 +1,8 @@
 /**
- * The account of a call's outgoing connections: a span of each, and lines in the function's log
- * about what was refused or cut.
+ * The account of a call's outgoing connections: a span of each, its part of the call's record, and
+ * lines in the function's log about what was refused or cut.
  */
+import { type CallEgress, type ConnectionRecord, MAX_CONNECTION_RECORDS } from "../../functions/model/record.ts";
 import { settledWithin } from "../../infra/std/time.ts";
 import type { EgressEvent } from "../../sandbox-core/index.ts";
 import type { CallLog } from "./call-log.ts";
@@ -14,8 +15,6 @@ const MAX_NAME_LENGTH = 253;
 
 /** Longest wait for word of a connection that broke. */
 const WORD_MS = 2_000;
-/** Time for word of connections that a call closed with its end. */
-const LAST_WORDS_MS = 50;
 /** Words of clients whose connection broke. */
 const BROKEN = /ECONNRESET|EPIPE|hang up|terminated|closed|lost|disconnect|exit code/i;
 
@@ -49,7 +48,12 @@ export class EgressReport {
   /** Connections that were told of as kept. */
   readonly #kept = new Set<number>();
   #spans = 0;
-  #isOver = false;
+  readonly #records: ConnectionRecord[] = [];
+  /** Connections beyond those that are recorded. */
+  #more = 0;
+  #isSettled = false;
+  /** Resolves when all has been told that the call had; null until it is over. */
+  #allTold: Promise<void> | null = null;
   /** Resolves with the next end of a connection. */
   #nextEnd = Promise.withResolvers<void>();
   #relayDied = false;
@@ -95,24 +99,36 @@ export class EgressReport {
 
   /**
    * The call is over. Word of what it closed last is on its way, and of what the connections have
-   * carried that stay open; those that no word came of are told of without that, a moment later.
+   * carried that stay open; those that no word came of are told of without that.
    */
-  end(): void {
-    if (this.#addSpan !== null && this.#open.size > 0) setTimeout(() => this.#tellKept(), LAST_WORDS_MS).unref();
+  end(told: Promise<void>): void {
+    this.#allTold = told.then(() => this.#tellKept());
+  }
+
+  /** Whether the call is over in a sandbox that may connect to something. */
+  get isOver(): boolean {
+    return this.#allTold !== null;
+  }
+
+  /** All connections of the call, once it is over; undefined when it had none. Never rejects. */
+  async account(): Promise<CallEgress | undefined> {
+    await this.#allTold;
+    if (this.#records.length === 0) return undefined;
+    return { connections: this.#records.toSorted((a, b) => a.startedAtMs - b.startedAtMs), more: this.#more };
   }
 
   #tellKept(): void {
-    this.#isOver = true;
+    this.#isSettled = true;
     const nowMs = Date.now();
     for (const event of this.#open.values()) {
-      this.#span({ ...event, durationMs: nowMs - event.atMs + event.durationMs, atMs: nowMs }, "kept");
+      this.#tell({ ...event, durationMs: nowMs - event.atMs + event.durationMs, atMs: nowMs }, "kept");
     }
   }
 
   #keep(event: EgressEvent): void {
-    if (this.#isOver || !this.#open.delete(event.id)) return;
+    if (this.#isSettled || !this.#open.delete(event.id)) return;
     this.#kept.add(event.id);
-    this.#span(event, "kept");
+    this.#tell(event, "kept");
   }
 
   #closed(event: EgressEvent): void {
@@ -121,8 +137,8 @@ export class EgressReport {
     if (verdict === "relay_died") this.#relayDied = true;
     this.#nextEnd.resolve();
     this.#nextEnd = Promise.withResolvers();
-    // One that was kept has its span already.
-    if (!this.#isOver && !this.#kept.delete(event.id)) this.#span(event, verdict);
+    // One that was kept was told of already.
+    if (!this.#isSettled && !this.#kept.delete(event.id)) this.#tell(event, verdict);
     const why = CUT[verdict];
     if (why !== undefined) this.#say(`The connection to ${hostOf(event)} was cut. ${why}`);
   }
@@ -131,10 +147,17 @@ export class EgressReport {
     const { verdict, remedy = "", untold = 0 } = event;
     const host = hostOf(event);
     if (verdict === "relay_died") this.#relayDied = true;
-    this.#span(event, verdict);
+    this.#tell(event, verdict);
+    this.#more += untold;
     const what = OF_REQUESTS.has(verdict) ? `A request to ${host} was refused` : `${host} was not reached`;
     this.#say(`${what} (${verdict}). ${adviceOf(event) ?? remedy}`.trimEnd());
     if (untold > 0) this.#say(`${untold} more connections were refused.`);
+  }
+
+  #tell(event: EgressEvent, verdict: string): void {
+    if (this.#records.length < MAX_CONNECTION_RECORDS) this.#records.push(recordOf(event, verdict));
+    else this.#more += 1;
+    this.#span(event, verdict);
   }
 
   #span(event: EgressEvent, verdict: string): void {
@@ -159,6 +182,19 @@ export class EgressReport {
     const isLast = this.#told.size > MAX_LINES;
     this.#log.say("warn", isLast ? "[more of its connections were refused or cut]" : text);
   }
+}
+
+function recordOf(event: EgressEvent, verdict: string): ConnectionRecord {
+  const { atMs, durationMs, port, address, bytesUp, bytesDown } = event;
+  return {
+    host: nameOf(event),
+    ...(port > 0 && { port }),
+    ...(address !== null && { address }),
+    ...{ bytesUp, bytesDown },
+    startedAtMs: Math.round(atMs - durationMs),
+    durationMs: Math.round(durationMs * 1_000) / 1_000,
+    verdict,
+  };
 }
 
 /** Advice where the manifest is to be changed; the relay knows nothing of manifests. */

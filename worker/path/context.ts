@@ -5,6 +5,7 @@ import type { Bundles } from "../code/bundles.ts";
 import type { Usage } from "../instance/call.ts";
 import type { Departure, Departures } from "../instance/departures.ts";
 import { CallLog } from "../outcome/call-log.ts";
+import type { EgressReport } from "../outcome/egress-report.ts";
 import type { Lease } from "../pool/lease.ts";
 import type { Pool } from "../pool/pool.ts";
 import { writeLog } from "./record.ts";
@@ -43,6 +44,8 @@ export interface CallContext {
   readonly onEnded: () => void;
   /** Set by the step `acquire`. */
   lease: Lease | undefined;
+  /** The account of its connections; set by the step `handler`. */
+  egress: EgressReport | undefined;
   /** Whether the request's body was taken from where the gateway put it. */
   isBodyTaken: boolean;
   /** Set once the call has ended by itself. */
@@ -58,5 +61,6 @@ export function openCall(parts: Parts, taken: TakenCall): CallContext {
   const spans = startSpans(invocation);
   const reply = new CallReply(invocation, parts);
   const log = new CallLog(invocation.id, (records) => writeLog(parts, invocation, records));
-  return { parts, ...taken, expiresAtMs, spans, reply, log, lease: undefined, isBodyTaken: false, usage: undefined };
+  const later = { lease: undefined, egress: undefined, isBodyTaken: false, usage: undefined };
+  return { parts, ...taken, expiresAtMs, spans, reply, log, ...later };
 }

@@ -19,6 +19,7 @@ const NO_BODY = new Uint8Array(0);
 export async function handle(call: CallContext, lease: Lease, step: Step): Promise<Handled> {
   const body = await bodyOf(call);
   const egress = reportOf(call);
+  call.egress = egress;
   const handled = lease.call(inputOf(call, lease, { body, step, egress }));
   call.departure.begin();
   call.departure.whenLeft(() => cancel(call, lease));

@@ -71,6 +71,8 @@ export async function end(call: CallContext): Promise<void> {
   call.onEnded();
   const used = reply.used(usage);
   if (used !== null) parts.usage.count(call.invocation, used);
+  // Lines about its last connections come before its record, as that ends its log.
+  const egress = call.egress?.isOver === true ? await call.egress.account() : undefined;
   log.flush();
-  await keepRecord(parts, reply.record(usage, spans.traceId));
+  await keepRecord(parts, { ...reply.record(usage, spans.traceId), ...(egress && { egress }) });
 }

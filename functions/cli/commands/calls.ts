@@ -6,6 +6,7 @@ import type { InvocationRecord } from "../../model/record.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { type Io, printJson, styled } from "../io.ts";
+import { connectionLines } from "../show/connections.ts";
 
 export function addCalls(add: AddCommand, io: Io): void {
   const command = add([
@@ -45,11 +46,18 @@ function describe(io: Io, record: InvocationRecord): string {
     ["use", start && `processor ${record.cpuMs.toFixed(1)} ms, memory ${formatBytes(record.peakMemoryBytes)}`],
     ["trace", traceId],
     ["log", ran === "no" ? undefined : `sandpiper logs ${functionName} --invocation ${id}`],
+    ...connectionFacts(record),
   ];
   return facts
     .filter((fact): fact is [string, string] => fact[1] !== undefined)
     .map(([name, value]) => `${styled(io.stdout, "bold", name.padEnd(9))} ${escapeLine(value)}\n`)
     .join("");
+}
+
+/** The first connection beside the name, the others below it. */
+function connectionFacts({ egress }: InvocationRecord): [string, string][] {
+  if (egress === undefined) return [];
+  return connectionLines(egress).map((line, index) => [index === 0 ? "egress" : "", line]);
 }
 
 /** "queueMs", 1.25 as "queue 1.3 ms". */

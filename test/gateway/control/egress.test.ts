@@ -1,8 +1,10 @@
 /** What functions declare to connect to, against what an operator grants their tenant. */
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { recordInvocation } from "../../../functions/store/logs.ts";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { runCommand } from "../../helpers/in-process-cli.ts";
@@ -185,6 +187,29 @@ describe("sandpiper egress", () => {
     assert.match(refused.stderr, /operator's API key/);
     const wrong = await cli(["egress", "allow", "main", "a.com:25"]);
     assert.match(wrong.stderr, /port 25 is refused/);
+  });
+});
+
+describe("sandpiper calls show", () => {
+  it("shows the connections of a call, as its record has them", async () => {
+    const id = randomUUID();
+    const more = { bytesUp: 5, bytesDown: 7, startedAtMs: 1_000, durationMs: 3 };
+    const egress = {
+      connections: [
+        { host: "db.example.com", port: 5_432, address: "203.0.113.7", ...more, verdict: "kept" },
+        { host: "a.com", ...more, verdict: "undeclared_name" },
+      ],
+      more: 3,
+    };
+    await recordInvocation(test.connection, {
+      ...{ id, tenant: "main", functionName: "shop", version: "", outcome: "ok", status: 200, ran: "yes" },
+      timing: { queueMs: 0, sandboxMs: 0, initMs: 0, handlerMs: 0 },
+      ...{ cpuMs: 1, peakMemoryBytes: 1, startedAtMs: 1_000, endedAtMs: 2_000, egress },
+    });
+    const shown = (await cli(["calls", "show", id])).stdout;
+    assert.match(shown, /^egress {4}db\.example\.com:5432 +203\.0\.113\.7 +up 5 B +down 7 B +3\.0 ms +kept/m);
+    assert.match(shown, /^ {10}a\.com +up 5 B .*undeclared_name\n {10}and 3 more$/m);
+    assert.deepEqual(JSON.parse((await cli(["calls", "show", id, "--json"])).stdout).egress, egress);
   });
 });
 

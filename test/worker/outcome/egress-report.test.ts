@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { EventEmitter, once } from "node:events";
 import { it } from "node:test";
-import type { LogRecord } from "../../../functions/model/record.ts";
+import { type LogRecord, MAX_CONNECTION_RECORDS } from "../../../functions/model/record.ts";
 import type { EgressEvent } from "../../../sandbox-core/index.ts";
 import { CallLog } from "../../../worker/outcome/call-log.ts";
 import { EgressReport } from "../../../worker/outcome/egress-report.ts";
@@ -19,16 +18,14 @@ function reporting() {
   const records: LogRecord[] = [];
   const log = new CallLog("a", (more) => void records.push(...more));
   const spans: { name: string; startMs: number; endMs: number; attributes: Record<string, unknown> }[] = [];
-  const added = new EventEmitter();
   const report = new EgressReport(log, (name, startMs, endMs, attributes) => {
     spans.push({ name, startMs, endMs, attributes });
-    added.emit("span");
   });
   const lines = () => {
     log.flush();
     return records.map(({ text }) => text);
   };
-  return { report, spans, added, lines };
+  return { report, spans, lines };
 }
 
 it("makes a span of each connection when it ends, with what it carried", () => {
@@ -45,26 +42,54 @@ it("makes a span of each connection when it ends, with what it carried", () => {
 });
 
 it("tells of a connection that the call leaves open, and of its end no more", async () => {
-  const { report, spans, added } = reporting();
+  const { report, spans } = reporting();
   report.hear(OPENED);
-  const kept = once(added, "span");
-  report.end();
-  await kept;
+  report.end(Promise.resolve());
+  assert.equal((await report.account())?.connections[0]?.verdict, "kept");
   assert.equal(spans[0]?.attributes["sandpiper.egress.verdict"], "kept");
   report.hear(CLOSED);
   assert.equal(spans.length, 1);
 });
 
-it("tells what a connection has carried that stays open, once word of it comes", () => {
+it("tells what a connection has carried that stays open, once word of it comes", async () => {
   const { report, spans } = reporting();
+  const told = Promise.withResolvers<void>();
   report.hear(OPENED);
-  report.end();
+  report.end(told.promise);
+  const account = report.account();
   report.hear({ ...CLOSED, kind: "kept", verdict: "ok" });
+  told.resolve();
+  const record = { host: "api.example.com", port: 443, address: "203.0.113.7", startedAtMs: 1_000, durationMs: 500 };
+  assert.deepEqual(await account, {
+    connections: [{ ...record, bytesUp: 7, bytesDown: 9, verdict: "kept" }],
+    more: 0,
+  });
   report.hear({ ...CLOSED, atMs: 9_000 });
   assert.equal(spans.length, 1);
   const { attributes = {}, startMs, endMs } = spans[0] ?? {};
   assert.deepEqual([startMs, endMs, attributes["sandpiper.egress.verdict"]], [1_000, 1_500, "kept"]);
   assert.deepEqual([attributes["sandpiper.egress.bytes_up"], attributes["sandpiper.egress.bytes_down"]], [7, 9]);
+});
+
+it("gives so many connections for the record, by their beginning, and counts the others", async () => {
+  const { report } = reporting();
+  assert.equal(report.isOver, false);
+  report.hear(CLOSED);
+  report.hear(refused("a.com", { atMs: 900, durationMs: 0 }));
+  for (let i = 0; i < 30; i++) report.hear(refused(`n${i}.com`, { atMs: 2_000 + i, durationMs: 0 }));
+  report.hear(refused("last.com", { untold: 7 }));
+  report.end(Promise.resolve());
+  assert.equal(report.isOver, true);
+  const { connections = [], more } = (await report.account()) ?? {};
+  assert.equal(connections.length, MAX_CONNECTION_RECORDS);
+  assert.equal(more, 33 - MAX_CONNECTION_RECORDS + 7);
+  assert.deepEqual(connections[0], {
+    ...{ host: "a.com", bytesUp: 0, bytesDown: 0, startedAtMs: 900, durationMs: 0, verdict: "undeclared_name" },
+  });
+  assert.equal(connections[1]?.verdict, "ok");
+  const { report: idle } = reporting();
+  idle.end(Promise.resolve());
+  assert.equal(await idle.account(), undefined);
 });
 
 it("says of each host once what to declare, and says no more of very many", () => {
