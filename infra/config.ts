@@ -30,6 +30,8 @@ export interface WorkerConfig {
   prewarmed: number;
   /** Most memory that all sandboxes together may be promised. */
   memoryBudgetBytes: number;
+  /** Most of its sandboxes and of its memory that a worker keeps warm, in percent. */
+  warmPercent: number;
   /** How long an instance may stay loaded without a call. */
   idleMs: number;
   /** Sandboxes run as host users `uidBase` to `uidBase + uidCount - 1`, one user each. */
@@ -128,7 +130,13 @@ export interface Config {
    */
   domains: { max: number; resolver: string | null };
   /** Limits of tenants for which the operator set no other; 0: any number. */
-  quotas: { callsPerSecond: number; callsInCourse: number; functions: number; deploysPerHour: number };
+  quotas: {
+    callsPerSecond: number;
+    callsInCourse: number;
+    functions: number;
+    deploysPerHour: number;
+    warmInstances: number;
+  };
   /** Most old versions of a function that are kept, and how long. */
   keepVersions: number;
   keepVersionsMs: number;
@@ -215,12 +223,13 @@ export function loadConfig(env: Environment = process.env): Config {
 }
 
 function quotaConfig(read: EnvironmentReader): Config["quotas"] {
-  const limit = (name: string) => read.integer(name, { fallback: 0, min: 0, max: 1_000_000_000 });
+  const limit = (name: string, fallback = 0) => read.integer(name, { fallback, min: 0, max: 1_000_000_000 });
   return {
     callsPerSecond: limit("SANDPIPER_QUOTA_CALLS_PER_SECOND"),
     callsInCourse: limit("SANDPIPER_QUOTA_CALLS_IN_COURSE"),
     functions: limit("SANDPIPER_QUOTA_FUNCTIONS"),
     deploysPerHour: limit("SANDPIPER_QUOTA_DEPLOYS_PER_HOUR"),
+    warmInstances: limit("SANDPIPER_QUOTA_WARM_INSTANCES", 16),
   };
 }
 
@@ -234,6 +243,7 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
       fallback: Math.floor(machineMemoryBytes() / 2),
       min: 64 * MIB,
     }),
+    warmPercent: read.integer("SANDPIPER_WARM_PERCENT", { fallback: 50, min: 0, max: 100 }),
     idleMs: read.integer("SANDPIPER_IDLE_MS", { fallback: 300_000, min: 0 }),
     uidBase: read.integer("SANDPIPER_UID_BASE", { fallback: 700_000, min: 1_000, max: HIGHEST_UID }),
     uidCount: read.integer("SANDPIPER_UID_COUNT", { fallback: 65_536, min: 1, max: HIGHEST_UID }),

@@ -139,6 +139,15 @@ export class WorkerMetrics {
       const { blank, starting, busy, free } = figures().pool;
       for (const [state, count] of Object.entries({ blank, starting, busy, free })) asked.set({ state }, count);
     });
+    const warm = {
+      name: "sandpiper_warm_instances",
+      help: "Instances kept warm: wanted, and there.",
+      labelNames: ["state"],
+    };
+    askedGauge(this.registry, warm, (asked) => {
+      const { wantedWarm, warm: actual } = figures().pool;
+      for (const [state, count] of Object.entries({ wanted: wantedWarm, actual })) asked.set({ state }, count);
+    });
     const launcher = { name: "sandpiper_launcher_info", help: "The launcher in use.", labelNames: ["launcher"] };
     askedGauge(this.registry, launcher, (asked) => asked.set({ launcher: figures().posture.launcher }, 1));
   }

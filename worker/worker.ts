@@ -135,7 +135,7 @@ export class Worker {
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));
     this.#claims = new ClaimAsker(redis);
     this.#calls = this.#makeCalls(redis);
-    this.#tasks = new Tasks(this.#parts, artifacts, (program) =>
+    this.#tasks = new Tasks(this.#parts, config, artifacts, (program) =>
       this.#zygotes.use(sharedZygote(DEFAULT_MEMORY_MIB), (launcher) => runProgram(launcher, program)),
     );
     this.#heartbeat = new Heartbeat(redis, config.worker.workerId, () => this.facts());
@@ -273,9 +273,8 @@ export class Worker {
       limits: worker,
       limitsOf: sandboxLimits,
       zygoteSharing: worker.zygotes,
-      prewarmed: worker.prewarmed,
+      ...{ prewarmed: worker.prewarmed, idleMs: worker.idleMs, warmPercent: worker.warmPercent },
       prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
-      idleMs: worker.idleMs,
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const environment = await this.#secrets.environmentOf(version, log);

@@ -171,6 +171,10 @@ export const functionSchema = z
       description:
         'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
     }),
+    warm: z.object({ wanted: z.int(), ready: z.int(), problem: z.string().nullable() }).nullable().default(null).meta({
+      description:
+        "Instances that all workers keep warm for `minInstances`: how many they should, how many are there, and why there are fewer. null when the function asks for none.",
+    }),
     held: z.boolean().default(false).meta({
       description: "Whether the function ends with the process that holds its name, such as `sandpiper dev`.",
     }),

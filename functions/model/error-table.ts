@@ -169,7 +169,7 @@ export const ERRORS = {
   },
   DEPLOY_QUOTA: {
     status: 429,
-    message: "The tenant has as many functions, or deployments in an hour, as it may.",
+    message: "The tenant has as many functions, deployments in an hour, or instances kept warm, as it may.",
     fix: "Delete a function, or deploy again later, as the message says which. Whoever operates Sandpiper sets the limit with `sandpiper quota set`.",
   },
   NAME_HELD: {

@@ -11,6 +11,7 @@ import {
   refusedName,
   refusedSecretName,
 } from "./environment.ts";
+import { minInstancesSchema } from "./provisions/min-instances.ts";
 import { MAX_SECRET_NAME_LENGTH, MAX_SECRETS_OF_SCOPE } from "./secrets.ts";
 
 /**
@@ -150,6 +151,12 @@ const configFields = z.strictObject({
       description: "`max`: most calls of the function that run at once. Calls beyond wait for their turn.",
       examples: [{ max: 4 }],
     }),
+  minInstances: minInstancesSchema.optional().meta({
+    default: 0,
+    description:
+      "Instances of the live version that are loaded before anybody calls them, and stay. Each worker keeps its part, and one at least.",
+    examples: [2],
+  }),
   egress: egressSchema.optional().meta({
     default: [],
     description:

@@ -14,6 +14,7 @@ export const QUOTAS = {
   callsInCourse: { unit: "calls that wait or run at once in a gateway", ofFunctions: false, code: "CALL_QUOTA" },
   functions: { unit: "functions", ofFunctions: false, code: "DEPLOY_QUOTA" },
   deploysPerHour: { unit: "deployments an hour", ofFunctions: false, code: "DEPLOY_QUOTA" },
+  warmInstances: { unit: "instances kept warm", ofFunctions: false, code: "DEPLOY_QUOTA" },
 } as const satisfies Record<string, QuotaEntry>;
 
 export type QuotaName = keyof typeof QUOTAS;

@@ -26,6 +26,7 @@ import {
   versionsKey,
 } from "./function-keys.ts";
 import { AGE_VERSIONS, REFUSAL_OF_HOLD, throwRefusal } from "./holds.ts";
+import { NOTE_PROVISION, PROVISIONS } from "./provisions/provisions.ts";
 
 /** Counts all moves of all aliases, so that no revision comes again after a deletion. */
 const REVISIONS = "sp:registry:revisions";
@@ -58,11 +59,11 @@ local function namedVersions(key)
 end`;
 
 /**
- * KEYS: functions, function, versions, history, revisions, canaries. ARGV: name, changes channel,
- * message, now, holder, alias, expected revision, target or nothing, history entry without its end,
- * versions of the target. Gives a code and the alias's revision.
+ * KEYS: functions, function, versions, history, revisions, canaries, provisions. ARGV: name,
+ * changes channel, message, now, holder, alias, expected revision, target or nothing, history entry
+ * without its end, versions of the target. Gives a code and the alias's revision.
  */
-const MOVE = `${FOLLOW_CANARY}${NOTE_UNUSED}${NAMED_VERSIONS}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
+const MOVE = `${FOLLOW_CANARY}${NOTE_PROVISION}${NOTE_UNUSED}${NAMED_VERSIONS}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
 local refusal = refusalOfHold(KEYS[2], ARGV[5])
 if refusal ~= 0 then return { refusal, "" } end
 local field = "${FIELD}" .. ARGV[6]
@@ -100,6 +101,7 @@ if ARGV[6] == "${LIVE}" then
   created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[4])
   redis.call("HSET", KEYS[2], "version", ARGV[10], "updatedAtMs", ARGV[4])
   redis.call("SADD", KEYS[1], ARGV[1])
+  noteProvision(KEYS[7], KEYS[3], ARGV[3], ARGV[5] == "" and ARGV[8] or "")
 end
 local named = namedVersions(KEYS[2])
 for _, route in ipairs(before and cjson.decode(before).routes or {}) do
@@ -154,13 +156,14 @@ export async function moveAlias(redis: Redis, ref: FunctionRef, move: Move): Pro
   const entry = JSON.stringify({ atMs: Date.now(), by, kind, alias, message, tag, figures, after: target });
   const answer = await redis.eval(
     MOVE,
-    6,
+    7,
     functionsKey(ref.tenant),
     functionKey(ref),
     versionsKey(ref),
     historyKey(ref),
     REVISIONS,
     CANARIES,
+    PROVISIONS,
     ref.functionName,
     REGISTRY_CHANGES,
     `${ref.tenant}/${ref.functionName}`,

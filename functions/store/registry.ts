@@ -19,6 +19,7 @@ import {
   signingKeysKey,
   versionsKey,
 } from "./function-keys.ts";
+import { NOTE_PROVISION, PROVISIONS } from "./provisions/provisions.ts";
 
 export { type FunctionRef, REGISTRY_CHANGES } from "./function-keys.ts";
 
@@ -103,11 +104,11 @@ if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then redis.call("HSET", KEYS[1],
 
 /**
  * KEYS: functions, function, versions, secrets, functions with secrets, history, deleted versions,
- * signing keys. ARGV: name, changes channel, message, holder or nothing, channel of changes of
- * secrets, for how long calls may wait. Gives 1 when there was one, and it was the holder's, if one
- * is given: then its secrets and signing keys stay, for the next holder, too.
+ * signing keys, provisions. ARGV: name, changes channel, message, holder or nothing, channel of
+ * changes of secrets, for how long calls may wait. Gives 1 when there was one, and it was the
+ * holder's, if one is given: then its secrets and signing keys stay, for the next holder, too.
  */
-const DELETE = `${FORGET_CANARIES}
+const DELETE = `${FORGET_CANARIES}${NOTE_PROVISION}
 if ARGV[4] ~= "" and redis.call("HGET", KEYS[2], "holder") ~= ARGV[4] then return 0 end
 forgetCanaries(KEYS[2], ARGV[3])
 local existed = redis.call("DEL", KEYS[2])
@@ -117,6 +118,7 @@ if existed == 1 and redis.call("EXISTS", KEYS[3]) == 1 then
   redis.call("PEXPIRE", KEYS[7], ARGV[6])
 end
 redis.call("DEL", KEYS[3], KEYS[6])
+noteProvision(KEYS[9], KEYS[3], ARGV[3], "")
 redis.call("SREM", KEYS[1], ARGV[1])
 if ARGV[4] == "" and existed == 1 then
   if redis.call("DEL", KEYS[4]) == 1 then redis.call("PUBLISH", ARGV[5], ARGV[3]) end
@@ -323,7 +325,7 @@ export class Registry {
   async deleteFunction(ref: FunctionRef, holder = ""): Promise<boolean> {
     const existed = await this.#redis.eval(
       DELETE,
-      8,
+      9,
       functionsKey(ref.tenant),
       functionKey(ref),
       versionsKey(ref),
@@ -332,6 +334,7 @@ export class Registry {
       historyKey(ref),
       deletedVersionsKey(ref),
       signingKeysKey(ref),
+      PROVISIONS,
       ref.functionName,
       REGISTRY_CHANGES,
       `${ref.tenant}/${ref.functionName}`,

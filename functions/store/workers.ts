@@ -65,6 +65,11 @@ export async function hasLeft(redis: Redis, id: string): Promise<boolean> {
   return (await redis.zscore(WORKERS, id)) === null;
 }
 
+/** Ids of the workers that said of late that they live, though some may be gone. */
+export function workerIds(redis: Redis): Promise<string[]> {
+  return redis.zrange(WORKERS, "0", "-1");
+}
+
 /** The walls that sandboxes of any of these workers do without. */
 export function degradedWalls(workers: readonly WorkerInfo[]): string[] {
   return [...new Set(workers.flatMap(({ posture }) => posture.degraded))].sort();
@@ -74,7 +79,7 @@ export function degradedWalls(workers: readonly WorkerInfo[]): string[] {
  * The workers that are alive: those whose key has not expired, so that Redis's clock alone decides.
  */
 export async function listWorkers(redis: Redis): Promise<WorkerInfo[]> {
-  const ids = await redis.zrange(WORKERS, "0", "-1");
+  const ids = await workerIds(redis);
   if (ids.length === 0) return [];
   const stored = await redis.mget(ids.map(workerKey));
   return stored.filter((text) => text !== null).map((text) => JSON.parse(text) as WorkerInfo);

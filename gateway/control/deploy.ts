@@ -19,6 +19,7 @@ import { MIB } from "../../infra/std/bytes.ts";
 import type { ControlParts } from "./context.ts";
 import { checkEgress, type EgressChange, egressChange, withCanonicalEgress } from "./egress.ts";
 import { canaryTarget, moveTo } from "./moves.ts";
+import { checkProvision } from "./provisions.ts";
 import { type NamedFile, namedFiles, readSources } from "./sources.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
@@ -88,6 +89,7 @@ export async function deploy(
   checkEntry(upload);
   await checkEgress(parts, tenant, config);
   await checkMovable(parts.redis, { tenant, functionName: name }, { alias: LIVE, ...facts });
+  await checkProvision(parts, tenant, config);
   await takeDeploy(parts, tenant, name);
   const { entry, directory, included } = upload;
   const sources = { tenant, config, entry, directory, included, files: namedFiles(upload.files) };

@@ -117,7 +117,7 @@ export async function startTestGateway(
     maxClientRequestsPerSecond: 2_000,
     bootstrapKeyFile: null,
     egress: { allow: "public", deny: [] },
-    quotas: { callsPerSecond: 0, callsInCourse: 0, functions: 0, deploysPerHour: 0 },
+    quotas: { callsPerSecond: 0, callsInCourse: 0, functions: 0, deploysPerHour: 0, warmInstances: 0 },
     domains: { max: 100, resolver: null },
     keepVersions: 10,
     keepVersionsMs: 3_600_000,

@@ -83,6 +83,7 @@ export class TestPool {
       prewarmed,
       prewarmedMemoryMiB: 128,
       idleMs,
+      warmPercent: 50,
       load: async (sandbox, { version, bundle, log }) =>
         firstOf(
           await Instance.load(
@@ -105,16 +106,7 @@ export class TestPool {
   }
 
   acquire(options: FunctionOptions = {}): Promise<Lease> {
-    const { expiresInMs = stretched(30_000), code = WHO, mayShare = false, onExchanged = () => {} } = options;
-    const bundle = { code: Buffer.from(code), sourceMap: new Uint8Array(0) };
-    return this.pool.acquire({
-      version: versionOf(options),
-      bundle,
-      expiresAtMs: Date.now() + expiresInMs,
-      mayShare,
-      log: quiet(),
-      onExchanged,
-    });
+    return this.pool.acquire(demandOf(options));
   }
 
   /** Acquires, calls once, releases; gives what the function answered. */
@@ -128,6 +120,14 @@ export class TestPool {
   close(): Promise<void> {
     return this.pool.close();
   }
+}
+
+/** The wish of a call of a function. */
+export function demandOf(options: FunctionOptions): Demand {
+  const { expiresInMs = stretched(30_000), code = WHO, mayShare = false, onExchanged = () => {} } = options;
+  const bundle = { code: Buffer.from(code), sourceMap: new Uint8Array(0) };
+  const expiresAtMs = Date.now() + expiresInMs;
+  return { version: versionOf(options), bundle, expiresAtMs, mayShare, log: quiet(), onExchanged };
 }
 
 /** The body of a call's reply; rejects with the failure of one that has none. */

@@ -251,6 +251,12 @@ export class TestWorker {
     return placed.flatMap(({ entry }) => ("end" in entry ? [] : [entry.text]));
   }
 
+  /** Texts of the latest lines that a function logged, in calls or outside of them. */
+  async lastLines(name: string): Promise<string[]> {
+    const placed = await readLogs(this.connection, { tenant: "main", functionName: name }, { limit: 100 });
+    return placed.flatMap(({ entry }) => ("end" in entry ? [] : [entry.text]));
+  }
+
   /** Removes an artefact from the store behind everybody's back. */
   async forget(digest: string): Promise<void> {
     await rm(this.#pathOf(digest));

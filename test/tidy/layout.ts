@@ -86,6 +86,7 @@ const MAY_NEED: readonly (readonly [folder: string, targets: readonly string[]])
   ["worker/instance/", ["worker/code/", "worker/outcome/", ...DATA, ...CORE_OF_WORKER]],
   ["worker/pool/", ["worker/instance/", "worker/code/", "worker/outcome/", ...DATA, ...CORE_OF_WORKER]],
   ["worker/path/", ["worker/pool/", "worker/instance/", "worker/code/", "worker/outcome/", ...DATA, ...CORE_OF_WORKER]],
+  ["worker/warm/", ["worker/path/", "worker/pool/", "worker/code/", "worker/outcome/", ...DATA, ...CORE_OF_WORKER]],
   ["functions/model/", ["infra/std/"]],
   ["functions/bundler/", ["functions/model/", "infra/std/"]],
   ["functions/api/", ["functions/model/", "infra/std/"]],

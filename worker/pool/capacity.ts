@@ -69,6 +69,12 @@ export class Capacity {
     return this.#fits(bytes, 0, 0);
   }
 
+  /** How many sandboxes of that much memory an empty worker could hold; 1 at least. */
+  most(bytes: number): number {
+    const { maxSandboxes, memoryBudgetBytes } = this.#limits;
+    return Math.max(1, Math.min(maxSandboxes, Math.floor(memoryBudgetBytes / bytes)));
+  }
+
   get sandboxes(): number {
     return this.#sandboxes;
   }

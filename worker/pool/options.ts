@@ -21,6 +21,8 @@ export interface PoolOptions {
    */
   prewarmed: number;
   prewarmedMemoryMiB: number;
+  /** Most of its sandboxes and of its memory that a worker keeps warm, in percent. */
+  warmPercent: number;
   /** Longest time that an instance stays loaded without a call. */
   idleMs: number;
   /**
@@ -50,4 +52,7 @@ export interface PoolSnapshot {
   busy: number;
   free: number;
   waiting: number;
+  /** Instances that should be kept warm, and how many of them are there. */
+  wantedWarm: number;
+  warm: number;
 }

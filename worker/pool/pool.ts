@@ -9,7 +9,6 @@
  */
 import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
-import { CallFailure } from "../outcome/outcome.ts";
 import { Capacity } from "./capacity.ts";
 import { OwnPressure } from "./cpu-pressure.ts";
 import type { InstanceLease, LeaseEnd } from "./instance-lease.ts";
@@ -17,18 +16,21 @@ import { Lease } from "./lease.ts";
 import type { PoolOptions, PoolSnapshot } from "./options.ts";
 import { type Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
-import { nextTurn, type PooledVersion, PooledVersions, QueueLook } from "./pooled-version.ts";
+import { nextTurn, type PooledVersion, PooledVersions, QueueLook, spareOf } from "./pooled-version.ts";
 import { Prewarmed } from "./prewarmed.ts";
 import { Starter } from "./starter.ts";
 import { TenantRoom } from "./tenant-room.ts";
 import { TenantWeights } from "./tenant-weights.ts";
 import { Upkeep } from "./upkeep.ts";
-import { type Demand, refuseIfOver, shuttingDown, Waiter } from "./waiting-call.ts";
+import { type Demand, refuseIfOver, shuttingDown, tooLarge, Waiter } from "./waiting-call.ts";
 import { nextInTurn, WaitingCalls } from "./waiting-calls.ts";
+import { WarmInstances } from "./warm-instances.ts";
 import { mostStarts, nextMean, WAIT_MS } from "./when-to-start.ts";
 import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
 export class Pool {
+  /** Instances that stay, however idle. */
+  readonly warm: WarmInstances;
   readonly #options: PoolOptions;
   readonly #capacity: Capacity;
   readonly #places: Places;
@@ -51,7 +53,9 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#capacity = new Capacity(options.limits);
-    this.#rooms = new TenantRoom(options.limits);
+    const start = (demand: Demand) => this.#startAhead(demand);
+    this.warm = new WarmInstances({ ...options, pooledVersions: this.#pooledVersions, start });
+    this.#rooms = new TenantRoom(options.limits, () => this.warm.idle());
     this.#places = new Places({
       capacity: this.#capacity,
       zygotes: options.zygotes,
@@ -74,14 +78,8 @@ export class Pool {
     this.#starter = new Starter({ pool: options, places: this.#places, prewarmed: this.#prewarmed });
     this.#prewarmedZygote = options.zygoteSharing === "shared" ? sharedZygote(options.prewarmedMemoryMiB) : null;
     if (this.#prewarmedZygote) this.#prewarmed.use(this.#prewarmedZygote);
-    const { zygotes, idleMs } = options;
-    const [pooledVersions, prewarmed, places, kept] = [
-      this.#pooledVersions,
-      this.#prewarmed,
-      this.#places,
-      this.#prewarmedZygote?.key,
-    ];
-    this.#upkeep = new Upkeep({ pooledVersions, prewarmed, places, zygotes, idleMs, kept });
+    const [pooledVersions, prewarmed, places] = [this.#pooledVersions, this.#prewarmed, this.#places];
+    this.#upkeep = new Upkeep({ ...options, pooledVersions, prewarmed, places, kept: this.#prewarmedZygote?.key });
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -91,8 +89,7 @@ export class Pool {
 
   /**
    * The use of an instance of that version for one call; end it with `release` or `discard`.
-   * @throws CallFailure when the version cannot be loaded, no sandbox can be made, or the time is
-   * over.
+   * @throws CallFailure when it cannot be loaded, no sandbox can be made, or its time is over.
    */
   acquire(demand: Demand): Promise<Lease> {
     return Lease.open(demand, (again) => this.#acquire(again));
@@ -111,14 +108,9 @@ export class Pool {
     return served;
   }
 
-  /**
-   * How many calls this worker can have in hand at once, when they are of the class that most
-   * functions use.
-   */
+  /** How many calls of the class that most functions use this worker can have in hand at once. */
   get size(): number {
-    const { maxSandboxes, memoryBudgetBytes } = this.#options.limits;
-    const byMemory = Math.floor(memoryBudgetBytes / (this.#options.prewarmedMemoryMiB * MIB));
-    return Math.max(1, Math.min(maxSandboxes, byMemory));
+    return this.#capacity.most(this.#options.prewarmedMemoryMiB * MIB);
   }
 
   snapshot(): PoolSnapshot {
@@ -130,6 +122,7 @@ export class Pool {
       busy: this.#busy,
       free: this.#pooledVersions.freeCount,
       waiting: this.#waiting.count,
+      ...this.warm.counts(),
     };
   }
 
@@ -163,11 +156,7 @@ export class Pool {
 
   #checkAdmissible({ config }: Version): void {
     if (this.#closed) throw shuttingDown();
-    if (this.#capacity.canEverFit(config.memoryMiB * MIB)) return;
-    const message =
-      `The function wants ${config.memoryMiB} MiB, more than this worker has for all sandboxes. ` +
-      "Lower memoryMiB in sandpiper.jsonc, or raise SANDPIPER_MEMORY_BUDGET_BYTES.";
-    throw new CallFailure("platform_error", "SANDBOX_UNAVAILABLE", message);
+    if (!this.#capacity.canEverFit(config.memoryMiB * MIB)) throw tooLarge(config.memoryMiB);
   }
 
   /**
@@ -203,23 +192,39 @@ export class Pool {
     }, WAIT_MS);
   }
 
-  /**
-   * Begins to start an instance for a call; false when there is no room for it, and then room is
-   * being made for the first.
-   */
+  /** Begins to start an instance for a call; false when there is no room. */
   #begin(pooledVersion: PooledVersion, { demand }: Waiter): boolean {
+    const started = this.#start(pooledVersion, demand);
+    started?.catch((error) => {
+      if (!this.#startFailed(pooledVersion, error) && !this.#closed)
+        this.#options.onTrouble("a start that no call waits for any more failed", error);
+    });
+    return started !== null;
+  }
+
+  /** The same when no call waits; rejects with what loading it throws. */
+  async #startAhead(demand: Demand): Promise<boolean> {
+    if (this.#closed || this.#waiting.count > 0) return false;
+    const pooledVersion = this.#pooledVersions.of(demand.version);
+    const started = this.#start(pooledVersion, demand);
+    await started?.catch((error) => {
+      this.#startFailed(pooledVersion, error);
+      throw error;
+    });
+    return started !== null;
+  }
+
+  /** null when there is no room; then room is being made for the first. */
+  #start(pooledVersion: PooledVersion, demand: Demand): Promise<void> | null {
     const way = this.#starter.reserve(pooledVersion, demand.version);
     if (way === null) {
       if (this.#waiting.starved === null) this.#makeRoom(demand.version.config.memoryMiB);
-      return false;
+      return null;
     }
     pooledVersion.starting += 1;
     this.#starting += 1;
-    this.#rooms.during(demand.version, this.#starter.start(pooledVersion, demand, way)).then(
-      (pooled) => this.#started(pooledVersion, pooled),
-      (error) => this.#startFailed(pooledVersion, error),
-    );
-    return true;
+    const start = this.#starter.start(pooledVersion, demand, way);
+    return this.#rooms.during(demand.version, start).then((pooled) => this.#started(pooledVersion, pooled));
   }
 
   #started(pooledVersion: PooledVersion, pooled: PooledInstance): void {
@@ -231,14 +236,15 @@ export class Pool {
     this.#offer(pooled);
   }
 
-  #startFailed(pooledVersion: PooledVersion, error: unknown): void {
+  /** Returns whether a call waited for it. */
+  #startFailed(pooledVersion: PooledVersion, error: unknown): boolean {
     pooledVersion.starting -= 1;
     this.#starting -= 1;
     const [waiter] = pooledVersion.waiting;
-    if (waiter !== undefined) waiter.fail(error);
-    else if (!this.#closed) this.#options.onTrouble("a start that no call waits for any more failed", error);
+    waiter?.fail(error);
     this.#pooledVersions.forgetIfEmpty(pooledVersion);
     this.#pump();
+    return waiter !== undefined;
   }
 
   /**
@@ -258,7 +264,10 @@ export class Pool {
   }
 
   #mustMakeWay(pooledVersion: PooledVersion): boolean {
-    return this.#waiting.mustMakeWay(pooledVersion, (memoryMiB) => this.#places.willFit(memoryMiB));
+    return (
+      spareOf(pooledVersion) > 0 &&
+      this.#waiting.mustMakeWay(pooledVersion, (memoryMiB) => this.#places.willFit(memoryMiB))
+    );
   }
 
   #takeFree(pooledVersion: PooledVersion): PooledInstance | undefined {
@@ -312,10 +321,7 @@ export class Pool {
     this.#offer(pooled);
   }
 
-  /**
-   * Ends blank sandboxes of other classes, then instances, longest idle first, until enough is on
-   * its way out.
-   */
+  /** Ends blank sandboxes, then instances, longest idle first, until enough is on its way out. */
   #makeRoom(memoryMiB: number): void {
     while (!this.#places.willFit(memoryMiB)) {
       const victim = this.#prewarmed.takeAny() ?? this.#pooledVersions.takeLongestIdle();
@@ -331,6 +337,7 @@ export class Pool {
     if (pooled === undefined) this.#pooledVersions.removeTemplatePlace(place);
     else this.#pooledVersions.remove(pooled);
     pooled?.templatePlace?.left();
+    if (pooled !== undefined) this.warm.lost(pooled.key);
     this.#pump();
   }
 

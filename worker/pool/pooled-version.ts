@@ -26,6 +26,8 @@ export interface PooledVersion {
   loading: { endedAtMs: number; tookMs: number } | null;
   /** When an instance was last there for a call, by `performance.now()`. */
   offeredAtMs: number;
+  /** Instances that stay, however idle: see warm-instances.ts. */
+  kept: number;
   /** Templates of those that fork for the next call as soon as the last one is cleared away. */
   renewing: number;
   readonly cpuPressure: CpuPressure;
@@ -49,7 +51,7 @@ export class PooledVersions {
     let pooledVersion = this.#pooledVersions.get(key);
     if (pooledVersion === undefined) {
       const [free, leased, waiting] = [[], new Set<PooledInstance>(), new Set<Waiter>()];
-      const counts = { starting: 0, instances: 0, renewing: 0 };
+      const counts = { starting: 0, instances: 0, renewing: 0, kept: 0 };
       const times = { loading: null, offeredAtMs: 0, meanCallMs: UNKNOWN_CALL_MS };
       const templatePlaces = new Set<TemplatePlace>();
       pooledVersion = {
@@ -67,19 +69,37 @@ export class PooledVersions {
     return pooledVersion;
   }
 
+  /** The parts with instances that stay, however idle. */
+  readonly kept = new Set<PooledVersion>();
+
+  /** Has so many instances of a version stay, however idle. */
+  keep(pooledVersion: PooledVersion, count: number): void {
+    pooledVersion.kept = count;
+    if (count > 0) this.kept.add(pooledVersion);
+    else this.kept.delete(pooledVersion);
+    this.forgetIfEmpty(pooledVersion);
+  }
+
   /** Takes the place that was free longest: of an instance, or of a template without instances. */
   takeLongestIdle(): Place | undefined {
     let longest: PooledVersion | undefined;
     for (const pooledVersion of this.#pooledVersions.values())
       if (idleSince(pooledVersion) < idleSince(longest)) longest = pooledVersion;
     if (longest === undefined) return undefined;
-    return longest.free.shift()?.place ?? this.#takeTemplatePlace(longest, ({ isFree }) => isFree);
+    const pooled = spareOf(longest) > 0 ? longest.free.shift() : undefined;
+    return pooled?.place ?? this.#takeTemplatePlace(longest, ({ isFree }) => isFree);
   }
 
-  /** Takes every free place, of an instance or a template, of which that holds. */
-  takeFree(holds: (one: PooledInstance | TemplatePlace) => boolean): Place[] {
+  /**
+   * Takes every free place, of an instance or a template, of which that holds.
+   * @param most how many instances of a version at most
+   */
+  takeFree(
+    holds: (one: PooledInstance | TemplatePlace) => boolean,
+    most: (pooledVersion: PooledVersion) => number = () => Number.POSITIVE_INFINITY,
+  ): Place[] {
     return [...this.#pooledVersions.values()].flatMap((pooledVersion) => {
-      const taken = pooledVersion.free.filter(holds);
+      const taken = pooledVersion.free.filter(holds).slice(0, most(pooledVersion));
       const stay = pooledVersion.free.filter((pooled) => !taken.includes(pooled));
       pooledVersion.free.splice(0, pooledVersion.free.length, ...stay);
       const places = taken.map(({ place }) => place);
@@ -127,6 +147,7 @@ export class PooledVersions {
       pooledVersion.waiting.size +
         pooledVersion.starting +
         pooledVersion.instances +
+        pooledVersion.kept +
         pooledVersion.templatePlaces.size ===
       0
     )
@@ -138,6 +159,11 @@ export class PooledVersions {
     for (const { free } of this.#pooledVersions.values()) count += free.length;
     return count;
   }
+}
+
+/** How many instances of a version may go when they are free: those beyond what is kept. */
+export function spareOf({ instances, kept }: PooledVersion): number {
+  return Math.max(0, instances - kept);
 }
 
 /**
@@ -189,6 +215,7 @@ export class QueueLook {
 
 function idleSince(pooledVersion: PooledVersion | undefined): number {
   if (pooledVersion === undefined) return Number.POSITIVE_INFINITY;
-  const [first] = [...pooledVersion.free, ...[...pooledVersion.templatePlaces].filter(({ isFree }) => isFree)];
+  const free = spareOf(pooledVersion) > 0 ? pooledVersion.free : [];
+  const [first] = [...free, ...[...pooledVersion.templatePlaces].filter(({ isFree }) => isFree)];
   return first?.freeSinceMs ?? Number.POSITIVE_INFINITY;
 }

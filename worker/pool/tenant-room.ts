@@ -1,13 +1,21 @@
 /**
  * The part of a worker that each tenant uses: sandboxes that serve calls or are on their way, and
  * their memory. A tenant that has much leaves the last of both for others (see fair-share.ts).
- * Instances that serve nobody count for nobody, as they make way.
+ * Instances that serve nobody count for nobody, as they make way; those that are kept count, as
+ * they do not.
  */
 
 import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { Holdings, mayTake, type Taking } from "../../infra/std/fair-share.ts";
 import type { CapacityLimits } from "./capacity.ts";
+
+/** Idle instances of a version that stay. */
+export interface KeptIdle {
+  tenant: string;
+  memoryMiB: number;
+  count: number;
+}
 
 const isFull = ({ want, used, size }: Taking): boolean => used + want > size;
 
@@ -16,8 +24,12 @@ export class TenantRoom {
   readonly #sandboxes = new Holdings();
   readonly #bytes = new Holdings();
 
-  constructor(limits: CapacityLimits) {
+  readonly #kept: () => readonly KeptIdle[];
+
+  /** @param kept idle instances that stay */
+  constructor(limits: CapacityLimits, kept: () => readonly KeptIdle[]) {
     this.#limits = limits;
+    this.#kept = kept;
   }
 
   /**
@@ -25,11 +37,17 @@ export class TenantRoom {
    * part. Where there is no room for anybody, calls wait in the order in which they came.
    */
   hasItsPart(tenant: string, memoryMiB: number): boolean {
-    const [{ maxSandboxes, memoryBudgetBytes }, sandboxes, bytes] = [this.#limits, this.#sandboxes, this.#bytes];
-    const [ofSandboxes, ofBytes] = [
-      { own: sandboxes.of(tenant), want: 1, used: sandboxes.total, size: maxSandboxes },
-      { own: bytes.of(tenant), want: memoryMiB * MIB, used: bytes.total, size: memoryBudgetBytes },
-    ];
+    const { maxSandboxes, memoryBudgetBytes } = this.#limits;
+    const ofSandboxes = { ...usedOf(this.#sandboxes, tenant), want: 1, size: maxSandboxes };
+    const ofBytes = { ...usedOf(this.#bytes, tenant), want: memoryMiB * MIB, size: memoryBudgetBytes };
+    for (const kept of this.#kept()) {
+      const isOwn = Number(kept.tenant === tenant);
+      const bytes = kept.count * kept.memoryMiB * MIB;
+      ofSandboxes.used += kept.count;
+      ofSandboxes.own += isOwn * kept.count;
+      ofBytes.used += bytes;
+      ofBytes.own += isOwn * bytes;
+    }
     if (isFull(ofSandboxes) || isFull(ofBytes)) return false;
     return !mayTake(ofSandboxes) || !mayTake(ofBytes);
   }
@@ -51,4 +69,8 @@ export class TenantRoom {
     this.#sandboxes.add(tenant, -1);
     this.#bytes.add(tenant, -memoryMiB * MIB);
   }
+}
+
+function usedOf(holdings: Holdings, tenant: string): { own: number; used: number } {
+  return { own: holdings.of(tenant), used: holdings.total };
 }

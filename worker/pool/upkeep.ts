@@ -4,7 +4,7 @@
  */
 
 import type { Places } from "./places.ts";
-import type { PooledVersions } from "./pooled-version.ts";
+import { type PooledVersions, spareOf } from "./pooled-version.ts";
 import type { Prewarmed } from "./prewarmed.ts";
 import type { Zygotes } from "./zygotes.ts";
 
@@ -46,7 +46,7 @@ export class Upkeep {
   #tidy(): void {
     const { pooledVersions, places, zygotes, idleMs } = this.#options;
     const longAgoMs = performance.now() - idleMs;
-    for (const place of pooledVersions.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs))
+    for (const place of pooledVersions.takeFree(({ freeSinceMs }) => freeSinceMs <= longAgoMs, spareOf))
       places.end(place, "it was idle");
     this.#endIdlePrewarmed(longAgoMs);
     this.endOutdated();

@@ -110,6 +110,14 @@ function expired(): CallFailure {
   );
 }
 
+/** The failure of a call whose instance would not even fit into an empty worker. */
+export function tooLarge(memoryMiB: number): CallFailure {
+  const message =
+    `The function wants ${memoryMiB} MiB, more than this worker has for all sandboxes. ` +
+    "Lower memoryMiB in sandpiper.jsonc, or raise SANDPIPER_MEMORY_BUDGET_BYTES.";
+  return new CallFailure("platform_error", "SANDBOX_UNAVAILABLE", message);
+}
+
 /** The failure of a call that waits while its worker ends. */
 export function shuttingDown(): CallFailure {
   return new CallFailure(

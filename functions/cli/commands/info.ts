@@ -57,6 +57,7 @@ function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): stri
     ["memory", `${config.memoryMiB} MiB`],
     ["timeout", `${config.timeoutMs} ms`],
     ["isolation", isolation(info)],
+    ...(info.warm === null ? [] : [["warm", warmText(info.warm)] as [string, string]]),
     ...(info.held ? [["held", "by a process that it ends with, such as sandpiper dev"] as [string, string]] : []),
     [
       "egress",
@@ -75,6 +76,10 @@ function domainsText(domains: FunctionInfo["domains"]): string {
     return `${name}${alias === null ? "" : ` (${alias})`}${proven ? "" : " (not proven)"}`;
   });
   return words.join(", ");
+}
+
+function warmText({ wanted, ready, problem }: NonNullable<FunctionInfo["warm"]>): string {
+  return `${ready} of ${wanted} instances${problem === null ? "" : `: ${problem}`}`;
 }
 
 /** The bundler shows the source on further lines. */

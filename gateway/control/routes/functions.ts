@@ -14,10 +14,12 @@ import {
 } from "../../../functions/api/schemas.ts";
 import { preconditionHeaders } from "../../../functions/api/versions.ts";
 import { shortVersion } from "../../../functions/model/alias.ts";
+import { mostInstances } from "../../../functions/model/provisions/min-instances.ts";
 import { sees } from "../../../functions/model/scopes.ts";
 import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
 import { listDomains } from "../../../functions/store/domains/domains.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
+import { warmOf } from "../../../functions/store/provisions/warm-states.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
@@ -99,7 +101,8 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   app.openapi(listRoute, async (c) => {
     const functions = await parts.registry.listFunctions(c.var.principal.tenant);
     const seen = functions.filter(({ functionName }) => sees(c.var.principal, functionName));
-    return c.json({ functions: seen.map((state) => infoOf(parts, c, state)) }, 200);
+    const warm = await warmStates(parts, seen);
+    return c.json({ functions: seen.map((state) => infoOf(parts, c, state, warm)) }, 200);
   });
 
   app.openapi(infoRoute, async (c) => {
@@ -109,7 +112,7 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const domains = (await listDomains(parts.redis, state.tenant))
       .filter(({ functionName }) => functionName === name)
       .map((one) => ({ name: one.name, alias: one.alias, proven: one.proven !== null }));
-    return c.json({ ...infoOf(parts, c, state), domains }, 200);
+    return c.json({ ...infoOf(parts, c, state, await warmStates(parts, [state])), domains }, 200);
   });
 
   app.openapi(deleteRoute, async (c) => {
@@ -122,7 +125,19 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   });
 }
 
-function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionState): FunctionInfo {
+/** What workers keep warm, of the functions that ask for it. */
+async function warmStates({ redis }: ControlParts, states: readonly FunctionState[]) {
+  const asking = states.filter(({ version }) => mostInstances(version.config.minInstances) > 0);
+  const found = await warmOf(redis, asking);
+  return new Map(asking.map((state, index) => [state, found[index] ?? null]));
+}
+
+function infoOf(
+  parts: ControlParts,
+  c: Context<Environment>,
+  state: FunctionState,
+  warm: ReadonlyMap<FunctionState, FunctionInfo["warm"]>,
+): FunctionInfo {
   const { tenant, functionName, version, noTemplateReason, isHeld, createdAtMs, updatedAtMs } = state;
   const { config, entry, bundleBytes, files, found } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
@@ -135,6 +150,7 @@ function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionSta
     // A version that was deployed before there was a choice has none.
     config: { ...config, isolation: config.isolation ?? "instance", env },
     noTemplateReason,
+    warm: warm.get(state) ?? null,
     held: isHeld,
     domains: [],
     entry,

@@ -289,6 +289,7 @@ describe("functions", () => {
         env: { SECRET: "***" },
       },
       noTemplateReason: null,
+      warm: null,
       held: false,
       domains: [],
       entry: "index.ts",

@@ -11,7 +11,7 @@ import { runCommand } from "../../helpers/in-process-cli.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const base = tempDir();
-const NONE = { callsPerSecond: null, callsInCourse: null, functions: null, deploysPerHour: null };
+const NONE = { callsPerSecond: null, callsInCourse: null, functions: null, deploysPerHour: null, warmInstances: null };
 let test: TestGateway;
 /** The key of the tenant "other". */
 let other: string;
@@ -151,6 +151,32 @@ describe("deployments", () => {
     const statuses = [];
     for (let i = 0; i < 3; i++) statuses.push((await deploy("hello")).status);
     assert.deepEqual(statuses, [200, 200, 429]);
+  });
+});
+
+describe("instances that are kept warm", () => {
+  const keep = (name: string, minInstances: number) =>
+    request("PUT", `/v1/functions/${name}`, deployment(name, { minInstances }), other);
+
+  it("beyond what a tenant may have are refused, and say who has the others", async () => {
+    await set("other", { functions: null, warmInstances: 5 });
+    let { status, body } = await keep("kept", 6);
+    await eventually(async () => {
+      ({ status, body } = await keep("kept", 6));
+      return status === 429 && body.error.message.includes("warmInstances");
+    });
+    assert.equal(body.error.code, "DEPLOY_QUOTA");
+    const limit = "other may have 5 instances kept warm (warmInstances)";
+    assert.equal(body.error.message, `${limit}: kept asks for 6 by minInstances.`);
+    assert.ok((await keep("kept", 3)).status < 300);
+    assert.equal((await keep("kept", 5)).status, 200, "those that it had do not count beside those that it asks for");
+    const refused = await keep("second", 1);
+    assert.equal(
+      refused.body.error.message,
+      `${limit}: second asks for 1 by minInstances, and its other functions have 5.`,
+    );
+    assert.equal((await keep("second", 0)).status, 201);
+    assert.equal((await keep("kept", 1001)).status, 400);
   });
 });
 

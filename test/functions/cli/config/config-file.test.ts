@@ -40,7 +40,7 @@ describe("sandpiper.jsonc", () => {
         'sandpiper.jsonc:3:3: unknown field "memoryMib"',
         '  3 |   "memoryMib": 128',
         "    |   ^^^^^^^^^^^",
-        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, handler, kind, include, external, memoryMiB, timeoutMs, isolation, keepPrefix, access, concurrency, egress, env, secrets, environments',
+        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, handler, kind, include, external, memoryMiB, timeoutMs, isolation, keepPrefix, access, concurrency, minInstances, egress, env, secrets, environments',
       ].join("\n"),
     );
   });

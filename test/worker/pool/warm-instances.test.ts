@@ -1,0 +1,91 @@
+/** Instances of a pool that stay, however idle, and make way for nobody. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MIB } from "../../../infra/std/bytes.ts";
+import type { Lease } from "../../../worker/pool/lease.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { demandOf, poolOpener, type TestPool } from "../../helpers/pool.ts";
+
+const open = poolOpener();
+
+/** Has an instance of a function there, without a call, and says that it is to stay. */
+async function keepOne(pool: TestPool, name: string, tenant = "main"): Promise<void> {
+  const demand = demandOf({ name, tenant });
+  pool.pool.warm.keep([{ ...demand.version, count: 1 }]);
+  assert.equal(await pool.pool.warm.start(demand), true);
+}
+
+test("an instance that is kept stays while others have calls for all places", async () => {
+  const pool = open({ maxSandboxes: 3 });
+  await keepOne(pool, "kept");
+  const leases: Lease[] = [];
+  const calls = ["a", "b", "c"].map((name) => pool.acquire({ name }).then((lease) => leases.push(lease)));
+  await eventually(() => leases.length === 2 && pool.pool.snapshot().waiting === 1);
+  assert.equal((await pool.use({ name: "kept" })).start, "warm");
+  assert.deepEqual(pool.pool.warm.counts(), { wantedWarm: 1, warm: 1 });
+  leases[0]?.release();
+  await Promise.all(calls);
+  assert.equal((await pool.use({ name: "kept" })).start, "warm");
+});
+
+test("one that is kept no more makes way, and one beyond those that are", async () => {
+  const pool = open({ maxSandboxes: 2 });
+  await keepOne(pool, "kept");
+  assert.equal(await pool.pool.warm.start(demandOf({ name: "kept" })), true);
+  const first = await pool.acquire({ name: "a" });
+  assert.deepEqual(pool.pool.warm.counts(), { wantedWarm: 1, warm: 1 });
+  pool.pool.warm.keep([]);
+  const second = await pool.acquire({ name: "b" });
+  assert.deepEqual([first.start.kind, second.start.kind], ["cold", "cold"]);
+});
+
+test("idle ones end, and those that are kept stay", async () => {
+  const pool = open({ maxSandboxes: 4, idleMs: 50 });
+  await keepOne(pool, "kept");
+  await pool.use({ name: "other" });
+  await eventually(() => pool.pool.snapshot().sandboxes === 1);
+  assert.equal((await pool.use({ name: "kept" })).start, "warm");
+});
+
+test("those that are kept count as what their tenant has", async () => {
+  // As much memory as 16 sandboxes may have, of which each tenant may have 14.
+  const pool = open({ maxSandboxes: 64, memoryBudgetBytes: 16 * 128 * MIB });
+  await keepOne(pool, "kept", "many");
+  const leases: Lease[] = [];
+  const calls = Array.from({ length: 14 }, () => pool.acquire({ tenant: "many" }).then((lease) => leases.push(lease)));
+  await eventually(() => leases.length === 13 && pool.pool.snapshot().waiting === 1);
+  const few = await pool.acquire({ tenant: "few" });
+  assert.deepEqual([leases.length, few.start.kind], [13, "cold"]);
+  leases[0]?.release();
+  await Promise.all(calls);
+});
+
+test("none is started ahead while a call waits, and its failure is told to whoever asked", async () => {
+  const pool = open({ maxSandboxes: 1 });
+  const lease = await pool.acquire({ name: "a" });
+  const waiting = pool.acquire({ name: "b" });
+  assert.equal(await pool.pool.warm.start(demandOf({ name: "kept" })), false);
+  lease.release();
+  (await waiting).release();
+  const calm = open();
+  const broken = demandOf({ name: "broken", code: "throw new Error('no');" });
+  await assert.rejects(calm.pool.warm.start(broken), { code: "FUNCTION_LOAD_FAILED" });
+  assert.deepEqual(calm.troubles, []);
+});
+
+test("who keeps one hears when it ends, and of no other", async () => {
+  const pool = open();
+  await keepOne(pool, "kept");
+  let lost = 0;
+  pool.pool.warm.onLost = () => {
+    lost += 1;
+  };
+  const other = await pool.acquire({ name: "other" });
+  const gone = other.instance.sandbox.exited;
+  other.discard("the test wants it");
+  await gone;
+  const lease = await pool.acquire({ name: "kept" });
+  lease.discard("the test wants it");
+  await eventually(() => lost > 0 && pool.pool.snapshot().sandboxes === 0);
+  assert.equal(lost, 1);
+});
