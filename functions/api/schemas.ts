@@ -139,6 +139,8 @@ export const holdSchema = z
   .meta({ id: "Hold" });
 export type Hold = z.output<typeof holdSchema>;
 
+const addedAndRemoved = z.object({ added: z.array(z.string()), removed: z.array(z.string()) });
+
 /** The result of a deployment. */
 export const deployedSchema = z
   .object({
@@ -151,10 +153,36 @@ export const deployedSchema = z
     bundleBytes: z.int(),
     handler: handlerSchema,
     warnings: z.array(z.string()),
-    egress: z
-      .object({ added: z.array(z.string()), removed: z.array(z.string()) })
+    egress: addedAndRemoved
       .default({ added: [], removed: [] })
       .meta({ description: "Rules of `egress` that the version before had not, and those that it had." }),
+    contents: z
+      .object({
+        packages: z.array(z.object({ name: z.string().nullable(), bytes: z.int() })),
+        others: z.object({ count: z.int(), bytes: z.int() }),
+        builtins: z.array(z.string()),
+      })
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          "What the bundle is made of: bytes by package, the largest first, those beyond them together, and modules of the runtime that it imports. The name null is the function's own files. null for a version that was built before this was told.",
+      }),
+    changes: z
+      .object({
+        since: z.string(),
+        files: z.object({ added: z.int(), changed: z.int(), removed: z.int() }),
+        config: z.array(z.string()),
+        env: addedAndRemoved.extend({ changed: z.boolean() }),
+        packages: addedAndRemoved,
+        builtins: addedAndRemoved,
+      })
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          "What is another than in the version `since`, which was live: numbers of source files, fields of the configuration, names of variables, and whether one has another value where nothing else changed, packages, modules of the runtime. null where nothing was live, or this version was.",
+      }),
   })
   .meta({ id: "Deployed" });
 export type Deployed = z.output<typeof deployedSchema>;

@@ -1,10 +1,11 @@
 /** A function's sources as what runs: its bundle, and one for each thread that it starts. */
 import { existsSync, readFileSync } from "node:fs";
-import { builtinModules } from "node:module";
 import { isAbsolute, join, posix } from "node:path";
 import { build, type PartialMessage } from "esbuild";
+import type { BundleContents } from "../model/bundle-contents.ts";
 import { MAX_THREADS } from "../model/bundle-output.ts";
 import { isNative, nativeAdvice, needsAddon, packageNameIn, packageOf } from "./advice.ts";
+import { contentsOf, isNodes } from "./contents.ts";
 import { type BuiltEntry, type Bundle, BundleError, type BundleRequest, buildEntry } from "./entry-build.ts";
 import { RUNTIME_MODULES } from "./options.ts";
 import { NAMESPACE } from "./plugin.ts";
@@ -26,6 +27,7 @@ export interface FunctionBundle {
   /** All files that were read for it: below the root, or absolute where they lie elsewhere. */
   files: string[];
   imports: BundledImport[];
+  contents: BundleContents;
   warnings: PartialMessage[];
 }
 
@@ -63,6 +65,7 @@ export async function bundle(request: BundleRequest, esbuild: Bundle = build): P
     threads: [...threads].map(([path, built]) => ({ path, code: withMap(built) })),
     files: filesOf(all),
     imports: all.flatMap(importsOf),
+    contents: contentsOf(all),
     warnings: [...all.flatMap(({ warnings }) => warnings), ...warningsOf(request, all)],
   };
 }
@@ -135,10 +138,6 @@ function outerImports(all: readonly BuiltEntry[]) {
 function isKnown(path: string): boolean {
   const isOfRuntime = path.startsWith("cloudflare:") || RUNTIME_MODULES.includes(path);
   return path.startsWith("<") || isOfRuntime || isNodes(path);
-}
-
-function isNodes(path: string): boolean {
-  return path.startsWith("node:") || builtinModules.includes(path);
 }
 
 function nativeWarnings({ root }: BundleRequest, all: readonly BuiltEntry[]): string[] {

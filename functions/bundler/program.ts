@@ -27,12 +27,13 @@ async function run(request: BundleRequest): Promise<BundlerResult> {
   }
 }
 
-async function resultOf({ code, sourceMap, threads, warnings }: FunctionBundle): Promise<BundlerResult> {
+async function resultOf({ code, sourceMap, threads, contents, warnings }: FunctionBundle): Promise<BundlerResult> {
   const encoder = new TextEncoder();
   return {
     code: encoder.encode(code),
     sourceMap: encoder.encode(sourceMap),
     threads: threads.map(({ path, code }) => ({ path, bytes: encoder.encode(code) })),
+    contents,
     warnings: (await formatted("warning", warnings)).map((text) => text.trim()),
   };
 }

@@ -2,6 +2,7 @@
  * A build: what a gateway asks of a worker when a version is deployed, and what comes of it. See
  * transport/invocation-queue.ts.
  */
+import type { BundleContents } from "./bundle-contents.ts";
 import type { BundleSettings } from "./bundling.ts";
 
 /** How long a build may take, and wait for a worker, together. */
@@ -30,6 +31,8 @@ export type BuildResult =
       /** The files beside the bundle, packed (see sources.ts), when there are some. */
       included?: string;
       bundleBytes: number;
+      /** Missing in results of before it was told. */
+      contents?: BundleContents;
       /** Bytes that the build added to the artefact store; missing when all was there. */
       writtenBytes?: number;
       warnings: string[];

@@ -2,6 +2,7 @@
  * What the bundler writes: a line of JSON, and the bytes that it announces. The bundler runs in a
  * sandbox on a stranger's sources, so that whoever reads this believes nothing of it.
  */
+import { type BundleContents, contentsFrom } from "./bundle-contents.ts";
 import { pathProblem } from "./sources.ts";
 
 const MAX_WARNINGS = 20;
@@ -18,6 +19,7 @@ export type BundlerResult =
       sourceMap: Uint8Array;
       /** Modules of threads, to be put beside the bundle: by paths below the root. */
       threads: { path: string; bytes: Uint8Array }[];
+      contents: BundleContents;
       warnings: string[];
     }
   | { refusal: string };
@@ -26,17 +28,19 @@ interface Head {
   codeBytes: number;
   mapBytes: number;
   threads: { path: string; bytes: number }[];
+  contents?: unknown;
   warnings: string[];
 }
 
 /** The bytes of a result. */
 export function encodeBundlerResult(result: BundlerResult): Buffer {
   if ("refusal" in result) return Buffer.from(`${JSON.stringify({ refusal: shorten(result.refusal) })}\n`);
-  const { code, sourceMap, threads } = result;
+  const { code, sourceMap, threads, contents } = result;
   const head = {
     codeBytes: code.byteLength,
     mapBytes: sourceMap.byteLength,
     threads: threads.map(({ path, bytes }) => ({ path, bytes: bytes.byteLength })),
+    contents,
     warnings: result.warnings.slice(0, MAX_WARNINGS).map(shorten),
   };
   return Buffer.concat([
@@ -53,6 +57,8 @@ export function decodeBundlerResult(bytes: Buffer): BundlerResult | null {
   const head = parsed(bytes.toString("utf8", 0, Math.max(0, end)));
   if (isRefusal(head)) return { refusal: shorten(head.refusal) };
   if (!isHead(head)) return null;
+  const contents = contentsFrom(head.contents);
+  if (contents === null) return null;
   let at = end + 1;
   const take = (length: number) => {
     const taken = bytes.subarray(at, at + length);
@@ -62,7 +68,8 @@ export function decodeBundlerResult(bytes: Buffer): BundlerResult | null {
   const [code, sourceMap] = [take(head.codeBytes), take(head.mapBytes)];
   const threads = head.threads.map(({ path, bytes: length }) => ({ path, bytes: take(length) }));
   if (at !== bytes.length) return null;
-  return { code, sourceMap, threads, warnings: head.warnings.slice(0, MAX_WARNINGS).map(shorten) };
+  const warnings = head.warnings.slice(0, MAX_WARNINGS).map(shorten);
+  return { code, sourceMap, threads, contents, warnings };
 }
 
 function parsed(text: string): unknown {

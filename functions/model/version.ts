@@ -1,5 +1,6 @@
 /** A version: immutable, content-addressed code and configuration of a function. */
 import { createHash } from "node:crypto";
+import type { BundleContents } from "./bundle-contents.ts";
 import type { FunctionConfig } from "./manifest.ts";
 
 /**
@@ -30,6 +31,8 @@ export interface Version {
   /** That of the files beside the bundle, packed (see sources.ts), when there are some. */
   included?: string;
   bundleBytes: number;
+  /** What the bundle is made of; missing in versions of before that was kept. */
+  contents?: BundleContents;
   createdAtMs: number;
   /** The bundler's; missing in versions of before they were kept. */
   warnings?: string[];

@@ -21,6 +21,7 @@ import { checkEgress, type EgressChange, egressChange, withCanonicalEgress } fro
 import { canaryTarget, moveTo } from "./moves.ts";
 import { checkProvision } from "./provisions.ts";
 import { type NamedFile, namedFiles, readSources } from "./sources.ts";
+import { type VersionChanges, versionChanges } from "./version-changes.ts";
 
 /** A tree of the largest size as base64, and room for paths and configuration. */
 export const MAX_DEPLOY_BYTES = Math.ceil((MAX_SOURCE_BYTES * 4) / 3) + 4 * MIB;
@@ -37,6 +38,7 @@ export interface Deployed {
   /** The share of calls that it gets. */
   percent: number;
   egress: EgressChange;
+  changes: VersionChanges | null;
   /** Whether the function is new. */
   created: boolean;
 }
@@ -102,7 +104,8 @@ export async function deploy(
     await dropUnwanted(parts, checked);
     throw error;
   });
-  return { version, percent, created, egress: egressChange(before?.version.config.egress, config.egress) };
+  const egress = egressChange(before?.version.config.egress, config.egress);
+  return { version, percent, created, egress, changes: versionChanges(before?.version ?? null, version) };
 }
 
 /** Moves `live` to a version, or lets the version have its share of the calls. */

@@ -99,7 +99,7 @@ export class Builder {
     const output = outputOf(result);
     if (typeof output === "string") return refused(output);
     if ("refusal" in output) return refused(output.refusal);
-    const { code, sourceMap, threads, warnings } = output;
+    const { code, sourceMap, threads, contents, warnings } = output;
     const beside = packed(() => packIncluded(files, threads, request));
     if (typeof beside === "string") return refused(beside);
     const written = await Promise.all(
@@ -107,8 +107,8 @@ export class Builder {
     );
     const [bundle, map, included] = written.map(({ digest }) => digest) as [string, string, string?];
     const writtenBytes = written.reduce((sum, { bytes }) => sum + bytes, 0);
-    const made = { ok: true, bundle, sourceMap: map, bundleBytes: code.byteLength, writtenBytes, warnings } as const;
-    return included === undefined ? made : { ...made, included };
+    const made = { bundle, sourceMap: map, bundleBytes: code.byteLength, contents, writtenBytes, warnings };
+    return { ok: true, ...made, ...(included !== undefined && { included }) };
   }
 
   /** Keeps an artefact, and says how many bytes that took. */

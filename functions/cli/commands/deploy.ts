@@ -10,6 +10,7 @@ import type { AddCommand } from "../command.ts";
 import { entryFile, functionDirectory } from "../config/function-directory.ts";
 import { CliError } from "../failure.ts";
 import { columnsOf, type Io, printJson, say, styled } from "../io.ts";
+import { changeLines, contentsLines } from "../show/deployment.ts";
 import { percentOf, stickyOf } from "../show/moves.ts";
 import type { DeployFacts } from "../upload/deploy-files.ts";
 import type { Upload } from "../upload/upload.ts";
@@ -125,13 +126,15 @@ const BUNDLERS_OWN = /^▲ \[WARNING\] /;
 /** @param isWatched whether it is a canary that watches itself. */
 function tell(io: Io, deployed: Deployed, isWatched: boolean): void {
   const { name, version, url, sharedUrl, created, bundleBytes, handler, warnings, egress } = deployed;
-  const { versionUrl, percent } = deployed;
+  const { versionUrl, percent, contents, changes } = deployed;
   for (const warning of warnings) say(io, `${styled(io.stderr, "yellow", "warning:")} ${escapeControls(warning)}`);
   const what = created ? "deployed" : "updated";
   say(
     io,
     `${styled(io.stderr, "green", what)} ${name}: version ${version.slice(0, 12)}, bundle ${formatBytes(bundleBytes)}`,
   );
+  for (const line of contentsLines(contents)) say(io, line);
+  for (const line of changeLines(changes, io.stderr)) say(io, line);
   if (handler !== null) say(io, `handler: ${escapeLine(handler)}`);
   for (const rule of egress.added) say(io, `egress: ${styled(io.stderr, "green", "+")} ${escapeLine(rule)}`);
   for (const rule of egress.removed) say(io, `egress: ${styled(io.stderr, "red", "-")} ${escapeLine(rule)}`);

@@ -90,12 +90,12 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const holder = c.req.valid("header")[HOLDER_FIELD];
     const { tenant, keyId } = c.var.principal;
     const facts = { by: keyId, holder, expected: expectedOf(c.req.valid("header")) };
-    const { created, version, percent, egress } = await deploy(parts, tenant, name, c.req.valid("json"), facts);
-    const { bundleBytes, config, found } = version;
+    const { version, created, ...said } = await deploy(parts, tenant, name, c.req.valid("json"), facts);
+    const { bundleBytes, contents = null, config, found } = version;
     const [urls, handler] = [urlsOf(parts, c, name, config), found?.handler ?? null];
     const versionUrl = previewUrl(parts, c, name, shortVersion(version.version), config);
-    const deployed = { name, version: version.version, ...urls, versionUrl, percent, created, bundleBytes, handler };
-    return c.json({ ...deployed, warnings: warningsOf(version), egress }, created ? 201 : 200);
+    const deployed = { name, version: version.version, ...urls, versionUrl, created, bundleBytes, handler };
+    return c.json({ ...deployed, ...said, contents, warnings: warningsOf(version) }, created ? 201 : 200);
   });
 
   app.openapi(listRoute, async (c) => {

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { bundle, type FunctionBundle } from "../../../functions/bundler/bundle.ts";
 import { BundleError, type BundleRequest } from "../../../functions/bundler/entry-build.ts";
+import { MAX_PACKAGES } from "../../../functions/model/bundle-contents.ts";
 import { COMMONJS_MARK } from "../../../functions/model/bundling.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
@@ -312,6 +313,35 @@ describe("threads of a function", () => {
       /file:\/\/\/function\/src\/deep\/c\.js/,
     );
   });
+});
+
+it("tells whose code a bundle is, and what of the runtime is left in it", async () => {
+  const { contents } = await made({
+    "index.ts": `import net from "net"; import { used } from "big"; import { createHash } from "node:crypto";
+      import "@scope/small"; export default () => [net, used];`,
+    "node_modules/big/package.json": '{ "name": "big", "main": "index.js", "sideEffects": false }',
+    "node_modules/big/index.js": `import fs from "node:fs"; export const used = ${JSON.stringify("u".repeat(5_000))};
+      export const unused = () => fs;`,
+    "node_modules/@scope/small/package.json": '{ "name": "@scope/small", "main": "index.mjs" }',
+    "node_modules/@scope/small/index.mjs": "console.log(1);",
+  });
+  const names = contents.packages.map(({ name }) => name);
+  assert.deepEqual([names[0], names.slice(1).sort()], ["big", ["@scope/small", null]]);
+  const [big] = contents.packages;
+  assert.ok(big && big.bytes > 5_000 && big.bytes < 5_500);
+  assert.ok(contents.builtins.includes("node:net"));
+  assert.ok(!contents.builtins.includes("net"));
+});
+
+it("tells of no more packages than are kept, and how many there are besides", async () => {
+  const names = Array.from({ length: MAX_PACKAGES + 5 }, (_, index) => `p${index}`);
+  const packages = names.map((name) => [`node_modules/${name}/index.mjs`, "console.log(1);"]);
+  const { contents } = await made({
+    "index.mjs": names.map((name) => `import "${name}/index.mjs";`).join(""),
+    ...Object.fromEntries(packages),
+  });
+  assert.equal(contents.packages.length, MAX_PACKAGES);
+  assert.ok(contents.others.count >= 5 && contents.others.bytes > 0);
 });
 
 function positionOf(code: string, words: string): [line: number, column: number] {

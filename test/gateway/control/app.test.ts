@@ -120,6 +120,8 @@ describe("a deployment", () => {
       handler: "fetch",
       warnings: ["unused import"],
       egress: { added: [], removed: [] },
+      contents: null,
+      changes: null,
     });
     const [request, packed] = await asked.promise;
     // No value of `env` goes with it, but the one that decides over a bundle.

@@ -1,6 +1,7 @@
 /** Versions, aliases, rollbacks and history over the control API, and the calls that they move. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import type { BuildResult } from "../../../functions/model/build.ts";
 import { Registry } from "../../../functions/store/registry.ts";
 import { createKey } from "../../../functions/store/tenant.ts";
 import { beat } from "../../../functions/store/workers.ts";
@@ -62,6 +63,45 @@ async function called(name: string, headers: Record<string, string> = {}): Promi
 }
 
 const codeOf = ({ status, body }: { status: number; body: Json }) => [status, body?.error?.code];
+
+it("a deployment tells what it changes of what was live", async () => {
+  const contents = (packages: (string | null)[], builtins: string[]) => ({
+    packages: packages.map((name) => ({ name, bytes: 10 })),
+    others: { count: 0, bytes: 0 },
+    builtins,
+  });
+  const { build } = test;
+  const deployWith = async (config: Record<string, unknown>, files: Record<string, string>, told: object) => {
+    test.build = async (request) => ({ ...(await build(request)), contents: told }) as BuildResult;
+    const list = Object.entries(files).map(([path, text]) => ({ path, contentBase64: btoa(text) }));
+    return (await ask("PUT", "telling", { ...deployment("telling", config), entry: "a.ts", files: list })).body;
+  };
+  const first = await deployWith({ env: { A: "1" } }, { "a.ts": "1", "b.ts": "1" }, contents([null], ["node:fs"]));
+  assert.deepEqual([first.changes, first.contents], [null, contents([null], ["node:fs"])]);
+  const files = { "a.ts": "2", "c.ts": "1", "d.ts": "1" };
+  const config = { env: { B: "1" }, timeoutMs: 4_000 };
+  const second = await deployWith(config, files, contents([null, "hono"], ["node:net"]));
+  assert.deepEqual(second.changes, {
+    since: first.version,
+    files: { added: 2, changed: 1, removed: 1 },
+    config: ["timeoutMs"],
+    env: { added: ["B"], removed: ["A"], changed: false },
+    packages: { added: ["hono"], removed: [] },
+    builtins: { added: ["node:net"], removed: ["node:fs"] },
+  });
+  assert.equal((await deployWith(config, files, {})).changes, null, "the same version");
+  const third = await deployWith({ ...config, env: { B: "other" } }, files, contents([null, "hono"], ["node:net"]));
+  const nothing = { added: [], removed: [] };
+  assert.deepEqual(third.changes, {
+    since: second.version,
+    files: { added: 0, changed: 0, removed: 0 },
+    config: [],
+    env: { ...nothing, changed: true },
+    packages: nothing,
+    builtins: nothing,
+  });
+  test.build = build;
+});
 
 describe("versions", () => {
   it("are listed with what their deployments said, and the same sources are the same version", async () => {
