@@ -9,6 +9,7 @@ import { authorize } from "./middleware/authorize.ts";
 import { dataFence } from "./middleware/data-fence.ts";
 import { deletionFence } from "./middleware/deletion-fence.ts";
 import { errors, notFound } from "./middleware/errors.ts";
+import { endHeadBody } from "./middleware/head.ts";
 import { plainBody } from "./middleware/plain-body.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -41,7 +42,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   app.onError(errors(parts.onInternalError));
   const knows = (method: string, path: string): boolean => takes(app, method, path);
   app.notFound(notFound(knows));
-  app.use(requestId);
+  app.use(requestId, endHeadBody);
   openapiRoutes(app);
   healthRoutes(app, parts);
   domainCheckRoutes(app, parts);

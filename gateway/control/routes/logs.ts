@@ -4,11 +4,12 @@ import { errorSchema, logsQuery, nameParam } from "../../../functions/api/schema
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { followLogs, type LogFilter, newestPlace, type PlacedEntry, readLogs } from "../../../functions/store/logs.ts";
 import type { FunctionRef } from "../../../functions/store/registry.ts";
+import { Holdings, mayTake } from "../../../infra/std/fair-share.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { noFunction } from "./functions.ts";
 
-/** Each follower has a connection to Redis of its own. */
+/** Each follower has a connection to Redis of its own. A tenant leaves some to others. */
 const MAX_FOLLOWERS = 64;
 /** An empty line tells a client and whatever is between that the stream is alive. */
 const KEEP_ALIVE_MS = 15_000;
@@ -30,7 +31,7 @@ const logsRoute = keyedRoute({
 
 /** Adds the route of a function's log. */
 export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
-  let followers = 0;
+  const followers = new Holdings();
   app.openapi(logsRoute, async (c) => {
     const { limit, invocation, since, follow } = c.req.valid("query");
     const ref = { tenant: c.var.principal.tenant, functionName: c.req.valid("param").name };
@@ -40,14 +41,16 @@ export function logRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): v
       ...(since !== undefined && { sinceMs: since }),
     };
     if (follow === "0") return ndjson((await readLogs(parts.redis, ref, { ...filter, limit })).map(lineOf).join(""));
-    if (followers >= MAX_FOLLOWERS) throw new SandpiperError("TOO_MANY_FOLLOWERS");
+    const { tenant } = ref;
+    const taking = { own: followers.of(tenant), want: 1, used: followers.total, size: MAX_FOLLOWERS };
+    if (!mayTake(taking)) throw new SandpiperError("TOO_MANY_FOLLOWERS");
     const leave = new AbortController();
     const signal = AbortSignal.any([leave.signal, c.req.raw.signal, parts.closing]);
     if (signal.aborted) throw new SandpiperError("CLIENT_GONE");
     // Counted before anything is awaited, so that many at the same moment are not more than there
     // may be.
-    followers++;
-    signal.addEventListener("abort", () => followers--, { once: true });
+    followers.add(tenant, 1);
+    signal.addEventListener("abort", () => followers.add(tenant, -1), { once: true });
     const { start, past } = await untilNow(parts, ref, { ...filter, limit }).catch((error) => {
       leave.abort();
       throw error;
