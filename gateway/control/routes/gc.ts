@@ -24,7 +24,9 @@ export function gcRoutes(app: OpenAPIHono<Environment>, { collector }: ControlPa
   const paced = new Paced();
   app.openapi(gcRoute, async (c) => {
     const dryRun = c.req.valid("query").dryRun === "1";
-    const { versions, setAside, waiting, removed } = await paced.run(() => collector.collect({ dryRun }));
+    const { versions, setAside, waiting, removed } = await paced.run(c.var.principal.tenant, () =>
+      collector.collect({ dryRun }),
+    );
     const own = versions.filter(({ tenant }) => tenant === c.var.principal.tenant);
     const info: CollectionInfo["versions"] = own.map(({ functionName, version, unusedSinceMs }) => ({
       name: functionName,

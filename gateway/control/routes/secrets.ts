@@ -92,7 +92,7 @@ export function secretRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
   });
 
   app.openapi(rewrapRoute, async (c) => {
-    const done = await paced.run(async () => {
+    const done = await paced.run(c.var.principal.tenant, async () => {
       const rewrapped = await dataKeys.rewrap();
       return { ...rewrapped, sealed: await sealClearVersions(redis, registry, secrets) };
     });
