@@ -64,7 +64,7 @@ export class Egress {
   ): Promise<SandboxConnections | null> {
     const { tenant, config } = version;
     if (config.egress === undefined || config.egress.length === 0) return null;
-    const between = new EgressReport(log, null);
+    const between = new EgressReport(tenant, log, null);
     const egress = new SandboxConnections(between, (reason) => sandbox.kill(reason));
     const hear = (event: EgressEvent) => {
       egress.hear(event);

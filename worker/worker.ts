@@ -281,7 +281,7 @@ export class Worker {
         const egress = await this.#egress.open(sandbox, version, environment, log);
         const logs = { start: log, idle };
         const loaded = await Instance.load(sandbox, version, bundle, logs, { environment, egress });
-        egress?.loaded(new EgressReport(idle, null));
+        egress?.loaded(new EgressReport(version.tenant, idle, null));
         const first = await firstOf(loaded, log);
         this.#noTemplateReasons.note(version, loaded, log);
         return first;

@@ -24,7 +24,9 @@ export const grantsSchema = z
       description: "What functions may declare; null when the tenant has no list of its own, and the default counts.",
     }),
     deny: rules.meta({ description: "What they may not reach, although it is allowed." }),
-    private: rules.meta({ description: "Networks that are refused to tenants without the grant." }),
+    private: rules.meta({
+      description: "Networks that are refused to tenants without the grant, as `name=network` for that name alone.",
+    }),
   })
   .meta({ id: "EgressGrants" });
 export type GrantsInfo = z.output<typeof grantsSchema>;

@@ -2,7 +2,7 @@
  * How far an operator lets the functions of a tenant reach, and whether a rule of a function stays
  * within that.
  */
-import { type EgressRule, type EgressTarget, formatRule, readRule } from "./egress.ts";
+import { DEFAULT_PORT, type EgressRule, type EgressTarget, formatRule, readRule } from "./egress.ts";
 import { formatNetwork, holds, type IpNetwork, readNetwork } from "./ip-network.ts";
 import { refusedRangeOf } from "./refused-ranges.ts";
 
@@ -15,7 +15,7 @@ export interface EgressGrants {
   allow: string[] | null;
   /** Rules that none of them may use, although they are allowed. */
   deny: string[];
-  /** Networks that are refused otherwise. */
+  /** Networks that are refused otherwise, each for all names or as `name=network` for some. */
   private: string[];
 }
 
@@ -57,15 +57,41 @@ export function readGrant(list: GrantList, text: string): { text: string } | { p
   return { text: formatRule(rule) };
 }
 
+const PRIVATE_FORM =
+  "a private grant is a network (10.0.0.0/8) or an address, without a port; for a name alone: db.internal=10.0.0.0/8";
+
+/** A network that a tenant's functions may reach although it is refused otherwise. */
+export interface PrivateGrant {
+  network: IpNetwork;
+  /** The names that may lead there; null: all names, and its addresses themselves. */
+  of: Extract<EgressTarget, { kind: "name" | "suffix" }> | null;
+}
+
 function readPrivate(text: string): { text: string } | { problem: string } {
-  const network = readNetwork(text.replace(/^\[(.*)\]$/, "$1"));
-  if (network === null) return { problem: "a private grant is a network (10.0.0.0/8) or an address, without a port" };
+  const grant = privateGrantOf(text);
+  if (typeof grant === "string") return { problem: grant };
+  const { network, of } = grant;
   const range = refusedRangeOf(network);
-  if (range?.grantable) return { text: formatNetwork(network) };
+  const name = of === null ? "" : `${formatRule({ to: of, ports: [DEFAULT_PORT] })}=`;
+  if (range?.grantable) return { text: name + formatNetwork(network) };
   const what = `${JSON.stringify(text)} ${range === null ? "is public, or holds more than one private range" : `is ${range.what}`}`;
   const advice =
     range === null ? "allow bounds what is public; a private range is granted by itself" : "it is never granted";
   return { problem: `${what}; ${advice}` };
+}
+
+/** A private grant out of its text, or a sentence on what is wrong with it. */
+function privateGrantOf(text: string): PrivateGrant | string {
+  const [, name = null, range = ""] = /^(?:([^=]*)=)?(.*)$/s.exec(text) ?? [];
+  const network = readNetwork(range.replace(/^\[(.*)\]$/, "$1"));
+  if (network === null) return PRIVATE_FORM;
+  if (name === null) return { network, of: null };
+  const rule = readRule(name, "operator");
+  if (typeof rule === "string") return rule;
+  const { to } = rule;
+  if (name.includes(":") || (to.kind !== "name" && to.kind !== "suffix"))
+    return `before the "=" stands a name without a port, as in db.internal=10.0.0.0/8 or *.corp.example.com=10.0.0.0/8`;
+  return { network, of: to };
 }
 
 /** Grants, ready to be compared with rules. */
@@ -73,7 +99,7 @@ export interface ReadGrants {
   tenant: string;
   allow: readonly EgressRule[];
   deny: readonly EgressRule[];
-  private: readonly IpNetwork[];
+  private: readonly PrivateGrant[];
 }
 
 /** All that a tenant's functions may reach. */
@@ -84,7 +110,7 @@ export function readGrants(tenant: string, grants: EgressGrants, defaults: Egres
     tenant,
     allow: grants.allow === null ? (defaults.allow === "public" ? [EVERYTHING_PUBLIC] : []) : rules(grants.allow),
     deny: rules([...defaults.deny, ...grants.deny]),
-    private: grants.private.map(readNetwork).filter((network) => network !== null),
+    private: grants.private.map(privateGrantOf).filter((grant) => typeof grant !== "string"),
   };
 }
 
@@ -104,22 +130,41 @@ export function whyNotGranted(rule: EgressRule, grants: ReadGrants): NotGranted 
   }
   const { to } = rule;
   if (to.kind === "network" && refusedRangeOf(to.network) !== null) return whyNotPrivate(to.network, grants);
+  if (grants.private.some(({ of }) => of !== null && coversTarget(of, to))) return null;
   const isPrivate = to.kind === "name" && PRIVATE_NAME.test(to.name);
-  if (isPrivate && grants.private.length > 0) return null;
+  if (isPrivate && grants.private.some(({ of }) => of === null)) return null;
   if (grants.allow.some((one) => covers(one, rule) && !(isPrivate && one.to.kind === "public"))) return null;
   if (isPrivate) {
-    const reason = `it is a name of a private network, and ${tenant} is granted no private range`;
-    return { reason, remedy: `sandpiper egress private ${tenant} <the range of its address>` };
+    const reason = `it is a name of a private network, and ${tenant} is granted no private range for it`;
+    return { reason, remedy: `sandpiper egress private ${tenant} '${to.name}=<the range of its address>'` };
   }
   return { reason: `${tenant} is not allowed it`, remedy: `sandpiper egress allow ${tenant} '${formatRule(rule)}'` };
 }
 
 function whyNotPrivate(network: IpNetwork, grants: ReadGrants): NotGranted | null {
-  if (grants.private.some((one) => holds(one, network))) return null;
+  if (grants.private.some((one) => one.of === null && holds(one.network, network))) return null;
   const { range, what } = refusedRangeOf(network) ?? { range: "", what: "" };
   const address = formatNetwork(network);
   const reason = `${address} is in ${range}, ${what}, which ${grants.tenant} is not granted`;
   return { reason, remedy: `sandpiper egress private ${grants.tenant} ${address}` };
+}
+
+/**
+ * Advice about a host that a function did not reach, as its address is refused to the
+ * tenant: what that is, and the command of the operator that opens it if one does.
+ * @param name that led to the address, if one did
+ */
+export function privateAddressAdvice(tenant: string, name: string | null, address: string): string {
+  const network = readNetwork(address);
+  const range = network && refusedRangeOf(network);
+  const subject = name === null ? "It" : `Its address ${address}`;
+  if (network === null || range === null)
+    return `${subject} is the worker's own, or no public one, which nobody reaches.`;
+  const what = `${subject} is in ${range.range}, ${range.what}`;
+  if (!range.grantable) return `${what}, which nobody reaches.`;
+  // What a function looked up is in a command only where it is a name of hosts.
+  const grant = name === null || typeof readRule(name, "operator") === "string" ? address : `${name}=${address}`;
+  return `${what}, which ${tenant} is not granted. Whoever operates Sandpiper grants it with: sandpiper egress private ${tenant} ${grant}`;
 }
 
 /** Whether everything that a rule lets through is let through by another. */

@@ -51,6 +51,12 @@ export interface EgressInjection {
   paths: readonly string[] | null;
 }
 
+/** A range that a name, or each name with a suffix, may lead into; nothing else opens it. */
+export interface EgressPrivateName {
+  to: Extract<EgressTarget, { kind: "name" | "suffix" }>;
+  range: string;
+}
+
 export interface EgressPolicy {
   /** Whose traffic it is: tenants share the relay's connections fairly. */
   tenant: string;
@@ -60,6 +66,8 @@ export interface EgressPolicy {
    * addresses among them, and may be reached by this sandbox where a rule declares the host.
    */
   privateRanges: readonly string[];
+  /** Such ranges for certain names alone; none when missing. */
+  privateNames?: readonly EgressPrivateName[];
   /** Win over `rules`. */
   deny: readonly EgressRule[];
   limits: EgressLimits;

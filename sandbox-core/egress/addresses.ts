@@ -4,6 +4,7 @@
  */
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
+import type { EgressPrivateName } from "../contract/egress.ts";
 import { SPECIAL_ADDRESSES } from "../contract/special-addresses.ts";
 
 /** IANA's registries of special-purpose addresses, and what leads to version 4 from within 6. */
@@ -49,26 +50,52 @@ export function rangesOf(ranges: readonly string[]): BlockList {
   return list;
 }
 
-/** Asks about addresses for one sandbox. */
-export class AddressGuard {
-  readonly #granted: BlockList;
+/** Ranges that were granted to a sandbox. */
+class GrantedRanges {
+  readonly #ranges: BlockList;
   readonly #exact: ReadonlySet<string>;
 
   /** @throws Error when one is no range */
-  constructor(privateRanges: readonly string[]) {
-    this.#granted = rangesOf(privateRanges);
-    this.#exact = new Set(privateRanges);
+  constructor(ranges: readonly string[]) {
+    this.#ranges = rangesOf(ranges);
+    this.#exact = new Set(ranges);
   }
 
-  /** Whether an address was granted by its range, so that it counts as public. */
-  isGranted(address: string): boolean {
-    if (isMapped(address) || !holds(this.#granted, address)) return false;
+  holds(address: string): boolean {
+    if (isMapped(address) || !holds(this.#ranges, address)) return false;
     return !holds(metadata, address) || this.#exact.has(`${address}/${isIPv6(address) ? 128 : 32}`);
   }
+}
 
-  /** Whether the sandbox may reach an address, as far as the kind of address goes. */
-  mayReach(address: string): boolean {
-    if (this.isGranted(address)) return true;
+/** Asks about addresses for one sandbox. */
+export class AddressGuard {
+  readonly #granted: GrantedRanges;
+  readonly #ofNames: readonly { to: EgressPrivateName["to"]; granted: GrantedRanges }[];
+
+  /**
+   * @param privateNames ranges that are granted for certain names
+   * @throws Error when one is no range
+   */
+  constructor(privateRanges: readonly string[], privateNames: readonly EgressPrivateName[] = []) {
+    this.#granted = new GrantedRanges(privateRanges);
+    this.#ofNames = privateNames.map(({ to, range }) => ({ to, granted: new GrantedRanges([range]) }));
+  }
+
+  /**
+   * Whether an address was granted by its range, so that it counts as public.
+   * @param name that led to it, if one did
+   */
+  isGranted(address: string, name: string | null = null): boolean {
+    if (this.#granted.holds(address)) return true;
+    return name !== null && this.#ofNames.some(({ to, granted }) => granted.holds(address));
+  }
+
+  /**
+   * Whether the sandbox may reach an address, as far as the kind of address goes.
+   * @param name that led to it, if one did
+   */
+  mayReach(address: string, name: string | null = null): boolean {
+    if (this.isGranted(address, name)) return true;
     if (isIP(address) === 0 || isMapped(address) || holds(neverPublic, address) || isOwn(address)) return false;
     return !isIPv6(address) || holds(globalUnicast, address);
   }
@@ -77,6 +104,10 @@ export class AddressGuard {
 /** Whether the address leads to this machine itself, whichever of its addresses that is. */
 export function isThisMachine(address: string): boolean {
   return isIP(address) !== 0 && (holds(here, address) || isMapped(address) || isOwn(address));
+}
+
+function isNameOf(to: EgressPrivateName["to"], name: string): boolean {
+  return to.kind === "name" ? name === to.name : name.endsWith(to.suffix) && name.length > to.suffix.length;
 }
 
 /** Version 4 inside of 6; a list would look at the inner one. */

@@ -143,11 +143,11 @@ export class RelayedConnection {
     const found = address !== null ? [address] : await names.resolve(name as string, policy.tenant);
     if (this.#abandoned.signal.aborted) return null;
     if (found.length === 0) return this.#refuse("unresolved");
-    const reachable = found.filter((one) => guard.mayReach(one));
+    const reachable = found.filter((one) => guard.mayReach(one, name));
     if (reachable.length === 0) return this.#refuse("private_address", found[0]);
     const allowed = reachable.filter((one) => !rules.isAddressDenied(one, port));
     if (allowed.length === 0) return this.#refuse("denied", reachable[0]);
-    const open = allowed.filter((one) => port !== MAIL_PORT || guard.isGranted(one));
+    const open = allowed.filter((one) => port !== MAIL_PORT || guard.isGranted(one, name));
     if (open.length === 0) return this.#refuse("reserved_port", allowed[0]);
     const others = await platform.without(open, port);
     return others.length > 0 ? others : this.#refuse("platform_address", open[0]);

@@ -67,7 +67,7 @@ export class ServedSandbox {
     this.#around = {
       policy,
       rules: this.#rules,
-      guard: new AddressGuard(policy.privateRanges),
+      guard: new AddressGuard(policy.privateRanges, policy.privateNames),
       calls: this.#calls,
       names: parts.names,
       platform: parts.platform,

@@ -19,7 +19,8 @@ const TLS_PORT = 443;
  * The routes and sockets that a policy needs.
  * @throws SandboxError that says what is wrong with it
  */
-export function socketsOf({ rules, deny, privateRanges, limits, injections = [] }: EgressPolicy): EgressSockets {
+export function socketsOf(policy: EgressPolicy): EgressSockets {
+  const { rules, deny, privateRanges, privateNames = [], limits, injections = [] } = policy;
   if (Math.max(rules.length, deny.length) > MOST_EGRESS_RULES)
     throw new SandboxError(`egress has ${rules.length} rules, and ${MOST_EGRESS_RULES} are the most`);
   for (const rule of rules) {
@@ -28,6 +29,10 @@ export function socketsOf({ rules, deny, privateRanges, limits, injections = [] 
   }
   for (const rule of deny) checkRule(rule, 0);
   for (const range of privateRanges) checkRange(range);
+  for (const { to, range } of privateNames) {
+    checkTarget(to);
+    checkRange(range);
+  }
   for (const { name } of injections)
     if (!rules.some(({ to, ports }) => to.kind === "name" && to.name === name && ports.includes(TLS_PORT)))
       throw new SandboxError(`something is injected for ${name}, which no rule names on port ${TLS_PORT}`);

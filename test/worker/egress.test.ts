@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { changeGrants } from "../../functions/store/egress-grants.ts";
+import { readLogs } from "../../functions/store/logs.ts";
 import { CancellationSender } from "../../functions/transport/cancellations.ts";
 import { loadConfig } from "../../infra/config.ts";
 import { relaySettings } from "../../worker/egress-settings.ts";
@@ -265,6 +266,27 @@ describe("grants", () => {
     await eventually(async () => (await test.call("bound/client", { path })).text === "ECONNRESET");
     await grant("bound", "127.0.0.0/8");
     await eventually(async () => (await test.call("bound/client", { path })).text === "kept");
+  });
+});
+
+describe("a name at a private address", () => {
+  it("is refused with the command that grants it, and reached once it is granted by name", async () => {
+    await test.deploy("inner", CLIENT, { egress: [`echo.example.com:${echo}`], tenant: "inner" });
+    const path = `/talk/echo.example.com/${echo}`;
+    const refused = await test.call("inner/inner", { path });
+    assert.match(refused.text, /ECONNRESET/);
+    const ref = { tenant: "inner", functionName: "inner" };
+    const log = async () => {
+      const placed = await readLogs(test.connection, ref, { invocationId: refused.id, limit: 100 });
+      return placed.map(({ entry }) => ("text" in entry ? entry.text : "")).join("\n");
+    };
+    await eventually(async () => (await log()).includes("private_address"));
+    const [, command = ""] = /grants it with: sandpiper egress private inner (\S+)$/m.exec(await log()) ?? [];
+    assert.equal(command, "echo.example.com=127.0.0.1");
+    await grant("inner", "other.example.com=127.0.0.1");
+    assert.match((await test.call("inner/inner", { path })).text, /ECONNRESET/);
+    await grant("inner", command);
+    await eventually(async () => (await test.call("inner/inner", { path })).text === "hello");
   });
 });
 

@@ -33,7 +33,8 @@ export function policyOf(
   const policy: EgressPolicy = {
     tenant: grants.tenant,
     rules,
-    privateRanges: grants.private.map(formatRange),
+    privateRanges: grants.private.filter(({ of }) => of === null).map(({ network }) => formatRange(network)),
+    privateNames: grants.private.flatMap(({ of, network }) => (of ? [{ to: of, range: formatRange(network) }] : [])),
     deny: grants.deny.map(deniedForRelay),
     limits,
     injections: injections.filter(({ name }) => rules.some(({ to }) => to.kind === "name" && to.name === name)),

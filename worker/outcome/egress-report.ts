@@ -3,6 +3,7 @@
  * lines in the function's log about what was refused or cut.
  */
 import { type CallEgress, type ConnectionRecord, MAX_CONNECTION_RECORDS } from "../../functions/model/record.ts";
+import { privateAddressAdvice } from "../../functions/model/egress-grants.ts";
 import { settledWithin } from "../../infra/std/time.ts";
 import type { EgressEvent } from "../../sandbox-core/index.ts";
 import type { CallLog } from "./call-log.ts";
@@ -40,6 +41,7 @@ const OF_REQUESTS: ReadonlySet<EgressEvent["verdict"]> = new Set([
 ]);
 
 export class EgressReport {
+  readonly #tenant: string;
   readonly #log: CallLog;
   readonly #addSpan: AddSpan | null;
   readonly #told = new Set<string>();
@@ -59,8 +61,12 @@ export class EgressReport {
   #relayDied = false;
   #inherits = false;
 
-  /** @param addSpan null when nobody would see spans */
-  constructor(log: CallLog, addSpan: AddSpan | null) {
+  /**
+   * @param tenant whose function it is
+   * @param addSpan null when nobody would see spans
+   */
+  constructor(tenant: string, log: CallLog, addSpan: AddSpan | null) {
+    this.#tenant = tenant;
     this.#log = log;
     this.#addSpan = addSpan;
   }
@@ -150,7 +156,7 @@ export class EgressReport {
     this.#tell(event, verdict);
     this.#more += untold;
     const what = OF_REQUESTS.has(verdict) ? `A request to ${host} was refused` : `${host} was not reached`;
-    this.#say(`${what} (${verdict}). ${adviceOf(event) ?? remedy}`.trimEnd());
+    this.#say(`${what} (${verdict}). ${this.#adviceOf(event) ?? remedy}`.trimEnd());
     if (untold > 0) this.#say(`${untold} more connections were refused.`);
   }
 
@@ -175,6 +181,17 @@ export class EgressReport {
     });
   }
 
+  /** Advice where the manifest or a grant is to be changed; the relay knows nothing of these. */
+  #adviceOf(event: EgressEvent): string | null {
+    const { verdict, address } = event;
+    if (verdict === "private_address" && address !== null)
+      return privateAddressAdvice(this.#tenant, event.name, address);
+    if (!["undeclared_name", "undeclared_port", "undeclared_address"].includes(verdict)) return null;
+    const rule = hostOf(event).replace(/:443$/, "");
+    const port = event.port === 0 ? ", with its port after a ':' unless that is 443" : "";
+    return `It is not declared: add "${rule}" to "egress" in sandpiper.jsonc${port}.`;
+  }
+
   /** Says it once, and not for ever. */
   #say(text: string): void {
     if (this.#told.has(text) || this.#told.size > MAX_LINES) return;
@@ -195,15 +212,6 @@ function recordOf(event: EgressEvent, verdict: string): ConnectionRecord {
     durationMs: Math.round(durationMs * 1_000) / 1_000,
     verdict,
   };
-}
-
-/** Advice where the manifest is to be changed; the relay knows nothing of manifests. */
-function adviceOf(event: EgressEvent): string | null {
-  const isUndeclared = ["undeclared_name", "undeclared_port", "undeclared_address"].includes(event.verdict);
-  if (!isUndeclared) return null;
-  const rule = hostOf(event).replace(/:443$/, "");
-  const port = event.port === 0 ? ", with its port after a ':' unless that is 443" : "";
-  return `It is not declared: add "${rule}" to "egress" in sandpiper.jsonc${port}.`;
 }
 
 function nameOf({ name, address }: EgressEvent): string {

@@ -31,8 +31,8 @@ export async function handle(call: CallContext, lease: Lease, step: Step): Promi
 }
 
 /** The account of the call's connections; holds nothing of the request. */
-function reportOf({ log, spans }: CallContext): EgressReport {
-  return new EgressReport(log, spans.traceId === undefined ? null : spans.past.bind(spans));
+function reportOf({ invocation: { tenant }, log, spans }: CallContext): EgressReport {
+  return new EgressReport(tenant, log, spans.traceId === undefined ? null : spans.past.bind(spans));
 }
 
 /** A function whose connections the platform broke is not to blame for what it does then. */

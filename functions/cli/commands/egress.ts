@@ -22,7 +22,8 @@ export function addEgress(add: AddCommand, io: Io): void {
     "sandpiper egress allow acme api.stripe.com '*.amazonaws.com:*'    (these, and nothing else)",
     "sandpiper egress allow acme --clear                               (nothing at all)",
     "sandpiper egress deny acme 'ads.example.com:*'                    (although it is allowed)",
-    "sandpiper egress private acme 10.1.0.0/16                         (a network that is refused otherwise)",
+    "sandpiper egress private acme db.internal=10.1.0.0/16             (a network that is refused otherwise, for one name)",
+    "sandpiper egress private acme 10.1.0.0/16                         (the same for all names and addresses)",
     "sandpiper egress private acme 10.1.0.0/16 --remove",
     "sandpiper egress reset acme                                       (the default again)",
   ])
@@ -58,7 +59,7 @@ async function egress(io: Io, asked: Asked, command: Command): Promise<void> {
 
 function wrong(message: string): CliError {
   const hint =
-    "sandpiper egress list, allow <tenant> <rules>, deny <tenant> <rules>, private <tenant> <networks>, reset <tenant>";
+    "sandpiper egress list, allow <tenant> <rules>, deny <tenant> <rules>, private <tenant> [<name>=]<network>..., reset <tenant>";
   return new CliError("usage", message, { code: "USAGE", hint });
 }
 

@@ -6,6 +6,7 @@ import {
   denyProblems,
   type EgressGrants,
   NO_GRANTS,
+  privateAddressAdvice,
   readGrant,
   readGrants,
   whyNotGranted,
@@ -75,6 +76,24 @@ describe("grants", () => {
     assert.ok(refusal("db.internal", { allow: ["public:*"] }));
   });
 
+  it("open private ranges for certain names alone", () => {
+    const grants = { private: ["db.internal=10.1.0.0/16", "*.corp.example.com=10.2.0.0/16"] };
+    for (const text of ["db.internal:5432", "a.corp.example.com:5432", "*.b.corp.example.com"])
+      for (const allow of [null, []]) assert.equal(refusal(text, { ...grants, allow }), null, text);
+    for (const text of ["other.internal:5432", "db", "10.1.2.3:5432"]) assert.ok(refusal(text, grants), text);
+    assert.match(
+      refusal("other.internal", grants)?.remedy ?? "",
+      /^sandpiper egress private acme 'other\.internal=<the range of its address>'$/,
+    );
+    assert.match(refusal("db.internal", { ...grants, deny: ["db.internal"] })?.reason ?? "", /is denied/);
+  });
+
+  it("are named to those whose function found a private address, as a command that is safe to run", () => {
+    assert.match(privateAddressAdvice("acme", "db.internal", "10.1.2.3"), /: .*private acme db\.internal=10\.1\.2\.3$/);
+    assert.match(privateAddressAdvice("acme", "$(reboot).example.com", "10.1.2.3"), /private acme 10\.1\.2\.3$/);
+    assert.match(privateAddressAdvice("acme", "a.com", "fd00::1"), /fc00::\/7.* private acme a\.com=fd00::1$/);
+  });
+
   it("let what is denied win", () => {
     const grants = { deny: ["*.evil.com:*", "10.1.0.9"], private: ["10.1.0.0/16"] };
     assert.match(refusal("a.evil.com:1", grants)?.remedy ?? "", /egress deny acme --remove '\*\.evil\.com:\*'/);
@@ -100,6 +119,13 @@ describe("grants", () => {
     assert.match(text("10.0.0.1/8"), /is a network/);
     assert.match(text("10.0.0.1:80"), /without a port/);
     assert.match(text("db.internal"), /is a network/);
+    assert.equal(text("DB.internal=10.0.0.0/8"), "db.internal=10.0.0.0/8");
+    assert.equal(text("*.Corp.example.com=[fd00::]"), "*.corp.example.com=fd00::");
+    assert.match(text("db.internal:5432=10.0.0.0/8"), /before the "=" stands a name without a port/);
+    assert.match(text("public=10.0.0.0/8"), /before the "=" stands a name/);
+    assert.match(text("=10.0.0.0/8"), /a rule is a name/);
+    assert.match(text("db.internal=8.8.8.8"), /is public/);
+    assert.match(text("db.internal="), /is a network/);
     assert.deepEqual(denyProblems(["a.com:*", "8.8.8.8", "8.8.8.0/24:*", "[2606:4700::]/32:*"]), []);
     assert.match(denyProblems(["https://a.com"]).join(), /SANDPIPER_EGRESS_DENY has "https:\/\/a\.com": it is a URL/);
   });

@@ -163,9 +163,16 @@ describe("sandpiper egress", () => {
       /warning: shop declares db\.example\.com:5432, which is out of force: main is not allowed it/,
     );
     assert.equal((await cli(["egress", "private", "main", "10.0.0.0/8"])).code, 0);
+    assert.equal((await cli(["egress", "private", "main", "DB.internal=10.1.0.0/16"])).code, 0);
     assert.equal((await cli(["egress", "deny", "main", "a.com", "--json"])).code, 0);
     const { stdout } = await cli(["egress", "list"]);
-    const lines = ["main", "  allow    api.stripe.com", "  deny     a.com", "  private  10.0.0.0/8", ""];
+    const lines = [
+      "main",
+      "  allow    api.stripe.com",
+      "  deny     a.com",
+      "  private  10.0.0.0/8 db.internal=10.1.0.0/16",
+      "",
+    ];
     assert.equal(
       stdout,
       `all tenants without a list of their own: allow everything public, and deny denied.example.com:*\n${lines.join("\n")}`,

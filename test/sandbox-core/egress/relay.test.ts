@@ -112,6 +112,11 @@ test("names at private addresses are refused, unless their range was granted", a
     privateRanges: ["10.9.0.0/16"],
   });
   assert.equal(await granted.value(), "hi");
+  const privateNames = [{ to: { kind: "name" as const, name: "private.example" }, range: "10.9.0.0/16" }];
+  await using named = await open(rules, `talk(${PORTS.echo}, "private.example", "hi", 2)`, { privateNames });
+  assert.equal(await named.value(), "hi");
+  const others = [{ to: { kind: "name" as const, name: "other.example" }, range: "10.9.0.0/16" }];
+  await refused(rules, `talk(${PORTS.echo}, "private.example")`, "private_address", { privateNames: others });
 });
 
 test("a declared address is reached without a name, and public reaches any but private ones", async () => {

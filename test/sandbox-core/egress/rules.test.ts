@@ -130,6 +130,25 @@ test("a granted range is reached, and metadata in it takes a grant of its own", 
   assert.throws(() => new AddressGuard(["10.0.0.0"]), /no range/);
 });
 
+test("a range that is granted for names is reached by these alone", () => {
+  const names = [
+    { to: { kind: "name", name: "db.internal" }, range: "10.1.0.0/16" },
+    { to: { kind: "suffix", suffix: ".corp.example" }, range: "169.254.0.0/16" },
+  ] as const;
+  const guard = new AddressGuard([], names);
+  assert.equal(guard.mayReach("10.1.2.3", "db.internal"), true);
+  assert.equal(guard.mayReach("169.254.1.1", "a.corp.example"), true);
+  for (const [address, name] of [
+    ["10.1.2.3", null],
+    ["10.1.2.3", "other.internal"],
+    ["10.1.2.3", "a.corp.example"],
+    ["10.2.2.3", "db.internal"],
+    ["169.254.1.1", ".corp.example"],
+    ["169.254.169.254", "a.corp.example"],
+  ] as const)
+    assert.equal(guard.mayReach(address, name), false, `${name} ${address}`);
+});
+
 test("an address stands for one name, and never soon for another", () => {
   const standIns = new StandIns();
   const first = standIns.addressOf("a.example").join(".");

@@ -18,7 +18,7 @@ function reporting() {
   const records: LogRecord[] = [];
   const log = new CallLog("a", (more) => void records.push(...more));
   const spans: { name: string; startMs: number; endMs: number; attributes: Record<string, unknown> }[] = [];
-  const report = new EgressReport(log, (name, startMs, endMs, attributes) => {
+  const report = new EgressReport("acme", log, (name, startMs, endMs, attributes) => {
     spans.push({ name, startMs, endMs, attributes });
   });
   const lines = () => {
@@ -103,6 +103,23 @@ it("says of each host once what to declare, and says no more of very many", () =
   for (let i = 0; i < 100; i++) report.hear(refused(`n${i}.com`));
   assert.equal(lines().length, 21);
   assert.match(lines().at(-1) ?? "", /more of its connections/);
+});
+
+it("says of a private address which range it is in, and how it is granted", () => {
+  const { report, lines } = reporting();
+  const hear = (name: string | null, address: string) =>
+    report.hear(refused(name ?? "", { name, address, port: 5_432, verdict: "private_address" }));
+  hear("db.internal", "10.1.2.3");
+  hear(null, "192.168.0.1");
+  hear("odd.example.com", "224.0.0.1");
+  hear("own.example.com", "8.8.8.8");
+  const grants = (what: string) => `Whoever operates Sandpiper grants it with: sandpiper egress private acme ${what}`;
+  assert.deepEqual(lines(), [
+    `db.internal:5432 was not reached (private_address). Its address 10.1.2.3 is in 10.0.0.0/8, a private network, which acme is not granted. ${grants("db.internal=10.1.2.3")}`,
+    `192.168.0.1:5432 was not reached (private_address). It is in 192.168.0.0/16, a private network, which acme is not granted. ${grants("192.168.0.1")}`,
+    "odd.example.com:5432 was not reached (private_address). Its address 224.0.0.1 is in 224.0.0.0/4, multicast, which nobody reaches.",
+    "own.example.com:5432 was not reached (private_address). Its address 8.8.8.8 is the worker's own, or no public one, which nobody reaches.",
+  ]);
 });
 
 it("knows that the relay died, also when word of it comes after the failure", async () => {
