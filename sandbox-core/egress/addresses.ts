@@ -87,7 +87,7 @@ export class AddressGuard {
    */
   isGranted(address: string, name: string | null = null): boolean {
     if (this.#granted.holds(address)) return true;
-    return name !== null && this.#ofNames.some(({ to, granted }) => granted.holds(address));
+    return name !== null && this.#ofNames.some(({ to, granted }) => isNameOf(to, name) && granted.holds(address));
   }
 
   /**
