@@ -33,14 +33,22 @@ import { CliError, type FailureKind } from "../failure.ts";
 import type { Connection } from "./connection.ts";
 import { type Answer, exchange, textOf } from "./http.ts";
 
+/** Gives the same promise, and shows something for as long as it takes. */
+export type WhileWaiting = (answer: Promise<Answer>) => Promise<Answer>;
+
 export class Gateway {
   readonly connection: Connection;
   readonly #interrupted: AbortSignal;
+  readonly #whileWaiting: WhileWaiting;
 
-  /** @param interrupted ends every request when it aborts; they reject with its reason. */
-  constructor(connection: Connection, interrupted: AbortSignal) {
+  /**
+   * @param interrupted ends every request when it aborts; they reject with its reason.
+   * @param whileWaiting shows that an answer is waited for
+   */
+  constructor(connection: Connection, interrupted: AbortSignal, whileWaiting: WhileWaiting = (answer) => answer) {
     this.connection = connection;
     this.#interrupted = interrupted;
+    this.#whileWaiting = whileWaiting;
   }
 
   async whoami(): Promise<Whoami> {
@@ -209,7 +217,8 @@ export class Gateway {
     body?: unknown,
     fields: HeaderPairs = [],
   ): Promise<T> {
-    return parsed(schema, await succeeded(await this.#send(method, path, body, fields)));
+    const answer = this.#whileWaiting(this.#send(method, path, body, fields));
+    return parsed(schema, await succeeded(await answer));
   }
 
   /** @param body is sent as JSON, and bytes as they are. */

@@ -1,6 +1,6 @@
 /** The gateway that a command's options name. */
 import type { Command } from "commander";
-import type { Io, OutputOptions } from "../io.ts";
+import { type Io, isUtf8, type OutputOptions } from "../io.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 
@@ -17,5 +17,10 @@ export function optionsOf<Options>(command: Command): Options & ConnectionOption
 export async function gatewayOf(io: Io, command: Command): Promise<Gateway> {
   const { findConnection } = await import("./connection.ts");
   const { Gateway } = await import("./gateway.ts");
-  return new Gateway(await findConnection(io, optionsOf(command)), io.interrupted);
+  const options = optionsOf(command);
+  const connection = await findConnection(io, options);
+  if (options.json || !io.stderr.isTTY) return new Gateway(connection, io.interrupted);
+  const { whileWaiting } = await import("../terminal/spinner.ts");
+  const spinner = { stream: io.stderr, isUtf8: isUtf8(io.env) };
+  return new Gateway(connection, io.interrupted, (answer) => whileWaiting(answer, spinner));
 }

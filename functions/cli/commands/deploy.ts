@@ -87,7 +87,8 @@ async function deploy(io: Io, given: string, command: Command): Promise<void> {
 
   tellProgress(`uploading ${loaded.config.name}: ${upload.files.length} files, ${formatBytes(upload.totalBytes)}`);
   const { deployFiles } = await import("../upload/deploy-files.ts");
-  const bar = json || !io.stderr.isTTY ? null : new (await import("../show/progress-bar.ts")).ProgressBar(io.stderr);
+  const bar =
+    json || !io.stderr.isTTY ? null : new (await import("../terminal/progress-bar.ts")).ProgressBar(io.stderr);
   try {
     const { config } = loaded;
     const onUploaded = (sentBytes: number, ofBytes: number) => bar?.show(sentBytes, ofBytes);

@@ -1,29 +1,20 @@
 /** A bar on a terminal for what takes so long that somebody may wonder. */
 import { formatBytes } from "../../../infra/std/bytes.ts";
+import { CLEAR_LINE, type LineStream, QUIET_MS } from "./passing-line.ts";
 
-/** What is done sooner shows no bar. */
-const QUIET_MS = 300;
 const MOST_CELLS = 30;
 /** Columns for the figures beside the bar. */
 const FIGURES_COLUMNS = 36;
-/** Back to the first column, and all of the line away (ECMA-48: CR, EL). */
-const CLEAR_LINE = "\r\x1b[2K";
-
-/** The part of a terminal that is needed. */
-export interface BarStream {
-  columns?: number;
-  write(text: string): unknown;
-}
 
 /** A bar of bytes. It must be ended. */
 export class ProgressBar {
-  readonly #stream: BarStream;
+  readonly #stream: LineStream;
   #timer: NodeJS.Timeout | undefined;
   #line: string | null = null;
   #isVisible = false;
 
   /** @param quietMs how long nothing is shown. */
-  constructor(stream: BarStream, quietMs = QUIET_MS) {
+  constructor(stream: LineStream, quietMs = QUIET_MS) {
     this.#stream = stream;
     this.#timer = setTimeout(() => {
       this.#isVisible = true;

@@ -1,13 +1,14 @@
 /** The bar of an upload: when it is there, what it shows, and that nothing of it stays. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { type BarStream, ProgressBar } from "../../../../functions/cli/show/progress-bar.ts";
+import type { LineStream } from "../../../../functions/cli/terminal/passing-line.ts";
+import { ProgressBar } from "../../../../functions/cli/terminal/progress-bar.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 
 const MIB = 1024 * 1024;
 const CLEAR = "\r\x1b[2K";
 
-function terminal(columns = 80): BarStream & { written: string[] } {
+function terminal(columns = 80): LineStream & { written: string[] } {
   const written: string[] = [];
   return { columns, written, write: (text) => written.push(text) };
 }
