@@ -40,10 +40,12 @@ const USE_NOTED_MS = 60_000;
 const MOST_REMEMBERED = 10_000;
 
 /**
- * KEYS: key, keys of the tenant. ARGV: record, id, ms to live or 0, most keys. Gives 0 when there
- * are too many.
+ * KEYS: key, keys of the tenant, key that it replaces. ARGV: record, id, ms to live or 0, most
+ * keys, whether it replaces one. Gives 0 when there are too many, -1 when the other key is gone:
+ * one that is revoked at the same moment must not live on in another.
  */
 const PUT = `
+if ARGV[5] == "1" and redis.call("EXISTS", KEYS[3]) == 0 then return -1 end
 if redis.call("HLEN", KEYS[2]) >= tonumber(ARGV[4]) then return 0 end
 if ARGV[3] == "0" then redis.call("SET", KEYS[1], ARGV[1])
 else redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3]) end
@@ -68,13 +70,21 @@ if (tonumber(before) or 0) + tonumber(ARGV[2]) > nowMs then return end
 redis.call("HSET", KEYS[1], ARGV[1], string.format("%.0f", nowMs))`;
 
 /** Makes a key. @throws SandpiperError INVALID_REQUEST when the tenant has as many as it may */
-export async function addKey(redis: Redis, tenant: string, wish: KeyWish): Promise<MadeKey> {
+export function addKey(redis: Redis, tenant: string, wish: KeyWish): Promise<MadeKey> {
+  return putKey(redis, tenant, wish, null);
+}
+
+/** @param replaced id of the key that goes on in this one @throws SandpiperError as callers do */
+async function putKey(redis: Redis, tenant: string, wish: KeyWish, replaced: string | null): Promise<MadeKey> {
   await forgetExpired(redis, tenant);
   const { keyId, key, sha256 } = newKey();
   const { scopes, functions, note, lifetimeMs } = wish;
   const stored: StoredKey = { tenant, sha256, scopes, functions, note, lifetimeMs, createdAtMs: Date.now() };
-  const words = [JSON.stringify(stored), keyId, lifetimeMs ?? 0, MAX_KEYS];
-  if ((await redis.eval(PUT, 2, keyOf(keyId), indexOf(tenant), ...words)) === 1) {
+  const keys = [keyOf(keyId), indexOf(tenant), keyOf(replaced ?? keyId)] as const;
+  const words = [JSON.stringify(stored), keyId, lifetimeMs ?? 0, MAX_KEYS, replaced === null ? 0 : 1];
+  const answer = await redis.eval(PUT, 3, ...keys, ...words);
+  if (answer === -1) throw noKey(replaced ?? "");
+  if (answer === 1) {
     return { key, facts: await factsOf(redis, tenant, keyId) };
   }
   const message = `The tenant has ${MAX_KEYS} keys, as many as it may. Revoke one that is not used.`;
@@ -113,7 +123,8 @@ export async function factsOf(redis: Redis, tenant: string, keyId: string): Prom
 export async function rotateKey(redis: Redis, tenant: string, keyId: string, overlapMs: number): Promise<MadeKey> {
   const { stored } = await read(redis, tenant, keyId);
   await refuseOperator(redis, keyId);
-  const made = await addKey(redis, tenant, { ...grantOf(stored), note: stored.note, lifetimeMs: stored.lifetimeMs });
+  const wish = { ...grantOf(stored), note: stored.note, lifetimeMs: stored.lifetimeMs };
+  const made = await putKey(redis, tenant, wish, keyId);
   await redis.eval(END, 2, keyOf(keyId), indexOf(tenant), keyId, overlapMs);
   return made;
 }

@@ -1,6 +1,6 @@
 /**
- * Ends the body of an answer to HEAD. hono answers HEAD as GET and drops the body, and a stream that
- * nobody reads or cancels would keep what it reads from for ever.
+ * Ends the body of an answer to HEAD. hono answers HEAD as GET and drops the body, and a stream
+ * that nobody reads or cancels would keep what it reads from for ever.
  */
 import { createMiddleware } from "hono/factory";
 import type { Environment } from "../context.ts";

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { newInvocationId } from "../../../functions/model/invocation-id.ts";
 import { SCOPES, type Scope } from "../../../functions/model/scopes.ts";
+import { listKeys, revokeKey, rotateKey } from "../../../functions/store/api-keys.ts";
 import { recordInvocation } from "../../../functions/store/logs.ts";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
@@ -198,6 +199,23 @@ describe("the life of a key", () => {
     assert.equal((await request("GET", "/v1/functions", last.body.key)).status, 200);
     assert.equal((await request("DELETE", `/v1/keys/${last.body.keyId}`, test.key)).status, 204);
     assert.equal((await request("GET", "/v1/functions", last.body.key)).status, 401);
+  });
+
+  it("goes on in no other key when it is revoked while that is made", async () => {
+    const old = await keyOf({ scopes: ["read"] });
+    const before = (await listKeys(test.connection, "main")).length;
+    // The list is asked for after the key was read, and before the next one is put.
+    const redis = new Proxy(test.connection, {
+      get(target, name) {
+        if (name !== "hkeys") return Reflect.get(target, name, target);
+        return async (key: string) => {
+          await revokeKey(target, "main", old.keyId);
+          return target.hkeys(key);
+        };
+      },
+    });
+    await assert.rejects(rotateKey(redis, "main", old.keyId, 0), { code: "KEY_NOT_FOUND" });
+    assert.equal((await listKeys(test.connection, "main")).length, before - 1);
   });
 
   it("is an operator's to begin in a new tenant, and nobody's to end for the operator", async () => {
