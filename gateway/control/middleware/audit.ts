@@ -6,6 +6,7 @@ import { publicError } from "../../http/error-reply.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { isOperator } from "../operator.ts";
 import { type FoundRule, ruleOf } from "../route-table.ts";
+import { RefusedActs } from "./refused-acts.ts";
 
 /** Longest name that is noted: what was refused may be anything. */
 const MAX_TARGET_LENGTH = 200;
@@ -17,10 +18,12 @@ type AuditParts = Pick<ControlParts, "redis" | "addressOf" | "onInternalError">;
  * @param knows whether some route takes this method and path
  */
 export function audit(parts: AuditParts, knows: (method: string, path: string) => boolean) {
+  const refused = new RefusedActs();
   return createMiddleware<Environment>(async (c, next) => {
     await next();
     const rule = ruleOf(c.req.method, c.req.path);
     if (rule.action === undefined || !knows(c.req.method, c.req.path)) return;
+    if (c.error !== undefined && !refused.take(c.var.principal.keyId)) return;
     await note(parts, c, rule).catch((error) => parts.onInternalError(error, c.var.requestId));
   });
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
+import { MOST_REFUSED, RefusedActs } from "../../../gateway/control/middleware/refused-acts.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { runCommand } from "../../helpers/in-process-cli.ts";
 
@@ -96,6 +97,29 @@ it("shows operators what they did, in a tenant's log as well, and others their o
     acts.map(({ action }) => action),
     ["tenant.create", "tenant.delete"],
   );
+});
+
+it("takes few of the acts that a key is refused, and all that it does", async () => {
+  const { body } = await request("POST", "/v1/keys", acme.key, { scopes: ["deploy"] });
+  const asked = 300;
+  for (let count = 0; count < asked; count++) {
+    assert.equal((await request("PUT", "/v1/secrets/A", body.key, { value: "x" })).status, 403);
+  }
+  assert.equal((await request("PUT", "/v1/functions/after", body.key, deployment("after"))).status, 201);
+  const own = (await entries("?limit=5000")).filter(({ keyId }) => keyId === body.keyId);
+  const refused = own.filter(({ outcome }) => outcome === "FORBIDDEN").length;
+  // A minute may end in between.
+  assert.ok(refused >= MOST_REFUSED && refused < asked, String(refused));
+  assert.deepEqual([own.at(-1)?.action, own.at(-1)?.outcome], ["function.deploy", "ok"]);
+});
+
+it("takes as many again of each key in the next minute", () => {
+  let nowMs = 0;
+  const acts = new RefusedActs(() => nowMs);
+  const taken = (key: string) => Array.from({ length: MOST_REFUSED + 5 }, () => acts.take(key)).filter(Boolean).length;
+  assert.deepEqual([taken("a"), taken("a"), taken("b")], [MOST_REFUSED, 0, MOST_REFUSED]);
+  nowMs += 60_000;
+  assert.equal(taken("a"), MOST_REFUSED);
 });
 
 it("is bounded in number and age", async () => {
