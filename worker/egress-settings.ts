@@ -6,10 +6,14 @@ import type { EgressRelaySettings } from "../sandbox-core/index.ts";
 
 type OwnHosts = Pick<Config, "redisUrl" | "host" | "port" | "publicUrl" | "replyAddress" | "gatewayMetrics">;
 
-/** @param onTrouble told when the relay died, or cannot be started */
+/**
+ * @param onTrouble told when the relay died, or cannot be started
+ * @param onFailure told of the same, to be counted
+ */
 export function relaySettings(
   config: Config,
   onTrouble: (message: string, cause: unknown) => void,
+  onFailure: () => void = () => {},
 ): EgressRelaySettings {
   const { hostsFile, nameServers, caFile, mostConnections, tenantLimits } = config.worker.egressRelay;
   return {
@@ -19,7 +23,10 @@ export function relaySettings(
     ...(hostsFile !== null && { hostsFile }),
     ...(caFile !== null && { caFile }),
     ...(nameServers.length > 0 && { nameServers }),
-    onTrouble,
+    onTrouble: (message, cause) => {
+      onFailure();
+      onTrouble(message, cause);
+    },
   };
 }
 

@@ -53,6 +53,10 @@ export class WorkerMetrics {
   readonly #egress: SeriesByFunction<ReturnType<WorkerMetrics["egressSeriesOf"]>>;
   readonly #connections = this.#ofHost("sandpiper_egress_connections_total", "Outgoing connections.", "verdict");
   readonly #bytes = this.#ofHost("sandpiper_egress_bytes_total", "Bytes of outgoing connections.", "direction");
+  readonly #egressFailures = this.#plainCounter(
+    "sandpiper_egress_relay_failures_total",
+    "Ends of the relay or the injector, and starts that failed.",
+  );
   readonly #queueWait = this.#seconds("sandpiper_queue_wait_seconds", "Time of calls in the queue.").series();
   readonly #launches = new Histogram({
     ...{ name: "sandpiper_launch_duration_seconds", help: "Time of starts, by phase.", labelNames: ["phase"] },
@@ -101,6 +105,11 @@ export class WorkerMetrics {
     series.connections.inc(verdict);
     if (bytesUp > 0) series.bytes.add(bytesUp, "up");
     if (bytesDown > 0) series.bytes.add(bytesDown, "down");
+  }
+
+  /** Counts an end of the relay or the injector, or a start that failed. */
+  onEgressFailure(): void {
+    this.#egressFailures.inc();
   }
 
   /** Counts a sandbox that was made. */

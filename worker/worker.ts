@@ -303,7 +303,7 @@ export class Worker {
   #makeEgress(config: Config, redis: Redis): Egress {
     return new Egress({
       redis,
-      relay: new EgressRelay(relaySettings(config, this.#onTrouble)),
+      relay: new EgressRelay(relaySettings(config, this.#onTrouble, () => this.metrics.onEgressFailure())),
       defaults: config.egress,
       limits: config.worker.egressRelay.limits,
       onEvent: (tenant, event) => this.metrics.onEgress(tenant, event),

@@ -301,6 +301,8 @@ describe("the relay's death", () => {
     assert.deepEqual([answered.outcome, answered.error?.code], ["platform_error", "EGRESS_LOST"]);
     await said("client", answered.id, /relay ended and is started anew; the function is not to blame/);
     assert.equal((await test.call("client", { path: `/talk/echo.example.com/${echo}` })).text, "hello");
+    const figures = await test.worker.metrics.registry.metrics();
+    assert.match(figures, /^sandpiper_egress_relay_failures_total [1-9]/m);
   });
 });
 
