@@ -67,7 +67,8 @@ export const injectionFields = {
       z
         .string()
         .max(32)
-        .regex(/^[A-Z]+$/, "a method in upper case, as in POST"),
+        .regex(/^[A-Z]+$/, "a method in upper case, as in POST")
+        .refine((method) => method !== "CONNECT", "CONNECT never passes: requests alone are looked at"),
     )
     .min(1, "name a method at least, or leave methods out")
     .max(MAX_LIST, `at most ${MAX_LIST} methods`)
@@ -78,7 +79,11 @@ export const injectionFields = {
       z
         .string()
         .max(MAX_PATH_LENGTH)
-        .regex(/^\/[\x21-\x7e]*$/, "a path begins with '/' and has no spaces"),
+        .regex(/^\/[\x21-\x7e]*$/, "a path begins with '/' and has no spaces")
+        .superRefine((path, context) => {
+          const message = pathProblem(path);
+          if (message !== null) context.addIssue({ code: "custom", message });
+        }),
     )
     .min(1, "name a path at least, or leave paths out")
     .max(MAX_LIST, `at most ${MAX_LIST} paths`)
@@ -130,6 +135,15 @@ export function withSecrets(value: string, secrets: ReadonlyMap<string, string>)
 function hasEachOnce(fields: Record<string, string>): boolean {
   const names = Object.keys(fields);
   return new Set(names.map((name) => name.toLowerCase())).size === names.length;
+}
+
+/** Whether no request would pass by a path, and why; null otherwise. */
+function pathProblem(path: string): string | null {
+  if (/[?#]/.test(path)) return "a path has no query: a request passes whatever its query is";
+  if (path.endsWith("*")) return "a path is the beginning of those that pass, and needs no '*' at its end";
+  const isTwofold = /\/\/|\\|%(?:2e|2f|5c)/i.test(path) || path.split("/").some((part) => /^\.{1,2}$/.test(part));
+  if (isTwofold) return "no such path passes, as servers read it in different ways: leave '//', '..' and the like out";
+  return null;
 }
 
 function valueProblem(value: string): string | null {

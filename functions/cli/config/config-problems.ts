@@ -1,5 +1,6 @@
 /** The schema's complaints in words, each with its place in the file. */
 import { findNodeAtLocation, type Node } from "jsonc-parser";
+import { escapeLine } from "../../../infra/std/escape.ts";
 import { type Issue, KINDS } from "../../model/issues.ts";
 import { functionConfigSchema } from "../../model/manifest.ts";
 import { ENVIRONMENTS } from "./environments.ts";
@@ -28,7 +29,7 @@ export function explainIssue(root: Node, issue: Issue): Problem[] {
     return [
       {
         ...keyAt(root, path),
-        message: `"${path.at(-1)}" cannot be a name in "${path.slice(0, -1).join(".")}"`,
+        message: `"${escapeLine(String(path.at(-1)))}" cannot be a name in "${path.slice(0, -1).join(".")}"`,
         ...hint(allowed),
       },
     ];

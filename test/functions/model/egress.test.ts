@@ -135,7 +135,14 @@ describe("the field egress", () => {
       [[{ to: "a.com", inject: { "x-a": "a\r\nb: c" } }], /^0\.inject\.x-a: .*line breaks/],
       [[{ to: "a.com", inject: { A: "1", a: "2" } }], /^0\.inject: .*twice/],
       [[{ to: "a.com", inject, methods: ["get"] }], /^0\.methods\.0: .*upper case/],
+      [[{ to: "a.com", inject, methods: ["CONNECT"] }], /^0\.methods\.0: CONNECT never passes/],
       [[{ to: "a.com", inject, paths: ["v1"] }], /^0\.paths\.0: .*begins with/],
+      [[{ to: "a.com", inject, paths: ["/", "/v1?a=b"] }], /^0\.paths\.1: .*no query/],
+      [[{ to: "a.com", inject, paths: ["/v1/*"] }], /^0\.paths\.0: .*needs no '\*'/],
+      ...["//v1", "/v1/../x", "/v1/.", "/a%2Fb", "/%2e%2e/", "/a\\b"].map((path): [unknown[], RegExp] => [
+        [{ to: "a.com", inject, paths: [path] }],
+        /^0\.paths\.0: no such path passes/,
+      ]),
     ];
     for (const [egress, words] of refused) assert.match(problemsOf(egress).join("\n"), words);
   });

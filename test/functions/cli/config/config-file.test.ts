@@ -69,6 +69,13 @@ describe("sandpiper.jsonc", () => {
     assert.match(message, /belongs to the connection/);
     assert.match(message, /^sandpiper\.jsonc:8:1: "egress\.4" is not right: a "\*" stands for whole labels/m);
     assert.match(message, /^sandpiper\.jsonc:9:1: "egress\.5" is not right: it must be a string or an object, not 3$/m);
+    const injected = await messageFor(
+      `{"name": "a", "egress": [{"to": "a.com:8443", "inject": {"x": "{{secrets.A-B}}", "x\\r\\ny": "c"},\n"methods": ["post"], "paths": ["v1"]}]}`,
+    );
+    assert.match(injected, /^sandpiper\.jsonc:1:63: "egress\.0\.inject\.x" is not right: .*\{\{secrets\.STRIPE\}\}$/m);
+    assert.match(injected, /^sandpiper\.jsonc:1:82: "x\S+y" cannot be a name in "egress\.0\.inject"$/m);
+    assert.match(injected, /^sandpiper\.jsonc:2:13: "egress\.0\.methods\.0" is not right: a method in upper case/m);
+    assert.match(injected, /^sandpiper\.jsonc:2:32: "egress\.0\.paths\.0" is not right: a path begins with/m);
     const many = JSON.stringify(Array.from({ length: 65 }, (_, i) => `a${i}.com`));
     assert.match(await messageFor(`{"name": "a", "egress": ${many}}`), /"egress" is not right: at most 64 rules/);
   });
