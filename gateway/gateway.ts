@@ -41,7 +41,6 @@ import { CurrentVersions } from "./call/current-versions.ts";
 import { Gate } from "./call/gate.ts";
 import { invoke } from "./call/invoke.ts";
 import { Jwks } from "./call/jwks.ts";
-import { GatewayQuotas } from "./call/quotas.ts";
 import { UnrunRecords } from "./call/unrun-records.ts";
 import { Calls } from "./call/waiting-calls.ts";
 import type { EndedCall } from "./call/watched-call.ts";
@@ -56,6 +55,7 @@ import { Budget } from "./http/budget.ts";
 import { Clients } from "./http/clients.ts";
 import { FUNCTION_PREFIX, NO_HOST } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
+import { GatewayQuotas } from "./limits/quotas.ts";
 import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { openData } from "./open-data.ts";
@@ -149,8 +149,9 @@ class GatewayParts {
     this.#versions = new CurrentVersions(redis, registry);
     this.canaries = new CanaryTimer(this.redis, this.#versions, log);
     this.#stops = new TenantStops(this.redis);
+    const inCourse = (tenant: string) => this.#calls.of(tenant);
+    this.#quotas = new GatewayQuotas(this.redis, config.quotas, { inCourse, metrics });
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
-    this.#quotas = new GatewayQuotas(this.redis, config.quotas, (tenant) => this.#calls.of(tenant));
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
     this.#receiver = this.#makeReceiver(redis, gatewayId, config, log);
     const { hosts, domains } = makeHosts(config, this.redis);
@@ -173,7 +174,8 @@ class GatewayParts {
       ...{ builds: this.#builds, checks: this.#checks },
       ...{ buildTurns: new KeyedTurns(), treeTurns: new KeyedTurns() },
       ...{ egressDefaults: config.egress, quotaDefaults: config.quotas },
-      quotaOf: (tenant, name) => this.#quotas.of(tenant, name),
+      callsWaiting: (...of) => this.#gate.waiting(...of),
+      queueWaitMs: config.queueWaitMs,
       accepting: () => this.#calls.accepting && this.#queue.available,
       leaving: () => this.#isLeaving,
       sendEvent: (request, response, { tenant, functionName }) =>
@@ -216,6 +218,7 @@ class GatewayParts {
   #noteEnd(log: (call: EndedCall) => void, metrics: GatewayMetrics | undefined) {
     return (call: EndedCall): void => {
       this.#unrun.note(call);
+      this.#quotas.noteEnd(call);
       log(call);
       metrics?.onEnded(call);
     };
@@ -267,6 +270,7 @@ class GatewayParts {
       submit: (call) => queue.submit(call),
       oldestMs: () => calls.oldestMs,
       isWaitedFor: (id) => calls.isWaitedFor(id),
+      quotas: this.#quotas,
       fail: (call, error) => {
         calls.fail(call.id, error);
         void dropBody(this.redis, call.request.body);
@@ -319,8 +323,8 @@ class GatewayParts {
     this.#closing.abort();
     this.server.close();
     this.server.closeAllConnections();
-    for (const part of [this.#gate, this.#calls, this.#claims, this.#receiver]) part.close();
-    for (const part of [this.#versions, this.#stops, this.#domains.proven, this.#quotas]) part.close();
+    const calls = [this.#gate, this.#calls, this.#claims, this.#receiver];
+    for (const part of [...calls, this.#versions, this.#stops, this.#domains.proven, this.#quotas]) part.close();
     this.collections.stop();
     this.canaries.stop();
     this.#collecting.disconnect();

@@ -1,5 +1,6 @@
 /** Figures of a gateway: calls as their clients see them, the queue, and the budgets of bodies. */
 import type { Redis } from "ioredis";
+import type { QuotaName } from "../functions/model/quotas.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { queueFigures } from "../functions/transport/queue-figures.ts";
 import {
@@ -48,6 +49,11 @@ export class GatewayMetrics {
     ...{ name: "sandpiper_gateway_shed_calls_total", help: "Calls that were refused before they were queued." },
     ...{ labelNames: ["code"], ...this.#registers },
   });
+  readonly #refused = new SeriesCounter({
+    ...{ name: "sandpiper_gateway_quota_refusals_total", help: "Calls and changes that a quota refused." },
+    ...{ labelNames: ["tenant", "quota"], ...this.#registers },
+  });
+  readonly #refusals: SeriesByFunction<FunctionCounter>;
   readonly #series: SeriesByFunction<ReturnType<GatewayMetrics["seriesOf"]>>;
   readonly #unknown: ReturnType<GatewayMetrics["seriesOf"]>;
 
@@ -55,6 +61,11 @@ export class GatewayMetrics {
   constructor(maxFunctions: number) {
     this.#series = new SeriesByFunction(maxFunctions, (labels) => this.seriesOf(labels));
     this.#unknown = this.seriesOf(UNKNOWN);
+    const refusalsOf = ({ tenant, function: quota }: FunctionLabels) => ({ tenant, quota });
+    this.#refusals = new SeriesByFunction(
+      maxFunctions,
+      (labels) => new FunctionCounter(this.#refused, refusalsOf(labels), []),
+    );
   }
 
   /** Counts a call that has ended. */
@@ -64,6 +75,11 @@ export class GatewayMetrics {
     series.calls.inc(call.outcome ?? "none", code);
     series.duration.observe(call.tookMs / 1_000);
     if (!call.isSubmitted && code !== "CLIENT_GONE" && endedHere(call)) this.#shed.inc({ code });
+  }
+
+  /** Counts what a tenant's quota refused. */
+  onRefused(tenant: string, quota: QuotaName): void {
+    this.#refusals.of({ tenant, functionName: quota }).inc();
   }
 
   /**

@@ -163,7 +163,7 @@ function refuse(socket: Socket, code: ErrorCode, lingerMs = 0): void {
   const requestId = randomUUID();
   const body = JSON.stringify(errorBody(new SandpiperError(code), requestId));
   const fields = { "content-type": "application/json", "x-request-id": requestId, connection: "close" };
-  const more = FIELDS_OF[code] ?? retryAfter(code);
+  const more = FIELDS_OF[code] ?? retryAfter({ code });
   const lines = [
     `HTTP/1.1 ${statusOf(code)} ${STATUS_CODES[statusOf(code)]}`,
     ...[...Object.entries(fields), ...(more.length > 0 ? [more] : [])].map(([name, value]) => `${name}: ${value}`),

@@ -130,13 +130,7 @@ export interface Config {
    */
   domains: { max: number; resolver: string | null };
   /** Limits of tenants for which the operator set no other; 0: any number. */
-  quotas: {
-    callsPerSecond: number;
-    callsInCourse: number;
-    functions: number;
-    deploysPerHour: number;
-    warmInstances: number;
-  };
+  quotas: ReturnType<typeof quotaConfig>;
   /** Most old versions of a function that are kept, and how long. */
   keepVersions: number;
   keepVersionsMs: number;
@@ -222,14 +216,21 @@ export function loadConfig(env: Environment = process.env): Config {
   return config;
 }
 
-function quotaConfig(read: EnvironmentReader): Config["quotas"] {
+function quotaConfig(read: EnvironmentReader) {
   const limit = (name: string, fallback = 0) => read.integer(name, { fallback, min: 0, max: 1_000_000_000 });
+  const bytes = (name: string) => read.integer(name, { fallback: 0, min: 0, max: 2 ** 50 });
   return {
     callsPerSecond: limit("SANDPIPER_QUOTA_CALLS_PER_SECOND"),
     callsInCourse: limit("SANDPIPER_QUOTA_CALLS_IN_COURSE"),
+    callsWaiting: limit("SANDPIPER_QUOTA_CALLS_WAITING"),
+    cpuSecondsPerMinute: limit("SANDPIPER_QUOTA_CPU_SECONDS_PER_MINUTE"),
+    memoryInUse: bytes("SANDPIPER_QUOTA_MEMORY_IN_USE"),
+    bodyBytesPerDay: bytes("SANDPIPER_QUOTA_BODY_BYTES_PER_DAY"),
     functions: limit("SANDPIPER_QUOTA_FUNCTIONS"),
     deploysPerHour: limit("SANDPIPER_QUOTA_DEPLOYS_PER_HOUR"),
     warmInstances: limit("SANDPIPER_QUOTA_WARM_INSTANCES", 16),
+    versions: limit("SANDPIPER_QUOTA_VERSIONS"),
+    storedBytes: bytes("SANDPIPER_QUOTA_STORED_BYTES"),
   };
 }
 

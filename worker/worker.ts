@@ -4,6 +4,7 @@ import type { Invocation } from "../functions/model/invocation.ts";
 import { reportLink } from "../functions/redis/link-report.ts";
 import type { MasterKeys } from "../functions/secrets/master-keys.ts";
 import { FileArtifactStore } from "../functions/store/artifacts.ts";
+import { TenantSettings } from "../functions/store/limits/tenant-settings.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
@@ -75,6 +76,7 @@ export class Worker {
   readonly #egress: Egress;
   readonly #included: IncludedFiles;
   readonly #secrets: WorkerSecrets;
+  readonly #settings: TenantSettings;
   readonly #replies: ReplySender;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
@@ -112,6 +114,7 @@ export class Worker {
     this.#degraded = new DegradedWalls({ allowed, onTrouble: this.#onTrouble, onMore: onDegraded });
     this.#zygotes = this.#makeZygotes(config);
     this.#egress = this.#makeEgress(config, redis);
+    this.#settings = new TenantSettings(redis, config.quotas);
     this.#pool = this.#makePool(config);
     this.#replies = openReplies(redis, this.#onTrouble, () => this.#running);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
@@ -188,12 +191,8 @@ export class Worker {
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
   async stop(): Promise<void> {
     clearInterval(this.#bundleTimer);
-    await this.#pool.close();
-    await this.#egress.close();
-    await this.#included.close();
-    this.#cancellations.close();
-    this.#secrets.close();
-    this.#claims.close();
+    for (const holder of [this.#pool, this.#egress, this.#included]) await holder.close();
+    for (const listener of [this.#cancellations, this.#secrets, this.#settings, this.#claims]) listener.close();
     await settledWithin(LAST_REPLIES_MS, Promise.all([this.#replies.close(), this.#parts.usage.write()]));
     await this.#heartbeat.stop();
   }
@@ -275,6 +274,7 @@ export class Worker {
       zygoteSharing: worker.zygotes,
       ...{ prewarmed: worker.prewarmed, idleMs: worker.idleMs, warmPercent: worker.warmPercent },
       prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
+      tenants: this.#settings,
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const environment = await this.#secrets.environmentOf(version, log);

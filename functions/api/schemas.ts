@@ -19,6 +19,10 @@ export const errorSchema = z
       code: z.string().meta({ enum: Object.keys(ERRORS), example: "FUNCTION_NOT_FOUND" }),
       message: z.string(),
       requestId: z.string(),
+      quota: z
+        .object({ name: z.string(), limit: z.number(), used: z.number() })
+        .optional()
+        .meta({ description: "The quota that is reached." }),
     }),
   })
   .meta({ id: "Error" });

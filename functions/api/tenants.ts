@@ -1,7 +1,13 @@
 /** The shapes of /v1/tenants. */
 import { z } from "zod";
-import { REMOVED_KINDS, TENANT_STATES } from "../model/tenants.ts";
+import { MAX_WEIGHT, REMOVED_KINDS, TENANT_STATES, USUAL_WEIGHT } from "../model/tenants.ts";
 import { tenantParam } from "./egress.ts";
+
+const weight = z
+  .int()
+  .min(1)
+  .max(MAX_WEIGHT)
+  .meta({ description: `Its part beside others that want more than there is; ${USUAL_WEIGHT} unless set.` });
 
 /** A tenant. */
 export const tenantSchema = z
@@ -13,6 +19,7 @@ export const tenantSchema = z
     }),
     since: z.iso.datetime().nullable().meta({ description: "Since when it is not active; null when it is." }),
     createdAt: z.iso.datetime(),
+    weight,
   })
   .meta({ id: "Tenant" });
 export type TenantDetails = z.output<typeof tenantSchema>;
@@ -21,7 +28,12 @@ export type TenantDetails = z.output<typeof tenantSchema>;
 export const tenantListSchema = z.object({ tenants: z.array(tenantSchema) }).meta({ id: "TenantList" });
 
 /** A wish for a tenant. */
-export const newTenantSchema = z.strictObject(tenantParam.shape).meta({ id: "NewTenant" });
+export const newTenantSchema = z
+  .strictObject({ ...tenantParam.shape, weight: weight.optional() })
+  .meta({ id: "NewTenant" });
+
+/** A change of a tenant. */
+export const tenantChangeSchema = z.strictObject({ weight }).meta({ id: "TenantChange" });
 
 /** The result of a deletion: what is gone. */
 export const tenantDeletedSchema = z

@@ -116,7 +116,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: "tenant <action> [tenant]",
-    summary: "make, suspend and delete tenants: create | list | info | suspend | resume | delete",
+    summary: "make, weigh, suspend and delete tenants: create | list | info | set | suspend | resume | delete",
     load: async () => (await import("./commands/tenant.ts")).addTenant,
   },
   {

@@ -164,13 +164,18 @@ export const ERRORS = {
   },
   CALL_QUOTA: {
     status: 429,
-    message: "The tenant, or its function, has as many calls as it may.",
+    message: "The tenant, or its function, has as many calls, or uses as much, as it may.",
     fix: "Call again after `retry-after`. The message names the limit; whoever operates Sandpiper sets it with `sandpiper quota set`.",
   },
   DEPLOY_QUOTA: {
     status: 429,
-    message: "The tenant has as many functions, deployments in an hour, or instances kept warm, as it may.",
+    message: "The tenant has as many functions, versions, deployments in an hour, or instances kept warm, as it may.",
     fix: "Delete a function, or deploy again later, as the message says which. Whoever operates Sandpiper sets the limit with `sandpiper quota set`.",
+  },
+  STORAGE_QUOTA: {
+    status: 413,
+    message: "The tenant has as many bytes of sources, bundles and secrets as it may.",
+    fix: "Delete functions, old versions' aliases or secrets, or deploy less. Whoever operates Sandpiper sets the limit with `sandpiper quota set`.",
   },
   NAME_HELD: {
     status: 409,

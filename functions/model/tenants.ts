@@ -13,6 +13,13 @@ export interface TenantStop {
   sinceMs: number;
 }
 
+/**
+ * A tenant's part beside others that want more than there is: of places for calls, and of
+ * processors. One with twice the weight of another gets twice as much.
+ */
+export const USUAL_WEIGHT = 100;
+export const MAX_WEIGHT = 1_000;
+
 /** Names of what a deletion counts, in the order in which it is shown. */
 export const REMOVED_KINDS = [
   "functions",

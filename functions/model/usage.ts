@@ -8,6 +8,9 @@ export const USAGE_COUNTERS = ["calls", "cpuUs", "memoryMibMs", "bytesIn", "byte
 export type UsageCounter = (typeof USAGE_COUNTERS)[number];
 export type UsageCounts = Record<UsageCounter, number>;
 
+/** The counter of a tenant's bytes of bodies, in and out, of all its functions together. */
+export const BODY_BYTES = "bodyBytes";
+
 /** The counters of a function in the hour that begins at that Unix time. */
 export interface HourUsage {
   tenant: string;

@@ -25,6 +25,12 @@ export interface ArtifactStore {
   has(digest: string): Promise<boolean>;
 }
 
+/** Tells how large artefacts are. */
+export interface ArtifactSizes {
+  /** Size of the bytes with that digest; null when the store has none. */
+  size(digest: string): Promise<number | null>;
+}
+
 /** A file of the store that is an artefact, or was to be one. */
 export interface StoredFile {
   /** Below the store: "ab/ab12...". */
@@ -63,7 +69,7 @@ const USER = "redis-";
  * name, and removed much later. Whoever asks in between has it back by rename(2), so a reader or a
  * deployment can lose nothing to a collection that believed it unused.
  */
-export class FileArtifactStore implements ArtifactStore {
+export class FileArtifactStore implements ArtifactStore, ArtifactSizes {
   readonly #dir: string;
 
   /** @param dir is made when the first artefact is kept. */

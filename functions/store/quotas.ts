@@ -1,31 +1,59 @@
 /**
- * Quotas that operators set, and what is counted of them for all gateways together: leases of
- * calls, and deployments.
+ * Quotas and weights that operators set, and what is counted of quotas for all gateways together:
+ * leases of calls, and deployments.
  */
 import type { Redis } from "ioredis";
-import { QUOTA_NAMES, type QuotaName, type Quotas, quotaExceeded, scopeOf } from "../model/quotas.ts";
+import { QUOTA_NAMES, type QuotaFigures, type QuotaName, type Quotas } from "../model/quotas.ts";
+import { USUAL_WEIGHT } from "../model/tenants.ts";
 
-/** The hash of all limits that are set: by scope and name, "acme callsPerSecond". */
+/**
+ * The hash of all limits and weights that are set: by scope and name, "acme callsPerSecond",
+ * "acme weight".
+ */
 const QUOTA_SETTINGS = "sp:quotas";
+/** Where it is said that one of them changed; the message is the tenant. */
+export const SETTING_CHANGES = "sp:quotas:changes";
+const WEIGHT = "weight";
 const rateKey = (scope: string): string => `sp:rate:${scope}`;
 const deploysKey = (tenant: string): string => `sp:deploys:${tenant}`;
 const HOUR_MS = 3_600_000;
 
-/** All limits that are set, by scope. */
-export async function allQuotas(redis: Redis): Promise<Map<string, Quotas>> {
-  const all = new Map<string, Quotas>();
+/** All that operators set: limits by scope, and weights by tenant. */
+export interface Settings {
+  quotas: ReadonlyMap<string, Quotas>;
+  weights: ReadonlyMap<string, number>;
+}
+
+/** All limits and weights that are set. */
+export async function allSettings(redis: Redis): Promise<Settings> {
+  const quotas = new Map<string, Quotas>();
+  const weights = new Map<string, number>();
   for (const [field, value] of Object.entries(await redis.hgetall(QUOTA_SETTINGS))) {
     const [scope = "", name = ""] = field.split(" ");
+    if (name === WEIGHT) weights.set(scope, Number(value));
     // A newer Sandpiper may have set what this one does not know.
     if (!QUOTA_NAMES.includes(name as QuotaName)) continue;
-    all.set(scope, { ...all.get(scope), [name]: Number(value) });
+    quotas.set(scope, { ...quotas.get(scope), [name]: Number(value) });
   }
-  return all;
+  return { quotas, weights };
+}
+
+/** Sets a tenant's weight. Gateways and workers are told. */
+export async function setWeight(redis: Redis, tenant: string, weight: number): Promise<void> {
+  const [changes, field] = [redis.multi(), `${tenant} ${WEIGHT}`];
+  if (weight === USUAL_WEIGHT) changes.hdel(QUOTA_SETTINGS, field);
+  else changes.hset(QUOTA_SETTINGS, field, weight);
+  await changes.publish(SETTING_CHANGES, tenant).exec();
+}
+
+/** The weight of a tenant. */
+export async function weightOf(redis: Redis, tenant: string): Promise<number> {
+  return Number((await redis.hget(QUOTA_SETTINGS, `${tenant} ${WEIGHT}`)) ?? USUAL_WEIGHT);
 }
 
 /**
- * Sets limits of a tenant, or of one function of it; null: as nobody had set it. Gateways know
- * within a second.
+ * Sets limits of a tenant, or of one function of it; null: as nobody had set it. Gateways and
+ * workers are told.
  */
 export async function setQuotas(
   redis: Redis,
@@ -38,7 +66,7 @@ export async function setQuotas(
     if (limit === null) changes.hdel(QUOTA_SETTINGS, field);
     else if (limit !== undefined) changes.hset(QUOTA_SETTINGS, field, limit);
   }
-  await changes.exec();
+  await changes.publish(SETTING_CHANGES, scope).exec();
 }
 
 /**
@@ -86,10 +114,15 @@ return { count, 1 }`;
 /**
  * Counts a deployment of a tenant, in hours that begin with the first.
  * @param limit 0: any number
- * @throws SandpiperError DEPLOY_QUOTA
+ * @returns null, or how many there were when there are as many as may be
  */
-export async function countDeploy(redis: Redis, tenant: string, limit: number): Promise<void> {
-  if (limit === 0) return;
+export async function countDeploy(redis: Redis, tenant: string, limit: number): Promise<QuotaFigures | null> {
+  if (limit === 0) return null;
   const [used, isCounted] = (await redis.eval(COUNT, 1, deploysKey(tenant), limit, HOUR_MS)) as [number, number];
-  if (isCounted === 0) throw quotaExceeded("deploysPerHour", scopeOf(tenant), { limit, used });
+  return isCounted === 0 ? { limit, used } : null;
+}
+
+/** How many deployments of a tenant were counted in this hour. */
+export async function deploysCounted(redis: Redis, tenant: string): Promise<number> {
+  return Number((await redis.get(deploysKey(tenant))) ?? 0);
 }

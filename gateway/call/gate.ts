@@ -13,13 +13,11 @@
 import { setTimeout } from "node:timers/promises";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { Invocation } from "../../functions/model/invocation.ts";
-import type { Backlog, Look } from "../../functions/transport/backlog.ts";
-import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
-import type { Holdings } from "../../infra/std/fair-share.ts";
+import type { Look } from "../../functions/transport/backlog.ts";
 import { FunctionLimits } from "./function-limits.ts";
+import type { GateCounts, GateOptions, OfFunction } from "./gate-options.ts";
 import { type HeldCall, Line } from "./line.ts";
 import { SlotShares } from "./slot-shares.ts";
-import type { Throughput } from "./throughput.ts";
 
 /** How often an open gate looks, and how old a call must be before it does. */
 const WATCH_MS = 250;
@@ -51,38 +49,10 @@ const DESERTED_MS = 1_000;
 
 const NOT_RUN = "The call did not run.";
 
-export interface GateOptions {
-  gatewayId: string;
-  backlog: Backlog;
-  /** The slots for calls of each worker that has said of late that it lives. */
-  slotsOfWorkers: () => Promise<number[]>;
-  /** Tells other gateways of calls in course, and asks for theirs. */
-  exchange: (own: Holdings | null, functions: Holdings | null) => Promise<Elsewhere>;
-  throughput: Throughput;
-  queueWaitMs: number;
-  /** Puts a call into the queue. */
-  submit: (call: Invocation) => Promise<void>;
-  /** How long the oldest call has been in course, in milliseconds. */
-  oldestMs: () => number;
-  isWaitedFor: (id: string) => boolean;
-  /** Answers a call that was taken back, and forgets what is kept for it. */
-  fail: (call: Invocation, error: SandpiperError) => void;
-}
-
-/** Counts of what gates did, for whoever watches. */
-export interface GateCounts {
-  /** Calls that were refused at once, as more waited than could be served in time. */
-  shed: number;
-  /** Calls that waited here until their time was over. */
-  expired: number;
-  /** Calls that were answered, or refused, because no worker was alive. */
-  deserted: number;
-}
-
 export class Gate {
   readonly #options: GateOptions;
-  readonly #line = new Line();
-  readonly #shares = new SlotShares();
+  readonly #line: Line;
+  readonly #shares: SlotShares;
   readonly #limits = new FunctionLimits();
   /** When slots and other gateways are asked for again, by `performance.now()`. */
   #exchangeAtMs = 0;
@@ -102,12 +72,19 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options;
+    const weightOf = (tenant: string) => options.quotas.weightOf(tenant);
+    [this.#line, this.#shares] = [new Line(weightOf), new SlotShares(weightOf)];
     this.#watch = setInterval(() => void this.#look(), WATCH_MS).unref();
   }
 
   /** How many calls wait here. */
   get held(): number {
     return this.#line.size;
+  }
+
+  /** How many calls of a tenant, or of one function of it, wait here. */
+  waiting(tenant: string, functionName?: string): number {
+    return this.#line.waiting(tenant, functionName);
   }
 
   /** Slots of all workers, as tenants share them; 0: not known. */
@@ -118,15 +95,19 @@ export class Gate {
   /**
    * @param call of which function it is, once that is known.
    * @throws SandpiperError NO_WORKER, or OVERLOADED, when a call that comes now cannot be served in
-   * time.
+   * time; CALL_QUOTA when too many of its tenant or function wait
    */
-  check(call?: Pick<Invocation, "tenant" | "functionName">): void {
+  check(call?: OfFunction): void {
     if (this.#isShut && this.#isDeserted) {
       this.counts.deserted += 1;
       throw noWorker();
     }
     if (this.#line.size === 0 && !this.#isShut) return;
-    if (call === undefined || this.#line.ahead(call) < this.#mostAhead) return;
+    if (call === undefined) return;
+    // One of a function whose calls wait will wait, too.
+    const over = this.#line.waiting(call.tenant, call.functionName) > 0 ? this.#tooManyWait(call, 0) : null;
+    if (over !== null) throw over;
+    if (this.#line.ahead(call) < this.#mostAhead) return;
     this.counts.shed += 1;
     const message = `More calls wait for workers than can be served in time. ${NOT_RUN}`;
     throw new SandpiperError("OVERLOADED", { message });
@@ -149,7 +130,10 @@ export class Gate {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const go = () => void this.#options.submit(call).then(resolve, reject);
     this.#line.add({ invocation: call, go, fail: reject });
-    if (!this.#isShut) this.#passOpen();
+    if (!this.#isShut) this.#passSome();
+    // The call itself is among them.
+    const over = this.#line.has(call.id) ? this.#tooManyWait(call, 1) : null;
+    if (over !== null && this.#line.remove(call.id)) throw over;
     return promise;
   }
 
@@ -159,7 +143,7 @@ export class Gate {
     if (ended === null) return;
     if (ended.limit !== null) this.#limits.end(ended.limit, this.#line.size === 0);
     this.#line.charge(ended.tenant, ended.tookMs);
-    if (!this.#isShut && this.#line.size > 0) this.#passOpen();
+    if (!this.#isShut && this.#line.size > 0) this.#passSome();
   }
 
   /** Forgets a call whose client left; false when it is not here. */
@@ -196,7 +180,7 @@ export class Gate {
   async #look(): Promise<void> {
     this.#options.throughput.endPeriod();
     this.#shares.endPeriod();
-    if (!this.#isShut && this.#line.size > 0) this.#passOpen();
+    if (!this.#isShut && this.#line.size > 0) this.#passSome();
     void this.#exchange();
     if (this.#isShut || this.#isWatching) return;
     this.#tidy();
@@ -229,7 +213,7 @@ export class Gate {
         slots.reduce((sum, one) => sum + one, 0),
         elsewhere,
       );
-      if (!this.#isShut) this.#passOpen();
+      if (!this.#isShut) this.#passSome();
     } catch {
       // Known ones stay; whoever waits hears of it by other ways.
     }
@@ -244,12 +228,13 @@ export class Gate {
     this.#line.age(nowMs - STALE_FACTOR * this.#patienceMs);
   }
 
-  /** Has calls go that may. */
-  #passOpen(): void {
-    this.#passSome(MOST_STEP_CALLS);
+  #tooManyWait(call: OfFunction, counted: number): SandpiperError | null {
+    const { tenant } = call;
+    return this.#options.quotas.tooManyWait(call, (name) => this.#line.waiting(tenant, name) - counted);
   }
 
-  #passSome(count: number): number {
+  /** Has calls go that may, at most so many. @returns how many went */
+  #passSome(count = MOST_STEP_CALLS): number {
     const [shares, limits] = [this.#shares, this.#limits];
     const admits = { tenant: (tenant: string) => shares.admits(tenant), function: limits.admits.bind(limits) };
     return this.#line.pass(count, admits, ({ invocation, go }) => {
@@ -302,7 +287,7 @@ export class Gate {
   #open(): void {
     this.#options.backlog.reset();
     this.#isShut = false;
-    this.#passOpen();
+    this.#passSome();
   }
 
   /**

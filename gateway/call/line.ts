@@ -3,10 +3,11 @@
  *
  * Tenants share by start-time fair queueing (Goyal, Vin, Cheng: SIGCOMM 1996): each call of a
  * tenant begins, in virtual time, where the tenant's last one ended, and lasts as long as the
- * tenant's calls keep a slot. The call that begins first goes first. So a tenant with calls of a
- * second gets as much of the slots as one with calls of a millisecond, however many wait. The
- * functions of a tenant take turns: a function that is called more often than workers have room
- * for has its own calls wait, and not those of others.
+ * tenant's calls keep a slot, divided by its weight. The call that begins first goes first. So a
+ * tenant with calls of a second gets as much of the slots as one with calls of a millisecond,
+ * however many wait, and one of twice the weight twice as much. The functions of a tenant take
+ * turns: a function that is called more often than workers have room for has its own calls wait,
+ * and not those of others.
  *
  * Of one function's calls those that came lately go first come, first served. A call that has
  * waited longer than helps its caller lets those go first, and among such calls the youngest goes
@@ -16,6 +17,7 @@
 
 import type { SandpiperError } from "../../functions/model/errors.ts";
 import type { Invocation } from "../../functions/model/invocation.ts";
+import { USUAL_WEIGHT } from "../../functions/model/tenants.ts";
 import { LruMap } from "../../infra/std/lru.ts";
 
 /** The time that a call is taken to keep a slot of whose tenant nothing is known. */
@@ -49,6 +51,7 @@ interface FunctionLine {
 }
 
 export class Line {
+  readonly #weightOf: (tenant: string) => number;
   /** By tenant and function, each in the order of their next turns. */
   readonly #tenants = new Map<string, Map<string, FunctionLine>>();
   readonly #all = new Map<string, HeldCall>();
@@ -58,17 +61,36 @@ export class Line {
   #nowMs = 0;
   readonly #endsMs = new Map<string, number>();
 
+  /** @param weightOf gives the weight of a tenant */
+  constructor(weightOf: (tenant: string) => number = () => USUAL_WEIGHT) {
+    this.#weightOf = weightOf;
+  }
+
   get size(): number {
     return this.#all.size;
+  }
+
+  /** How many calls of a tenant, or of one function of it, wait. */
+  waiting(tenant: string, functionName?: string): number {
+    let count = 0;
+    for (const [name, { fresh, stale }] of this.#tenants.get(tenant) ?? [])
+      if (functionName === undefined || name === functionName) count += fresh.size + stale.size;
+    return count;
+  }
+
+  has(id: string): boolean {
+    return this.#all.has(id);
   }
 
   /** How many calls go before one of that function that comes now, at most. */
   ahead({ tenant, functionName }: OfFunction): number {
     const functions = this.#tenants.get(tenant);
     const own = functions?.get(functionName);
-    const tenants = this.#tenants.size + (functions === undefined ? 1 : 0);
+    const weight = this.#weightOf(tenant);
+    let weights = functions === undefined ? weight : 0;
+    for (const other of this.#tenants.keys()) weights += this.#weightOf(other);
     const ofTenant = (functions?.size ?? 0) + (own === undefined ? 1 : 0);
-    return Math.min(this.size, ((own?.fresh.size ?? 0) + 1) * ofTenant * tenants - 1);
+    return Math.min(this.size, Math.ceil((((own?.fresh.size ?? 0) + 1) * ofTenant * weights) / weight) - 1);
   }
 
   add(held: HeldCall): void {
@@ -165,7 +187,8 @@ export class Line {
   /** @param stale the stale calls of functions, as far as they were listed, oldest first. */
   #takeOne({ tenant, functionName: name }: OfFunction, stale: Map<FunctionLine, HeldCall[]>): HeldCall {
     this.#nowMs = this.#beginsMs(tenant);
-    this.#endsMs.set(tenant, this.#nowMs + (this.#meansMs.get(tenant) ?? UNKNOWN_MS));
+    const costMs = this.#meansMs.get(tenant) ?? UNKNOWN_MS;
+    this.#endsMs.set(tenant, this.#nowMs + (costMs * USUAL_WEIGHT) / this.#weightOf(tenant));
     const functions = this.#tenants.get(tenant) as Map<string, FunctionLine>;
     const line = functions.get(name) as FunctionLine;
     const isFresh = line.fresh.size > 0;

@@ -5,10 +5,14 @@
  * beyond the slots wait in the gateways, and the last slots are for tenants that have few; see
  * recent-peaks.ts for those that had some a moment ago.
  */
+import { USUAL_WEIGHT } from "../../functions/model/tenants.ts";
 import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
 import { Holdings, mayTake, type Taking } from "../../infra/std/fair-share.ts";
 import type { FunctionLimit } from "./function-limits.ts";
 import { RecentPeaks } from "./recent-peaks.ts";
+
+/** Gives the weight of a tenant; see model/tenants.ts. */
+export type WeightOf = (tenant: string) => number;
 
 /** Workers with fewer slots are given as many calls all the same, lest they wait for the next. */
 const FEW_SLOTS = 16;
@@ -23,12 +27,17 @@ interface Passed {
 }
 
 export class SlotShares {
+  readonly #weightOf: WeightOf;
   readonly #passed = new Map<string, Passed>();
   readonly #own = new Holdings();
   readonly #peaks = new RecentPeaks(this.#own);
   #elsewhere: Pick<Elsewhere, "gateways" | "calls"> = { gateways: 0, calls: new Holdings() };
   /** Slots of all workers; 0: not known. */
   #slots = 0;
+
+  constructor(weightOf: WeightOf = () => USUAL_WEIGHT) {
+    this.#weightOf = weightOf;
+  }
 
   /** Notes what was heard of the workers and of other gateways. */
   hear(slots: number, elsewhere: Pick<Elsewhere, "gateways" | "calls">): void {
@@ -57,12 +66,19 @@ export class SlotShares {
     const { gateways, calls } = this.#elsewhere;
     const own = this.#own.of(tenant);
     const isKept = own < this.#peaks.kept(tenant);
-    const all = { own: own + calls.of(tenant), want: 1, used: this.#own.total + calls.total, size: this.#slots };
+    // One of twice the weight has twice as much when it has as much as another.
+    const part = USUAL_WEIGHT / this.#weightOf(tenant);
+    const all = {
+      own: (own + calls.of(tenant)) * part,
+      want: 1,
+      used: this.#own.total + calls.total,
+      size: this.#slots,
+    };
     if (this.#mayTake(all, isKept)) return true;
     if (gateways === 0) return false;
     // Each gateway has its part, whatever others do with theirs.
     const size = Math.floor(this.#slots / (gateways + 1));
-    return this.#mayTake({ own, want: 1, used: this.#own.total, size }, isKept);
+    return this.#mayTake({ own: own * part, want: 1, used: this.#own.total, size }, isKept);
   }
 
   /** A tenant with an equal part leaves the slots that others had a moment ago. */

@@ -74,7 +74,7 @@ function recordOf(call: EndedCall, { tenant, functionName }: NonNullable<EndedCa
     outcome: isCancelled ? "cancelled" : "platform_error",
     ...(error && { error: { code: error.code, message: error.message } }),
     status,
-    ran: isSubmitted ? "unknown" : "no",
+    ran: isSubmitted && error?.code !== "CALL_QUOTA" ? "unknown" : "no",
     timing: { queueMs, sandboxMs: 0, initMs: 0, handlerMs: 0 },
     cpuMs: 0,
     peakMemoryBytes: 0,

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import type { Redis } from "ioredis";
 import type { EgressDefaults } from "../../functions/model/egress-grants.ts";
-import type { QuotaDefaults, QuotaName } from "../../functions/model/quotas.ts";
+import type { QuotaDefaults } from "../../functions/model/quotas.ts";
 import type { KeyUses } from "../../functions/store/api-keys.ts";
 import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import type { DataKeys } from "../../functions/store/data-keys.ts";
@@ -22,6 +22,7 @@ import type { CurrentVersions } from "../call/current-versions.ts";
 import type { Budget } from "../http/budget.ts";
 import type { Hosts } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
+import type { GatewayQuotas } from "../limits/quotas.ts";
 import type { KeyedTurns } from "./turns.ts";
 
 /** hono's type parameters for this API. */
@@ -82,8 +83,12 @@ export interface ControlParts {
   addressOf: (request: IncomingMessage) => string;
   /** Limits of tenants for which nobody set another. */
   quotaDefaults: QuotaDefaults;
-  /** A limit of a tenant, as the gateway knows it; 0: any number. */
-  quotaOf: (tenant: string, name: QuotaName) => number;
+  /** Limits of tenants, as the gateway knows them. */
+  quotas: GatewayQuotas;
+  /** How many calls of a tenant, or of one function of it, wait in this gateway. */
+  callsWaiting: (tenant: string, functionName?: string) => number;
+  /** How long a call may wait for a worker. */
+  queueWaitMs: number;
   /** Whether calls can be taken now. */
   accepting: () => boolean;
   /** Whether the gateway has been told to end. */

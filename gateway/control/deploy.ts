@@ -9,7 +9,6 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
 import type { VersionRef } from "../../functions/model/invocation.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
-import { quotaExceeded } from "../../functions/model/quotas.ts";
 import { checkPaths, entryProblem, MAX_SOURCE_BYTES, packSources } from "../../functions/model/sources.ts";
 import { type FoundHandler, type FunctionPlace, type Version, versionDigest } from "../../functions/model/version.ts";
 import { checkMovable } from "../../functions/store/aliases.ts";
@@ -20,6 +19,7 @@ import type { ControlParts } from "./context.ts";
 import { checkEgress, type EgressChange, egressChange, withCanonicalEgress } from "./egress.ts";
 import { canaryTarget, moveTo } from "./moves.ts";
 import { checkProvision } from "./provisions.ts";
+import { checkStorage, takeVersion } from "./room.ts";
 import { type NamedFile, namedFiles, readSources } from "./sources.ts";
 import { type VersionChanges, versionChanges } from "./version-changes.ts";
 
@@ -72,7 +72,7 @@ export interface DeployFacts {
  * Makes a function run what was uploaded. When that fails it runs what it ran before.
  * @throws SandpiperError NAME_HELD, INVALID_CONFIG, EGRESS_NOT_GRANTED, INVALID_SOURCE,
  * SOURCE_MISSING, BUILD_FAILED, BUILD_UNAVAILABLE, CHECK_FAILED, CHECK_UNAVAILABLE, BUNDLE_LOST,
- * STORAGE_FULL, UPLOAD_QUOTA, DEPLOY_QUOTA, QUEUE_UNAVAILABLE, PRECONDITION_FAILED
+ * STORAGE_FULL, UPLOAD_QUOTA, DEPLOY_QUOTA, STORAGE_QUOTA, QUEUE_UNAVAILABLE, PRECONDITION_FAILED
  */
 export async function deploy(
   parts: ControlParts,
@@ -128,13 +128,14 @@ async function dropUnwanted({ registry }: ControlParts, { version, unusedSinceMs
 }
 
 /** Counts a deployment. @throws SandpiperError DEPLOY_QUOTA */
-async function takeDeploy({ redis, registry, quotaOf }: ControlParts, tenant: string, name: string): Promise<void> {
-  const limit = quotaOf(tenant, "functions");
+async function takeDeploy({ redis, registry, quotas }: ControlParts, tenant: string, name: string): Promise<void> {
+  const limit = quotas.of(tenant, "functions");
   if (limit > 0 && (await registry.getFunction({ tenant, functionName: name })) === null) {
     const used = await registry.countFunctions(tenant);
-    if (used >= limit) throw quotaExceeded("functions", tenant, { limit, used });
+    if (used >= limit) throw quotas.refusal(tenant, "functions", { limit, used });
   }
-  await countDeploy(redis, tenant, quotaOf(tenant, "deploysPerHour"));
+  const over = await countDeploy(redis, tenant, quotas.of(tenant, "deploysPerHour"));
+  if (over !== null) throw quotas.refusal(tenant, "deploysPerHour", over);
 }
 
 /** The version that these sources are: the one that is there already, or a new one. */
@@ -143,12 +144,18 @@ async function keptVersion(parts: ControlParts, sources: Sources, textWeight: nu
   const ref = { tenant, functionName: config.name, version: await digestOf(parts, sources) };
   const known = await parts.registry.getVersion(ref);
   if (known !== null && (await put(parts, known)).isWhole) return { version: known, unusedSinceMs: null };
+  if (known === null) await takeVersion(parts, ref);
+  await checkStorage(parts, tenant, null);
   for (let attempt = 1; attempt <= MOST_BUILDS; attempt++) {
     const { ok: _, writtenBytes = 0, ...built } = await build(parts, sources);
     const warnings = built.warnings.map((warning) => warning.slice(0, MAX_WARNING_LENGTH));
     const found = known?.found && { found: known.found };
     const kept = await keptConfig(parts, ref, config);
     const version: Version = { ...ref, ...kept, entry, ...built, warnings, createdAtMs: Date.now(), ...found };
+    await checkStorage(parts, tenant, version).catch(async (error: unknown) => {
+      await parts.quota.note(tenant, writtenBytes);
+      throw error;
+    });
     const { isWhole, unusedSinceMs } = await put(parts, version);
     await parts.quota.note(tenant, writtenBytes + JSON.stringify(version).length * textWeight);
     if (isWhole) return { version, unusedSinceMs };

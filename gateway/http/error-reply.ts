@@ -1,6 +1,13 @@
 /** Answers with an error, in the one shape that all errors of Sandpiper have. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type ErrorCode, errorBody, isErrorCode, SandpiperError, statusOf } from "../../functions/model/errors.ts";
+import {
+  type ErrorCode,
+  errorBody,
+  isErrorCode,
+  SandpiperError,
+  statusOf,
+  type ToldError,
+} from "../../functions/model/errors.ts";
 import { isRedisAway } from "../../functions/redis/connections.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { hasBody } from "./request-body.ts";
@@ -27,8 +34,8 @@ const RETRY_AFTER_SECONDS: { [code in ErrorCode]?: number } = {
 };
 
 /** The header field `retry-after` of errors that have one, name and value in turn. */
-export function retryAfter(code: string): readonly string[] {
-  const seconds = isErrorCode(code) ? RETRY_AFTER_SECONDS[code] : undefined;
+export function retryAfter({ code, retryAfterSeconds }: Pick<ToldError, "code" | "retryAfterSeconds">): string[] {
+  const seconds = retryAfterSeconds ?? (isErrorCode(code) ? RETRY_AFTER_SECONDS[code] : undefined);
   return seconds === undefined ? [] : ["retry-after", String(seconds)];
 }
 
@@ -50,7 +57,7 @@ export function publicError(error: unknown): SandpiperError {
 export function sendError(
   request: IncomingMessage,
   response: ServerResponse,
-  error: { code: string; message: string; thrown?: object | undefined },
+  error: ToldError,
   requestId: string,
   more: readonly string[] = [],
 ): void {
@@ -67,7 +74,7 @@ export function sendError(
     String(body.length),
     "x-request-id",
     requestId,
-    ...retryAfter(error.code),
+    ...retryAfter(error),
     ...more,
     ...(unread ? ["connection", "close"] : []),
   ]);

@@ -10,6 +10,7 @@ import type { Redis } from "ioredis";
 import type { BuildRequest, BuildResult } from "../../functions/model/build.ts";
 import type { CheckRequest, CheckResult } from "../../functions/model/check.ts";
 import type { Invocation, Reply } from "../../functions/model/invocation.ts";
+import { QUOTA_NAMES, type QuotaName } from "../../functions/model/quotas.ts";
 import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { createKey } from "../../functions/store/tenant.ts";
 import { BuildWorker } from "../../functions/transport/build-queue.ts";
@@ -24,6 +25,9 @@ import "./localhost.ts";
 import { masterKeysOf } from "./master-keys.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 import { stretched } from "./slowness.ts";
+
+/** Defaults under which everybody may have any number of everything. */
+export const NO_QUOTAS = Object.fromEntries(QUOTA_NAMES.map((name) => [name, 0])) as Record<QuotaName, number>;
 
 export type Head = Extract<Reply, { kind: "head" }>;
 
@@ -117,7 +121,7 @@ export async function startTestGateway(
     maxClientRequestsPerSecond: 2_000,
     bootstrapKeyFile: null,
     egress: { allow: "public", deny: [] },
-    quotas: { callsPerSecond: 0, callsInCourse: 0, functions: 0, deploysPerHour: 0, warmInstances: 0 },
+    quotas: NO_QUOTAS,
     domains: { max: 100, resolver: null },
     keepVersions: 10,
     keepVersionsMs: 3_600_000,

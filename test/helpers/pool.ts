@@ -21,7 +21,7 @@ import { Zygotes } from "../../worker/pool/zygotes.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
-  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygoteSharing"> &
+  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygoteSharing" | "tenants"> &
     PoolOptions["limits"] & {
       renewal: Renewal;
       maxZygotes: number;
@@ -84,6 +84,7 @@ export class TestPool {
       prewarmedMemoryMiB: 128,
       idleMs,
       warmPercent: 50,
+      ...(settings.tenants && { tenants: settings.tenants }),
       load: async (sandbox, { version, bundle, log }) =>
         firstOf(
           await Instance.load(

@@ -96,8 +96,12 @@ const MAY_NEED: readonly (readonly [folder: string, targets: readonly string[]])
   ["functions/transport/", ["functions/redis/", ...MODEL, "infra/std/"]],
   ["functions/cli/", ["functions/api/", "functions/bundler/", ...MODEL, "infra/std/"]],
   ["gateway/http/", ["functions/api/", ...DATA]],
-  ["gateway/call/", ["gateway/http/", "functions/api/", ...DATA]],
-  ["gateway/control/", ["gateway/http/", "gateway/call/current-versions.ts", "functions/api/", ...DATA]],
+  ["gateway/limits/", DATA],
+  ["gateway/call/", ["gateway/http/", "gateway/limits/", "functions/api/", ...DATA]],
+  [
+    "gateway/control/",
+    ["gateway/http/", "gateway/limits/", "gateway/call/current-versions.ts", "functions/api/", ...DATA],
+  ],
   ["infra/std/", []],
 ];
 

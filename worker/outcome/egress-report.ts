@@ -2,8 +2,9 @@
  * The account of a call's outgoing connections: a span of each, its part of the call's record, and
  * lines in the function's log about what was refused or cut.
  */
-import { type CallEgress, type ConnectionRecord, MAX_CONNECTION_RECORDS } from "../../functions/model/record.ts";
+
 import { privateAddressAdvice } from "../../functions/model/egress-grants.ts";
+import { type CallEgress, type ConnectionRecord, MAX_CONNECTION_RECORDS } from "../../functions/model/record.ts";
 import { settledWithin } from "../../infra/std/time.ts";
 import type { EgressEvent } from "../../sandbox-core/index.ts";
 import type { CallLog } from "./call-log.ts";

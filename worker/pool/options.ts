@@ -1,5 +1,6 @@
 /** Settings and parts of a pool. */
 
+import type { TenantSettings } from "../../functions/store/limits/tenant-settings.ts";
 import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Template } from "../instance/template.ts";
@@ -35,6 +36,8 @@ export interface PoolOptions {
    * @throws CallFailure
    */
   makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;
+  /** Weights and limits of tenants; without them all weigh the same, and none has a limit. */
+  tenants?: Pick<TenantSettings, "weightOf" | "of">;
   /** Told of each sandbox that was made, and how long that took. */
   onLaunched?(tookMs: number): void;
   /** Told of each sandbox that has ended; null: it was killed, and nobody saw its end. */

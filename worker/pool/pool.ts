@@ -44,7 +44,7 @@ export class Pool {
   readonly #rooms: TenantRoom;
   readonly #upkeep: Upkeep;
   readonly #pressure = new OwnPressure();
-  readonly #weights = new TenantWeights(() => this.#pooledVersions.busy());
+  readonly #weights: TenantWeights;
   #waitTimer: NodeJS.Timeout | null = null;
   #starting = 0;
   #busy = 0;
@@ -55,7 +55,15 @@ export class Pool {
     this.#capacity = new Capacity(options.limits);
     const start = (demand: Demand) => this.#startAhead(demand);
     this.warm = new WarmInstances({ ...options, pooledVersions: this.#pooledVersions, start });
-    this.#rooms = new TenantRoom(options.limits, () => this.warm.idle());
+    const kept = () => this.warm.idle();
+    this.#rooms = new TenantRoom({
+      limits: options.limits,
+      kept,
+      tenants: options.tenants,
+      lookAgain: () => this.#pump(),
+    });
+    const weightOf = options.tenants?.weightOf.bind(options.tenants);
+    this.#weights = new TenantWeights(() => this.#pooledVersions.busy(), undefined, weightOf);
     this.#places = new Places({
       capacity: this.#capacity,
       zygotes: options.zygotes,
@@ -178,7 +186,7 @@ export class Pool {
       const { starting, renewing } = pooledVersion;
       if (before < starting + renewing || starting >= mostStarts(pooledVersion)) continue;
       // Whoever has its part waits for its own calls to end, and holds nobody up.
-      if (this.#rooms.hasItsPart(waiter.version.tenant, waiter.version.config.memoryMiB)) continue;
+      if (this.#rooms.holdsBack(waiter)) continue;
       if (look.waitsForBusy(waiter, before)) this.#pumpLater();
       else if (this.#waiting.isHeldUp(waiter, this.#begin(pooledVersion, waiter))) return;
     }

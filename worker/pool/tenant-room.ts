@@ -9,6 +9,8 @@ import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import { Holdings, mayTake, type Taking } from "../../infra/std/fair-share.ts";
 import type { CapacityLimits } from "./capacity.ts";
+import { MemoryLimits, type MemoryLimitsOptions } from "./memory-limits.ts";
+import type { Waiter } from "./waiting-call.ts";
 
 /** Idle instances of a version that stay. */
 export interface KeptIdle {
@@ -19,24 +21,43 @@ export interface KeptIdle {
 
 const isFull = ({ want, used, size }: Taking): boolean => used + want > size;
 
+export interface TenantRoomOptions {
+  limits: CapacityLimits;
+  /** Idle instances that stay. */
+  kept: () => readonly KeptIdle[];
+  /** Has the limits of tenants' memory; without it there are none. */
+  tenants: MemoryLimitsOptions["tenants"] | undefined;
+  /** Has calls that were held back be looked at again. */
+  lookAgain: () => void;
+}
+
 export class TenantRoom {
   readonly #limits: CapacityLimits;
+  readonly #memory: MemoryLimits | undefined;
   readonly #sandboxes = new Holdings();
   readonly #bytes = new Holdings();
-
   readonly #kept: () => readonly KeptIdle[];
 
-  /** @param kept idle instances that stay */
-  constructor(limits: CapacityLimits, kept: () => readonly KeptIdle[]) {
+  constructor({ limits, kept, tenants, lookAgain }: TenantRoomOptions) {
     this.#limits = limits;
     this.#kept = kept;
+    this.#memory = tenants && new MemoryLimits({ tenants, bytesOf: (tenant) => this.#bytes.of(tenant), lookAgain });
+  }
+
+  /**
+   * Whether a call gets no sandbox now, although there may be room for others': its tenant has its
+   * part, or as much memory as it may.
+   */
+  holdsBack(waiter: Pick<Waiter, "version" | "sinceMs" | "fail">): boolean {
+    const { tenant, config } = waiter.version;
+    return this.#hasItsPart(tenant, config.memoryMiB) || (this.#memory?.hold(waiter) ?? false);
   }
 
   /**
    * Whether there is room for a sandbox of that memory, and yet none for this tenant, which has its
    * part. Where there is no room for anybody, calls wait in the order in which they came.
    */
-  hasItsPart(tenant: string, memoryMiB: number): boolean {
+  #hasItsPart(tenant: string, memoryMiB: number): boolean {
     const { maxSandboxes, memoryBudgetBytes } = this.#limits;
     const ofSandboxes = { ...usedOf(this.#sandboxes, tenant), want: 1, size: maxSandboxes };
     const ofBytes = { ...usedOf(this.#bytes, tenant), want: memoryMiB * MIB, size: memoryBudgetBytes };

@@ -4,12 +4,11 @@
  * when its control group is made, and moving it into a group of its tenant would make the kernel
  * wait; so the sandboxes of a tenant divide the weight of one among them instead.
  */
+import { USUAL_WEIGHT } from "../../functions/model/tenants.ts";
 import type { Sandbox } from "../../sandbox-core/index.ts";
 import { wantedMs } from "./cpu-pressure.ts";
 
 const LOOK_MS = 250;
-/** The weight of a tenant, which is that of a sandbox that nobody gave another. */
-const USUAL_WEIGHT = 100;
 /** A sandbox that runs or wants to run for this part of the time is hungry. */
 const HUNGRY_SHARE = 0.5;
 
@@ -25,14 +24,25 @@ export class TenantWeights {
   readonly #busy: () => Iterable<BusySandbox>;
   readonly #timer: NodeJS.Timeout;
   readonly #now: () => number;
+  readonly #weightOf: (tenant: string) => number;
   #atMs: number;
   /** How long each had wanted to run at the last look, and what it weighs if not as usual. */
   #wantedMs = new Map<Weighed, number>();
   readonly #weights = new Map<Weighed, number>();
 
-  /** Looks four times a second from now on. @param busy the sandboxes that serve calls now */
-  constructor(busy: () => Iterable<BusySandbox>, now: () => number = () => performance.now()) {
+  /**
+   * Looks four times a second from now on.
+   * @param busy the sandboxes that serve calls now
+   * @param weightOf the weight of a tenant's sandboxes together; a sandbox that nobody weighed has
+   * the usual one
+   */
+  constructor(
+    busy: () => Iterable<BusySandbox>,
+    now: () => number = () => performance.now(),
+    weightOf: (tenant: string) => number = () => USUAL_WEIGHT,
+  ) {
     this.#busy = busy;
+    this.#weightOf = weightOf;
     this.#now = now;
     this.#atMs = now();
     this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
@@ -57,7 +67,12 @@ export class TenantWeights {
       if (others === undefined) hungry.set(tenant, [sandbox]);
       else others.push(sandbox);
     }
-    const weights = new Map([...hungry.values()].flatMap((some) => some.map((one) => [one, weightOf(some.length)])));
+    const weights = new Map(
+      [...hungry].flatMap(([tenant, some]) => {
+        const weight = shareOf(this.#weightOf(tenant), some.length);
+        return some.map((one) => [one, weight] as const);
+      }),
+    );
     for (const one of this.#weights.keys()) if (!weights.has(one)) this.#weigh(one, USUAL_WEIGHT);
     for (const [one, weight] of weights) this.#weigh(one, weight);
   }
@@ -71,6 +86,6 @@ export class TenantWeights {
 }
 
 /** The weight of one of so many: by powers of two, as writing weights is work for the kernel. */
-function weightOf(count: number): number {
-  return Math.max(1, Math.round(USUAL_WEIGHT / 2 ** Math.ceil(Math.log2(count))));
+function shareOf(weight: number, count: number): number {
+  return Math.max(1, Math.round(weight / 2 ** Math.ceil(Math.log2(count))));
 }

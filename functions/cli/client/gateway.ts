@@ -5,7 +5,7 @@
 import type { z } from "zod";
 import { escapeControls } from "../../../infra/std/escape.ts";
 import type { GrantChange, GrantListInfo, GrantsChanged } from "../../api/egress.ts";
-import type { QuotaChange, QuotaListInfo } from "../../api/quotas.ts";
+import type { QuotaChange, QuotaListInfo, QuotaUse } from "../../api/quotas.ts";
 import {
   type CollectionInfo,
   collectionSchema,
@@ -148,6 +148,11 @@ export class Gateway {
   /** The quotas of those tenants that the key may see. */
   async quotas(): Promise<QuotaListInfo> {
     return this.#ask((await ofQuotas()).quotaListSchema, "GET", "/v1/quotas");
+  }
+
+  /** All limits of a tenant, and what it uses of them. @throws CliError TENANT_NOT_FOUND */
+  async quotaUse(tenant: string): Promise<QuotaUse> {
+    return this.#ask((await ofQuotas()).quotaUseSchema, "GET", `/v1/quotas/${encodeURIComponent(tenant)}`);
   }
 
   /** The quotas of a tenant after a change. @throws CliError NOT_OPERATOR */

@@ -8,8 +8,14 @@ const shapes = () => import("../../api/tenants.ts");
 const pathOf = (tenant: string): string => `/v1/tenants/${encodeURIComponent(tenant)}`;
 
 /** @throws CliError NOT_OPERATOR, TENANT_EXISTS */
-export async function createTenant(gateway: Gateway, tenant: string): Promise<TenantDetails> {
-  return gateway.ask((await shapes()).tenantSchema, "POST", "/v1/tenants", { tenant });
+export async function createTenant(gateway: Gateway, tenant: string, weight?: number): Promise<TenantDetails> {
+  const wish = { tenant, ...(weight !== undefined && { weight }) };
+  return gateway.ask((await shapes()).tenantSchema, "POST", "/v1/tenants", wish);
+}
+
+/** @throws CliError NOT_OPERATOR, TENANT_NOT_FOUND */
+export async function changeTenant(gateway: Gateway, tenant: string, weight: number): Promise<TenantDetails> {
+  return gateway.ask((await shapes()).tenantSchema, "POST", pathOf(tenant), { weight });
 }
 
 /** The tenants that the key may see. */

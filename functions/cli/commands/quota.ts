@@ -1,16 +1,20 @@
 /** `sandpiper quota`: how much tenants and their functions may have and do. */
 import type { Command } from "commander";
+import { formatBytes, GIB, KIB, MIB } from "../../../infra/std/bytes.ts";
 import { escapeLine } from "../../../infra/std/escape.ts";
-import type { QuotaListInfo } from "../../api/quotas.ts";
-import { MAX_QUOTA, QUOTA_NAMES, QUOTAS, type QuotaName } from "../../model/quotas.ts";
+import type { QuotaListInfo, QuotaUse } from "../../api/quotas.ts";
+import { countsBytes, mostOf, QUOTA_NAMES, QUOTAS, type QuotaName } from "../../model/quotas.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
 import type { AddCommand } from "../command.ts";
 import { CliError } from "../failure.ts";
 import { type Io, printJson, styled } from "../io.ts";
+import { table } from "../show/table.ts";
 
 export function addQuota(add: AddCommand, io: Io): void {
   add([
     "sandpiper quota show",
+    "sandpiper quota show acme                                        (all limits, and what is used)",
+    "sandpiper quota set acme memoryInUse=2GiB bodyBytesPerDay=100GiB cpuSecondsPerMinute=120",
     "sandpiper quota set acme callsPerSecond=100 deploysPerHour=20",
     "sandpiper quota set acme callsPerSecond=5 --function report",
     "sandpiper quota set acme callsPerSecond=default                  (as for all tenants again)",
@@ -21,6 +25,10 @@ export function addQuota(add: AddCommand, io: Io): void {
       quota(io, { action, tenant, limits }, command),
     );
 }
+
+const COUNT = /^(\d{1,10})$/;
+const BYTES = /^(\d{1,16})(KiB|MiB|GiB)?$/;
+const UNITS: Readonly<Record<string, number>> = { KiB: KIB, MiB: MIB, GiB: GIB };
 
 interface Asked {
   action: string;
@@ -34,6 +42,10 @@ async function quota(io: Io, { action, tenant, limits }: Asked, command: Command
   if (action === "set" && (tenant === undefined || limits.length === 0)) throw wrong("name a tenant and a limit");
   const change = { limits: Object.fromEntries(limits.map(readLimit)) };
   const gateway = await gatewayOf(io, command);
+  if (action === "show" && tenant !== undefined) {
+    const use = await gateway.quotaUse(tenant);
+    return json ? printJson(io, use) : tellUse(io, use);
+  }
   const all =
     action === "show"
       ? await gateway.quotas()
@@ -47,14 +59,37 @@ function readLimit(text: string): [QuotaName, number | null] {
   const [name = "", value = ""] = text.split("=");
   if (!QUOTA_NAMES.includes(name as QuotaName)) throw wrong(`there is no quota "${name}": ${QUOTA_NAMES.join(", ")}`);
   if (value === "default") return [name as QuotaName, null];
-  if (!/^\d{1,10}$/.test(value) || Number(value) > MAX_QUOTA)
-    throw wrong(`${name} is a number up to ${MAX_QUOTA}, or "default"; not "${value}"`);
-  return [name as QuotaName, Number(value)];
+  return [name as QuotaName, numberOf(name as QuotaName, value)];
+}
+
+function numberOf(name: QuotaName, text: string): number {
+  const [, digits = "", unit = ""] = (countsBytes(name) ? BYTES : COUNT).exec(text) ?? [];
+  const value = Number(digits) * (UNITS[unit] ?? 1);
+  if (digits !== "" && value <= mostOf(name)) return value;
+  const units = countsBytes(name) ? `, with KiB, MiB or GiB after it if you like,` : "";
+  throw wrong(`${name} is a number${units} up to ${mostOf(name)}, or "default"; not "${text}"`);
 }
 
 function wrong(message: string): CliError {
   const hint = "sandpiper quota show [tenant], set <tenant> <name>=<number>...";
   return new CliError("usage", message, { code: "USAGE", hint });
+}
+
+function tellUse(io: Io, { limits }: QuotaUse): void {
+  const [first = "", ...lines] = table([
+    ["LIMIT", "FUNCTION", "MAY HAVE", "HAS", "DEFAULT"],
+    ...limits.map(({ name, function: functionName, limit, default: usual, used }) => [
+      ...[name, functionName ?? "", numberText(name, limit || null)],
+      ...[numberText(name, used), numberText(name, usual || null)],
+    ]),
+  ]);
+  io.stdout.write(`${[styled(io.stdout, "bold", first), ...lines].join("\n")}\n`);
+}
+
+/** @param count null: any number, or not known */
+function numberText(name: QuotaName, count: number | null): string {
+  if (count === null) return "-";
+  return countsBytes(name) ? formatBytes(count) : String(count);
 }
 
 function tell(io: Io, { default: defaults, quotas }: QuotaListInfo): void {
@@ -70,7 +105,7 @@ function tell(io: Io, { default: defaults, quotas }: QuotaListInfo): void {
     for (const quotaName of QUOTA_NAMES) {
       const limit = limits[quotaName];
       if (limit === undefined) continue;
-      io.stdout.write(`  ${quotaName.padEnd(16)} ${limit === 0 ? "any number of" : limit} ${QUOTAS[quotaName].unit}\n`);
+      io.stdout.write(`  ${quotaName.padEnd(20)} ${limit === 0 ? "any number of" : limit} ${QUOTAS[quotaName].unit}\n`);
     }
   }
 }

@@ -1,10 +1,11 @@
 /** `sandpiper tenant`: the owners of functions, as the operator makes and ends them. */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { TenantDetails } from "../../api/tenants.ts";
+import { MAX_WEIGHT, USUAL_WEIGHT } from "../../model/tenants.ts";
 import type { Gateway } from "../client/gateway.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";
-import { createTenant, deleteTenant, listTenants, moveTenant, showTenant } from "../client/tenants.ts";
+import { changeTenant, createTenant, deleteTenant, listTenants, moveTenant, showTenant } from "../client/tenants.ts";
 import type { AddCommand } from "../command.ts";
 import { confirmed } from "../confirm.ts";
 import { CliError } from "../failure.ts";
@@ -14,14 +15,19 @@ interface Asked {
   io: Io;
   gateway: Gateway;
   tenant: string;
+  weight: number | undefined;
   yes: boolean;
   json: boolean;
 }
 
 const ACTIONS: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
-  create: async (asked) => tell(asked, await createTenant(asked.gateway, asked.tenant), "made"),
+  create: async (asked) => tell(asked, await createTenant(asked.gateway, asked.tenant, asked.weight), "made"),
   list,
   info: async (asked) => tell(asked, await showTenant(asked.gateway, asked.tenant)),
+  set: async (asked) => {
+    if (asked.weight === undefined) throw usage("tenant set takes --weight");
+    tell(asked, await changeTenant(asked.gateway, asked.tenant, asked.weight), "changed");
+  },
   suspend: async (asked) => tell(asked, await moveTenant(asked.gateway, asked.tenant, "suspend"), "suspended"),
   resume: async (asked) => tell(asked, await moveTenant(asked.gateway, asked.tenant, "resume"), "resumed"),
   delete: remove,
@@ -31,18 +37,33 @@ export function addTenant(add: AddCommand, io: Io): void {
   add([
     "sandpiper tenant create acme",
     "sandpiper tenant list",
+    "sandpiper tenant set acme --weight 200    (twice the part of others when all want more than there is)",
     "sandpiper tenant suspend acme     (calls and changes are refused, and all stays)",
     "sandpiper tenant resume acme",
     "sandpiper tenant delete acme      (with all that it has; asks first)",
   ])
+    .option("--weight <number>", `part beside other tenants, 1 to ${MAX_WEIGHT}; of create and set`, weightFrom)
     .option("-y, --yes", "do not ask before a deletion")
     .action(async (action: string, tenant: string | undefined, _options, command: Command) => {
       const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
       if (run === undefined) throw usage(`${JSON.stringify(action)} is nothing that can be done with tenants`);
       if ((tenant === undefined) !== (action === "list")) throw usage(`tenant ${action} takes ${takes(action)}`);
-      const { yes = false, json = false } = optionsOf<{ yes?: boolean }>(command);
-      await run({ io, gateway: await gatewayOf(io, command), tenant: tenant ?? "", yes, json });
+      const { yes = false, json = false, weight } = optionsOf<{ yes?: boolean; weight?: number }>(command);
+      if (weight !== undefined && !WEIGHING.includes(action)) throw usage(`tenant ${action} takes no --weight`);
+      await run({ io, gateway: await gatewayOf(io, command), tenant: tenant ?? "", weight, yes, json });
     });
+}
+
+/** Actions that take a weight. */
+const WEIGHING = ["create", "set"];
+
+/** @throws InvalidArgumentError */
+function weightFrom(text: string): number {
+  const weight = Number(text);
+  if (/^\d{1,4}$/.test(text) && weight >= 1 && weight <= MAX_WEIGHT) return weight;
+  throw new InvalidArgumentError(
+    `A weight is a whole number from 1 to ${MAX_WEIGHT}; ${USUAL_WEIGHT} is the usual one.`,
+  );
 }
 
 const takes = (action: string): string => (action === "list" ? "no name" : "the tenant's name");
@@ -59,8 +80,8 @@ function tell({ io, json }: Asked, tenant: TenantDetails, done?: string): void {
   else say(io, `${done} ${escapeLine(tenant.tenant)}`);
 }
 
-function lineOf(io: Io, { tenant, state, since, createdAt }: TenantDetails): string {
-  const words = [state, ...(since === null ? [] : [`since ${since}`]), `made ${createdAt}`];
+function lineOf(io: Io, { tenant, state, since, createdAt, weight }: TenantDetails): string {
+  const words = [state, ...(since === null ? [] : [`since ${since}`]), `made ${createdAt}`, `weight ${weight}`];
   return `${styled(io.stdout, "bold", escapeLine(tenant))}  ${escapeLine(words.join("  "))}\n`;
 }
 
@@ -85,6 +106,6 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 function usage(message: string): CliError {
-  const hint = "sandpiper tenant create | info | suspend | resume | delete TENANT, tenant list";
+  const hint = "sandpiper tenant create | info | set | suspend | resume | delete TENANT, tenant list";
   return new CliError("usage", message, { code: "USAGE", hint });
 }

@@ -12,7 +12,7 @@ export function errors(onInternalError: (error: unknown, requestId: string) => v
   return (error, c) => {
     const shown = translated(error);
     if (shown.code === "INTERNAL" || shown.code === "SECRETS_UNREADABLE") onInternalError(error, c.var.requestId);
-    const [name, value] = retryAfter(shown.code);
+    const [name, value] = retryAfter(shown);
     if (name !== undefined) c.header(name, value);
     if (shown.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer");
     return c.json(errorBody(shown, c.var.requestId), shown.status as ContentfulStatusCode);

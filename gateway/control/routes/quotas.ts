@@ -1,16 +1,18 @@
 /** Shows quotas, and changes them for the operator. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { tenantParam } from "../../../functions/api/egress.ts";
-import { quotaChangeSchema, quotaListSchema } from "../../../functions/api/quotas.ts";
+import { quotaChangeSchema, quotaListSchema, quotaUseSchema } from "../../../functions/api/quotas.ts";
 import { errorSchema } from "../../../functions/api/schemas.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { scopeOf } from "../../../functions/model/quotas.ts";
-import { allQuotas, setQuotas } from "../../../functions/store/quotas.ts";
+import { allSettings, setQuotas } from "../../../functions/store/quotas.ts";
 import { isOperatorKey } from "../../../functions/store/tenant.ts";
 import { MIB } from "../../../infra/std/bytes.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
+import { tenantAsked } from "../operator.ts";
+import { quotaUse } from "../quota-use.ts";
 
 const listRoute = keyedRoute({
   method: "get",
@@ -18,6 +20,17 @@ const listRoute = keyedRoute({
   summary: "Show quotas",
   description: "With the operator's key of all tenants that have some, with others of the key's tenant alone.",
   responses: { 200: jsonBody(quotaListSchema, "The limits.") },
+});
+
+const useRoute = keyedRoute({
+  method: "get",
+  path: "/v1/quotas/{tenant}",
+  summary: "Show all limits of a tenant, and what it uses of them",
+  request: { params: tenantParam },
+  responses: {
+    200: jsonBody(quotaUseSchema, "The limits."),
+    404: jsonBody(errorSchema, "There is no such tenant, or none that the key may see."),
+  },
 });
 
 const changeRoute = keyedRoute({
@@ -38,7 +51,7 @@ export function quotaRoutes(app: OpenAPIHono<Environment>, parts: ControlParts):
   app.on("POST", "/v1/quotas/:tenant", bodyLimit(MIB, uploads));
 
   const listOf = async (isShown: (tenant: string) => boolean) => {
-    const quotas = [...(await allQuotas(redis))].flatMap(([scope, limits]) => {
+    const quotas = [...(await allSettings(redis)).quotas].flatMap(([scope, limits]) => {
       const [tenant = "", functionName] = scope.split("/");
       return isShown(tenant) ? [{ tenant, function: functionName ?? null, limits }] : [];
     });
@@ -51,11 +64,17 @@ export function quotaRoutes(app: OpenAPIHono<Environment>, parts: ControlParts):
     return c.json(await listOf((one) => isOperator || one === tenant), 200);
   });
 
+  app.openapi(useRoute, async (c) => {
+    const tenant = await tenantAsked(parts, c, c.req.valid("param").tenant);
+    return c.json(await quotaUse(parts, tenant), 200);
+  });
+
   app.openapi(changeRoute, async (c) => {
     if (!(await isOperatorKey(redis, c.var.principal.keyId))) throw new SandpiperError("NOT_OPERATOR");
     const { tenant } = c.req.valid("param");
     const { function: functionName, limits } = c.req.valid("json");
     await setQuotas(redis, scopeOf(tenant, functionName), limits);
+    await parts.quotas.read();
     return c.json(await listOf((one) => one === tenant), 200);
   });
 }

@@ -18,6 +18,7 @@ import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
 import { Paced } from "../paced.ts";
+import { checkSecretStorage } from "../room.ts";
 
 const setRoute = keyedRoute({
   method: "put",
@@ -71,7 +72,9 @@ export function secretRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
   app.openapi(setRoute, async (c) => {
     const scope = { tenant: c.var.principal.tenant, functionName: c.req.valid("query").function ?? null };
     const { secret } = c.req.valid("param");
-    return c.json(infoOf(await secrets.set(scope, secret, c.req.valid("json").value)), 200);
+    const { value } = c.req.valid("json");
+    await checkSecretStorage(parts, scope, secret, value);
+    return c.json(infoOf(await secrets.set(scope, secret, value)), 200);
   });
 
   app.openapi(listRoute, async (c) => {

@@ -5,10 +5,13 @@ import { errorSchema } from "../../../functions/api/schemas.ts";
 import {
   newTenantSchema,
   type TenantDetails,
+  tenantChangeSchema,
   tenantDeletedSchema,
   tenantListSchema,
   tenantSchema,
 } from "../../../functions/api/tenants.ts";
+import { USUAL_WEIGHT } from "../../../functions/model/tenants.ts";
+import { allSettings, setWeight, weightOf } from "../../../functions/store/quotas.ts";
 import { deleteTenant, refuseOperators } from "../../../functions/store/tenant-deletion.ts";
 import {
   addTenant,
@@ -56,6 +59,14 @@ const infoRoute = keyedRoute({
   responses: { 200: jsonBody(tenantSchema, "The tenant."), 404: none },
 });
 
+const changeRoute = keyedRoute({
+  method: "post",
+  path: "/v1/tenants/{tenant}",
+  summary: "Change a tenant's weight",
+  request: { params: tenantParam, body: { required: true, ...jsonBody(tenantChangeSchema, "The change.") } },
+  responses: { 200: jsonBody(tenantSchema, "The tenant now."), 403: operatorOnly, 404: none },
+});
+
 const suspendRoute = keyedRoute({
   method: "post",
   path: "/v1/tenants/{tenant}/suspend",
@@ -87,25 +98,36 @@ const deleteRoute = keyedRoute({
 /** Adds /v1/tenants. */
 export function tenantRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
   const { redis, stops, uploads } = parts;
-  app.on("POST", "/v1/tenants", bodyLimit(KIB, uploads));
+  for (const path of ["/v1/tenants", "/v1/tenants/:tenant"]) app.on("POST", path, bodyLimit(KIB, uploads));
 
   app.openapi(createRoute, async (c) => {
     await checkOperator(parts, c);
-    const { tenant } = c.req.valid("json");
+    const { tenant, weight = USUAL_WEIGHT } = c.req.valid("json");
     c.set("auditTarget", { target: tenant, tenant });
-    return c.json(detailsOf(await addTenant(redis, tenant)), 201);
+    const made = await addTenant(redis, tenant);
+    await setWeight(redis, tenant, weight);
+    return c.json(detailsOf(made, weight), 201);
   });
 
   app.openapi(listRoute, async (c) => {
     const own = c.var.principal.tenant;
-    const tenants = await listTenants(redis);
+    const [tenants, { weights }] = await Promise.all([listTenants(redis), allSettings(redis)]);
     const seen = (await isOperator(parts, c)) ? tenants : tenants.filter(({ tenant }) => tenant === own);
-    return c.json({ tenants: seen.map(detailsOf) }, 200);
+    return c.json({ tenants: seen.map((one) => detailsOf(one, weights.get(one.tenant) ?? USUAL_WEIGHT)) }, 200);
   });
 
   app.openapi(infoRoute, async (c) => {
     const { tenant } = c.req.valid("param");
     if (tenant !== c.var.principal.tenant) await checkOperator(parts, c, tenant);
+    return c.json(await details(parts, tenant), 200);
+  });
+
+  app.openapi(changeRoute, async (c) => {
+    const { tenant } = c.req.valid("param");
+    await checkOperator(parts, c, tenant);
+    await details(parts, tenant);
+    await setWeight(redis, tenant, c.req.valid("json").weight);
+    await parts.quotas.read();
     return c.json(await details(parts, tenant), 200);
   });
 
@@ -137,10 +159,10 @@ export function tenantRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
 async function details({ redis }: ControlParts, tenant: string): Promise<TenantDetails> {
   const info = await findTenant(redis, tenant);
   if (info === null) throw noTenant(tenant);
-  return detailsOf(info);
+  return detailsOf(info, await weightOf(redis, tenant));
 }
 
-function detailsOf({ tenant, state, sinceMs, createdAtMs }: TenantInfo): TenantDetails {
+function detailsOf({ tenant, state, sinceMs, createdAtMs }: TenantInfo, weight: number): TenantDetails {
   const since = sinceMs === null ? null : new Date(sinceMs).toISOString();
-  return { tenant, state, since, createdAt: new Date(createdAtMs).toISOString() };
+  return { tenant, state, since, createdAt: new Date(createdAtMs).toISOString(), weight };
 }

@@ -105,3 +105,13 @@ it("a call is taken out once: by whoever forgets it, or because its time is over
   assert.deepEqual(idsOf(line.takeAll()), ["stays"]);
   assert.equal(line.size, 0);
 });
+
+it("a tenant of three times the weight has three calls go for one of another, and fewer calls ahead", () => {
+  line = new Line((tenant) => (tenant === "heavy" ? 300 : 100));
+  for (let i = 0; i < 30; i++)
+    for (const tenant of ["heavy", "light"]) add(`${tenant}${i}`, 10, 60_000, { tenant, functionName: "f" });
+  assert.ok(line.ahead({ tenant: "heavy", functionName: "f" }) < line.ahead({ tenant: "light", functionName: "f" }));
+  const taken = take(20);
+  assert.equal(taken.filter((id) => id.startsWith("heavy")).length, 15);
+  assert.deepEqual([line.waiting("heavy"), line.waiting("light", "f"), line.waiting("light", "g")], [15, 25, 0]);
+});

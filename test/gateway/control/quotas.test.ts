@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { setQuotas } from "../../../functions/store/quotas.ts";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
-import { RateLease } from "../../../gateway/call/rate-lease.ts";
+import { RateLease } from "../../../gateway/limits/rate-lease.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { runCommand } from "../../helpers/in-process-cli.ts";
@@ -183,7 +183,7 @@ describe("instances that are kept warm", () => {
 describe("quotas", () => {
   it("are set by the operator, and shown to their tenant", async () => {
     const { code, stdout } = await cli(["quota", "set", "other", "callsPerSecond=5", "functions=0"]);
-    assert.deepEqual([code, /^other\n {2}callsPerSecond {3}5 calls a second\n {2}functions/m.test(stdout)], [0, true]);
+    assert.deepEqual([code, /^other\n {2}callsPerSecond {7}5 calls a second\n {2}functions/m.test(stdout)], [0, true]);
     await cli(["quota", "set", "main", "callsPerSecond=7", "--function", "hello"]);
     const shown = JSON.parse((await cli(["quota", "show", "--json"], other)).stdout) as Answer;
     assert.deepEqual(shown.quotas, [{ tenant: "other", function: null, limits: { callsPerSecond: 5, functions: 0 } }]);

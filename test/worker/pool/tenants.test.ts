@@ -6,10 +6,16 @@ import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import type { LaunchedSandbox } from "../../../sandbox-core/launcher/sandbox.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { NO_QUOTAS } from "../../helpers/gateway.ts";
 import { begin, poolOpener } from "../../helpers/pool.ts";
 import { LONGEST_CALL_MS } from "../../helpers/slowness.ts";
 
 const open = poolOpener();
+/** Settings of tenants: a weight, and a limit of memory. */
+const settings = (weights: Record<string, number>, memoryInUse: Record<string, number>) => ({
+  weightOf: (tenant: string) => weights[tenant] ?? 100,
+  of: (tenant: string) => ({ own: { ...NO_QUOTAS, memoryInUse: memoryInUse[tenant] ?? 0 }, functions: null }),
+});
 const spin = "export default () => { for (;;); };";
 
 test("a tenant with calls for all places leaves some for others, and has what its own calls give back", async () => {
@@ -41,4 +47,37 @@ test("busy sandboxes of one tenant weigh as much together as one of another", as
   assert.equal(weightOf(few), 100);
   for (const lease of many.splice(1)) lease.discard("the test wants it");
   await eventually(() => many.every((lease) => weightOf(lease) === 100));
+});
+
+test("a tenant has no more memory for calls than its limit, and others go on", async () => {
+  const pool = open({ maxSandboxes: 8, tenants: settings({}, { many: 256 * MIB, small: 64 * MIB }) });
+  const [one, two] = await Promise.all(["a", "b"].map((name) => pool.acquire({ tenant: "many", name })));
+  const refused = { code: "CALL_QUOTA", outcome: "platform_error" };
+  const message = new RegExp(`^many may have ${256 * MIB} bytes .* \\(memoryInUse\\), and has ${256 * MIB}\\.`);
+  const third = pool.acquire({ tenant: "many", name: "c" });
+  const few = pool.acquire({ tenant: "few" });
+  await Promise.all([
+    assert.rejects(third, { ...refused, message }),
+    assert.rejects(pool.acquire({ tenant: "small" }), { ...refused, message: /^small may have/ }),
+    few,
+  ]);
+  const waits = pool.acquire({ tenant: "many", name: "d" });
+  one?.release();
+  await waits;
+  assert.equal(pool.pool.snapshot().busy, 3);
+  two?.release();
+});
+
+test("a tenant's weight is that of its busy sandboxes together", async () => {
+  const pool = open({ maxSandboxes: 8, tenants: settings({ heavy: 400 }, {}) });
+  const driver = detectCgroups();
+  const use = async (tenant: string, name: string) => {
+    const lease = await pool.acquire({ tenant, name, code: spin, timeoutMs: LONGEST_CALL_MS });
+    void begin(lease).catch(() => {});
+    return () => driver.cpuWeight((lease.instance.sandbox as LaunchedSandbox).group);
+  };
+  const heavy = await Promise.all(["a", "b"].map((name) => use("heavy", name)));
+  const light = await use("light", "a");
+  await eventually(() => heavy.every((weight) => weight() === 200));
+  assert.equal(light(), 100);
 });
