@@ -2,10 +2,11 @@
  * Connections to hosts, by address: to several of a host's at once, since one may be silent for
  * long (RFC 8305, "happy eyeballs").
  */
-import { connect, isIPv6, type Socket } from "node:net";
+import { isIPv6 } from "node:net";
+import { PassingSocket } from "./passing-socket.ts";
 import { reset } from "./reset.ts";
 
-const KEEP_ALIVE_MS = 60_000;
+const LIVELY = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
 /** Most attempts of one connection at once, each of which takes a descriptor. */
 const MOST_AT_ONCE = 3;
 
@@ -28,12 +29,12 @@ export function dial(
   port: number,
   signal: AbortSignal,
   { attemptMs, nextMs }: Pace = PACE,
-): Promise<Socket | null> {
-  const { promise, resolve } = Promise.withResolvers<Socket | null>();
+): Promise<PassingSocket | null> {
+  const { promise, resolve } = Promise.withResolvers<PassingSocket | null>();
   const left = interleaved(addresses);
-  const running = new Set<Socket>();
+  const running = new Set<PassingSocket>();
   let timer: NodeJS.Timeout | undefined;
-  const finish = (winner: Socket | null) => {
+  const finish = (winner: PassingSocket | null) => {
     clearTimeout(timer);
     signal.removeEventListener("abort", giveUp);
     left.length = 0;
@@ -49,7 +50,7 @@ export function dial(
     running.add(attempt(address, port, attemptMs, { onConnect: finish, onEnd }));
     timer = setTimeout(next, nextMs);
   };
-  const onEnd = (socket: Socket) => {
+  const onEnd = (socket: PassingSocket) => {
     if (running.delete(socket)) next();
   };
   signal.addEventListener("abort", giveUp, { once: true });
@@ -59,20 +60,13 @@ export function dial(
 }
 
 interface AttemptEvents {
-  onConnect: (socket: Socket) => void;
+  onConnect: (socket: PassingSocket) => void;
   /** Told of one that did not connect, or was closed. */
-  onEnd: (socket: Socket) => void;
+  onEnd: (socket: PassingSocket) => void;
 }
 
-function attempt(host: string, port: number, attemptMs: number, { onConnect, onEnd }: AttemptEvents): Socket {
-  const socket = connect({
-    host,
-    port,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-  });
+function attempt(host: string, port: number, attemptMs: number, { onConnect, onEnd }: AttemptEvents): PassingSocket {
+  const socket = new PassingSocket(LIVELY).connect({ host, port });
   const timer = setTimeout(() => socket.destroy(), attemptMs);
   const onClose = () => {
     clearTimeout(timer);

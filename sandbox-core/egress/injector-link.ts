@@ -10,6 +10,7 @@ import { LineReader } from "../protocol/control.ts";
 import { RELAY_MESSAGE_BYTES } from "../protocol/egress.ts";
 import type { CarryRequest, CarryWord } from "../protocol/injector.ts";
 import { sys } from "../syscall/libc.ts";
+import { PassingSocket } from "./passing-socket.ts";
 
 /** Told of a request that was refused, with what to do. */
 type OnRefused = (verdict: EgressRefusal, why: string) => void;
@@ -17,8 +18,8 @@ type OnRefused = (verdict: EgressRefusal, why: string) => void;
 /** A connection that the injector has. */
 export interface Carried {
   /** Our ends: what the sandbox says goes into `near`, what the host says into `far`. */
-  near: Socket;
-  far: Socket;
+  near: PassingSocket;
+  far: PassingSocket;
   /** Resolves with null when the host is who it should be, else with why it is not reached. */
   opened: Promise<EgressRefusal | null>;
   /** Resolves at its end: false when the injector died. */
@@ -72,7 +73,7 @@ export class InjectorLink {
     return this.#follow(request.id, endOf(near[0]), endOf(far[0]), onRefused);
   }
 
-  #follow(id: number, near: Socket, far: Socket, onRefused: OnRefused): Carried {
+  #follow(id: number, near: PassingSocket, far: PassingSocket, onRefused: OnRefused): Carried {
     const opened = Promise.withResolvers<EgressRefusal | null>();
     const ended = Promise.withResolvers<boolean>();
     this.#waiting.set(id, { opened: opened.resolve, ended: ended.resolve, onRefused });
@@ -105,7 +106,6 @@ export class InjectorLink {
   }
 }
 
-function endOf(fd: number): Socket {
-  const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  return socket.on("error", () => undefined).pause();
+function endOf(fd: number): PassingSocket {
+  return PassingSocket.at(fd).on("error", () => undefined);
 }

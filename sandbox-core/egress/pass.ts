@@ -1,12 +1,13 @@
 /** Bytes from one socket to another and back, until both have ended or one breaks. */
 import type { Socket } from "node:net";
+import type { PassingSocket } from "./passing-socket.ts";
 import { closeGently, reset } from "./reset.ts";
 
 export interface Passing {
   /** From the sandbox. */
-  near: Socket;
+  near: PassingSocket;
   /** From the host. */
-  far: Socket;
+  far: PassingSocket;
   /** Told of bytes before they are passed on; false ends the connection. */
   onBytes: (direction: "up" | "down", bytes: number) => boolean;
 }
@@ -20,6 +21,7 @@ export async function pass({ near, far, onBytes }: Passing): Promise<boolean> {
   const break_ = () => {
     reset(near);
     reset(far);
+    return false;
   };
   const closings = [near, far].map((socket) => closing(socket, break_));
   far.once("end", () => closeGently(near));
@@ -29,14 +31,9 @@ export async function pass({ near, far, onBytes }: Passing): Promise<boolean> {
   return ends.every((endedWell) => endedWell);
 }
 
-function pump(from: Socket, to: Socket, count: (bytes: number) => unknown): void {
-  from.on("data", (chunk: Buffer) => {
-    count(chunk.length);
-    if (!to.destroyed && !to.write(chunk)) from.pause();
-  });
-  to.on("drain", () => from.resume());
+function pump(from: PassingSocket, to: PassingSocket, onBytes: (bytes: number) => boolean): void {
   from.on("end", () => to.end());
-  from.resume();
+  from.passTo(to, onBytes);
 }
 
 function closing(socket: Socket, onBroken: () => void): Promise<boolean> {

@@ -1,5 +1,4 @@
 /** One connection of a sandbox, from its first byte until both sides are closed. */
-import type { Socket } from "node:net";
 import type { EgressEvent, EgressRefusal, EgressVerdict } from "../contract/egress.ts";
 import type { RelayedPolicy } from "../protocol/egress.ts";
 import type { AddressGuard } from "./addresses.ts";
@@ -8,6 +7,7 @@ import { dial } from "./dial.ts";
 import { awaitHello } from "./first-bytes.ts";
 import type { Carried, InjectorLink } from "./injector-link.ts";
 import { pass } from "./pass.ts";
+import type { PassingSocket } from "./passing-socket.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { remedyOf } from "./remedies.ts";
 import { reset } from "./reset.ts";
@@ -47,12 +47,12 @@ export class RelayedConnection {
   readonly id: number;
   /** The call that ran alone when it began. */
   readonly call: string | null;
-  readonly #near: Socket;
+  readonly #near: PassingSocket;
   readonly #to: Destination;
   readonly #around: Surroundings;
   readonly #beganMs = performance.now();
   readonly #abandoned = new AbortController();
-  #far: Socket | undefined;
+  #far: PassingSocket | undefined;
   #address: string | null;
   #isOpen = false;
   #up = 0;
@@ -61,7 +61,7 @@ export class RelayedConnection {
   #ending: EgressVerdict | undefined;
   #lastMs = this.#beganMs;
 
-  constructor(near: Socket, to: Destination, around: Surroundings) {
+  constructor(near: PassingSocket, to: Destination, around: Surroundings) {
     this.#near = near;
     this.#to = to;
     this.#around = around;
@@ -153,7 +153,7 @@ export class RelayedConnection {
     return others.length > 0 ? others : this.#refuse("platform_address", open[0]);
   }
 
-  async #open(far: Socket, first: Buffer): Promise<void> {
+  async #open(far: PassingSocket, first: Buffer): Promise<void> {
     this.#far = far;
     this.#address = far.remoteAddress ?? this.#address;
     const endedWell = await this.#pass(far, first);
@@ -161,7 +161,7 @@ export class RelayedConnection {
   }
 
   /** Has the injector between both sides; it opens when the host has shown who it is. */
-  async #openInjected(far: Socket, first: Buffer): Promise<void> {
+  async #openInjected(far: PassingSocket, first: Buffer): Promise<void> {
     this.#far = far;
     this.#address = far.remoteAddress ?? this.#address;
     const request = { id: this.id, name: this.#to.name as string };
@@ -201,7 +201,7 @@ export class RelayedConnection {
   }
 
   /** Passes bytes between the sandbox and a far side, once that is open. */
-  #pass(far: Socket, first: Buffer): Promise<boolean> {
+  #pass(far: PassingSocket, first: Buffer): Promise<boolean> {
     this.#isOpen = true;
     this.#tell("opened", "ok");
     if (first.length > 0 && this.#count("up", first.length)) far.write(first);

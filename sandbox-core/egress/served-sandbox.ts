@@ -7,6 +7,7 @@ import { AddressGuard } from "./addresses.ts";
 import { CallBudget } from "./call-budget.ts";
 import type { InjectorLink } from "./injector-link.ts";
 import { answerAddress, answerNothing, type NameQuestion, RCODE, readQuestion } from "./name-message.ts";
+import { PassingSocket } from "./passing-socket.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { Refusals } from "./refusals.ts";
 import { type Destination, RelayedConnection, type Surroundings } from "./relayed-connection.ts";
@@ -155,7 +156,7 @@ export class ServedSandbox {
       reset(socket);
       return;
     }
-    const connection = new RelayedConnection(socket, to, this.#around);
+    const connection = new RelayedConnection(PassingSocket.of(socket), to, this.#around);
     this.#connections.add(connection);
     void connection.run().finally(() => {
       this.#connections.delete(connection);

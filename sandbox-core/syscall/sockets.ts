@@ -1,6 +1,6 @@
 /** Sockets: the part of `sys` that makes and connects them, and sends descriptors over them. */
 import koffi from "koffi";
-import { AF, SOCK } from "../abi/linux.ts";
+import { AF, MSG, SOCK } from "../abi/linux.ts";
 import { checked } from "./checked.ts";
 import { receiveDescriptors, sendDescriptors } from "./rights.ts";
 
@@ -15,6 +15,13 @@ const rawSocketpair = checked(
     fds: Buffer,
   ) => number,
 );
+
+const rawSend = libc.func("long send(int fd, const void *bytes, size_t length, int flags)") as (
+  fd: number,
+  bytes: Buffer,
+  length: number,
+  flags: number,
+) => number;
 
 export const socketCalls = {
   socket: checked(
@@ -39,6 +46,9 @@ export const socketCalls = {
     "getpeername",
     libc.func("int getpeername(int fd, void *address, void *length)") as (...args: [number, Buffer, Buffer]) => number,
   ),
+  /** Sends what the other end has room for now, perhaps nothing; gives how many bytes (send(2)). */
+  sendNow: (fd: number, bytes: Buffer, length: number): number =>
+    Math.max(0, rawSend(fd, bytes, length, MSG.DONTWAIT | MSG.NOSIGNAL)),
   /** socketpair(2): two connected stream sockets. */
   socketpair: (): [number, number] => {
     const fds = Buffer.alloc(8);
