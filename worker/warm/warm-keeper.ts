@@ -7,7 +7,7 @@ import { type QuotaDefaults, scopeOf } from "../../functions/model/quotas.ts";
 import { Announcements } from "../../functions/redis/announcements.ts";
 import { PROVISION_CHANGES, readProvisions } from "../../functions/store/provisions/provisions.ts";
 import { tellWarm, type WarmState } from "../../functions/store/provisions/warm-states.ts";
-import { allQuotas } from "../../functions/store/quotas.ts";
+import { allSettings } from "../../functions/store/quotas.ts";
 import { readStops } from "../../functions/store/tenant-states.ts";
 import { listWorkers } from "../../functions/store/workers.ts";
 import { CallLog } from "../outcome/call-log.ts";
@@ -112,7 +112,8 @@ export class WarmKeeper {
   async #ownPart(provisions: Awaited<ReturnType<typeof readProvisions>>): Promise<Wanted[]> {
     const { workerId, quotaDefaults } = this.#options;
     const { redis, pool } = this.#options.parts;
-    const [workers, stops, quotas] = await Promise.all([listWorkers(redis), readStops(redis), allQuotas(redis)]);
+    const facts = [listWorkers(redis), readStops(redis), allSettings(redis)] as const;
+    const [workers, stops, { quotas }] = await Promise.all(facts);
     const keepers = workers.map(({ id, running, room }) => ({ id, size: running + room }));
     // Its first sign of life may be on its way.
     if (keepers.every(({ id }) => id !== workerId)) keepers.push({ id: workerId, size: pool.size });

@@ -12,10 +12,10 @@ import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
 import { ROOT_GROUP } from "../../../sandbox-core/cgroup/driver.ts";
 import {
   createOwnerGroup,
-  ownerGroup,
-  removeRootGroup,
   groupsOf,
+  ownerGroup,
   removeOwner,
+  removeRootGroup,
   removeTree,
   sandboxGroup,
   sweepDead,
