@@ -214,6 +214,10 @@ export const functionSchema = z
       .array(z.object({ name: z.string(), alias: z.string().nullable(), proven: z.boolean() }))
       .default([])
       .meta({ description: "Domains that are bound to it; in the answer for one function alone." }),
+    routes: z
+      .array(z.object({ route: z.string(), proven: z.boolean() }))
+      .default([])
+      .meta({ description: "Its routes, and whether their domains are proven; in the answer for one function alone." }),
     entry: z.string(),
     handler: handlerSchema,
     warnings: z

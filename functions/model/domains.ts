@@ -4,8 +4,6 @@
  */
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
-import { aliasProblem } from "./alias.ts";
-import { NAME_PATTERN } from "./manifest.ts";
 
 /** The label below which a domain's TXT record is looked up. */
 const PROOF_LABEL = "_sandpiper";
@@ -19,13 +17,6 @@ const NO_HOST = /[\s\p{Cc}/\\:@?#%[\]]/u;
 /** Ways of a proof: a DNS record, or the word of the operator. */
 export const PROOFS = ["dns", "operator"] as const;
 export type Proof = (typeof PROOFS)[number];
-
-/** The target of a domain: a function, or one of its aliases. */
-export interface DomainTarget {
-  functionName: string;
-  /** null: what the function's own URL calls. */
-  alias: string | null;
-}
 
 /**
  * A domain's name as it is kept: in lower case, without the dot of the root, with letters beyond
@@ -48,17 +39,4 @@ export function readDomain(text: string): { name: string } | { problem: string }
 /** The name at which a domain's TXT record is looked up. */
 export function proofName(domain: string): string {
   return `${PROOF_LABEL}.${domain}`;
-}
-
-/** A target as people write it: `FUNCTION` or `FUNCTION@ALIAS`; null for anything else. */
-export function readDomainTarget(text: string): DomainTarget | null {
-  const [functionName = "", alias, ...rest] = text.split("@");
-  if (!NAME_PATTERN.test(functionName) || rest.length > 0) return null;
-  if (alias === undefined) return { functionName, alias: null };
-  return aliasProblem(alias) === null ? { functionName, alias } : null;
-}
-
-/** A target as `readDomainTarget` reads it. */
-export function domainTargetText({ functionName, alias }: DomainTarget): string {
-  return alias === null ? functionName : `${functionName}@${alias}`;
 }

@@ -12,6 +12,7 @@ import {
   refusedSecretName,
 } from "./environment.ts";
 import { minInstancesSchema } from "./provisions/min-instances.ts";
+import { MAX_ROUTES, readRoute } from "./routes.ts";
 import { MAX_SECRET_NAME_LENGTH, MAX_SECRETS_OF_SCOPE } from "./secrets.ts";
 
 /**
@@ -59,6 +60,12 @@ function patternProblem(pattern: string): string | null {
   if (path.startsWith("/") || path.includes("\\")) return "a pattern is relative to this file, with '/' between names";
   if (path.split("/").includes("..")) return "a pattern cannot lead out of the function's directory";
   return null;
+}
+
+/** The fault of a route, as the end of a sentence, or null. */
+function routeProblem(text: string): string | null {
+  const route = readRoute(text);
+  return "problem" in route ? route.problem : null;
 }
 
 const cannotBeSet = (name: string, reason: string | null) => `${name} cannot be set: ${reason}`;
@@ -157,6 +164,20 @@ const configFields = z.strictObject({
       "Instances of the live version that are loaded before anybody calls them, and stay. Each worker keeps its part, and one at least.",
     examples: [2],
   }),
+  routes: z
+    .array(
+      z
+        .string()
+        .refine((text) => routeProblem(text) === null, { error: ({ input }) => routeProblem(String(input)) ?? "" }),
+    )
+    .max(MAX_ROUTES, `at most ${MAX_ROUTES} routes`)
+    .optional()
+    .meta({
+      default: [],
+      description:
+        "Paths of the tenant's domains at which the function answers in place of the domain's own: a domain and a path, with `/*` at its end for all below. The longest one counts, once the domain is proven. See [Domains](#domains).",
+      examples: [["example.com/api/*"]],
+    }),
   egress: egressSchema.optional().meta({
     default: [],
     description:

@@ -5,6 +5,7 @@ import type { VersionRef } from "../model/invocation.ts";
 import type { SealedEnv, Version } from "../model/version.ts";
 import { aliasesOf, moveAlias, NAMED_VERSIONS, NOTE_UNUSED } from "./aliases.ts";
 import { FORGET_CANARIES } from "./canaries.ts";
+import { readLiveRoutes, routesField } from "./domains/live-routes.ts";
 import {
   deletedVersionsKey,
   type FunctionRef,
@@ -20,6 +21,7 @@ import {
   versionsKey,
 } from "./function-keys.ts";
 import { NOTE_PROVISION, PROVISIONS } from "./provisions/provisions.ts";
+import { putVersion } from "./put-version.ts";
 
 export { type FunctionRef, REGISTRY_CHANGES } from "./function-keys.ts";
 
@@ -68,11 +70,6 @@ const KEEP_DELETED_MS = 1_000_000;
 
 const noTemplateReasonField = (version: string): string => `${version}:noTemplateReason`;
 const unusedSinceField = (version: string): string => `${version}:unusedSinceMs`;
-
-/** KEYS: function, versions. ARGV: version, its text. Gives since when it is unused, if it is. */
-const PUT = `${NOTE_UNUSED}${NAMED_VERSIONS}
-redis.call("HSET", KEYS[2], ARGV[1], ARGV[2])
-if not namedVersions(KEYS[1])[ARGV[1]] then return noteUnused(KEYS[2], ARGV[1]) end`;
 
 /**
  * KEYS: function, versions. ARGV: version. Notes it of a version of which it is not known, as one
@@ -146,11 +143,8 @@ export class Registry {
    * @returns since when it is unused, in milliseconds of Redis's clock: now; null when its function
    * runs it.
    */
-  async putVersion(version: Version): Promise<number | null> {
-    const text = JSON.stringify(version);
-    const keys = [functionKey(version), versionsKey(version)] as const;
-    const since = (await this.#redis.eval(PUT, 2, ...keys, version.version, text)) as string | null;
-    return since === null ? null : Number(since);
+  putVersion(version: Version): Promise<number | null> {
+    return putVersion(this.#redis, version);
   }
 
   /**
@@ -229,6 +223,11 @@ export class Registry {
       createdAtMs: Number(stored.createdAtMs),
       updatedAtMs: Number(stored.updatedAtMs),
     };
+  }
+
+  /** The routes of those functions of a tenant that have some, by what is live. */
+  routesOf(tenant: string): Promise<Record<string, string[]>> {
+    return readLiveRoutes(this.#redis, tenant);
   }
 
   /** How many functions a tenant has. */
@@ -311,7 +310,13 @@ export class Registry {
    */
   async removeVersion(ref: VersionRef, unusedSinceMs: number): Promise<boolean> {
     const { version } = ref;
-    const fields = [unusedSinceField(version), version, noTemplateReasonField(version), noteField(version)];
+    const fields = [
+      unusedSinceField(version),
+      version,
+      noTemplateReasonField(version),
+      noteField(version),
+      routesField(version),
+    ];
     return (await this.#redis.eval(REMOVE_VERSION, 1, versionsKey(ref), unusedSinceMs, ...fields)) === 1;
   }
 

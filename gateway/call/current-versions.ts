@@ -5,6 +5,7 @@ import { PREVIEW_SEPARATOR } from "../../functions/model/alias.ts";
 import { Announcements } from "../../functions/redis/announcements.ts";
 import { type FunctionRef, REGISTRY_CHANGES, type Registry } from "../../functions/store/registry.ts";
 import { LruMap } from "../../infra/std/lru.ts";
+import { type DomainRoutes, routesByDomain } from "./domain-routes.ts";
 import { type CurrentVersion, chosen, type Routing, readPreview, readRouting } from "./routing.ts";
 import { WatchTallies } from "./watch-tallies.ts";
 
@@ -36,6 +37,8 @@ export class CurrentVersions {
   readonly #remembered = new LruMap<string, Remembered>(MAX_REMEMBERED);
   /** Apart, so that made-up names displace no function. */
   readonly #unknown = new LruMap<string, Remembered>(MAX_REMEMBERED);
+  /** By tenant. */
+  readonly #routes = new LruMap<string, { routes: DomainRoutes; untilMs: number }>(MAX_REMEMBERED);
   readonly #previews = new LruMap<string, RememberedPreview>(MAX_PREVIEWS);
   /**
    * Counts what was forgotten, so that a read that began before a change is not remembered after
@@ -74,11 +77,18 @@ export class CurrentVersions {
     return ref.functionName.includes(PREVIEW_SEPARATOR) ? this.#preview(name, ref, headers, nowMs) : null;
   }
 
+  /** The routes of a tenant's functions at its domains. A promise only when Redis is asked. */
+  routesOf(tenant: string): DomainRoutes | Promise<DomainRoutes> {
+    const remembered = this.#routes.get(tenant);
+    return remembered !== undefined && remembered.untilMs > Date.now() ? remembered.routes : this.#readRoutes(tenant);
+  }
+
   /** Forgets a function, given as "tenant/function", because it has changed. */
   forget(name: string): void {
     this.#changes++;
     this.#remembered.delete(name);
     this.#unknown.delete(name);
+    this.#routes.delete(name.slice(0, name.indexOf("/")));
     for (const [preview, { of }] of this.#previews.entries()) if (of === name) this.#previews.delete(preview);
   }
 
@@ -88,10 +98,20 @@ export class CurrentVersions {
     this.#remembered.clear();
     this.#unknown.clear();
     this.#previews.clear();
+    this.#routes.clear();
   }
 
   close(): void {
     this.#announcements.close();
+  }
+
+  async #readRoutes(tenant: string): Promise<DomainRoutes> {
+    const before = this.#changes;
+    const routes = routesByDomain(await this.#registry.routesOf(tenant));
+    if (this.#listening && before === this.#changes) {
+      this.#routes.set(tenant, { routes, untilMs: Date.now() + REMEMBER_MS });
+    }
+    return routes;
   }
 
   #preview(name: string, ref: FunctionRef, headers: IncomingHttpHeaders, nowMs: number) {

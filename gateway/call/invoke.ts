@@ -19,6 +19,7 @@ import { leftEarly, readBody } from "../http/request-body.ts";
 import type { GatewayQuotas } from "../limits/quotas.ts";
 import type { AccessCheck } from "./access.ts";
 import type { CurrentVersions } from "./current-versions.ts";
+import { routedTarget } from "./domain-routes.ts";
 import { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
@@ -83,13 +84,14 @@ export async function invoke(
   const nowMs = Date.now();
   const id = newInvocationId(nowMs);
   const trace = traceCall(request.headers, nowMs, parts.recordsRoots);
-  const asked = functionTarget(host, target);
-  const call = new WatchedCall(id, request, { target, named: asked }, trace, parts.onEnded);
+  const found = functionTarget(host, target);
+  const call = new WatchedCall(id, request, { target, named: found }, trace, parts.onEnded);
   try {
     const { calls, gate } = parts;
     calls.check();
     gate.check();
     refuseUpgrade(request);
+    const asked = found?.host.kind === "domain" ? await routed(parts.versions, found) : found;
     const known = asked && parts.versions.get(asked, request.headers);
     const current = known instanceof Promise ? await known : known;
     if (!asked || !current) throw functionNotFound(asked);
@@ -130,10 +132,20 @@ export async function invoke(
   } catch (error) {
     const shown = publicError(error);
     if (shown.code === "INTERNAL") parts.onInternalError(error, id);
-    const ask = ASKS[shown.code];
-    sendError(request, response, shown, id, ask === undefined ? [] : ["www-authenticate", ask]);
+    sendError(request, response, shown, id, asking(shown.code));
     call.end({ status: shown.status, outcome: null, error: shown });
   }
+}
+
+/** The field that says what a refused call lacks, if that is a credential. */
+function asking(code: string): [name: string, value: string] | [] {
+  const ask = ASKS[code];
+  return ask === undefined ? [] : ["www-authenticate", ask];
+}
+
+/** The target at a domain, where paths may be for other functions. */
+async function routed(versions: CurrentVersions, target: FunctionTarget): Promise<FunctionTarget> {
+  return routedTarget(await versions.routesOf(target.tenant), target);
 }
 
 /** Puts the call into the queue. A failure to do so is the call's answer. */

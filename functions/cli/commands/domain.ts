@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { DomainInfo } from "../../api/domains.ts";
-import { domainTargetText, readDomainTarget } from "../../model/domains.ts";
+import { domainTargetText, readDomainTarget } from "../../model/domain-target.ts";
 import { addDomain as claim, listDomains, removeDomain, verifyDomain } from "../client/domains.ts";
 import type { Gateway } from "../client/gateway.ts";
 import { gatewayOf, optionsOf } from "../client/of-command.ts";

@@ -39,7 +39,7 @@ async function info(io: Io, name: string, command: Command): Promise<void> {
 /** @param live its alias `live`. */
 function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): string {
   const { name, url, sharedUrl, version, config, entry, handler, warnings, bundleBytes, files, updatedAt } = info;
-  const { domains } = info;
+  const { domains, routes } = info;
   const env = Object.keys(config.env);
   const { egress = [] } = config;
   const facts: [string, string][] = [
@@ -47,6 +47,7 @@ function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): stri
     ["url", url],
     ...(sharedUrl === url ? [] : [["also at", sharedUrl] as [string, string]]),
     ...(domains.length === 0 ? [] : [["domains", domainsText(domains)] as [string, string]]),
+    ...(routes.length === 0 ? [] : [["routes", routesAtText(routes)] as [string, string]]),
     ["version", version],
     ...(live && live.routes.length > 1
       ? [["live", routesText(live.routes) + autoText(live.auto)] as [string, string]]
@@ -80,6 +81,10 @@ function domainsText(domains: FunctionInfo["domains"]): string {
 
 function warmText({ wanted, ready, problem }: NonNullable<FunctionInfo["warm"]>): string {
   return `${ready} of ${wanted} instances${problem === null ? "" : `: ${problem}`}`;
+}
+
+function routesAtText(routes: FunctionInfo["routes"]): string {
+  return routes.map(({ route, proven }) => `${route}${proven ? "" : " (not proven)"}`).join(", ");
 }
 
 /** The bundler shows the source on further lines. */

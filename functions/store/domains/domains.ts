@@ -5,7 +5,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
-import type { DomainTarget, Proof } from "../../model/domains.ts";
+import type { DomainTarget } from "../../model/domain-target.ts";
+import type { Proof } from "../../model/domains.ts";
 import { SandpiperError } from "../../model/errors.ts";
 
 /** The hash of proven domains. */

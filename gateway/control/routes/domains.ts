@@ -13,7 +13,8 @@ import {
 } from "../../../functions/api/domains.ts";
 import { errorSchema } from "../../../functions/api/schemas.ts";
 import { isVersionDigits, SHORT_VERSION_LENGTH, splitPreviewName } from "../../../functions/model/alias.ts";
-import { type DomainTarget, proofName, readDomain } from "../../../functions/model/domains.ts";
+import type { DomainTarget } from "../../../functions/model/domain-target.ts";
+import { proofName, readDomain } from "../../../functions/model/domains.ts";
 import { SandpiperError } from "../../../functions/model/errors.ts";
 import { sees } from "../../../functions/model/scopes.ts";
 import { noAlias, readAliases } from "../../../functions/store/aliases.ts";

@@ -15,9 +15,10 @@ import {
 import { preconditionHeaders } from "../../../functions/api/versions.ts";
 import { shortVersion } from "../../../functions/model/alias.ts";
 import { mostInstances } from "../../../functions/model/provisions/min-instances.ts";
+import { readRoute } from "../../../functions/model/routes.ts";
 import { sees } from "../../../functions/model/scopes.ts";
 import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
-import { listDomains } from "../../../functions/store/domains/domains.ts";
+import { findDomain, listDomains } from "../../../functions/store/domains/domains.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
 import { warmOf } from "../../../functions/store/provisions/warm-states.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
@@ -89,6 +90,7 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const { name } = c.req.valid("param");
     const holder = c.req.valid("header")[HOLDER_FIELD];
     const { tenant, keyId } = c.var.principal;
+    await checkRoutes(parts, c, c.req.valid("json").config.routes);
     const facts = { by: keyId, holder, expected: expectedOf(c.req.valid("header")) };
     const { version, created, ...said } = await deploy(parts, tenant, name, c.req.valid("json"), facts);
     const { bundleBytes, contents = null, config, found } = version;
@@ -109,10 +111,8 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const { name } = c.req.valid("param");
     const state = await parts.registry.getFunction({ tenant: c.var.principal.tenant, functionName: name });
     if (!state) throw noFunction(name);
-    const domains = (await listDomains(parts.redis, state.tenant))
-      .filter(({ functionName }) => functionName === name)
-      .map((one) => ({ name: one.name, alias: one.alias, proven: one.proven !== null }));
-    return c.json({ ...infoOf(parts, c, state, await warmStates(parts, [state])), domains }, 200);
+    const warm = await warmStates(parts, [state]);
+    return c.json({ ...infoOf(parts, c, state, warm), ...(await domainsOf(parts, state)) }, 200);
   });
 
   app.openapi(deleteRoute, async (c) => {
@@ -130,6 +130,30 @@ async function warmStates({ redis }: ControlParts, states: readonly FunctionStat
   const asking = states.filter(({ version }) => mostInstances(version.config.minInstances) > 0);
   const found = await warmOf(redis, asking);
   return new Map(asking.map((state, index) => [state, found[index] ?? null]));
+}
+
+/**
+ * A key for single functions gets no paths of domains that others of its tenant answer at.
+ * @throws SandpiperError DOMAIN_NOT_FOUND
+ */
+async function checkRoutes({ redis }: ControlParts, c: Context<Environment>, routes: readonly string[] = []) {
+  const { tenant, functions } = c.var.principal;
+  if (functions === null) return;
+  for (const text of routes) {
+    const route = readRoute(text);
+    if ("domain" in route) await findDomain(redis, tenant, route.domain, functions);
+  }
+}
+
+/** The domains that are bound to a function, and its routes at others. */
+async function domainsOf({ redis }: ControlParts, { tenant, functionName, version }: FunctionState) {
+  const all = await listDomains(redis, tenant);
+  const isProven = (domain: string) => all.some(({ name, proven }) => name === domain && proven !== null);
+  const own = all.filter((one) => one.functionName === functionName);
+  const routes = (version.config.routes ?? []).map((route) => {
+    return { route, proven: isProven(route.slice(0, route.indexOf("/"))) };
+  });
+  return { domains: own.map(({ name, alias, proven }) => ({ name, alias, proven: proven !== null })), routes };
 }
 
 function infoOf(
@@ -153,6 +177,7 @@ function infoOf(
     warm: warm.get(state) ?? null,
     held: isHeld,
     domains: [],
+    routes: [],
     entry,
     handler: found?.handler ?? null,
     warnings: warningsOf(version),

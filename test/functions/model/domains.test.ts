@@ -1,7 +1,8 @@
 /** Names of domains, and what they are bound to. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { domainTargetText, readDomain, readDomainTarget } from "../../../functions/model/domains.ts";
+import { domainTargetText, readDomainTarget } from "../../../functions/model/domain-target.ts";
+import { readDomain } from "../../../functions/model/domains.ts";
 
 const nameOf = (text: string): string | null => {
   const read = readDomain(text);

@@ -294,6 +294,7 @@ describe("functions", () => {
       warm: null,
       held: false,
       domains: [],
+      routes: [],
       entry: "index.ts",
       handler: "fetch",
       warnings: [],

@@ -109,6 +109,27 @@ describe("a claim", () => {
     assert.deepEqual(await list(), []);
   });
 
+  it("of the names that the operator gave the platform is refused, too", async () => {
+    const names = {
+      functionDomain: "fn.example",
+      publicUrl: "https://api.example",
+      gatewayHosts: ["extra.example", "*"],
+    };
+    const second = await startGateway({ ...test.config, ...names }, test.connection, test.log);
+    try {
+      for (const name of ["fn.example", "x.fn.example", "shop.main.FN.example.", "api.example", "extra.example"]) {
+        const response = await fetch(`http://127.0.0.1:${second.port}/v1/domains/${name}`, {
+          method: "PUT",
+          headers: { authorization: `Bearer ${test.key}`, "content-type": "application/json" },
+          body: JSON.stringify({ function: "hello" }),
+        });
+        assert.equal(((await response.json()) as Body).error?.code, "INVALID_DOMAIN", name);
+      }
+    } finally {
+      await second.stop();
+    }
+  });
+
   it("needs a function and an alias that are there", async () => {
     assert.deepEqual(codeOf(await add("a.example.com", { function: "nothing" })), [404, "FUNCTION_NOT_FOUND"]);
     const wish = { function: "hello", alias: "nothing" };

@@ -40,7 +40,7 @@ describe("sandpiper.jsonc", () => {
         'sandpiper.jsonc:3:3: unknown field "memoryMib"',
         '  3 |   "memoryMib": 128',
         "    |   ^^^^^^^^^^^",
-        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, handler, kind, include, external, memoryMiB, timeoutMs, isolation, keepPrefix, access, concurrency, minInstances, egress, env, secrets, environments',
+        '  did you mean "memoryMiB"? allowed are: $schema, name, entry, handler, kind, include, external, memoryMiB, timeoutMs, isolation, keepPrefix, access, concurrency, minInstances, routes, egress, env, secrets, environments',
       ].join("\n"),
     );
   });
@@ -78,6 +78,20 @@ describe("sandpiper.jsonc", () => {
     assert.match(injected, /^sandpiper\.jsonc:2:32: "egress\.0\.paths\.0" is not right: a path begins with/m);
     const many = JSON.stringify(Array.from({ length: 65 }, (_, i) => `a${i}.com`));
     assert.match(await messageFor(`{"name": "a", "egress": ${many}}`), /"egress" is not right: at most 64 rules/);
+  });
+
+  it("says of each route what is wrong with it, at its place", async () => {
+    const message = await messageFor(
+      '{\n"name": "a",\n"routes": [\n"example.com/api/*",\n"example.com/*",\n"Example.com/x",\n"*.example.com/x",\n3]}',
+    );
+    assert.doesNotMatch(message, /"routes\.0"/);
+    assert.match(message, /^sandpiper\.jsonc:5:1: "routes\.1" is not right: it needs a path, such as \/api\/\*;/m);
+    assert.match(message, /^sandpiper\.jsonc:6:1: "routes\.2" is not right: its domain is written example\.com$/m);
+    assert.match(
+      message,
+      /^sandpiper\.jsonc:7:1: "routes\.3" is not right: before its first '\/' it needs one host name;/m,
+    );
+    assert.match(message, /^sandpiper\.jsonc:8:1: "routes\.4" is not right: it must be a string, not 3$/m);
   });
 
   it("says which field is missing", async () => {
