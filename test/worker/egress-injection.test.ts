@@ -57,6 +57,7 @@ after(async () => {
 /** Asks with fetch, with node:https or in a thread, and answers with what came of it. */
 const CLIENT = `
 import { get } from "node:https";
+import { getCACertificates } from "node:tls";
 import { text } from "node:stream/consumers";
 import { Worker } from "node:worker_threads";
 const FETCH = 'fetch("https://${HOST}/thread").then((r) => r.text())';
@@ -69,6 +70,7 @@ export default async (request, env) => {
       const worker = new Worker(FETCH + '.then((t) => require("node:worker_threads").parentPort.postMessage(t))', { eval: true });
       return new Response(await new Promise((resolve, reject) => worker.on("message", resolve).on("error", reject)));
     }
+    if (pathname === "/ca") return new Response(await new Promise((resolve, reject) => get(url, { ca: getCACertificates("default") }, (answer) => resolve(text(answer))).on("error", reject)));
     if (pathname === "/https") return new Response(await new Promise((resolve, reject) => get(url, (answer) => resolve(text(answer))).on("error", reject)));
     const answer = await fetch(url, { method: request.method, headers: { authorization: "mine" } });
     return new Response(await answer.text(), { status: answer.status });
@@ -91,7 +93,7 @@ async function said(name: string, id: string, words: RegExp): Promise<void> {
 
 describe("a function with a rule that injects", () => {
   it("sends the secret by fetch, by node:https and from a thread, and has it nowhere", async () => {
-    for (const path of ["/fetch", "/https", "/thread"]) {
+    for (const path of ["/fetch", "/https", "/ca", "/thread"]) {
       const answered = await test.call("pay", { path });
       assert.equal(answered.text, `you asked ${path}`);
       assert.equal(seen.at(-1), "Bearer the first value", path);
