@@ -243,11 +243,14 @@ export const collectionSchema = z
     versions: z
       .array(z.object({ name: z.string(), version: z.string(), unusedSince: z.iso.datetime() }))
       .meta({ description: "Old versions of the tenant's functions that are gone." }),
-    setAside: fileCountSchema.meta({
-      description: "Files of the artefact store that no version of any tenant needs, from now on.",
+    setAside: fileCountSchema.optional().meta({
+      description:
+        "Files of the artefact store that no version of any tenant needs, from now on. Files are everybody's: they are told to operators, here and below.",
     }),
-    waiting: fileCountSchema.meta({ description: "Files that wait for their removal since an earlier collection." }),
-    removed: fileCountSchema,
+    waiting: fileCountSchema.optional().meta({
+      description: "Files that wait for their removal since an earlier collection.",
+    }),
+    removed: fileCountSchema.optional(),
   })
   .meta({ id: "Collection" });
 export type CollectionInfo = z.output<typeof collectionSchema>;

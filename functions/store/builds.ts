@@ -1,4 +1,4 @@
-/** Results of builds, by the digest of their input, so that the same input is built once. */
+/** Results of builds, by the digest of tenant and input, so that the same input is built once. */
 import type { Redis } from "ioredis";
 import type { BuildResult } from "../model/build.ts";
 

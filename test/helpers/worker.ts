@@ -147,19 +147,25 @@ export class TestWorker {
   }
 
   /** Has the worker make a bundle. */
-  async build(files: Files, entry = "index.ts", settings: BuildSettings = {}): Promise<BuildResult> {
+  async build(files: Files, entry = "index.ts", settings: BuildSettings = {}, tenant = "main"): Promise<BuildResult> {
     return this.buildPacked(
       packSources(Object.entries(files).map(([path, bytes]) => ({ path, bytes: Buffer.from(bytes) }))),
       entry,
       settings,
+      tenant,
     );
   }
 
   /** The same of bytes that claim to be a packed source tree. */
-  async buildPacked(packed: Uint8Array, entry = "index.ts", settings: BuildSettings = {}): Promise<BuildResult> {
-    const sourceDigest = await this.artifacts.sourcesOf("main").put(packed);
+  async buildPacked(
+    packed: Uint8Array,
+    entry = "index.ts",
+    settings: BuildSettings = {},
+    tenant = "main",
+  ): Promise<BuildResult> {
+    const sourceDigest = await this.artifacts.sourcesOf(tenant).put(packed);
     const request = { ...BUILD_DEFAULTS, ...settings, sourceDigest, entry };
-    return this.#builds.build({ tenant: "main", functionName: "built", ...request });
+    return this.#builds.build({ tenant, functionName: "built", ...request });
   }
 
   /**

@@ -11,7 +11,7 @@ import { type BundlerResult, decodeBundlerResult } from "../../functions/model/b
 import { SandpiperError } from "../../functions/model/errors.ts";
 import { checkIncluded, includedFiles } from "../../functions/model/included.ts";
 import { entryProblem, packSources, type SourceTreeFile, unpackSources } from "../../functions/model/sources.ts";
-import { type FileArtifactStore, sha256 } from "../../functions/store/artifacts.ts";
+import type { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { findBuild, keepBuild } from "../../functions/store/builds.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { ProgramResult } from "../../sandbox-core/index.ts";
@@ -102,20 +102,17 @@ export class Builder {
     const { code, sourceMap, threads, contents, warnings } = output;
     const beside = packed(() => packIncluded(files, threads, request));
     if (typeof beside === "string") return refused(beside);
-    const written = await Promise.all(
-      [code, sourceMap, ...(beside === null ? [] : [beside])].map((one) => this.#put(one)),
-    );
-    const [bundle, map, included] = written.map(({ digest }) => digest) as [string, string, string?];
-    const writtenBytes = written.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { artifacts } = this.#options;
+    const parts = [code, sourceMap, ...(beside === null ? [] : [beside])];
+    const [bundle, map, included] = (await Promise.all(parts.map((one) => artifacts.put(one)))) as [
+      string,
+      string,
+      string?,
+    ];
+    // Also of what the store had: whether it did says what others have.
+    const writtenBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const made = { bundle, sourceMap: map, bundleBytes: code.byteLength, contents, writtenBytes, warnings };
     return { ok: true, ...made, ...(included !== undefined && { included }) };
-  }
-
-  /** Keeps an artefact, and says how many bytes that took. */
-  async #put(bytes: Uint8Array): Promise<{ digest: string; bytes: number }> {
-    const { artifacts } = this.#options;
-    const isThere = await artifacts.has(sha256(bytes));
-    return { digest: await artifacts.put(bytes), bytes: isThere ? 0 : bytes.byteLength };
   }
 }
 
@@ -182,10 +179,11 @@ function packed<Result>(work: () => Result): Result | string {
 }
 
 /**
- * A digest of all that decides the result of a build: the sources, the settings and the bundler.
+ * A digest of all that decides the result of a build: the sources, the settings and the bundler;
+ * and of the tenant, who would else learn from a build that takes no time that another has made it.
  */
 async function buildDigest(request: BuildRequest): Promise<string> {
-  const { sourceDigest, entry, directory, included, external, nodeEnv } = request;
-  const facts = [sourceDigest, entry, directory, included, external, nodeEnv, await bundlerText()];
+  const { tenant, sourceDigest, entry, directory, included, external, nodeEnv } = request;
+  const facts = [tenant, sourceDigest, entry, directory, included, external, nodeEnv, await bundlerText()];
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
 }

@@ -26,9 +26,10 @@ async function gc(io: Io, command: Command): Promise<void> {
 function describe({ dryRun, versions, removed, setAside, waiting }: CollectionInfo): string {
   const [done, would] = dryRun ? ["would be ", " would be"] : ["", ""];
   const files = (what: string, count: CollectionInfo["removed"]) =>
-    `${count.files} ${count.files === 1 ? "file" : "files"} ${what} (${formatBytes(count.bytes)})`;
+    count === undefined
+      ? []
+      : [`${count.files} ${count.files === 1 ? "file" : "files"} ${what} (${formatBytes(count.bytes)})`];
   const old = `${versions.length} old ${versions.length === 1 ? "version" : "versions"}${would} removed`;
-  return [old, files(`${done}removed`, removed), files(`${done}set aside`, setAside), files("waiting", waiting)].join(
-    ", ",
-  );
+  const told = [files(`${done}removed`, removed), files(`${done}set aside`, setAside), files("waiting", waiting)];
+  return [old, ...told.flat()].join(", ");
 }

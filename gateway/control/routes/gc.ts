@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type CollectionInfo, collectionQuery, collectionSchema, errorSchema } from "../../../functions/api/schemas.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
+import { isOperator } from "../operator.ts";
 import { Paced } from "../paced.ts";
 
 const gcRoute = keyedRoute({
@@ -18,9 +19,9 @@ const gcRoute = keyedRoute({
 
 /**
  * Adds /v1/gc. Any tenant may ask: what goes is only what goes by itself before long. A tenant sees
- * its own versions; files are everybody's, and have no names here.
+ * its own versions. Files are everybody's, and their numbers would tell what others have.
  */
-export function gcRoutes(app: OpenAPIHono<Environment>, { collector }: ControlParts): void {
+export function gcRoutes(app: OpenAPIHono<Environment>, { collector, redis }: ControlParts): void {
   const paced = new Paced();
   app.openapi(gcRoute, async (c) => {
     const dryRun = c.req.valid("query").dryRun === "1";
@@ -33,6 +34,7 @@ export function gcRoutes(app: OpenAPIHono<Environment>, { collector }: ControlPa
       version,
       unusedSince: new Date(unusedSinceMs).toISOString(),
     }));
-    return c.json({ dryRun, versions: info, setAside, waiting, removed }, 200);
+    const files = (await isOperator({ redis }, c)) ? { setAside, waiting, removed } : {};
+    return c.json({ dryRun, versions: info, ...files }, 200);
   });
 }
