@@ -168,7 +168,7 @@ class GatewayParts {
     const app = createApp({
       ...shared,
       ...{ hosts, domains },
-      ...{ registry, artifacts, collector, dataKeys: this.dataKeys },
+      ...{ registry, artifacts, collector, dataKeys: this.dataKeys, bulk: this.#collecting },
       quota: makeUploadQuota(config, this.redis),
       secrets: new SecretStore(this.redis, this.dataKeys),
       ...{ builds: this.#builds, checks: this.#checks },

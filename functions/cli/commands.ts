@@ -130,6 +130,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/usage.ts")).addUsage,
   },
   {
+    usage: "backup <file>",
+    summary: "write functions, secrets as they are sealed, keys and artefacts into a file, with the operator's key",
+    load: async () => (await import("./commands/backup.ts")).addBackup,
+  },
+  {
+    usage: "restore <file>",
+    summary: "restore such a file into an empty Sandpiper, with the operator's key",
+    load: async () => (await import("./commands/restore.ts")).addRestore,
+  },
+  {
     usage: "gc",
     summary: "remove old versions, and files that nobody needs any more",
     load: async () => (await import("./commands/gc.ts")).addGc,

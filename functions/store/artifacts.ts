@@ -54,6 +54,7 @@ const KINDS: Record<string, StoredFile["kind"]> = {
 const STORED_FILE = /^([0-9a-f]{64})(?:\.[0-9a-f-]{36})?(|\.removed|\.damaged|\.tmp)$/;
 /** The directory of the tenants' stores, each below its tenant's name. */
 const SOURCES = "sources";
+const UPLOADS = "restores";
 /** Attempts to remove a directory in which files appear meanwhile. */
 const REMOVAL_ATTEMPTS = 10;
 /** Beginning of the names of empty files, one for each Redis whose versions need the store. */
@@ -82,7 +83,7 @@ export class FileArtifactStore implements ArtifactStore, ArtifactSizes {
     if (await this.has(digest)) return digest;
     const path = this.#path(digest);
     await makeDirectory(dirname(path));
-    await writeWhole(path, bytes);
+    await writeWhole(path, (file) => file.writeFile(bytes));
     return digest;
   }
 
@@ -100,6 +101,33 @@ export class FileArtifactStore implements ArtifactStore, ArtifactSizes {
 
   async has(digest: string): Promise<boolean> {
     return (await reach(this.#path(digest), async (path) => access(path).then(() => true))) !== null;
+  }
+
+  /** The directory of backups that are being uploaded: see backup/uploads.ts. */
+  get uploads(): string {
+    return join(this.#dir, UPLOADS);
+  }
+
+  /** The file of the bytes with that digest, to be closed; null when the store has none. */
+  async open(digest: string): Promise<FileHandle | null> {
+    return reach(this.#path(digest), (path) => open(path));
+  }
+
+  /**
+   * Keeps bytes that come in pieces. The pieces are read to their end in any case.
+   * @throws Error when they have another digest: then nothing is kept; SandpiperError STORAGE_FULL
+   */
+  async putPieces(digest: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    const path = this.#path(digest);
+    await makeDirectory(dirname(path));
+    await writeWhole(path, async (file) => {
+      const hash = createHash("sha256");
+      for await (const piece of pieces) {
+        hash.update(piece);
+        await file.writeFile(piece);
+      }
+      if (hash.digest("hex") !== digest) throw new Error(`The pieces of ${digest} have another digest.`);
+    });
   }
 
   /** Removes bytes that nobody else may want, and that no version needs. */
@@ -229,13 +257,13 @@ async function reach<T>(path: string, work: (path: string) => Promise<T>): Promi
  * Writes beside the target and renames: whoever opens the path finds all bytes or no file, even
  * after a crash.
  */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = `${path}.${randomUUID()}${TEMPORARY}`;
   try {
     const file = await open(temporary, "wx", 0o600);
     try {
       await giveToOwnerOf(dirname(path), file);
-      await file.writeFile(bytes);
+      await write(file);
       await file.sync();
     } finally {
       await file.close();

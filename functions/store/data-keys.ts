@@ -6,11 +6,12 @@
 import { createSecretKey, randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { LruMap } from "../../infra/std/lru.ts";
+import { SandpiperError } from "../model/errors.ts";
 import { type Key, keyIdOf, SealError, seal, unseal } from "../secrets/cipher.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
 
 /** By master key: the canary that it seals. */
-const CANARIES = "sp:masterkeys";
+export const MASTER_CANARIES = "sp:masterkeys";
 /** A hash for each tenant: its data keys by id, sealed, and the `current` one's id. */
 const dataKeysKey = (tenant: string): string => `sp:datakeys:${tenant}`;
 const PATTERN = dataKeysKey("*");
@@ -69,14 +70,39 @@ export class DataKeys {
    */
   async verify(): Promise<void> {
     const { first, ids } = this.#masterKeys;
-    const noted = await this.#redis.hgetall(CANARIES);
-    if (Object.keys(noted).length === 0) await this.#redis.hsetnx(CANARIES, first.id, canaryOf(first));
-    const canaries = Object.entries(await this.#redis.hgetall(CANARIES));
+    const noted = await this.#redis.hgetall(MASTER_CANARIES);
+    if (Object.keys(noted).length === 0) await this.#redis.hsetnx(MASTER_CANARIES, first.id, canaryOf(first));
+    const canaries = Object.entries(await this.#redis.hgetall(MASTER_CANARIES));
     for (const [id, canary] of canaries) {
       const key = this.#masterKeys.get(id);
       if (key === undefined) throw new SealError(lacks(id, ids));
       unseal(key, canary, aboutCanary(id));
     }
+  }
+
+  /**
+   * Sees that a sealed data key of a tenant, as a backup has it, opens here.
+   * @returns the id of its master key
+   * @throws SandpiperError MASTER_KEY_MISSING; SealError when it was changed, or is another's
+   */
+  check(tenant: string, id: string, sealed: string): string {
+    const masterId = keyIdOf(sealed);
+    const master = this.#masterKeys.get(masterId);
+    if (master !== undefined) {
+      unseal(master, sealed, aboutDataKey(tenant, id));
+      return masterId;
+    }
+    const given = this.#masterKeys.ids.join(", ");
+    const message = `Secrets of the backup are sealed with the master key ${masterId}, and here is only ${given}: add that key in a line below the first, for all gateways and workers, or restore without secrets (--without-secrets).`;
+    throw new SandpiperError("MASTER_KEY_MISSING", { message });
+  }
+
+  /** Canaries of these master keys, field and value in turn. */
+  canariesOf(masterIds: Iterable<string>): string[] {
+    return [...masterIds].flatMap((id) => {
+      const key = this.#masterKeys.get(id);
+      return key === undefined ? [] : [id, canaryOf(key)];
+    });
   }
 
   /** The tenant's key that seals what is new; made when there is none. @throws SealError */
@@ -101,15 +127,15 @@ export class DataKeys {
    */
   async rewrap(): Promise<Rewrapped> {
     const { first } = this.#masterKeys;
-    const noted = await this.#redis.hkeys(CANARIES);
+    const noted = await this.#redis.hkeys(MASTER_CANARIES);
     const result = { masterKey: first.id, tenants: 0, rewrapped: 0 };
     for await (const tenant of this.#tenants()) {
       result.tenants += 1;
       result.rewrapped += await this.#rewrapTenant(tenant);
     }
-    await this.#redis.hset(CANARIES, first.id, canaryOf(first));
+    await this.#redis.hset(MASTER_CANARIES, first.id, canaryOf(first));
     const others = noted.filter((id) => id !== first.id);
-    if (others.length > 0) await this.#redis.hdel(CANARIES, ...others);
+    if (others.length > 0) await this.#redis.hdel(MASTER_CANARIES, ...others);
     return result;
   }
 
@@ -132,7 +158,7 @@ export class DataKeys {
     const { first } = this.#masterKeys;
     const [id, bytes] = [randomBytes(6).toString("hex"), randomBytes(KEY_BYTES)];
     const sealed = seal(first, bytes, aboutDataKey(tenant, id));
-    const keys = [dataKeysKey(tenant), CANARIES];
+    const keys = [dataKeysKey(tenant), MASTER_CANARIES];
     return String(await this.#redis.eval(ADD, 2, ...keys, before, id, sealed, first.id, canaryOf(first)));
   }
 

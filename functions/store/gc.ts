@@ -51,13 +51,13 @@ export class Collector {
   /**
    * Collects once.
    * @param dryRun whether only to say what would be done now.
-   * @throws SandpiperError GC_RUNNING when another process does, ARTIFACT_STORE_MISMATCH
+   * @throws SandpiperError GC_RUNNING, BACKUP_RUNNING, RESTORE_RUNNING when another process does
+   * something of these, ARTIFACT_STORE_MISMATCH
    */
   async collect({ dryRun }: { dryRun: boolean }): Promise<Collection> {
     const { redis } = this.#options;
     await this.claimStore();
     const lock = await CollectionLock.take(redis);
-    if (lock === null) throw new SandpiperError("GC_RUNNING");
     try {
       return await this.#collect(lock, dryRun);
     } finally {

@@ -67,6 +67,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:registry:changes", owner: "ends" },
   { pattern: "sp:form", owner: "all" },
   { pattern: "sp:form:lock", owner: "ends" },
+  { pattern: "sp:restoring:<restore>:*", owner: "ends" },
   { pattern: "sp:canaries", owner: "all" },
   { pattern: "sp:tenants", owner: "all" },
   { pattern: "sp:tenantstops", owner: "all" },

@@ -113,9 +113,14 @@ export async function isOperatorKey(redis: Redis, keyId: string): Promise<boolea
   return (await redis.sismember(OPERATOR_KEYS, keyId)) === 1;
 }
 
+/** The ids of operators' keys. */
+export function operatorKeys(redis: Redis): Promise<string[]> {
+  return redis.smembers(OPERATOR_KEYS);
+}
+
 /** The tenants that have an operator's key. */
 export async function operatorTenants(redis: Redis): Promise<string[]> {
-  const ids = await redis.smembers(OPERATOR_KEYS);
+  const ids = await operatorKeys(redis);
   const stored = ids.length === 0 ? [] : await redis.mget(ids.map(keyOf));
   return stored.flatMap((text) => (text === null ? [] : [(JSON.parse(text) as { tenant: string }).tenant]));
 }

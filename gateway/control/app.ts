@@ -13,6 +13,7 @@ import { endHeadBody } from "./middleware/head.ts";
 import { plainBody } from "./middleware/plain-body.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { backupRoutes } from "./routes/backup.ts";
 import { domainCheckRoutes, domainRoutes } from "./routes/domains.ts";
 import { egressRoutes } from "./routes/egress.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -58,6 +59,7 @@ export function createApp(parts: ControlParts): OpenAPIHono<Environment> {
   logRoutes(app, parts);
   traceRoutes(app, parts);
   gcRoutes(app, parts);
+  backupRoutes(app, parts);
   egressRoutes(app, parts);
   auditRoutes(app, parts);
   keyRoutes(app, parts);

@@ -66,6 +66,8 @@ export interface ControlParts {
   quota: UploadQuota;
   secrets: SecretStore;
   dataKeys: DataKeys;
+  /** For commands that take long, as those of collections, backups and restores. */
+  bulk: Redis;
   signingKeys: SigningKeys;
   builds: BuildQueue;
   checks: CheckQueue;

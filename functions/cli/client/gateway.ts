@@ -209,6 +209,11 @@ export class Gateway {
     return this.#ask(schema, method, path, body, fields);
   }
 
+  /** One request whose answer is bytes, to be read by the caller. @throws CliError, as `ask` */
+  async bytes(method: string, path: string): Promise<Answer["body"]> {
+    return (await succeeded(await this.#send(method, path))).body;
+  }
+
   /** One request whose answer says no more than that it is done. @throws CliError, as `ask` */
   async tell(method: string, path: string, body?: unknown): Promise<void> {
     const answer = await succeeded(await this.#send(method, path, body));
@@ -332,7 +337,8 @@ function kindOf(status: number, code: string): FailureKind {
   if (code === "BUILD_FAILED" || code === "CHECK_FAILED") return "build";
   if (status === 401 || status === 403) return "auth";
   if (status === 404) return "notFound";
-  if (code === "GC_RUNNING" || code === "DOMAIN_NOT_PROVEN" || status === 408 || status === 429 || status >= 502)
+  const mayWork = ["GC_RUNNING", "BACKUP_RUNNING", "DOMAIN_NOT_PROVEN"].includes(code);
+  if (mayWork || status === 408 || status === 429 || status >= 502)
     return "unavailable";
   return status >= 400 && status < 500 ? "config" : "internal";
 }
