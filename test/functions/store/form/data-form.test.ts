@@ -47,13 +47,17 @@ it("is noted at the first start, and nothing is done at the next", async () => {
 
 it("is reached by one of two that start at once, while the other waits", async () => {
   const second = server.connect();
+  const tried = Promise.withResolvers<void>();
+  const set = second.set.bind(second) as (...words: unknown[]) => Promise<unknown>;
+  const trying = async (...words: unknown[]) => set(...words).finally(() => tried.resolve());
+  Object.assign(second, { set: trying });
   let done = 0;
   let other: Promise<void> | undefined;
   const options = stepsOf(
     async () => {
-      // Begun while the lock is held; what it asks for is answered before this step goes on.
-      if (done === 0) other = prepareData(parts(second), options);
-      await second.ping();
+      // The other asks for the lock while it is held, before this step goes on.
+      other ??= prepareData(parts(second), options);
+      await tried.promise;
       return ++done;
     },
     async () => ++done,
