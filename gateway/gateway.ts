@@ -29,7 +29,6 @@ import { CheckQueue } from "../functions/transport/check-queue.ts";
 import { ClaimAnswerer } from "../functions/transport/claims.ts";
 import { InvocationQueue } from "../functions/transport/invocation-queue.ts";
 import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
-import { exchangeSlots } from "../functions/transport/slot-exchange.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
@@ -61,6 +60,7 @@ import type { GatewayMetrics } from "./metrics.ts";
 import { openData } from "./open-data.ts";
 import { followRedisChanges } from "./redis-change.ts";
 import { createGatewayServer } from "./server.ts";
+import { exchangeSlotWords } from "./slot-words.ts";
 
 /**
  * Most bytes of request bodies, and of answers that clients have not read yet, in memory at once.
@@ -252,6 +252,7 @@ class GatewayParts {
       waitingCalls: this.#calls.size,
       heldCalls: this.#gate.held,
       slots: this.#gate.slots,
+      reservedSlots: this.#gate.reservedSlots,
       isAccepting: this.#calls.accepting && this.#queue.available,
       budgets: { ...budgets, queued: this.#calls.bodies },
       replies: this.#receiver.figures,
@@ -265,7 +266,7 @@ class GatewayParts {
       queueWaitMs,
       backlog: new Backlog(this.redis),
       slotsOfWorkers: async () => (await listWorkers(this.redis)).map(({ running, room }) => running + room),
-      exchange: (...own) => exchangeSlots(this.redis, gatewayId, ...own),
+      exchange: (...own) => exchangeSlotWords(this.redis, gatewayId, ...own),
       throughput: calls.throughput,
       submit: (call) => queue.submit(call),
       oldestMs: () => calls.oldestMs,

@@ -27,6 +27,8 @@ export interface GatewayFigures {
   heldCalls: number;
   /** Slots for calls of all workers, as the gateway knows them; 0: not yet. */
   slots: number;
+  /** Slots of these that are kept for functions. */
+  reservedSlots: number;
   isAccepting: boolean;
   /** Bytes that budgets have given out, and may give, by name. */
   budgets: Readonly<Record<string, { takenBytes: number; limitBytes: number }>>;
@@ -98,6 +100,8 @@ export class GatewayMetrics {
     gauge("sandpiper_gateway_slots", "Slots of all workers, as tenants share them; 0: not known.", [], (asked) =>
       asked.set(figures().slots),
     );
+    const reserved = "Slots that are kept for functions.";
+    gauge("sandpiper_gateway_reserved_slots", reserved, [], (asked) => asked.set(figures().reservedSlots));
     gauge("sandpiper_gateway_accepting", "1: calls are taken.", [], (asked) =>
       asked.set(Number(figures().isAccepting)),
     );

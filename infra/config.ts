@@ -228,6 +228,7 @@ function quotaConfig(read: EnvironmentReader) {
     bodyBytesPerDay: bytes("SANDPIPER_QUOTA_BODY_BYTES_PER_DAY"),
     functions: limit("SANDPIPER_QUOTA_FUNCTIONS"),
     deploysPerHour: limit("SANDPIPER_QUOTA_DEPLOYS_PER_HOUR"),
+    reservedConcurrency: limit("SANDPIPER_QUOTA_RESERVED_CONCURRENCY", 8),
     warmInstances: limit("SANDPIPER_QUOTA_WARM_INSTANCES", 16),
     versions: limit("SANDPIPER_QUOTA_VERSIONS"),
     storedBytes: bytes("SANDPIPER_QUOTA_STORED_BYTES"),

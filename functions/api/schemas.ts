@@ -207,6 +207,10 @@ export const functionSchema = z
       description:
         "Instances that all workers keep warm for `minInstances`: how many they should, how many are there, and why there are fewer. null when the function asks for none.",
     }),
+    reservedSlots: z.int().nullable().default(null).meta({
+      description:
+        "Slots of all workers that are kept for `concurrency.reserved`: fewer than it says where all that is reserved would be more than half of them. null when the function reserves none.",
+    }),
     held: z.boolean().default(false).meta({
       description: "Whether the function ends with the process that holds its name, such as `sandpiper dev`.",
     }),

@@ -169,7 +169,8 @@ export const ERRORS = {
   },
   DEPLOY_QUOTA: {
     status: 429,
-    message: "The tenant has as many functions, versions, deployments in an hour, or instances kept warm, as it may.",
+    message:
+      "The tenant has as many functions, versions, deployments in an hour, instances kept warm, or reserved calls, as it may.",
     fix: "Delete a function, or deploy again later, as the message says which. Whoever operates Sandpiper sets the limit with `sandpiper quota set`.",
   },
   STORAGE_QUOTA: {

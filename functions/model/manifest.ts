@@ -152,11 +152,19 @@ const configFields = z.strictObject({
     examples: [{ jwt: { issuer: "https://id.example.com", audience: "shop", jwks: "https://id.example.com/jwks" } }],
   }),
   concurrency: z
-    .strictObject({ max: z.int().min(1).max(MAX_CONCURRENCY) })
+    .strictObject({
+      max: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+      reserved: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+    })
+    .refine(({ max = MAX_CONCURRENCY, reserved = 0 }) => reserved <= max, {
+      path: ["reserved"],
+      error: "more than `max`: calls beyond that never run",
+    })
     .optional()
     .meta({
-      description: "`max`: most calls of the function that run at once. Calls beyond wait for their turn.",
-      examples: [{ max: 4 }],
+      description:
+        "`max`: most calls of the function that run at once. Calls beyond wait for their turn. `reserved`: calls that run at once however many calls of other functions there are.",
+      examples: [{ max: 4, reserved: 2 }],
     }),
   minInstances: minInstancesSchema.optional().meta({
     default: 0,

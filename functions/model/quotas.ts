@@ -23,6 +23,7 @@ export const QUOTAS = {
   bodyBytesPerDay: { unit: "bytes of bodies in 24 hours", ofFunctions: true, code: "CALL_QUOTA", isBytes: true },
   functions: { unit: "functions", ofFunctions: false, code: "DEPLOY_QUOTA" },
   deploysPerHour: { unit: "deployments an hour", ofFunctions: false, code: "DEPLOY_QUOTA" },
+  reservedConcurrency: { unit: "reserved calls at once", ofFunctions: false, code: "DEPLOY_QUOTA" },
   warmInstances: { unit: "instances kept warm", ofFunctions: false, code: "DEPLOY_QUOTA" },
   versions: { unit: "versions that are kept", ofFunctions: true, code: "DEPLOY_QUOTA" },
   storedBytes: { unit: "stored bytes", ofFunctions: false, code: "STORAGE_QUOTA", isBytes: true },

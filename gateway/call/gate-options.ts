@@ -2,9 +2,9 @@
 import type { SandpiperError } from "../../functions/model/errors.ts";
 import type { Invocation } from "../../functions/model/invocation.ts";
 import type { Backlog } from "../../functions/transport/backlog.ts";
-import type { Elsewhere } from "../../functions/transport/slot-exchange.ts";
 import type { Holdings } from "../../infra/std/fair-share.ts";
 import type { GatewayQuotas } from "../limits/quotas.ts";
+import type { ElsewhereAndReserved } from "./function-limits.ts";
 import type { Throughput } from "./throughput.ts";
 
 /** Names the function of a call. */
@@ -16,7 +16,7 @@ export interface GateOptions {
   /** The slots for calls of each worker that has said of late that it lives. */
   slotsOfWorkers: () => Promise<number[]>;
   /** Tells other gateways of calls in course, and asks for theirs. */
-  exchange: (own: Holdings | null, functions: Holdings | null) => Promise<Elsewhere>;
+  exchange: (own: Holdings | null, functions: Holdings | null) => Promise<ElsewhereAndReserved>;
   throughput: Throughput;
   queueWaitMs: number;
   /** Puts a call into the queue. */

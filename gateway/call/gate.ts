@@ -92,6 +92,11 @@ export class Gate {
     return this.#shares.slots;
   }
 
+  /** Slots that are kept for functions, used or not. */
+  get reservedSlots(): number {
+    return this.#limits.reserved;
+  }
+
   /**
    * @param call of which function it is, once that is known.
    * @throws SandpiperError NO_WORKER, or OVERLOADED, when a call that comes now cannot be served in
@@ -107,7 +112,7 @@ export class Gate {
     // One of a function whose calls wait will wait, too.
     const over = this.#line.waiting(call.tenant, call.functionName) > 0 ? this.#tooManyWait(call, 0) : null;
     if (over !== null) throw over;
-    if (this.#line.ahead(call) < this.#mostAhead) return;
+    if (this.#limits.isReserved(call) || this.#line.ahead(call) < this.#mostAhead) return;
     this.counts.shed += 1;
     const message = `More calls wait for workers than can be served in time. ${NOT_RUN}`;
     throw new SandpiperError("OVERLOADED", { message });
@@ -121,8 +126,8 @@ export class Gate {
    */
   submit(call: Invocation, most = 0): Promise<void> {
     this.#limits.set(call, most);
-    const isFree = !this.#isShut && this.#line.size === 0;
-    if (isFree && this.#shares.admits(call.tenant) && this.#limits.admits(call)) {
+    const isFree = () => this.#line.size === 0 && this.#shares.admits(call.tenant, this.#limits.free);
+    if (!this.#isShut && (this.#limits.isReserved(call) || isFree()) && this.#limits.admits(call)) {
       this.#shares.pass(call.id, call.tenant, this.#limits.of(call));
       return this.#options.submit(call);
     }
@@ -208,11 +213,9 @@ export class Gate {
     try {
       const { slotsOfWorkers, exchange } = this.#options;
       const [slots, elsewhere] = await Promise.all([slotsOfWorkers(), exchange(word, functions)]);
-      this.#limits.hear(elsewhere);
-      this.#shares.hear(
-        slots.reduce((sum, one) => sum + one, 0),
-        elsewhere,
-      );
+      const all = slots.reduce((sum, one) => sum + one, 0);
+      this.#limits.hear(elsewhere, all);
+      this.#shares.hear(all, elsewhere, elsewhere.reserved.size > 0);
       if (!this.#isShut) this.#passSome();
     } catch {
       // Known ones stay; whoever waits hears of it by other ways.
@@ -236,7 +239,7 @@ export class Gate {
   /** Has calls go that may, at most so many. @returns how many went */
   #passSome(count = MOST_STEP_CALLS): number {
     const [shares, limits] = [this.#shares, this.#limits];
-    const admits = { tenant: (tenant: string) => shares.admits(tenant), function: limits.admits.bind(limits) };
+    const admits = limits.admission((tenant) => shares.admits(tenant, limits.free));
     return this.#line.pass(count, admits, ({ invocation, go }) => {
       shares.pass(invocation.id, invocation.tenant, limits.of(invocation));
       go();

@@ -39,9 +39,12 @@ export class SlotShares {
     this.#weightOf = weightOf;
   }
 
-  /** Notes what was heard of the workers and of other gateways. */
-  hear(slots: number, elsewhere: Pick<Elsewhere, "gateways" | "calls">): void {
-    this.#slots = slots === 0 ? 0 : Math.max(slots, FEW_SLOTS);
+  /**
+   * Notes what was heard of the workers and of other gateways.
+   * @param isReserved whether some slots are kept: a call that waits at a worker would be in one
+   */
+  hear(slots: number, elsewhere: Pick<Elsewhere, "gateways" | "calls">, isReserved = false): void {
+    this.#slots = slots === 0 ? 0 : Math.max(slots, isReserved ? 0 : FEW_SLOTS);
     this.#elsewhere = elsewhere;
   }
 
@@ -60,8 +63,11 @@ export class SlotShares {
     this.#peaks.endPeriod(this.#slots);
   }
 
-  /** Whether one more call of a tenant may go to the workers. */
-  admits(tenant: string): boolean {
+  /**
+   * Whether one more call of a tenant may go to the workers.
+   * @param reserved slots that nobody has and that are not for this call
+   */
+  admits(tenant: string, reserved = 0): boolean {
     if (this.#slots === 0) return true;
     const { gateways, calls } = this.#elsewhere;
     const own = this.#own.of(tenant);
@@ -71,14 +77,15 @@ export class SlotShares {
     const all = {
       own: (own + calls.of(tenant)) * part,
       want: 1,
-      used: this.#own.total + calls.total,
+      used: this.#own.total + calls.total + reserved,
       size: this.#slots,
     };
     if (this.#mayTake(all, isKept)) return true;
     if (gateways === 0) return false;
     // Each gateway has its part, whatever others do with theirs.
     const size = Math.floor(this.#slots / (gateways + 1));
-    return this.#mayTake({ own: own * part, want: 1, used: this.#own.total, size }, isKept);
+    const used = this.#own.total + Math.ceil(reserved / (gateways + 1));
+    return this.#mayTake({ own: own * part, want: 1, used, size }, isKept);
   }
 
   /** A tenant with an equal part leaves the slots that others had a moment ago. */

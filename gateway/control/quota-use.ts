@@ -7,7 +7,7 @@ import { bodyBytesByHour, cpuSecondsSpent, type Spender } from "../../functions/
 import { storedOf, sumOfStored } from "../../functions/store/limits/stored-bytes.ts";
 import { deploysCounted } from "../../functions/store/quotas.ts";
 import type { ControlParts } from "./context.ts";
-import { warmInstancesOf } from "./provisions.ts";
+import { keptOf } from "./provisions.ts";
 
 type Count = (parts: ControlParts, spender: Spender, limit: number) => Promise<number | null> | number | null;
 
@@ -24,7 +24,8 @@ const COUNTS: Readonly<Record<QuotaName, Count>> = {
   },
   functions: ({ registry }, { tenant }) => registry.countFunctions(tenant),
   deploysPerHour: ({ redis }, { tenant }, limit) => (limit === 0 ? null : deploysCounted(redis, tenant)),
-  warmInstances: ({ redis }, { tenant }) => warmInstancesOf(redis, tenant),
+  warmInstances: ({ redis }, { tenant }) => keptOf(redis, tenant, { quota: "warmInstances" }),
+  reservedConcurrency: ({ redis }, { tenant }) => keptOf(redis, tenant, { quota: "reservedConcurrency" }),
   versions: ({ redis, registry }, spender) => countVersions(redis, registry, spender),
   storedBytes: async ({ redis, artifacts }, { tenant }) => sumOfStored(await storedOf(redis, artifacts, tenant)),
 };

@@ -17,7 +17,7 @@ async function metricNames(): Promise<string[]> {
   redis.on("error", () => {});
   const [gateway, worker] = [new GatewayMetrics(1), new WorkerMetrics(1)];
   const replies = { connections: 0, messages: {} };
-  const state = { waitingCalls: 0, heldCalls: 0, slots: 0, isAccepting: true, budgets: {}, replies };
+  const state = { waitingCalls: 0, heldCalls: 0, slots: 0, reservedSlots: 0, isAccepting: true, budgets: {}, replies };
   gateway.ask(redis, () => state);
   worker.ask(() => {
     throw new Error("nobody scrapes");

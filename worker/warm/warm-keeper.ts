@@ -94,7 +94,8 @@ export class WarmKeeper {
   async #plan(): Promise<boolean> {
     const { parts, workerId } = this.#options;
     const { redis, pool } = parts;
-    const provisions = await readProvisions(redis);
+    const all = await readProvisions(redis);
+    const provisions = all.filter(({ versions }) => versions.some(({ minInstances }) => minInstances !== undefined));
     const wanted = provisions.length === 0 ? [] : await this.#ownPart(provisions);
     if (this.#isClosed) return false;
     const counts = fitting(wanted, pool.warm.room);

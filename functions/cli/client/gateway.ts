@@ -338,8 +338,7 @@ function kindOf(status: number, code: string): FailureKind {
   if (status === 401 || status === 403) return "auth";
   if (status === 404) return "notFound";
   const mayWork = ["GC_RUNNING", "BACKUP_RUNNING", "DOMAIN_NOT_PROVEN"].includes(code);
-  if (mayWork || status === 408 || status === 429 || status >= 502)
-    return "unavailable";
+  if (mayWork || status === 408 || status === 429 || status >= 502) return "unavailable";
   return status >= 400 && status < 500 ? "config" : "internal";
 }
 

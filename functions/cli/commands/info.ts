@@ -59,6 +59,7 @@ function describe(io: Io, info: FunctionInfo, live: AliasInfo | undefined): stri
     ["timeout", `${config.timeoutMs} ms`],
     ["isolation", isolation(info)],
     ...(info.warm === null ? [] : [["warm", warmText(info.warm)] as [string, string]]),
+    ...(info.reservedSlots === null ? [] : [["reserved", reservedText(info)] as [string, string]]),
     ...(info.held ? [["held", "by a process that it ends with, such as sandpiper dev"] as [string, string]] : []),
     [
       "egress",
@@ -85,6 +86,13 @@ function warmText({ wanted, ready, problem }: NonNullable<FunctionInfo["warm"]>)
 
 function routesAtText(routes: FunctionInfo["routes"]): string {
   return routes.map(({ route, proven }) => `${route}${proven ? "" : " (not proven)"}`).join(", ");
+}
+
+function reservedText({ config, reservedSlots }: FunctionInfo): string {
+  const { reserved = 0 } = config.concurrency ?? {};
+  return reservedSlots === reserved
+    ? `${reserved} slots`
+    : `${reservedSlots} of ${reserved} slots, as workers have few`;
 }
 
 /** The bundler shows the source on further lines. */

@@ -7,6 +7,8 @@ export interface ProvisionedVersion {
   percent: number;
   memoryMiB: number;
   minInstances?: MinInstances;
+  /** Slots for calls. */
+  reserved?: number;
 }
 
 /** A function whose live versions have something kept for them. */

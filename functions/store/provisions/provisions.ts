@@ -18,12 +18,12 @@ export const PROVISION_CHANGES = "sp:provisions:changes";
 export const NOTE_PROVISION = `
 local function wishOf(versions, route)
   local text = redis.call("HGET", versions, route.version)
-  if not text or not string.find(text, '"minInstances"', 1, true) then return end
+  if not text or not (string.find(text, '"minInstances"', 1, true) or string.find(text, '"reserved"', 1, true)) then return end
   local config = cjson.decode(text).config
-  if not config.minInstances or config.minInstances == 0 then return end
   local wish = { version = route.version, percent = route.percent, memoryMiB = config.memoryMiB }
-  wish.minInstances = config.minInstances
-  return wish
+  if config.minInstances ~= 0 then wish.minInstances = config.minInstances end
+  wish.reserved = config.concurrency and config.concurrency.reserved
+  if wish.minInstances or wish.reserved then return wish end
 end
 local function noteProvision(provisions, versions, name, target)
   local wishes = {}

@@ -14,13 +14,11 @@ import {
 } from "../../../functions/api/schemas.ts";
 import { preconditionHeaders } from "../../../functions/api/versions.ts";
 import { shortVersion } from "../../../functions/model/alias.ts";
-import { mostInstances } from "../../../functions/model/provisions/min-instances.ts";
 import { readRoute } from "../../../functions/model/routes.ts";
 import { sees } from "../../../functions/model/scopes.ts";
 import { envNamesOf, warningsOf } from "../../../functions/model/version.ts";
 import { findDomain, listDomains } from "../../../functions/store/domains/domains.ts";
 import { deleteLogs } from "../../../functions/store/logs.ts";
-import { warmOf } from "../../../functions/store/provisions/warm-states.ts";
 import type { FunctionState } from "../../../functions/store/registry.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { deploy, MAX_DEPLOY_BYTES } from "../deploy.ts";
@@ -28,6 +26,7 @@ import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
 import { noFunction } from "../no-function.ts";
 import { expectedOf } from "../precondition.ts";
+import { type KeptFor, keptFor } from "../provisions.ts";
 import { previewUrl, urlsOf } from "../urls.ts";
 
 export { noFunction } from "../no-function.ts";
@@ -103,16 +102,16 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
   app.openapi(listRoute, async (c) => {
     const functions = await parts.registry.listFunctions(c.var.principal.tenant);
     const seen = functions.filter(({ functionName }) => sees(c.var.principal, functionName));
-    const warm = await warmStates(parts, seen);
-    return c.json({ functions: seen.map((state) => infoOf(parts, c, state, warm)) }, 200);
+    const kept = await keptFor(parts, seen);
+    return c.json({ functions: seen.map((state) => infoOf(parts, c, state, kept)) }, 200);
   });
 
   app.openapi(infoRoute, async (c) => {
     const { name } = c.req.valid("param");
     const state = await parts.registry.getFunction({ tenant: c.var.principal.tenant, functionName: name });
     if (!state) throw noFunction(name);
-    const warm = await warmStates(parts, [state]);
-    return c.json({ ...infoOf(parts, c, state, warm), ...(await domainsOf(parts, state)) }, 200);
+    const kept = await keptFor(parts, [state]);
+    return c.json({ ...infoOf(parts, c, state, kept), ...(await domainsOf(parts, state)) }, 200);
   });
 
   app.openapi(deleteRoute, async (c) => {
@@ -123,13 +122,6 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     await deleteLogs(parts.redis, ref);
     return c.body(null, 204);
   });
-}
-
-/** What workers keep warm, of the functions that ask for it. */
-async function warmStates({ redis }: ControlParts, states: readonly FunctionState[]) {
-  const asking = states.filter(({ version }) => mostInstances(version.config.minInstances) > 0);
-  const found = await warmOf(redis, asking);
-  return new Map(asking.map((state, index) => [state, found[index] ?? null]));
 }
 
 /**
@@ -156,12 +148,7 @@ async function domainsOf({ redis }: ControlParts, { tenant, functionName, versio
   return { domains: own.map(({ name, alias, proven }) => ({ name, alias, proven: proven !== null })), routes };
 }
 
-function infoOf(
-  parts: ControlParts,
-  c: Context<Environment>,
-  state: FunctionState,
-  warm: ReadonlyMap<FunctionState, FunctionInfo["warm"]>,
-): FunctionInfo {
+function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionState, kept: KeptFor): FunctionInfo {
   const { tenant, functionName, version, noTemplateReason, isHeld, createdAtMs, updatedAtMs } = state;
   const { config, entry, bundleBytes, files, found } = version;
   // A tenant's secrets are in these values; names suffice to see what is set.
@@ -174,7 +161,9 @@ function infoOf(
     // A version that was deployed before there was a choice has none.
     config: { ...config, isolation: config.isolation ?? "instance", env },
     noTemplateReason,
-    warm: warm.get(state) ?? null,
+    warm: kept.warm.get(state) ?? null,
+    reservedSlots:
+      config.concurrency?.reserved === undefined ? null : (kept.slots.get(`${tenant}/${functionName}`) ?? 0),
     held: isHeld,
     domains: [],
     routes: [],

@@ -112,7 +112,7 @@ describe("a function with concurrency.max", () => {
   });
 
   it("is refused with a limit that makes no sense", async () => {
-    const wrong = [{ max: 0 }, { max: 1.5 }, { max: 1e9 }, { most: 1 }, 3];
+    const wrong = [{ max: 0 }, { max: 1.5 }, { max: 1e9 }, { most: 1 }, { max: 2, reserved: 3 }, { reserved: 0 }, 3];
     for (const concurrency of wrong)
       assert.equal((await test.deploy("narrow", { concurrency })).status, 400, JSON.stringify(concurrency));
   });
@@ -123,6 +123,7 @@ describe("a limit, with several gateways", () => {
   const elsewhere = (calls: number, gateways = 1) => ({
     ...{ gateways, calls: new Holdings() },
     functions: new Map([["main/shop", { calls, gateways }]]),
+    reserved: new Map(),
   });
   /** Has as many calls run as may. */
   function fill(limits: FunctionLimits): number {
@@ -135,9 +136,9 @@ describe("a limit, with several gateways", () => {
   it("is filled up by all together, and each has its part", () => {
     const limits = new FunctionLimits();
     limits.set(shop, 10);
-    limits.hear(elsewhere(7));
+    limits.hear(elsewhere(7), 0);
     assert.equal(fill(limits), 5, "its part, whatever the other has");
-    limits.hear(elsewhere(2));
+    limits.hear(elsewhere(2), 0);
     assert.equal(fill(limits), 8, "more while the other has less");
     assert.deepEqual([...(limits.word?.entries() ?? [])], [["main/shop", 8]]);
   });
@@ -145,7 +146,7 @@ describe("a limit, with several gateways", () => {
   it("of fewer calls than gateways gives each one", () => {
     const limits = new FunctionLimits();
     limits.set(shop, 1);
-    limits.hear(elsewhere(3, 3));
+    limits.hear(elsewhere(3, 3), 0);
     assert.equal(fill(limits), 1);
   });
 

@@ -292,6 +292,7 @@ describe("functions", () => {
       },
       noTemplateReason: null,
       warm: null,
+      reservedSlots: null,
       held: false,
       domains: [],
       routes: [],

@@ -11,7 +11,14 @@ import { runCommand } from "../../helpers/in-process-cli.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
 
 const base = tempDir();
-const NONE = { callsPerSecond: null, callsInCourse: null, functions: null, deploysPerHour: null, warmInstances: null };
+const NONE = {
+  callsPerSecond: null,
+  callsInCourse: null,
+  functions: null,
+  deploysPerHour: null,
+  warmInstances: null,
+  reservedConcurrency: null,
+};
 let test: TestGateway;
 /** The key of the tenant "other". */
 let other: string;
@@ -177,6 +184,20 @@ describe("instances that are kept warm", () => {
     );
     assert.equal((await keep("second", 0)).status, 201);
     assert.equal((await keep("kept", 1001)).status, 400);
+  });
+
+  it("and calls that are reserved are counted apart", async () => {
+    await set("other", { functions: null, warmInstances: null, reservedConcurrency: 4 });
+    const reserve = (reserved: number) =>
+      request("PUT", "/v1/functions/reserving", deployment("reserving", { concurrency: { reserved } }), other);
+    let answer = await reserve(5);
+    await eventually(async () => {
+      answer = await reserve(5);
+      return answer.status === 429 && answer.body.error.message.includes("reservedConcurrency");
+    });
+    const limit = "other may have 4 reserved calls at once (reservedConcurrency)";
+    assert.equal(answer.body.error.message, `${limit}: reserving asks for 5 by concurrency.reserved.`);
+    assert.ok((await reserve(4)).status < 300);
   });
 });
 
