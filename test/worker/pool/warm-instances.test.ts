@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MIB } from "../../../infra/std/bytes.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
+import { TenantRoom } from "../../../worker/pool/tenant-room.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { demandOf, poolOpener, type TestPool } from "../../helpers/pool.ts";
 
@@ -47,17 +48,14 @@ test("idle ones end, and those that are kept stay", async () => {
   assert.equal((await pool.use({ name: "kept" })).start, "warm");
 });
 
-test("those that are kept count as what their tenant has", async () => {
-  // As much memory as 16 sandboxes may have, of which each tenant may have 14.
-  const pool = open({ maxSandboxes: 64, memoryBudgetBytes: 16 * 128 * MIB });
-  await keepOne(pool, "kept", "many");
-  const leases: Lease[] = [];
-  const calls = Array.from({ length: 14 }, () => pool.acquire({ tenant: "many" }).then((lease) => leases.push(lease)));
-  await eventually(() => leases.length === 13 && pool.pool.snapshot().waiting === 1);
-  const few = await pool.acquire({ tenant: "few" });
-  assert.deepEqual([leases.length, few.start.kind], [13, "cold"]);
-  leases[0]?.release();
-  await Promise.all(calls);
+test("those that are kept count as what their tenant has", () => {
+  // Each tenant may have 14 of 16.
+  const limits = { maxSandboxes: 16, memoryBudgetBytes: 64 * 128 * MIB };
+  const rooms = [1, 0].map((count) => new TenantRoom(limits, () => [{ tenant: "many", memoryMiB: 128, count }]));
+  for (const room of rooms) for (let index = 0; index < 13; index++) room.begin("many", 128);
+  const haveTheirPart = (tenant: string) => rooms.map((room) => room.hasItsPart(tenant, 128));
+  assert.deepEqual(haveTheirPart("many"), [true, false]);
+  assert.deepEqual(haveTheirPart("few"), [false, false]);
 });
 
 test("none is started ahead while a call waits, and its failure is told to whoever asked", async () => {
