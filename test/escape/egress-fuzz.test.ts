@@ -87,7 +87,7 @@ const DATAGRAM_FUZZ = hostile(`
   return [answered, await talk(53, "127.0.0.1").catch(code), await talk(53, "api.example").catch(code)];
 `);
 
-/** First bytes on 443, whose connections all end; and on another port, where they are the host's. */
+/** First bytes on 443, where all connections end, and on another port, where the host gets them. */
 const HELLO_FUZZ = hostile(`
   const record = (type, length, body) => Buffer.concat([Buffer.from([type, 3, pick(0, 1, 3, 255), length >> 8, length & 255]), body]);
   const kinds = [
@@ -127,7 +127,7 @@ function held() {
   return { bytes: Number(kib) * 1_024, descriptors: readdirSync(`/proc/${relay.pid}/fd`).length };
 }
 
-/** Has a hostile function run, after which the relay serves it and another one, and holds no more. */
+/** Runs a hostile function; afterwards the relay serves it and another one, and holds no more. */
 async function attack(expression: string): Promise<{ value: unknown; client: EgressClient }> {
   await using other = await open("other", TALK);
   assert.equal(await other.value(), "hi");
