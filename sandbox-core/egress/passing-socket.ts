@@ -7,11 +7,15 @@ import { Socket, type SocketConstructorOpts } from "node:net";
 import { sys } from "../syscall/libc.ts";
 
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
+/** Reads in a row, after which the other connections have their turn: libuv makes up to 32. */
+const READS_IN_A_ROW = 4;
 
 export class PassingSocket extends Socket {
   /** Where bytes go; without it they come as events, as those of any socket. */
   #to: PassingSocket | undefined;
   #onBytes: (bytes: number) => boolean = () => true;
+  /** Reads that found the buffer full. */
+  #fullReads = 0;
 
   constructor(options: SocketConstructorOpts) {
     super({ ...options, onread: { buffer: READ_BUFFER, callback: (length) => this.#take(length) } });
@@ -55,9 +59,16 @@ export class PassingSocket extends Socket {
     if (to === undefined) return this.push(Buffer.from(READ_BUFFER.subarray(0, length)));
     if (!this.#onBytes(length) || to.destroyed) return true;
     const sent = to.writableLength === 0 ? sys.sendNow(to.fd, READ_BUFFER, length) : 0;
-    if (sent === length) return true;
+    if (sent === length) return length < READ_BUFFER.length || this.#mayReadOn();
     // Whatever is wrong with the other side, writing to it meets that as well.
     to.write(Buffer.from(READ_BUFFER.subarray(sent, length)), () => this.resume());
+    return false;
+  }
+  /** False when others have their turn before it reads again. */
+  #mayReadOn(): boolean {
+    this.#fullReads = (this.#fullReads + 1) % READS_IN_A_ROW;
+    if (this.#fullReads > 0) return true;
+    setImmediate(() => this.resume());
     return false;
   }
 }

@@ -80,6 +80,24 @@ test("bytes that wait for the host already go first", async () => {
   assert.equal(await passed, true);
 });
 
+test("a connection with much to pass leaves others their turn after four full reads", async () => {
+  let [reads, most] = [0, 0];
+  let turn = setImmediate(function next() {
+    reads = 0;
+    turn = setImmediate(next);
+  });
+  const { client, host, passed } = await bridge((_, bytes) => {
+    if (bytes === 65_536) most = Math.max(most, ++reads);
+    return true;
+  });
+  client.end(bytesOf(1)).resume();
+  host.end();
+  assert.ok((await wholeOf(host)).equals(bytesOf(1)));
+  assert.equal(await passed, true);
+  clearImmediate(turn);
+  assert.ok(most > 0 && most <= 4, `${most} reads in a row`);
+});
+
 test("before bytes are passed on they come as events, each in memory of its own", async () => {
   const pieces: Buffer[] = [];
   for (const text of ["one", "two"]) {
