@@ -45,9 +45,9 @@ export class ProvenDomains {
 
   /** Reads all of them now. Rejects when Redis does not answer. */
   async read(): Promise<void> {
-    const answers = (await this.#redis.multi().get(REVISION).hgetall(PROVEN).exec()) ?? [];
-    for (const [error] of answers) if (error) throw error;
-    const [revision, stored] = answers.map(([, answer]) => answer) as [string | null, Record<string, string>];
+    // No transaction: a Redis that takes no writes refuses it. The count is read first, so that a
+    // change in between is one that is looked for.
+    const [revision, stored] = await Promise.all([this.#redis.get(REVISION), this.#redis.hgetall(PROVEN)]);
     this.#revision = Number(revision ?? 0);
     this.#bound = new Map(Object.entries(stored).map(([name, text]) => [name, boundOf(text)]));
     this.#onChange();
