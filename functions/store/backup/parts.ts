@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { BackupRecord } from "../../model/backup/contents.ts";
 import { invalid } from "../../model/backup/frames.ts";
+import { readDomain } from "../../model/domains.ts";
 import { NAME_PATTERN } from "../../model/manifest.ts";
 import { versionProblem } from "./version-check.ts";
 
@@ -64,6 +65,14 @@ const isKey = json(
     functions: z.array(z.string()).nullable().optional(),
   }),
 );
+const isClaim = json(
+  z.strictObject({
+    functionName: z.string().regex(NAME_PATTERN),
+    alias: z.string().max(64).optional(),
+    token: z.string().regex(/^[0-9a-f]{40}$/),
+    createdAtMs: z.int(),
+  }),
+);
 const isStop = json(z.strictObject({ state: z.literal("suspended"), sinceMs: z.int() }));
 const isTarget = json(
   z.object({
@@ -74,6 +83,12 @@ const isTarget = json(
     auto: z.looseObject({ windowMs: z.int().min(1) }).optional(),
   }),
 );
+
+/** Whether a name has the form in which domains are kept. */
+function isDomain(name: string): boolean {
+  const read = readDomain(name);
+  return "name" in read && read.name === name;
+}
 
 const unless = (isFit: boolean, problem: string): string | null => (isFit ? null : problem);
 
@@ -138,6 +153,10 @@ export const PARTS: readonly Part[] = [
       unless(KEY_ID.test(text) ? id === "current" : KEY_ID.test(id) && isSigningKey(text), "is no sealed signing key"),
   },
   {
+    ...{ part: "domain-claims", pattern: "sp:domainclaims:<tenant>", kind: "hash", of: "tenant" },
+    problem: ([name = "", text]) => unless(isDomain(name) && isClaim(text), "is no claim of a domain"),
+  },
+  {
     ...{ part: "versions", pattern: "sp:versions:<tenant>:<function>", kind: "hash", of: "function" },
     problem: versionProblem,
   },
@@ -158,6 +177,11 @@ export const PARTS: readonly Part[] = [
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   "sp:functions:<tenant>": "follows from the functions",
   "sp:secretscopes:<tenant>": "follows from the secrets",
+  "sp:provisions": "follows from the functions",
+  "sp:domains": "proven where it is to answer",
+  "sp:domains:revision": "counts the changes of those",
+  "sp:cpu:<tenant>": "a count of minutes",
+  "sp:cpu:<tenant>/<function>": "a count of minutes",
   "sp:canaries": "follows from the aliases: a watch begins anew",
   "sp:deletedversions:<tenant>:<function>": "for calls that were admitted before",
   "sp:rate:<tenant>": "a count of seconds",

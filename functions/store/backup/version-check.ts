@@ -2,8 +2,10 @@
 import { z } from "zod";
 import type { BackupRecord } from "../../model/backup/contents.ts";
 import { functionConfigSchema } from "../../model/manifest.ts";
+import { readRoute } from "../../model/routes.ts";
 import { MAX_SOURCE_FILES } from "../../model/sources.ts";
 import type { Version } from "../../model/version.ts";
+import { routesField } from "../domains/live-routes.ts";
 
 const DIGEST = /^[0-9a-f]{64}$/;
 /** A note on a version: its digest, and a word. */
@@ -23,6 +25,7 @@ const versionSchema = z.object({
 /** The fault of an entry of a function's versions as the end of a sentence, or null. */
 export function versionProblem(entry: readonly string[], { tenant, name }: BackupRecord): string | null {
   const [field = "", text = ""] = entry;
+  if (field.endsWith(routesField(""))) return areRoutes(text) ? null : "are no routes";
   if (NOTE.test(field)) return null;
   const version = DIGEST.test(field) ? parsed(text) : null;
   if (version === null) return "is no version";
@@ -30,6 +33,15 @@ export function versionProblem(entry: readonly string[], { tenant, name }: Backu
   if (!isOwn) return "is a version of something else";
   const { success, error } = versionSchema.safeParse(version);
   return success ? null : `is no version: ${error.issues[0]?.path.join(".")}`;
+}
+
+function areRoutes(text: string): boolean {
+  try {
+    const routes: unknown = JSON.parse(text);
+    return Array.isArray(routes) && routes.every((route) => typeof route === "string" && "domain" in readRoute(route));
+  } catch {
+    return false;
+  }
 }
 
 function parsed(text: string): Version | null {

@@ -1,6 +1,7 @@
 /** Instances of a pool that stay, however idle, and make way for nobody. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Version } from "../../../functions/model/version.ts";
 import { MIB } from "../../../infra/std/bytes.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
 import { TenantRoom } from "../../../worker/pool/tenant-room.ts";
@@ -51,9 +52,15 @@ test("idle ones end, and those that are kept stay", async () => {
 test("those that are kept count as what their tenant has", () => {
   // Each tenant may have 14 of 16.
   const limits = { maxSandboxes: 16, memoryBudgetBytes: 64 * 128 * MIB };
-  const rooms = [1, 0].map((count) => new TenantRoom(limits, () => [{ tenant: "many", memoryMiB: 128, count }]));
+  const rooms = [1, 0].map((count) => {
+    const kept = () => [{ tenant: "many", memoryMiB: 128, count }];
+    return new TenantRoom({ limits, kept, tenants: undefined, lookAgain() {} });
+  });
   for (const room of rooms) for (let index = 0; index < 13; index++) room.begin("many", 128);
-  const haveTheirPart = (tenant: string) => rooms.map((room) => room.hasItsPart(tenant, 128));
+  const haveTheirPart = (tenant: string) => {
+    const version = { tenant, config: { memoryMiB: 128 } } as Version;
+    return rooms.map((room) => room.holdsBack({ version, sinceMs: 0, fail() {} }));
+  };
   assert.deepEqual(haveTheirPart("many"), [true, false]);
   assert.deepEqual(haveTheirPart("few"), [false, false]);
 });
