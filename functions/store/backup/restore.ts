@@ -15,6 +15,7 @@ import { prepareData } from "../form/data-form.ts";
 import { CollectionLock } from "../gc-lock.ts";
 import { type CheckedBackup, checkBackup } from "./check.ts";
 import { commitRestore, listReplaced } from "./commit.ts";
+import { settleRestored } from "./following.ts";
 import { PARTS_BY_NAME } from "./parts.ts";
 import { Staging } from "./staging.ts";
 import { refuseToReplace, Standing } from "./standing.ts";
@@ -88,6 +89,7 @@ class Restore {
     }
     // The file may be of an older form than this Sandpiper's.
     await prepareData(this.#parts);
+    await settleRestored(redis);
   }
 
   async #write(file: AsyncIterable<Uint8Array>, staging: Staging): Promise<void> {

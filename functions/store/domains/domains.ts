@@ -130,10 +130,10 @@ if isOwn then
 end
 return 1`;
 
-/** KEYS: proven, revision. ARGV: domain, tenant, channel. */
+/** KEYS: proven, revision, claims. ARGV: domain, tenant, channel. */
 const FORGET = `${BOUND}
 local _, isOwn = boundOf(ARGV[2])
-if not isOwn then return end
+if not isOwn or redis.call("HEXISTS", KEYS[3], ARGV[1]) == 1 then return end
 redis.call("HDEL", KEYS[1], ARGV[1])
 tell(ARGV[3])`;
 
@@ -214,9 +214,14 @@ export async function forgetDomainsOf(redis: Redis, tenant: string): Promise<voi
     cursor = next;
     for (let at = 0; at < entries.length; at += 2) {
       if (boundOf(entries[at + 1] ?? "").tenant !== tenant) continue;
-      await redis.eval(FORGET, 2, PROVEN, REVISION, entries[at] ?? "", tenant, DOMAIN_CHANGES);
+      await forgetDomain(redis, tenant, entries[at] ?? "");
     }
   } while (cursor !== "0");
+}
+
+/** Has a domain answer no more that was proven for a tenant, unless the tenant claims it. */
+export async function forgetDomain(redis: Redis, tenant: string, name: string): Promise<void> {
+  await redis.eval(FORGET, 3, PROVEN, REVISION, claimsKey(tenant), name, tenant, DOMAIN_CHANGES);
 }
 
 /** A value of the hash of proven domains. */

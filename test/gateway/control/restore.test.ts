@@ -130,6 +130,20 @@ const FORGED: Readonly<Record<string, () => Buffer>> = {
   },
   "a secret in clear": () =>
     changed("secrets", ({ entries }) => (entries[0][1] = '{"version":1,"updatedAtMs":1,"sealed":"x"}')),
+  "routes that are none": () =>
+    changed("versions", ({ entries }) => entries.push([`${entries[0][0].slice(0, 64)}:routes`, '["../x"]'])),
+  "a claim with a token that anybody guesses": () =>
+    with_({
+      part: "domain-claims",
+      tenant: "main",
+      name: null,
+      entries: [["a.example.com", '{"functionName":"hello","token":"1","createdAtMs":1}']],
+    }),
+  "a claim of an address": () =>
+    with_({
+      ...{ part: "domain-claims", tenant: "main", name: null },
+      entries: [["127.0.0.1", JSON.stringify({ functionName: "hello", token: "a".repeat(40), createdAtMs: 1 })]],
+    }),
   "the same part twice": () =>
     forged(frames.toSpliced(-1, 0, frames.find(({ value }) => value.part === "function") as OpenFrame)),
 };
@@ -272,6 +286,29 @@ describe("a restore", () => {
       await other.stop();
     }
   });
+});
+
+it("has functions kept warm as they ask, and domains answer that are proven here", async (context) => {
+  const [from, into] = await Promise.all([startOperated(masterKeys), startOperated(masterKeys, { empty: true })]);
+  context.after(() => Promise.all([from.stop(), into.stop()]));
+  const type = { "content-type": "application/json" };
+  await from.deploy("kept", { minInstances: 2 });
+  const claim = { method: "PUT", body: JSON.stringify({ function: "kept" }), headers: type };
+  assert.equal((await from.api("/v1/domains/new.example.com", claim)).status, 201);
+  // Of a function and a tenant that were there.
+  await into.connection.hset("sp:provisions", "main/gone", '[{"version":"v","percent":100,"minInstances":1}]');
+  const bound = { tenant: "main", functionName: "gone", provenAtMs: 1, by: "dns" };
+  await into.connection.hset("sp:domains", "old.example.com", JSON.stringify(bound));
+  assert.equal((await restoreInto(into, await backupOf(from))).status, 200);
+  assert.deepEqual(await into.connection.hkeys("sp:provisions"), ["main/kept"]);
+  assert.deepEqual(await into.connection.hkeys("sp:domains"), []);
+  const { domains } = (await (await into.api("/v1/domains")).json()) as {
+    domains: { name: string; proven: unknown }[];
+  };
+  assert.deepEqual(
+    domains.map(({ name, proven }) => [name, proven]),
+    [["new.example.com", null]],
+  );
 });
 
 it("takes a backup whose functions were live, however they change meanwhile", async () => {
