@@ -6,6 +6,7 @@ export { type BoxEgress, DEFAULT_BOX_EGRESS_LIMITS } from "./box/egress.ts";
 export type { BoxEnd, BoxOutcome } from "./box/outcome.ts";
 export type { Terminal } from "./box/terminal.ts";
 export { Zygote, type ZygoteSettings } from "./box/zygote.ts";
+export { AllSandboxes } from "./cgroup/all-sandboxes.ts";
 export {
   type EgressEvent,
   type EgressInjection,

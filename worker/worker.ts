@@ -16,6 +16,7 @@ import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
+  AllSandboxes,
   type Attestation,
   EgressRelay,
   openLauncher,
@@ -203,10 +204,8 @@ export class Worker {
   }
 
   #figures({ worker: limits }: Config): WorkerFigures {
-    const pool = this.#pool.snapshot();
     return {
       ...this.facts(),
-      pool,
       limits,
       zygotes: this.#zygotes.count,
       sandboxMemoryBytes: () => this.#pool.memoryBytes(),
@@ -269,6 +268,7 @@ export class Worker {
   #makePool({ worker }: Config): Pool {
     return new Pool({
       zygotes: this.#zygotes,
+      machine: new AllSandboxes({ weight: worker.cpuWeight ?? undefined }),
       limits: worker,
       limitsOf: sandboxLimits,
       zygoteSharing: worker.zygotes,

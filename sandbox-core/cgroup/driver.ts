@@ -35,7 +35,15 @@ export interface CgroupDriver {
   createParent(path: string): void;
   /** The group's share of the processors against its neighbours, 1 to 10,000; 100 is usual. */
   cpuWeight(path: string): number;
+  /** @throws where the group is idle: it has no weight then */
   setCpuWeight(path: string, weight: number): void;
+  /** Whether the group runs only while none of its neighbours wants a processor. */
+  isCpuIdle(path: string): boolean;
+  /**
+   * Has the group run only while none of its neighbours wants a processor, or with the usual weight
+   * again. A kernel before 5.15 has no such groups, and this one gets the least weight.
+   */
+  setCpuIdle(path: string, isIdle: boolean): void;
   /**
    * Makes a group with limits.
    * @throws when the kernel refuses one: a sandbox without its limits must not exist.

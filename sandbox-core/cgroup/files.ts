@@ -1,11 +1,37 @@
 /** Reading and writing the small files of a control group. */
-import { closeSync, openSync, readdirSync, readFileSync, readSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Meter } from "./driver.ts";
 
 /** Writes values to files of one directory, naming the file in the error. */
 export function writeAll(directory: string, values: Record<string, string>): void {
   for (const [file, value] of Object.entries(values)) writeFileSync(join(directory, file), value);
+}
+
+/** Linux 5.15: Documentation/admin-guide/cgroup-v2.rst; version 1 has the same file. */
+const IDLE_FILE = "cpu.idle";
+const USUAL_WEIGHT = 100;
+const LEAST_WEIGHT = 1;
+
+export function isCpuIdle(directory: string): boolean {
+  return readIfThere(join(directory, IDLE_FILE))?.trim() === "1";
+}
+
+/** @param setWeight what a kernel without such groups gets instead */
+export function setCpuIdle(directory: string, isIdle: boolean, setWeight: (weight: number) => void): void {
+  const file = join(directory, IDLE_FILE);
+  // A group that is idle no more has the usual weight.
+  if (existsSync(file)) writeFileSync(file, isIdle ? "1" : "0");
+  else setWeight(isIdle ? LEAST_WEIGHT : USUAL_WEIGHT);
 }
 
 export const CPU_PERIOD_US = 100_000;

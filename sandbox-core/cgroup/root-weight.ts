@@ -4,6 +4,8 @@ import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 
 /** The kernel's weight for a group that nobody gave one, on version 2's scale. */
 const USUAL_WEIGHT = 100;
+/** Nobody gives this: older kernels have it for idle groups. */
+const LEAST_WEIGHT = 1;
 const HIGHEST_WEIGHT = 10_000;
 /**
  * Weight for each processor. Without one, all sandboxes together get as much as a single busy
@@ -18,7 +20,15 @@ const WEIGHT_PER_PROCESSOR = { 1: 400, 2: 100 } as const;
  * @param weight 1 to 10,000: 100 is one ordinary process, or group, that wants to run
  */
 export function weighRoot(driver: CgroupDriver, weight?: number): void {
-  if (weight === undefined && driver.cpuWeight(ROOT_GROUP) !== USUAL_WEIGHT) return;
+  // A worker that was killed may have left it so.
+  if (driver.isCpuIdle(ROOT_GROUP)) driver.setCpuIdle(ROOT_GROUP, false);
+  const before = driver.cpuWeight(ROOT_GROUP);
+  if (weight === undefined && before !== USUAL_WEIGHT && before > LEAST_WEIGHT) return;
   const fitting = availableParallelism() * WEIGHT_PER_PROCESSOR[driver.version];
-  driver.setCpuWeight(ROOT_GROUP, weight ?? Math.min(fitting, HIGHEST_WEIGHT));
+  try {
+    driver.setCpuWeight(ROOT_GROUP, weight ?? Math.min(fitting, HIGHEST_WEIGHT));
+  } catch (error) {
+    // Another worker has it yield again, and gives it a weight afterwards.
+    if (!driver.isCpuIdle(ROOT_GROUP)) throw error;
+  }
 }

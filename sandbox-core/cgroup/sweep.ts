@@ -63,7 +63,10 @@ export function groupsOf(driver: CgroupDriver, owner: string): string[] {
   return names.filter((path) => path.startsWith(`${owner}-`));
 }
 
-/** Ends what is left of an owner and its sandboxes, and removes their groups. @throws as `removeTree` does */
+/**
+ * Ends what is left of an owner and its sandboxes, and removes their groups.
+ * @throws as `removeTree` does
+ */
 export async function removeOwner(driver: CgroupDriver, owner: string): Promise<void> {
   await Promise.all([...groupsOf(driver, owner), owner].map((path) => removeTree(driver, path)));
 }

@@ -12,12 +12,14 @@ import {
   cpuQuotaUs,
   directoriesIn,
   fileMeter,
+  isCpuIdle,
   keyedNumber,
   killMembers,
   numberIn,
   pidsOf,
   readIfThere,
   removeDirectory,
+  setCpuIdle,
   writeAll,
   writeIfThere,
 } from "./files.ts";
@@ -92,6 +94,14 @@ class CgroupV1 implements CgroupDriver {
 
   setCpuWeight(path: string, weight: number): void {
     writeAll(this.#at("cpu", path), { "cpu.shares": String(cpuShares(weight)) });
+  }
+
+  isCpuIdle(path: string): boolean {
+    return isCpuIdle(this.#at("cpu", path));
+  }
+
+  setCpuIdle(path: string, isIdle: boolean): void {
+    setCpuIdle(this.#at("cpu", path), isIdle, (weight) => this.setCpuWeight(path, weight));
   }
 
   create(path: string, limits: GroupLimits): void {

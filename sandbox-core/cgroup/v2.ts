@@ -10,12 +10,14 @@ import {
   cpuQuotaUs,
   directoriesIn,
   fileMeter,
+  isCpuIdle,
   keyedNumber,
   killMembers,
   numberIn,
   pidsOf,
   readIfThere,
   removeDirectory,
+  setCpuIdle,
   writeAll,
   writeIfThere,
 } from "./files.ts";
@@ -60,6 +62,14 @@ class CgroupV2 implements CgroupDriver {
 
   setCpuWeight(path: string, weight: number): void {
     writeAll(this.#at(path), { "cpu.weight": String(weight) });
+  }
+
+  isCpuIdle(path: string): boolean {
+    return isCpuIdle(this.#at(path));
+  }
+
+  setCpuIdle(path: string, isIdle: boolean): void {
+    setCpuIdle(this.#at(path), isIdle, (weight) => this.setCpuWeight(path, weight));
   }
 
   create(path: string, limits: GroupLimits): void {

@@ -128,6 +128,8 @@ export interface SandboxForkSlot {
   thaw(): void;
   /** As that of a sandbox. */
   setCpuWeight(weight: number): void;
+  /** As that of a sandbox. */
+  setCpuIdle(isIdle: boolean): void;
   /** Ends everything in it, and lets nothing new begin there. */
   kill(): void;
   /**
@@ -190,9 +192,14 @@ export interface Sandbox {
   thaw(): Promise<void>;
   /**
    * Sets its share of the processors against its neighbours, 1 to 10,000; each has 100 at first.
-   * Does nothing to one that is gone. Never throws.
+   * Does nothing to one that is gone, or that is idle. Never throws.
    */
   setCpuWeight(weight: number): void;
+  /**
+   * Has it run only while none of its neighbours wants a processor, or with a share of 100 again.
+   * Does nothing to one that is gone. Never throws.
+   */
+  setCpuIdle(isIdle: boolean): void;
   /** Ends every process in it, now. Idempotent; await `exited` for the end. */
   kill(reason: string): void;
 }

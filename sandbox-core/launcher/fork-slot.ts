@@ -106,6 +106,10 @@ export class ForkSlot implements SandboxForkSlot {
     if (!this.#last) this.#group.setCpuWeight(weight);
   }
 
+  setCpuIdle(isIdle: boolean): void {
+    if (!this.#last) this.#group.setCpuIdle(isIdle);
+  }
+
   kill(): void {
     if (this.#last) return;
     try {

@@ -63,6 +63,15 @@ export class SandboxGroup {
     }
   }
 
+  /** Never throws, as `setCpuWeight`. */
+  setCpuIdle(isIdle: boolean): void {
+    try {
+      this.#driver.setCpuIdle(this.path, isIdle);
+    } catch {
+      // The group is gone with its sandbox.
+    }
+  }
+
   meter(): Meter {
     return this.#driver.meter(this.path);
   }

@@ -170,6 +170,10 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (!this.#last) this.#group.setCpuWeight(weight);
   }
 
+  setCpuIdle(isIdle: boolean): void {
+    if (!this.#last) this.#group.setCpuIdle(isIdle);
+  }
+
   openForkSlot(fork: number): ForkSlot {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
     const name = String(fork);

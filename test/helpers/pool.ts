@@ -15,6 +15,7 @@ import { sandboxLimits } from "../../worker/pool/capacity.ts";
 import type { Handled, Lease } from "../../worker/pool/lease.ts";
 import type { PoolOptions } from "../../worker/pool/options.ts";
 import { Pool } from "../../worker/pool/pool.ts";
+import type { MachineProcessors } from "../../worker/pool/tenant-weights.ts";
 import type { Demand } from "../../worker/pool/waiting-call.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";
 import { Zygotes } from "../../worker/pool/zygotes.ts";
@@ -28,6 +29,7 @@ type Settings = Partial<
       giveUpMs: number;
       zygoteFlags: readonly string[];
       preparationLimits: WorkLimits;
+      machine: MachineProcessors;
     }
 >;
 
@@ -78,6 +80,7 @@ export class TestPool {
     this.pool = new Pool({
       zygotes: this.#zygotes,
       limits: { maxSandboxes, memoryBudgetBytes },
+      ...(settings.machine && { machine: settings.machine }),
       limitsOf: sandboxLimits,
       zygoteSharing,
       prewarmed,

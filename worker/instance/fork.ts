@@ -126,6 +126,10 @@ export class Fork implements Sandbox {
     this.#group.setCpuWeight(weight);
   }
 
+  setCpuIdle(isIdle: boolean): void {
+    this.#group.setCpuIdle(isIdle);
+  }
+
   async thaw(): Promise<void> {
     await this.#group.thaw();
   }

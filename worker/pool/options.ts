@@ -5,6 +5,7 @@ import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../..
 import type { Instance } from "../instance/instance.ts";
 import type { Template } from "../instance/template.ts";
 import type { CapacityLimits } from "./capacity.ts";
+import type { MachineProcessors } from "./tenant-weights.ts";
 import type { Demand } from "./waiting-call.ts";
 import type { ZygoteSharing } from "./zygote-key.ts";
 import type { Zygotes } from "./zygotes.ts";
@@ -38,6 +39,8 @@ export interface PoolOptions {
   makeTemplate(pooled: Instance, demand: Demand): Promise<Template | null>;
   /** Weights and limits of tenants; without them all weigh the same, and none has a limit. */
   tenants?: Pick<TenantSettings, "weightOf" | "of">;
+  /** All sandboxes of the machine; without them, nobody is taken to burn processors. */
+  machine?: MachineProcessors;
   /** Told of each sandbox that was made, and how long that took. */
   onLaunched?(tookMs: number): void;
   /** Told of each sandbox that has ended; null: it was killed, and nobody saw its end. */

@@ -62,8 +62,7 @@ export class Pool {
       tenants: options.tenants,
       lookAgain: () => this.#pump(),
     });
-    const weightOf = options.tenants?.weightOf.bind(options.tenants);
-    this.#weights = new TenantWeights(() => this.#pooledVersions.busy(), undefined, weightOf);
+    this.#weights = new TenantWeights(this.#pooledVersions, options);
     this.#places = new Places({
       capacity: this.#capacity,
       zygotes: options.zygotes,
@@ -239,6 +238,7 @@ export class Pool {
     pooledVersion.starting -= 1;
     this.#starting -= 1;
     this.#pooledIn.set(pooled.place, pooled);
+    this.#weights.started(pooled);
     pooledVersion.instances += 1;
     pooledVersion.loading = { endedAtMs: performance.now(), tookMs: pooled.startMs };
     this.#offer(pooled);
@@ -317,8 +317,10 @@ export class Pool {
   /** Has a template fork for the next call, as soon as nothing is left of the last. */
   async #renew(pooledVersion: PooledVersion, pooled: PooledInstance): Promise<void> {
     pooledVersion.renewing += 1;
+    this.#weights.ended(pooled);
     await pooled.renew().catch((error: Error) => this.#places.end(pooled.place, error.message));
     pooledVersion.renewing -= 1;
+    this.#weights.started(pooled);
     this.#becameFree(pooledVersion, pooled);
   }
 
@@ -344,6 +346,7 @@ export class Pool {
     this.#prewarmed.drop(place);
     if (pooled === undefined) this.#pooledVersions.removeTemplatePlace(place);
     else this.#pooledVersions.remove(pooled);
+    if (pooled !== undefined) this.#weights.ended(pooled);
     pooled?.templatePlace?.left();
     if (pooled !== undefined) this.warm.lost(pooled.key);
     this.#pump();

@@ -1,5 +1,6 @@
 /** An instance as the pool keeps it, with its place, and the leases of it. */
 
+import type { Sandbox } from "../../sandbox-core/index.ts";
 import { MAX_CALLS_IN_LINE } from "../../sandbox-core/protocol/frames.ts";
 import type { Instance } from "../instance/instance.ts";
 import { InstanceLease, type LeaseEnd, type Start, WARM } from "./instance-lease.ts";
@@ -37,6 +38,11 @@ export class PooledInstance {
   /** Whose version it serves. */
   get tenant(): string {
     return this.key.slice(0, this.key.indexOf("/"));
+  }
+
+  /** The sandbox that has its calls now: where each call has a fork to itself, that fork. */
+  get sandbox(): Sandbox {
+    return this.#instance.sandbox;
   }
 
   /** Whether it serves no further call: its zygote makes way, or it does. */

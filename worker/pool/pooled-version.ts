@@ -1,6 +1,5 @@
 /** The instances and the waiting calls of a worker, version by version. */
 import type { VersionRef } from "../../functions/model/invocation.ts";
-import type { Sandbox } from "../../sandbox-core/index.ts";
 import { CpuPressure } from "./cpu-pressure.ts";
 import type { Place } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
@@ -137,9 +136,16 @@ export class PooledVersions {
   }
 
   /** The instances that serve calls. */
-  *busy(): Iterable<{ tenant: string; sandbox: Sandbox }> {
-    for (const { leased } of this.#pooledVersions.values())
-      for (const { tenant, place } of leased) yield { tenant, sandbox: place.sandbox };
+  *busy(): Iterable<PooledInstance> {
+    for (const { leased } of this.#pooledVersions.values()) yield* leased;
+  }
+
+  /** These, and the free ones. */
+  *all(): Iterable<PooledInstance> {
+    for (const { leased, free } of this.#pooledVersions.values()) {
+      yield* leased;
+      yield* free;
+    }
   }
 
   forgetIfEmpty(pooledVersion: PooledVersion): void {

@@ -197,6 +197,16 @@ test("a path tells its disk, and one on no disk is refused", () => {
   assert.throws(() => diskOfPath("/none"), /cannot be looked up/);
 });
 
+test("a group can be idle, and has the usual weight afterwards", () => {
+  const group = `${own}/idle`;
+  driver.create(group, { ...LIMITS, cpus: 1, cpuWeight: 50 });
+  driver.setCpuIdle(group, true);
+  assert.equal(driver.isCpuIdle(group), true);
+  driver.setCpuIdle(group, false);
+  assert.deepEqual([driver.isCpuIdle(group), driver.cpuWeight(group)], [false, 100]);
+  driver.remove(group);
+});
+
 test("a limit that cannot be kept is refused by its name", () => {
   const refused = (limits: Partial<GroupLimits>) => {
     try {

@@ -81,3 +81,33 @@ test("a tenant's weight is that of its busy sandboxes together", async () => {
   await eventually(() => heavy.every((weight) => weight() === 200));
   assert.equal(light(), 100);
 });
+
+test("the sandboxes of a tenant that burns processors are idle until it does no more", async () => {
+  const yielding: boolean[] = [];
+  const machine = {
+    // Of so little, a function that does anything uses too much.
+    processors: 0.1,
+    look: () => ({ bySandboxes: 1, byOthers: 0 }),
+    setYielding: (isYielding: boolean) => void yielding.push(isYielding),
+  };
+  const pool = open({ maxSandboxes: 8, machine });
+  const driver = detectCgroups();
+  const groupOf = ({ instance }: Lease) => (instance.sandbox as LaunchedSandbox).group;
+  const light = await pool.acquire({ tenant: "light" });
+  const [burning, free] = await Promise.all([
+    pool.acquire({ tenant: "hog", name: "burning", code: spin, timeoutMs: LONGEST_CALL_MS }),
+    pool.acquire({ tenant: "hog", name: "free" }),
+  ]);
+  const groups = [burning, free].map(groupOf);
+  free.release();
+  const running = begin(burning).catch(() => {});
+  await eventually(() => groups.every((group) => driver.isCpuIdle(group)));
+  assert.deepEqual([driver.isCpuIdle(groupOf(light)), yielding.at(-1)], [false, true]);
+  // One that is started now has to wait, too.
+  const another = await pool.acquire({ tenant: "hog", name: "another" });
+  assert.equal(driver.isCpuIdle(groupOf(another)), true);
+  burning.discard("the test wants it");
+  await running;
+  await eventually(() => !driver.isCpuIdle(groups[1] as string) && yielding.at(-1) === false);
+  assert.deepEqual([driver.isCpuIdle(groupOf(another)), driver.cpuWeight(groupOf(another))], [false, 100]);
+});
