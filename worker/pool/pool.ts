@@ -14,19 +14,17 @@ import { OwnPressure } from "./cpu-pressure.ts";
 import type { InstanceLease, LeaseEnd } from "./instance-lease.ts";
 import { Lease } from "./lease.ts";
 import type { PoolOptions, PoolSnapshot } from "./options.ts";
-import { type Place, Places } from "./places.ts";
+import type { Place, Places } from "./places.ts";
 import type { PooledInstance } from "./pooled-instance.ts";
 import { nextTurn, type PooledVersion, PooledVersions, QueueLook, spareOf } from "./pooled-version.ts";
-import { Prewarmed } from "./prewarmed.ts";
-import { Starter } from "./starter.ts";
+import type { Prewarmed } from "./prewarmed.ts";
+import { Supply } from "./supply.ts";
 import { TenantRoom } from "./tenant-room.ts";
 import { TenantWeights } from "./tenant-weights.ts";
-import { Upkeep } from "./upkeep.ts";
 import { type Demand, refuseIfOver, shuttingDown, tooLarge, Waiter } from "./waiting-call.ts";
 import { nextInTurn, WaitingCalls } from "./waiting-calls.ts";
 import { WarmInstances } from "./warm-instances.ts";
 import { mostStarts, nextMean, WAIT_MS } from "./when-to-start.ts";
-import { sharedZygote, type ZygoteKey } from "./zygote-key.ts";
 
 export class Pool {
   /** Instances that stay, however idle. */
@@ -35,14 +33,11 @@ export class Pool {
   readonly #capacity: Capacity;
   readonly #places: Places;
   readonly #prewarmed: Prewarmed;
-  readonly #starter: Starter;
-  /** The zygote whose blanks are for whoever comes; none where tenants share no zygotes. */
-  readonly #prewarmedZygote: ZygoteKey | null;
+  readonly #supply: Supply;
   readonly #pooledVersions = new PooledVersions();
   readonly #pooledIn = new Map<Place, PooledInstance>();
   readonly #waiting = new WaitingCalls();
   readonly #rooms: TenantRoom;
-  readonly #upkeep: Upkeep;
   readonly #pressure = new OwnPressure();
   readonly #weights: TenantWeights;
   #waitTimer: NodeJS.Timeout | null = null;
@@ -63,30 +58,15 @@ export class Pool {
       lookAgain: () => this.#pump(),
     });
     this.#weights = new TenantWeights(this.#pooledVersions, options);
-    this.#places = new Places({
+    this.#supply = new Supply(options, {
       capacity: this.#capacity,
-      zygotes: options.zygotes,
-      limitsOf: options.limitsOf,
-      onGone: (place, exit) => {
-        options.onSandboxEnd?.(place.sandbox, exit);
-        this.#gone(place);
-      },
-      onStuck: options.onTrouble,
-      onLaunched: options.onLaunched,
-    });
-    this.#prewarmed = new Prewarmed({
-      places: this.#places,
-      wanted: ({ key }) => Math.min(options.prewarmed, key === this.#prewarmedZygote?.key ? Infinity : 1),
+      pooledVersions: this.#pooledVersions,
       isCalm: () => this.#busy + this.#starting + this.#waiting.count === 0,
       isShort: () => this.#waiting.count > 0,
       onReady: () => this.#pump(),
-      onTrouble: options.onTrouble,
+      onGone: (place) => this.#gone(place),
     });
-    this.#starter = new Starter({ pool: options, places: this.#places, prewarmed: this.#prewarmed });
-    this.#prewarmedZygote = options.zygoteSharing === "shared" ? sharedZygote(options.prewarmedMemoryMiB) : null;
-    if (this.#prewarmedZygote) this.#prewarmed.use(this.#prewarmedZygote);
-    const [pooledVersions, prewarmed, places] = [this.#pooledVersions, this.#prewarmed, this.#places];
-    this.#upkeep = new Upkeep({ ...options, pooledVersions, prewarmed, places, kept: this.#prewarmedZygote?.key });
+    ({ places: this.#places, prewarmed: this.#prewarmed } = this.#supply);
   }
 
   /** Resolves when the blank sandboxes that should be ready are ready, or cannot be made now. */
@@ -140,18 +120,18 @@ export class Pool {
 
   /** Keeps nothing of a zygote that leaves but what serves a call; that ends with its call. */
   leave(key: string): void {
-    this.#upkeep.leave(key);
+    this.#supply.upkeep.leave(key);
   }
 
   /** Ends what serves no call and is outdated now; what serves one ends with its calls. */
   endOutdated(): void {
-    this.#upkeep.endOutdated();
+    this.#supply.upkeep.endOutdated();
   }
 
   /** Ends every sandbox and fails every call that waits; resolves when all of it is gone. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#upkeep.stop();
+    this.#supply.upkeep.stop();
     this.#weights.stop();
     if (this.#waitTimer !== null) clearTimeout(this.#waitTimer);
     this.#waiting.failAll(shuttingDown());
@@ -223,14 +203,14 @@ export class Pool {
 
   /** null when there is no room; then room is being made for the first. */
   #start(pooledVersion: PooledVersion, demand: Demand): Promise<void> | null {
-    const way = this.#starter.reserve(pooledVersion, demand.version);
+    const way = this.#supply.starter.reserve(pooledVersion, demand.version);
     if (way === null) {
-      if (this.#waiting.starved === null) this.#makeRoom(demand.version.config.memoryMiB);
+      if (this.#waiting.starved === null) this.#supply.makeRoom(demand.version.config.memoryMiB);
       return null;
     }
     pooledVersion.starting += 1;
     this.#starting += 1;
-    const start = this.#starter.start(pooledVersion, demand, way);
+    const start = this.#supply.starter.start(pooledVersion, demand, way);
     return this.#rooms.during(demand.version, start).then((pooled) => this.#started(pooledVersion, pooled));
   }
 
@@ -329,15 +309,6 @@ export class Pool {
     this.#rooms.end(pooled.tenant, pooled.place.zygote.memoryMiB);
     pooledVersion.leased.delete(pooled);
     this.#offer(pooled);
-  }
-
-  /** Ends blank sandboxes, then instances, longest idle first, until enough is on its way out. */
-  #makeRoom(memoryMiB: number): void {
-    while (!this.#places.willFit(memoryMiB)) {
-      const victim = this.#prewarmed.takeAny() ?? this.#pooledVersions.takeLongestIdle();
-      if (victim === undefined) return;
-      this.#places.end(victim, "its place is needed");
-    }
   }
 
   #gone(place: Place): void {
