@@ -20,9 +20,8 @@ export function ownerGroup(pid: number): string {
 /**
  * The group of the sandbox that has this host user: beside its owner's, so that the kernel has all
  * sandboxes of the machine compete with each other, and not those of one owner with all of
- * another. Users come again and so do the names of groups:
- * the kernel remembers each name that a directory ever had, and would have six more to remember
- * after every sandbox.
+ * another. Users come again and so do the names of groups: the kernel remembers each name that a
+ * directory ever had, and would have six more to remember after every sandbox.
  */
 export function sandboxGroup(owner: string, hostUid: number): string {
   return `${owner}-${hostUid}`;
