@@ -20,8 +20,11 @@ const ALONE = "alone";
 const LIGHT = 4;
 /** Slots of all workers together, so that the neighbours have more calls than there are. */
 const SLOTS = 16;
-/** How long a neighbour goes on before calls are measured: all its instances are there by then. */
-const SETTLE_MS = 1_500;
+/**
+ * How long a neighbour goes on before calls are measured: all its instances are there by then, and
+ * workers know what they use.
+ */
+const SETTLE_MS = 2_000;
 
 /** The work of a neighbour's function, and how many of its calls are in flight at once. */
 const NEIGHBOURS = {
@@ -102,7 +105,7 @@ async function measure(fleet: Fleet, plan: Plan, counts: boolean): Promise<void>
   await fleet.light.block(ALONE, request, counts);
   for (const name of Object.keys(NEIGHBOURS) as Neighbour[]) {
     const { inFlight } = NEIGHBOURS[name];
-    const settleMs = Math.min(SETTLE_MS, plan.blockMs * 3);
+    const settleMs = Math.min(SETTLE_MS, plan.blockMs * 8);
     const durationMs = settleMs + plan.blockMs;
     const neighbour = fleet.load.run({ target: fleet.targets[name], inFlight, durationMs });
     await delay(settleMs);
