@@ -1,7 +1,8 @@
 /** The options by which a canary watches itself, and its terms in words. */
 import { type Command, InvalidArgumentError } from "commander";
+import { durationText } from "../../infra/std/duration.ts";
 import type { CanaryWatch } from "../model/canary.ts";
-import { durationMs, durationText, positiveInteger } from "./duration.ts";
+import { durationMs, positiveInteger } from "./duration.ts";
 import { CliError } from "./failure.ts";
 
 /** Values of the options. */

@@ -1,20 +1,12 @@
-/** Durations as people write them. */
+/** Durations and numbers as options of commands. */
 import { InvalidArgumentError } from "commander";
-
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+import { readDuration } from "../../infra/std/duration.ts";
 
 /** "5m" in milliseconds. @throws InvalidArgumentError for anything else. */
 export function durationMs(text: string): number {
-  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  if (count === undefined) throw new InvalidArgumentError("A duration is a number and one of s, m, h, d: 5m");
-  return Number(count) * (UNITS_MS[unit] ?? 0);
-}
-
-/** Milliseconds as the largest unit that they are a whole number of: "5m". */
-export function durationText(ms: number): string {
-  const units = Object.entries(UNITS_MS).filter(([, unitMs]) => ms % unitMs === 0);
-  const [unit, unitMs] = units.at(-1) ?? ["ms", 1];
-  return `${ms / unitMs}${unit}`;
+  const ms = readDuration(text);
+  if (ms === null) throw new InvalidArgumentError("A duration is a number and one of s, m, h, d: 5m");
+  return ms;
 }
 
 /** A whole number from 1. @throws InvalidArgumentError for anything else. */
