@@ -203,10 +203,17 @@ export const functionSchema = z
       description:
         'Why there are no copies of the loaded module: each call of the isolation "invocation", and each instance of a module that is slow to load, loads it anew. null when there are copies, or none was wanted yet.',
     }),
-    warm: z.object({ wanted: z.int(), ready: z.int(), problem: z.string().nullable() }).nullable().default(null).meta({
-      description:
-        "Instances that all workers keep warm for `minInstances`: how many they should, how many are there, and why there are fewer. null when the function asks for none.",
-    }),
+    warm: z
+      .object({
+        ...{ wanted: z.int(), ready: z.int(), problem: z.string().nullable() },
+        next: z.object({ at: z.iso.datetime(), count: z.int() }).nullable().default(null),
+      })
+      .nullable()
+      .default(null)
+      .meta({
+        description:
+          "Instances that all workers keep warm for `minInstances`: how many they should, how many are there, and why there are fewer. `next`: when another number counts by its times, and which; in the answer for one function alone. null when the function asks for none.",
+      }),
     reservedSlots: z.int().nullable().default(null).meta({
       description:
         "Slots of all workers that are kept for `concurrency.reserved`: fewer than it says where all that is reserved would be more than half of them. null when the function reserves none.",

@@ -169,8 +169,8 @@ const configFields = z.strictObject({
   minInstances: minInstancesSchema.optional().meta({
     default: 0,
     description:
-      "Instances of the live version that are loaded before anybody calls them, and stay. Each worker keeps its part, and one at least.",
-    examples: [2],
+      "Instances of the live version that are loaded before anybody calls them, and stay: a number, or a list of those that count at certain times. Each worker keeps its part, and one at least.",
+    examples: [2, [{ count: 1 }, { count: 5, cron: "0 8 * * 1-5", for: "10h", timezone: "Europe/Berlin" }]],
   }),
   routes: z
     .array(

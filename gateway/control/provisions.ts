@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
-import { mostInstances } from "../../functions/model/provisions/min-instances.ts";
+import { mostInstances, nextChange } from "../../functions/model/provisions/min-instances.ts";
 import type { ProvisionedVersion } from "../../functions/model/provisions/provision.ts";
 import { keptSlots, reservedOf } from "../../functions/model/provisions/reserved.ts";
 import { QUOTAS } from "../../functions/model/quotas.ts";
@@ -66,6 +66,12 @@ export async function keptFor({ redis }: ControlParts, states: readonly Function
   const [workers, provisions] = await Promise.all([listWorkers(redis), readProvisions(redis)]);
   const slots = workers.reduce((sum, { running, room }) => sum + running + room, 0);
   return { warm, slots: keptSlots(reservedOf(provisions), slots) };
+}
+
+/** When another number of instances is kept warm for a function, and how many; null: never. */
+export function nextWarm({ version }: FunctionState): { at: string; count: number } | null {
+  const next = nextChange(version.config.minInstances, Date.now());
+  return next && { at: new Date(next.atMs).toISOString(), count: next.count };
 }
 
 /** How much a tenant's functions ask for at most of what a quota counts, without one of them. */

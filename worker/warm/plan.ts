@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type { VersionRef } from "../../functions/model/invocation.ts";
-import { countOf } from "../../functions/model/provisions/min-instances.ts";
+import { instancesAt, shareOf } from "../../functions/model/provisions/min-instances.ts";
 import type { Provision } from "../../functions/model/provisions/provision.ts";
 
 /** A worker that is alive, and how many sandboxes it may have. */
@@ -23,14 +23,19 @@ export interface Wanted extends VersionRef {
 /**
  * The instances of each version that all workers together are to keep.
  * @param mostOf most instances of a tenant; its functions get them in the order of their names
+ * @param nowMs when: they may change by the clock
  */
-export function wantedOf(provisions: readonly Provision[], mostOf: (tenant: string) => number): Wanted[] {
+export function wantedOf(
+  provisions: readonly Provision[],
+  mostOf: (tenant: string) => number,
+  nowMs: number,
+): Wanted[] {
   const left = new Map<string, number>();
   const sorted = [...provisions].sort((one, other) => (one.functionName < other.functionName ? -1 : 1));
   return sorted.flatMap(({ tenant, functionName, versions }) =>
     versions.flatMap(({ version, percent, memoryMiB, minInstances }) => {
       const most = left.get(tenant) ?? mostOf(tenant);
-      const count = Math.min(most, countOf(minInstances, percent));
+      const count = Math.min(most, shareOf(instancesAt(minInstances, nowMs), percent));
       left.set(tenant, most - count);
       return count === 0 ? [] : [{ tenant, functionName, version, memoryMiB, count }];
     }),

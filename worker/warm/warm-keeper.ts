@@ -30,6 +30,8 @@ export interface WarmKeeperOptions {
   workerId: string;
   parts: Pick<Parts, "redis" | "bundles" | "pool" | "onTrouble">;
   quotaDefaults: QuotaDefaults;
+  /** The clock that `minInstances` goes by, in milliseconds since 1970. */
+  now?: () => number;
 }
 
 /** A version's part of this worker. */
@@ -111,7 +113,7 @@ export class WarmKeeper {
 
   /** What this worker should keep of it all. */
   async #ownPart(provisions: Awaited<ReturnType<typeof readProvisions>>): Promise<Wanted[]> {
-    const { workerId, quotaDefaults } = this.#options;
+    const { workerId, quotaDefaults, now = Date.now } = this.#options;
     const { redis, pool } = this.#options.parts;
     const facts = [listWorkers(redis), readStops(redis), allSettings(redis)] as const;
     const [workers, stops, { quotas }] = await Promise.all(facts);
@@ -121,7 +123,7 @@ export class WarmKeeper {
     const active = provisions.filter(({ tenant }) => !stops.has(tenant));
     const mostOf = (tenant: string) =>
       (quotas.get(scopeOf(tenant))?.warmInstances ?? quotaDefaults.warmInstances) || Number.POSITIVE_INFINITY;
-    return wantedOf(active, mostOf)
+    return wantedOf(active, mostOf, now())
       .map((one) => ({ ...one, count: partOf(one, keepers, workerId) }))
       .filter(({ count }) => count > 0);
   }

@@ -80,8 +80,9 @@ function domainsText(domains: FunctionInfo["domains"]): string {
   return words.join(", ");
 }
 
-function warmText({ wanted, ready, problem }: NonNullable<FunctionInfo["warm"]>): string {
-  return `${ready} of ${wanted} instances${problem === null ? "" : `: ${problem}`}`;
+function warmText({ wanted, ready, problem, next }: NonNullable<FunctionInfo["warm"]>): string {
+  const change = next === null ? "" : `, ${next.count} from ${next.at}`;
+  return `${ready} of ${wanted} instances${change}${problem === null ? "" : `: ${problem}`}`;
 }
 
 function routesAtText(routes: FunctionInfo["routes"]): string {

@@ -26,7 +26,7 @@ import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
 import { noFunction } from "../no-function.ts";
 import { expectedOf } from "../precondition.ts";
-import { type KeptFor, keptFor } from "../provisions.ts";
+import { type KeptFor, keptFor, nextWarm } from "../provisions.ts";
 import { previewUrl, urlsOf } from "../urls.ts";
 
 export { noFunction } from "../no-function.ts";
@@ -111,7 +111,9 @@ export function functionRoutes(app: OpenAPIHono<Environment>, parts: ControlPart
     const state = await parts.registry.getFunction({ tenant: c.var.principal.tenant, functionName: name });
     if (!state) throw noFunction(name);
     const kept = await keptFor(parts, [state]);
-    return c.json({ ...infoOf(parts, c, state, kept), ...(await domainsOf(parts, state)) }, 200);
+    const info = infoOf(parts, c, state, kept);
+    const warm = info.warm && { ...info.warm, next: nextWarm(state) };
+    return c.json({ ...info, warm, ...(await domainsOf(parts, state)) }, 200);
   });
 
   app.openapi(deleteRoute, async (c) => {
@@ -151,6 +153,7 @@ async function domainsOf({ redis }: ControlParts, { tenant, functionName, versio
 function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionState, kept: KeptFor): FunctionInfo {
   const { tenant, functionName, version, noTemplateReason, isHeld, createdAtMs, updatedAtMs } = state;
   const { config, entry, bundleBytes, files, found } = version;
+  const warm = kept.warm.get(state);
   // A tenant's secrets are in these values; names suffice to see what is set.
   const env = Object.fromEntries(envNamesOf(version).map((name) => [name, "***"]));
   return {
@@ -161,7 +164,7 @@ function infoOf(parts: ControlParts, c: Context<Environment>, state: FunctionSta
     // A version that was deployed before there was a choice has none.
     config: { ...config, isolation: config.isolation ?? "instance", env },
     noTemplateReason,
-    warm: kept.warm.get(state) ?? null,
+    warm: warm === undefined ? null : { ...warm, next: null },
     reservedSlots:
       config.concurrency?.reserved === undefined ? null : (kept.slots.get(`${tenant}/${functionName}`) ?? 0),
     held: isHeld,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import type { MinInstances } from "../../../functions/model/provisions/min-instances.ts";
 import { setQuotas } from "../../../functions/store/quotas.ts";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { RateLease } from "../../../gateway/limits/rate-lease.ts";
@@ -162,7 +163,7 @@ describe("deployments", () => {
 });
 
 describe("instances that are kept warm", () => {
-  const keep = (name: string, minInstances: number) =>
+  const keep = (name: string, minInstances: MinInstances) =>
     request("PUT", `/v1/functions/${name}`, deployment(name, { minInstances }), other);
 
   it("beyond what a tenant may have are refused, and say who has the others", async () => {
@@ -183,7 +184,15 @@ describe("instances that are kept warm", () => {
       `${limit}: second asks for 1 by minInstances, and its other functions have 5.`,
     );
     assert.equal((await keep("second", 0)).status, 201);
+    const night = [{ count: 1 }, { count: 6, cron: "0 0 * * *", for: "1m" }, { count: 2 }];
+    assert.equal((await keep("kept", night)).body.error.message, `${limit}: kept asks for 6 by minInstances.`);
     assert.equal((await keep("kept", 1001)).status, 400);
+    // There is no worker, and it may be any time of the day.
+    assert.equal((await keep("kept", [{ count: 1 }, { count: 5, cron: "0 0 * * *", for: "1m" }])).status, 200);
+    assert.match(
+      (await cli(["info", "kept"], other)).stdout,
+      /warm +0 of 0 instances, [15] from \d{4}-\d\d-\d\dT00:0[01]:00/,
+    );
   });
 
   it("and calls that are reserved are counted apart", async () => {

@@ -51,7 +51,7 @@ describe("the instances of all workers", () => {
   });
 
   it("are no more of a tenant than it may have", () => {
-    const wanted = wantedOf([provision("b", 3), provision("a", 2)], () => 4);
+    const wanted = wantedOf([provision("b", 3), provision("a", 2)], () => 4, 0);
     assert.deepEqual(
       wanted.map(({ functionName, count }) => [functionName, count]),
       [
@@ -61,12 +61,35 @@ describe("the instances of all workers", () => {
     );
   });
 
+  it("are as many as the hour says, of what the tenant has left then", () => {
+    const office = {
+      ...provision("a", 0),
+      versions: [
+        {
+          version: "1",
+          percent: 100,
+          memoryMiB: 128,
+          minInstances: [{ count: 1 }, { count: 3, cron: "0 8 * * *", for: "1h" }],
+        },
+      ],
+    };
+    const counts = (time: string) =>
+      wantedOf([office, provision("b", 3)], () => 4, Date.parse(time)).map(({ count }) => count);
+    assert.deepEqual(
+      [counts("2026-11-30T08:00:00Z"), counts("2026-11-30T09:00:00Z")],
+      [
+        [3, 1],
+        [1, 3],
+      ],
+    );
+  });
+
   it("are of both versions of a canary, by their shares", () => {
     const versions = [
       { version: "1", percent: 90, memoryMiB: 128, minInstances: 10 },
       { version: "2", percent: 10, memoryMiB: 128, minInstances: 10 },
     ];
-    const wanted = wantedOf([{ tenant: "main", functionName: "shop", versions }], () => 100);
+    const wanted = wantedOf([{ tenant: "main", functionName: "shop", versions }], () => 100, 0);
     assert.deepEqual(
       wanted.map(({ version, count }) => [version, count]),
       [

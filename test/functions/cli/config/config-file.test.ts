@@ -57,6 +57,32 @@ describe("sandpiper.jsonc", () => {
     assert.match(message, /^sandpiper\.jsonc:5:25: "env\.C" is not right: it must be a string, not 3$/m);
   });
 
+  it("says of each entry of minInstances what is wrong with it, at its place", async () => {
+    const message = await messageFor(
+      '{\n"name": "a",\n"minInstances": [\n{"count": 0},\n{"count": 1, "cron": "0 0 8 * * *", "for": "8d", "timezone": "Mars"},\n' +
+        '{"count": 1, "cron": "0 8 31 4,6 *", "for": "1h"},\n{"count": 1, "cron": "0 8 * * *"},\n{"count": 1, "for": "1h"},\n' +
+        '{"count": 1, "timezone": "UTC"},\n{"cron": "0 8 * * 8", "for": "1h"},\n3]}',
+    );
+    const said = (place: string, words: string) =>
+      assert.ok(message.includes(`sandpiper.jsonc:${place}: "minInstances.${words}`), `${place} ${words}\n${message}`);
+    said("4:11", '0.count" is not right: the least is 1, and it is 0');
+    said("5:22", '1.cron" is not right: five fields, as in "0 8 * * 1-5"');
+    said("5:44", '1.for" is not right: a number and one of s, m, h, d, from 1m to 7d');
+    said("5:62", '1.timezone" is not right: no time zone that is known');
+    said("6:22", '2.cron" is not right: none of the months has such a day');
+    said("7:22", '3.cron" is not right: "cron" stands beside "for" only');
+    said("8:21", '4.for" is not right: "for" stands beside "cron" only');
+    said("9:26", '5.timezone" is not right: "timezone" stands beside "cron" only');
+    said("10:10", '6.cron" is not right: Constraint error, got value 8 expected range 0-7. It needs five fields');
+    said("11:1", '7" is not right: it must be an object, not 3');
+    assert.match(message, /^sandpiper\.jsonc:10:1: the field "minInstances\.6\.count" is missing$/m);
+    assert.match(
+      await messageFor('{"name": "a", "minInstances": []}'),
+      /at least one entry, or 0 in place of the list/,
+    );
+    assert.match(await messageFor('{"name": "a", "minInstances": {}}'), /must be a number or an array, not an object/);
+  });
+
   it("says of each rule of egress what is wrong with it, at its place", async () => {
     const message = await messageFor(
       '{\n"name": "a",\n"egress": [\n"https://api.example.com/v1",\n{"to": "a.com", "incject": {}},\n{"inject": {"a": "b"}},\n' +

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import type { Redis } from "ioredis";
 import { wholly } from "../../../../functions/model/alias.ts";
+import type { MinInstances } from "../../../../functions/model/provisions/min-instances.ts";
 import type { Version } from "../../../../functions/model/version.ts";
 import { moveAlias } from "../../../../functions/store/aliases.ts";
 import { takeHold } from "../../../../functions/store/holds.ts";
@@ -27,7 +28,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-async function put(functionName: string, digit: string, minInstances?: number): Promise<Version> {
+async function put(functionName: string, digit: string, minInstances?: MinInstances): Promise<Version> {
   const config = {
     name: functionName,
     entry: "index.ts",
@@ -62,6 +63,12 @@ it("are those of the versions that live names, as long as it does", async () => 
   await registry.deployFunction(plain);
   assert.equal(await wishes("shop"), null);
   assert.equal(heard.filter((name) => name === "main/shop").length, 3, "each change was told");
+});
+
+it("keep a list of times as it was written", async () => {
+  const list = [{ count: 1 }, { count: 5, cron: "*/5 8 * * 1-5", for: "10h", timezone: "Europe/Berlin" }];
+  await registry.deployFunction(await put("timed", "1", list));
+  assert.deepEqual((await wishes("timed"))?.[0]?.minInstances, list);
 });
 
 it("are gone with their function", async () => {
