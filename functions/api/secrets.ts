@@ -58,9 +58,12 @@ export const secretListSchema = z.object({ secrets: z.array(secretSchema) });
 export const rewrapSchema = z
   .object({
     masterKey: z.string().meta({ description: "Id of the master key that all data keys are sealed with now." }),
-    tenants: z.int().meta({ description: "Tenants that have data keys." }),
-    rewrapped: z.int().meta({ description: "Data keys that were sealed with another master key before." }),
-    sealed: z.int().meta({ description: "Versions whose `env` an older Sandpiper had left in clear." }),
+    tenants: z
+      .int()
+      .optional()
+      .meta({ description: "Tenants that have data keys: told to operators, here and below." }),
+    rewrapped: z.int().optional().meta({ description: "Data keys that were sealed with another master key before." }),
+    sealed: z.int().optional().meta({ description: "Versions whose `env` an older Sandpiper had left in clear." }),
   })
   .meta({ id: "Rewrap" });
 export type RewrapInfo = z.output<typeof rewrapSchema>;

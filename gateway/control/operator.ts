@@ -26,6 +26,20 @@ export async function checkOperator(
 }
 
 /**
+ * Lets the operator pass to a tenant that there is.
+ * @throws SandpiperError NOT_OPERATOR, TENANT_NOT_FOUND
+ */
+export async function checkOperatorOf(
+  parts: Pick<ControlParts, "redis">,
+  c: Context<Environment>,
+  tenant: string,
+): Promise<void> {
+  await checkOperator(parts, c, tenant);
+  const found = await findTenant(parts.redis, tenant);
+  if (found === null || found.state === "deleting") throw noTenant(tenant);
+}
+
+/**
  * The tenant that a request is about: the key's own, or another that the operator names.
  * @throws SandpiperError TENANT_NOT_FOUND
  */
@@ -36,8 +50,6 @@ export async function tenantAsked(
 ): Promise<string> {
   const own = c.var.principal.tenant;
   if (named === undefined || named === own) return own;
-  await checkOperator(parts, c, named);
-  const found = await findTenant(parts.redis, named);
-  if (found === null || found.state === "deleting") throw noTenant(named);
+  await checkOperatorOf(parts, c, named);
   return named;
 }

@@ -72,11 +72,10 @@ async function remove({ io, gateway, name, functionName, json }: Asked): Promise
 async function rewrap({ io, gateway, json }: Asked): Promise<void> {
   const done = await gateway.rewrap();
   if (json) return printJson(io, done);
-  const { masterKey, tenants, rewrapped, sealed } = done;
-  say(
-    io,
-    `${rewrapped} data keys of ${tenants} tenants were sealed anew; all are sealed with the key ${masterKey} now`,
-  );
+  const { masterKey, tenants, rewrapped, sealed = 0 } = done;
+  // Others than operators are told of no numbers: they are of all tenants.
+  if (rewrapped !== undefined) say(io, `${rewrapped} data keys of ${tenants} tenants were sealed anew`);
+  say(io, `all data keys are sealed with the master key ${masterKey} now`);
   if (sealed > 0) say(io, `${sealed} old versions had their environment in clear, and have it sealed now`);
 }
 

@@ -16,10 +16,10 @@ import type { ControlParts, Environment } from "../context.ts";
 import { refusedRules } from "../egress.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
-import { checkOperator, isOperator } from "../operator.ts";
+import { checkOperatorOf, isOperator } from "../operator.ts";
 
 const operatorOnly = jsonBody(errorSchema, "The key is not the operator's.");
-const none = jsonBody(errorSchema, "The tenant is another than the key's, which is not the operator's.");
+const none = jsonBody(errorSchema, "There is no such tenant, or none that the key may see.");
 
 const listRoute = keyedRoute({
   method: "get",
@@ -66,7 +66,7 @@ export function egressRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
 
   app.openapi(changeRoute, async (c) => {
     const { tenant } = c.req.valid("param");
-    await checkOperator(parts, c, tenant);
+    await checkOperatorOf(parts, c, tenant);
     const { list, ...change } = c.req.valid("json");
     const grants = await changeGrants(redis, tenant, (before) => {
       const after = { ...before, [list]: changed(list, before[list] ?? [], change) };
@@ -77,7 +77,7 @@ export function egressRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
 
   app.openapi(resetRoute, async (c) => {
     const { tenant } = c.req.valid("param");
-    await checkOperator(parts, c, tenant);
+    await checkOperatorOf(parts, c, tenant);
     await changeGrants(redis, tenant, () => null);
     return c.json({ grants: { tenant, ...NO_GRANTS }, refused: await refusedRules(parts, tenant) }, 200);
   });

@@ -3,22 +3,21 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { tenantParam } from "../../../functions/api/egress.ts";
 import { quotaChangeSchema, quotaListSchema, quotaUseSchema } from "../../../functions/api/quotas.ts";
 import { errorSchema } from "../../../functions/api/schemas.ts";
-import { SandpiperError } from "../../../functions/model/errors.ts";
 import { scopeOf } from "../../../functions/model/quotas.ts";
+import { sees } from "../../../functions/model/scopes.ts";
 import { allSettings, setQuotas } from "../../../functions/store/quotas.ts";
-import { isOperatorKey } from "../../../functions/store/tenant.ts";
 import { MIB } from "../../../infra/std/bytes.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
-import { tenantAsked } from "../operator.ts";
+import { checkOperatorOf, isOperator, tenantAsked } from "../operator.ts";
 import { quotaUse } from "../quota-use.ts";
 
 const listRoute = keyedRoute({
   method: "get",
   path: "/v1/quotas",
   summary: "Show quotas",
-  description: "With the operator's key of all tenants that have some, with others of the key's tenant alone.",
+  description: "With the operator's key of all tenants that have some, with others of the key's tenant, and of those functions that the key may see.",
   responses: { 200: jsonBody(quotaListSchema, "The limits.") },
 });
 
@@ -42,6 +41,7 @@ const changeRoute = keyedRoute({
     200: jsonBody(quotaListSchema, "The tenant's limits now."),
     400: jsonBody(errorSchema, "A limit is not valid."),
     403: jsonBody(errorSchema, "The key is not the operator's."),
+    404: jsonBody(errorSchema, "There is no such tenant, or none that the key may see."),
   },
 });
 
@@ -50,18 +50,20 @@ export function quotaRoutes(app: OpenAPIHono<Environment>, parts: ControlParts):
   const { redis, quotaDefaults, uploads } = parts;
   app.on("POST", "/v1/quotas/:tenant", bodyLimit(MIB, uploads));
 
-  const listOf = async (isShown: (tenant: string) => boolean) => {
+  const listOf = async (isShown: (tenant: string, functionName?: string) => boolean) => {
     const quotas = [...(await allSettings(redis)).quotas].flatMap(([scope, limits]) => {
       const [tenant = "", functionName] = scope.split("/");
-      return isShown(tenant) ? [{ tenant, function: functionName ?? null, limits }] : [];
+      return isShown(tenant, functionName) ? [{ tenant, function: functionName ?? null, limits }] : [];
     });
     return { default: quotaDefaults, quotas };
   };
 
   app.openapi(listRoute, async (c) => {
-    const { tenant, keyId } = c.var.principal;
-    const isOperator = await isOperatorKey(redis, keyId);
-    return c.json(await listOf((one) => isOperator || one === tenant), 200);
+    const { principal } = c.var;
+    const seesAll = await isOperator(parts, c);
+    const isShown = (tenant: string, functionName?: string): boolean =>
+      seesAll || (tenant === principal.tenant && (functionName === undefined || sees(principal, functionName)));
+    return c.json(await listOf(isShown), 200);
   });
 
   app.openapi(useRoute, async (c) => {
@@ -70,8 +72,8 @@ export function quotaRoutes(app: OpenAPIHono<Environment>, parts: ControlParts):
   });
 
   app.openapi(changeRoute, async (c) => {
-    if (!(await isOperatorKey(redis, c.var.principal.keyId))) throw new SandpiperError("NOT_OPERATOR");
     const { tenant } = c.req.valid("param");
+    await checkOperatorOf(parts, c, tenant);
     const { function: functionName, limits } = c.req.valid("json");
     await setQuotas(redis, scopeOf(tenant, functionName), limits);
     await parts.quotas.read();

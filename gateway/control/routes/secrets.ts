@@ -17,6 +17,7 @@ import { sealClearVersions } from "../../../functions/store/seal-versions.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
+import { isOperator } from "../operator.ts";
 import { Paced } from "../paced.ts";
 import { checkSecretStorage } from "../room.ts";
 
@@ -61,8 +62,9 @@ const rewrapRoute = keyedRoute({
 });
 
 /**
- * Adds the routes below /v1/secrets. Any tenant may ask for a rewrap: it changes no value, and
- * tells of no tenant. A key for single functions sees their secrets alone.
+ * Adds the routes below /v1/secrets. Any tenant may ask for a rewrap: it changes no value. How many
+ * tenants and keys there are is told to operators alone. A key for single functions sees their
+ * secrets alone.
  */
 export function secretRoutes(app: OpenAPIHono<Environment>, parts: ControlParts): void {
   const { secrets, dataKeys, registry, redis, uploads } = parts;
@@ -95,11 +97,11 @@ export function secretRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
   });
 
   app.openapi(rewrapRoute, async (c) => {
-    const done = await paced.run(c.var.principal.tenant, async () => {
+    const { masterKey, ...counts } = await paced.run(c.var.principal.tenant, async () => {
       const rewrapped = await dataKeys.rewrap();
       return { ...rewrapped, sealed: await sealClearVersions(redis, registry, secrets) };
     });
-    return c.json(done, 200);
+    return c.json((await isOperator(parts, c)) ? { masterKey, ...counts } : { masterKey }, 200);
   });
 }
 

@@ -25,7 +25,7 @@ import { KIB } from "../../../infra/std/bytes.ts";
 import type { ControlParts, Environment } from "../context.ts";
 import { jsonBody, keyedRoute } from "../keyed-route.ts";
 import { bodyLimit } from "../middleware/body-limit.ts";
-import { checkOperator, isOperator } from "../operator.ts";
+import { checkOperator, checkOperatorOf, isOperator } from "../operator.ts";
 
 const operatorOnly = jsonBody(errorSchema, "The key is not the operator's.");
 const none = jsonBody(errorSchema, "There is no such tenant, or none that the key may see.");
@@ -124,8 +124,7 @@ export function tenantRoutes(app: OpenAPIHono<Environment>, parts: ControlParts)
 
   app.openapi(changeRoute, async (c) => {
     const { tenant } = c.req.valid("param");
-    await checkOperator(parts, c, tenant);
-    await details(parts, tenant);
+    await checkOperatorOf(parts, c, tenant);
     await setWeight(redis, tenant, c.req.valid("json").weight);
     await parts.quotas.read();
     return c.json(await details(parts, tenant), 200);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { after, before, it } from "node:test";
 import { DataKeys } from "../../../functions/store/data-keys.ts";
 import { SecretStore } from "../../../functions/store/secrets.ts";
+import { makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { SANDPIPER } from "../../helpers/cli.ts";
 import { startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { runCommand } from "../../helpers/in-process-cli.ts";
@@ -86,5 +87,7 @@ it("lists and deletes, and says what is wrong", async () => {
     assert.ok(!stderr.includes("canary"), stderr);
   }
   assert.equal((await run(["set", "LD_PRELOAD"], "x")).code, 3);
-  assert.match((await run(["rewrap"])).stderr, /0 data keys of \d+ tenants? were sealed anew/);
+  assert.match((await run(["rewrap"])).stderr, /^all data keys are sealed with the master key [0-9a-f]+ now\n$/);
+  await makeOperatorKey(test.connection, test.key.split("_")[1] ?? "");
+  assert.match((await run(["rewrap"])).stderr, /^0 data keys of \d+ tenants were sealed anew\nall data keys are/);
 });

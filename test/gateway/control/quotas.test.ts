@@ -227,6 +227,18 @@ describe("quotas", () => {
     assert.equal((await cli(["quota", "set", "other", "functions=9"], other)).code, 5);
   });
 
+  it("of functions are shown to keys that see these", async () => {
+    await set("main", { callsPerSecond: 5 });
+    await set("main", { callsPerSecond: 6 }, "hello");
+    await set("main", { callsPerSecond: 7 }, "hidden");
+    const wish = { scopes: ["read"], functions: ["hello"] };
+    const { key } = (await request("POST", "/v1/keys", wish)).body as unknown as { key: string };
+    const { quotas } = (await request("GET", "/v1/quotas", undefined, key)).body;
+    const shown = quotas.map(({ tenant, function: name }) => `${tenant} ${name}`);
+    assert.deepEqual(shown.sort(), ["main hello", "main null"]);
+    await setQuotas(test.connection, "main/hidden", NONE);
+  });
+
   it("that make no sense are refused", async () => {
     const wrong = [{ callsPerSecond: -1 }, { callsPerSecond: 1.5 }, { speed: 1 }, { functions: 1e12 }];
     for (const limits of wrong) assert.equal((await set("main", limits)).status, 400, JSON.stringify(limits));

@@ -1,6 +1,7 @@
 /** Tenants that are made, suspended and deleted, beside others that stay as they are. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { Hono } from "hono";
 import { newInvocationId } from "../../../functions/model/invocation-id.ts";
 import type { InvocationRecord } from "../../../functions/model/record.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
@@ -11,6 +12,8 @@ import { setQuotas } from "../../../functions/store/quotas.ts";
 import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { moveTenant, NAME_KEPT_MS, STOPS } from "../../../functions/store/tenant-states.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
+import type { Environment } from "../../../gateway/control/context.ts";
+import { deletionFence } from "../../../gateway/control/middleware/deletion-fence.ts";
 import { startGateway } from "../../../gateway/gateway.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
@@ -237,6 +240,47 @@ describe("a deleted tenant", () => {
     });
     assert.deepEqual([status, body.error.code], [401, "UNAUTHENTICATED"]);
     assert.deepEqual(await tracesOf("racer"), []);
+  });
+
+  it("has nothing left of what the operator changes beside its deletion", async () => {
+    const paths = ["/v1/quotas/beside", "/v1/tenants/beside", "/v1/egress/beside", "/v1/keys?tenant=beside"];
+    const change = async (path: string, keyId: string) => {
+      await test.connection.hdel(STOPS, "beside");
+      await newTenant("beside");
+      const app = new Hono<Environment>();
+      app.use(async (c, next) => {
+        c.set("principal", { tenant: "main", keyId, scopes: ["admin"], functions: null });
+        await next();
+      });
+      app.use(deletionFence({ redis: test.connection, artifacts: new FileArtifactStore(test.artifactsDir) }));
+      app.post("*", async (c) => {
+        assert.equal((await request("DELETE", "/v1/tenants/beside")).status, 200);
+        await setQuotas(test.connection, "beside", { callsPerSecond: 1 });
+        return c.json({});
+      });
+      assert.equal((await app.request(path, { method: "POST" })).status, 200);
+      return tracesOf("beside");
+    };
+    const operator = test.key.split("_")[1] ?? "";
+    for (const path of paths) assert.deepEqual(await change(path, operator), [], path);
+    // Whoever changes nothing there has nobody look through all of Redis.
+    assert.deepEqual(await change("/v1/quotas/beside", "0".repeat(12)), ["sp:quotas inside"]);
+    await test.connection.hdel("sp:quotas", "beside callsPerSecond");
+  });
+
+  it("and one that never was gets no limits, weights and grants", async () => {
+    for (const [method, path, body] of [
+      ["POST", "/v1/quotas/gone", { limits: { callsPerSecond: 1 } }],
+      ["POST", "/v1/quotas/never", { limits: { callsPerSecond: 1 } }],
+      ["POST", "/v1/quotas/never", { function: "f", limits: { callsPerSecond: 1 } }],
+      ["POST", "/v1/tenants/never", { weight: 2 }],
+      ["POST", "/v1/egress/never", { list: "deny", add: ["x.com"] }],
+      ["DELETE", "/v1/egress/never", undefined],
+    ] as const) {
+      const { status, body: answer } = await request(method, path, test.key, body);
+      assert.deepEqual([status, answer.error?.code], [404, "TENANT_NOT_FOUND"], `${method} ${path}`);
+    }
+    assert.deepEqual([...(await tracesOf("never")), ...(await tracesOf("gone"))], []);
   });
 
   it("goes on where its deletion broke off, and its late calls leave nothing either", async () => {
