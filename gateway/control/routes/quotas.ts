@@ -17,7 +17,8 @@ const listRoute = keyedRoute({
   method: "get",
   path: "/v1/quotas",
   summary: "Show quotas",
-  description: "With the operator's key of all tenants that have some, with others of the key's tenant, and of those functions that the key may see.",
+  description:
+    "With the operator's key of all tenants that have some, with others of the key's tenant, and of those functions that the key may see.",
   responses: { 200: jsonBody(quotaListSchema, "The limits.") },
 });
 

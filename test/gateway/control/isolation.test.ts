@@ -9,31 +9,39 @@ import { packSources } from "../../../functions/model/sources.ts";
 import { sha256 } from "../../../functions/store/artifacts.ts";
 import { appendLogs, recordInvocation, recordUnrun } from "../../../functions/store/logs.ts";
 import { setQuotas } from "../../../functions/store/quotas.ts";
-import { createKey } from "../../../functions/store/tenant.ts";
+import { createKey, makeOperatorKey } from "../../../functions/store/tenant.ts";
 import { storeSpans } from "../../../functions/store/traces.ts";
 import { ROUTES } from "../../../gateway/control/route-table.ts";
+import { type DnsServer, startDnsServer } from "../../helpers/dns-server.ts";
 import { deployment, startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { runCommand } from "../../helpers/in-process-cli.ts";
 
 let test: TestGateway;
+let dns: DnsServer;
 let victim: { key: string; keyId: string };
 let attacker: { key: string; keyId: string };
 const ids = {
   ...{ call: newInvocationId(Date.now()), unrun: newInvocationId(Date.now()), trace: "c".repeat(32) },
-  // Of the victim's function, once it is deployed.
+  // An upload of the operator's.
+  restore: "6a1d8a9c-1f0e-4c52-8f57-1f4f1a3b0c01",
+  // Of the victim's function, once it is deployed, and of its domains.
   version: "",
+  token: "",
 };
 const noIds = {
   ...{ call: newInvocationId(Date.now()), unrun: newInvocationId(Date.now()), trace: "d".repeat(32) },
-  version: "f".repeat(64),
+  restore: "6a1d8a9c-1f0e-4c52-8f57-1f4f1a3b0c02",
+  ...{ version: "f".repeat(64), token: "e".repeat(40) },
 };
 const SOURCE = Buffer.from("the victim's source");
 const OTHER_SOURCE = Buffer.from("nobody's own source");
 const HOLDER = "2f1e7a52-0b7e-4c0c-9d0a-0d9b6f5b7a11";
 
 before(async () => {
-  test = await startTestGateway();
+  dns = await startDnsServer();
+  test = await startTestGateway({ domains: { max: 100, resolver: dns.address } });
   const redis = test.connection;
+  await makeOperatorKey(redis, test.key.split("_")[1] ?? "");
   [victim, attacker] = [await createKey(redis, "victim"), await createKey(redis, "attacker")];
   const asVictim = async (method: string, path: string, body?: unknown) => {
     const { status, text } = await ask(method, path, victim.key, body);
@@ -55,10 +63,20 @@ before(async () => {
   await appendLogs(redis, { tenant: "victim", functionName: "treasure" }, [line as never]);
   await storeSpans(redis, [{ traceId: ids.trace, attributes: { "sandpiper.tenant": "victim" } } as never]);
   await setQuotas(redis, "victim", { callsPerSecond: 77 });
+  await asVictim("PUT", "/v1/domains/gem.example.com", { function: "treasure" });
+  const domain = JSON.parse(await asVictim("PUT", "/v1/domains/gold.example.com", { function: "treasure" }));
+  ids.token = domain.record.value;
+  for (const name of ["gold", "none"]) dns.records.set(`_sandpiper.${name}.example.com`, [[ids.token]]);
+  await asVictim("POST", "/v1/domains/gold.example.com/verify", {});
+  const sent = await ask("PUT", `/v1/restores/${ids.restore}?at=0`, test.key, Buffer.from("part"));
+  assert.equal(sent.status, 200, sent.text);
   const own = await ask("PUT", "/v1/functions/own", attacker.key, deployment("own"));
   assert.equal(own.status, 201, own.text);
 });
-after(() => test.stop());
+after(async () => {
+  await test.stop();
+  dns.close();
+});
 
 /** Files as an upload has them. */
 function packed(bytes: Uint8Array): Uint8Array {
@@ -102,9 +120,13 @@ const words = (): readonly (readonly [string, string])[] => [
   ["chart", "paper"],
   ["GOLD", "NONE"],
   ["GEM", "NIL"],
+  ["gold.example.com", "none.example.com"],
+  ["gem.example.com", "nil.example.com"],
   ["victim", "nobody"],
   ["main", "none"],
-  ...(["version", "call", "unrun", "trace"] as const).map((name) => [ids[name], noIds[name]] as const),
+  ...(["version", "token", "call", "unrun", "trace", "restore"] as const).map(
+    (name) => [ids[name], noIds[name]] as const,
+  ),
   [victim.keyId, "0".repeat(12)],
   [sha256(SOURCE), sha256(OTHER_SOURCE)],
 ];
@@ -120,6 +142,11 @@ const ofTenants = (rest = "", body?: unknown): Attempt[] =>
   ["main", "victim"].map((tenant) => ({ path: `/${tenant}${rest}`, ...(body !== undefined && { body }) }));
 const inQuery = (body?: unknown): Attempt[] =>
   ["main", "victim"].map((tenant) => ({ path: `?tenant=${tenant}`, ...(body !== undefined && { body }) }));
+
+const PART = Buffer.from("part");
+const ofUpload = (rest: string, body?: unknown): Attempt[] => [
+  { path: `/${ids.restore}${rest}`, ...(body !== undefined && { body, control: body }) },
+];
 
 /**
  * What the attacker tries by each route: a new route needs a row. `path` goes behind what the route
@@ -179,11 +206,19 @@ const ROWS: () => Record<string, readonly Attempt[]> = () => ({
   "POST /v1/egress/{tenant}": ofTenants("", grants),
   "DELETE /v1/egress/{tenant}": ofTenants(),
   "GET /v1/quotas": asking(200, { path: "" }),
-  "POST /v1/quotas/{tenant}": asking(403, ...ofTenants("", { limits: { callsPerSecond: 1 } })),
+  "GET /v1/quotas/{tenant}": ofTenants(),
+  "POST /v1/quotas/{tenant}": ofTenants("", { limits: { callsPerSecond: 1 } }),
+  "POST /v1/backup": asking(403, { path: "" }),
+  "PUT /v1/restores/{restore}": asking(403, ...ofUpload("?at=4", PART), ...ofUpload("?at=0", PART)),
+  "POST /v1/restores/{restore}": asking(403, ...ofUpload(""), ...ofUpload("?replace=1")),
+  "DELETE /v1/restores/{restore}": asking(403, ...ofUpload("")),
+  "GET /v1/domains": [{ path: "", status: 200 }, ...inQuery()],
+  "DELETE /v1/domains/{domain}": at("/gold.example.com", "/gem.example.com", "/gem.example.com?tenant=victim"),
   "GET /v1/usage": [...inQuery(), { path: "?function=treasure", status: 200 }],
   "GET /v1/tenants": asking(200, { path: "" }),
   "GET /v1/tenants/{tenant}": ofTenants(),
   "POST /v1/tenants": asking(403, { path: "", body: { tenant: "victim" } }),
+  "POST /v1/tenants/{tenant}": ofTenants("", { weight: 2 }),
   "POST /v1/tenants/{tenant}/suspend": ofTenants("/suspend"),
   "POST /v1/tenants/{tenant}/resume": ofTenants("/resume"),
   "DELETE /v1/tenants/{tenant}": ofTenants(),
@@ -195,6 +230,23 @@ const ROWS: () => Record<string, readonly Attempt[]> = () => ({
     { path: `/${victim.keyId}/rotate?tenant=victim`, body: { overlapMs: 0 } },
   ],
   "DELETE /v1/keys/{keyId}": at(`/${victim.keyId}`, `/${victim.keyId}?tenant=victim`),
+  "PUT /v1/domains/{domain}": [
+    { path: "/gem.example.com", body: { function: "treasure" } },
+    { path: "/gem.example.com", body: { function: "own", alias: "vault" } },
+    { path: "/gem.example.com?tenant=victim", body: { function: "own" } },
+    { path: "/gem.example.com?tenant=victim", body: { function: "treasure" } },
+    { path: "/gold.example.com", body: { function: "own" }, status: 201 },
+    { path: "/gold.example.com", body: { function: "treasure" } },
+  ],
+  "POST /v1/domains/{domain}/verify": [
+    { path: "/gem.example.com/verify", body: {} },
+    { path: "/gem.example.com/verify?tenant=victim", body: {} },
+    { path: "/gem.example.com/verify", body: { verified: true }, status: 403 },
+    { path: "/gem.example.com/verify", body: { verified: true, take: true }, status: 403 },
+    // The one that it claims, too: the other's record is no proof.
+    { path: "/gold.example.com/verify", body: {}, status: 409 },
+    { path: "/gold.example.com/verify", body: { verified: true, take: true }, status: 403 },
+  ],
   "PUT /v1/functions/{name}": [
     {
       path: "/theft",
@@ -213,7 +265,7 @@ const ROWS: () => Record<string, readonly Attempt[]> = () => ({
 /** An answer without digests and times, which differ between names, and from one to the next. */
 function shape(answer: { status: number; fields: string[][]; text: string }) {
   const text = plain(answer.text)
-    .replaceAll(/\b[0-9a-f]{12}(?:[0-9a-f]{52})?\b/g, "#")
+    .replaceAll(/\b[0-9a-f]{12}(?:[0-9a-f]{28}|[0-9a-f]{52})?\b/g, "#")
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "then")
     .replace(/"version":\d+/, "");
   return { ...answer, text };
@@ -296,6 +348,30 @@ it("has taken names for its own alone, and left the other's as they are", async 
   assert.equal(held.status, 200);
   assert.match((await ask("GET", "/v1/quotas", victim.key)).text, /"callsPerSecond":77/);
   assert.equal((await ask("GET", "/v1/whoami", victim.key)).status, 200);
+  const sent = await ask("PUT", `/v1/restores/${ids.restore}?at=4`, test.key, PART);
+  assert.equal(sent.text, '{"bytes":8}');
+});
+
+it("cannot take a domain that another has proven, and finds out of none that is not", async () => {
+  const { domains } = JSON.parse((await ask("GET", "/v1/domains", attacker.key)).text);
+  const own = domains.find(({ name }: { name: string }) => name === "gold.example.com");
+  assert.equal(own.proven, null);
+  dns.records.set(own.record.name, [[own.record.value]]);
+  const taken = await ask("POST", "/v1/domains/gold.example.com/verify", attacker.key, {});
+  assert.equal(taken.status, 409);
+  assert.match(taken.text, /"code":"DOMAIN_TAKEN"/);
+  assert.equal((await ask("DELETE", "/v1/domains/gold.example.com", attacker.key)).status, 204);
+  const check = (name: string) => ask("GET", `/v1/domains/check?domain=${name}`, attacker.key);
+  assert.equal((await check("gold.example.com")).status, 200);
+  assert.deepEqual(await check("gem.example.com"), await check("nil.example.com"));
+  const left = JSON.parse((await ask("GET", "/v1/domains", victim.key)).text).domains;
+  assert.deepEqual(
+    left.map(({ name, function: target, proven }: Record<string, unknown>) => [name, target, proven !== null]),
+    [
+      ["gem.example.com", "treasure", false],
+      ["gold.example.com", "treasure", true],
+    ],
+  );
 });
 
 const call = (path: string) => ask("GET", path, attacker.key);
