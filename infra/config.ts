@@ -6,6 +6,7 @@ import { hostname, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { type EgressRelayConfig, egressRelayConfig } from "./egress-config.ts";
 import { type Environment, EnvironmentReader } from "./environment.ts";
+import { masterKeySource } from "./master-key-source.ts";
 import type { MasterKeySource } from "./master-keys.ts";
 import { REDIS_FAULTS, type RedisFaultName } from "./redis-durability.ts";
 import { parseRedisUrl } from "./redis-url.ts";
@@ -271,23 +272,6 @@ function workerConfig(read: EnvironmentReader): WorkerConfig {
     read.problem("SANDPIPER_PREWARMED", "must be at most SANDPIPER_MAX_SANDBOXES");
   }
   return config;
-}
-
-/** Where master keys come from: one place, so that nobody wonders which of several counts. */
-function masterKeySource(read: EnvironmentReader): MasterKeySource | null {
-  const file = read.text("SANDPIPER_MASTER_KEY_FILE");
-  const text = read.text("SANDPIPER_MASTER_KEY");
-  const command = read.text("SANDPIPER_MASTER_KEY_COMMAND");
-  const given = [file, text, command].filter((one) => one !== null);
-  if (given.length > 1) {
-    read.problem(
-      "SANDPIPER_MASTER_KEY_FILE",
-      "excludes SANDPIPER_MASTER_KEY and SANDPIPER_MASTER_KEY_COMMAND: give one",
-    );
-  }
-  if (file !== null) return { from: "file", path: resolve(file) };
-  if (command !== null) return { from: "command", command };
-  return text === null ? null : { from: "environment", text };
 }
 
 /** A place to serve figures at; one that others than this machine's users can reach needs a key. */
