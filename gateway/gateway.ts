@@ -1,7 +1,6 @@
 /** A gateway, put together: what it holds, in which order it begins, and how it ends. */
 
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -32,7 +31,6 @@ import { ReplyReceiver } from "../functions/transport/reply-receiver.ts";
 import { ConfigError } from "../infra/environment.ts";
 import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
-import { settledWithin } from "../infra/std/time.ts";
 import { accessLog } from "./access-log.ts";
 import { registerBootstrapKey } from "./bootstrap-key.ts";
 import { AccessCheck } from "./call/access.ts";
@@ -45,6 +43,7 @@ import { Calls } from "./call/waiting-calls.ts";
 import type { EndedCall } from "./call/watched-call.ts";
 import { CanaryTimer } from "./canary-timer.ts";
 import { CollectionTimer, makeCollector, makeUploadQuota } from "./collection-timer.ts";
+import { connectedTo } from "./connected.ts";
 import { createApp } from "./control/app.ts";
 import type { DomainParts } from "./control/context.ts";
 import { KeyedTurns } from "./control/turns.ts";
@@ -55,7 +54,7 @@ import { Clients } from "./http/clients.ts";
 import { FUNCTION_PREFIX, NO_HOST } from "./http/hosts.ts";
 import { Origins } from "./http/origins.ts";
 import { GatewayQuotas } from "./limits/quotas.ts";
-import { connectionsOf, controlListener, listen, urlHost } from "./listening.ts";
+import { answersEnd, controlListener, listen, urlHost } from "./listening.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { openData } from "./open-data.ts";
 import { followRedisChanges } from "./redis-change.ts";
@@ -67,13 +66,10 @@ import { exchangeSlotWords } from "./slot-words.ts";
  */
 const UPLOADS_BYTES = 256 * MIB;
 const DOWNLOADS_BYTES = 256 * MIB;
-/** How long shutting down waits for calls, and then for other answers. */
+/** How long shutting down waits for calls. */
 const DRAIN_CALLS_MS = 30_000;
-const DRAIN_ANSWERS_MS = 2_000;
 /** Longest time of a command of a collection, of which some read many versions. */
 const COLLECTION_COMMAND_MS = 30_000;
-/** How long starting waits for Redis. */
-const START_MS = 10_000;
 
 /**
  * Starts a gateway; resolves when it answers.
@@ -295,14 +291,8 @@ class GatewayParts {
   async connected(): Promise<void> {
     const connections = [whenReady(this.redis), whenReady(this.#collecting)];
     const queues = [this.#queue.ready(), this.#builds.ready(), this.#checks.ready()];
-    let refused: unknown = null;
-    const listening = this.#receiver.ready.catch((error: unknown) => {
-      refused = error;
-    });
-    await settledWithin(START_MS, Promise.all([listening, ...queues, ...connections]));
-    if (refused !== null) throw refused;
-    if (!this.#calls.accepting || !this.#queue.available)
-      throw new Error(`Redis did not answer within ${START_MS} ms.`);
+    const isThere = () => this.#calls.accepting && this.#queue.available;
+    await connectedTo(this.#receiver.ready, [...queues, ...connections], isThere);
     await Promise.all([this.#stops.read(), this.#domains.proven.read()]);
   }
 
@@ -313,10 +303,7 @@ class GatewayParts {
     this.server.close();
     await this.#calls.drain(DRAIN_CALLS_MS);
     this.#closing.abort();
-    this.server.closeIdleConnections();
-    if (this.server.listening || (await connectionsOf(this.server)) > 0) {
-      await settledWithin(DRAIN_ANSWERS_MS, once(this.server, "close"));
-    }
+    await answersEnd(this.server);
     await this.release();
   }
 

@@ -4,7 +4,11 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { errorBody, SandpiperError } from "../functions/model/errors.ts";
+import { settledWithin } from "../infra/std/time.ts";
 import { publicError } from "./http/error-reply.ts";
+
+/** How long shutting down waits for answers that are not of calls. */
+const DRAIN_ANSWERS_MS = 2_000;
 
 interface AddressConfig {
   host: string;
@@ -31,8 +35,20 @@ export async function listen(server: Server, { host, port }: AddressConfig): Pro
   await once(server, "listening");
 }
 
+/**
+ * Closes connections without requests, and resolves when the others have ended, or the time for
+ * their answers is over.
+ * @param server takes no new connections
+ */
+export async function answersEnd(server: Server): Promise<void> {
+  server.closeIdleConnections();
+  if (server.listening || (await connectionsOf(server)) > 0) {
+    await settledWithin(DRAIN_ANSWERS_MS, once(server, "close"));
+  }
+}
+
 /** How many connections clients have to the server. */
-export function connectionsOf(server: Server): Promise<number> {
+function connectionsOf(server: Server): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
 }
 
