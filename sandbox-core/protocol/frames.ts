@@ -252,8 +252,13 @@ export interface Head {
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-/** "platform" is missing on purpose: a sandbox cannot speak for Sandpiper. */
-export const LOG_SOURCES = ["console", "stdout", "stderr"] as const;
+/**
+ * "platform" is missing on purpose: a sandbox cannot speak for Sandpiper. "network" is no line of a
+ * log but the message of a connection's error, which the worker may have something to say to.
+ */
+export const LOG_SOURCES = ["console", "stdout", "stderr", "network"] as const;
+/** Most records of "network" between one call's beginning and the next. */
+export const MAX_NETWORK_NOTES = 8;
 export type LogSource = (typeof LOG_SOURCES)[number];
 
 export interface Log {

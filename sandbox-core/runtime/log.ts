@@ -1,10 +1,19 @@
 /** Log records on their way out, within the invocation's limits. */
-import { type CallNumber, encodeLog, type LogLevel, type LogSource, type RuntimeLimits } from "../protocol/frames.ts";
+import {
+  type CallNumber,
+  encodeLog,
+  type LogLevel,
+  type LogSource,
+  MAX_NETWORK_NOTES,
+  type RuntimeLimits,
+} from "../protocol/frames.ts";
 
 const { now } = Date;
 
 /** Bytes of a log frame that are not text. */
 const FRAME_OVERHEAD_BYTES = 19;
+/** Longest message of an error: a function may name a host of any length. */
+const MAX_NOTE_LENGTH = 400;
 
 /**
  * Sends log records until an invocation has used up its share; then says so once and drops the
@@ -18,6 +27,7 @@ export class LogWriter {
   #records = 0;
   #bytes = 0;
   #truncated = false;
+  readonly #notes = new Set<string>();
 
   constructor(send: (frame: Buffer) => void, limits: RuntimeLimits) {
     this.#send = send;
@@ -34,6 +44,7 @@ export class LogWriter {
     this.#records = 0;
     this.#bytes = 0;
     this.#truncated = false;
+    if (this.#notes.size > 0) this.#notes.clear();
   }
 
   /** From now on records belong to no call. */
@@ -48,6 +59,17 @@ export class LogWriter {
     this.#bytes += frame.length - FRAME_OVERHEAD_BYTES;
     if (this.#records > this.#limits.logRecords || this.#bytes > this.#limits.logBytes) this.#truncate();
     else this.#send(frame);
+  }
+
+  /**
+   * The message of a connection's error, for the worker to explain: once, and only the first few
+   * between two calls. None of the function's share is used up by it.
+   */
+  note(message: string): void {
+    const text = message.slice(0, MAX_NOTE_LENGTH);
+    if (this.#notes.size >= MAX_NETWORK_NOTES || this.#notes.has(text)) return;
+    this.#notes.add(text);
+    this.#send(encodeLog({ call: this.#call, level: "warn", source: "network", timeMs: now(), text }));
   }
 
   /**

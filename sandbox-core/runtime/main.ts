@@ -8,6 +8,7 @@
  * possible is done then, since work done once need not be done in each fork.
  */
 
+import { noteFailedConnections } from "./connection-notes.ts";
 import { captureConsole, LineStream } from "./console.ts";
 import { define } from "./define.ts";
 import { hideHost, replaceProcessEnv } from "./environment.ts";
@@ -68,6 +69,7 @@ export function prepareRuntime(forks: Forks | null): (wireFd: number) => void {
   const stderr = new LineStream(runtime.log, "stderr", mapPositions);
   allAreNamed();
   takeOverGlobals(runtime, stdout, stderr);
+  noteFailedConnections((text) => runtime.log.note(text));
   hideHost();
   replaceProcessEnv({});
   return (wireFd) => {

@@ -28,6 +28,8 @@ export interface Plan {
   /** Each plan has a number of its own. */
   number: number;
   record?: boolean;
+  /** The names of the calls that are recorded and counted; all when left out. */
+  only?: readonly string[];
   fault?: Fault;
 }
 

@@ -109,7 +109,7 @@ export default async (request) => {
   } catch (error) {
     if (what === "throw") throw error;
     const cause = error.cause ?? error;
-    console.error(cause.message);
+    if (!url.searchParams.has("silent")) console.error(cause.message);
     return String(cause.code ?? cause.message);
   }
 };
@@ -155,6 +155,24 @@ describe("a function with egress", () => {
       assert.match(answered.text, new RegExp(code), path);
       await said("client", answered.id, words);
     }
+  });
+
+  it("is told once and no more, whether or not it keeps the error to itself", async () => {
+    const cases: [string, string, RegExp][] = [
+      ["client", "/fetch/web.example.com/1234", /^Port 1234 is not declared/],
+      ["client", "/talk/8.8.8.8/53", /^8\.8\.8\.8:53 is not declared/],
+      ["plain", `/talk/echo.example.com/${echo}`, /^echo\.example\.com is not declared/],
+      ["plain", "/fetch/192.0.2.1/80", /^192\.0\.2\.1:80 is not declared/],
+    ];
+    for (const [name, path, words] of cases)
+      for (const query of ["?silent", ""]) {
+        const { id } = await test.call(name, { path: path + query });
+        await said(name, id, words);
+        const lines = await test.logs(name, id);
+        assert.equal(lines.filter(({ text }) => words.test(text)).length, 1, path + query);
+        const written = lines.filter(({ source }) => source !== "platform");
+        assert.equal(written.length, query === "" ? 1 : 0, path + query);
+      }
   });
 
   it("reaches nothing when it declares nothing, and hears why", async () => {

@@ -2,11 +2,14 @@
  * Says whether a line of an instance belongs to a call, to the start of the instance, or to the
  * time between calls.
  */
-import { type CallNumber, type Log, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
+import { type CallNumber, type Log, MAX_NETWORK_NOTES, ProtocolError } from "../../sandbox-core/protocol/frames.ts";
 import { type CallLog, LOG_LIMITS } from "../outcome/call-log.ts";
 import type { SecretMask } from "../outcome/secret-mask.ts";
 import type { Call } from "./call.ts";
 import type { NetworkHint } from "./network-hint.ts";
+
+/** The runtime's own mark and a last word may come on top of what a call logs. */
+const MAX_RECORDS = LOG_LIMITS.logRecords + 2 + MAX_NETWORK_NOTES;
 
 export interface InstanceLogs {
   /** While the version is loaded: the log of the call that wanted it. */
@@ -67,9 +70,9 @@ export class LogRouter {
     this.#records += 1;
     // The runtime stops by itself. A sender that does not stop is not the runtime, and keeps the
     // worker busy for nothing.
-    if (this.#records > LOG_LIMITS.logRecords + 2) throw new ProtocolError("More log records than are allowed.");
+    if (this.#records > MAX_RECORDS) throw new ProtocolError("More log records than are allowed.");
     const text = this.#mask?.apply(written) ?? written;
-    log.add(level, source, text, timeMs);
+    if (source !== "network") log.add(level, source, text, timeMs);
     this.#hint.look(text, log);
   }
 
