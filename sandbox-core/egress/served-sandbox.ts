@@ -1,5 +1,4 @@
 /** One sandbox whose sockets the relay serves: its names, its listeners and its connections. */
-import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import type { EgressEvent, EgressRefusal } from "../contract/egress.ts";
 import type { RelayedPolicy } from "../protocol/egress.ts";
@@ -7,6 +6,7 @@ import { AddressGuard } from "./addresses.ts";
 import { CallBudget } from "./call-budget.ts";
 import type { InjectorLink } from "./injector-link.ts";
 import { answerAddress, answerNothing, type NameQuestion, RCODE, readQuestion } from "./name-message.ts";
+import { NameSocket } from "./name-socket.ts";
 import { PassingSocket } from "./passing-socket.ts";
 import type { PlatformHosts } from "./platform-hosts.ts";
 import { Refusals } from "./refusals.ts";
@@ -53,7 +53,7 @@ export class ServedSandbox {
   readonly #rules: Rules;
   readonly #rate: Rate;
   readonly #standIns = new StandIns();
-  readonly #names: DatagramSocket;
+  readonly #names: NameSocket;
   readonly #listeners: Server[];
   readonly #connections = new Set<RelayedConnection>();
 
@@ -80,7 +80,7 @@ export class ServedSandbox {
       nextId: parts.nextId,
       tell: (event) => (event.kind === "refused" ? refusals.tell(event) : tell(event)),
     };
-    this.#names = this.#serveNames(names);
+    this.#names = new NameSocket(names, (message) => this.#answer(message));
     this.#listeners = listeners.map((fd) => this.#listen(fd));
   }
 
@@ -106,17 +106,6 @@ export class ServedSandbox {
     this.#names.close();
     for (const listener of this.#listeners) listener.close();
     for (const connection of this.#connections) connection.end("sandbox_ended");
-  }
-
-  #serveNames(fd: number): DatagramSocket {
-    const socket = createSocket("udp4");
-    socket.on("error", () => undefined);
-    socket.on("message", (message, { port, address }) => {
-      const answer = this.#answer(message);
-      if (answer) socket.send(answer, port, address, () => undefined);
-    });
-    socket.bind({ fd });
-    return socket;
   }
 
   #answer(message: Buffer): Buffer | null {

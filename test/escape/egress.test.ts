@@ -157,6 +157,38 @@ test("a flood of refusals is counted, not told, and others go on", async () => {
   assert.equal(net.asked.has("0x0.example"), false);
 });
 
+test("a flood of lookups is read at a pace, and others have theirs answered", async () => {
+  await using flooder = await open(
+    `api.example:${PORTS.echo}`,
+    `(async () => {
+      const socket = dgram.createSocket("udp4");
+      const question = Buffer.from("00010100000100000000000003617069076578616d706c650000010001", "hex");
+      const last = Buffer.from(question.with(1, 2));
+      let answers = 0;
+      const answered = new Promise((resolve) => socket.on("message", (bytes) => { answers += 1; if (bytes[1] === 2) resolve(); }));
+      const startedMs = performance.now();
+      for (let round = 0; round < 400; round++) {
+        for (let n = 0; n < 50; n++) socket.send(question, 53, "127.0.0.1");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const seconds = (performance.now() - startedMs) / 1000;
+      const inFlood = answers;
+      // Until it has its turn: the queue may be full.
+      const asking = setInterval(() => socket.send(last, 53, "127.0.0.1"), 10);
+      await answered;
+      clearInterval(asking);
+      socket.close();
+      return { answers: inFlood, seconds };
+    })()`,
+  );
+  await using other = await open(`api.example:${PORTS.echo}`, `talk(${PORTS.echo}, "api.example", "hi", 2)`);
+  const flood = flooder.value();
+  assert.equal(await other.value(), "hi");
+  const { answers, seconds } = (await flood) as { answers: number; seconds: number };
+  // 400 at once, 200 a second and one before each pause, however long the flood took here.
+  assert.ok(answers > 0 && answers <= 401 + 220 * seconds, `${answers} in ${seconds} s`);
+});
+
 test("what holds its connections open at the hello or unread takes nothing from another sandbox", async () => {
   await using holder = await open(
     `api.example:443+${PORTS.echo}`,
