@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { detectCgroups } from "../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../sandbox-core/cgroup/sweep.ts";
 import type { LauncherOptions } from "../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { openTestLauncher } from "./sandbox-client.ts";
@@ -87,7 +87,7 @@ export class FaultyLauncher {
   async leftovers(): Promise<Record<string, unknown>> {
     const pid = await this.launcher.zygotePid();
     return {
-      groups: cgroups.children(ownerGroup(pid)),
+      groups: groupsOf(cgroups, ownerGroup(pid)).map((path) => path.slice(ownerGroup(pid).length)),
       hostIdsInUse: Number(readFileSync(join(this.#directory, "ids"), "utf8")),
       children: readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"),
       descriptorsOfZygote: readdirSync(`/proc/${pid}/fd`).length,

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
 import type { Renewal } from "../../../sandbox-core/launcher/launcher-options.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -41,7 +41,7 @@ test("after its number of forks the next zygote serves, and the old one serves u
   await using client = await SandboxClient.blank(launcher);
   assert.equal(parentOf(client.sandbox.pid), await launcher.zygotePid());
   await eventually(() => !existsSync(`/proc/${old}`));
-  assert.deepEqual(cgroups.children(ownerGroup(old)), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(old)), []);
 });
 
 test("an old zygote stays for its sandbox, which is told to make way and lives until it is ended", async () => {

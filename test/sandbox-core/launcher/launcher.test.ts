@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { SandboxError } from "../../../sandbox-core/contract/error.ts";
 import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
@@ -84,7 +84,7 @@ test("a sandbox whose limits the kernel refuses is not made, and leaves nothing"
     launcher.launch({ ...LIMITS, tmpInodes: "1,nonsense" as unknown as number }),
     /mount\(tmp, .*\) failed/,
   );
-  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(await launcher.zygotePid())), []);
 });
 
 test("ids are given back: more sandboxes one after the other than a block has ids", async () => {
@@ -101,7 +101,7 @@ test("ids are given back: more sandboxes one after the other than a block has id
       }),
     );
   assert.equal(seen.size, 64);
-  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(await launcher.zygotePid())), []);
 });
 
 test("a zygote that holds more descriptors than a sandbox may have makes sandboxes all the same", async () => {
@@ -131,7 +131,7 @@ test("when the zygote is killed its sandboxes end, and the next launch has a new
   assert.notEqual(await own.zygotePid(), dead);
   assert.ok(next.sandbox.pid);
   await next[Symbol.asyncDispose]();
-  assert.deepEqual(cgroups.children(group), []);
+  assert.deepEqual(groupsOf(cgroups, group), []);
   await own.close();
 });
 
@@ -145,7 +145,7 @@ test("close ends everything: sandboxes, zygote, groups and directories", async (
   await own.close();
   await client.sandbox.exited;
   for (const gone of [pid, client.sandbox.pid]) assert.ok(hasEnded(gone));
-  assert.deepEqual(cgroups.members(group), []);
+  assert.deepEqual([cgroups.members(group), groupsOf(cgroups, group)], [[], []]);
   assert.deepEqual(directories(), before);
   await assert.rejects(own.launch(LIMITS), SandboxError);
 });

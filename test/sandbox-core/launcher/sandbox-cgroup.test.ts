@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { UnsupportedLimitError } from "../../../sandbox-core/contract/error.ts";
 import type { SandboxLimits } from "../../../sandbox-core/contract/sandbox.ts";
 import { programBinds, programPath } from "../../../sandbox-core/host/open.ts";
@@ -94,7 +94,7 @@ test("files of a group are open from the first look at its figures until its san
   const open = () =>
     readdirSync("/proc/self/fd")
       .map((fd) => readlinkIfThere(`/proc/self/fd/${fd}`))
-      .filter((path) => path.includes(`/${sandbox.hostUid}/`));
+      .filter((path) => path.includes(`-${sandbox.hostUid}/`));
   assert.deepEqual(open(), []);
   const { cpuMs } = sandbox.usage();
   assert.ok(cpuMs > 0);
@@ -132,7 +132,7 @@ test("a frozen sandbox can be killed, leaves nothing, and cannot be frozen again
   assert.deepEqual([signal, reason], [9, "while frozen"]);
   await assert.rejects(client.sandbox.freeze(), /has ended/);
   await client.sandbox.thaw();
-  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(await launcher.zygotePid())), []);
 });
 
 test("a sandbox that is killed while it is being frozen ends all the same", async () => {
@@ -141,7 +141,7 @@ test("a sandbox that is killed while it is being frozen ends all the same", asyn
   client.sandbox.kill("at once");
   await client.sandbox.exited;
   await freezing;
-  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(await launcher.zygotePid())), []);
 });
 
 test("a frozen sandbox ends with its zygote", async () => {
@@ -153,7 +153,7 @@ test("a frozen sandbox ends with its zygote", async () => {
   assert.match((await client.sandbox.exited).reason ?? "", /zygote died/);
   assert.equal(existsSync(`/proc/${client.sandbox.pid}/exe`), false);
   await own.close();
-  assert.deepEqual(cgroups.children(ownerGroup(zygote)), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(zygote)), []);
 });
 
 test("a fork bomb inside stays within its tasks, and a kill ends it while it bombs", async () => {
@@ -170,7 +170,7 @@ test("a fork bomb inside stays within its tasks, and a kill ends it while it bom
   }
   sandbox.kill("enough");
   assert.equal((await sandbox.exited).signal, 9);
-  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(await launcher.zygotePid())), []);
 });
 
 test("reads of a disk are held back inside, and counted", async (context) => {
@@ -209,5 +209,5 @@ test("limits that cannot be kept are refused by name, and nothing is made", asyn
       return true;
     });
   await assert.rejects(launcher.launch({ ...LIMITS, ioReadBps: 2, ioPaths: ["/proc"] }), /no disk is behind \/proc/);
-  assert.deepEqual(cgroups.children(ownerGroup(await launcher.zygotePid())), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(await launcher.zygotePid())), []);
 });

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import { SandboxError } from "../../../sandbox-core/contract/error.ts";
 import type { Launcher } from "../../../sandbox-core/contract/sandbox.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
@@ -86,7 +86,7 @@ async function refusal(launcher: Launcher): Promise<string | null> {
 async function nothingLeft(launcher: ZygoteLauncher): Promise<void> {
   const zygote = await launcher.zygotePid();
   await eventually(() => readFileSync(`/proc/${zygote}/task/${zygote}/children`, "utf8") === "");
-  assert.deepEqual(cgroups.children(ownerGroup(zygote)), []);
+  assert.deepEqual(groupsOf(cgroups, ownerGroup(zygote)), []);
 }
 
 const { error } = spawnSync("strace", ["-V"]);

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { NATIVE_FLAGS } from "../../helpers/native-module.ts";
@@ -58,12 +58,10 @@ const code = (expected: string) => (error: Error & { code?: string }) => error.c
  */
 async function groups(pool: TestPool): Promise<string[]> {
   const own = ownerGroup(await pool.zygotePid());
-  const members = (name: string) => cgroups.members(`${own}/${name}`);
-  // One without is being made or removed.
-  await eventually(() => cgroups.children(own).every((name) => members(name).length > 0));
-  return cgroups
-    .children(own)
-    .filter((name) => !members(name).every(isRoots))
+  // One without members is being made or removed.
+  await eventually(() => groupsOf(cgroups, own).every((group) => cgroups.members(group).length > 0));
+  return groupsOf(cgroups, own)
+    .filter((group) => !cgroups.members(group).every(isRoots))
     .sort();
 }
 
