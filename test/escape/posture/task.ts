@@ -70,7 +70,7 @@ export function readTask(directory: string, owner: Owner): TaskPosture {
  */
 export function readCgroups(directory: string, { hostUid }: Owner): string[] {
   const inherited = new Map(lines(readFileSync("/proc/self/cgroup", "latin1")).map(cgroup));
-  const own = new RegExp(`/sandpiper/\\d+-\\d+/${hostUid}$`);
+  const own = new RegExp(`/sandpiper/\\d+-\\d+-${hostUid}$`);
   return lines(readFileSync(`${directory}/cgroup`, "latin1"))
     .map(cgroup)
     .filter(([controllers, path]) => inherited.get(controllers) !== path)

@@ -174,5 +174,5 @@ test("its cgroups carry its limits, on every controller", () => {
     .split("\n")
     .filter((line) => line.includes("/sandpiper/"));
   assert.ok(own.length === 4 || own.length === 1, own.join("\n"));
-  for (const line of own) assert.ok(line.endsWith(`/${client.sandbox.hostUid}`), line);
+  for (const line of own) assert.ok(line.endsWith(`-${client.sandbox.hostUid}`), line);
 });

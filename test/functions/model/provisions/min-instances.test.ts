@@ -42,7 +42,7 @@ describe("instances by the clock", () => {
   });
 
   it("begin by the clock of the time zone in summer and winter, and last for their time, not for the clock's", () => {
-    // The clock goes from 2:00 to 3:00 on the 29th of March, and from 3:00 to 2:00 on the 25th of October.
+    // The clock goes from 2:00 to 3:00 on the 29th of March, and back on the 25th of October.
     const spring = ["2026-03-28T20:59:59Z", "2026-03-28T21:00:00Z", "2026-03-29T06:59:59Z", "2026-03-29T07:00:00Z"];
     assert.deepEqual(counts(nightly, spring), [0, 2, 2, 0]);
     const after = ["2026-03-29T19:59:59Z", "2026-03-29T20:00:00Z", "2026-03-30T05:59:59Z", "2026-03-30T06:00:00Z"];
