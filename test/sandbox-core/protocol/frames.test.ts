@@ -382,7 +382,7 @@ const limits: [what: string, type: number, inside: Buffer | null, outside: Buffe
     callJson({ name: "", message: "", stack: "s".repeat(32769) }),
   ],
   ["a log level unknown", 0x88, logPayload({ level: 3 }), logPayload({ level: 4 })],
-  ["a log that speaks for the platform", 0x88, logPayload({ source: 2 }), logPayload({ source: 3 })],
+  ["a log that speaks for the platform", 0x88, logPayload({ source: 3 }), logPayload({ source: 4 })],
   ["a log time that no Date can hold", 0x88, logPayload({ timeMs: 8.64e15 }), logPayload({ timeMs: 8.65e15 })],
   ["a log time that is no number", 0x88, null, logPayload({ timeMs: Number.NaN })],
   ["a log text too long", 0x88, logPayload({ textBytes: 16384 }), logPayload({ textBytes: 16385 })],
