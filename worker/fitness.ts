@@ -2,7 +2,7 @@
 import { denyProblems } from "../functions/model/egress-grants.ts";
 import { ConfigError } from "../infra/environment.ts";
 import { UnfitError } from "../infra/service.ts";
-import { badAllowances, CgroupsError, MissingWallsError } from "../sandbox-core/index.ts";
+import { AllSandboxes, badAllowances, CgroupsError, MissingWallsError } from "../sandbox-core/index.ts";
 
 /** @throws ConfigError naming every wall that may not be missing */
 export function checkAllowances(names: readonly string[]): readonly string[] {
@@ -21,4 +21,13 @@ export function checkDenied(deny: readonly string[]): void {
 export function refuseToServe(error: unknown): never {
   const isUnfit = error instanceof MissingWallsError || error instanceof CgroupsError;
   throw isUnfit ? new UnfitError(error.message, { cause: error }) : error;
+}
+
+/** All sandboxes of the machine. @throws UnfitError where there can be none */
+export function allSandboxes(weight: number | null): AllSandboxes {
+  try {
+    return new AllSandboxes({ weight: weight ?? undefined });
+  } catch (error) {
+    return refuseToServe(error);
+  }
 }

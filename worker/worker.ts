@@ -16,7 +16,6 @@ import type { Logger } from "../infra/log.ts";
 import { MIB } from "../infra/std/bytes.ts";
 import { settledWithin } from "../infra/std/time.ts";
 import {
-  AllSandboxes,
   type Attestation,
   EgressRelay,
   openLauncher,
@@ -31,7 +30,7 @@ import { tellSandboxEnd, tellZygoteEnd } from "./deaths.ts";
 import { DegradedWalls } from "./degraded-walls.ts";
 import { Egress } from "./egress.ts";
 import { relaySettings } from "./egress-settings.ts";
-import { checkAllowances, checkDenied, refuseToServe } from "./fitness.ts";
+import { allSandboxes, checkAllowances, checkDenied, refuseToServe } from "./fitness.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Departures } from "./instance/departures.ts";
 import { Instance } from "./instance/instance.ts";
@@ -268,7 +267,7 @@ export class Worker {
   #makePool({ worker }: Config): Pool {
     return new Pool({
       zygotes: this.#zygotes,
-      machine: new AllSandboxes({ weight: worker.cpuWeight ?? undefined }),
+      machine: allSandboxes(worker.cpuWeight),
       limits: worker,
       limitsOf: sandboxLimits,
       zygoteSharing: worker.zygotes,

@@ -1,7 +1,7 @@
 /** What sandboxes could leave behind on the host, counted. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { detectCgroups } from "../../../sandbox-core/cgroup/detect.ts";
-import { ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
+import { groupsOf, ownerGroup } from "../../../sandbox-core/cgroup/sweep.ts";
 
 /** Everything of one zygote's that must be back where it was once its sandboxes are gone. */
 export function readBaseline(zygotePid: number, uidBase: number, uidCount: number) {
@@ -10,7 +10,7 @@ export function readBaseline(zygotePid: number, uidBase: number, uidCount: numbe
     .flatMap(readProcess);
   const isOurs = ({ uid }: Process) => uid >= uidBase && uid < uidBase + uidCount;
   return {
-    cgroups: detectCgroups().children(ownerGroup(zygotePid)),
+    cgroups: groupsOf(detectCgroups(), ownerGroup(zygotePid)),
     mountsOfTheHost: countLines("/proc/self/mountinfo"),
     mountsOfTheZygote: countLines(`/proc/${zygotePid}/mountinfo`),
     descriptorsOfTheZygote: descriptors(zygotePid),

@@ -346,9 +346,9 @@ it("nothing is left when instances, templates and pools have ended", async () =>
     await json(lease);
     lease.discard("test");
   }
-  await eventually(() => cgroups.children(group).length === 1);
+  await eventually(() => groupsOf(cgroups, group).length === 1);
   await pool.close();
-  assert.deepEqual(cgroups.children(group), []);
+  assert.deepEqual(groupsOf(cgroups, group), []);
   assert.ok(readdirSync("/proc/self/fd").length <= before + 2);
 });
 
