@@ -7,6 +7,7 @@ import { createSecretKey, randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { LruMap } from "../../infra/std/lru.ts";
 import { SandpiperError } from "../model/errors.ts";
+import { scanKeys } from "../redis/scan.ts";
 import { type Key, keyIdOf, SealError, seal, unseal } from "../secrets/cipher.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
 
@@ -22,7 +23,6 @@ const aboutCanary = (masterId: string) => ["canary", masterId];
 const aboutDataKey = (tenant: string, id: string) => ["data key", tenant, id];
 
 const KEY_BYTES = 32;
-const SCAN_COUNT = 500;
 /** Opened data keys in memory. */
 const MOST_OPEN = 10_000;
 
@@ -175,16 +175,7 @@ export class DataKeys {
   }
 
   async *#tenants(): AsyncGenerator<string> {
-    const seen = new Set<string>();
-    let cursor = "0";
-    do {
-      const [next, keys] = await this.#redis.scan(cursor, "MATCH", PATTERN, "COUNT", SCAN_COUNT);
-      cursor = next;
-      for (const key of keys) {
-        if (!seen.has(key)) yield key.slice(PATTERN.length - 1);
-        seen.add(key);
-      }
-    } while (cursor !== "0");
+    for await (const key of scanKeys(this.#redis, PATTERN)) yield key.slice(PATTERN.length - 1);
   }
 }
 

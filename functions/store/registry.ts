@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import { type Alias, LIVE, wholly } from "../model/alias.ts";
 import type { VersionRef } from "../model/invocation.ts";
 import type { SealedEnv, Version } from "../model/version.ts";
+import { scanKeys } from "../redis/scan.ts";
 import { aliasesOf, moveAlias, NAMED_VERSIONS, NOTE_UNUSED } from "./aliases.ts";
 import { FORGET_CANARIES } from "./canaries.ts";
 import { readLiveRoutes, routesField } from "./domains/live-routes.ts";
@@ -60,7 +61,6 @@ export interface KeptVersion {
 }
 
 const VERSIONS_PATTERN = versionsKey({ tenant: "*", functionName: "*" });
-const SCAN_COUNT = 1_000;
 
 /**
  * How long versions of a deleted function stay for calls that were admitted before: longer than a
@@ -251,18 +251,10 @@ export class Registry {
 
   /** Every function of every tenant that has versions, and those that left some behind. */
   async *functionsWithVersions(): AsyncGenerator<FunctionRef> {
-    let cursor = "0";
-    // SCAN may name a key twice.
-    const seen = new Set<string>();
-    do {
-      const [next, keys] = await this.#redis.scan(cursor, "MATCH", VERSIONS_PATTERN, "COUNT", SCAN_COUNT);
-      cursor = next;
-      for (const key of keys) {
-        const [, , tenant = "", functionName = ""] = key.split(":");
-        if (!seen.has(key)) yield { tenant, functionName };
-        seen.add(key);
-      }
-    } while (cursor !== "0");
+    for await (const key of scanKeys(this.#redis, VERSIONS_PATTERN)) {
+      const [, , tenant = "", functionName = ""] = key.split(":");
+      yield { tenant, functionName };
+    }
   }
 
   /** All versions of a function, the one that it runs among them. */

@@ -9,6 +9,7 @@ import type { Redis } from "ioredis";
 import { NO_GRANTS } from "../model/egress-grants.ts";
 import { SandpiperError } from "../model/errors.ts";
 import { nothingRemoved, type Removed, type RemovedKind } from "../model/tenants.ts";
+import { scanPages } from "../redis/scan.ts";
 import type { FileArtifactStore } from "./artifacts.ts";
 import { forgetCanariesOf } from "./canaries.ts";
 import { forgetDomainsOf } from "./domains/domains.ts";
@@ -25,7 +26,6 @@ export interface DeletionParts {
   artifacts: FileArtifactStore;
 }
 
-const SCAN_COUNT = 1_000;
 const FUNCTION_PATTERN = "sp:function:<tenant>:<function>";
 
 /** Entries of a key, where they are not one. */
@@ -101,17 +101,14 @@ async function removeKeys(redis: Redis, tenant: string, removed: Removed): Promi
     ...row,
     matcher: matcherOf(row.pattern, tenant),
   }));
-  let cursor = "0";
-  do {
-    const [next, keys] = await redis.scan(cursor, "MATCH", "sp:*", "COUNT", SCAN_COUNT);
-    cursor = next;
+  for await (const keys of scanPages(redis, "sp:*")) {
     for (const key of new Set(keys)) {
       const row = rows.find(({ matcher }) => matcher.test(key));
       if (row !== undefined && (row.owner === "tenant" || (await isOf(redis, key, tenant)))) {
         await removeKey(redis, key, row, removed);
       }
     }
-  } while (cursor !== "0");
+  }
 }
 
 async function isOf(redis: Redis, key: string, tenant: string): Promise<boolean> {

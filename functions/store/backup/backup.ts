@@ -11,6 +11,7 @@ import type { Redis } from "ioredis";
 import type { BackupHeader, BackupRecord } from "../../model/backup/contents.ts";
 import { FrameWriter, MAGIC } from "../../model/backup/frames.ts";
 import { ownVersion } from "../../model/backup/own-version.ts";
+import { scanKeys } from "../../redis/scan.ts";
 import type { FileArtifactStore } from "../artifacts.ts";
 import { DATA_FORM } from "../form/form-steps.ts";
 import { functionsKey, secretScopesKey } from "../function-keys.ts";
@@ -29,7 +30,6 @@ export interface BackupParts {
 
 /** Entries of one record: far below the most that a reader takes. */
 const PAGE = 500;
-const SCAN_COUNT = 1_000;
 const TENANT_PARTS = PARTS.filter(({ of }) => of === "tenant");
 
 type Entries = string[][];
@@ -139,18 +139,11 @@ class Backup {
 
   async *#usage(tenants: ReadonlySet<string>): AsyncGenerator<Buffer> {
     const pattern = keyOfPart(PARTS_BY_NAME.get("usage") as Part, "*", "*");
-    let cursor = "0";
-    const seen = new Set<string>();
-    do {
-      const [next, keys] = await this.#redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_COUNT);
-      cursor = next;
-      for (const key of keys) {
-        const [, , tenant = "", hour = ""] = key.split(":");
-        if (!tenants.has(tenant) || seen.has(key)) continue;
-        seen.add(key);
-        yield* this.#expiring("usage", tenant, hour, key, async () => Object.entries(await this.#redis.hgetall(key)));
-      }
-    } while (cursor !== "0");
+    for await (const key of scanKeys(this.#redis, pattern)) {
+      const [, , tenant = "", hour = ""] = key.split(":");
+      if (!tenants.has(tenant)) continue;
+      yield* this.#expiring("usage", tenant, hour, key, async () => Object.entries(await this.#redis.hgetall(key)));
+    }
   }
 
   /** A key that goes by itself at some time. */

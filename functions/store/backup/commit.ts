@@ -1,5 +1,6 @@
 /** The last step of a restore: everything becomes what it is to be in one moment. */
 import type { Redis } from "ioredis";
+import { scanPages } from "../../redis/scan.ts";
 import { MASTER_CANARIES } from "../data-keys.ts";
 import { GRANT_CHANGES } from "../egress-grants.ts";
 import { FORM } from "../form/data-form.ts";
@@ -12,7 +13,6 @@ import { PARTS, PARTS_BY_NAME, type Part } from "./parts.ts";
 import { replacedNames, type Staging, stagedNames, stagedPrefix } from "./staging.ts";
 import type { Standing } from "./standing.ts";
 
-const SCAN_COUNT = 1_000;
 const PAGE = 1_000;
 const REPLACED_MS = 3_600_000;
 const REVISIONS = (PARTS_BY_NAME.get("revisions") as Part).pattern;
@@ -39,13 +39,10 @@ export async function listReplaced(redis: Redis, restore: string, replacing: Rep
   const revision = (await redis.get(REVISIONS)) ?? "0";
   const list = replacedNames(restore);
   await redis.del(list);
-  let cursor = "0";
-  do {
-    const [next, keys] = await redis.scan(cursor, "MATCH", "sp:*", "COUNT", SCAN_COUNT);
-    cursor = next;
+  for await (const keys of scanPages(redis, "sp:*")) {
     const going = keys.filter((key) => !replacing.staging.names.has(key) && goes(key, replacing));
     if (going.length > 0) await redis.rpush(list, ...going);
-  } while (cursor !== "0");
+  }
   await redis.pexpire(list, REPLACED_MS);
   return revision;
 }

@@ -1,18 +1,16 @@
 /** Facts that follow from what a restore brings, made anew once it is there. */
 import type { Redis } from "ioredis";
+import { scanKeys } from "../../redis/scan.ts";
 import { boundOf, forgetDomain, PROVEN } from "../domains/domains.ts";
 import { functionKey, versionsKey } from "../function-keys.ts";
 import { matcherOf } from "../key-table.ts";
 import { NOTE_PROVISION, PROVISIONS } from "../provisions/provisions.ts";
 
-const SCAN_COUNT = 1_000;
 const FUNCTIONS = matcherOf("sp:function:<tenant>:<function>");
 
 /** KEYS: function, versions, provisions. ARGV: "tenant/function". */
 const NOTE = `${NOTE_PROVISION}
-local version = redis.call("HGET", KEYS[1], "version")
-local target = version and '{"routes":[{"version":"' .. version .. '","percent":100}]}' or ""
-noteProvision(KEYS[3], KEYS[2], ARGV[1], redis.call("HGET", KEYS[1], "alias:live") or target)`;
+noteProvision(KEYS[3], KEYS[2], ARGV[1], redis.call("HGET", KEYS[1], "alias:live") or "")`;
 
 /**
  * Notes what functions have kept for them, and has the domains answer no more whose tenants claim
@@ -20,7 +18,7 @@ noteProvision(KEYS[3], KEYS[2], ARGV[1], redis.call("HGET", KEYS[1], "alias:live
  */
 export async function settleRestored(redis: Redis): Promise<void> {
   const noted = new Set(await redis.hkeys(PROVISIONS));
-  for await (const key of keysOf(redis, "sp:function:*")) {
+  for await (const key of scanKeys(redis, "sp:function:*")) {
     const [, , tenant, functionName] = key.split(":");
     if (FUNCTIONS.test(key)) noted.add(`${tenant}/${functionName}`);
   }
@@ -32,13 +30,4 @@ export async function settleRestored(redis: Redis): Promise<void> {
   for (const [domain, text] of Object.entries(await redis.hgetall(PROVEN))) {
     await forgetDomain(redis, boundOf(text).tenant, domain);
   }
-}
-
-async function* keysOf(redis: Redis, pattern: string): AsyncGenerator<string> {
-  let cursor = "0";
-  do {
-    const [next, keys] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_COUNT);
-    cursor = next;
-    yield* keys;
-  } while (cursor !== "0");
 }

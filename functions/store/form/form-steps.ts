@@ -8,6 +8,7 @@
  */
 import type { Redis } from "ioredis";
 import { LIVE, wholly } from "../../model/alias.ts";
+import { scanKeys } from "../../redis/scan.ts";
 import type { DataKeys } from "../data-keys.ts";
 import { functionKey } from "../function-keys.ts";
 import { Registry } from "../registry.ts";
@@ -42,8 +43,6 @@ export const STEPS: readonly FormStep[] = [
 /** The form of the data of this Sandpiper. */
 export const DATA_FORM = 4;
 
-const SCAN_COUNT = 1_000;
-
 function sealEnvironments({ redis, dataKeys }: FormParts): Promise<number> {
   return sealClearVersions(redis, new Registry(redis), new SecretStore(redis, dataKeys));
 }
@@ -51,7 +50,7 @@ function sealEnvironments({ redis, dataKeys }: FormParts): Promise<number> {
 /** Keys were not listed once, so that nobody could see or end them. */
 async function listKeys({ redis }: FormParts): Promise<number> {
   let count = 0;
-  for await (const key of scan(redis, keyOf("*"))) {
+  for await (const key of scanKeys(redis, keyOf("*"))) {
     const text = await redis.get(key);
     if (text === null) continue;
     const { tenant } = JSON.parse(text) as StoredKey;
@@ -73,19 +72,9 @@ return 1`;
 async function writeLiveAliases({ redis }: FormParts): Promise<number> {
   const [before = "", behind = ""] = JSON.stringify(wholly("?")).split("?");
   let count = 0;
-  for await (const key of scan(redis, functionKey({ tenant: "*", functionName: "*" }))) {
+  for await (const key of scanKeys(redis, functionKey({ tenant: "*", functionName: "*" }))) {
     const words = [`alias:${LIVE}`, before, behind, `revision:${LIVE}`];
     count += Number(await redis.eval(WRITE_LIVE, 1, key, ...words));
   }
   return count;
-}
-
-/** The keys of a pattern; may name one twice. */
-async function* scan(redis: Redis, pattern: string): AsyncGenerator<string> {
-  let cursor = "0";
-  do {
-    const [next, keys] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_COUNT);
-    cursor = next;
-    yield* keys;
-  } while (cursor !== "0");
 }
