@@ -15,8 +15,9 @@ import { checkMovable } from "../../functions/store/aliases.ts";
 import { countDeploy } from "../../functions/store/quotas.ts";
 import { noteDeployment } from "../../functions/store/versions.ts";
 import { MIB } from "../../infra/std/bytes.ts";
+import type { AddedAndRemoved } from "./added-and-removed.ts";
 import type { ControlParts } from "./context.ts";
-import { checkEgress, type EgressChange, egressChange, withCanonicalEgress } from "./egress.ts";
+import { checkEgress, egressChange, withCanonicalEgress } from "./egress.ts";
 import { canaryTarget, moveTo } from "./moves.ts";
 import { checkProvision } from "./provisions.ts";
 import { checkStorage, takeVersion } from "./room.ts";
@@ -37,7 +38,7 @@ export interface Deployed {
   version: Version;
   /** The share of calls that it gets. */
   percent: number;
-  egress: EgressChange;
+  egress: AddedAndRemoved;
   changes: VersionChanges | null;
   /** Whether the function is new. */
   created: boolean;

@@ -4,13 +4,8 @@ import { readGrants, whyNotGranted } from "../../functions/model/egress-grants.t
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { grantsOf } from "../../functions/store/egress-grants.ts";
+import { type AddedAndRemoved, addedAndRemoved } from "./added-and-removed.ts";
 import type { ControlParts } from "./context.ts";
-
-/** Rules that a version has and the one before had not, and the other way round. */
-export interface EgressChange {
-  added: string[];
-  removed: string[];
-}
 
 /** The configuration with its rules in one form for all ways to write the same. */
 export function withCanonicalEgress(config: FunctionConfig): FunctionConfig {
@@ -35,12 +30,8 @@ export async function checkEgress(
 }
 
 /** The difference between two versions' rules. */
-export function egressChange(before: readonly EgressEntry[] = [], after: readonly EgressEntry[] = []): EgressChange {
-  const [had, has] = [before.map(textOf), after.map(textOf)];
-  return {
-    added: has.filter((text) => !had.includes(text)),
-    removed: had.filter((text) => !has.includes(text)),
-  };
+export function egressChange(before: readonly EgressEntry[] = [], after: readonly EgressEntry[] = []): AddedAndRemoved {
+  return addedAndRemoved(before.map(textOf), after.map(textOf));
 }
 
 /** The rules of a tenant's functions that are not granted, with the reason. */

@@ -1,11 +1,7 @@
-/** What a deployment changes: one version beside the one that was live. */
+/** The changes of a deployment: one version beside the one that was live. */
 import type { FunctionConfig } from "../../functions/model/manifest.ts";
 import { envNamesOf, type Version } from "../../functions/model/version.ts";
-
-interface AddedAndRemoved {
-  added: string[];
-  removed: string[];
-}
+import { type AddedAndRemoved, addedAndRemoved } from "./added-and-removed.ts";
 
 export interface VersionChanges {
   /** Digest of the version that was live. */
@@ -72,8 +68,5 @@ function packagesOf({ contents }: Version): string[] {
 }
 
 function difference(before: readonly string[], after: readonly string[]): AddedAndRemoved {
-  return {
-    added: after.filter((name) => !before.includes(name)).sort(),
-    removed: before.filter((name) => !after.includes(name)).sort(),
-  };
+  return addedAndRemoved(before.toSorted(), after.toSorted());
 }
