@@ -1,4 +1,4 @@
-/** What a gateway asks others for about slots: calls in course elsewhere, and what is kept. */
+/** Words between gateways about slots: calls in course elsewhere, and what is kept. */
 import type { Redis } from "ioredis";
 import { reservedOf } from "../functions/model/provisions/reserved.ts";
 import { readProvisions } from "../functions/store/provisions/provisions.ts";

@@ -1,4 +1,4 @@
-/** What a bundle is made of, as esbuild tells it. */
+/** The origins of a bundle, as esbuild tells them. */
 import { builtinModules } from "node:module";
 import { type BundleContents, contentsWith } from "../model/bundle-contents.ts";
 import { packageNameIn } from "./advice.ts";
@@ -18,7 +18,7 @@ export function contentsOf(all: readonly BuiltEntry[]): BundleContents {
     if (bytesInOutput > 0) bytes.set(name, (bytes.get(name) ?? 0) + bytesInOutput);
   }
   const shares = [...bytes].map(([name, bytes]) => ({ name, bytes }));
-  // What is left of an import once unused code is gone.
+  // Imports that are left once unused code is gone.
   const builtins = outputs.flatMap(({ imports }) => imports.flatMap(({ path }) => builtinOf(path) ?? []));
   return contentsWith(shares, builtins);
 }

@@ -1,4 +1,4 @@
-/** What a domain is bound to. */
+/** The target of a domain. */
 import { aliasProblem } from "./alias.ts";
 import { NAME_PATTERN } from "./manifest.ts";
 

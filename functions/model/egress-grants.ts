@@ -162,7 +162,7 @@ export function privateAddressAdvice(tenant: string, name: string | null, addres
     return `${subject} is the worker's own, or no public one, which nobody reaches.`;
   const what = `${subject} is in ${range.range}, ${range.what}`;
   if (!range.grantable) return `${what}, which nobody reaches.`;
-  // What a function looked up is in a command only where it is a name of hosts.
+  // Names that a function looked up are in a command only where they are names of hosts.
   const grant = name === null || typeof readRule(name, "operator") === "string" ? address : `${name}=${address}`;
   return `${what}, which ${tenant} is not granted. Whoever operates Sandpiper grants it with: sandpiper egress private ${tenant} ${grant}`;
 }

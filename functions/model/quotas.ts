@@ -64,7 +64,7 @@ export interface QuotaFigures {
   used: number;
   /** When there is room again, as far as it is known. */
   retryAfterSeconds?: number;
-  /** What helps, as a sentence. */
+  /** The remedy, as a sentence. */
   remedy?: string;
 }
 

@@ -31,7 +31,7 @@ export interface Version {
   /** That of the files beside the bundle, packed (see sources.ts), when there are some. */
   included?: string;
   bundleBytes: number;
-  /** What the bundle is made of; missing in versions of before that was kept. */
+  /** Contents of the bundle; missing in versions of before these were kept. */
   contents?: BundleContents;
   createdAtMs: number;
   /** The bundler's; missing in versions of before they were kept. */

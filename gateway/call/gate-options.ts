@@ -1,4 +1,4 @@
-/** What a gate works with, and what it counts. */
+/** The parts that a gate works with, and its counts. */
 import type { SandpiperError } from "../../functions/model/errors.ts";
 import type { Invocation } from "../../functions/model/invocation.ts";
 import type { Backlog } from "../../functions/transport/backlog.ts";

@@ -1,4 +1,4 @@
-/** What functions have kept for them: what they may ask for, and what they get. */
+/** Instances and slots that are kept: what functions may ask for, and what they get. */
 import type { Redis } from "ioredis";
 import { SandpiperError } from "../../functions/model/errors.ts";
 import type { FunctionConfig } from "../../functions/model/manifest.ts";

@@ -1,4 +1,4 @@
-/** What tenants have of what their quotas count, for whoever asks. */
+/** Use of what quotas count, by tenant, for whoever asks. */
 import type { QuotaUse } from "../../functions/api/quotas.ts";
 import { QUOTA_NAMES, type QuotaName } from "../../functions/model/quotas.ts";
 import { linkOf } from "../../functions/redis/link.ts";

@@ -10,7 +10,7 @@ import { linkOf } from "../../functions/redis/link.ts";
 import { bodyBytesByHour, cpuSecondsSpent, type Spender } from "../../functions/store/limits/spending.ts";
 
 const LOOK_MS = 1_000;
-/** What was read longer ago says nothing: a limit must not outlast Redis. */
+/** Figures that were read longer ago say nothing: a limit must not outlast Redis. */
 const STALE_MS = 5_000;
 
 /** The limits that are looked at here. */

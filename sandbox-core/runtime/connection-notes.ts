@@ -8,7 +8,7 @@ import { type EventEmitter, errorMonitor } from "node:events";
 
 /** Published by each socket that connects, those of TLS and of `fetch` included. */
 const CHANNEL = "net.client.socket";
-/** What the end of the network looks like: no such name, no route, nobody at the port. */
+/** Codes of a network that ends here: no such name, no route, nobody at the port. */
 const CODES: ReadonlySet<unknown> = new Set(["ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "ECONNREFUSED"]);
 const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.|localhost$)/;
 

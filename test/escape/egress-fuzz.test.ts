@@ -121,7 +121,7 @@ const RULES = `api.example:443+${PORTS.echo},.any.example:443`;
 const open = (tenant: string, expression: string) =>
   EgressClient.open(launcher, relay, policyOf(RULES, { tenant, limits: LIMITS }), expression);
 
-/** What the relay holds: memory, and descriptors. */
+/** Memory and descriptors that the relay holds. */
 function held() {
   const [, kib = ""] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${relay.pid}/status`, "utf8")) ?? [];
   return { bytes: Number(kib) * 1_024, descriptors: readdirSync(`/proc/${relay.pid}/fd`).length };

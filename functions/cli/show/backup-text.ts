@@ -1,4 +1,4 @@
-/** What a backup has, for people. */
+/** A backup in words, for people. */
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { BackupSummary } from "../../model/backup/summary.ts";

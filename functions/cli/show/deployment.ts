@@ -1,4 +1,4 @@
-/** What a deployment made, and what it changed, for a person. */
+/** A deployment in words: its bundle, and what it changed. */
 import { formatBytes } from "../../../infra/std/bytes.ts";
 import { escapeLine } from "../../../infra/std/escape.ts";
 import type { Deployed } from "../../api/schemas.ts";

@@ -1,4 +1,4 @@
-/** What functions have kept for them, whether they are called or not. */
+/** Instances and slots that functions have kept for them, whether they are called or not. */
 import type { MinInstances } from "./min-instances.ts";
 
 /** The wishes of a version that an alias `live` names, for its share of the calls. */

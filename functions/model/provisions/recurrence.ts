@@ -55,7 +55,7 @@ export function findPeriod(recurrence: Recurrence, nowMs: number): Period {
   try {
     return periodFrom(recurrence, nowMs);
   } catch {
-    // What the schema let pass and this library does not must not end the look at all functions.
+    // Text that the schema let pass, and this library does not, must not end the look at others.
     return { isOn: false, fromMs: nowMs, untilMs: nowMs + UNREADABLE_MS };
   }
 }

@@ -25,7 +25,7 @@ export interface Part {
   part: string;
   pattern: string;
   kind: PartKind;
-  /** Who it is of: each function, each tenant, nobody; `named`: it has a name of its own. */
+  /** The owner: each function, each tenant, nobody; `named`: it has a name of its own. */
   of: "function" | "tenant" | "named" | "all";
   /** A restore without secrets leaves it out. */
   isSecret?: boolean;

@@ -38,7 +38,7 @@ export class ProvenDomains {
     this.#timer = setInterval(() => this.#compare(), lookMs).unref();
   }
 
-  /** What a name is bound to, given in lower case and without the dot of the root. */
+  /** The target of a name, given in lower case and without the dot of the root. */
   get(name: string): BoundDomain | undefined {
     return this.#bound.get(name);
   }

@@ -1,4 +1,4 @@
-/** What each worker says of the instances that it keeps warm, while it lives. */
+/** Words of each worker about the instances that it keeps warm, while it lives. */
 import type { Redis } from "ioredis";
 import type { FunctionRef } from "../function-keys.ts";
 import { workerIds } from "../workers.ts";

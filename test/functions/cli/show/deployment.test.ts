@@ -1,4 +1,4 @@
-/** What `sandpiper deploy` says of a bundle, and of what it changes. */
+/** Words of `sandpiper deploy` about a bundle, and of what it changes. */
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { it } from "node:test";
