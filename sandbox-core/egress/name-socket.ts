@@ -32,7 +32,7 @@ export class NameSocket {
     this.#socket = socket;
     socket.on("error", () => undefined);
     socket.on("message", (message, { port, address }) => {
-      // Lookups that came are answered: nobody who asks a little too much waits for a resolver's retry.
+      // Each is answered: nobody who asks a little too much waits for a resolver to ask again.
       if (!this.#rate.tryTake()) this.#stopReading();
       const bytes = answer(message);
       if (bytes !== null) socket.send(bytes, port, address, () => undefined);
