@@ -97,7 +97,6 @@ before(async () => {
     OTEL_TRACES_SAMPLER: "always_on",
     SANDPIPER_LOG_LEVEL: "debug",
     SANDPIPER_GC_INTERVAL_MS: "0",
-    SANDPIPER_LEAVE_MS: "0",
     SANDPIPER_EGRESS_HOSTS_FILE: join(directory, "hosts"),
     SANDPIPER_EGRESS_CA_FILE: join(directory, "ca.pem"),
   };

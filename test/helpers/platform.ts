@@ -27,9 +27,13 @@ export interface PlatformOptions {
   prepare?: (redis: TestRedis, dataDir: string) => Promise<void>;
 }
 
-/** Small, and with uids far from those of a platform that may run beside the tests. */
+/**
+ * Small, and with uids far from those of a platform that may run beside the tests. Gateways leave
+ * at once: no proxy has to see before that they do.
+ */
 const SETTINGS = {
   SANDPIPER_PORT: "0",
+  SANDPIPER_LEAVE_MS: "0",
   SANDPIPER_PREWARMED: "1",
   SANDPIPER_MAX_SANDBOXES: "8",
   SANDPIPER_LOG_LEVEL: "error",
