@@ -6,8 +6,9 @@
  * all of Sandpiper, runs after the others and alone: the directories of `ALONE`, and files named
  * `*.alone.test.ts`.
  *
- * How slow the machine is is measured before (helpers/slowness.ts). At the end stand the files that
- * took longest, and the tests that failed.
+ * What Node makes of modules is kept while they run (helpers/compile-cache.ts). How slow the
+ * machine is is measured before (helpers/slowness.ts). At the end stand the files that took
+ * longest, and the tests that failed.
  *
  * When everything runs, a few files that fail run once more, alone: what passes then is named as
  * unstable and fails nobody's run. Each name there is a fault to find, in the test or in Sandpiper.
@@ -16,6 +17,7 @@ import { globSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { startCompileCache } from "./helpers/compile-cache.ts";
 import { slowness } from "./helpers/slowness.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -108,6 +110,7 @@ function linesOf(title: string, of: readonly Failure[]): string {
 }
 
 const startMs = performance.now();
+startCompileCache();
 process.stdout.write(`budgets of time are ${slowness()} times those of a quiet machine\n\n`);
 const files = findTests(process.argv.slice(2));
 const together = await runFiles(

@@ -11,6 +11,7 @@ import { dirname, join, resolve } from "node:path";
 import { SERVICE_NODE_FLAGS } from "../../infra/service-flags.ts";
 import { ensureApiKey, ensureMasterKey } from "../../infra/up/data-dir.ts";
 import { type CliResult, cli } from "./cli.ts";
+import { compileCacheVariable } from "./compile-cache.ts";
 import "./localhost.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 
@@ -213,7 +214,7 @@ export class Platform {
   async #start(service: "gateway" | "worker", env: Record<string, string>): Promise<Service> {
     const { PATH, HOME } = process.env;
     const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, join(ROOT, service, "main.ts")], {
-      env: { PATH, HOME, ...this.#env, ...env },
+      env: { PATH, HOME, ...compileCacheVariable(), ...this.#env, ...env },
       stdio: ["ignore", "inherit", this.#keepsLogs ? "pipe" : "inherit", "ipc"],
     });
     child.stderr?.on("data", (chunk: Buffer) => {
