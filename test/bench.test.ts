@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { before, describe, test } from "node:test";
 import { classOf } from "./bench/measure/kernel-costs.ts";
+import { type CallCosts, LARGER, predict } from "./bench/measure/model.ts";
 import { descendantsOf } from "./bench/measure/processes.ts";
 import { differenceOf, quantile, ratioOf, Samples } from "./bench/measure/stats.ts";
 import { ENGINE_NAMES } from "./bench/peers/engines.ts";
@@ -109,6 +110,20 @@ describe("a run of every suite without peers", () => {
     assert.deepEqual(SUITE_NAMES.filter(isOf), ["sandbox", "cold", "warm", "kinds", "fresh", "scale", "trace"]);
   });
 
+  test("says what larger machines would do, and holds that against what it measured", () => {
+    const { predictions } = report;
+    assert.ok(predictions.length > 0 && predictions.length % LARGER.length === 0, `${predictions.length}`);
+    for (const { callsPerSecond, redisShare } of predictions) {
+      assert.ok(Number.isFinite(callsPerSecond) && callsPerSecond > 0, `${callsPerSecond}`);
+      assert.ok(redisShare >= 0 && redisShare <= 1.000001, `${redisShare}`);
+    }
+    const [size] = TINY.fleets;
+    const held = report.ratios.find(({ name }) => name.startsWith(`the model / measured, ${size} gateways`));
+    assert.ok(held !== undefined && held.value > 0);
+    assert.match(formatReport(report), /first without time/);
+    assert.match(formatHtml(report), /Larger machines, by the model/);
+  });
+
   test("measures each target that needs no peer, or says why not", () => {
     const unmeasured = report.verdicts.filter(({ met }) => met === null).map(({ figure }) => figure);
     const needsMore = /miniflare|functions-framework|workerd|1,000 tenants/;
@@ -202,6 +217,39 @@ describe("the command", () => {
     assert.deepEqual([suite.code, /no suite lukewarm/.test(suite.stderr)], [1, true]);
     const option = await runMain("--fast");
     assert.deepEqual([option.code, /--fast[\s\S]*Usage/.test(option.stderr)], [1, true]);
+  });
+});
+
+describe("the model of larger machines", () => {
+  const COSTS: CallCosts = {
+    ...{ inFlight: 64, gatewayMs: 0.1, workerMs: 0.2, sandboxesMs: 0.05, redisMs: 0.05 },
+    redisCommands: 3,
+  };
+  const said = (processors: number, processes: number, costs = COSTS, besideMs = 0) => {
+    const of = predict(costs, { processors, gateways: processes, workers: processes }, besideMs);
+    return [Math.round(of.callsPerSecond), of.limit, Math.round(of.redisShare * 100)];
+  };
+
+  test("has all processors busy where those are few", () => {
+    assert.deepEqual(said(1, 1), [2_500, "processors", 13]);
+    assert.deepEqual(said(1, 1, COSTS, 0.1), [2_000, "processors", 10]);
+  });
+
+  test("has the threads of workers or gateways busy where there are processors enough", () => {
+    assert.deepEqual(said(8, 1), [5_000, "workers", 25]);
+    assert.deepEqual(said(8, 2), [10_000, "workers", 50]);
+    assert.deepEqual(said(16, 2, { ...COSTS, gatewayMs: 0.4 }), [5_000, "gateways", 25]);
+  });
+
+  test("has Redis busy in the end, however many processors there are", () => {
+    assert.deepEqual(said(64, 8), [20_000, "Redis", 100]);
+    assert.deepEqual(said(640, 80), [20_000, "Redis", 100]);
+    assert.equal(predict(COSTS, { processors: 64, gateways: 8, workers: 8 }).redisCommandsPerSecond, 60_000);
+  });
+
+  test("counts no more threads than processors, and nothing by a cost that was not seen", () => {
+    assert.deepEqual(said(2, 64), [5_000, "processors", 25]);
+    assert.deepEqual(said(64, 8, { ...COSTS, redisMs: 0 }), [40_000, "workers", 0]);
   });
 });
 

@@ -2,6 +2,7 @@
 
 import type { Results, Unit } from "../run/suite.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Prediction } from "./model.ts";
 import { ratioOf, type Samples } from "./stats.ts";
 
 export interface RowStyle {
@@ -15,7 +16,7 @@ export interface RowStyle {
 
 export class Sheet {
   readonly #suite: string;
-  readonly #results: Results = { rows: [], ratios: [], costs: [], notes: [] };
+  readonly #results: Results = { rows: [], ratios: [], costs: [], predictions: [], notes: [] };
 
   constructor(suite: string) {
     this.#suite = suite;
@@ -37,6 +38,11 @@ export class Sheet {
 
   cost(name: string, ledger: Ledger): this {
     if (ledger.calls > 0) this.#results.costs.push({ suite: this.#suite, name, ...ledger.costs() });
+    return this;
+  }
+
+  predictions(predictions: readonly Prediction[]): this {
+    this.#results.predictions.push(...predictions);
     return this;
   }
 

@@ -2,6 +2,7 @@
 import type { Report } from "../run/bench.ts";
 import type { Row } from "../run/suite.ts";
 import { barChart, escaped, stackChart } from "./chart.ts";
+import { PREDICTED, predictionCells } from "./table.ts";
 import type { Verdict } from "./targets.ts";
 import { aimOf, describe, describeKernel, number, withUnit, wordFor } from "./text.ts";
 
@@ -37,6 +38,7 @@ td.n { font-variant-numeric: tabular-nums; white-space: nowrap; } .met { color: 
 
 export function formatHtml(report: Report): string {
   const sections = report.suites.map((suite) => sectionOf(suite, report));
+  const predicted = table(PREDICTED, report.predictions.map(predictionCells));
   const notes = report.notes.map((note) => `<li>${escaped(note)}</li>`).join("");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -44,6 +46,7 @@ export function formatHtml(report: Report): string {
 <h1>Sandpiper: benchmarks</h1><p class="machine">${escaped(describe(report.machine))}<br>${escaped(describeKernel(report.machine))}</p>
 <h2>What is aimed at</h2>${verdictTable(report.verdicts)}
 ${sections.join("\n")}
+${predicted === "" ? "" : `<h2>Larger machines, by the model</h2>${predicted}`}
 ${notes === "" ? "" : `<h2>Not measured</h2><ul>${notes}</ul>`}
 </body></html>
 `;

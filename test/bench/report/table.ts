@@ -1,4 +1,5 @@
 /** A report as text for people. */
+import type { Prediction } from "../measure/model.ts";
 import type { Report } from "../run/bench.ts";
 import type { Cost, Ratio, Row } from "../run/suite.ts";
 import type { Verdict } from "./targets.ts";
@@ -15,6 +16,7 @@ export function formatReport(report: Report): string {
       table(["suite", "for one call", "Redis commands", "processor time in ms"], report.costs.map(costCells)),
     );
   }
+  if (report.predictions.length > 0) blocks.push(table(PREDICTED, report.predictions.map(predictionCells)));
   if (report.notes.length > 0) blocks.push(report.notes.join("\n"));
   return `${blocks.join("\n\n")}\n`;
 }
@@ -53,6 +55,30 @@ function costCells({ suite, name, cpuMsPerCall, redisCommandsPerCall }: Cost): s
     name,
     commands,
     [["all", total] as const, ...parts].map(([who, ms]) => `${who} ${ms.toFixed(3)}`).join(", "),
+  ];
+}
+
+/** The columns of what the model says of larger machines. */
+export const PREDICTED: readonly string[] = [
+  "processors",
+  "gateways",
+  "workers",
+  "costs of",
+  "calls a second, by the model",
+  "first without time",
+  "Redis's share of its processor",
+  "Redis commands a second",
+];
+
+export function predictionCells(prediction: Prediction): string[] {
+  const { processors, gateways, workers, inFlight, callsPerSecond, limit, redisShare } = prediction;
+  return [
+    ...[processors, gateways, workers].map(String),
+    `${inFlight} in flight`,
+    callsPerSecond.toFixed(0),
+    limit,
+    `${Math.round(redisShare * 100)} %`,
+    prediction.redisCommandsPerSecond.toFixed(0),
   ];
 }
 

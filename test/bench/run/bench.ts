@@ -72,7 +72,7 @@ export async function runBench(options: BenchOptions): Promise<Report> {
   const machine = await describeMachine();
   const elapsedMs: Report["elapsedMs"] = {};
   const deadlineMs = performance.now() + plan.limitMs;
-  const all: Results = { rows: [], ratios: [], costs: [], notes: [] };
+  const all: Results = { rows: [], ratios: [], costs: [], predictions: [], notes: [] };
   for (const [index, name] of suites.entries()) {
     const startMs = performance.now();
     const comingMs = suites.slice(index).reduce((sum, next) => sum + plan.roundsMs[next] * WHOLE_OF_ROUNDS, 0);
@@ -82,6 +82,7 @@ export async function runBench(options: BenchOptions): Promise<Report> {
     all.rows.push(...results.rows);
     all.ratios.push(...results.ratios);
     all.costs.push(...results.costs);
+    all.predictions.push(...results.predictions);
     all.notes.push(...results.notes);
   }
   return { machine, plan, suites: [...suites], elapsedMs, verdicts: judge(suites, all), ...all };

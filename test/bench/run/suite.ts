@@ -1,5 +1,6 @@
 /** What a suite is, and what it gives. */
 
+import type { Prediction } from "../measure/model.ts";
 import type { RatioSummary, Summary } from "../measure/stats.ts";
 import type { Peers } from "../peers/peers.ts";
 import type { Plan } from "./plan.ts";
@@ -45,6 +46,8 @@ export interface Results {
   rows: Row[];
   ratios: Ratio[];
   costs: Cost[];
+  /** What larger machines would do, by the model of measure/model.ts. */
+  predictions: Prediction[];
   /** What was not measured, and why. */
   notes: string[];
 }

@@ -1,14 +1,18 @@
 /**
  * What happens as there is more of something: gateways and workers, deployed functions and tenants,
  * jobs that wait. All sizes are measured in turn, so each of them has a platform, or a queue, of
- * its own.
+ * its own. The model of larger machines has its costs of the smallest fleet, and is held against
+ * all of them.
  */
+import { availableParallelism } from "node:os";
 import type { Platform } from "../../helpers/platform.ts";
 import { Backlog } from "../measure/backlog.ts";
 import { allOf, inTurn } from "../measure/blocks.ts";
 import { BenchChild } from "../measure/child.ts";
 import { Contender } from "../measure/contender.ts";
+import type { Ledger } from "../measure/ledger.ts";
 import { levelOf, runLevels } from "../measure/levels.ts";
+import { type CallCosts, LARGER, predict } from "../measure/model.ts";
 import { Sheet } from "../measure/sheet.ts";
 import { Samples } from "../measure/stats.ts";
 import type { Peers } from "../peers/peers.ts";
@@ -27,6 +31,8 @@ interface Entrant {
   contender: Contender;
   target: string;
   kind: "fleet" | "population";
+  /** Gateways, and as many workers. */
+  count: number;
 }
 
 export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> {
@@ -57,6 +63,10 @@ export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> 
           entrants.filter((one) => one.kind === kind),
         );
       }
+      writeModel(
+        sheet,
+        entrants.filter((one) => one.kind === "fleet"),
+      );
       writeBacklogs(sheet, backlogs);
       return sheet.results;
     },
@@ -64,13 +74,15 @@ export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> 
   };
 }
 
+type Costs = ReturnType<Ledger["costs"]>;
 type Started = AsyncDisposableStack;
 
 async function openFleet(started: Started, load: BenchChild, count: number): Promise<Entrant> {
   const platform = await startOurs(started, { workers: count, gateways: count });
   const path = new URL(await deployHello(platform)).pathname;
   const name = count === 1 ? "1 gateway, 1 worker" : `${count} gateways, ${count} workers`;
-  return entrant("fleet", name, platform, load, platform.urls.map((url) => url + path).join(" "));
+  const target = platform.urls.map((url) => url + path).join(" ");
+  return { ...entrant("fleet", name, platform, load, target), count };
 }
 
 async function openPopulation(
@@ -99,7 +111,7 @@ async function openBacklog(started: Started, jobs: number): Promise<Backlog> {
 }
 
 function entrant(kind: Entrant["kind"], name: string, platform: Platform, load: BenchChild, target: string): Entrant {
-  return { contender: new Contender(name, { load, accounts: accountsOf(platform, load) }), target, kind };
+  return { contender: new Contender(name, { load, accounts: accountsOf(platform, load) }), target, kind, count: 1 };
 }
 
 function counted(count: number, what: string): string {
@@ -138,6 +150,41 @@ function compare(sheet: Sheet, { contender, kind }: Entrant, first: Entrant, inF
   } else if (kind === "population") {
     sheet.ratio(`latency, ${names}`, "ms", [ours.latency, floor.latency]);
   }
+}
+
+/**
+ * What larger machines would do, by what a call costs the smallest fleet: when many share jobs of
+ * the queue, and when each has one. Of the fleets that were measured, what it says of them.
+ */
+function writeModel(sheet: Sheet, fleets: readonly Entrant[]): void {
+  const [first] = fleets;
+  if (first === undefined) return;
+  for (const inFlight of IN_FLIGHT.toReversed()) {
+    const { ledger } = first.contender.at(levelOf(inFlight));
+    if (ledger.calls === 0) continue;
+    const costs = costsOf(ledger.costs(), inFlight);
+    sheet.predictions(LARGER.map((size) => predict(costs, size)));
+    if (inFlight === 1) continue;
+    const besideMs = ledger.costs().cpuMsPerCall["load generator"] ?? 0;
+    for (const { contender, count } of fleets) {
+      const size = { processors: availableParallelism(), gateways: count, workers: count };
+      const predicted = new Samples();
+      predicted.addRound([predict(costs, size, besideMs).callsPerSecond]);
+      const { rate } = contender.at(levelOf(inFlight));
+      sheet.ratio(`the model / measured, ${contender.name}, ${levelOf(inFlight)}`, "per s", [predicted, rate]);
+    }
+  }
+}
+
+function costsOf({ cpuMsPerCall, redisCommandsPerCall }: Costs, inFlight: number): CallCosts {
+  return {
+    inFlight,
+    gatewayMs: cpuMsPerCall.gateway ?? 0,
+    workerMs: cpuMsPerCall.worker ?? 0,
+    sandboxesMs: cpuMsPerCall["zygote and sandboxes"] ?? 0,
+    redisMs: cpuMsPerCall.redis ?? 0,
+    redisCommands: redisCommandsPerCall ?? 0,
+  };
 }
 
 /** Redis runs commands in one thread: it is full when calls take all of that thread's time. */
