@@ -1,5 +1,5 @@
 /** A pool over a real launcher, without queue and Redis around it. */
-import { afterEach } from "node:test";
+import { after, afterEach } from "node:test";
 import { functionConfigSchema } from "../../functions/model/manifest.ts";
 import type { Version } from "../../functions/model/version.ts";
 import { MIB } from "../../infra/std/bytes.ts";
@@ -19,6 +19,7 @@ import type { MachineProcessors } from "../../worker/pool/tenant-weights.ts";
 import type { Demand } from "../../worker/pool/waiting-call.ts";
 import { sharedZygote } from "../../worker/pool/zygote-key.ts";
 import { Zygotes } from "../../worker/pool/zygotes.ts";
+import { type LentLauncher, LentLaunchers } from "./lent-launchers.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
@@ -32,6 +33,9 @@ type Settings = Partial<
       machine: MachineProcessors;
     }
 >;
+
+/** Far from the uids of a platform that may run beside the tests. */
+const UIDS = { uidBase: 2_000_000, uidCount: 65_536 };
 
 /** Answers with what identifies the instance, and how many calls it has served. */
 const WHO = `
@@ -55,12 +59,11 @@ export interface FunctionOptions {
 export class TestPool {
   readonly pool: Pool;
   readonly troubles: string[] = [];
-  readonly #zygotes: Zygotes<ZygoteLauncher>;
+  readonly #zygotes: Zygotes<ZygoteLauncher | LentLauncher>;
 
-  constructor(settings: Settings = {}) {
+  /** @param lent where launchers come from that need nothing special, and go to in the end */
+  constructor(settings: Settings = {}, lent?: LentLaunchers) {
     const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
-    // Far from the uids of a platform that may run beside the tests.
-    const uids = { uidBase: 2_000_000, uidCount: 65_536 };
     const {
       zygoteFlags = [],
       renewal = DEFAULT_RENEWAL,
@@ -69,9 +72,13 @@ export class TestPool {
       giveUpMs = stretched(5_000),
       preparationLimits,
     } = settings;
+    const isPlain = renewal === DEFAULT_RENEWAL && zygoteFlags.length === 0;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#zygotes = new Zygotes({
-      open: (memoryMiB) => openLauncher({ memoryMiB, ...uids, renewal, zygoteFlags, kind: "fork" }),
+      open: async (memoryMiB) =>
+        isPlain && lent
+          ? lent.lend(memoryMiB)
+          : openLauncher({ memoryMiB, ...UIDS, renewal, zygoteFlags, kind: "fork" }),
       ...{ most: maxZygotes, idleMs, kept: sharedZygote(128), giveUpMs },
       onLeaving: (key) => this.pool.leave(key),
       keepStandby: (launcher) => launcher.keepStandby(),
@@ -167,14 +174,19 @@ function inputOf(path: string, body: Uint8Array[], sent: Uint8Array): CallInput 
   };
 }
 
-/** Opens pools for the tests of a file, and closes those of each test after it. */
-export function poolOpener(): (...settings: ConstructorParameters<typeof TestPool>) => TestPool {
+/**
+ * Opens pools for the tests of a file, and closes those of each test after it. Zygotes go from one
+ * to the next, unless they are what the file is about.
+ */
+export function poolOpener({ ownZygotes = false } = {}): (settings?: Settings) => TestPool {
   const opened: TestPool[] = [];
+  const lent = new LentLaunchers((memoryMiB) => openLauncher({ memoryMiB, ...UIDS, kind: "fork" }));
   afterEach(async () => {
     for (const pool of opened.splice(0)) await pool.close();
   });
-  return (...settings) => {
-    const pool = new TestPool(...settings);
+  after(() => lent.close());
+  return (settings) => {
+    const pool = new TestPool(settings, ownZygotes ? undefined : lent);
     opened.push(pool);
     return pool;
   };

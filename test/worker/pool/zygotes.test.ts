@@ -7,7 +7,7 @@ import { stretched } from "../../helpers/slowness.ts";
 import { TestWorker } from "../../helpers/worker.ts";
 import { sandboxesOf, zygotesHere } from "../../helpers/zygotes.ts";
 
-const open = poolOpener();
+const open = poolOpener({ ownZygotes: true });
 
 const failure = (code: string) => (error: unknown) => (error as { code: string }).code === code;
 /** How many sandboxes each zygote has. */
