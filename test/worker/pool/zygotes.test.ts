@@ -16,10 +16,7 @@ const families = () => zygotesHere().map((zygote) => sandboxesOf(zygote).length)
 describe("zygotes of a worker", () => {
   it("are one for each memory class, which tenants share", async () => {
     const test = open();
-    await test.use({ tenant: "a" });
-    await test.use({ tenant: "b" });
-    assert.deepEqual(families(), [2]);
-    await test.use({ memoryMiB: 256 });
+    await Promise.all([{ tenant: "a" }, { tenant: "b" }, { memoryMiB: 256 } as const].map((one) => test.use(one)));
     assert.deepEqual(families().sort(), [1, 2]);
   });
 
@@ -27,9 +24,7 @@ describe("zygotes of a worker", () => {
     const test = open({ zygoteSharing: "tenant", prewarmed: 1 });
     await test.pool.prewarm();
     assert.deepEqual(families(), [], "nobody could use a blank of nobody's");
-    await test.use({ tenant: "a" });
-    await eventually(() => test.pool.snapshot().blank === 1);
-    await test.use({ tenant: "b" });
+    await Promise.all(["a", "b"].map((tenant) => test.use({ tenant })));
     await eventually(() => test.pool.snapshot().blank === 2);
     assert.deepEqual(families(), [2, 2]);
     const again = await test.use({ tenant: "a", name: "g" });
@@ -38,8 +33,7 @@ describe("zygotes of a worker", () => {
 
   it("make way for another tenant's when there are as many as may be, the least recently used first", async () => {
     const test = open({ zygoteSharing: "tenant", maxZygotes: 2 });
-    const first = await test.use({ tenant: "a" });
-    await test.use({ tenant: "b" });
+    const [first] = await Promise.all([test.use({ tenant: "a" }), test.use({ tenant: "b" })]);
     await test.use({ tenant: "a", name: "g" });
     await test.use({ tenant: "c" });
     assert.ok(zygotesHere().length <= 2);
@@ -48,7 +42,7 @@ describe("zygotes of a worker", () => {
 
   it("do not make way while they serve calls: whoever wants another is told", async () => {
     const test = open({ zygoteSharing: "tenant", maxZygotes: 2, giveUpMs: stretched(300) });
-    const [a, b] = [await test.acquire({ tenant: "a" }), await test.acquire({ tenant: "b" })];
+    const [a, b] = await Promise.all([test.acquire({ tenant: "a" }), test.acquire({ tenant: "b" })]);
     await assert.rejects(test.acquire({ tenant: "c" }), failure("SANDBOX_UNAVAILABLE"));
     assert.ok(a.instance.isIdle && b.instance.isIdle);
     a.release();
@@ -74,8 +68,11 @@ describe("zygotes of a worker", () => {
     try {
       for (const tenant of ["main", "other"])
         await test.deploy("whose", `export default () => new Response("ok")`, { tenant });
-      assert.equal((await test.call("main/whose")).text, "ok");
-      assert.equal((await test.call("other/whose")).text, "ok");
+      const answers = await Promise.all(["main/whose", "other/whose"].map((name) => test.call(name)));
+      assert.deepEqual(
+        answers.map(({ text }) => text),
+        ["ok", "ok"],
+      );
       // That of builds, and one for each tenant.
       assert.equal(zygotesHere().length, 3);
     } finally {
