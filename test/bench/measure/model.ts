@@ -23,7 +23,7 @@ export interface Size {
   readonly workers: number;
 }
 
-/** What has no time left first. */
+/** The part that has no time left first. */
 export type Limit = "processors" | "gateways" | "workers" | "Redis";
 
 export interface Prediction extends Size {

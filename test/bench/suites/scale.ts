@@ -168,9 +168,12 @@ function writeModel(sheet: Sheet, fleets: readonly Entrant[]): void {
     const besideMs = ledger.costs().cpuMsPerCall["load generator"] ?? 0;
     for (const { contender, count } of fleets) {
       const size = { processors: availableParallelism(), gateways: count, workers: count };
-      const predicted = new Samples();
-      predicted.addRound([predict(costs, size, besideMs).callsPerSecond]);
+      const { callsPerSecond } = predict(costs, size, besideMs);
       const { rate } = contender.at(levelOf(inFlight));
+      if (rate.isEmpty) continue;
+      const predicted = new Samples();
+      // One for all rounds: the spread is that of what was measured.
+      for (const _ of rate.summary().byRound) predicted.addRound([callsPerSecond]);
       sheet.ratio(`the model / measured, ${contender.name}, ${levelOf(inFlight)}`, "per s", [predicted, rate]);
     }
   }
