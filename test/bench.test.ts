@@ -20,7 +20,9 @@ import { DOCUMENTS, withFigures } from "./bench/report/readme.ts";
 import { formatReport } from "./bench/report/table.ts";
 import { judge, judged, TARGETS } from "./bench/report/targets.ts";
 import { type Report, runBench, SUITE_NAMES } from "./bench/run/bench.ts";
+import { startOurs } from "./bench/run/ours.ts";
 import { FULL, type Plan, QUICK, SMOKE } from "./bench/run/plan.ts";
+import { eventually } from "./helpers/eventually.ts";
 import { stretched } from "./helpers/slowness.ts";
 import { tempDir } from "./helpers/temp-dir.ts";
 
@@ -167,6 +169,14 @@ describe("a run of every suite without peers", () => {
     }
     assert.throws(() => withFigures("no markers", "x"), /lacks the markers/);
   });
+});
+
+test("what is measured is a platform whose worker has its second zygote", async () => {
+  await using started = new AsyncDisposableStack();
+  const platform = await startOurs(started, FULL);
+  const [worker] = platform.workers;
+  assert.ok(worker !== undefined);
+  await eventually(() => platform.zygotes(worker).length > 1);
 });
 
 test("a run that is stopped leaves no process", async () => {

@@ -6,6 +6,7 @@ import { Platform, type PlatformOptions } from "../../helpers/platform.ts";
 import type { BenchChild } from "../measure/child.ts";
 import type { Accounts } from "../measure/ledger.ts";
 import { cpuMs, descendantsOf } from "../measure/processes.ts";
+import type { Plan } from "./plan.ts";
 
 /** A zygote that starts uses a processor in each look. */
 const LOOK_MS = 500;
@@ -14,14 +15,24 @@ const LONGEST_WAIT_MS = 15_000;
 /** What `npm start` has unless told otherwise; the tests' platform is smaller. */
 const DEFAULTS = { SANDPIPER_PREWARMED: "4", SANDPIPER_MAX_SANDBOXES: "128" };
 
+const NO_STANDBYS = { SANDPIPER_STANDBY_ZYGOTES: "none" };
+
 /**
  * Starts one, and has it stopped with `started`. The workers' second zygotes are there by then: the
- * start of one takes a second of a processor, which would be some round's.
+ * start of one takes a second of a processor, which would be some round's. A plan whose figures
+ * mean nothing has none.
  */
-export async function startOurs(started: AsyncDisposableStack, options: PlatformOptions = {}): Promise<Platform> {
-  const platform = await Platform.start({ ...options, env: { ...DEFAULTS, ...options.env } });
+export async function startOurs(
+  started: AsyncDisposableStack,
+  { standbys }: Pick<Plan, "standbys">,
+  options: PlatformOptions = {},
+): Promise<Platform> {
+  const platform = await Platform.start({
+    ...options,
+    env: { ...DEFAULTS, ...(standbys ? {} : NO_STANDBYS), ...options.env },
+  });
   started.defer(() => platform.stop());
-  await Promise.all(platform.workers.map((worker) => untilStandby(() => platform.zygotes(worker))));
+  if (standbys) await Promise.all(platform.workers.map((worker) => untilStandby(() => platform.zygotes(worker))));
   return platform;
 }
 

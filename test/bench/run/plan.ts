@@ -24,6 +24,8 @@ export interface Plan {
   warmupRounds: number;
   /** After this time no round of a suite begins, or sooner when the run is late. */
   roundsMs: Record<SuiteName, number>;
+  /** Whether workers have the second zygotes that `npm start` gives them. */
+  standbys: boolean;
   /** What all of it should take at most. */
   limitMs: number;
   /** Sandboxes, and processes of each floor, that one after the other are made in a round. */
@@ -102,6 +104,7 @@ export const FULL: Plan = {
     fair: 60_000,
     egress: 60_000,
   },
+  standbys: true,
   limitMs: 18 * 60_000,
   sandboxesPerRound: 8,
   sustainedPerRound: 40,
@@ -190,6 +193,7 @@ export const SMOKE: Plan = {
     fair: 1,
     egress: 1,
   },
+  standbys: false,
   limitMs: 60_000,
   sandboxesPerRound: 2,
   sustainedPerRound: 2,

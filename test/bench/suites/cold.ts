@@ -54,11 +54,10 @@ export async function openColdSuite(plan: Plan, peers: Peers): Promise<Suite> {
   const sheet = new Sheet(suite);
   const load = await BenchChild.start("http-load.ts");
   started.defer(() => load.close());
-  const calls = (plan.rounds + plan.warmupRounds) * plan.coldCallsPerRound;
   const [full, empty, slow] = await allOf([
-    Cold.start(started, load, calls, PREWARMED),
-    Cold.start(started, load, calls, 0),
-    SlowImport.start(started, load, plan.rounds + plan.warmupRounds),
+    Cold.start(started, load, plan, PREWARMED),
+    Cold.start(started, load, plan, 0),
+    SlowImport.start(started, load, plan),
   ]);
   const servers = await openServers(peers, sheet, started);
   const samples = new Map<string, Samples>();
@@ -135,8 +134,9 @@ class Cold {
     this.ledger = new Ledger(accountsOf(platform, load));
   }
 
-  static async start(started: Started, load: BenchChild, calls: number, prewarmed: number): Promise<Cold> {
-    const platform = await startOurs(started, { env: roomFor(calls, prewarmed) });
+  static async start(started: Started, load: BenchChild, plan: Plan, prewarmed: number): Promise<Cold> {
+    const calls = (plan.rounds + plan.warmupRounds) * plan.coldCallsPerRound;
+    const platform = await startOurs(started, plan, { env: roomFor(calls, prewarmed) });
     await deployHello(platform);
     return new Cold(platform, load, await new Planter(platform).versionOf("hello"), prewarmed);
   }
@@ -172,8 +172,9 @@ class SlowImport {
   }
 
   /** A version has a template and two instances. */
-  static async start(started: Started, load: BenchChild, versions: number): Promise<SlowImport> {
-    const platform = await startOurs(started, { env: roomFor(versions * 3, PREWARMED) });
+  static async start(started: Started, load: BenchChild, plan: Plan): Promise<SlowImport> {
+    const versions = plan.rounds + plan.warmupRounds;
+    const platform = await startOurs(started, plan, { env: roomFor(versions * 3, PREWARMED) });
     await deployFiles(platform, "slow", SLOW);
     const planter = new Planter(platform);
     return new SlowImport(load, planter, await planter.versionOf("slow"));

@@ -63,7 +63,7 @@ export async function openFairSuite(plan: Plan): Promise<Suite> {
   started.defer(() => light.close());
   started.defer(() => load.close());
   const fleets: Fleet[] = [];
-  for (const size of [1, 2]) fleets.push(await startFleet(started, size, { light, load }));
+  for (const size of [1, 2]) fleets.push(await startFleet(started, plan, size, { light, load }));
   const opened = started.move();
   let rounds = 0;
   return {
@@ -78,11 +78,12 @@ export async function openFairSuite(plan: Plan): Promise<Suite> {
 
 async function startFleet(
   started: AsyncDisposableStack,
+  plan: Plan,
   size: number,
   { light, load }: { light: BenchChild; load: BenchChild },
 ): Promise<Fleet> {
   const env = { SANDPIPER_MAX_SANDBOXES: String(SLOTS / size) };
-  const platform = await startOurs(started, { gateways: size, workers: size, env });
+  const platform = await startOurs(started, plan, { gateways: size, workers: size, env });
   const planter = new Planter(platform);
   const plant = async (tenant: string, source: string) => {
     // A busy machine makes calls slow, and none of them wrong.

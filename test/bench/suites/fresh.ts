@@ -25,7 +25,7 @@ export async function openFreshSuite(plan: Plan, peers: Peers): Promise<Suite> {
   const sheet = new Sheet(suite);
   const load = await BenchChild.start("http-load.ts");
   started.defer(() => load.close());
-  const platform = await startOurs(started);
+  const platform = await startOurs(started, plan);
   const accounts = accountsOf(platform, load);
   const entrants = [{ contender: new Contender(WARM, { load, accounts }), target: await deployHello(platform) }];
   try {

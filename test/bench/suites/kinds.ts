@@ -31,7 +31,7 @@ export async function openKindsSuite(plan: Plan, peers: Peers): Promise<Suite> {
   await using started = new AsyncDisposableStack();
   const load = await BenchChild.start("http-load.ts");
   started.defer(() => load.close());
-  const platform = await startOurs(started);
+  const platform = await startOurs(started, plan);
   const payloads = readFileSync(join(import.meta.dirname, "../apps/payloads.mjs"), "utf8");
   const entrants: Entrant[] = [];
   for (const [name, code] of Object.entries(MODULES)) {

@@ -40,8 +40,8 @@ export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> 
   const load = await BenchChild.start("http-load.ts");
   started.defer(() => load.close());
   const entrants = await allOf([
-    ...plan.fleets.map((count) => openFleet(started, load, count)),
-    ...plan.populations.map((population) => openPopulation(started, load, population)),
+    ...plan.fleets.map((count) => openFleet(started, load, plan, count)),
+    ...plan.populations.map((population) => openPopulation(started, load, plan, population)),
   ]);
   const backlogs = await allOf(plan.waitingJobs.map((jobs) => openBacklog(started, jobs)));
   const opened = started.move();
@@ -77,8 +77,8 @@ export async function openScaleSuite(plan: Plan, _peers: Peers): Promise<Suite> 
 type Costs = ReturnType<Ledger["costs"]>;
 type Started = AsyncDisposableStack;
 
-async function openFleet(started: Started, load: BenchChild, count: number): Promise<Entrant> {
-  const platform = await startOurs(started, { workers: count, gateways: count });
+async function openFleet(started: Started, load: BenchChild, plan: Plan, count: number): Promise<Entrant> {
+  const platform = await startOurs(started, plan, { workers: count, gateways: count });
   const path = new URL(await deployHello(platform)).pathname;
   const name = count === 1 ? "1 gateway, 1 worker" : `${count} gateways, ${count} workers`;
   const target = platform.urls.map((url) => url + path).join(" ");
@@ -88,9 +88,10 @@ async function openFleet(started: Started, load: BenchChild, count: number): Pro
 async function openPopulation(
   started: Started,
   load: BenchChild,
+  plan: Plan,
   { functions, tenants }: Plan["populations"][number],
 ): Promise<Entrant> {
-  const platform = await startOurs(started);
+  const platform = await startOurs(started, plan);
   const target = await deployHello(platform);
   const planter = new Planter(platform);
   // The one that is called is one of them, and its tenant too.

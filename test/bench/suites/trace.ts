@@ -39,7 +39,7 @@ export async function openTraceSuite(plan: Plan): Promise<Suite> {
   const { url } = collector.facts as { url: string };
   const entrants = await allOf(
     SETTINGS.map(async ([name, environment]) => {
-      const platform = await startOurs(started, { env: environment(url) });
+      const platform = await startOurs(started, plan, { env: environment(url) });
       const target = await deployHello(platform);
       const ours = accountsOf(platform, load);
       const accounts = { ...ours, processes: () => ({ ...ours.processes(), collector: [collector.pid] }) };

@@ -45,7 +45,7 @@ export async function openWarmSuite(plan: Plan, peers: Peers): Promise<Suite> {
   const load = await BenchChild.start("http-load.ts");
   started.defer(() => load.close());
   const entrants = [
-    await openSandpiper(started, load),
+    await openSandpiper(started, load, plan),
     await openBullmq(started, Math.max(...plan.inFlight)),
     await openServer(started, load, HONO, peers, "floor"),
   ];
@@ -79,8 +79,8 @@ export async function openWarmSuite(plan: Plan, peers: Peers): Promise<Suite> {
 
 type Started = AsyncDisposableStack;
 
-async function openSandpiper(started: Started, load: BenchChild): Promise<Entrant> {
-  const platform = await startOurs(started);
+async function openSandpiper(started: Started, load: BenchChild, plan: Plan): Promise<Entrant> {
+  const platform = await startOurs(started, plan);
   const app = (name: string) => readFileSync(join(import.meta.dirname, "../apps", name), "utf8");
   const payloads = { "index.ts": app("fetch.mjs"), "payloads.mjs": app("payloads.mjs") };
   const url = (await deployFiles(platform, "payloads", payloads)).replace(/\/$/, "");
