@@ -3,7 +3,7 @@
  * last call was answered has none in between: a neighbour whose calls wait would have taken that
  * slot, for as long as a call of the neighbour's takes.
  */
-import type { Holdings } from "../../infra/std/fair-share.ts";
+import { Holdings } from "../../infra/std/fair-share.ts";
 
 export class RecentPeaks {
   readonly #own: Holdings;
@@ -34,6 +34,14 @@ export class RecentPeaks {
     return this.#kept.get(tenant) ?? 0;
   }
 
+  /** What each tenant has in course, and what is kept free for it beside that. */
+  get taken(): Holdings {
+    const taken = new Holdings();
+    for (const [tenant, own] of this.#own.entries()) taken.add(tenant, own);
+    for (const tenant of this.#kept.keys()) taken.add(tenant, this.#freeOf(tenant, this.#own.of(tenant)));
+    return taken;
+  }
+
   /** A tenant has one call more in course, or one less. */
   changed(tenant: string, by: 1 | -1): void {
     const own = this.#own.of(tenant);
@@ -41,7 +49,10 @@ export class RecentPeaks {
     this.#free += this.#freeOf(tenant, own) - this.#freeOf(tenant, own - by);
   }
 
-  /** Ends a period. @param slots of which a tenant is kept its equal part at most */
+  /**
+   * Ends a period.
+   * @param slots the gateway's own ones, of which a tenant is kept its equal part at most
+   */
   endPeriod(slots: number): void {
     const peaks = new Map(this.#before);
     for (const [tenant, peak] of this.#now) peaks.set(tenant, Math.max(peak, peaks.get(tenant) ?? 0));

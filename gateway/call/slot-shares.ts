@@ -53,14 +53,16 @@ export class SlotShares {
     return this.#slots;
   }
 
-  /** Word for other gateways; null: none is needed. */
+  /** Word for other gateways: calls in course and what is kept; null: none is needed. */
   get word(): Holdings | null {
-    return this.#own.total > this.#slots * LITTLE_SHARE ? this.#own : null;
+    const { taken } = this.#peaks;
+    return taken.total > this.#slots * LITTLE_SHARE ? taken : null;
   }
 
   /** Ends a period of a quarter of a second, of which two are a moment. */
   endPeriod(): void {
-    this.#peaks.endPeriod(this.#slots);
+    // Of all slots each gateway would keep as much as there is, and a tenant's peak be all of it.
+    this.#peaks.endPeriod(this.#ownSlots);
   }
 
   /**
@@ -83,9 +85,13 @@ export class SlotShares {
     if (this.#mayTake(all, isKept)) return true;
     if (gateways === 0) return false;
     // Each gateway has its part, whatever others do with theirs.
-    const size = Math.floor(this.#slots / (gateways + 1));
+    const size = this.#ownSlots;
     const used = this.#own.total + Math.ceil(reserved / (gateways + 1));
     return this.#mayTake({ own: own * part, want: 1, used, size }, isKept);
+  }
+
+  get #ownSlots(): number {
+    return Math.floor(this.#slots / (this.#elsewhere.gateways + 1));
   }
 
   /** A tenant with an equal part leaves the slots that others had a moment ago. */

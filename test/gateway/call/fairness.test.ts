@@ -149,6 +149,38 @@ describe("slots, with several gateways", () => {
     assert.ok(shares.admits("many"), "when they have not");
   });
 
+  it("a tenant that had most slots is kept its part of the gateway's own, and a neighbour its own", () => {
+    const shares = new SlotShares();
+    shares.hear(SLOTS, elsewhere({}));
+    assert.equal(passed(shares, "many"), MOST);
+    assert.equal(passed(shares, "few"), 2);
+    shares.hear(SLOTS, elsewhere({ many: 14, few: 2 }));
+    shares.endPeriod();
+    // So much of the gateway's 16 that the neighbour's two are left, and one of its own.
+    for (let i = 13; i < MOST; i++) shares.end(`many${i}`);
+    for (let i = 0; i < 2; i++) shares.end(`few${i}`);
+    assert.equal(shares.admits("many"), false);
+    assert.equal(passed(shares, "few"), 2);
+  });
+
+  it("what a gateway keeps free for a tenant the others count as the tenant's", () => {
+    const [one, other] = [new SlotShares(), new SlotShares()];
+    one.hear(SLOTS, elsewhere({}));
+    for (let i = 0; i < 12; i++) one.pass(`few${i}`, "few");
+    one.pass("third", "third");
+    one.endPeriod();
+    for (let i = 0; i < 12; i++) one.end(`few${i}`);
+    const { word } = one;
+    assert.equal(word?.of("few"), 8, "its equal part of the gateway's own slots at most");
+    other.hear(SLOTS, { gateways: 1, calls: new Holdings() });
+    const withoutIt = passed(other, "many");
+    for (let i = 0; i < withoutIt; i++) other.end(`many${i}`);
+    other.hear(SLOTS, { gateways: 1, calls: word ?? new Holdings() });
+    assert.deepEqual([withoutIt, passed(other, "many")], [MOST, MOST - 9]);
+    for (let period = 0; period < 3; period++) one.endPeriod();
+    assert.equal(one.word, null);
+  });
+
   it("a gateway with few calls says nothing, and nothing is shared before the slots are known", () => {
     const shares = new SlotShares();
     assert.equal(passed(shares, "many"), MANY);
