@@ -10,10 +10,19 @@ import { detectCgroups } from "./detect.ts";
 import { type CgroupDriver, ROOT_GROUP } from "./driver.ts";
 import { weighRoot } from "./root-weight.ts";
 
-/** A rest that takes this part of the processors would leave sandboxes too little. */
-const MOST_OF_OTHERS = 0.75;
+/**
+ * A rest that takes this part of the processors, in so many looks on end in which sandboxes yield
+ * to it, leaves them too little.
+ */
+const MOST_OF_OTHERS = 0.9;
+const BUSY_LOOKS = 3;
 /** For so long sandboxes do not yield to it again: it may take so much only when they do. */
 const PAUSE_MS = 30_000;
+/**
+ * For so long they yield when nobody wants it any more: functions that burn come and go, and
+ * another worker may have some still.
+ */
+const HOLD_MS = 2_000;
 /** The kernel counts ticks of 10 ms in /proc/stat, on every architecture. */
 const TICK_MS = 10;
 
@@ -41,6 +50,9 @@ export class AllSandboxes {
   readonly #now: () => number;
   #before: { atMs: number; sandboxesMs: number; busyMs: number };
   #isYielding = false;
+  /** Looks on end at which the rest took too much. */
+  #busyLooks = 0;
+  #wantedAtMs = Number.NEGATIVE_INFINITY;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   /** @throws CgroupsError where there are no control groups */
@@ -59,21 +71,38 @@ export class AllSandboxes {
     const elapsedMs = Math.max(1, now.atMs - before.atMs);
     const bySandboxes = Math.max(0, now.sandboxesMs - before.sandboxesMs) / elapsedMs;
     const byOthers = Math.max(0, (now.busyMs - before.busyMs) / elapsedMs - bySandboxes);
-    if (byOthers > MOST_OF_OTHERS * this.processors) this.#notBeforeMs = now.atMs + PAUSE_MS;
+    const isTooMuch = this.#isYielding && byOthers > MOST_OF_OTHERS * this.processors;
+    this.#busyLooks = isTooMuch ? this.#busyLooks + 1 : 0;
+    if (this.#busyLooks >= BUSY_LOOKS) this.#notBeforeMs = now.atMs + PAUSE_MS;
     return { bySandboxes, byOthers };
   }
 
   /**
-   * Has them yield to everything else, or take their share again. To be said after each look: other
-   * workers of the machine say it as well, of their tenants. Never throws.
+   * Has them yield to everything else, or take their share again after a while. To be said after
+   * each look: other workers of the machine say it as well, of their tenants. Never throws.
    */
   setYielding(isWanted: boolean): void {
-    const isYielding = isWanted && this.#now() >= this.#notBeforeMs;
-    if (!isYielding && !this.#isYielding) return;
-    this.#isYielding = isYielding;
+    const nowMs = this.#now();
+    if (isWanted) this.#wantedAtMs = nowMs;
+    if (nowMs < this.#notBeforeMs || nowMs - this.#wantedAtMs >= HOLD_MS) this.stopYielding();
+    else if (isWanted) this.#yield();
+  }
+
+  /** Has them take their share again at once, if they yield by this. Never throws. */
+  stopYielding(): void {
+    if (!this.#isYielding) return;
+    this.#isYielding = false;
     try {
-      if (!isYielding) weighRoot(this.#driver, this.#weight);
-      else if (!this.#driver.isCpuIdle(ROOT_GROUP)) {
+      weighRoot(this.#driver, this.#weight);
+    } catch {
+      // The group is gone with the last sandbox.
+    }
+  }
+
+  #yield(): void {
+    this.#isYielding = true;
+    try {
+      if (!this.#driver.isCpuIdle(ROOT_GROUP)) {
         const weight = this.#driver.cpuWeight(ROOT_GROUP);
         // An older kernel has the least weight for idle groups.
         if (weight > 1) this.#weight = weight;

@@ -40,25 +40,57 @@ test("tells what sandboxes use and what everything else does", () => {
   assert.deepEqual(second(0, 0.25), { bySandboxes: 0, byOthers: 0.25 });
 });
 
-test("yields, and takes the weight again that it had", () => {
-  const { state, all } = machineOf(321);
+test("yields, and takes the weight again that it had when nobody has wanted it for two seconds", () => {
+  const { state, all, second } = machineOf(321);
   all.setYielding(true);
   assert.equal(state.isIdle, true);
+  second(1, 0);
   all.setYielding(true);
-  all.setYielding(false);
+  for (const isIdle of [true, false]) {
+    second(1, 0);
+    all.setYielding(false);
+    assert.equal(state.isIdle, isIdle);
+  }
+  assert.equal(state.weight, 321);
+});
+
+test("takes its weight when the rest uses nearly all in three looks on end, and for a while after", () => {
+  const { state, all, second } = machineOf(321);
+  const look = (others: number) => {
+    second(0.1, PROCESSORS * others);
+    all.setYielding(true);
+    return state.isIdle;
+  };
+  all.setYielding(true);
+  const enough = [0.95, 0.95, 0.85, 0.95, 0.95];
+  assert.deepEqual(enough.map(look), [true, true, true, true, true], "two on end are a moment");
+  assert.deepEqual([look(0.95), state.weight], [false, 321]);
+  for (let passed = 0; passed < 29; passed++) assert.equal(look(0), false);
+  assert.equal(look(0), true);
+});
+
+test("a rest that uses nearly all before anybody yields to it is yielded to", () => {
+  const { state, all, second } = machineOf(321);
+  for (let passed = 0; passed < 4; passed++) {
+    second(0, PROCESSORS);
+    all.setYielding(false);
+  }
+  second(1, PROCESSORS);
+  all.setYielding(true);
+  assert.equal(state.isIdle, true);
+});
+
+test("one that is stopped gives the weight back at once", () => {
+  const { state, all } = machineOf(321);
+  all.setYielding(true);
+  all.stopYielding();
   assert.deepEqual([state.isIdle, state.weight], [false, 321]);
 });
 
-test("takes its weight while the rest of the machine uses nearly all, and for a while after", () => {
-  const { state, all, second } = machineOf(321);
+test("yields again when another worker has ended it", () => {
+  const { state, all } = machineOf(321);
   all.setYielding(true);
-  second(0.1, PROCESSORS * 0.9);
-  all.setYielding(true);
-  assert.deepEqual([state.isIdle, state.weight], [false, 321]);
-  for (let passed = 0; passed < 29; passed++) second(1, 0);
-  all.setYielding(true);
-  assert.equal(state.isIdle, false);
-  second(1, 0);
+  [state.isIdle, state.weight] = [false, 321];
   all.setYielding(true);
   assert.equal(state.isIdle, true);
 });
@@ -67,5 +99,6 @@ test("one that never had them yield leaves what another worker did", () => {
   const { state, all } = machineOf(321);
   state.isIdle = true;
   all.setYielding(false);
+  all.stopYielding();
   assert.equal(state.isIdle, true);
 });
