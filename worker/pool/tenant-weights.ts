@@ -30,7 +30,7 @@ export interface OwnedSandbox {
 }
 
 /** The machine as its sandboxes use it: how much, and whether they yield to everything else. */
-export type MachineProcessors = Pick<AllSandboxes, "processors" | "look" | "setYielding">;
+export type MachineProcessors = Pick<AllSandboxes, "processors" | "look" | "setYielding" | "stopYielding">;
 
 /** The sandboxes of a worker with a version in them: those that serve calls now, and all. */
 export interface OwnedSandboxes {
@@ -76,7 +76,7 @@ export class TenantWeights {
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#machine?.setYielding(false);
+    this.#machine?.stopYielding();
   }
 
   /** Gives each sandbox its weight: less where others of its tenant are hungry, too. */
@@ -107,7 +107,9 @@ export class TenantWeights {
 
   #lookForBurners(machine: MachineProcessors, elapsedMs: number): void {
     const { bySandboxes, byOthers } = machine.look();
-    const used = this.#used(bySandboxes >= CALM_SHARE * machine.processors, elapsedMs);
+    // Whoever burns has little while others want much, and must not be forgotten for that.
+    const isCalm = this.#burners.count === 0 && bySandboxes < CALM_SHARE * machine.processors;
+    const used = this.#used(!isCalm, elapsedMs);
     const own = [...used.values()].reduce((sum, one) => sum + one, 0);
     // Tenants of other workers are not known here, so they are taken to be like these.
     const part = own === 0 ? 0 : own / Math.max(bySandboxes, own);

@@ -17,6 +17,19 @@ const settings = (weights: Record<string, number>, memoryInUse: Record<string, n
   of: (tenant: string) => ({ own: { ...NO_QUOTAS, memoryInUse: memoryInUse[tenant] ?? 0 }, functions: null }),
 });
 const spin = "export default () => { for (;;); };";
+/** Of so little, a function that does anything uses too much. */
+function smallMachine() {
+  const [used, yielding, state] = [{ bySandboxes: 1, byOthers: 0 }, [] as boolean[], { isStopped: false }];
+  const machine = {
+    processors: 0.1,
+    look: () => used,
+    setYielding: (isYielding: boolean) => void yielding.push(isYielding),
+    stopYielding() {
+      state.isStopped = true;
+    },
+  };
+  return { machine, used, yielding, state };
+}
 
 test("a tenant with calls for all places leaves some for others, and has what its own calls give back", async () => {
   // As much memory as 16 sandboxes may have, of which each tenant may have 14.
@@ -83,13 +96,7 @@ test("a tenant's weight is that of its busy sandboxes together", async () => {
 });
 
 test("the sandboxes of a tenant that burns processors are idle until it does no more", async () => {
-  const yielding: boolean[] = [];
-  const machine = {
-    // Of so little, a function that does anything uses too much.
-    processors: 0.1,
-    look: () => ({ bySandboxes: 1, byOthers: 0 }),
-    setYielding: (isYielding: boolean) => void yielding.push(isYielding),
-  };
+  const { machine, yielding } = smallMachine();
   const pool = open({ maxSandboxes: 8, machine });
   const driver = detectCgroups();
   const groupOf = ({ instance }: Lease) => (instance.sandbox as LaunchedSandbox).group;
@@ -110,4 +117,22 @@ test("the sandboxes of a tenant that burns processors are idle until it does no 
   await running;
   await eventually(() => !driver.isCpuIdle(groups[1] as string) && yielding.at(-1) === false);
   assert.deepEqual([driver.isCpuIdle(groupOf(another)), driver.cpuWeight(groupOf(another))], [false, 100]);
+});
+
+test("a tenant burns while others leave its sandboxes little, and the pool's end gives them back", async () => {
+  const { machine, used, yielding, state } = smallMachine();
+  const pool = open({ maxSandboxes: 8, machine });
+  const burning = await pool.acquire({ tenant: "hog", code: spin, timeoutMs: LONGEST_CALL_MS });
+  const running = begin(burning).catch(() => {});
+  await eventually(() => yielding.at(-1) === true);
+  // Less than makes a worker look who burns.
+  used.bySandboxes = 0.01;
+  const before = yielding.length;
+  await eventually(() => yielding.length >= before + 16);
+  assert.deepEqual(new Set(yielding.slice(before)), new Set([true]));
+  burning.discard("the test wants it");
+  await running;
+  assert.equal(state.isStopped, false);
+  await pool.pool.close();
+  assert.equal(state.isStopped, true);
 });
