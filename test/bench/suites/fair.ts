@@ -4,27 +4,27 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { inTurn } from "../measure/blocks.ts";
-import { BenchChild } from "../measure/child.ts";
-import { Contender } from "../measure/contender.ts";
+import { BenchChild, type Block, type BlockLength } from "../measure/child.ts";
 import { Sheet } from "../measure/sheet.ts";
 import { Samples } from "../measure/stats.ts";
 import { deployFiles, readHello } from "../run/deployment.ts";
-import { accountsOf, startOurs } from "../run/ours.ts";
+import { startOurs } from "../run/ours.ts";
 import type { Plan } from "../run/plan.ts";
 import { Planter } from "../run/planted.ts";
 import type { Suite } from "../run/suite.ts";
 
 const suite = "fair";
-const ALONE = "alone";
 /** Calls of the light tenant in flight at once. */
 const LIGHT = 4;
 /** Slots of all workers together, so that the neighbours have more calls than there are. */
 const SLOTS = 16;
 /**
- * How long a neighbour goes on before calls are measured: all its instances are there by then, and
- * workers know what they use.
+ * How long a neighbour goes on before calls count as beside it: all its instances are there by
+ * then, and workers know what they use. What calls take before is told apart.
  */
 const SETTLE_MS = 2_000;
+/** A block has enough calls for a p99, also where neighbours leave little. */
+const BLOCK_FACTOR = 2;
 
 /** The work of a neighbour's function, and how many of its calls are in flight at once. */
 const NEIGHBOURS = {
@@ -45,15 +45,27 @@ const NEIGHBOURS = {
   },
 } as const;
 type Neighbour = keyof typeof NEIGHBOURS;
+const NAMES = Object.keys(NEIGHBOURS) as Neighbour[];
+
+/** Of the calls of the light tenant, but for the rate. */
+interface Beside {
+  /** Before and after the neighbour. */
+  alone: Samples;
+  beside: Samples;
+  /** In the first half of the time for which it settles. */
+  first: Samples;
+  /** Calls of the neighbour in a second. */
+  rate: Samples;
+}
 
 interface Fleet {
   name: string;
-  light: Contender;
+  light: BenchChild;
+  load: BenchChild;
   target: string;
   targets: Record<Neighbour, string>;
-  /** Calls of a neighbour in a second. */
-  rates: Record<Neighbour, Samples>;
-  load: BenchChild;
+  alone: Samples;
+  by: Record<Neighbour, Beside>;
 }
 
 export async function openFairSuite(plan: Plan): Promise<Suite> {
@@ -68,7 +80,7 @@ export async function openFairSuite(plan: Plan): Promise<Suite> {
   let rounds = 0;
   return {
     async round(counts) {
-      const blocks = fleets.map((fleet) => () => measure(fleet, plan, counts));
+      const blocks = fleets.map((fleet) => () => (counts ? measure(fleet, plan) : warmUp(fleet, plan)));
       await inTurn(rounds++, blocks);
     },
     results: () => resultsOf(fleets),
@@ -80,7 +92,7 @@ async function startFleet(
   started: AsyncDisposableStack,
   plan: Plan,
   size: number,
-  { light, load }: { light: BenchChild; load: BenchChild },
+  loads: Pick<Fleet, "light" | "load">,
 ): Promise<Fleet> {
   const env = { SANDPIPER_MAX_SANDBOXES: String(SLOTS / size) };
   const platform = await startOurs(started, plan, { gateways: size, workers: size, env });
@@ -93,40 +105,70 @@ async function startFleet(
   };
   return {
     name: `${size} ${size === 1 ? "gateway and worker" : "gateways and workers"}`,
-    light: new Contender("light", { load: light, accounts: accountsOf(platform, light) }),
+    ...loads,
     target: await plant("light", readHello()),
     targets: { flood: await plant("flood", NEIGHBOURS.flood.source), hog: await plant("hog", NEIGHBOURS.hog.source) },
-    rates: { flood: new Samples(), hog: new Samples() },
-    load,
+    alone: new Samples(),
+    by: { flood: besideNobody(), hog: besideNobody() },
   };
 }
 
-async function measure(fleet: Fleet, plan: Plan, counts: boolean): Promise<void> {
-  const request = { target: fleet.target, inFlight: LIGHT, durationMs: plan.blockMs };
-  await fleet.light.block(ALONE, request, counts);
-  for (const name of Object.keys(NEIGHBOURS) as Neighbour[]) {
-    const { inFlight } = NEIGHBOURS[name];
-    const settleMs = Math.min(SETTLE_MS, plan.blockMs * 8);
-    const durationMs = settleMs + plan.blockMs;
-    const neighbour = fleet.load.run({ target: fleet.targets[name], inFlight, durationMs });
-    await delay(settleMs);
-    await fleet.light.block(name, request, counts);
-    const { latenciesMs, elapsedMs } = await neighbour;
-    if (counts) fleet.rates[name].addRound([(latenciesMs.length / elapsedMs) * 1_000]);
+function besideNobody(): Beside {
+  return { alone: new Samples(), beside: new Samples(), first: new Samples(), rate: new Samples() };
+}
+
+/** Calls of the light tenant: their latencies. */
+async function callsOf({ light, target }: Fleet, length: BlockLength): Promise<number[]> {
+  return (await light.run({ target, inFlight: LIGHT, ...length })).latenciesMs;
+}
+
+function startNeighbour({ load, targets }: Fleet, name: Neighbour, durationMs: number): Promise<Block> {
+  return load.run({ target: targets[name], inFlight: NEIGHBOURS[name].inFlight, durationMs });
+}
+
+/** Has each setting compiled, and its instances started. */
+async function warmUp(fleet: Fleet, { warmUp: length, blockMs }: Plan): Promise<void> {
+  await callsOf(fleet, length);
+  for (const name of NAMES) {
+    const neighbour = startNeighbour(fleet, name, length.durationMs ?? blockMs);
+    await callsOf(fleet, length);
+    await neighbour;
   }
+}
+
+async function measure(fleet: Fleet, plan: Plan): Promise<void> {
+  for (const name of NAMES) await measureBeside(fleet, name, plan);
+}
+
+/** Alone, beside, beside, alone: what drifts in a machine is in both. */
+async function measureBeside(fleet: Fleet, name: Neighbour, plan: Plan): Promise<void> {
+  const settleMs = Math.min(SETTLE_MS, plan.blockMs * 8);
+  const durationMs = plan.blockMs * BLOCK_FACTOR;
+  const { alone, beside, first, rate } = fleet.by[name];
+  const before = await callsOf(fleet, { durationMs });
+  const neighbour = startNeighbour(fleet, name, settleMs + 2 * durationMs);
+  const settled = delay(settleMs);
+  first.addRound(await callsOf(fleet, { durationMs: settleMs / 2 }));
+  await settled;
+  beside.addRound([...(await callsOf(fleet, { durationMs })), ...(await callsOf(fleet, { durationMs }))]);
+  const { latenciesMs, elapsedMs } = await neighbour;
+  rate.addRound([(latenciesMs.length / elapsedMs) * 1_000]);
+  const both = [...before, ...(await callsOf(fleet, { durationMs }))];
+  alone.addRound(both);
+  fleet.alone.addRound(both);
 }
 
 function resultsOf(fleets: readonly Fleet[]) {
   const sheet = new Sheet(suite);
-  for (const { name, light, rates } of fleets) {
-    const alone = light.at(ALONE).latency;
+  for (const { name, alone: all, by } of fleets) {
     const style = (label: string) => ({ chart: `a light tenant, ${name}`, label });
-    sheet.row(`light tenant alone, ${name}`, "ms", alone, style(ALONE));
-    for (const neighbour of Object.keys(NEIGHBOURS) as Neighbour[]) {
-      const beside = light.at(neighbour).latency;
+    sheet.row(`light tenant alone, ${name}`, "ms", all, style("alone"));
+    for (const neighbour of NAMES) {
+      const { alone, beside, first, rate } = by[neighbour];
       sheet
         .row(`light tenant beside a ${neighbour}, ${name}`, "ms", beside, style(`beside a ${neighbour}`))
-        .row(`the ${neighbour} itself, ${name}`, "per s", rates[neighbour])
+        .row(`light tenant as a ${neighbour} begins, ${name}`, "ms", first, style(`as a ${neighbour} begins`))
+        .row(`the ${neighbour} itself, ${name}`, "per s", rate)
         .ratio(`p99 beside a ${neighbour} / alone, ${name}`, "ms", [beside, alone], 0.99)
         .ratio(`latency beside a ${neighbour} / alone, ${name}`, "ms", [beside, alone]);
     }
