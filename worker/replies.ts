@@ -1,5 +1,6 @@
-/** The way of a worker's replies to gateways, and what is said when it has trouble. */
+/** The ways between a worker and gateways, and what is said when one has trouble. */
 import type { Redis } from "ioredis";
+import { BodyFetcher } from "../functions/transport/body-fetcher.ts";
 import { ReplySender } from "../functions/transport/reply-sender.ts";
 
 /** @param inCourse how many calls run now. */
@@ -12,5 +13,16 @@ export function openReplies(
     onError: (error) => onTrouble("a reply could not be sent", error),
     onBroken: (gateway) => onTrouble(`the connection to gateway ${gateway} broke; replies go through Redis meanwhile`),
     inCourse,
+  });
+}
+
+/** How requests' bodies come that gateways keep. */
+export function openBodies(redis: Redis, onTrouble: (message: string, error?: unknown) => void): BodyFetcher {
+  return new BodyFetcher(redis, {
+    onBroken: (gateway, error) =>
+      onTrouble(
+        `the connection for bodies to gateway ${gateway} broke; Redis carries them meanwhile`,
+        error ?? undefined,
+      ),
   });
 }

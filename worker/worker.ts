@@ -7,6 +7,7 @@ import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { TenantSettings } from "../functions/store/limits/tenant-settings.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
+import type { BodyFetcher } from "../functions/transport/body-fetcher.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
 import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
@@ -47,7 +48,7 @@ import { DEFAULT_MEMORY_MIB, sandboxLimits } from "./pool/capacity.ts";
 import { Pool } from "./pool/pool.ts";
 import { sharedZygote } from "./pool/zygote-key.ts";
 import { Zygotes } from "./pool/zygotes.ts";
-import { openReplies } from "./replies.ts";
+import { openBodies, openReplies } from "./replies.ts";
 import { WorkerSecrets } from "./secrets.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -78,6 +79,7 @@ export class Worker {
   readonly #secrets: WorkerSecrets;
   readonly #settings: TenantSettings;
   readonly #replies: ReplySender;
+  readonly #bodies: BodyFetcher;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
@@ -117,6 +119,7 @@ export class Worker {
     this.#settings = new TenantSettings(redis, config.quotas);
     this.#pool = this.#makePool(config);
     this.#replies = openReplies(redis, this.#onTrouble, () => this.#running);
+    this.#bodies = openBodies(redis, this.#onTrouble);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
     const [{ masterKeys }, onTrouble] = [config, this.#onTrouble];
@@ -131,6 +134,7 @@ export class Worker {
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
+      bodies: this.#bodies,
       onRecord: (record) => this.metrics.onRecord(record),
       onTrouble: this.#onTrouble,
     };
@@ -193,6 +197,7 @@ export class Worker {
     clearInterval(this.#bundleTimer);
     for (const holder of [this.#pool, this.#egress, this.#included]) await holder.close();
     for (const listener of [this.#cancellations, this.#secrets, this.#settings, this.#claims]) listener.close();
+    this.#bodies.close();
     await settledWithin(LAST_REPLIES_MS, Promise.all([this.#replies.close(), this.#parts.usage.write()]));
     await this.#heartbeat.stop();
   }
@@ -217,6 +222,7 @@ export class Worker {
 
   async #run(invocation: Invocation): Promise<void> {
     this.#running += 1;
+    this.#bodies.meet(invocation.replyTo);
     const { departures } = this.#parts;
     const departure = departures.open(invocation.id);
     // Clients may have left while that connection was broken, and this worker not heard of it.

@@ -29,11 +29,15 @@ export const REQUEST_LIMITS = {
 };
 
 /**
- * A body on its way through Redis: small ones travel inline as base64, larger ones beside the job
- * under a key of their own (see transport/bodies.ts), which is removed when it is taken and expires
- * if nobody does.
+ * A body on its way: small ones travel in the job as base64. Larger ones stay at the gateway, which
+ * gives them to whoever has the ticket (see transport/body-desk.ts); `bytes` is null where the
+ * client did not say how many they are. Where no worker can dial, they are under a key of Redis of
+ * their own (see transport/bodies.ts), which is removed when it is taken and expires if nobody does.
  */
-export type BodyInTransit = { inlineBase64: string } | { key: string; bytes: number };
+export type BodyInTransit =
+  | { inlineBase64: string }
+  | { key: string; bytes: number }
+  | { ticket: string; bytes: number | null };
 
 /** Names one immutable version of one tenant's function. */
 export interface VersionRef {

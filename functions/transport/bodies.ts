@@ -13,8 +13,11 @@ export const INLINE_REQUEST_BYTES = 16 * KIB;
 
 const KEY_PREFIX = "sp:body:";
 
+/** A body that a job or Redis has. */
+export type PublishedBody = Exclude<BodyInTransit, { ticket: string }>;
+
 /** The inline form of a body, or null when it is too large for that. */
-export function inlineBody(bytes: Uint8Array): BodyInTransit | null {
+export function inlineBody(bytes: Uint8Array): PublishedBody | null {
   if (bytes.byteLength > INLINE_REQUEST_BYTES) return null;
   return { inlineBase64: asBuffer(bytes).toString("base64") };
 }
@@ -24,7 +27,7 @@ export function inlineBody(bytes: Uint8Array): BodyInTransit | null {
  * @param ttlMs how long a larger one is kept when nobody takes it.
  * @throws what ioredis throws when Redis does not answer.
  */
-export async function putBody(redis: Redis, bytes: Uint8Array, ttlMs: number): Promise<BodyInTransit> {
+export async function putBody(redis: Redis, bytes: Uint8Array, ttlMs: number): Promise<PublishedBody> {
   const inline = inlineBody(bytes);
   if (inline) return inline;
   const key = newBodyKey();
@@ -37,20 +40,20 @@ export async function putBody(redis: Redis, bytes: Uint8Array, ttlMs: number): P
  * expired.
  * @throws what ioredis throws when Redis does not answer.
  */
-export async function takeBody(redis: Redis, body: BodyInTransit): Promise<Buffer | null> {
+export async function takeBody(redis: Redis, body: PublishedBody): Promise<Buffer | null> {
   if ("inlineBase64" in body) return Buffer.from(body.inlineBase64, "base64");
   return redis.getdelBuffer(body.key);
 }
 
-/** How many bytes a body in transit has. */
+/** How many bytes a body in transit has, as far as that is known. */
 export function bytesOf(body: BodyInTransit | null): number {
   if (body === null) return 0;
-  return "bytes" in body ? body.bytes : Buffer.byteLength(body.inlineBase64, "base64");
+  return "bytes" in body ? (body.bytes ?? 0) : Buffer.byteLength(body.inlineBase64, "base64");
 }
 
 /** Removes a body that nobody will take. A failure is harmless: the key expires. */
 export async function dropBody(redis: Redis, body: BodyInTransit | null): Promise<void> {
-  if (body === null || "inlineBase64" in body) return;
+  if (body === null || !("key" in body)) return;
   await redis.unlink(body.key).catch(() => 0);
 }
 

@@ -13,6 +13,7 @@ import {
   isWelcome,
   newChallenge,
   PROOF_BYTES,
+  type Purpose,
 } from "./direct-handshake.ts";
 
 const KEEP_ALIVE_MS = 10_000;
@@ -22,7 +23,12 @@ const KEEP_ALIVE_MS = 10_000;
  * @returns a connection on which each end has proven itself, and nothing else was said; null when
  * the gateway announces no place, or none answers as it must. Never rejects.
  */
-export async function dial(redis: Redis, gatewayId: string, sender: Buffer): Promise<Socket | null> {
+export async function dial(
+  redis: Redis,
+  gatewayId: string,
+  sender: Buffer,
+  purpose: Purpose = "replies",
+): Promise<Socket | null> {
   const announced = await redis
     .get(announcementKey(gatewayId))
     .then(placesOf)
@@ -30,7 +36,7 @@ export async function dial(redis: Redis, gatewayId: string, sender: Buffer): Pro
   if (announced === null) return null;
   const { token, where } = announced;
   for (const place of where) {
-    const socket = await shakeHands(place, token, sender).catch(() => null);
+    const socket = await shakeHands(place, token, sender, purpose).catch(() => null);
     if (socket !== null) return socket;
   }
   return null;
@@ -49,7 +55,7 @@ function placesOf(announced: string | null): { token: Buffer; where: NetConnectO
 }
 
 /** @throws Error when nobody answers in time, or not as the gateway would. */
-async function shakeHands(place: NetConnectOpts, token: Buffer, sender: Buffer): Promise<Socket> {
+async function shakeHands(place: NetConnectOpts, token: Buffer, sender: Buffer, purpose: Purpose): Promise<Socket> {
   const socket = connect(place);
   // Whoever waits for it hears of its end.
   socket.on("error", () => {});
@@ -57,7 +63,7 @@ async function shakeHands(place: NetConnectOpts, token: Buffer, sender: Buffer):
   try {
     const theirs = await read(socket, CHALLENGE_BYTES);
     const own = newChallenge();
-    socket.write(helloOf(token, sender, theirs, own));
+    socket.write(helloOf(token, sender, theirs, own, purpose));
     const welcome = await read(socket, PROOF_BYTES);
     if (!isWelcome(token, welcome, sender, own)) throw new Error("Somebody else answers at the gateway's place.");
     return socket;

@@ -37,24 +37,42 @@ export function bootOfMachine(): string | null {
   }
 }
 
-function proof(token: Buffer, by: "gateway" | "worker", parts: readonly Buffer[]): Buffer {
+/** The use of a connection that a worker dials; its proof is good for no other. */
+export const PURPOSES = ["replies", "bodies"] as const;
+export type Purpose = (typeof PURPOSES)[number];
+
+const PROVER: Record<Purpose, "worker" | "worker bodies"> = { replies: "worker", bodies: "worker bodies" };
+
+function proof(token: Buffer, by: "gateway" | "worker" | "worker bodies", parts: readonly Buffer[]): Buffer {
   const hmac = createHmac("sha256", token).update(by);
   for (const part of parts) hmac.update(part);
   return hmac.digest();
 }
 
 /** A worker's answer to a gateway's challenge. */
-export function helloOf(token: Buffer, sender: Buffer, theirs: Buffer, own: Buffer): Buffer {
-  return Buffer.concat([sender, own, proof(token, "worker", [theirs, own, sender])]);
+export function helloOf(
+  token: Buffer,
+  sender: Buffer,
+  theirs: Buffer,
+  own: Buffer,
+  purpose: Purpose = "replies",
+): Buffer {
+  return Buffer.concat([sender, own, proof(token, PROVER[purpose], [theirs, own, sender])]);
 }
 
-/** The sender's name and challenge in a hello; null when its proof is none. */
-export function readHello(token: Buffer, hello: Buffer, own: Buffer): { sender: Buffer; theirs: Buffer } | null {
+interface Hello {
+  sender: Buffer;
+  theirs: Buffer;
+  purpose: Purpose;
+}
+
+/** The sender's name and challenge in a hello, and what for; null when its proof is none. */
+export function readHello(token: Buffer, hello: Buffer, own: Buffer): Hello | null {
   const sender = hello.subarray(0, SENDER_BYTES);
   const theirs = hello.subarray(SENDER_BYTES, SENDER_BYTES + CHALLENGE_BYTES);
   const given = hello.subarray(SENDER_BYTES + CHALLENGE_BYTES);
-  const isProven = timingSafeEqual(given, proof(token, "worker", [own, theirs, sender]));
-  return isProven ? { sender, theirs } : null;
+  const purpose = PURPOSES.find((one) => timingSafeEqual(given, proof(token, PROVER[one], [own, theirs, sender])));
+  return purpose === undefined ? null : { sender, theirs, purpose };
 }
 
 /** A gateway's answer to a hello. */

@@ -18,6 +18,7 @@ import {
   HANDSHAKE_MS,
   HELLO_BYTES,
   newChallenge,
+  type Purpose,
   readHello,
   welcomeOf,
 } from "./direct-handshake.ts";
@@ -44,8 +45,8 @@ export interface DirectPlaces {
 export interface DirectListenerOptions extends DirectPlaces {
   redis: Redis;
   gatewayId: string;
-  /** Gets the connection of a worker, by the name of its replies' sender. */
-  onWorker: (sender: string, socket: Socket) => void;
+  /** Gets the connection of a worker, by the name that the worker gives itself there. */
+  onWorker: (sender: string, socket: Socket, purpose: Purpose) => void;
   /** Told when workers on this machine cannot dial. */
   onTrouble: (message: string, error?: unknown) => void;
 }
@@ -168,7 +169,7 @@ export class DirectListener {
       socket.off("close", forget);
       forget();
       socket.write(welcomeOf(this.#token, hello.sender, hello.theirs));
-      this.#options.onWorker(hello.sender.toString("hex"), socket);
+      this.#options.onWorker(hello.sender.toString("hex"), socket, hello.purpose);
     };
     socket.on("data", hear);
     socket.write(own);

@@ -13,6 +13,7 @@ import { LruMap } from "../../infra/std/lru.ts";
 import type { Reply } from "../model/invocation.ts";
 import { connectionLike } from "../redis/connections.ts";
 import { replyBodyKey } from "./bodies.ts";
+import { type BodyDesk, bodyChannelOf } from "./body-desk.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { DirectInlet } from "./direct-inlet.ts";
 import { DirectListener, type DirectPlaces } from "./direct-listener.ts";
@@ -79,27 +80,40 @@ export class ReplyReceiver {
    */
   readonly ready: Promise<void>;
 
-  /** @param places where workers can dial; nowhere unless given. */
+  /**
+   * @param places where workers can dial; nowhere unless given.
+   * @param desk gets those that dial, or ask through Redis, for bodies.
+   */
   constructor(
     redis: Redis,
     gatewayId: string,
     handlers: ReplyHandlers | ((reply: Reply) => void),
     places: DirectPlaces = { socketDir: null, address: null },
+    desk: BodyDesk | null = null,
   ) {
     this.#redis = redis;
     this.#gatewayId = gatewayId;
     this.#handlers = typeof handlers === "function" ? { onReply: handlers } : handlers;
     this.#subscriber = connectionLike(redis, { maxRetriesPerRequest: null, enableOfflineQueue: true });
-    this.#subscriber.on("messageBuffer", (_channel: Buffer, message: Buffer) => this.#hear(message));
+    this.#subscriber.on("messageBuffer", (channel: Buffer, message: Buffer) => {
+      if (desk !== null && channel.toString() === bodyChannelOf(gatewayId)) void desk.hear(message.toString());
+      else this.#hear(message);
+    });
     this.#subscriber.on("close", () => this.#handlers.onAway?.());
     this.#listener = new DirectListener({
       ...places,
       redis,
       gatewayId,
-      onWorker: (sender, socket) => this.#onWorker(sender, socket),
+      onWorker: (sender, socket, purpose) => {
+        if (purpose === "replies") this.#onWorker(sender, socket);
+        else if (desk === null) socket.destroy();
+        else desk.connect(sender, socket);
+      },
       onTrouble: (message, error) => this.#handlers.onTrouble?.(message, error),
     });
-    const subscribed = this.#keepSubscribed(channelOf(gatewayId));
+    const subscribed = this.#keepSubscribed(
+      desk ? [channelOf(gatewayId), bodyChannelOf(gatewayId)] : [channelOf(gatewayId)],
+    );
     this.ready = Promise.all([subscribed, this.#listener.start()]).then(() => undefined);
     // Whoever does not wait for it is told by the calls that fail.
     this.ready.catch(() => {});
@@ -118,10 +132,10 @@ export class ReplyReceiver {
   }
 
   /** ioredis subscribes again by itself after a break; a PING behind that tells when it has. */
-  #keepSubscribed(channel: string): Promise<void> {
+  #keepSubscribed(channels: string[]): Promise<void> {
     return new Promise((resolve) => {
       const subscribe = (): void => {
-        this.#subscriber.subscribe(channel).then(
+        this.#subscriber.subscribe(...channels).then(
           () => {
             resolve();
             void this.#listener.announce();

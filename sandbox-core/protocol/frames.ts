@@ -16,6 +16,7 @@
  *       0x09 template     become a template, if you can  nothing
  *       0x0a fork         to a template: fork            u32 LE fork; with it go the fork's descriptors (unix(7))
  *       0x0b end_fork     to a template: end that fork   u32 LE fork
+ *       0x0c body_lost    the rest of the body is lost   u32 LE call
  *
  *     sandbox -> worker
  *       0x81 ready        blank, waits for `load`        nothing
@@ -192,7 +193,7 @@ export interface Request {
   tracestate: string | null;
   /** true: the body is an event for the function itself, and the rest says nothing. */
   isEvent?: boolean;
-  /** true: the rest of the body comes as `body` frames and one `body_end`. */
+  /** true: the rest of the body comes as `body` frames and one `body_end` or `body_lost`. */
   bodyFollows: boolean;
   /** The first bytes of the body, or all of them. A view into what was pushed. */
   body: Uint8Array;
@@ -224,6 +225,7 @@ export type WorkerMessage =
   | Request
   | { type: "body"; call: CallNumber; bytes: Uint8Array }
   | { type: "body_end"; call: CallNumber }
+  | { type: "body_lost"; call: CallNumber }
   | { type: "cancel"; call: CallNumber }
   | { type: "withdraw"; call: CallNumber }
   | { type: "template" };
@@ -303,6 +305,7 @@ const TYPE = {
   template: 0x09,
   fork: 0x0a,
   end_fork: 0x0b,
+  body_lost: 0x0c,
   ready: 0x81,
   loaded: 0x82,
   load_failed: 0x83,
@@ -487,6 +490,8 @@ export function decodeWorkerMessage(type: number, payload: Buffer): WorkerMessag
       return { type: "body", call: callNumber(payload), bytes: payload.subarray(4) };
     case TYPE.body_end:
       return exact(payload, 4, { type: "body_end", call: callNumber(payload) });
+    case TYPE.body_lost:
+      return exact(payload, 4, { type: "body_lost", call: callNumber(payload) });
     case TYPE.cancel:
       return exact(payload, 4, { type: "cancel", call: callNumber(payload) });
     case TYPE.withdraw:
@@ -831,6 +836,11 @@ export function encodeLongBody(call: CallNumber, bytes: Uint8Array): Uint8Array[
 
 export function encodeBodyEnd(call: CallNumber): Buffer {
   return callFrame(TYPE.body_end, call, EMPTY);
+}
+
+/** In place of `body_end`: what came of the body is not all of it. */
+export function encodeBodyLost(call: CallNumber): Buffer {
+  return callFrame(TYPE.body_lost, call, EMPTY);
 }
 
 export function encodeCancel(call: CallNumber): Buffer {

@@ -14,6 +14,7 @@ export class IncomingBody {
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   #ended: boolean;
+  #lost = false;
   #error: Error | null = null;
   #discarding = false;
   #paused = false;
@@ -26,9 +27,9 @@ export class IncomingBody {
     if (first.length > 0) this.#keep(first);
   }
 
-  /** Whether all of it is here. */
+  /** Whether nothing more of it comes. */
   get complete(): boolean {
-    return this.#ended;
+    return this.#ended || this.#lost;
   }
 
   /** A piece arrived. */
@@ -48,10 +49,18 @@ export class IncomingBody {
     this.#wakeUp();
   }
 
-  /** The rest will not come. */
+  /** The rest is for nobody. */
   fail(error: Error): void {
-    if (this.#ended) return;
+    if (this.complete) return;
     this.#error = error;
+    this.#wakeUp();
+  }
+
+  /** The rest will not come. */
+  lose(error: Error): void {
+    if (this.#ended) return;
+    this.#lost = true;
+    this.#error ??= error;
     this.#wakeUp();
   }
 

@@ -106,6 +106,9 @@ export class Runtime implements CallHost {
       case "body_end":
         this.#endBody(message.call);
         break;
+      case "body_lost":
+        this.#loseBody(message.call);
+        break;
       case "cancel":
         this.#running(message.call)?.cancel();
         break;
@@ -203,6 +206,12 @@ export class Runtime implements CallHost {
 
   #endBody(call: CallNumber): void {
     this.#running(call)?.body.end();
+    if (call === this.#unreadBody) this.#host.idle();
+  }
+
+  /** What has come of a body is not all of it. */
+  #loseBody(call: CallNumber): void {
+    this.#running(call)?.body.lose(new Error("The request's body broke off: its sender or the way to it is gone."));
     if (call === this.#unreadBody) this.#host.idle();
   }
 

@@ -1,4 +1,5 @@
 /** One call on its way through an instance. */
+import { BodyStream } from "../../functions/transport/body-stream.ts";
 import {
   type CallNumber,
   encodeBodyEnd,
@@ -25,7 +26,8 @@ const BODY_PIECE_BYTES = MAX_FRAME_BYTES - 64;
  */
 export interface CallInput {
   request: Omit<Request, "type" | "call" | "bodyFollows" | "body">;
-  body: Uint8Array;
+  /** All of it, or what gives it as it comes. */
+  body: Uint8Array | BodyStream;
   log: CallLog;
   /** Hears of the connections that begin in the call. */
   egress?: EgressListener;
@@ -175,6 +177,7 @@ export class Call implements RunningCall {
 
   end(): void {
     this.isOver = true;
+    this.#wantNoBody();
     this.#stopClock();
   }
 
@@ -204,9 +207,14 @@ export class Call implements RunningCall {
   }
 
   fail(error: CallFailure): void {
+    this.#wantNoBody();
     this.#stopClock();
     this.#replied.reject(error);
     this.#idle.reject(error);
+  }
+
+  #wantNoBody(): void {
+    if (this.input.body instanceof BodyStream) this.input.body.cancel();
   }
 
   #stopClock(): void {
@@ -215,15 +223,17 @@ export class Call implements RunningCall {
 }
 
 /**
- * A request as buffers to write in this order. One is all of it in one frame.
+ * A request as buffers to write in this order, without a body that is still coming. One is all of
+ * it in one frame, or all but such a body.
  * @throws CallFailure HEADERS_TOO_LARGE when it does not fit the protocol
  */
 export function requestFrames(call: CallNumber, { request, body }: CallInput): Uint8Array[] {
-  const whole = body.length <= MAX_BODY_BYTES_PER_FRAME;
+  const isComing = body instanceof BodyStream;
+  const whole = !isComing && body.length <= MAX_BODY_BYTES_PER_FRAME;
   try {
     const first = whole ? body : new Uint8Array(0);
     const frames: Uint8Array[] = [encodeRequest({ ...request, call, bodyFollows: !whole, body: first })];
-    if (whole) return frames;
+    if (whole || isComing) return frames;
     for (let at = 0; at < body.length; at += BODY_PIECE_BYTES) {
       frames.push(...encodeLongBody(call, body.subarray(at, at + BODY_PIECE_BYTES)));
     }

@@ -7,6 +7,7 @@
  * something of the sandbox gets one CallFailure.
  */
 import type { Version } from "../../functions/model/version.ts";
+import { BodyStream } from "../../functions/transport/body-stream.ts";
 import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox, Sandbox, WorkLimits } from "../../sandbox-core/index.ts";
 import {
@@ -34,6 +35,7 @@ import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
 import type { InstanceParts, LoadOptions } from "./parts.ts";
+import { passBody } from "./pass-body.ts";
 import { PREPARATION_FAILURES, Preparation } from "./preparation.ts";
 import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
@@ -209,11 +211,14 @@ export class Instance {
     if (!this.takesCalls) return null;
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
     const frames = requestFrames(this.#lastNumber, input);
-    if (!this.#turns.isEmpty && frames.length > 1) return null;
+    const { body } = input;
+    const isInOne = frames.length === 1 && !(body instanceof BodyStream);
+    if (!this.#turns.isEmpty && !isInOne) return null;
     const call = new Call(this.#lastNumber, input, (cancelled) => this.#turns.cancel(cancelled));
-    call.isLastWritten = frames.length === 1;
+    call.isLastWritten = isInOne;
     this.#turns.add(call);
     this.#wire.send(frames);
+    if (body instanceof BodyStream) void passBody(body, call, this.#wire);
     return call;
   }
 

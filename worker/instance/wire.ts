@@ -70,6 +70,24 @@ export class WireEnd {
   }
 
   /**
+   * Resolves when the sandbox has read nearly all that was written, or there is none any more; null
+   * when that is so.
+   */
+  drained(): Promise<void> | null {
+    const wire = this.#wire;
+    if (!wire.writableNeedDrain || wire.destroyed || this.#isDeaf) return null;
+    return new Promise((resolve) => {
+      const done = () => {
+        wire.off("drain", done);
+        wire.off("close", done);
+        resolve();
+      };
+      wire.on("drain", done);
+      wire.on("close", done);
+    });
+  }
+
+  /**
    * Writes frames, and in the same system call what else comes in this turn of the event loop.
    * Waits for nothing.
    */

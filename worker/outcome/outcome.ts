@@ -39,6 +39,11 @@ export class CallFailure extends Error {
   }
 }
 
+/** The failure of a call whose request never came whole. */
+export function bodyLost(): CallFailure {
+  return new CallFailure("platform_error", "BODY_LOST");
+}
+
 /** Codes of what the author of a function has to mend before its first call. */
 type LoadFailureCode =
   | "FUNCTION_LOAD_FAILED"

@@ -1,6 +1,8 @@
 /** The context of one call, which its steps share. */
 import type { Redis } from "ioredis";
 import type { Invocation, InvocationRecord, Reply } from "../../functions/model/invocation.ts";
+import type { BodyFetcher } from "../../functions/transport/body-fetcher.ts";
+import type { BodyStream } from "../../functions/transport/body-stream.ts";
 import type { Bundles } from "../code/bundles.ts";
 import type { Usage } from "../instance/call.ts";
 import type { Departure, Departures } from "../instance/departures.ts";
@@ -24,6 +26,8 @@ export interface Parts {
   sendReply(gatewayId: string, reply: Reply): void;
   /** null when a gateway keeps up with the replies to it; else what resolves when it does. */
   untilTaken(gatewayId: string): Promise<void> | null;
+  /** Gets the bodies that gateways keep. */
+  bodies: Pick<BodyFetcher, "fetch">;
   /** Told of each call that has ended. */
   onRecord?(record: InvocationRecord): void;
   /** Told of what could not be recorded. */
@@ -48,6 +52,8 @@ export interface CallContext {
   egress: EgressReport | undefined;
   /** Whether the request's body was taken from where the gateway put it. */
   isBodyTaken: boolean;
+  /** The request's body, where it comes while the call runs. */
+  body: BodyStream | undefined;
   /** Set once the call has ended by itself. */
   usage: Usage | undefined;
 }
@@ -61,6 +67,6 @@ export function openCall(parts: Parts, taken: TakenCall): CallContext {
   const spans = startSpans(invocation);
   const reply = new CallReply(invocation, parts);
   const log = new CallLog(invocation.id, (records) => writeLog(parts, invocation, records));
-  const later = { lease: undefined, egress: undefined, isBodyTaken: false, usage: undefined };
+  const later = { lease: undefined, egress: undefined, isBodyTaken: false, body: undefined, usage: undefined };
   return { parts, ...taken, expiresAtMs, spans, reply, log, ...later };
 }

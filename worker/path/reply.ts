@@ -13,7 +13,6 @@ import type {
   ThrownError,
 } from "../../functions/model/invocation.ts";
 import type { UsageCounts } from "../../functions/model/usage.ts";
-import { bytesOf } from "../../functions/transport/bodies.ts";
 import { MIB } from "../../infra/std/bytes.ts";
 import type { Failure, Head } from "../../sandbox-core/protocol/frames.ts";
 import type { Usage } from "../instance/call.ts";
@@ -169,12 +168,12 @@ export class CallReply {
   /**
    * The charge of the call, once nothing of it runs any more: memory from the beginning of
    * its handler until now. null when its handler never began.
+   * @param bytesIn of the request's body
    */
-  used({ cpuMs, peakMemoryBytes }: Usage): Omit<UsageCounts, "calls"> | null {
+  used({ cpuMs, peakMemoryBytes }: Usage, bytesIn: number): Omit<UsageCounts, "calls"> | null {
     if (this.#handlerStartedMs === 0) return null;
     const ranMs = performance.now() - this.#handlerStartedMs;
     const memoryMibMs = (peakMemoryBytes / MIB) * ranMs;
-    const bytesIn = bytesOf(this.#invocation.request.body);
     return { cpuUs: cpuMs * 1_000, memoryMibMs, bytesIn, bytesOut: this.#bytes };
   }
 

@@ -1,5 +1,5 @@
 /** The short steps of a call's path; invoke.ts puts them in order. */
-import { dropBody } from "../../functions/transport/bodies.ts";
+import { bytesOf, dropBody } from "../../functions/transport/bodies.ts";
 import { INLINE_REPLY_BYTES } from "../../functions/transport/reply-frames.ts";
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
 import type { Loadable } from "../code/bundles.ts";
@@ -69,7 +69,7 @@ export async function end(call: CallContext): Promise<void> {
   if (!call.isBodyTaken) void dropBody(parts.redis, call.invocation.request.body);
   // Records are gathered for some milliseconds, in which another call may run.
   call.onEnded();
-  const used = reply.used(usage);
+  const used = reply.used(usage, call.body?.bytes ?? bytesOf(call.invocation.request.body));
   if (used !== null) parts.usage.count(call.invocation, used);
   // Lines about its last connections come before its record, as that ends its log.
   const egress = call.egress?.isOver === true ? await call.egress.account() : undefined;

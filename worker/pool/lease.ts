@@ -2,11 +2,12 @@
  * The use of a version's instances for one call: of one, and of the next when that does not begin
  * the call.
  */
+import { BodyStream } from "../../functions/transport/body-stream.ts";
 import type { Failure } from "../../sandbox-core/protocol/frames.ts";
 import type { CallInput, TurnEnd, Usage } from "../instance/call.ts";
 import { cancel, clientGone } from "../instance/departures.ts";
 import type { Instance } from "../instance/instance.ts";
-import type { CallFailure } from "../outcome/outcome.ts";
+import { bodyLost, type CallFailure } from "../outcome/outcome.ts";
 import type { InstanceLease, Start } from "./instance-lease.ts";
 import type { Demand } from "./waiting-call.ts";
 
@@ -68,6 +69,8 @@ export class Lease {
    */
   async call(input: CallInput): Promise<Handled> {
     if (this.#demand.departure?.hasLeft) throw clientGone();
+    // Another instance would get half of it.
+    if (input.body instanceof BodyStream && input.body.hasBegun) throw bodyLost();
     const running = this.#current.call(input);
     const end = (await running?.replied) ?? NO_PLACE;
     if (running !== null && end.begun) return { failure: end.failure, idle: running.idle };
