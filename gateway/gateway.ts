@@ -22,6 +22,7 @@ import { TenantStops } from "../functions/store/tenant-stops.ts";
 import { listWorkers } from "../functions/store/workers.ts";
 import { Backlog } from "../functions/transport/backlog.ts";
 import { dropBody } from "../functions/transport/bodies.ts";
+import { BodyDesk } from "../functions/transport/body-desk.ts";
 import { BuildQueue } from "../functions/transport/build-queue.ts";
 import { CancellationSender } from "../functions/transport/cancellations.ts";
 import { CheckQueue } from "../functions/transport/check-queue.ts";
@@ -123,6 +124,7 @@ class GatewayParts {
   readonly #builds: BuildQueue;
   readonly #checks: CheckQueue;
   readonly #receiver: ReplyReceiver;
+  readonly #desk: BodyDesk;
   readonly #versions: CurrentVersions;
   readonly #stops: TenantStops;
   readonly #domains: DomainParts;
@@ -149,6 +151,7 @@ class GatewayParts {
     this.#quotas = new GatewayQuotas(this.redis, config.quotas, { inCourse, metrics });
     this.#gate = this.#makeGate(gatewayId, config.queueWaitMs);
     this.#claims = new ClaimAnswerer(this.redis, gatewayId, (id) => this.#calls.isWaitedFor(id));
+    this.#desk = new BodyDesk(this.redis, (message, error) => log.warn(message, { error }));
     this.#receiver = this.#makeReceiver(redis, gatewayId, config, log);
     const { hosts, domains } = makeHosts(config, this.redis);
     this.#domains = domains;
@@ -181,7 +184,7 @@ class GatewayParts {
     const invokeParts = {
       ...shared,
       clients,
-      ...{ gatewayId, gate: this.#gate, cancellations: this.#cancellations, calls: this.#calls },
+      ...{ gatewayId, gate: this.#gate, cancellations: this.#cancellations, calls: this.#calls, desk: this.#desk },
       ...{ maxBodyBytes: config.maxBodyBytes, queueWaitMs: config.queueWaitMs },
       recordsRoots,
       onEnded: this.#noteEnd(accessLog(config.accessLog, access), metrics),
@@ -229,7 +232,7 @@ class GatewayParts {
       onTrouble: (message: string, error?: unknown) => log.warn(message, { error }),
     };
     const places = { socketDir: join(config.dataDir, "replies"), address: config.replyAddress };
-    return new ReplyReceiver(redis, gatewayId, handlers, places);
+    return new ReplyReceiver(redis, gatewayId, handlers, places, this.#desk);
   }
 
   /** Does what is to be done when Redis is another one, and says so. */
@@ -311,7 +314,7 @@ class GatewayParts {
     this.#closing.abort();
     this.server.close();
     this.server.closeAllConnections();
-    const calls = [this.#gate, this.#calls, this.#claims, this.#receiver];
+    const calls = [this.#gate, this.#calls, this.#claims, this.#receiver, this.#desk];
     for (const part of [...calls, this.#versions, this.#stops, this.#domains.proven, this.#quotas]) part.close();
     this.collections.stop();
     this.canaries.stop();

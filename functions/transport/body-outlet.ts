@@ -86,6 +86,7 @@ export class BodyOutlet {
     const stream = { number, source, credit: CREDIT_BYTES };
     this.#streams.set(number, stream);
     source.onChange(() => {
+      if (this.#streams.get(number) !== stream) return;
       this.#ready.add(stream);
       this.#pump();
     });
@@ -98,7 +99,7 @@ export class BodyOutlet {
     if (this.#ready.size === 0 || socket.destroyed) return;
     socket.cork();
     while (this.#ready.size > 0 && socket.writableLength < AHEAD_BYTES) {
-      const [stream] = this.#ready as Set<Stream> & Iterable<Stream>;
+      const [stream] = this.#ready;
       if (stream === undefined) break;
       this.#ready.delete(stream);
       if (this.#sendOne(stream)) this.#ready.add(stream);

@@ -17,6 +17,7 @@ export interface BodySource {
 export class WholeBody implements BodySource {
   #rest: Buffer;
   readonly #onDrop: () => void;
+  #isDropped = false;
 
   /** @param onDrop told when nothing of it is held any more */
   constructor(bytes: Buffer, onDrop: () => void) {
@@ -24,7 +25,8 @@ export class WholeBody implements BodySource {
     this.#onDrop = onDrop;
   }
 
-  get end(): "end" | null {
+  get end(): "end" | "gone" | null {
+    if (this.#isDropped) return "gone";
     return this.#rest.length === 0 ? "end" : null;
   }
 
@@ -45,6 +47,7 @@ export class WholeBody implements BodySource {
   }
 
   drop(): void {
+    this.#isDropped = true;
     this.#rest = this.#rest.subarray(0, 0);
     this.#onDrop();
   }

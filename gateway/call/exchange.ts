@@ -113,6 +113,14 @@ export class Exchange implements WaitingCall, Holder {
     this.#end(error);
   }
 
+  /** Answers with an error, or breaks off, a call that a worker may have. */
+  abandon(error: SandpiperError): void {
+    if (this.#ended) return;
+    this.#onLeft();
+    if (this.#response.headersSent) this.#breakOff("platform_error", error);
+    else this.fail(error);
+  }
+
   #onHead(head: Head): void {
     // A second head means that the first one's worker was lost in the middle of its stream.
     if (this.#response.headersSent) this.#breakOff(head.outcome, head.error ?? null);

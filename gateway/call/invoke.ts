@@ -8,16 +8,19 @@ import { SandpiperError } from "../../functions/model/errors.ts";
 import { type Invocation, REQUEST_LIMITS } from "../../functions/model/invocation.ts";
 import { newInvocationId } from "../../functions/model/invocation-id.ts";
 import type { TenantStops } from "../../functions/store/tenant-stops.ts";
-import { dropBody, inlineBody, putBody } from "../../functions/transport/bodies.ts";
+import { dropBody } from "../../functions/transport/bodies.ts";
+import type { BodyDesk } from "../../functions/transport/body-desk.ts";
 import type { CancellationSender } from "../../functions/transport/cancellations.ts";
 import type { Budget } from "../http/budget.ts";
 import type { Clients } from "../http/clients.ts";
 import { publicError, sendError } from "../http/error-reply.ts";
 import type { KnownHost } from "../http/hosts.ts";
 import type { Origins } from "../http/origins.ts";
-import { leftEarly, readBody } from "../http/request-body.ts";
+import { openBody } from "../http/request-body.ts";
+import { leftEarly, type StreamedBody } from "../http/streamed-body.ts";
 import type { GatewayQuotas } from "../limits/quotas.ts";
 import type { AccessCheck } from "./access.ts";
+import { bodyInTransit, costOf } from "./body-in-transit.ts";
 import type { CurrentVersions } from "./current-versions.ts";
 import { routedTarget } from "./domain-routes.ts";
 import { Exchange } from "./exchange.ts";
@@ -41,8 +44,6 @@ const ASKS: Readonly<Record<string, string>> = {
   TOKEN_MISSING: "Bearer",
   TOKEN_INVALID: 'Bearer error="invalid_token"',
 };
-/** How much longer than its call a body is kept under its key. */
-const BODY_GRACE_MS = 30_000;
 
 export interface InvokeParts {
   gatewayId: string;
@@ -57,6 +58,7 @@ export interface InvokeParts {
   maxBodyBytes: number;
   queueWaitMs: number;
   uploads: Budget;
+  desk: BodyDesk;
   downloads: Budget;
   /** Whether a trace may be recorded that no client began. */
   recordsRoots: boolean;
@@ -86,6 +88,7 @@ export async function invoke(
   const trace = traceCall(request.headers, nowMs, parts.recordsRoots);
   const found = functionTarget(host, target);
   const call = new WatchedCall(id, request, { target, named: found }, trace, parts.onEnded);
+  let body: Buffer | StreamedBody | null = null;
   try {
     const { calls, gate } = parts;
     calls.check();
@@ -102,7 +105,8 @@ export async function invoke(
     const { target: seen, caller } = (admission && (await admission)) ?? { target: named, caller: undefined };
     gate.check(named);
     parts.quotas.takeCall(named);
-    const body = await readBody(request, response, { maxBytes: parts.maxBodyBytes, budget: parts.uploads });
+    const limits = { maxBytes: parts.maxBodyBytes, budget: parts.uploads };
+    body = await openBody(request, response, limits, parts.desk.connections > 0);
     if (response.destroyed) throw leftEarly();
     const whereabouts = whereaboutsOf(parts, request, seen, current.keepsPrefix, caller);
     const invocation = newInvocation(parts, id, request, seen, current, whereabouts);
@@ -124,12 +128,14 @@ export async function invoke(
       },
       onEnd(ending) {
         calls.remove(id);
+        parts.desk.cancel(id);
         call.end(ending);
         if (current.tally !== null) current.tally.note(ending);
       },
     });
     await submit(parts, call, exchange, invocation, body, current.mostAtOnce);
   } catch (error) {
+    dropStream(body);
     const shown = publicError(error);
     if (shown.code === "INTERNAL") parts.onInternalError(error, id);
     sendError(request, response, shown, id, asking(shown.code));
@@ -154,19 +160,21 @@ async function submit(
   call: CallTrace,
   exchange: Exchange,
   invocation: Invocation,
-  body: Buffer | null,
+  body: Buffer | StreamedBody | null,
   mostAtOnce: number,
 ): Promise<void> {
   const { request } = invocation;
   try {
-    parts.calls.add(invocation.id, exchange, { tenant: invocation.tenant, bodyBytes: body?.length ?? 0 });
-    if (body) request.body = inlineBody(body) ?? (await storeBody(parts, invocation, body));
+    parts.calls.add(invocation.id, exchange, { tenant: invocation.tenant, bodyBytes: costOf(body) });
+    if (body) request.body = await bodyInTransit(parts, invocation, body, exchange);
     if (!exchange.hasEnded) return await call.enqueue(invocation, () => parts.gate.submit(invocation, mostAtOnce));
     parts.calls.forget(invocation.id);
+    dropStream(body);
     await dropBody(parts.redis, request.body);
   } catch (error) {
     const shown = publicError(error);
     exchange.fail(shown);
+    dropStream(body);
     // Redis may have the call all the same.
     if (shown.code === "QUEUE_UNAVAILABLE") {
       parts.cancellations.send({ id: invocation.id, overAtMs: exchange.deadlineMs, unlessBegun: true });
@@ -175,11 +183,9 @@ async function submit(
   }
 }
 
-async function storeBody(parts: InvokeParts, invocation: Invocation, body: Buffer) {
-  const ttlMs = invocation.expiresAtMs - Date.now() + BODY_GRACE_MS;
-  return putBody(parts.redis, body, ttlMs).catch((cause) => {
-    throw new SandpiperError("QUEUE_UNAVAILABLE", { cause });
-  });
+/** Nobody will have it. */
+function dropStream(body: Buffer | StreamedBody | null): void {
+  if (body !== null && !Buffer.isBuffer(body)) body.drop();
 }
 
 function newInvocation(

@@ -1,19 +1,53 @@
 /** Reads the body of a request, up to a limit. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandpiperError } from "../../functions/model/errors.ts";
-import type { Budget, Holder } from "./budget.ts";
+import { MAX_PUBLISHED_BODY_BYTES } from "../../functions/transport/body-desk.ts";
+import { KIB } from "../../infra/std/bytes.ts";
+import type { Holder } from "./budget.ts";
+import { type BodyLimits, leftEarly, lengthOf, StreamedBody, tooLarge } from "./streamed-body.ts";
 
-export interface BodyLimits {
-  maxBytes: number;
-  /** Memory that all bodies being read may hold together. */
-  budget: Budget;
-}
+/** A body that is said to have no more is read whole, so that a slow client keeps no worker. */
+const WHOLE_BYTES = 256 * KIB;
+/** So much of any other must have come before a worker begins with it. */
+const FIRST_BYTES = 32 * KIB;
 
 /** Whether a request announces a body (RFC 9112, section 6). */
 export function hasBody(request: IncomingMessage): boolean {
   const { headers } = request;
   const length = headers["content-length"];
   return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+}
+
+/**
+ * The body: whole where it is short, null when the request announces none; else what gives it as it
+ * arrives.
+ * @param mayStream whether a worker is known that takes such ones
+ * @throws SandpiperError as `readBody` does
+ */
+export async function openBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  limits: BodyLimits,
+  mayStream: boolean,
+): Promise<Buffer | StreamedBody | null> {
+  const length = lengthOf(request);
+  const isShort = length !== null && length <= WHOLE_BYTES;
+  const mustStream = length !== null && length > MAX_PUBLISHED_BODY_BYTES;
+  if (isShort || !hasBody(request)) return readBody(request, response, limits);
+  if (!mayStream && !mustStream) {
+    return readBody(request, response, { ...limits, maxBytes: Math.min(limits.maxBytes, MAX_PUBLISHED_BODY_BYTES) });
+  }
+  prepare(request, response, limits.maxBytes);
+  const body = new StreamedBody(request, limits);
+  await body.begun(FIRST_BYTES);
+  return body.whole() ?? body;
+}
+
+/** @throws SandpiperError when the body is said to be too large */
+function prepare(request: IncomingMessage, response: ServerResponse, maxBytes: number): void {
+  if ((lengthOf(request) ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  // HTTP/1.0 knows no interim answers (RFC 9110, section 10.1.1).
+  if (request.headers.expect !== undefined && request.httpVersion !== "1.0") response.writeContinue();
 }
 
 /**
@@ -28,9 +62,7 @@ export async function readBody(
   { maxBytes, budget }: BodyLimits,
 ): Promise<Buffer | null> {
   if (!hasBody(request)) return null;
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  // HTTP/1.0 knows no interim answers (RFC 9110, section 10.1.1).
-  if (request.headers.expect !== undefined && request.httpVersion !== "1.0") response.writeContinue();
+  prepare(request, response, maxBytes);
   const holder: Holder = { letGo: () => request.destroy() };
   let bytes = 0;
   try {
@@ -57,13 +89,4 @@ async function* dataOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   } catch (cause) {
     throw leftEarly(cause);
   }
-}
-
-/** The error of a request whose client left before all of it was there. */
-export function leftEarly(cause?: unknown): SandpiperError {
-  return new SandpiperError("CLIENT_GONE", { message: "The client left before its request had arrived.", cause });
-}
-
-function tooLarge(maxBytes: number): SandpiperError {
-  return new SandpiperError("BODY_TOO_LARGE", { message: `The request body is larger than ${maxBytes} bytes.` });
 }

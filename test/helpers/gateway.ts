@@ -13,6 +13,8 @@ import type { Invocation, Reply } from "../../functions/model/invocation.ts";
 import { QUOTA_NAMES, type QuotaName } from "../../functions/model/quotas.ts";
 import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { createKey } from "../../functions/store/tenant.ts";
+import { takeBody } from "../../functions/transport/bodies.ts";
+import { BodyFetcher } from "../../functions/transport/body-fetcher.ts";
 import { BuildWorker } from "../../functions/transport/build-queue.ts";
 import { CheckWorker } from "../../functions/transport/check-queue.ts";
 import { ClaimAsker } from "../../functions/transport/claims.ts";
@@ -59,6 +61,10 @@ export interface TestGateway {
   check: (request: CheckRequest) => Promise<CheckResult>;
   worker: InvocationWorker;
   sender: ReplySender;
+  /** Gets the bodies that the gateway keeps. */
+  bodies: BodyFetcher;
+  /** All of a call's body, whichever way it comes; null when it has none, or it is lost. */
+  bodyOf(invocation: Invocation): Promise<Buffer | null>;
   /** Lines that the gateway logged, and those about calls. */
   logged: string[];
   accessed: string[];
@@ -135,6 +141,7 @@ export async function startTestGateway(
   const gateway = await startGateway(config, connection, log, { ...options, access });
   const { key } = await createKey(connection, "main");
   const sender = new ReplySender(connection);
+  const bodies = new BodyFetcher(connection);
   const claims = new ClaimAsker(connection);
   const worker = new InvocationWorker(connection, {
     freeSlots: () => test.slots,
@@ -169,6 +176,11 @@ export async function startTestGateway(
     check: async () => ({ ok: true, found: { handler: "fetch", warnings: [] } }),
     worker,
     sender,
+    bodies,
+    async bodyOf({ id, replyTo, request: { body } }) {
+      if (body === null || !("ticket" in body)) return body && takeBody(connection, body);
+      return (await bodies.fetch(replyTo, id, body.ticket)).all().catch(() => null);
+    },
     logged,
     accessed,
     api: (path, init = {}) =>
@@ -182,6 +194,7 @@ export async function startTestGateway(
     async stop() {
       await Promise.all([worker.close(), builds.close(), checks.close()]);
       claims.close();
+      bodies.close();
       await gateway.stop();
       await redis.stop();
       await rm(dir, { recursive: true, force: true });

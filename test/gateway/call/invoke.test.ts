@@ -34,9 +34,8 @@ function nextInvocation(): Promise<Invocation> {
 /** Body bytes of the next invocation, as a worker would take them. */
 function nextBody(): Promise<Buffer | null> {
   return new Promise((resolve) => {
-    test.answer = async ({ request: { body } }) => {
-      const { takeBody } = await import("../../../functions/transport/bodies.ts");
-      resolve(body && (await takeBody(test.connection, body)));
+    test.answer = async (invocation) => {
+      resolve(await test.bodyOf(invocation));
       return {};
     };
   });

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Invocation } from "../../../functions/model/invocation.ts";
-import { takeBody } from "../../../functions/transport/bodies.ts";
 import { startTestGateway, type TestGateway } from "../../helpers/gateway.ts";
 
 const PATH = "/v1/functions/hello/events";
@@ -17,8 +16,7 @@ after(() => test.stop());
 function nextCall(): Promise<Invocation & { text: string }> {
   return new Promise((resolve) => {
     test.answer = async (invocation) => {
-      const { body } = invocation.request;
-      const bytes = body && (await takeBody(test.connection, body));
+      const bytes = await test.bodyOf(invocation);
       resolve({ ...invocation, text: String(bytes ?? "") });
       return { headers: [["content-type", "application/json"]], body: Buffer.from('"result"') };
     };
