@@ -50,12 +50,16 @@ after(async () => {
 
 /** A body that comes as the test says. */
 class Source implements BodySource {
-  end: "end" | "gone" | null = null;
   isDropped = false;
   /** Bytes that were read. */
-  read_ = 0;
+  taken = 0;
+  #end: "end" | "gone" | null = null;
   #here: Buffer[] = [];
   #onChange = () => {};
+
+  get end(): "end" | "gone" | null {
+    return this.#here.length === 0 ? this.#end : null;
+  }
 
   read(maxBytes: number): Buffer | null {
     const [first] = this.#here;
@@ -63,7 +67,7 @@ class Source implements BodySource {
     const piece = first.subarray(0, maxBytes);
     if (piece.length === first.length) this.#here.shift();
     else this.#here[0] = first.subarray(maxBytes);
-    this.read_ += piece.length;
+    this.taken += piece.length;
     return piece;
   }
 
@@ -85,7 +89,7 @@ class Source implements BodySource {
   }
 
   finish(end: "end" | "gone"): void {
-    this.end = end;
+    this.#end = end;
     this.#onChange();
   }
 }
@@ -153,7 +157,7 @@ describe("a worker gets a body by its ticket", () => {
     await eventually(() => body.bytes === CREDIT_BYTES);
     const other = await fetcher.fetch(GATEWAY, "other", desk.issue("other", whole(bytesOf(MANY))));
     assert.equal((await other.all()).length, MANY);
-    assert.deepEqual([source.read_, body.bytes], [CREDIT_BYTES, CREDIT_BYTES]);
+    assert.deepEqual([source.taken, body.bytes], [CREDIT_BYTES, CREDIT_BYTES]);
     source.finish("end");
     assert.ok((await body.all()).equals(bytesOf(MANY)));
     fetcher.close();
@@ -255,13 +259,13 @@ describe("a ticket", () => {
 });
 
 describe("a gateway hangs up on a worker", () => {
-  const ticketFor = () => desk.issue("call", whole(bytesOf(10)));
+  const ticketFor = (id: string) => desk.issue(id, whole(bytesOf(10)));
   for (const [what, words] of [
     ["that says no word", () => [Buffer.alloc(5, 9)]],
     ["that allows too much", () => [encodeTake(1, "call", desk.issue("call", new Source())), encodeCredit(1, 1)]],
     [
       "that takes two bodies under one number",
-      () => [encodeTake(1, "call", desk.issue("call", new Source())), encodeTake(1, "call", ticketFor())],
+      () => [encodeTake(1, "call", desk.issue("call", new Source())), encodeTake(1, "other", ticketFor("other"))],
     ],
   ] as const) {
     it(`${what}, and says so`, async () => {
@@ -270,7 +274,7 @@ describe("a gateway hangs up on a worker", () => {
       for (const word of words()) socket.write(word);
       await ended;
       await eventually(() => troubles.length === told + 1);
-      desk.cancel("call");
+      for (const id of ["call", "other"]) desk.cancel(id);
       assert.equal(desk.tickets, 0);
       await eventually(() => desk.connections === 0);
     });
@@ -282,7 +286,7 @@ describe("a gateway hangs up on a worker", () => {
     assert.ok(old !== null && next !== null);
     await once(old.resume(), "close");
     const heard = once(next, "data") as Promise<[Buffer]>;
-    for (const byte of encodeTake(7, "call", ticketFor())) next.write(Buffer.from([byte]));
+    for (const byte of encodeTake(7, "call", ticketFor("call"))) next.write(Buffer.from([byte]));
     const { word, stream, bytes } = readTold((await heard)[0]);
     assert.deepEqual([word, stream, bytes], ["data", 7, 10]);
     next.destroy();
@@ -300,7 +304,7 @@ describe("a worker that reads nothing", () => {
       socket.write(encodeTake(index + 1, `call-${index}`, desk.issue(`call-${index}`, source)));
     }
     await eventually(() => desk.tickets === 0);
-    const read = () => sources.reduce((sum, source) => sum + source.read_, 0);
+    const read = () => sources.reduce((sum, source) => sum + source.taken, 0);
     assert.ok(read() < 4 * 1024 * 1024, `${read()} bytes of 16 MiB were read`);
     socket.write(encodeReset(64));
     await eventually(() => sources[63]?.isDropped === true);
