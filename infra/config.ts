@@ -170,7 +170,7 @@ export function loadConfig(env: Environment = process.env): Config {
     publicUrl: read.httpUrl("SANDPIPER_PUBLIC_URL"),
     functionDomain: read.domain("SANDPIPER_FUNCTION_DOMAIN", "localhost"),
     gatewayHosts: read.hosts("SANDPIPER_GATEWAY_HOSTS"),
-    maxBodyBytes: read.integer("SANDPIPER_MAX_BODY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
+    maxBodyBytes: read.integer("SANDPIPER_MAX_BODY_BYTES", { fallback: 6 * MIB, min: 0, max: 1024 * MIB }),
     maxHeaderBytes: read.integer("SANDPIPER_MAX_HEADER_BYTES", { fallback: 16 * KIB, min: KIB, max: MIB }),
     maxReplyBytes: read.integer("SANDPIPER_MAX_REPLY_BYTES", { fallback: 6 * MIB, min: 0, max: 64 * MIB }),
     maxStreamBytes: read.integer("SANDPIPER_MAX_STREAM_BYTES", { fallback: 20 * MIB, min: 0 }),

@@ -83,6 +83,7 @@ const ANOTHER_CALL = [2, 0xffffffff].flatMap((call) => [
 const REFLECTED = [
   frames.encodeBody(CALL, Buffer.from("x")),
   frames.encodeBodyEnd(CALL),
+  frames.encodeBodyLost(CALL),
   frames.encodeCancel(CALL),
   rawFrame(0x04, Buffer.alloc(200)),
   rawFrame(0x01, Buffer.from("{}")),

@@ -114,6 +114,7 @@ const workerMessages: fc.Arbitrary<Given> = fc.oneof(
   given(request, (request) => [[{ type: "request", ...request }], [frames.encodeRequest(request)]]),
   given(fc.tuple(call, bytes), ([call, bytes]) => [[{ type: "body", call, bytes }], [frames.encodeBody(call, bytes)]]),
   given(call, (call) => [[{ type: "body_end", call }], [frames.encodeBodyEnd(call)]]),
+  given(call, (call) => [[{ type: "body_lost", call }], [frames.encodeBodyLost(call)]]),
   given(call, (call) => [[{ type: "cancel", call }], [frames.encodeCancel(call)]]),
   given(call, (call) => [[{ type: "withdraw", call }], [frames.encodeWithdraw(call)]]),
   fc.constant<Given>([[{ type: "template" }], [frames.encodeTemplate()]]),

@@ -131,6 +131,36 @@ test("a body is read as it comes, and a reply streams while it does", async () =
   await runtime.next("idle");
 });
 
+test("a body that is lost fails, and never ends as if it were whole; the next call is served", async () => {
+  await using runtime = await RuntimeClient.with(`
+    const read = async (request) => {
+      let text = "";
+      try {
+        for await (const chunk of request.body) text += Buffer.from(chunk);
+        return text + " whole";
+      } catch (error) {
+        return text + " " + error.message;
+      }
+    };
+    export default async (request) => new Response(request.url.endsWith("/text") ? await request.text() : await read(request));`);
+  const call = runtime.request({ method: "POST", bodyFollows: true });
+  runtime.wire.write(frames.encodeBody(call, Buffer.from("half")));
+  runtime.wire.write(frames.encodeBodyLost(call));
+  assert.match(String((await runtime.reply(call)).body), /^half The request's body broke off/);
+  await runtime.next("idle");
+  const text = runtime.request({ method: "POST", bodyFollows: true, path: "/text" });
+  runtime.wire.write(frames.encodeBodyLost(text));
+  assert.match((await runtime.next("failed")).error.message, /broke off/);
+  await runtime.next("idle");
+  // Of a call that is over it means nothing.
+  runtime.wire.write(frames.encodeBodyLost(text));
+  const whole = runtime.request({ method: "POST", bodyFollows: true });
+  runtime.wire.write(frames.encodeBody(whole, Buffer.from("all")));
+  runtime.wire.write(frames.encodeBodyEnd(whole));
+  runtime.wire.write(frames.encodeBodyLost(whole));
+  assert.equal(String((await runtime.reply(whole)).body), "all whole");
+});
+
 test("what a stream gives at once goes with the head; if it ends at once it is no stream", async () => {
   await using runtime = await RuntimeClient.with(`
     const bytes = (text) => new TextEncoder().encode(text);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { encodeBody, encodeBodyEnd } from "../../../sandbox-core/protocol/frames.ts";
+import { encodeBody, encodeBodyEnd, encodeBodyLost } from "../../../sandbox-core/protocol/frames.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
 
 let launcher: ZygoteLauncher;
@@ -12,7 +12,13 @@ before(async () => {
 });
 after(() => launcher.close());
 
-test("one that replied before its body came reads that, and ends then", async () => {
+for (const [how, end] of [
+  ["came", encodeBodyEnd],
+  ["was lost", encodeBodyLost],
+] as const)
+  test(`one that replied before its body ${how} reads what comes, and ends then`, () => repliesEarly(end));
+
+async function repliesEarly(end: (call: number) => Buffer): Promise<void> {
   await using template = await SandboxClient.template(launcher, `export default () => new Response("early");`);
   const fork = await template.fork();
   const call = fork.request({ method: "POST", bodyFollows: true });
@@ -26,7 +32,7 @@ test("one that replied before its body came reads that, and ends then", async ()
   assert.equal(fork.wire.readableEnded, false);
   const ended = once(fork.wire, "end");
   fork.wire.write(encodeBody(call, Buffer.alloc(65_536)));
-  fork.wire.write(encodeBodyEnd(call));
+  fork.wire.write(end(call));
   await ended;
   assert.equal(fork.wire.errored, null);
-});
+}

@@ -1,0 +1,116 @@
+/** Large bodies on their way from a client into a sandbox, which pass while they arrive. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { after, before, describe, it } from "node:test";
+import type { ErrorBody } from "../../functions/model/errors.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { Platform } from "../helpers/platform.ts";
+
+const MIB = 1024 * 1024;
+const PIECE = Buffer.alloc(MIB, "sandpiper ");
+/** Far more than the sandbox may have, or the two services take. */
+const PIECES = 300;
+
+let platform: Platform;
+let url: string;
+before(async () => {
+  platform = await Platform.start({ env: { SANDPIPER_MAX_BODY_BYTES: String(1024 * MIB) } });
+  url = await platform.deployFiles(
+    "count",
+    `
+    let held = null;
+    export default async (request: Request) => {
+      const path = new URL(request.url).pathname;
+      if (path.endsWith("/warm")) return new Response("warm");
+      if (path.endsWith("/early")) return new Response("early");
+      let bytes = 0;
+      for await (const piece of request.body!) {
+        bytes += piece.length;
+        if (path.endsWith("/exit") && bytes > 1_000_000) process.exit(3);
+      }
+      return new Response(String(bytes));
+    };`,
+    { memoryMiB: 64 },
+  );
+  // The first call has the worker dial.
+  await fetch(`${url}/warm`);
+});
+after(() => platform.stop());
+
+/** A request whose body the test sends. */
+function upload(path: string): { body: ClientRequest; answer: Promise<IncomingMessage> } {
+  const body = request(`${url}${path}`, { method: "POST" });
+  const answer = once(body, "response").then(([response]) => response as IncomingMessage);
+  answer.catch(() => {});
+  return { body, answer };
+}
+
+/** Memory of a process, in bytes. */
+function memoryOf(pid: number): number {
+  const [, pages = "0"] = readFileSync(`/proc/${pid}/statm`, "utf8").split(" ");
+  return Number(pages) * 4_096;
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of answer) pieces.push(piece as Buffer);
+  return String(Buffer.concat(pieces));
+}
+
+async function send(body: ClientRequest, pieces: number): Promise<void> {
+  for (let index = 0; index < pieces; index++) if (!body.write(PIECE)) await once(body, "drain");
+}
+
+describe("a large body", () => {
+  it("passes through services and sandbox that have room for little of it, and not through Redis", async () => {
+    const pids = [...platform.gatewayPids, ...platform.workers.map(({ pid }) => pid as number)];
+    const before = pids.map((pid) => memoryOf(pid));
+    const { body, answer } = upload("/");
+    let most = 0;
+    for (let sent = 0; sent < PIECES; sent += 10) {
+      await send(body, 10);
+      most = Math.max(most, ...pids.map((pid, index) => memoryOf(pid) - (before[index] ?? 0)));
+    }
+    body.end();
+    assert.equal(await textOf(await answer), String(PIECES * MIB));
+    assert.ok(most < (PIECES * 2 * MIB) / 3, `a service took ${most} bytes more`);
+    const redis = platform.redis.connect();
+    assert.deepEqual(await redis.keys("sp:body:*"), []);
+    const peak = /used_memory_peak:(\d+)/.exec(await redis.info("memory"))?.[1];
+    assert.ok(Number(peak) < (PIECES / 4) * MIB, `Redis took ${peak} bytes`);
+  });
+
+  it("is not needed by a function that answers early: client and worker go on", async () => {
+    const { body, answer } = upload("/early");
+    await send(body, 4);
+    assert.equal(await textOf(await answer), "early");
+    body.end(PIECE);
+    assert.equal(await (await fetch(`${url}/`, { method: "POST", body: PIECE })).text(), String(MIB));
+  });
+
+  it("whose function exits meanwhile is its function's fault", async () => {
+    const { body, answer } = upload("/exit");
+    void send(body, 50).catch(() => {});
+    body.on("error", () => {});
+    const error = JSON.parse(await textOf(await answer)) as ErrorBody;
+    assert.equal(error.error.code, "FUNCTION_EXITED");
+    body.destroy();
+    assert.equal(await (await fetch(`${url}/`, { method: "POST", body: PIECE })).text(), String(MIB));
+  });
+
+  it("whose worker dies meanwhile is never given to another", async () => {
+    const [first] = platform.workers;
+    assert.ok(first !== undefined);
+    const { body, answer } = upload("/");
+    await send(body, 4);
+    await platform.startWorker();
+    await platform.kill(first);
+    const error = JSON.parse(await textOf(await answer)) as ErrorBody;
+    assert.match(error.error.code, /^(WORKER_LOST|BODY_LOST)$/);
+    body.destroy();
+    await eventually(async () => (await fetch(`${url}/warm`)).ok);
+    assert.equal(await (await fetch(`${url}/`, { method: "POST", body: PIECE })).text(), String(MIB));
+  });
+});
