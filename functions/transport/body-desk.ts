@@ -16,6 +16,7 @@ import { MAX_PEERS } from "./reply-frames.ts";
 export const MAX_PUBLISHED_BODY_BYTES = 64 * MIB;
 /** How long a body that was asked for through Redis stays there. */
 const ASKED_TTL_MS = 60_000;
+const NO_BODY = Buffer.alloc(0);
 
 /** The channel on which workers ask a gateway for bodies. */
 export const bodyChannelOf = (gatewayId: string): string => `sp:bodies:${gatewayId}`;
@@ -83,12 +84,16 @@ export class BodyDesk {
     this.#outlets.set(name, outlet);
   }
 
-  /** A worker that cannot dial asks. Never rejects; whoever has no ticket gets no answer. */
+  /**
+   * A worker that cannot dial asks. Never rejects. A ticket of no use is answered with a body of
+   * nothing; a client that left is not, as its call is cancelled.
+   */
   async hear(message: string): Promise<void> {
     try {
       const { ticket, id } = JSON.parse(message) as BodyQuestion;
-      const body = await this.#redeem(ticket, id)?.collect(MAX_PUBLISHED_BODY_BYTES);
-      if (body) await this.#redis.set(askedBodyKey(id), body, "PX", ASKED_TTL_MS);
+      const source = this.#redeem(ticket, id);
+      const body = source === null ? NO_BODY : await source.collect(MAX_PUBLISHED_BODY_BYTES);
+      if (body !== null) await this.#redis.set(askedBodyKey(id), body, "PX", ASKED_TTL_MS);
     } catch (error) {
       this.#onTrouble("a body could not be put into Redis for a worker", error);
     }

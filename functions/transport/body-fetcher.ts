@@ -119,13 +119,13 @@ export class BodyFetcher {
     return stream;
   }
 
-  /** null when nobody heard the question, or the gateway is gone. */
+  /** null when nobody heard the question, the ticket is of no use, or the gateway is gone. */
   async #publishedBody(gatewayId: string, question: BodyQuestion, isWanted: () => boolean): Promise<Buffer | null> {
     const listeners = await this.#redis.publish(bodyChannelOf(gatewayId), JSON.stringify(question));
     if (listeners === 0) return null;
     for (let looks = 1; isWanted() && !this.#isClosed; looks++) {
       const body = await this.#redis.getdelBuffer(askedBodyKey(question.id));
-      if (body !== null) return body;
+      if (body !== null) return body.length > 0 ? body : null;
       const isInDoubt = looks % LOOKS_BEFORE_DOUBT === 0;
       if (isInDoubt && (await this.#redis.exists(announcementKey(gatewayId))) === 0) return null;
       await delay(backoffMs(looks, LOOK_AGAIN));

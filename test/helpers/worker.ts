@@ -11,6 +11,7 @@ import { DEFAULT_NODE_ENV } from "../../functions/model/bundling.ts";
 import type { CheckResult } from "../../functions/model/check.ts";
 import { statusOf } from "../../functions/model/errors.ts";
 import type {
+  BodyInTransit,
   Invocation,
   InvocationRecord,
   LogRecord,
@@ -25,6 +26,8 @@ import { FileArtifactStore } from "../../functions/store/artifacts.ts";
 import { findInvocation, readLogs } from "../../functions/store/logs.ts";
 import { Registry } from "../../functions/store/registry.ts";
 import { putBody } from "../../functions/transport/bodies.ts";
+import { BodyDesk } from "../../functions/transport/body-desk.ts";
+import type { BodySource } from "../../functions/transport/body-source.ts";
 import { BuildQueue } from "../../functions/transport/build-queue.ts";
 import { CheckQueue } from "../../functions/transport/check-queue.ts";
 import { ClaimAnswerer } from "../../functions/transport/claims.ts";
@@ -58,6 +61,8 @@ export interface CallOptions {
   path?: string;
   headers?: [string, string][];
   body?: string | Uint8Array;
+  /** In place of `body`: what the gateway keeps of it. */
+  source?: BodySource;
   expiresInMs?: number;
   traceparent?: string;
   /** Hears of every reply as it comes. */
@@ -97,6 +102,8 @@ export class TestWorker {
   /** To its Redis. */
   readonly connection;
   readonly masterKeys = masterKeysOf();
+  /** Keeps the bodies of calls that have a source. */
+  readonly desk: BodyDesk;
   readonly #directory: string;
   readonly #queue: InvocationQueue;
   readonly #builds: BuildQueue;
@@ -123,7 +130,10 @@ export class TestWorker {
     this.#queue = new InvocationQueue(redis.connect());
     this.#builds = new BuildQueue(redis.connect());
     this.#checks = new CheckQueue(redis.connect());
-    this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, (reply) => this.#hear(reply));
+    this.desk = new BodyDesk(redis.connect());
+    const places = { socketDir: join(directory, "replies"), address: null };
+    const onReply = (reply: Reply) => this.#hear(reply);
+    this.#receiver = new ReplyReceiver(redis.connect(), this.#gatewayId, onReply, places, this.desk);
     this.#claims = new ClaimAnswerer(redis.connect(), this.#gatewayId, (id) => this.#waiting.has(id));
   }
 
@@ -210,7 +220,7 @@ export class TestWorker {
   async call(name: string, options: CallOptions = {}): Promise<Answered> {
     const version = this.#versions.get(name.includes("/") ? name : `main/${name}`);
     if (version === undefined) throw new Error(`${name} is not deployed`);
-    const { method = "GET", path = "/", headers = [], body, expiresInMs = stretched(30_000) } = options;
+    const { method = "GET", path = "/", headers = [], expiresInMs = stretched(30_000) } = options;
     const { id = randomUUID() } = options;
     const invocation: Invocation = {
       ...{ tenant: version.tenant, functionName: version.functionName, version: version.version },
@@ -218,7 +228,7 @@ export class TestWorker {
       replyTo: this.#gatewayId,
       request: {
         ...{ method, path, headers, remoteAddress: "127.0.0.1", url: `http://sandpiper.test/fn/main/${name}${path}` },
-        body: body === undefined ? null : await putBody(this.connection, Buffer.from(body), stretched(60_000)),
+        body: await this.#inTransit(id, options),
       },
       enqueuedAtMs: Date.now(),
       expiresAtMs: Date.now() + expiresInMs,
@@ -228,6 +238,11 @@ export class TestWorker {
     this.#waiting.set(id, { replies: [], resolve, onReply: options.onReply });
     await this.#queue.submit(invocation);
     return promise;
+  }
+
+  async #inTransit(id: string, { body, source }: CallOptions): Promise<BodyInTransit | null> {
+    if (source !== undefined) return { ticket: this.desk.issue(id, source), bytes: null };
+    return body === undefined ? null : putBody(this.connection, Buffer.from(body), stretched(60_000));
   }
 
   /** The record of a call; waits for it, as it is written after the reply. */
@@ -284,6 +299,7 @@ export class TestWorker {
     await this.#builds.close();
     await this.#checks.close();
     this.#receiver.close();
+    this.desk.close();
     this.#claims.close();
     this.connection.disconnect();
     await this.redis.stop();

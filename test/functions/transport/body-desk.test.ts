@@ -17,10 +17,11 @@ import {
   TOLD_BYTES,
 } from "../../../functions/transport/body-frames.ts";
 import { BodyInlet } from "../../../functions/transport/body-inlet.ts";
-import { type BodySource, WholeBody } from "../../../functions/transport/body-source.ts";
+import { WholeBody } from "../../../functions/transport/body-source.ts";
 import { BodyLostError } from "../../../functions/transport/body-stream.ts";
 import { dial } from "../../../functions/transport/direct-dialer.ts";
 import { ReplyReceiver } from "../../../functions/transport/reply-receiver.ts";
+import { Source } from "../../helpers/body-source.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startRedis, type TestRedis } from "../../helpers/redis.ts";
 import { tempDir } from "../../helpers/temp-dir.ts";
@@ -47,52 +48,6 @@ after(async () => {
   desk.close();
   await server.stop();
 });
-
-/** A body that comes as the test says. */
-class Source implements BodySource {
-  isDropped = false;
-  /** Bytes that were read. */
-  taken = 0;
-  #end: "end" | "gone" | null = null;
-  #here: Buffer[] = [];
-  #onChange = () => {};
-
-  get end(): "end" | "gone" | null {
-    return this.#here.length === 0 ? this.#end : null;
-  }
-
-  read(maxBytes: number): Buffer | null {
-    const [first] = this.#here;
-    if (first === undefined) return null;
-    const piece = first.subarray(0, maxBytes);
-    if (piece.length === first.length) this.#here.shift();
-    else this.#here[0] = first.subarray(maxBytes);
-    this.taken += piece.length;
-    return piece;
-  }
-
-  onChange(listener: () => void): void {
-    this.#onChange = listener;
-  }
-
-  async collect(): Promise<Buffer | null> {
-    return Buffer.concat(this.#here);
-  }
-
-  drop(): void {
-    this.isDropped = true;
-  }
-
-  add(bytes: Buffer): void {
-    this.#here.push(bytes);
-    this.#onChange();
-  }
-
-  finish(end: "end" | "gone"): void {
-    this.#end = end;
-    this.#onChange();
-  }
-}
 
 const whole = (bytes: Buffer) => new WholeBody(bytes, () => {});
 
@@ -248,13 +203,18 @@ describe("a ticket", () => {
     const source = new Source();
     source.add(bytesOf(10));
     const ticket = desk.issue("call", source);
+    source.finish("end");
     const wrong: BodyQuestion = { ticket, id: "another" };
     await desk.hear(JSON.stringify(wrong));
+    assert.equal(await redis.getdel("sp:body:another"), "");
     await redis.publish(bodyChannelOf(GATEWAY), JSON.stringify({ ticket, id: "call" }));
     await eventually(async () => (await redis.exists("sp:body:call")) === 1);
-    await redis.del("sp:body:call");
+    assert.equal((await redis.getdel("sp:body:call"))?.length, 10);
     await desk.hear(JSON.stringify({ ticket, id: "call" }));
-    assert.deepEqual(await redis.keys("sp:body:*"), []);
+    assert.equal(await redis.getdel("sp:body:call"), "");
+    const fetcher = new BodyFetcher(redis, { isDirect: false });
+    await assert.rejects((await fetcher.fetch(GATEWAY, "call", ticket)).all(), BodyLostError);
+    fetcher.close();
   });
 });
 
