@@ -142,8 +142,7 @@ class GatewayParts {
     this.dataKeys = new DataKeys(this.redis, config.masterKeys);
     this.#queue = new InvocationQueue(redis, () => this.#calls.size);
     this.#cancellations = new CancellationSender(this.redis);
-    this.#builds = new BuildQueue(redis);
-    this.#checks = new CheckQueue(redis);
+    [this.#builds, this.#checks] = [new BuildQueue(redis), new CheckQueue(redis)];
     this.#versions = new CurrentVersions(redis, registry);
     this.canaries = new CanaryTimer(this.redis, this.#versions, log);
     this.#stops = new TenantStops(this.redis);

@@ -7,7 +7,6 @@ import { FileArtifactStore } from "../functions/store/artifacts.ts";
 import { TenantSettings } from "../functions/store/limits/tenant-settings.ts";
 import { limitRecords } from "../functions/store/log-batch.ts";
 import { Registry } from "../functions/store/registry.ts";
-import type { BodyFetcher } from "../functions/transport/body-fetcher.ts";
 import { CancellationReceiver } from "../functions/transport/cancellations.ts";
 import { ClaimAsker } from "../functions/transport/claims.ts";
 import { InvocationWorker } from "../functions/transport/invocation-queue.ts";
@@ -79,7 +78,6 @@ export class Worker {
   readonly #secrets: WorkerSecrets;
   readonly #settings: TenantSettings;
   readonly #replies: ReplySender;
-  readonly #bodies: BodyFetcher;
   readonly #parts: Parts;
   readonly #calls: InvocationWorker;
   readonly #cancellations: CancellationReceiver;
@@ -119,7 +117,6 @@ export class Worker {
     this.#settings = new TenantSettings(redis, config.quotas);
     this.#pool = this.#makePool(config);
     this.#replies = openReplies(redis, this.#onTrouble, () => this.#running);
-    this.#bodies = openBodies(redis, this.#onTrouble);
     const [artifacts, registry] = [new FileArtifactStore(config.artifactsDir), new Registry(redis)];
     this.#included = new IncludedFiles(artifacts);
     const [{ masterKeys }, onTrouble] = [config, this.#onTrouble];
@@ -134,7 +131,7 @@ export class Worker {
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
-      bodies: this.#bodies,
+      bodies: openBodies(redis, this.#onTrouble),
       onRecord: (record) => this.metrics.onRecord(record),
       onTrouble: this.#onTrouble,
     };
@@ -195,9 +192,8 @@ export class Worker {
   /** Ends every sandbox now; calls in course are answered as lost. May be called during `drain`. */
   async stop(): Promise<void> {
     clearInterval(this.#bundleTimer);
-    for (const holder of [this.#pool, this.#egress, this.#included]) await holder.close();
+    for (const holder of [this.#pool, this.#egress, this.#included, this.#parts.bodies]) await holder.close();
     for (const listener of [this.#cancellations, this.#secrets, this.#settings, this.#claims]) listener.close();
-    this.#bodies.close();
     await settledWithin(LAST_REPLIES_MS, Promise.all([this.#replies.close(), this.#parts.usage.write()]));
     await this.#heartbeat.stop();
   }
@@ -222,7 +218,7 @@ export class Worker {
 
   async #run(invocation: Invocation): Promise<void> {
     this.#running += 1;
-    this.#bodies.meet(invocation.replyTo);
+    this.#parts.bodies.meet(invocation.replyTo);
     const { departures } = this.#parts;
     const departure = departures.open(invocation.id);
     // Clients may have left while that connection was broken, and this worker not heard of it.

@@ -31,8 +31,8 @@ export const REQUEST_LIMITS = {
 /**
  * A body on its way: small ones travel in the job as base64. Larger ones stay at the gateway, which
  * gives them to whoever has the ticket (see transport/body-desk.ts); `bytes` is null where the
- * client did not say how many they are. Where no worker can dial, they are under a key of Redis of
- * their own (see transport/bodies.ts), which is removed when it is taken and expires if nobody does.
+ * client did not say how many they are. Where no worker can dial, they are under a key of Redis
+ * (see transport/bodies.ts), which is removed when it is taken and expires if nobody does.
  */
 export type BodyInTransit =
   | { inlineBase64: string }

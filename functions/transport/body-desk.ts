@@ -1,7 +1,8 @@
 /**
  * A gateway's desk for bodies: a call that is queued has a ticket in place of its body, and the
- * worker that runs the call gets the body for it while it arrives. A ticket is random, for one call,
- * and is of use once. Workers that cannot dial ask through Redis, which then carries the body.
+ * worker that runs the call gets the body for it while it arrives. A ticket is random, for one
+ * call, and is of use once. Workers that cannot dial ask through Redis, which then carries the
+ * body.
  */
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
@@ -69,7 +70,7 @@ export class BodyDesk {
     if (ticket !== undefined) this.#redeem(ticket, id)?.drop();
   }
 
-  /** A worker has dialled for bodies; a second connection of the same name takes the first's place. */
+  /** A worker has dialled for bodies. A second connection of one name takes the first's place. */
   connect(name: string, socket: Socket): void {
     this.#outlets.get(name)?.close();
     if (this.#outlets.size >= MAX_PEERS) return void socket.destroy();

@@ -101,7 +101,7 @@ export function takeWant(queue: ByteQueue): Want | null {
   return { word: "take", stream, id, ticket: frame.toString("base64url", bytes - TICKET_BYTES) };
 }
 
-/** What a gateway says next. @throws RangeError for what is nothing of the kind */
+/** The next word of a gateway. @throws RangeError for what is nothing of the kind */
 export function readTold(frame: Buffer): Told {
   const [code, stream, bytes] = [frame.readUInt8(0), frame.readUInt32LE(1), frame.readUInt32LE(START_BYTES)];
   const word = (["data", "end", "lost", "gone"] as const)[code - 1];

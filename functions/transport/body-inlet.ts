@@ -1,6 +1,6 @@
 /** A worker's end of its body connection to one gateway. */
 import type { Socket } from "node:net";
-import { CREDIT_BYTES, encodeCredit, encodeReset, encodeTake, readTold, type Told, TOLD_BYTES } from "./body-frames.ts";
+import { CREDIT_BYTES, encodeCredit, encodeReset, encodeTake, readTold, TOLD_BYTES, type Told } from "./body-frames.ts";
 import { BodyStream } from "./body-stream.ts";
 import { ByteQueue } from "./byte-queue.ts";
 

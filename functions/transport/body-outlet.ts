@@ -69,11 +69,11 @@ export class BodyOutlet {
 
   /** @throws RangeError for what no worker would want */
   #obey(want: Want): void {
-    if (want.word === "take") return this.#begin(want);
+    if (want.word === "take") return void this.#begin(want);
     // Of one that has ended meanwhile.
     const stream = this.#streams.get(want.stream);
     if (stream === undefined) return;
-    if (want.word === "reset") return this.#drop(stream);
+    if (want.word === "reset") return void this.#drop(stream);
     stream.credit += want.bytes;
     if (stream.credit > CREDIT_BYTES) throw new RangeError(`A worker allows ${stream.credit} bytes.`);
     this.#ready.add(stream);
@@ -82,7 +82,7 @@ export class BodyOutlet {
   #begin({ stream: number, id, ticket }: Extract<Want, { word: "take" }>): void {
     if (this.#streams.has(number)) throw new RangeError(`A worker asks twice under the number ${number}.`);
     const source = this.#streams.size < MAX_STREAMS ? this.#options.redeem(ticket, id) : null;
-    if (source === null) return this.#tell("lost", number);
+    if (source === null) return void this.#tell("lost", number);
     const stream = { number, source, credit: CREDIT_BYTES };
     this.#streams.set(number, stream);
     source.onChange(() => {

@@ -18,7 +18,7 @@ export class BodyLostError extends Error {
   }
 }
 
-/** What somebody does who sends a body in pieces. */
+/** The way back to whoever sends a body in pieces. */
 export interface BodyWay {
   /** More bytes may come. */
   allow(bytes: number): void;

@@ -121,10 +121,10 @@ export class StreamedBody implements BodySource, Holder {
 
   readonly #take = (piece: Buffer): void => {
     this.#total += piece.length;
-    if (this.#total > this.#limits.maxBytes) return this.#refuse(tooLarge(this.#limits.maxBytes));
+    if (this.#total > this.#limits.maxBytes) return void this.#refuse(tooLarge(this.#limits.maxBytes));
     this.#pieces.push(piece);
     this.#held += piece.length + PIECE_COST_BYTES;
-    if (!this.#limits.budget.hold(this, this.#held)) return this.#refuse(new SandpiperError("OVERLOADED"));
+    if (!this.#limits.budget.hold(this, this.#held)) return void this.#refuse(new SandpiperError("OVERLOADED"));
     if (this.#held >= this.#mostHeld) this.#request.pause();
     this.#onChange();
   };

@@ -1,6 +1,9 @@
 /** The body of a request as it comes in. */
 import type { Outlet } from "./wire.ts";
 
+// Captured before tenant code.
+const OriginalError = Error;
+
 /** Bytes kept for a function that reads slower than its client sends. */
 const HIGH_WATER_BYTES = 256 * 1024;
 
@@ -57,10 +60,10 @@ export class IncomingBody {
   }
 
   /** The rest will not come. */
-  lose(error: Error): void {
+  lose(): void {
     if (this.#ended) return;
     this.#lost = true;
-    this.#error ??= error;
+    this.#error ??= new OriginalError("The request's body broke off: its sender or the way to it is gone.");
     this.#wakeUp();
   }
 

@@ -104,10 +104,8 @@ export class Runtime implements CallHost {
         this.#running(message.call)?.body.push(message.bytes);
         break;
       case "body_end":
-        this.#endBody(message.call);
-        break;
       case "body_lost":
-        this.#loseBody(message.call);
+        this.#endBody(message);
         break;
       case "cancel":
         this.#running(message.call)?.cancel();
@@ -204,14 +202,8 @@ export class Runtime implements CallHost {
     }
   }
 
-  #endBody(call: CallNumber): void {
-    this.#running(call)?.body.end();
-    if (call === this.#unreadBody) this.#host.idle();
-  }
-
-  /** What has come of a body is not all of it. */
-  #loseBody(call: CallNumber): void {
-    this.#running(call)?.body.lose(new Error("The request's body broke off: its sender or the way to it is gone."));
+  #endBody({ type, call }: Extract<WorkerMessage, { type: "body_end" | "body_lost" }>): void {
+    this.#running(call)?.body[type === "body_end" ? "end" : "lose"]();
     if (call === this.#unreadBody) this.#host.idle();
   }
 

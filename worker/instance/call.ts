@@ -108,6 +108,16 @@ export class Call implements RunningCall {
     for (const promise of [this.replied, this.idle]) promise.catch(() => {});
   }
 
+  /**
+   * The request as buffers to write in this order, without a body that is still coming.
+   * @throws CallFailure HEADERS_TOO_LARGE when it does not fit the protocol
+   */
+  encode(): Uint8Array[] {
+    const frames = requestFrames(this.number, this.input);
+    this.isLastWritten = frames.length === 1 && !(this.input.body instanceof BodyStream);
+    return frames;
+  }
+
   get replied(): Promise<TurnEnd> {
     return this.#replied.promise;
   }
@@ -227,7 +237,7 @@ export class Call implements RunningCall {
  * it in one frame, or all but such a body.
  * @throws CallFailure HEADERS_TOO_LARGE when it does not fit the protocol
  */
-export function requestFrames(call: CallNumber, { request, body }: CallInput): Uint8Array[] {
+function requestFrames(call: CallNumber, { request, body }: CallInput): Uint8Array[] {
   const isComing = body instanceof BodyStream;
   const whole = !isComing && body.length <= MAX_BODY_BYTES_PER_FRAME;
   try {

@@ -7,7 +7,6 @@
  * something of the sandbox gets one CallFailure.
  */
 import type { Version } from "../../functions/model/version.ts";
-import { BodyStream } from "../../functions/transport/body-stream.ts";
 import { settledWithin } from "../../infra/std/time.ts";
 import type { ForkableSandbox, Sandbox, WorkLimits } from "../../sandbox-core/index.ts";
 import {
@@ -22,7 +21,7 @@ import type { Bundle } from "../code/bundles.ts";
 import { VersionEnvironment } from "../code/environments.ts";
 import type { CallLog } from "../outcome/call-log.ts";
 import { type Cause, LoadFailure } from "../outcome/outcome.ts";
-import { Call, type CallInput, describe, type RunningCall, requestFrames, type Usage } from "./call.ts";
+import { Call, type CallInput, describe, type RunningCall, type Usage } from "./call.ts";
 import { DYING_MS, explain } from "./death.ts";
 import { InstanceConnections } from "./egress.ts";
 import type { ForkEnd } from "./fork.ts";
@@ -35,7 +34,7 @@ import { mountFiles } from "./mount-files.ts";
 import { NetworkHint } from "./network-hint.ts";
 import { Output } from "./output.ts";
 import type { InstanceParts, LoadOptions } from "./parts.ts";
-import { passBody } from "./pass-body.ts";
+import { sendRequest } from "./pass-body.ts";
 import { PREPARATION_FAILURES, Preparation } from "./preparation.ts";
 import { PREPARATION_LIMITS, TimeLimit } from "./time-limit.ts";
 import { Turns } from "./turns.ts";
@@ -210,15 +209,11 @@ export class Instance {
   call(input: CallInput): RunningCall | null {
     if (!this.takesCalls) return null;
     this.#lastNumber = (this.#lastNumber % 0xffff_ffff) + 1;
-    const frames = requestFrames(this.#lastNumber, input);
-    const { body } = input;
-    const isInOne = frames.length === 1 && !(body instanceof BodyStream);
-    if (!this.#turns.isEmpty && !isInOne) return null;
     const call = new Call(this.#lastNumber, input, (cancelled) => this.#turns.cancel(cancelled));
-    call.isLastWritten = isInOne;
+    const frames = call.encode();
+    if (!this.#turns.isEmpty && !call.isLastWritten) return null;
     this.#turns.add(call);
-    this.#wire.send(frames);
-    if (body instanceof BodyStream) void passBody(body, call, this.#wire);
+    sendRequest(call, frames, this.#wire);
     return call;
   }
 

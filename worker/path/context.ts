@@ -27,7 +27,7 @@ export interface Parts {
   /** null when a gateway keeps up with the replies to it; else what resolves when it does. */
   untilTaken(gatewayId: string): Promise<void> | null;
   /** Gets the bodies that gateways keep. */
-  bodies: Pick<BodyFetcher, "fetch">;
+  bodies: BodyFetcher;
   /** Told of each call that has ended. */
   onRecord?(record: InvocationRecord): void;
   /** Told of what could not be recorded. */
