@@ -3,8 +3,8 @@
  * test run (https://nodejs.org/api/module.html, "Module compile cache"): each of its hundreds of
  * processes would make the same of the same files.
  *
- * The directory is new in each run, so that no run depends on what another one left. Sandboxes,
- * zygotes and the command line never see it: their environments are made by those who start them.
+ * The directory is new in each run, so that no run depends on what another one left. Zygotes and
+ * sandboxes are not told of it: they get nothing of the environment of those who start them.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
