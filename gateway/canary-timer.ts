@@ -5,7 +5,8 @@
  */
 import type { Redis } from "ioredis";
 import { PLATFORM, wholly } from "../functions/model/alias.ts";
-import { judge, type Verdict, type WatchCounts } from "../functions/model/canary.ts";
+import type { WatchCounts } from "../functions/model/canary.ts";
+import { judge, type Verdict } from "../functions/model/canary-verdict.ts";
 import { SandpiperError } from "../functions/model/errors.ts";
 import { isRedisAway } from "../functions/redis/connections.ts";
 import { moveAlias } from "../functions/store/aliases.ts";

@@ -161,6 +161,7 @@ const figuresSchema = z.object({
   errors: z.int(),
   p99Ms: z.number().nullable().meta({ description: "99th percentile of the handler's time, in calls that went well." }),
 });
+const comparisonSchema = z.object({ base: figuresSchema, canary: figuresSchema });
 
 /** One act on a function. A client may meet kinds of a newer gateway. */
 export const historyEntrySchema = z
@@ -175,10 +176,14 @@ export const historyEntrySchema = z
     tag: z.string().nullable(),
     figures: z
       .object({
+        ...comparisonSchema.shape,
         reason: z.string().meta({ enum: [...VERDICTS] }),
         afterMs: z.number().meta({ description: "Time since the canary was deployed." }),
-        base: figuresSchema,
-        canary: figuresSchema,
+        cells: z.int().optional().meta({ description: "Cells of 16 whose clients called." }),
+        others: comparisonSchema
+          .nullable()
+          .optional()
+          .meta({ description: "The figures without the cell that spoke most against the canary, if that was asked." }),
       })
       .optional()
       .meta({ description: "What decided, where the platform promoted a canary or took it back." }),

@@ -16,7 +16,7 @@ import {
 } from "../model/alias.ts";
 import type { WatchFigures } from "../model/canary.ts";
 import { SandpiperError } from "../model/errors.ts";
-import { CANARIES, FOLLOW_CANARY } from "./canaries.ts";
+import { CANARIES, FOLLOW_CANARY, newCellKey } from "./canaries.ts";
 import {
   type FunctionRef,
   functionKey,
@@ -61,7 +61,7 @@ end`;
 /**
  * KEYS: functions, function, versions, history, revisions, canaries, provisions. ARGV: name,
  * changes channel, message, now, holder, alias, expected revision, target or nothing, history entry
- * without its end, versions of the target. Gives a code and the alias's revision.
+ * without its end, key of cells, versions of the target. Gives a code and the alias's revision.
  */
 const MOVE = `${FOLLOW_CANARY}${NOTE_PROVISION}${NOTE_UNUSED}${NAMED_VERSIONS}${REFUSAL_OF_HOLD}${AGE_VERSIONS}
 local refusal = refusalOfHold(KEYS[2], ARGV[5])
@@ -79,7 +79,7 @@ if ARGV[7] == "*" and revision == "none" then return { -4, revision } end
 if ARGV[7] ~= "" and ARGV[7] ~= "*" and ARGV[7] ~= revision then return { -4, revision } end
 if ARGV[6] ~= "${LIVE}" and not current then return { -6, "" } end
 if ARGV[8] == "" and not before then return { -5, "" } end
-for index = 10, #ARGV do
+for index = 11, #ARGV do
   if redis.call("HEXISTS", KEYS[3], ARGV[index]) == 0 then return { -1, ARGV[index] } end
 end
 if not before and ARGV[6] ~= "${LIVE}" then
@@ -95,11 +95,11 @@ if ARGV[8] == "" then
 else
   redis.call("HSET", KEYS[2], field, ARGV[8], "${REVISION_FIELD}" .. ARGV[6], revision)
 end
-followCanary(KEYS[2], KEYS[6], ARGV[3], ARGV[6], ARGV[8], revision)
+followCanary(KEYS[2], KEYS[6], ARGV[3], ARGV[6], ARGV[8], revision, ARGV[10])
 local created = 0
 if ARGV[6] == "${LIVE}" then
   created = redis.call("HSETNX", KEYS[2], "createdAtMs", ARGV[4])
-  redis.call("HSET", KEYS[2], "version", ARGV[10], "updatedAtMs", ARGV[4])
+  redis.call("HSET", KEYS[2], "version", ARGV[11], "updatedAtMs", ARGV[4])
   redis.call("SADD", KEYS[1], ARGV[1])
   noteProvision(KEYS[7], KEYS[3], ARGV[3], ARGV[5] == "" and ARGV[8] or "")
 end
@@ -109,7 +109,7 @@ for _, route in ipairs(before and cjson.decode(before).routes or {}) do
     noteUnused(KEYS[3], route.version)
   end
 end
-for index = 10, #ARGV do redis.call("HDEL", KEYS[3], ARGV[index] .. ":unusedSinceMs") end
+for index = 11, #ARGV do redis.call("HDEL", KEYS[3], ARGV[index] .. ":unusedSinceMs") end
 if ARGV[5] == "" then
   redis.call("LPUSH", KEYS[4], ARGV[9] .. ',"before":' .. (before or "null") .. "}")
   redis.call("LTRIM", KEYS[4], 0, ${MAX_HISTORY - 1})
@@ -173,6 +173,7 @@ export async function moveAlias(redis: Redis, ref: FunctionRef, move: Move): Pro
     expected,
     target === null ? "" : JSON.stringify(target),
     entry.slice(0, -1),
+    newCellKey(),
     ...(target?.routes ?? []).map(({ version }) => version),
   );
   const [code, detail] = answer as [number, string];

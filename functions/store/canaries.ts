@@ -2,6 +2,7 @@
  * Watched canaries in Redis: what gateways counted is a field of the function's hash, beside its
  * alias, so that both go together. A sorted set lists all watches by when to look at them next.
  */
+import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { AliasTarget } from "../model/alias.ts";
 import type { WatchCounts } from "../model/canary.ts";
@@ -23,10 +24,11 @@ end`;
 
 /**
  * Lua: begins the watch of an alias that was moved, if its target wants one, and ends the one of
- * before. The watch has the revision of the move that began it.
+ * before. The watch has the revision of the move that began it, and the key by which clients are
+ * dealt into cells.
  */
 export const FOLLOW_CANARY = `${NOW}
-local function followCanary(key, canaries, name, alias, target, revision)
+local function followCanary(key, canaries, name, alias, target, revision, cellKey)
   local auto = target ~= "" and cjson.decode(target).auto
   local member = name .. "/" .. alias
   if not auto then
@@ -34,8 +36,7 @@ local function followCanary(key, canaries, name, alias, target, revision)
     redis.call("ZREM", canaries, member)
     return
   end
-  local none = { calls = 0, errors = 0, times = {} }
-  local watch = { revision = revision, startedAtMs = nowMs(), base = none, canary = none }
+  local watch = { revision = revision, cellKey = cellKey, startedAtMs = nowMs(), base = {}, canary = {} }
   redis.call("HSET", key, "watch:" .. alias, cjson.encode(watch))
   redis.call("ZADD", canaries, watch.startedAtMs + auto.windowMs, member)
 end`;
@@ -51,7 +52,7 @@ end`;
 
 /**
  * KEYS: function, canaries. ARGV: name of the watch, alias, revision that was counted for, counts
- * or nothing. Gives the alias, its watch and the time; nothing when there is no such watch now.
+ * or nothing, a new key. Gives the alias, its watch and the time; nothing when there is no such watch now.
  */
 const COUNT = `${NOW}
 local field = "watch:" .. ARGV[2]
@@ -63,12 +64,19 @@ if not target or not watch or redis.call("HGET", KEYS[1], "revision:" .. ARGV[2]
   redis.call("ZREM", KEYS[2], ARGV[1])
   return nil
 end
-if ARGV[4] ~= "" and ARGV[3] == watch.revision then
-  for side, counts in pairs(cjson.decode(ARGV[4])) do
-    local sum = watch[side]
-    sum.calls = sum.calls + counts.calls
-    sum.errors = sum.errors + counts.errors
-    for bucket, count in pairs(counts.times) do sum.times[bucket] = (sum.times[bucket] or 0) + count end
+if not watch.cellKey then
+  watch.cellKey, watch.base, watch.canary = ARGV[5], {}, {}
+  stored = cjson.encode(watch)
+  redis.call("HSET", KEYS[1], field, stored)
+elseif ARGV[4] ~= "" and ARGV[3] == watch.revision then
+  for side, cells in pairs(cjson.decode(ARGV[4])) do
+    for cell, counts in pairs(cells) do
+      local sum = watch[side][cell] or { calls = 0, errors = 0, times = {} }
+      sum.calls = sum.calls + counts.calls
+      sum.errors = sum.errors + counts.errors
+      for bucket, count in pairs(counts.times) do sum.times[bucket] = (sum.times[bucket] or 0) + count end
+      watch[side][cell] = sum
+    end
   end
   stored = cjson.encode(watch)
   redis.call("HSET", KEYS[1], field, stored)
@@ -94,6 +102,22 @@ export interface WatchState extends WatchCounts {
   revision: string;
   /** Time since the watch began, by Redis's clock. */
   afterMs: number;
+}
+
+/** A key by which clients are dealt into cells. */
+export function newCellKey(): string {
+  return randomBytes(16).toString("hex");
+}
+
+/** A watch that begins, of a restored alias. */
+export function newWatch(revision: string, startedAtMs: number): string {
+  return JSON.stringify({ revision, cellKey: newCellKey(), startedAtMs, base: {}, canary: {} });
+}
+
+/** The key of the watch of an alias in a function's hash; null when nobody watches it. */
+export function cellKeyOf(stored: Readonly<Record<string, string>>, alias: string): string | null {
+  const text = stored[`watch:${alias}`];
+  return text === undefined ? null : ((JSON.parse(text) as { cellKey?: string }).cellKey ?? null);
 }
 
 /** Watches whose window is over and that nobody looked at in the last seconds. */
@@ -125,11 +149,11 @@ export async function countCanary(
   const { revision = "", counts = null } = counted ?? {};
   const name = `${tenant}/${functionName}/${alias}`;
   const keys = [functionKey({ tenant, functionName }), CANARIES] as const;
-  const text = counts === null ? "" : JSON.stringify(counts);
-  const answer = (await redis.eval(COUNT, 2, ...keys, name, alias, revision, text)) as [string, string, number] | null;
+  const words = [name, alias, revision, counts === null ? "" : JSON.stringify(counts), newCellKey()];
+  const answer = (await redis.eval(COUNT, 2, ...keys, ...words)) as [string, string, number] | null;
   if (answer === null) return null;
   const [target, stored, nowMs] = answer;
   const watch = JSON.parse(stored) as WatchCounts & { revision: string; startedAtMs: number };
-  const { startedAtMs, ...rest } = watch;
-  return { ...rest, target: JSON.parse(target) as AliasTarget, afterMs: nowMs - startedAtMs };
+  const { revision: watched, startedAtMs, base, canary } = watch;
+  return { revision: watched, base, canary, target: JSON.parse(target) as AliasTarget, afterMs: nowMs - startedAtMs };
 }

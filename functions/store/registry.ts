@@ -5,7 +5,7 @@ import type { VersionRef } from "../model/invocation.ts";
 import type { SealedEnv, Version } from "../model/version.ts";
 import { scanKeys } from "../redis/scan.ts";
 import { aliasesOf, moveAlias, NAMED_VERSIONS, NOTE_UNUSED } from "./aliases.ts";
-import { FORGET_CANARIES } from "./canaries.ts";
+import { cellKeyOf, FORGET_CANARIES } from "./canaries.ts";
 import { readLiveRoutes, routesField } from "./domains/live-routes.ts";
 import {
   deletedVersionsKey,
@@ -33,6 +33,8 @@ export interface FunctionState {
   version: Version;
   /** The first is `live`, whose base is the version. */
   aliases: readonly Alias[];
+  /** The key by which clients of an alias are dealt into cells; null when nobody watches it. */
+  cellKeyOf(alias: string): string | null;
   /**
    * Why calls of the version have no forks of a template, as it asks for; null when they have, or
    * none was called.
@@ -218,6 +220,7 @@ export class Registry {
       functionName: ref.functionName,
       version: JSON.parse(version) as Version,
       aliases: aliasesOf(stored),
+      cellKeyOf: (alias) => cellKeyOf(stored, alias),
       noTemplateReason,
       isHeld: stored.holder !== undefined,
       createdAtMs: Number(stored.createdAtMs),

@@ -130,7 +130,7 @@ export async function invoke(
         calls.remove(id);
         parts.desk.cancel(id);
         call.end(ending);
-        if (current.tally !== null) current.tally.note(ending);
+        if (current.tally !== null) current.tally.note(ending, invocation.request.remoteAddress);
       },
     });
     await submit(parts, call, exchange, invocation, body, current.mostAtOnce);

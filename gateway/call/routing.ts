@@ -112,7 +112,8 @@ async function readAlias(
   if (!base) return null;
   const percent = routes[1]?.percent ?? 0;
   const { tenant, functionName } = state;
-  const watched = auto && second ? tallies.of({ tenant, functionName, alias }, revision) : null;
+  const cellKey = auto && second ? state.cellKeyOf(alias) : null;
+  const watched = cellKey === null ? null : tallies.of({ tenant, functionName, alias }, { revision, cellKey });
   const canary = second ? { current: currentOf(second, watched?.canary ?? null), percent, sticky } : null;
   return { base: currentOf(base, watched?.base ?? null), canary };
 }

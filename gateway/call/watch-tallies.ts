@@ -2,9 +2,11 @@
  * Calls of watched canaries as this gateway counted them, in memory, until its timer adds them to
  * those of all gateways.
  */
-import { bucketOf, type CallCounts, noCalls, type WatchCounts } from "../../functions/model/canary.ts";
+import { hash } from "node:crypto";
+import { bucketOf, CELLS, type CountsByCell, noCalls, type WatchCounts } from "../../functions/model/canary.ts";
 import type { Outcome } from "../../functions/model/invocation.ts";
 import type { WatchRef } from "../../functions/store/canaries.ts";
+import { networkOf } from "../http/clients.ts";
 import type { Ending } from "./exchange.ts";
 
 /** Outcomes that are the function's doing. Calls with another one are not counted. */
@@ -23,12 +25,18 @@ const MOST_IDLE_LOOKS = 60;
 
 /** Counts the calls of one of two versions. */
 export class Tally {
-  #counts = noCalls();
+  readonly #cellKey: string;
+  #counts: CountsByCell = {};
 
-  /** Counts a call that has ended. */
-  note({ outcome, status, handlerMs = 0 }: Ending): void {
+  constructor(cellKey: string) {
+    this.#cellKey = cellKey;
+  }
+
+  /** Counts a call that has ended. @param address the client's, as the gateway knows it */
+  note({ outcome, status, handlerMs = 0 }: Ending, address: string): void {
     if (!COUNTED.has(outcome)) return;
-    const counts = this.#counts;
+    const cell = cellOf(this.#cellKey, address);
+    const counts = (this.#counts[cell] ??= noCalls());
     counts.calls += 1;
     if (outcome !== "ok" || status >= FAILED_STATUS) {
       counts.errors += 1;
@@ -39,9 +47,9 @@ export class Tally {
   }
 
   /** The calls since this was asked last. */
-  take(): CallCounts {
+  take(): CountsByCell {
     const counts = this.#counts;
-    this.#counts = noCalls();
+    this.#counts = {};
     return counts;
   }
 }
@@ -61,11 +69,11 @@ export class WatchTallies {
   readonly #watched = new Map<string, Watched>();
 
   /** The tallies of an alias that is watched since it got this revision. */
-  of(ref: WatchRef, revision: string): Pick<Watched, "base" | "canary"> {
+  of(ref: WatchRef, { revision, cellKey }: { revision: string; cellKey: string }): Pick<Watched, "base" | "canary"> {
     const name = nameOf(ref);
     const known = this.#watched.get(name);
     if (known?.revision === revision) return known;
-    const watched = { ref, revision, base: new Tally(), canary: new Tally(), idle: 0 };
+    const watched = { ref, revision, base: new Tally(cellKey), canary: new Tally(cellKey), idle: 0 };
     this.#watched.set(name, watched);
     return watched;
   }
@@ -81,12 +89,20 @@ export class WatchTallies {
     for (const watched of this.#watched.values()) {
       const { ref, revision } = watched;
       const counts = { base: watched.base.take(), canary: watched.canary.take() };
-      watched.idle = counts.base.calls + counts.canary.calls > 0 ? 0 : watched.idle + 1;
+      watched.idle = Object.keys(counts.base).length + Object.keys(counts.canary).length > 0 ? 0 : watched.idle + 1;
       if (watched.idle === 0) taken.push({ ref, revision, counts });
       if (watched.idle > MOST_IDLE_LOOKS) this.drop(ref);
     }
     return taken;
   }
+}
+
+/**
+ * The cell of a client. The key is Redis's secret and another for each watch, so that nobody can
+ * choose addresses by their cells, and no two clients share one for good.
+ */
+export function cellOf(cellKey: string, address: string): number {
+  return hash("sha256", `${cellKey}\n${networkOf(address)}`, "buffer").readUInt8() % CELLS;
 }
 
 function nameOf({ tenant, functionName, alias }: WatchRef): string {

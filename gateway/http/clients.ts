@@ -135,7 +135,7 @@ function addressIn(text: string): string | null {
 }
 
 /** The name that an address counts under: of IPv6 its /64, all of which one client has. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;
   const [left = "", right = ""] = address.toLowerCase().split("::");
   const [head, tail] = [left, right].map((part) => (part === "" ? [] : part.split(":")));

@@ -5,7 +5,7 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import type { AliasTarget } from "../../model/alias.ts";
 import type { BackupRecord } from "../../model/backup/contents.ts";
-import { CANARIES } from "../canaries.ts";
+import { CANARIES, newWatch } from "../canaries.ts";
 import { functionKey, functionsKey, secretScopesKey } from "../function-keys.ts";
 import { indexOf, TENANTS } from "../tenant.ts";
 import { STOPS } from "../tenant-states.ts";
@@ -25,7 +25,6 @@ const STAGED_MS = 24 * 3_600_000;
 /** Commands and characters that are sent together. */
 const MOST_COMMANDS = 500;
 const MOST_LENGTH = 1_000_000;
-const NO_COUNTS = { calls: 0, errors: 0, times: {} };
 
 export class Staging {
   readonly #redis: Redis;
@@ -99,8 +98,8 @@ export class Staging {
       if (alias === null || !auto) continue;
       const startedAtMs = Date.now();
       const revision = fields.get(`revision:${alias}`) ?? "0";
-      const watch = JSON.stringify({ revision, startedAtMs, base: NO_COUNTS, canary: NO_COUNTS });
-      this.#put("hset", functionKey({ tenant, functionName: name }), [`watch:${alias}`, watch]);
+      const watch = [`watch:${alias}`, newWatch(revision, startedAtMs)];
+      this.#put("hset", functionKey({ tenant, functionName: name }), watch);
       this.#pipeline.zadd(this.#staged(CANARIES), startedAtMs + auto.windowMs, `${tenant}/${name}/${alias}`);
     }
   }

@@ -1,11 +1,15 @@
 /** Canaries that watch themselves: through the control API, real calls, and several gateways. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
 import { after, afterEach, before, it } from "node:test";
 import type { Redis } from "ioredis";
+import { ALONE_MS } from "../../../functions/model/canary-verdict.ts";
 import { FileArtifactStore } from "../../../functions/store/artifacts.ts";
 import { Registry } from "../../../functions/store/registry.ts";
 import { removeLeftovers } from "../../../functions/store/tenant-deletion.ts";
 import { CurrentVersions } from "../../../gateway/call/current-versions.ts";
+import { cellOf } from "../../../gateway/call/watch-tallies.ts";
 import { CanaryTimer } from "../../../gateway/canary-timer.ts";
 import { startGateway } from "../../../gateway/gateway.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -67,15 +71,44 @@ async function callUntilDecided(name: string, called = name): Promise<Json> {
   return decision;
 }
 
-/** Has a watch be older by some of its windows, which are an hour. */
-async function passWindows(name: string, windows: number): Promise<void> {
+/** Has a watch be older by some of its windows, which are an hour, and a look at it be due. */
+async function passWindows(name: string, windows: number, alias = "live"): Promise<void> {
   const pass = `
-    local watch = cjson.decode(redis.call("HGET", KEYS[1], "watch:live"))
+    local watch = cjson.decode(redis.call("HGET", KEYS[1], ARGV[3]))
     watch.startedAtMs = watch.startedAtMs - ARGV[1]
-    redis.call("HSET", KEYS[1], "watch:live", cjson.encode(watch))
+    redis.call("HSET", KEYS[1], ARGV[3], cjson.encode(watch))
     redis.call("ZADD", KEYS[2], "XX", 0, ARGV[2])`;
   const keys = [`sp:function:main:${name}`, "sp:canaries"] as const;
-  await test.connection.eval(pass, 2, ...keys, windows * HOUR_MS, `main/${name}/live`);
+  await test.connection.eval(pass, 2, ...keys, windows * HOUR_MS, `main/${name}/${alias}`, `watch:${alias}`);
+}
+
+/** Has a watch be so old that the word of one client alone is heard. */
+const passAlone = (name: string, alias = "live") => passWindows(name, ALONE_MS / HOUR_MS, alias);
+
+async function watchOf(name: string): Promise<Json> {
+  return JSON.parse((await test.connection.hget(`sp:function:main:${name}`, "watch:live")) ?? "");
+}
+
+/** The calls that a watch has counted. */
+async function countedOf(name: string): Promise<number> {
+  const { base, canary } = await watchOf(name);
+  return [...Object.values<Json>(base), ...Object.values<Json>(canary)].reduce((sum, { calls }) => sum + calls, 0);
+}
+
+/** Calls a function from an address of loopback. */
+async function callFrom(address: string, name: string, headers: Record<string, string> = {}): Promise<void> {
+  const request = get(`${test.url}/fn/main/${name}`, { localAddress: address, headers });
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  response.resume();
+  await once(response, "end");
+}
+
+/** Addresses of a watch's clients, of a cell each. */
+async function addressesOfCells(name: string, count: number): Promise<string[]> {
+  const { cellKey } = await watchOf(name);
+  const byCell = new Map<number, string>();
+  for (let last = 2; byCell.size < count; last++) byCell.set(cellOf(cellKey, `127.0.0.${last}`), `127.0.0.${last}`);
+  return [...byCell.values()];
 }
 
 async function routesOf(name: string): Promise<Json> {
@@ -84,6 +117,7 @@ async function routesOf(name: string): Promise<Json> {
 
 it("takes back a canary of whose calls a fifth fails, long before its window ends", async () => {
   const [base, canary] = await deployBoth("failing", { windowMs: HOUR_MS });
+  await passAlone("failing");
   let calls = 0;
   test.answer = ({ version }) => {
     if (version !== canary || calls++ % 5 !== 0) return { timing: TIMING };
@@ -101,8 +135,59 @@ it("takes back a canary of whose calls a fifth fails, long before its window end
   assert.deepEqual((await ask("GET", "failing/aliases/live")).body.auto, undefined);
 });
 
+it("is not taken back for one client of several, whatever that one claims to be", async () => {
+  const [, canary] = await deployBoth("hostile", { windowMs: HOUR_MS, minCalls: 20 });
+  const [hostile = "", ...others] = await addressesOfCells("hostile", 4);
+  test.answer = ({ version, request }) => {
+    const isBad = request.remoteAddress === hostile && version === canary;
+    return {
+      status: isBad ? 500 : 200,
+      timing: { ...TIMING, handlerMs: request.remoteAddress === hostile ? 9_000 : 4 },
+    };
+  };
+  const claim = (index: number) => ({ "x-forwarded-for": `10.0.0.${index}`, "x-real-ip": `10.0.0.${index}` });
+  await Promise.all(Array.from({ length: 60 }, (_, index) => callFrom(hostile, "hostile", claim(index))));
+  await eventually(async () => (await countedOf("hostile")) === 60);
+  await Promise.all(others.flatMap((address) => Array.from({ length: 40 }, () => callFrom(address, "hostile"))));
+  await eventually(async () => (await countedOf("hostile")) === 180);
+  assert.equal((await historyOf("hostile")).filter(isDecision).length, 0);
+  await passWindows("hostile", 1);
+  await eventually(async () => (await historyOf("hostile")).some(isDecision));
+  const [{ kind, message, figures }] = await historyOf("hostile");
+  assert.equal(kind, "auto-promote", message);
+  assert.deepEqual([figures.cells, figures.others.canary.errors], [4, 0]);
+  assert.ok(figures.canary.errors > 10 && figures.others.canary.calls >= 20, message);
+  assert.match(message, /; without the worst of 4 cells of clients: canary \d+ calls, 0 errors, /);
+});
+
+it("is taken back when it fails for all of several clients", async () => {
+  const [base, canary] = await deployBoth("broken", { windowMs: HOUR_MS });
+  test.answer = ({ version }) => ({ status: version === canary ? 500 : 200 });
+  const addresses = await addressesOfCells("broken", 3);
+  await Promise.all(addresses.flatMap((address) => Array.from({ length: 20 }, () => callFrom(address, "broken"))));
+  await eventually(async () => (await historyOf("broken")).some(isDecision));
+  const [{ kind, figures }] = await historyOf("broken");
+  assert.deepEqual([kind, figures.reason], ["auto-rollback", "errors"]);
+  assert.equal(figures.others.canary.errors, figures.others.canary.calls);
+  assert.deepEqual(await routesOf("broken"), [{ version: base, percent: 100 }]);
+});
+
+it("goes on with a watch from before there were cells, whose counts begin anew", async () => {
+  const [, canary] = await deployBoth("older", { windowMs: HOUR_MS, minCalls: 10 });
+  const { cellKey: _, ...watch } = await watchOf("older");
+  const none = { calls: 0, errors: 0, times: {} };
+  const before = JSON.stringify({ ...watch, base: none, canary: { ...none, calls: 5, errors: 5 } });
+  await test.connection.hset("sp:function:main:older", "watch:live", before);
+  await passWindows("older", 1);
+  await eventually(async () => (await watchOf("older")).cellKey !== undefined);
+  await test.connection.publish("sp:registry:changes", "main/older");
+  assert.equal((await callUntilDecided("older")).kind, "auto-promote");
+  assert.deepEqual(await routesOf("older"), [{ version: canary, percent: 100 }]);
+});
+
 it("counts an answer of 500 as a failure, and none that the platform or the client is to blame for", async () => {
   const [base, canary] = await deployBoth("caught", { windowMs: HOUR_MS, minCalls: 10 });
+  await passAlone("caught");
   const platform = { code: "WORKER_LOST", message: "gone" };
   test.answer = ({ version }) => {
     if (version === base) return { outcome: "platform_error", error: platform };
@@ -151,10 +236,10 @@ it("counts the calls of all gateways", async () => {
     await deployBoth("shared", { windowMs: HOUR_MS, minCalls: 1_000_000 });
     const urls = [test.url, `http://127.0.0.1:${other.port}`];
     await Promise.all(urls.flatMap((url) => Array.from({ length: 20 }, () => call("shared", url))));
-    await eventually(async () => {
-      const watch = JSON.parse((await test.connection.hget("sp:function:main:shared", "watch:live")) ?? "");
-      return watch.base.calls + watch.canary.calls === 40;
-    });
+    await eventually(async () => (await countedOf("shared")) === 40);
+    // One client is in the same cell at each gateway.
+    const { base, canary } = await watchOf("shared");
+    assert.equal(new Set([...Object.keys(base), ...Object.keys(canary)]).size, 1);
   } finally {
     await other.stop();
   }
@@ -164,13 +249,15 @@ it("counts the calls of all gateways", async () => {
 async function failingTimer(name: string, redis: Redis): Promise<{ timer: CanaryTimer; close(): void }> {
   const versions = new CurrentVersions(redis, new Registry(redis));
   const [live] = (await new Registry(redis).getFunction({ tenant: "main", functionName: name }))?.aliases ?? [];
-  const { canary } = versions.tallies.of({ tenant: "main", functionName: name, alias: "live" }, live?.revision ?? "");
-  for (let i = 0; i < 10; i++) canary.note({ status: 500, outcome: "function_error", error: null });
+  const watched = { revision: live?.revision ?? "", cellKey: "any" };
+  const { canary } = versions.tallies.of({ tenant: "main", functionName: name, alias: "live" }, watched);
+  for (let i = 0; i < 10; i++) canary.note({ status: 500, outcome: "function_error", error: null }, "127.0.0.1");
   return { timer: new CanaryTimer(redis, versions, test.log), close: () => versions.close() };
 }
 
 it("is decided once by two gateways that judge at the same moment", async () => {
   const [base] = await deployBoth("once", { windowMs: HOUR_MS });
+  await passAlone("once");
   const both = await Promise.all([1, 2].map(() => failingTimer("once", test.redis.connect())));
   await Promise.all(both.map(({ timer }) => timer.look()));
   for (const { close } of both) close();
@@ -180,6 +267,7 @@ it("is decided once by two gateways that judge at the same moment", async () => 
 
 it("is over when somebody moves the alias, also while a gateway judges", async () => {
   const [, canary] = await deployBoth("manual", { windowMs: HOUR_MS });
+  await passAlone("manual");
   const redis = test.redis.connect();
   const { timer, close } = await failingTimer("manual", redis);
   const count = redis.eval.bind(redis) as (...args: unknown[]) => Promise<unknown>;
@@ -205,12 +293,13 @@ it("is over when somebody moves the alias, also while a gateway judges", async (
 
 it("begins anew with another deployment of a canary", async () => {
   await deployBoth("anew", { windowMs: HOUR_MS, minCalls: 1_000_000 });
-  const read = async () => JSON.parse((await test.connection.hget("sp:function:main:anew", "watch:live")) ?? "");
   await Promise.all(Array.from({ length: 5 }, () => call("anew")));
-  await eventually(async () => (await read()).base.calls + (await read()).canary.calls === 5);
+  await eventually(async () => (await countedOf("anew")) === 5);
+  const { cellKey } = await watchOf("anew");
   await deploy("anew", 3, { canary: { percent: 50, auto: {} } });
-  const { base, canary } = await read();
-  assert.deepEqual([base, canary], Array(2).fill({ calls: 0, errors: 0, times: {} }));
+  const { base, canary, ...watch } = await watchOf("anew");
+  assert.deepEqual([base, canary], [{}, {}]);
+  assert.notEqual(watch.cellKey, cellKey);
 });
 
 it("goes with its function", async () => {
@@ -244,6 +333,7 @@ it("watches other aliases, and refuses terms that mean nothing", async () => {
     maxErrorPercent: 5,
     minCalls: 50,
   });
+  await passAlone("staged", "staging");
   test.answer = ({ version }) => (version === two ? { status: 503 } : {});
   const { figures, alias } = await callUntilDecided("staged", "staging--staged");
   assert.deepEqual([alias, figures.reason], ["staging", "errors"]);
