@@ -15,6 +15,7 @@ import { closeAll, type TakenSockets, takeSockets } from "./descriptors.ts";
 import { ForkSelftest } from "./fork-selftest.ts";
 import type { PendingLaunch } from "./pending-launch.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
+import { SandboxAhead } from "./sandbox-ahead.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
 import { hideSecrets } from "./secrets.ts";
 import type { Receiver } from "./socket-receiver.ts";
@@ -42,6 +43,12 @@ export interface GenerationOptions {
 
 const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
 
+/** The wire, and one socket for what is written straight to descriptors 1 and 2. */
+const RUNTIME_CONNECTIONS: Connection[] = [
+  { name: "wire", fds: [3] },
+  { name: "stdio", fds: [1, 2] },
+];
+
 export class Generation {
   /**
    * Settles with the reason when its zygote is dead, and all that it had is ended and removed.
@@ -56,6 +63,9 @@ export class Generation {
   readonly #dead = Promise.withResolvers<string>();
   #zygote: ZygoteProcess | undefined;
   #selftest: ForkSelftest | undefined;
+  readonly #ahead = new SandboxAhead((id, limits) => this.#launchRuntime(id, limits));
+  /** The limits of the next sandbox to be made ahead, once no launch is on its way. */
+  #wantedAhead: SandboxLimits | undefined;
   #forks = 0;
   /**
    * The span in which its sandboxes make way, by `performance.now()`; undefined while it serves.
@@ -109,6 +119,23 @@ export class Generation {
     return this.#launch(request);
   }
 
+  /** A new sandbox with the runtime, as `start`. */
+  async startRuntime(limits: SandboxLimits): Promise<LaunchedSandbox> {
+    const sandbox = await this.#launchRuntime(newId(), limits);
+    this.#wantAhead(limits);
+    return sandbox;
+  }
+
+  /**
+   * The sandbox that was made ahead, or is being made, if there is one that lives and has these
+   * limits. Never rejects.
+   */
+  async takeAhead(limits: SandboxLimits): Promise<LaunchedSandbox | undefined> {
+    const sandbox = await this.#ahead.take(limits);
+    if (sandbox) this.#wantAhead(limits);
+    return sandbox;
+  }
+
   /** A sandbox like those of `start` in which fork/probe.ts runs and nothing else. */
   probe(limits: SandboxLimits, program?: Program): Promise<LaunchedSandbox> {
     return this.#launch({ limits, connections: WIRE_ONLY, probe: true, ...(program ? { program } : {}) });
@@ -119,8 +146,28 @@ export class Generation {
     return this.#process.facts;
   }
 
-  #launch({ connections = [], program, ...what }: LaunchRequest): Promise<LaunchedSandbox> {
-    const id = randomBytes(8).toString("hex");
+  #launchRuntime(id: string, limits: SandboxLimits): Promise<LaunchedSandbox> {
+    const { runtime } = this;
+    this.#forks += 1;
+    return this.#launch({ limits, connections: RUNTIME_CONNECTIONS, ...(runtime && { program: runtime }) }, id);
+  }
+
+  /** Has the next sandbox made ahead, as soon as the zygote has nothing else to make. */
+  #wantAhead(limits: SandboxLimits): void {
+    const { forksAhead, runtime } = this.#options.zygote;
+    if (!(forksAhead && runtime)) return;
+    this.#wantedAhead = limits;
+    this.#makeAhead();
+  }
+
+  #makeAhead(): void {
+    const limits = this.#wantedAhead;
+    if (limits === undefined || this.#pending.size > 0) return;
+    this.#wantedAhead = undefined;
+    this.#ahead.make(newId(), limits);
+  }
+
+  #launch({ connections = [], program, ...what }: LaunchRequest, id = newId()): Promise<LaunchedSandbox> {
     const hidden = program && hideSecrets(program);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
@@ -144,9 +191,11 @@ export class Generation {
     return this.#selftest.run();
   }
 
-  /** How many sandboxes it has, and is making. */
+  /** How many sandboxes it has, and is making, besides the one that it makes ahead. */
   get count(): number {
-    return this.#pending.size + this.#sandboxes.size;
+    const { id } = this.#ahead;
+    const ahead = id !== undefined && (this.#pending.has(id) || this.#sandboxes.has(id));
+    return this.#pending.size + this.#sandboxes.size - (ahead ? 1 : 0);
   }
 
   /** The sandboxes that it has. */
@@ -175,6 +224,7 @@ export class Generation {
     const fromMs = performance.now();
     const untilMs = Math.min(fromMs + withinMs, this.#makingWay?.untilMs ?? Number.POSITIVE_INFINITY);
     this.#makingWay = { fromMs, untilMs };
+    this.#ahead.end();
     for (const sandbox of this.#sandboxes.values()) this.#haveMakeWay(sandbox);
   }
 
@@ -209,7 +259,7 @@ export class Generation {
     }
     this.#selftest?.fail(reason);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
-    this.lost = orphans.length;
+    this.lost = this.count;
     this.#sandboxes.clear();
     this.#noteIfEmpty();
     await this.#removeGroups();
@@ -278,6 +328,7 @@ export class Generation {
     this.#haveMakeWay(sandbox);
     pending.resolve(sandbox);
     this.#noteIfEmpty();
+    this.#makeAhead();
   }
 
   #refuse(id: string, reason: string, start?: string): void {
@@ -347,8 +398,13 @@ export class Generation {
       // or never come.
       setTimeout(() => this.#giveUp(id), LAST_ACCEPT_MS).unref();
     }
+    this.#ahead.forget(id);
     this.#sandboxes.get(id)?.end(exit);
     this.#sandboxes.delete(id);
     this.#noteIfEmpty();
   }
+}
+
+function newId(): string {
+  return randomBytes(8).toString("hex");
 }

@@ -24,7 +24,7 @@ import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandbox.ts";
-import type { Connection, LaunchRequest } from "../protocol/control.ts";
+import type { LaunchRequest } from "../protocol/control.ts";
 import type { Generation } from "./generation.ts";
 import { DEFAULT_RENEWAL, type Renewal, type ZygoteLauncherOptions } from "./launcher-options.ts";
 import { MachineWatch } from "./machine-watch.ts";
@@ -44,12 +44,6 @@ const MOST_RETIRED = 2;
 /** The part of a zygote's age over which its sandboxes make way, and the most that this may be. */
 const MAKING_WAY = 0.1;
 const LONGEST_MAKING_WAY_MS = 300_000;
-
-/** The wire, and one socket for what is written straight to descriptors 1 and 2. */
-const RUNTIME_CONNECTIONS: Connection[] = [
-  { name: "wire", fds: [3] },
-  { name: "stdio", fds: [1, 2] },
-];
 
 export class ZygoteLauncher implements Launcher {
   readonly #options: ZygoteLauncherOptions;
@@ -124,13 +118,16 @@ export class ZygoteLauncher implements Launcher {
 
   async launch(limits: SandboxLimits): Promise<ForkableSandbox> {
     assertSupported(this.#cgroups, limits);
+    const ahead = await this.#takeAhead(limits);
+    if (ahead) return ahead;
     const generation = await this.#living();
-    const { runtime } = generation;
-    return this.#startIn(generation, {
-      limits,
-      connections: RUNTIME_CONNECTIONS,
-      ...(runtime && { program: runtime }),
-    });
+    return this.#counted(generation, generation.startRuntime(limits));
+  }
+
+  /** The sandbox that was made ahead, if it suits. @throws SandboxError when the launcher is closed */
+  async #takeAhead(limits: SandboxLimits): Promise<ForkableSandbox | undefined> {
+    const generation = await this.#living();
+    return this.#counted(generation, generation.takeAhead(limits));
   }
 
   /**
@@ -139,13 +136,14 @@ export class ZygoteLauncher implements Launcher {
    */
   async start(request: LaunchRequest): Promise<LaunchedSandbox> {
     assertSupported(this.#cgroups, request.limits);
-    return this.#startIn(await this.#living(), request);
+    const generation = await this.#living();
+    return this.#counted(generation, generation.start(request));
   }
 
-  #startIn(generation: Generation, request: LaunchRequest): Promise<LaunchedSandbox> {
-    const started = generation.start(request);
+  /** What a generation was asked for; it is renewed when it has forked as often as it may. */
+  #counted<Made>(generation: Generation, made: Promise<Made>): Promise<Made> {
     if (generation.forks >= this.#renewal.forks) this.#renew(generation);
-    return started;
+    return made;
   }
 
   get count(): number {

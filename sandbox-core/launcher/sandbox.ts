@@ -17,10 +17,11 @@ import type {
   SandboxStats,
   SandboxUsage,
 } from "../contract/sandbox.ts";
-import { collectDescriptors } from "../syscall/steps.ts";
+import { collectDescriptors, isHungUp } from "../syscall/steps.ts";
 import { closeAll, type TakenSockets } from "./descriptors.ts";
 import { ForkSlot } from "./fork-slot.ts";
 import { sendForkSockets } from "./fork-sockets.ts";
+import { descriptorOf } from "./handle.ts";
 import type { SandboxGroup } from "./sandbox-cgroup.ts";
 import { ScratchCleaner } from "./scratch-cleaner.ts";
 
@@ -225,6 +226,11 @@ export class LaunchedSandbox implements ForkableSandbox {
     if (problem === null && opening) return void opening.resolve(fds);
     closeAll(fds);
     opening?.reject(new SandboxError(`the sockets of its egress could not be made: ${problem}`));
+  }
+
+  /** Whether it lives, as far as the kernel tells by its wire. */
+  get isThere(): boolean {
+    return !this.#last && !this.wire.destroyed && !isHungUp(descriptorOf(this.wire));
   }
 
   get isAlone(): boolean {

@@ -72,6 +72,15 @@ export function isWritable(fd: number, timeoutMs: number): boolean {
   return isReadyFor(POLLOUT, fd, timeoutMs);
 }
 
+/**
+ * Whether nobody is left at the other end of a connection, or the descriptor is closed.
+ * @throws SyscallError
+ */
+export function isHungUp(fd: number): boolean {
+  // Both are told without being asked for (poll(2)). A negative number would be passed over.
+  return fd < 0 || isReadyFor(0, fd, 0);
+}
+
 function isReadyFor(events: number, fd: number, timeoutMs: number): boolean {
   const pollFd = Buffer.alloc(8);
   pollFd.writeInt32LE(fd, 0);
