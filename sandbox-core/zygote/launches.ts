@@ -121,7 +121,7 @@ export class Launches {
     if (!isProgram) say({ is: "launched", id: launch.id, pid, hostUid: hostId });
     // Nobody knows of a first launch whether there will be another.
     this.#count += 1;
-    if (state.forksAhead && launch.program && this.#count > 1) this.#forkAhead = launch.limits;
+    if (state.forksAhead && this.#count > 1) this.#forkAhead = launch.limits;
     return true;
   }
 
