@@ -44,6 +44,10 @@ export interface LauncherOptions {
    * next one ahead.
    */
   forksAhead?: boolean;
+  /**
+   * False: no sandbox is made whole before it is asked for, as tests want it that count processes.
+   */
+  sandboxesAhead?: boolean;
   /** Says whether the machine is short of memory for TCP; it is looked at unless given. */
   isShortOfTcp?: () => boolean;
   /** Told when `auto` has to do without forks, and why. */
@@ -89,13 +93,13 @@ export async function openLauncher(options: LauncherOptions): Promise<ZygoteLaun
   const { kind = "auto", uidBase, uidCount, zygoteFlags = [], renewal, onTrouble, forksAhead = true } = options;
   const { onFallback, onReturn, forksRetryMs: retryMs = FORKS_RETRY_MS } = options;
   const nodeFlags = [...RUNTIME_NODE_FLAGS, ...heapFlags(options.memoryMiB)];
-  const { cpuWeight, onZygoteEnd, isShortOfTcp } = options;
+  const { cpuWeight, onZygoteEnd, isShortOfTcp, sandboxesAhead = true } = options;
   const hears = {
     ...(onTrouble && { onTrouble }),
     ...(onZygoteEnd && { onZygoteEnd }),
     ...(isShortOfTcp && { isShortOfTcp }),
   };
-  const more = { ...hears, ...(renewal && { renewal }), ...(cpuWeight && { cpuWeight }) };
+  const more = { ...hears, sandboxesAhead, ...(renewal && { renewal }), ...(cpuWeight && { cpuWeight }) };
   const common = { nodeFlags: [...ZYGOTE_FLAGS, ...zygoteFlags, ...nodeFlags], uidBase, uidCount, forksAhead, ...more };
   const forks: Way = {
     approve: async (zygote) => {

@@ -36,6 +36,8 @@ export interface GenerationOptions {
   /** The most that the zygote's start may take, unless it is the usual. */
   startLimits?: WorkLimits;
   nodeFlags: readonly string[];
+  /** Whether its next sandbox is made whole ahead of the launch. */
+  sandboxesAhead: boolean;
   zygote: ZygoteOptions;
   receiver: Receiver;
   cgroups: CgroupDriver;
@@ -154,8 +156,7 @@ export class Generation {
 
   /** Has the next sandbox made ahead, as soon as the zygote has nothing else to make. */
   #wantAhead(limits: SandboxLimits): void {
-    const { forksAhead, runtime } = this.#options.zygote;
-    if (!(forksAhead && runtime)) return;
+    if (!this.#options.sandboxesAhead) return;
     this.#wantedAhead = limits;
     this.#makeAhead();
   }

@@ -47,6 +47,11 @@ export interface ZygoteStarterOptions {
    * false.
    */
   forksAhead?: boolean;
+  /**
+   * Each zygote with a runtime also has its next sandbox made whole, unless this or `forksAhead` is
+   * false.
+   */
+  sandboxesAhead?: boolean;
   /** Weight of all sandboxes of the machine together; see `weighRoot`. */
   cpuWeight?: number;
   /** The most that a zygote's start may take. */
@@ -95,6 +100,7 @@ export class ZygoteStarter {
 
   async #start({ runtime, approve }: Way): Promise<Generation> {
     const { nodeFlags, uidBase, uidCount, programsOnly = false, forksAhead = true, startLimits } = this.#options;
+    const { sandboxesAhead = true } = this.#options;
     const { cgroups, directory, receiver } = this.#surroundings;
     const socketPath = join(directory, "worker.sock");
     const holdsRuntime = !(runtime || programsOnly);
@@ -102,6 +108,7 @@ export class ZygoteStarter {
       ...(runtime && { runtime }),
       ...(startLimits && { startLimits }),
       nodeFlags,
+      sandboxesAhead: sandboxesAhead && forksAhead && holdsRuntime,
       zygote: { uidBase, uidCount, directory, socketPath, runtime: holdsRuntime, forksAhead },
       receiver,
       cgroups,

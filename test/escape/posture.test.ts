@@ -10,7 +10,7 @@ import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { evaluating, openTestLauncher, SandboxClient } from "../helpers/sandbox-client.ts";
 import { stretched } from "../helpers/slowness.ts";
-import { childrenOf } from "../helpers/zygotes.ts";
+import { childrenOf, isRoots } from "../helpers/zygotes.ts";
 import { readBaseline, readObjects } from "./posture/baseline.ts";
 import { differences, readGolden } from "./posture/golden.ts";
 import { INVOCATIONS, type Postures, readAllStages } from "./posture/stages.ts";
@@ -77,23 +77,25 @@ test(`${SANDBOXES} sandboxes later nothing of them is left: groups, mounts, desc
     await using client = await SandboxClient.with(launcher, evaluating("(fs.writeFileSync('/tmp/a', 'x'), 1)"));
     assert.equal(await client.text(), "1");
   };
-  const forkWaits = () => eventually(() => childrenOf(zygotePid).length === 1);
+  // The next sandbox, made whole, and the fork that the one after it will be.
+  const bothWait = () =>
+    eventually(() => childrenOf(zygotePid).length === 2 && childrenOf(zygotePid).filter(isRoots).length === 1);
   await once();
-  await forkWaits();
-  // The one group is that of the fork made ahead, which has another name after each launch.
+  await bothWait();
+  // The groups are those of the two that wait, which have other names after each launch.
   const now = () => {
-    const { cgroups, ...rest } = readBaseline(zygotePid, UID_BASE, UID_COUNT);
-    return { ...rest, cgroups: cgroups.length };
+    const { cgroups, processesOfHostUsers, ...rest } = readBaseline(zygotePid, UID_BASE, UID_COUNT);
+    return { ...rest, cgroups: cgroups.length, processesOfHostUsers: processesOfHostUsers.length };
   };
   const baseline = now();
-  assert.deepEqual([baseline.cgroups, baseline.processesOfHostUsers], [childrenOf(zygotePid).length, []]);
+  assert.deepEqual([baseline.cgroups, baseline.processesOfHostUsers], [2, 1]);
   let left = SANDBOXES;
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
       while (left-- > 0) await once();
     }),
   );
-  await forkWaits();
+  await bothWait();
   // What the last sandboxes had said is read to its end, and then this process closes their
   // connections.
   let looks = 0;

@@ -29,6 +29,7 @@ type Settings = Partial<
       maxZygotes: number;
       giveUpMs: number;
       zygoteFlags: readonly string[];
+      sandboxesAhead: boolean;
       preparationLimits: WorkLimits;
       machine: MachineProcessors;
     }
@@ -66,19 +67,20 @@ export class TestPool {
     const { prewarmed = 0, idleMs = 60_000, maxSandboxes = 8, memoryBudgetBytes = 4_096 * MIB } = settings;
     const {
       zygoteFlags = [],
+      sandboxesAhead = true,
       renewal = DEFAULT_RENEWAL,
       zygoteSharing = "shared",
       maxZygotes = 16,
       giveUpMs = stretched(5_000),
       preparationLimits,
     } = settings;
-    const isPlain = renewal === DEFAULT_RENEWAL && zygoteFlags.length === 0;
+    const isPlain = renewal === DEFAULT_RENEWAL && zygoteFlags.length === 0 && sandboxesAhead;
     const onTrouble = (message: string) => void this.troubles.push(message);
     this.#zygotes = new Zygotes({
       open: async (memoryMiB) =>
         isPlain && lent
           ? lent.lend(memoryMiB)
-          : openLauncher({ memoryMiB, ...UIDS, renewal, zygoteFlags, kind: "fork" }),
+          : openLauncher({ memoryMiB, ...UIDS, renewal, zygoteFlags, sandboxesAhead, kind: "fork" }),
       ...{ most: maxZygotes, idleMs, kept: sharedZygote(128), giveUpMs },
       onLeaving: (key) => this.pool.leave(key),
       keepStandby: (launcher) => launcher.keepStandby(),
@@ -177,8 +179,10 @@ function inputOf(path: string, body: Uint8Array[], sent: Uint8Array): CallInput 
 /**
  * Opens pools for the tests of a file, and closes those of each test after it. Zygotes go from one
  * to the next, unless they are what the file is about.
+ * @param usual settings of all pools of the file
  */
-export function poolOpener({ ownZygotes = false } = {}): (settings?: Settings) => TestPool {
+export function poolOpener(usual: Settings & { ownZygotes?: boolean } = {}): (settings?: Settings) => TestPool {
+  const { ownZygotes = false } = usual;
   const opened: TestPool[] = [];
   const lent = new LentLaunchers((memoryMiB) => openLauncher({ memoryMiB, ...UIDS, kind: "fork" }));
   afterEach(async () => {
@@ -186,7 +190,7 @@ export function poolOpener({ ownZygotes = false } = {}): (settings?: Settings) =
   });
   after(() => lent.close());
   return (settings) => {
-    const pool = new TestPool(settings, ownZygotes ? undefined : lent);
+    const pool = new TestPool({ ...usual, ...settings }, ownZygotes ? undefined : lent);
     opened.push(pool);
     return pool;
   };

@@ -17,8 +17,9 @@ export function readBaseline(zygotePid: number, uidBase: number, uidCount: numbe
     descriptorsOfTheWorker: descriptors(process.pid),
     childrenOfTheZygote: processes
       .filter(({ parent }) => parent === zygotePid)
-      // The one that waits for the next launch is root's still, and another each time.
-      .map(({ pid, state, uid }) => (uid === 0 ? `a fork made ahead, ${state}` : `${pid} ${state}`)),
+      // Those that wait for the next launches are others each time.
+      .map(({ state, uid }) => `${uid === 0 ? "a fork made ahead" : "a sandbox"}, ${state}`)
+      .sort(),
     processesOfHostUsers: processes.filter(isOurs).map(({ pid, uid }) => `${pid} of ${uid}`),
     sharedMemory: countLines("/proc/sysvipc/shm"),
     directories: readdirSync("/run").filter((name) => name.startsWith(`sandpiper-run-${process.pid}-`)).length,

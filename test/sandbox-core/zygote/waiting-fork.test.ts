@@ -39,7 +39,7 @@ async function madeAhead(launcher: ZygoteLauncher): Promise<{ zygote: number; wa
 }
 
 test("the next sandbox is the fork that was made ahead, and there is another one then", async () => {
-  const launcher = await openTestLauncher();
+  const launcher = await openTestLauncher({ sandboxesAhead: false });
   try {
     for (let launch = 0; launch < 3; launch++) {
       const { waiting } = await madeAhead(launcher);
@@ -51,7 +51,7 @@ test("the next sandbox is the fork that was made ahead, and there is another one
 });
 
 test("a fork made ahead is in namespaces and a group of its own, and in its zygote's root as its zygote's user", async () => {
-  const launcher = await openTestLauncher();
+  const launcher = await openTestLauncher({ sandboxesAhead: false });
   try {
     const { zygote, waiting } = await madeAhead(launcher);
     const ofWaiting = (name: string) => readlinkSync(`/proc/${waiting}/${name}`);
@@ -68,7 +68,7 @@ test("a fork made ahead is in namespaces and a group of its own, and in its zygo
 });
 
 test("a launch with other limits has a fork of its own, and that made ahead ends with its group", async () => {
-  const launcher = await openTestLauncher();
+  const launcher = await openTestLauncher({ sandboxesAhead: false });
   try {
     const { zygote, waiting } = await madeAhead(launcher);
     await using client = await SandboxClient.blank(launcher, { pids: LIMITS.pids + 1 });
@@ -90,7 +90,7 @@ test("a box in the host's network is there although the fork made ahead is not",
 });
 
 test("a fork made ahead that died is replaced, and the zygote is the same", async () => {
-  const launcher = await openTestLauncher();
+  const launcher = await openTestLauncher({ sandboxesAhead: false });
   try {
     const { zygote, waiting } = await madeAhead(launcher);
     process.kill(waiting, "SIGKILL");
@@ -105,11 +105,11 @@ test("a fork made ahead that died is replaced, and the zygote is the same", asyn
 });
 
 test("a fork made ahead ends with its zygote, however that ends", async () => {
-  const closed = await openTestLauncher();
+  const closed = await openTestLauncher({ sandboxesAhead: false });
   const { waiting: first } = await madeAhead(closed);
   await closed.close();
   await isGone(first);
-  const killed = await openTestLauncher();
+  const killed = await openTestLauncher({ sandboxesAhead: false });
   try {
     const { zygote, waiting: second } = await madeAhead(killed);
     process.kill(zygote, "SIGKILL");
