@@ -14,6 +14,7 @@ export {
   type EgressPolicy,
   type EgressRefusal,
   type EgressRule,
+  type EgressSockets,
   type EgressTarget,
   type EgressVerdict,
   MOST_EGRESS_PORTS,
@@ -22,7 +23,7 @@ export {
   type SandboxInjector,
 } from "./contract/egress.ts";
 export type { EgressRelaying } from "./contract/egress-relay.ts";
-export { CgroupsError, SandboxError, StartFailure } from "./contract/error.ts";
+export { CgroupsError, EgressSocketsError, SandboxError, StartFailure } from "./contract/error.ts";
 export { isOwnerAlive, ownerName } from "./contract/owner.ts";
 export type * from "./contract/sandbox.ts";
 export { MOST_FORK_SLOTS } from "./contract/task-limit.ts";

@@ -12,6 +12,7 @@ import type {
   EgressLimits,
   EgressPolicy,
   EgressRelaying,
+  EgressSockets,
   ForkableSandbox,
 } from "../sandbox-core/index.ts";
 import type { VersionEnvironment } from "./code/environments.ts";
@@ -52,6 +53,21 @@ export class Egress {
   }
 
   /**
+   * The sockets that a sandbox needs which is made for this version; undefined when it declares
+   * nothing.
+   * @throws CallFailure EGRESS_UNAVAILABLE
+   */
+  async socketsOf(version: Version): Promise<EgressSockets | undefined> {
+    if (!declaresEgress(version)) return undefined;
+    try {
+      const { policy } = this.#policyOf(version, await this.#grants.of(version.tenant));
+      return this.#options.relay.socketsOf(policy);
+    } catch (cause) {
+      throw this.#unavailable(cause);
+    }
+  }
+
+  /**
    * Opens what a version declares in a blank sandbox; null when it declares nothing.
    * @param log gets what happens until the version is loaded, and hears of rules out of force
    * @throws CallFailure EGRESS_UNAVAILABLE
@@ -62,8 +78,8 @@ export class Egress {
     { injections }: Pick<VersionEnvironment, "injections">,
     log: CallLog,
   ): Promise<SandboxConnections | null> {
-    const { tenant, config } = version;
-    if (config.egress === undefined || config.egress.length === 0) return null;
+    if (!declaresEgress(version)) return null;
+    const { tenant } = version;
     const between = new EgressReport(tenant, log, null);
     const egress = new SandboxConnections(between, (reason) => sandbox.kill(reason));
     const hear = (event: EgressEvent) => {
@@ -77,9 +93,13 @@ export class Egress {
       this.#keep(sandbox, { version, egress, policy: textOf(policy) });
       return egress;
     } catch (cause) {
-      this.#options.onTrouble("outgoing connections of a sandbox could not be set up", cause);
-      throw new CallFailure("platform_error", "EGRESS_UNAVAILABLE", undefined, cause);
+      throw this.#unavailable(cause);
     }
+  }
+
+  #unavailable(cause: unknown): CallFailure {
+    this.#options.onTrouble("outgoing connections of a sandbox could not be set up", cause);
+    return new CallFailure("platform_error", "EGRESS_UNAVAILABLE", undefined, cause);
   }
 
   /** Pid of the relay's process, while there is one. */
@@ -115,6 +135,10 @@ export class Egress {
         egress.becomeOutdated("what its tenant may connect to has changed");
     }
   }
+}
+
+function declaresEgress({ config }: Version): boolean {
+  return config.egress !== undefined && config.egress.length > 0;
 }
 
 /** Grants are compared by this: not what is injected, which is secret, and changes by itself. */

@@ -276,6 +276,7 @@ export class Worker {
       ...{ prewarmed: worker.prewarmed, idleMs: worker.idleMs, warmPercent: worker.warmPercent },
       prewarmedMemoryMiB: DEFAULT_MEMORY_MIB,
       tenants: this.#settings,
+      egressOf: (version) => this.#egress.socketsOf(version),
       load: async (sandbox, { version, bundle, log }) => {
         const idle = new CallLog(null, (records) => writeLog(this.#parts, version, records));
         const environment = await this.#secrets.environmentOf(version, log);

@@ -202,7 +202,7 @@ export const IPPROTO = { DEFAULT: 0, TCP: 6, UDP: 17 } as const;
  * (rtnetlink(7)).
  */
 export const NETLINK_ROUTE = 0;
-export const NLM_F = { REQUEST: 0x1, ACK: 0x4, CREATE: 0x400 } as const;
+export const NLM_F = { REQUEST: 0x1, ACK: 0x4, REPLACE: 0x100, CREATE: 0x400 } as const;
 export const NLMSG_ERROR = 2;
 export const RTM_NEWROUTE = 24;
 export const RTA = { DST: 1, OIF: 4 } as const;

@@ -1,5 +1,5 @@
 /** The relay of a sandbox's egress, as its holder has it. */
-import type { EgressEvent, EgressPolicy, SandboxEgress } from "./egress.ts";
+import type { EgressEvent, EgressPolicy, EgressSockets, SandboxEgress } from "./egress.ts";
 import type { ForkableSandbox } from "./sandbox.ts";
 
 /**
@@ -10,6 +10,12 @@ import type { ForkableSandbox } from "./sandbox.ts";
 export interface EgressRelaying extends AsyncDisposable {
   /** Pid of its process, while there is one. */
   readonly pid: number | undefined;
+  /**
+   * The routes and sockets that a policy needs: a sandbox that is launched with them has its egress
+   * sooner.
+   * @throws SandboxError when the policy is not one
+   */
+  socketsOf(policy: EgressPolicy): EgressSockets;
   /**
    * Gives a sandbox its egress, once, and before anything of a tenant's is in it.
    * @throws SandboxError when the policy is not one, the sandbox has ended, the kernel refuses a

@@ -25,6 +25,14 @@ export class UnsupportedLimitError extends SandboxError {
   }
 }
 
+/** The sockets of a sandbox's egress could not be made, and so no sandbox. */
+export class EgressSocketsError extends SandboxError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "EgressSocketsError";
+  }
+}
+
 /** Every wall stood, and the program could not be started. */
 export class StartFailure extends SandboxError {
   /** The kernel's error: "ENOENT", "EACCES", "ENOEXEC". */

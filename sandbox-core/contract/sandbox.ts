@@ -229,8 +229,8 @@ export interface ForkableSandbox extends Sandbox {
   mountFiles(directory: string): Promise<void>;
   /**
    * Makes routes and sockets in the network namespace of the sandbox and its forks, once, and gives
-   * descriptors of the sockets: one for names (UDP), then a listener for each port, in order.
-   * Whoever asks closes them.
+   * descriptors of the sockets: one for names (UDP), then a listener for each port, in order. They
+   * are there already in a sandbox that was launched with them. Whoever asks closes them.
    * @throws SandboxError when the sandbox has ended, or the kernel refuses
    */
   openEgressSockets(sockets: EgressSockets): Promise<number[]>;
@@ -252,10 +252,12 @@ export interface Launcher {
   readonly kind: "fork" | "exec";
   /**
    * A new blank sandbox: locked in, its runtime waiting for a `load` frame.
+   * @param egress routes and sockets for `openEgressSockets`: a sandbox that is made now is made
+   * with them, one that was made ahead gets them when they are asked for
    * @throws SandboxError when the kernel refuses a wall (nothing of it is left then) or the
-   * launcher is closed.
+   * launcher is closed; EgressSocketsError when the routes or sockets could not be made
    */
-  launch(limits: SandboxLimits): Promise<ForkableSandbox>;
+  launch(limits: SandboxLimits, egress?: EgressSockets): Promise<ForkableSandbox>;
   /** How many sandboxes it has, and is making. */
   readonly count: number;
   /** Marks all of its sandboxes as `outdated` now. Resolves when it has none. */

@@ -20,7 +20,7 @@ export function reset(socket: Socket): void {
 
 /**
  * Has the kernel send what was written after the socket is closed, where a listener's connections
- * are reset by a close (zygote/egress-sockets.ts): for one that ends well.
+ * are reset by a close (fork/egress-sockets.ts): for one that ends well.
  */
 export function closeGently(socket: Socket): void {
   const fd = handleOf(socket)?.fd ?? -1;

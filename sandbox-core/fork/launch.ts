@@ -14,9 +14,10 @@ import type { CgroupDriver } from "../cgroup/driver.ts";
 import type { Program } from "../contract/program.ts";
 import { exitNow } from "../syscall/libc.ts";
 import { unixAddress } from "../syscall/sockets.ts";
+import { handOverEgress } from "./egress-sockets.ts";
 import { depart, enter } from "./enter.ts";
 import type { InitStatus } from "./init.ts";
-import { awaitGoOn, awaitOrder, type Order, type WaitingFork } from "./order.ts";
+import { awaitOrder, type Order, type WaitingFork } from "./order.ts";
 import { failureOf, reportTo } from "./report.ts";
 import type { Pipe } from "./signal-pipe.ts";
 import { takePipes, takeSecrets } from "./take.ts";
@@ -84,10 +85,7 @@ function lockIn(order: Order, waiting: WaitingFork, inherited: Inherited, fail: 
   const { hostId } = place;
   const { state, signalPipe, statusPipe, zygotePidfd, workerPidfd } = inherited;
   const { token, connections, limits } = launch;
-  if (launch.egress) {
-    reportTo(statusPipe, { fork: number, is: "departed" });
-    awaitGoOn(waiting);
-  }
+  if (launch.egress) handOverEgress(launch.egress, workerPidfd);
   const program = launch.program && takeSecrets(launch.program, launch.secrets, workerPidfd);
   enter({
     hostId,

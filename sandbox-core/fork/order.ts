@@ -24,9 +24,6 @@ export interface Order {
   terminalMount?: string | undefined;
 }
 
-/** The line after the order: the sockets that the fork waited for are made. */
-export const GO_ON = { is: "go_on" } as const;
-
 /** Each fork of a zygote has a number of its own, by which it says what becomes of it. */
 export interface WaitingFork {
   number: number;
@@ -48,19 +45,7 @@ const buffer = Buffer.alloc(ORDER_BYTES);
  * @throws SyscallError, or Error when the zygote is gone
  */
 export function awaitOrder({ orders }: WaitingFork): Order {
-  return awaitLine<Order>(orders);
-}
-
-/**
- * Waits in a fork that has its order for the sockets of its egress.
- * @throws SyscallError, or Error when the zygote is gone
- */
-export function awaitGoOn({ orders }: WaitingFork): void {
-  awaitLine<typeof GO_ON>(orders);
-}
-
-function awaitLine<Line>(orders: number): Line {
-  const lines = new LineReader<Line>();
+  const lines = new LineReader<Order>();
   for (;;) {
     const count = sys.read(orders, buffer, ORDER_BYTES);
     if (count === 0) throw new Error("there was no order");

@@ -4,6 +4,7 @@
 import type { SandboxUsage } from "../contract/sandbox.ts";
 import type { ProgramEnd, Status } from "../protocol/control.ts";
 import { writeLine } from "../syscall/write-line.ts";
+import { EgressSocketsFailure } from "./egress-sockets.ts";
 import { StartError } from "./init.ts";
 
 /** Keeps a line of the status pipe well below PIPE_BUF. */
@@ -25,5 +26,11 @@ export function neverStarted({ code, signal }: ProgramEnd, { oomKills }: Sandbox
 /** The report of what stopped a fork. */
 export function failureOf(fork: number, error: Error): Status {
   const message = error.message.slice(0, MOST_MESSAGE);
-  return { fork, is: "failed", message, ...(error instanceof StartError ? { start: error.code } : {}) };
+  return {
+    fork,
+    is: "failed",
+    message,
+    ...(error instanceof StartError && { start: error.code }),
+    ...(error instanceof EgressSocketsFailure && { egress: true as const }),
+  };
 }

@@ -5,7 +5,7 @@
  */
 import { closeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import type { EgressEvent, EgressPolicy, SandboxEgress, SandboxInjector } from "../contract/egress.ts";
+import type { EgressEvent, EgressPolicy, EgressSockets, SandboxEgress, SandboxInjector } from "../contract/egress.ts";
 import type { EgressRelaying } from "../contract/egress-relay.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { ForkableSandbox } from "../contract/sandbox.ts";
@@ -122,6 +122,10 @@ export class EgressRelay implements EgressRelaying {
   async start(): Promise<void> {
     if (this.#closing.signal.aborted) throw new SandboxError("the relay of egress is closed");
     if (!this.#process) await this.#start();
+  }
+
+  socketsOf(policy: EgressPolicy): EgressSockets {
+    return socketsOf(policy);
   }
 
   async open(

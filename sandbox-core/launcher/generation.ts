@@ -7,11 +7,13 @@ import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeOwner, sandboxGroup } from "../cgroup/sweep.ts";
-import { SandboxError, StartFailure } from "../contract/error.ts";
+import type { EgressSockets } from "../contract/egress.ts";
+import { EgressSocketsError, SandboxError, StartFailure } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
-import type { Connection, LaunchRequest, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
-import { closeAll, type TakenSockets, takeSockets } from "./descriptors.ts";
+import type { Connection, LaunchRequest, Refusal, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
+import { closeAll, takeSockets } from "./descriptors.ts";
+import { EgressReceiver, type LaunchedEgress } from "./egress-hand-over.ts";
 import { ForkSelftest } from "./fork-selftest.ts";
 import type { PendingLaunch } from "./pending-launch.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
@@ -122,8 +124,8 @@ export class Generation {
   }
 
   /** A new sandbox with the runtime, as `start`. */
-  async startRuntime(limits: SandboxLimits): Promise<LaunchedSandbox> {
-    const sandbox = await this.#launchRuntime(newId(), limits);
+  async startRuntime(limits: SandboxLimits, egress?: EgressSockets): Promise<LaunchedSandbox> {
+    const sandbox = await this.#launchRuntime(newId(), limits, egress);
     this.#wantAhead(limits);
     return sandbox;
   }
@@ -148,10 +150,11 @@ export class Generation {
     return this.#process.facts;
   }
 
-  #launchRuntime(id: string, limits: SandboxLimits): Promise<LaunchedSandbox> {
+  #launchRuntime(id: string, limits: SandboxLimits, egress?: EgressSockets): Promise<LaunchedSandbox> {
     const { runtime } = this;
     this.#forks += 1;
-    return this.#launch({ limits, connections: RUNTIME_CONNECTIONS, ...(runtime && { program: runtime }) }, id);
+    const more = { ...(runtime && { program: runtime }), ...(egress && { egress }) };
+    return this.#launch({ limits, connections: RUNTIME_CONNECTIONS, ...more }, id);
   }
 
   /** Has the next sandbox made ahead, as soon as the zygote has nothing else to make. */
@@ -168,18 +171,22 @@ export class Generation {
     this.#ahead.make(newId(), limits);
   }
 
-  #launch({ connections = [], program, ...what }: LaunchRequest, id = newId()): Promise<LaunchedSandbox> {
+  #launch(request: LaunchRequest, id = newId()): Promise<LaunchedSandbox> {
+    const { connections = [], program, egress: sockets, ...what } = request;
     const hidden = program && hideSecrets(program);
+    const egress = sockets && new EgressReceiver(sockets);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
     const deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
-    const sockets = this.#options.receiver.expect(token, names);
+    const connected = this.#options.receiver.expect(token, names);
     const { limits } = what;
     const hasLocks = program?.policy === "command";
-    this.#pending.set(id, { token, limits, hasLocks, sockets, resolve, reject, deadline, secrets: hidden?.secrets });
+    const own = { secrets: hidden?.secrets, egress };
+    this.#pending.set(id, { token, limits, hasLocks, sockets: connected, resolve, reject, deadline, ...own });
     const told = hidden && { program: hidden.outline, secrets: hidden.secrets };
-    this.#process.send({ op: "launch", id, token, connections, ...what, ...told });
+    const more = egress && { egress: egress.request };
+    this.#process.send({ op: "launch", id, token, connections, ...what, ...told, ...more });
     return promise;
   }
 
@@ -279,7 +286,7 @@ export class Generation {
 
   #hear(response: Response): void {
     if (response.is === "launched") void this.#complete(response);
-    else if (response.is === "refused") this.#refuse(response.id, response.message, response.start);
+    else if (response.is === "refused") this.#refuse(response.id, response);
     else if (response.is === "exited") this.#end(response.id, { ...response });
     else if (response.is === "mounted_files") this.#sandboxes.get(response.id)?.mounted(response.problem ?? null);
     else if (response.is === "opened_egress") this.#openedEgress(response);
@@ -287,28 +294,30 @@ export class Generation {
   }
 
   #openedEgress({ id, fds, problem }: Extract<Response, { is: "opened_egress" }>): void {
-    const taken = problem === undefined ? this.#takeEgress(id, fds) : { fds: [], problem };
+    const taken = problem === undefined ? takeSockets(this.pid, fds) : { fds: [], problem };
+    // The zygote closes its own, whoever wants them still.
+    if (problem === undefined) this.#process.send({ op: "took_egress", id });
     const sandbox = this.#sandboxes.get(id);
     if (sandbox) sandbox.openedEgress(taken);
     else closeAll(taken.fds);
   }
 
-  /** Takes sockets that the zygote made, and has it close its own, whoever wants them still. */
-  #takeEgress(id: string, fds: readonly number[]): TakenSockets {
-    const taken = takeSockets(this.pid, fds);
-    this.#process.send({ op: "took_egress", id });
-    return taken;
-  }
-
   async #complete(response: Extract<Response, { is: "launched" }>): Promise<void> {
     const { id, pid, hostUid, program, terminal } = response;
     const pending = this.#pending.get(id);
-    const egress = response.egress && this.#takeEgress(id, response.egress);
-    if (!pending) return closeAll(egress?.fds);
+    if (!pending) return;
     const sockets = await pending.sockets;
     // The sandbox was told to end already.
-    if (pending.overdue !== undefined) this.#refuse(id, pending.overdue);
-    if (!this.#take(id)) return closeAll(egress?.fds);
+    if (pending.overdue !== undefined) this.#refuse(id, { message: pending.overdue });
+    if (!this.#pending.has(id)) return;
+    let egress: LaunchedEgress | undefined;
+    try {
+      egress = pending.egress?.receive();
+    } catch (error) {
+      this.#process.send({ op: "kill", id });
+      return this.#refuse(id, { message: (error as Error).message, egress: true });
+    }
+    this.#take(id);
     const group = new SandboxGroup(this.#options.cgroups, sandboxGroup(this.#process.group, hostUid));
     const sandbox = new LaunchedSandbox({
       id,
@@ -332,19 +341,14 @@ export class Generation {
     this.#makeAhead();
   }
 
-  #refuse(id: string, reason: string, start?: string): void {
+  #refuse(id: string, refusal: Refusal): void {
     const pending = this.#take(id);
     if (!pending) {
       // Its connections were made before it failed.
-      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason });
+      this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: refusal.message });
       return;
     }
-    const message = pending.overdue ?? reason;
-    const error =
-      start === undefined
-        ? new SandboxError(`a sandbox could not be made: ${message}`)
-        : new StartFailure(`the program could not be started: ${message}`, start);
-    this.#fail(pending, error);
+    this.#fail(pending, errorOf({ ...refusal, message: pending.overdue ?? refusal.message }));
     this.#noteIfEmpty();
   }
 
@@ -353,6 +357,7 @@ export class Generation {
     const pending = this.#pending.get(id);
     clearTimeout(pending?.deadline);
     if (pending?.secrets !== undefined) closeSync(pending.secrets);
+    pending?.egress?.close();
     this.#pending.delete(id);
     return pending;
   }
@@ -378,7 +383,7 @@ export class Generation {
     const pending = this.#pending.get(id);
     if (!pending) return;
     if (pending.overdue !== undefined) {
-      this.#refuse(id, pending.overdue);
+      this.#refuse(id, { message: pending.overdue });
       return;
     }
     pending.overdue = `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`;
@@ -387,7 +392,7 @@ export class Generation {
   }
 
   #giveUp(id: string): void {
-    if (this.#pending.has(id)) this.#refuse(id, "it died before it began");
+    if (this.#pending.has(id)) this.#refuse(id, { message: "it died before it began" });
   }
 
   #end(id: string, { code, signal, usage, reason }: SandboxExit): void {
@@ -408,4 +413,10 @@ export class Generation {
 
 function newId(): string {
   return randomBytes(8).toString("hex");
+}
+
+function errorOf({ message, start, egress }: Refusal): SandboxError {
+  if (start !== undefined) return new StartFailure(`the program could not be started: ${message}`, start);
+  const text = `a sandbox could not be made: ${message}`;
+  return egress ? new EgressSocketsError(text) : new SandboxError(text);
 }

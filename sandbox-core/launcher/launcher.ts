@@ -22,6 +22,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { assertSupported, detectCgroups } from "../cgroup/detect.ts";
 import type { CgroupDriver } from "../cgroup/driver.ts";
+import type { EgressSockets } from "../contract/egress.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { ForkableSandbox, Launcher, SandboxLimits } from "../contract/sandbox.ts";
 import type { LaunchRequest } from "../protocol/control.ts";
@@ -116,12 +117,12 @@ export class ZygoteLauncher implements Launcher {
     return this.#now[0]?.runtime ? "exec" : "fork";
   }
 
-  async launch(limits: SandboxLimits): Promise<ForkableSandbox> {
+  async launch(limits: SandboxLimits, egress?: EgressSockets): Promise<ForkableSandbox> {
     assertSupported(this.#cgroups, limits);
     const ahead = await this.#takeAhead(limits);
     if (ahead) return ahead;
     const generation = await this.#living();
-    return this.#counted(generation, generation.startRuntime(limits));
+    return this.#counted(generation, generation.startRuntime(limits, egress));
   }
 
   /** The sandbox that was made ahead, if it suits. @throws SandboxError when the launcher is closed */

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { SandboxError } from "../contract/error.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
+import type { EgressReceiver } from "./egress-hand-over.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
 
 /** A launch on its way: asked of the zygote, not yet a sandbox. */
@@ -18,6 +19,8 @@ export interface PendingLaunch {
   overdue?: string;
   /** The descriptor of what its program is started with, if it starts one. */
   secrets: number | undefined;
+  /** Where the sockets of its egress come, if it has one. */
+  egress: EgressReceiver | undefined;
   /** The exit, when it came before the connections did. */
   exit?: SandboxExit;
 }

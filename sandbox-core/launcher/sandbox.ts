@@ -7,7 +7,7 @@ import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Meter } from "../cgroup/driver.ts";
 import type { EgressSockets } from "../contract/egress.ts";
-import { SandboxError } from "../contract/error.ts";
+import { EgressSocketsError, SandboxError } from "../contract/error.ts";
 import type {
   ForkableSandbox,
   SandboxExit,
@@ -19,6 +19,7 @@ import type {
 } from "../contract/sandbox.ts";
 import { collectDescriptors, isHungUp } from "../syscall/steps.ts";
 import { closeAll, type TakenSockets } from "./descriptors.ts";
+import type { LaunchedEgress } from "./egress-hand-over.ts";
 import { ForkSlot } from "./fork-slot.ts";
 import { sendForkSockets } from "./fork-sockets.ts";
 import { descriptorOf } from "./handle.ts";
@@ -42,7 +43,7 @@ export interface SandboxParts {
   /** The zygote's descriptor of the other side of its terminal. */
   terminal?: number;
   /** The sockets that it was launched with. */
-  egress?: TakenSockets;
+  egress?: LaunchedEgress;
   /** Asks something of the zygote about it. */
   send: (request: Order) => void;
 }
@@ -67,7 +68,7 @@ export class LaunchedSandbox implements ForkableSandbox {
   readonly #group: SandboxGroup;
   readonly #send: (request: Order) => void;
   readonly #terminal: SandboxParts["terminal"];
-  #egress: SandboxParts["egress"];
+  readonly #egress: SandboxParts["egress"];
   readonly #scratch: ScratchCleaner;
   readonly #limits: SandboxLimits;
   readonly #settle: (exit: SandboxExit) => void;
@@ -211,11 +212,11 @@ export class LaunchedSandbox implements ForkableSandbox {
 
   async openEgressSockets(sockets: EgressSockets): Promise<number[]> {
     if (this.#last) throw new SandboxError(`sandbox ${this.id} has ended`);
+    const launched = this.#egress?.take(sockets);
+    if (launched) return launched;
     const opening = Promise.withResolvers<number[]>();
     this.#opening = opening;
-    if (this.#egress) this.openedEgress(this.#egress);
-    else this.#send({ op: "open_egress", sockets });
-    this.#egress = undefined;
+    this.#send({ op: "open_egress", sockets });
     return opening.promise;
   }
 
@@ -225,7 +226,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#opening = undefined;
     if (problem === null && opening) return void opening.resolve(fds);
     closeAll(fds);
-    opening?.reject(new SandboxError(`the sockets of its egress could not be made: ${problem}`));
+    opening?.reject(new EgressSocketsError(`the sockets of its egress could not be made: ${problem}`));
   }
 
   /** Whether it lives, as far as the kernel tells by its wire. */
@@ -283,8 +284,7 @@ export class LaunchedSandbox implements ForkableSandbox {
     this.#last = exit.usage;
     this.mounted("it has ended");
     this.openedEgress({ fds: [], problem: "it has ended" });
-    closeAll(this.#egress?.fds);
-    this.#egress = undefined;
+    this.#egress?.close();
     this.#meter.close();
     this.#scratch.close();
     // Else what it sent itself could keep its outputs from ending.

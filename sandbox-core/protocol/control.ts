@@ -49,10 +49,17 @@ export interface LaunchRequest {
   pipes?: PipeEnd[];
   /** Else it goes on as the runtime that the zygote holds. */
   program?: Program;
-  /** Routes and sockets in its network namespace, made before its program is started. */
+  /** Routes and sockets in its network namespace, made before it is locked in. */
   egress?: EgressSockets;
   /** Locked in as asked, it runs fork/probe.ts and neither runtime nor program. */
   probe?: true;
+}
+
+/** The sockets of egress that a fork makes, and the worker's descriptor that it sends them to. */
+export interface EgressHandOver {
+  sockets: EgressSockets;
+  /** One end of a pair that the worker keeps open until the launch is answered. */
+  to: number;
 }
 
 /**
@@ -61,9 +68,10 @@ export interface LaunchRequest {
 export type ProgramOutline = Omit<Program, "argv" | "env" | "binds" | "workingDirectory">;
 
 export type Request =
-  | (Omit<LaunchRequest, "program"> & {
+  | (Omit<LaunchRequest, "program" | "egress"> & {
       op: "launch";
       program?: ProgramOutline;
+      egress?: EgressHandOver;
       /** The worker's descriptor of the rest, which it keeps open until the launch is answered. */
       secrets?: number;
       id: string;
@@ -98,26 +106,24 @@ export interface ZygoteFacts {
   refusesDescriptors: boolean;
 }
 
+/** Why a sandbox could not be made: a wall could not be put up, unless a field says more. */
+export interface Refusal {
+  message: string;
+  /** The name of the error with which its program could not be started. */
+  start?: string;
+  /** The sockets of its egress could not be made. */
+  egress?: true;
+}
+
 export type Response =
   | { is: "ready"; group: string; facts: ZygoteFacts }
   /**
    * A program has been started by then: `program` is its pid inside. `terminal` is the zygote's
-   * descriptor of the terminal's other side, `egress` its descriptors of the sockets.
+   * descriptor of the terminal's other side.
    */
-  | {
-      is: "launched";
-      id: string;
-      pid: number;
-      hostUid: number;
-      program?: number;
-      terminal?: number;
-      egress?: readonly number[];
-    }
-  /**
-   * A wall could not be put up, or, with the name of an error as `start`, the program not be
-   * started. Nothing is left.
-   */
-  | { is: "refused"; id: string; message: string; start?: string }
+  | { is: "launched"; id: string; pid: number; hostUid: number; program?: number; terminal?: number }
+  /** Nothing is left. */
+  | ({ is: "refused"; id: string } & Refusal)
   | { is: "exited"; id: string; code: number | null; signal: number | null; usage: SandboxUsage }
   /** The files are mounted, or `problem` says why they are not. */
   | { is: "mounted_files"; id: string; problem?: string }
@@ -130,9 +136,7 @@ export type Response =
 
 /** A fork's report to the zygote, in a line of less than PIPE_BUF bytes. `fork` is its number. */
 export type Status =
-  | { fork: number; is: "failed"; message: string; start?: string }
-  /** The fork has a network namespace, and goes on when the sockets of its egress are made. */
-  | { fork: number; is: "departed" }
+  | ({ fork: number; is: "failed" } & Refusal)
   /** `program` is the pid of the program as the sandbox knows it. */
   | { fork: number; is: "started"; program: number }
   | { fork: number; is: "ended"; end: ProgramEnd };

@@ -1,8 +1,7 @@
 /**
  * The sandboxes of a zygote that have their order: each is a child of it, watched through a pidfd.
  */
-import type { EgressSockets } from "../contract/egress.ts";
-import { endOf, type ProgramEnd } from "../protocol/control.ts";
+import { endOf, type ProgramEnd, type Refusal } from "../protocol/control.ts";
 import { sys } from "../syscall/libc.ts";
 import type { Poller } from "./poller.ts";
 
@@ -17,12 +16,10 @@ export interface Child {
   group: string;
   /** Whether the launch is answered only when the child has started a program. */
   isProgram: boolean;
-  /** Sockets that it waits for, and where it is told that they are made. */
-  egress?: { sockets: EgressSockets; orders: number } | undefined;
   /** The pid of its program inside, once that has been started. */
   program?: number;
   /** Why the child was not locked in, or its program not started. */
-  refusal?: { message: string; start?: string };
+  refusal?: Refusal;
   /** How its program ended, which its first process tells before it ends as well. */
   end?: ProgramEnd;
 }

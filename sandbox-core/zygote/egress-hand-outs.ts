@@ -1,16 +1,20 @@
 /**
- * Sockets of sandboxes that the zygote has made for its worker, until the worker has taken them
- * (pidfd_getfd(2)).
+ * Sockets of egress that the zygote makes in a blank sandbox, until the worker has taken them
+ * (pidfd_getfd(2)). Like files-mount.ts this goes where nobody inside may do such a thing, and
+ * returns. A sandbox that is launched with egress has them from its own fork.
  */
+import { CLONE, O } from "../abi/linux.ts";
 import type { EgressSockets } from "../contract/egress.ts";
-import { GO_ON } from "../fork/order.ts";
+import { complain } from "../fork/complain.ts";
+import { openEgressSockets } from "../fork/egress-sockets.ts";
 import type { Response } from "../protocol/control.ts";
-import { sys } from "../syscall/libc.ts";
-import { writeLine } from "../syscall/write-line.ts";
+import { exitNow, sys } from "../syscall/libc.ts";
 import type { Child } from "./children.ts";
-import { openEgressSockets } from "./egress-sockets.ts";
 
 type OpenedEgress = Extract<Response, { is: "opened_egress" }>;
+
+/** Exit code of a zygote that must not go on. */
+const EXIT_UNFIT = 71;
 
 export class EgressHandOuts {
   readonly #waiting = new Map<string, number[]>();
@@ -19,7 +23,7 @@ export class EgressHandOuts {
   open({ id, pidfd }: Pick<Child, "id" | "pidfd">, sockets: EgressSockets): OpenedEgress {
     try {
       if (this.#waiting.has(id)) throw new Error("its sockets are being made already");
-      const fds = openEgressSockets(pidfd, sockets);
+      const fds = inNetworkOf(pidfd, () => openEgressSockets(sockets));
       this.#waiting.set(id, fds);
       return { is: "opened_egress", id, fds };
     } catch (error) {
@@ -27,32 +31,35 @@ export class EgressHandOuts {
     }
   }
 
-  /**
-   * Makes the sockets that a fork waits for, and lets it go on. Says why there are none, or
-   * undefined.
-   * @throws SyscallError, EPIPE when it is dead
-   */
-  provide(child: Child): string | undefined {
-    if (!child.egress) return undefined;
-    const { problem } = this.open(child, child.egress.sockets);
-    if (problem === undefined) writeLine(child.egress.orders, GO_ON);
-    return problem;
-  }
-
-  /** The descriptors that were made for a fork, for the worker to take. */
-  handOut(id: string): readonly number[] | undefined {
-    return this.#waiting.get(id);
-  }
-
-  /** The worker has its own descriptors, wants none, or was not told of them. */
+  /** The worker has its own descriptors, or wants none. */
   drop(id: string): void {
     for (const fd of this.#waiting.get(id) ?? []) sys.close(fd);
     this.#waiting.delete(id);
   }
+}
 
-  /** The sandbox waits no more: it goes on, or has ended. */
-  release(child: Child): void {
-    if (child.egress) sys.close(child.egress.orders);
-    child.egress = undefined;
+let ownNetwork: number | undefined;
+
+/** Does something in the network namespace of another process (setns(2)). @throws SyscallError */
+function inNetworkOf<Result>(pidfd: number, work: () => Result): Result {
+  ownNetwork ??= sys.open("/proc/self/ns/net", O.RDONLY | O.CLOEXEC);
+  sys.setns(pidfd, CLONE.NEWNET);
+  try {
+    return work();
+  } finally {
+    returnTo(ownNetwork);
+  }
+}
+
+/**
+ * A zygote that cannot go back would make sockets of its own in a sandbox's network, and boxes of
+ * the host's network would be in it: so it ends at once, and with it all of its sandboxes.
+ */
+function returnTo(own: number): void {
+  try {
+    sys.setns(own, CLONE.NEWNET);
+  } catch (error) {
+    complain(error);
+    exitNow(EXIT_UNFIT);
   }
 }

@@ -85,9 +85,8 @@ export class Launches {
   }
 
   /** @throws Error when this zygote cannot make the sandbox */
-  #prepare({ program, egress }: Launch): void {
+  #prepare({ program }: Launch): void {
     const { state } = this.#parts;
-    if (egress && !program) throw new Error("only a program is launched with its egress");
     if (!program && !state.hasRuntime) throw new Error("this zygote starts programs alone");
     if (program?.root === "usr" || typeof program?.root === "object") state.needUsrRoot();
   }
@@ -112,12 +111,11 @@ export class Launches {
       }
       // The fork has said why, which is heard at its burial.
     }
-    const egress = launch.egress && { sockets: launch.egress, orders: waiting.orders };
-    if (!egress) sys.close(waiting.orders);
+    sys.close(waiting.orders);
     forks.spend();
     if (terminal !== undefined) terminals.add(launch.id, terminal);
     const isProgram = startsProgram(launch);
-    children.add({ id: launch.id, number, pid, pidfd, hostId, group, isProgram, ...(egress && { egress }) });
+    children.add({ id: launch.id, number, pid, pidfd, hostId, group, isProgram });
     if (!isProgram) say({ is: "launched", id: launch.id, pid, hostUid: hostId });
     // Nobody knows of a first launch whether there will be another.
     this.#count += 1;

@@ -178,32 +178,15 @@ class Server {
   #note(child: Child, status: Status): void {
     if (status.is === "ended") child.end = status.end;
     else if (status.is === "failed") {
-      const { message, start } = status;
-      child.refusal = start === undefined ? { message } : { message, start };
-    } else if (status.is === "departed") this.#provideEgress(child);
-    else {
+      const { fork: _, is: __, ...refusal } = status;
+      child.refusal = refusal;
+    } else {
       const { id, pid, hostId } = child;
       const { program } = status;
       const terminal = this.#terminals.handOut(id);
-      const egress = this.#egress.handOut(id);
-      const more = { ...(terminal !== undefined && { terminal }), ...(egress && { egress }) };
+      const more = terminal !== undefined && { terminal };
       child.program = program;
       this.#say({ is: "launched", id, pid, hostUid: hostId, program, ...more });
-    }
-  }
-
-  /** A fork without its sockets has no egress, so that it is ended before its program begins. */
-  #provideEgress(child: Child): void {
-    try {
-      const problem = this.#egress.provide(child);
-      if (problem === undefined) return;
-      child.refusal = { message: `the sockets of its egress could not be made: ${problem}` };
-      this.#end(child);
-    } catch (error) {
-      // The fork is dead, and is buried next.
-      if (!(error instanceof SyscallError && error.code === "EPIPE")) throw error;
-    } finally {
-      this.#egress.release(child);
     }
   }
 
@@ -222,9 +205,6 @@ class Server {
     const usage = this.#state.cgroups.usage(group);
     const refusal = child.refusal ?? (isProgram && program === undefined ? neverStarted(end, usage) : undefined);
     if (program === undefined) this.#terminals.drop(id);
-    // The worker takes what it was told of by its number, which must not be another's by then.
-    if (isProgram && program === undefined) this.#egress.drop(id);
-    this.#egress.release(child);
     const response: Response = refusal
       ? { is: "refused", id, ...refusal }
       : { is: "exited", id, ...(child.end ?? end), usage };

@@ -74,7 +74,7 @@ export class EgressClient implements AsyncDisposable {
   }
 
   static async open(launcher: ZygoteLauncher, relay: EgressRelay, policy: EgressPolicy, expression: string) {
-    const client = await SandboxClient.blank(launcher);
+    const client = await SandboxClient.blank(launcher, {}, relay.socketsOf(policy));
     const events: EgressEvent[] = [];
     const egress = await relay.open(client.sandbox, policy, (event) => events.push(event));
     const loaded = await client.load(talking(expression), { caCertificate: egress.injector?.caCertificate });

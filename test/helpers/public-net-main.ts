@@ -3,9 +3,9 @@ import { createSocket } from "node:dgram";
 import { createServer, type Socket } from "node:net";
 import { CLONE } from "../../sandbox-core/abi/linux.ts";
 import { answerAddress, answerNothing, RCODE, readQuestion } from "../../sandbox-core/egress/name-message.ts";
+import { addRoutes } from "../../sandbox-core/fork/routes.ts";
 import { sys } from "../../sandbox-core/syscall/libc.ts";
 import { setLoopbackUp } from "../../sandbox-core/syscall/steps.ts";
-import { addRoutes } from "../../sandbox-core/zygote/routes.ts";
 
 sys.unshare(CLONE.NEWNET);
 setLoopbackUp();

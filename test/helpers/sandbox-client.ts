@@ -1,5 +1,6 @@
 /** A real sandbox out of a real zygote, and the worker's end of its wire. */
 import { once } from "node:events";
+import type { EgressSockets } from "../../sandbox-core/contract/egress.ts";
 import type { ForkableSandbox, SandboxLimits } from "../../sandbox-core/contract/sandbox.ts";
 import { type LauncherOptions, openLauncher } from "../../sandbox-core/host/open.ts";
 import type { ZygoteLauncher } from "../../sandbox-core/launcher/launcher.ts";
@@ -34,8 +35,12 @@ export class SandboxClient extends WireClient {
   }
 
   /** A blank sandbox whose runtime has said `ready`. */
-  static async blank(launcher: ZygoteLauncher, limits: Partial<SandboxLimits> = {}): Promise<SandboxClient> {
-    const client = new SandboxClient(await launcher.launch({ ...LIMITS, ...limits }));
+  static async blank(
+    launcher: ZygoteLauncher,
+    limits: Partial<SandboxLimits> = {},
+    egress?: EgressSockets,
+  ): Promise<SandboxClient> {
+    const client = new SandboxClient(await launcher.launch({ ...LIMITS, ...limits }, egress));
     await client.next("ready");
     return client;
   }

@@ -1,7 +1,8 @@
 /** Settings and parts of a pool. */
 
+import type { Version } from "../../functions/model/version.ts";
 import type { TenantSettings } from "../../functions/store/limits/tenant-settings.ts";
-import type { ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
+import type { EgressSockets, ForkableSandbox, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
 import type { Template } from "../instance/template.ts";
 import type { CapacityLimits } from "./capacity.ts";
@@ -27,6 +28,11 @@ export interface PoolOptions {
   warmPercent: number;
   /** Longest time that an instance stays loaded without a call. */
   idleMs: number;
+  /**
+   * The sockets that a sandbox is launched with which is made for a version; without, all are
+   * launched with none, and `load` has them made. @throws CallFailure EGRESS_UNAVAILABLE
+   */
+  egressOf?(version: Version): Promise<EgressSockets | undefined>;
   /**
    * Loads the version of a demand into a blank sandbox. @throws CallFailure when it cannot be
    * loaded.

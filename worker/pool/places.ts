@@ -4,7 +4,14 @@
  */
 
 import { MIB } from "../../infra/std/bytes.ts";
-import type { ForkableSandbox, Launcher, Sandbox, SandboxExit, SandboxLimits } from "../../sandbox-core/index.ts";
+import type {
+  EgressSockets,
+  ForkableSandbox,
+  Launcher,
+  Sandbox,
+  SandboxExit,
+  SandboxLimits,
+} from "../../sandbox-core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
 import type { Zygotes } from "./zygotes.ts";
@@ -64,15 +71,19 @@ export class Places {
   /**
    * Makes a blank sandbox in a place that was reserved; gives the place back when it throws, as
    * `launch` does.
+   * @param egressOf the sockets that are made with it
    */
-  open(zygote: ZygoteKey): Promise<Place<ForkableSandbox>> {
+  open(zygote: ZygoteKey, egressOf?: () => Promise<EgressSockets | undefined>): Promise<Place<ForkableSandbox>> {
     const limits = this.#options.limitsOf(zygote.memoryMiB);
-    return this.adopt(zygote, () => this.#options.zygotes.use(zygote, (launcher) => this.#launch(launcher, limits)));
+    return this.adopt(zygote, async () => {
+      const egress = await egressOf?.();
+      return this.#options.zygotes.use(zygote, (launcher) => this.#launch(launcher, limits, egress));
+    });
   }
 
-  async #launch(launcher: Launcher, limits: SandboxLimits): Promise<ForkableSandbox> {
+  async #launch(launcher: Launcher, limits: SandboxLimits, egress?: EgressSockets): Promise<ForkableSandbox> {
     const beganAtMs = performance.now();
-    const sandbox = await launcher.launch(limits);
+    const sandbox = await launcher.launch(limits, egress);
     this.#options.onLaunched?.(performance.now() - beganAtMs);
     return sandbox;
   }

@@ -3,7 +3,7 @@
  * that is made now.
  */
 import type { Version } from "../../functions/model/version.ts";
-import type { ForkableSandbox } from "../../sandbox-core/index.ts";
+import type { EgressSockets, ForkableSandbox } from "../../sandbox-core/index.ts";
 import type { Instance } from "../instance/instance.ts";
 import { isSlow } from "../instance/template.ts";
 import type { PoolOptions } from "./options.ts";
@@ -64,7 +64,7 @@ export class Starter {
   ): Promise<PooledInstance> {
     const zygote = this.#zygoteOf(demand.version);
     const beganAtMs = performance.now();
-    const place = blank ?? (await this.#places.open(zygote));
+    const place = blank ?? (await this.#places.open(zygote, () => this.#egressOf(demand)));
     this.#prewarmed.use(zygote);
     const launchedAtMs = performance.now();
     try {
@@ -135,6 +135,10 @@ export class Starter {
       templatePlace.left();
       throw error;
     }
+  }
+
+  async #egressOf({ version }: Demand): Promise<EgressSockets | undefined> {
+    return this.#pool.egressOf?.(version);
   }
 
   #zygoteOf({ tenant, config }: Version): ZygoteKey {

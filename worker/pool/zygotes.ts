@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { backoffMs } from "../../infra/std/time.ts";
-import type { Launcher } from "../../sandbox-core/index.ts";
+import { EgressSocketsError, type Launcher } from "../../sandbox-core/index.ts";
 import { CallFailure } from "../outcome/outcome.ts";
 import type { ZygoteKey } from "./zygote-key.ts";
 
@@ -65,7 +65,8 @@ export class Zygotes<L extends Launcher = Launcher> {
   /**
    * Makes something with the launcher of a zygote, and tries again with growing pauses when that
    * fails: a launcher heals itself, and one that could not be opened is opened anew.
-   * @throws CallFailure platform_error SANDBOX_UNAVAILABLE when it went on failing for `giveUpMs`.
+   * @throws CallFailure platform_error SANDBOX_UNAVAILABLE when it went on failing for `giveUpMs`,
+   * EGRESS_UNAVAILABLE at once when it was for the sockets of egress.
    */
   async use<T>(zygote: ZygoteKey, make: (launcher: L) => Promise<T>): Promise<T> {
     const giveUpAtMs = performance.now() + this.#options.giveUpMs;
@@ -74,11 +75,17 @@ export class Zygotes<L extends Launcher = Launcher> {
       try {
         return await this.#useOnce(zygote, make);
       } catch (cause) {
+        if (cause instanceof EgressSocketsError) throw this.#withoutEgress(cause);
         if (this.#stopped.signal.aborted || performance.now() + pauseMs > giveUpAtMs) throw unavailable(cause);
         this.#options.onFailure(`no sandbox of ${zygote.memoryMiB} MiB could be made, trying again`, cause);
       }
       await delay(pauseMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
     }
+  }
+
+  #withoutEgress(cause: EgressSocketsError): CallFailure {
+    this.#options.onFailure("no sandbox with outgoing connections could be made", cause);
+    return new CallFailure("platform_error", "EGRESS_UNAVAILABLE", undefined, cause);
   }
 
   async #useOnce<T>(zygote: ZygoteKey, make: (launcher: L) => Promise<T>): Promise<T> {

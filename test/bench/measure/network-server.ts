@@ -4,9 +4,9 @@
  */
 import { createServer, type Socket } from "node:net";
 import { CLONE, O } from "../../../sandbox-core/abi/linux.ts";
+import { addRoutes } from "../../../sandbox-core/fork/routes.ts";
 import { sys } from "../../../sandbox-core/syscall/libc.ts";
 import { setLoopbackUp } from "../../../sandbox-core/syscall/steps.ts";
-import { addRoutes } from "../../../sandbox-core/zygote/routes.ts";
 import { SERVER_PORTS } from "./network-ports.ts";
 
 const CHUNK = Buffer.alloc(65_536);

@@ -29,7 +29,7 @@ const ANSWER_BYTES = 4_096;
 
 /**
  * Makes a route to the caller's own network namespace for each range of `local`, and leaves those
- * of `none` without any (type throw), in one system call.
+ * of `none` without any (type throw), in one system call. A route that is there already stays.
  * @throws SyscallError
  */
 export function addRoutes(local: readonly Range[], none: readonly Range[]): void {
@@ -65,7 +65,7 @@ function routeMessage({ range: [address, bits], type, scope, seq, isLast }: Rout
   const message = Buffer.alloc(bytes);
   message.writeUInt32LE(bytes, 0);
   message.writeUInt16LE(RTM_NEWROUTE, 4);
-  message.writeUInt16LE(NLM_F.REQUEST | NLM_F.CREATE | (isLast ? NLM_F.ACK : 0), 6);
+  message.writeUInt16LE(NLM_F.REQUEST | NLM_F.CREATE | NLM_F.REPLACE | (isLast ? NLM_F.ACK : 0), 6);
   message.writeUInt32LE(seq, 8);
   message.set([AF.INET, bits, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, scope, type], HEADER_BYTES);
   writeAttribute(message, MESSAGE_BYTES - ATTRIBUTE_BYTES, RTA.DST).set(bytesOf(address));

@@ -1,22 +1,21 @@
 /**
- * Routes and sockets in the network namespace of a sandbox that has locked itself in: whatever it
- * connects to that it may reach is a listener of its own namespace, which a relay outside serves.
- * Like files-mount.ts this goes where nobody inside may do such a thing, and returns.
+ * Routes and sockets of egress in the network namespace of a sandbox: whatever it connects to that
+ * it may reach is a listener of its own namespace, which a relay outside serves. A fork that is
+ * launched with egress makes them before it locks itself in, and its holder gets them from it. For
+ * a blank sandbox its zygote makes them later (zygote/egress-hand-outs.ts).
  *
  * The sandbox cannot have the sockets, nor disturb them: they are root's, exclusive to their ports,
  * and there before anything of a tenant's is.
  */
-import { AF, CLONE, IPPROTO, O, SO, SOCK, SOL } from "../abi/linux.ts";
+import { AF, IPPROTO, SO, SOCK, SOL } from "../abi/linux.ts";
 import type { EgressSockets } from "../contract/egress.ts";
 import { SPECIAL_ADDRESSES } from "../contract/special-addresses.ts";
-import { complain } from "../fork/complain.ts";
-import { MOST_WAITING } from "../fork/network.ts";
-import { exitNow, sys } from "../syscall/libc.ts";
+import type { EgressHandOver } from "../protocol/control.ts";
+import { sys } from "../syscall/libc.ts";
 import { internetAddress } from "../syscall/sockets.ts";
+import { takeDescriptor } from "../syscall/steps.ts";
+import { MOST_WAITING } from "./network.ts";
 import { addRoutes, bytesOf, type Range } from "./routes.ts";
-
-/** Exit code of a zygote that must not go on. */
-const EXIT_UNFIT = 71;
 
 /** Addresses that stand for names: the block for tests of networks (RFC 2544), nobody's host. */
 const STAND_INS: Range = ["198.18.0.0", 15];
@@ -36,20 +35,43 @@ const ANY_ADDRESS = Uint8Array.of(0, 0, 0, 0);
 const RESET_WHEN_CLOSED = Buffer.alloc(8);
 RESET_WHEN_CLOSED.writeInt32LE(1, 0);
 const KIND = SOCK.CLOEXEC | SOCK.NONBLOCK;
+/** A descriptor travels with one byte at least. */
+const ONE_BYTE = Buffer.alloc(1);
+
+/** The routes or sockets of a sandbox's egress could not be made, whatever else could. */
+export class EgressSocketsFailure extends Error {
+  constructor(cause: Error) {
+    super(`the sockets of its egress could not be made: ${cause.message}`, { cause });
+    this.name = "EgressSocketsFailure";
+  }
+}
 
 /**
- * Makes them for the sandbox whose first process `pidfd` is of. Gives the socket for names, and a
- * listener for each port.
- * @throws SyscallError, and then no socket is left
+ * Makes them in a fork that has departed, and sends them to its holder.
+ * @throws EgressSocketsFailure
  */
-export function openEgressSockets(pidfd: number, { publicRoutes, addresses, ports }: EgressSockets): number[] {
+export function handOverEgress({ sockets, to }: EgressHandOver, workerPidfd: number): void {
+  try {
+    const holder = takeDescriptor(workerPidfd, to);
+    const fds = openEgressSockets(sockets);
+    sys.sendDescriptors(holder, ONE_BYTE, fds);
+    for (const fd of [holder, ...fds]) sys.close(fd);
+  } catch (error) {
+    throw new EgressSocketsFailure(error as Error);
+  }
+}
+
+/**
+ * Makes them in the caller's network namespace. Gives the socket for names, and a listener for each
+ * port.
+ * @throws SyscallError, RangeError for what is no address, and then no socket is left
+ */
+export function openEgressSockets({ publicRoutes, addresses, ports }: EgressSockets): number[] {
   const routes: Range[] = [STAND_INS, ...addresses.map((address): Range => [address, 32])];
   for (const [address] of routes) bytesOf(address);
-  return inNetworkOf(pidfd, () => {
-    if (publicRoutes) addRoutes([...routes, EVERYTHING], NEVER_PUBLIC);
-    else addRoutes(routes, []);
-    return openAll([openNames, ...ports.map((port) => () => openListener(port))]);
-  });
+  if (publicRoutes) addRoutes([...routes, EVERYTHING], NEVER_PUBLIC);
+  else addRoutes(routes, []);
+  return openAll([openNames, ...ports.map((port) => () => openListener(port))]);
 }
 
 /** What all of them give, or nothing is left open. */
@@ -86,31 +108,5 @@ function prepared(fd: number, prepare: (fd: number) => void): number {
   } catch (error) {
     sys.close(fd);
     throw error;
-  }
-}
-
-let ownNetwork: number | undefined;
-
-/** Does something in the network namespace of another process (setns(2)). @throws SyscallError */
-function inNetworkOf<Result>(pidfd: number, work: () => Result): Result {
-  ownNetwork ??= sys.open("/proc/self/ns/net", O.RDONLY | O.CLOEXEC);
-  sys.setns(pidfd, CLONE.NEWNET);
-  try {
-    return work();
-  } finally {
-    returnTo(ownNetwork);
-  }
-}
-
-/**
- * A zygote that cannot go back would make sockets of its own in a sandbox's network, and boxes of
- * the host's network would be in it: so it ends at once, and with it all of its sandboxes.
- */
-function returnTo(own: number): void {
-  try {
-    sys.setns(own, CLONE.NEWNET);
-  } catch (error) {
-    complain(error);
-    exitNow(EXIT_UNFIT);
   }
 }
