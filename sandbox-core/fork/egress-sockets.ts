@@ -15,10 +15,12 @@ import { sys } from "../syscall/libc.ts";
 import { internetAddress } from "../syscall/sockets.ts";
 import { takeDescriptor } from "../syscall/steps.ts";
 import { MOST_WAITING } from "./network.ts";
-import { addRoutes, bytesOf, type Range } from "./routes.ts";
+import { type PreparedRoutes, prepareRoutes, type Range, sendRoutes } from "./routes.ts";
 
 /** Addresses that stand for names: the block for tests of networks (RFC 2544), nobody's host. */
 const STAND_INS: Range = ["198.18.0.0", 15];
+/** All that most sandboxes need. */
+const ROUTES_FOR_NAMES = prepareRoutes([STAND_INS], []);
 const EVERYTHING: Range = ["0.0.0.0", 0];
 /** Addresses that are never public: they lead nowhere, where every public one leads here. */
 const NEVER_PUBLIC = SPECIAL_ADDRESSES.map((range): Range => {
@@ -27,7 +29,8 @@ const NEVER_PUBLIC = SPECIAL_ADDRESSES.map((range): Range => {
 });
 
 const NAMES_ADDRESS = internetAddress(Uint8Array.of(127, 0, 0, 1), 53);
-const ANY_ADDRESS = Uint8Array.of(0, 0, 0, 0);
+/** Of any address, with a port for each listener. */
+const listenAddress = internetAddress(Uint8Array.of(0, 0, 0, 0), 0);
 /**
  * struct linger, on and 0 seconds (socket(7)); connections have what their listener has. A relay
  * that dies leaves resets behind, not ends that look as if all had been sent.
@@ -67,18 +70,11 @@ export function handOverEgress({ sockets, to }: EgressHandOver, workerPidfd: num
  * @throws SyscallError, RangeError for what is no address, and then no socket is left
  */
 export function openEgressSockets({ publicRoutes, addresses, ports }: EgressSockets): number[] {
-  const routes: Range[] = [STAND_INS, ...addresses.map((address): Range => [address, 32])];
-  for (const [address] of routes) bytesOf(address);
-  if (publicRoutes) addRoutes([...routes, EVERYTHING], NEVER_PUBLIC);
-  else addRoutes(routes, []);
-  return openAll([openNames, ...ports.map((port) => () => openListener(port))]);
-}
-
-/** What all of them give, or nothing is left open. */
-function openAll(openers: readonly (() => number)[]): number[] {
+  sendRoutes(routesFor(addresses, publicRoutes));
   const opened: number[] = [];
   try {
-    for (const open of openers) opened.push(open());
+    openNames(opened);
+    for (const port of ports) openListener(port, opened);
     return opened;
   } catch (error) {
     for (const fd of opened) sys.close(fd);
@@ -86,27 +82,23 @@ function openAll(openers: readonly (() => number)[]): number[] {
   }
 }
 
-function openNames(): number {
-  return prepared(sys.socket(AF.INET, SOCK.DGRAM | KIND, IPPROTO.DEFAULT), (fd) => {
-    sys.bind(fd, NAMES_ADDRESS, NAMES_ADDRESS.length);
-  });
+function routesFor(addresses: readonly string[], publicRoutes: boolean): PreparedRoutes {
+  if (!publicRoutes && addresses.length === 0) return ROUTES_FOR_NAMES;
+  const routes: Range[] = [STAND_INS, ...addresses.map((address): Range => [address, 32])];
+  return publicRoutes ? prepareRoutes([...routes, EVERYTHING], NEVER_PUBLIC) : prepareRoutes(routes, []);
 }
 
-function openListener(port: number): number {
-  const address = internetAddress(ANY_ADDRESS, port);
-  return prepared(sys.socket(AF.INET, SOCK.STREAM | KIND, IPPROTO.DEFAULT), (fd) => {
-    sys.setsockopt(fd, SOL.SOCKET, SO.LINGER, RESET_WHEN_CLOSED, RESET_WHEN_CLOSED.length);
-    sys.bind(fd, address, address.length);
-    sys.listen(fd, MOST_WAITING);
-  });
+function openNames(opened: number[]): void {
+  const fd = sys.socket(AF.INET, SOCK.DGRAM | KIND, IPPROTO.DEFAULT);
+  opened.push(fd);
+  sys.bind(fd, NAMES_ADDRESS, NAMES_ADDRESS.length);
 }
 
-function prepared(fd: number, prepare: (fd: number) => void): number {
-  try {
-    prepare(fd);
-    return fd;
-  } catch (error) {
-    sys.close(fd);
-    throw error;
-  }
+function openListener(port: number, opened: number[]): void {
+  const fd = sys.socket(AF.INET, SOCK.STREAM | KIND, IPPROTO.DEFAULT);
+  opened.push(fd);
+  listenAddress.writeUInt16BE(port, 2);
+  sys.setsockopt(fd, SOL.SOCKET, SO.LINGER, RESET_WHEN_CLOSED, RESET_WHEN_CLOSED.length);
+  sys.bind(fd, listenAddress, listenAddress.length);
+  sys.listen(fd, MOST_WAITING);
 }

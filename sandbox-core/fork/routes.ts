@@ -25,7 +25,8 @@ export type Range = readonly [address: string, bits: number];
 const LOOPBACK_INDEX = 1;
 /** struct nlmsghdr; an attribute of four bytes; both and a struct rtmsg in between. */
 const [HEADER_BYTES, ATTRIBUTE_BYTES, MESSAGE_BYTES] = [16, 8, 36];
-const ANSWER_BYTES = 4_096;
+/** Made once, before any fork: memory that a fork has to make is its own page faults. */
+const answer = Buffer.alloc(4_096);
 
 /**
  * Makes a route to the caller's own network namespace for each range of `local`, and leaves those
@@ -33,14 +34,29 @@ const ANSWER_BYTES = 4_096;
  * @throws SyscallError
  */
 export function addRoutes(local: readonly Range[], none: readonly Range[]): void {
+  sendRoutes(prepareRoutes(local, none));
+}
+
+/** The request for routes, for whoever makes the same ones often. */
+export interface PreparedRoutes {
+  batch: Buffer;
+  /** The number of the message that is answered. */
+  last: number;
+}
+
+/** @throws RangeError when an address is none */
+export function prepareRoutes(local: readonly Range[], none: readonly Range[]): PreparedRoutes {
   const routes = [
     ...local.map((range) => ({ range, type: RTN.LOCAL, scope: RT_SCOPE.HOST })),
     ...none.map((range) => ({ range, type: RTN.THROW, scope: RT_SCOPE.UNIVERSE })),
   ];
   const last = routes.length - 1;
-  const batch = Buffer.concat(
-    routes.map((route, index) => routeMessage({ ...route, seq: index, isLast: index === last })),
-  );
+  const messages = routes.map((route, index) => routeMessage({ ...route, seq: index, isLast: index === last }));
+  return { batch: Buffer.concat(messages), last };
+}
+
+/** Makes them, as `addRoutes` does. @throws SyscallError of the first that failed */
+export function sendRoutes({ batch, last }: PreparedRoutes): void {
   const socket = sys.socket(AF.NETLINK, SOCK.RAW | SOCK.CLOEXEC, NETLINK_ROUTE);
   try {
     sys.write(socket, batch, batch.length);
@@ -82,7 +98,6 @@ function writeAttribute(message: Buffer, at: number, kind: number): Buffer {
 
 /** Reads answers up to that of the last message. @throws SyscallError of the first that failed */
 function awaitAnswer(socket: number, last: number): void {
-  const answer = Buffer.alloc(ANSWER_BYTES);
   for (;;) {
     const count = sys.read(socket, answer, answer.length);
     for (let at = 0; at + HEADER_BYTES + 4 <= count; at += (answer.readUInt32LE(at) + 3) & ~3) {
@@ -95,7 +110,7 @@ function awaitAnswer(socket: number, last: number): void {
 }
 
 /** The four bytes of an address of version 4. @throws RangeError when it is none */
-export function bytesOf(address: string): number[] {
+function bytesOf(address: string): number[] {
   const bytes = address.split(".").map(Number);
   if (bytes.length !== 4 || bytes.some((byte) => !(Number.isInteger(byte) && byte >= 0 && byte < 256)))
     throw new RangeError(`${address} is no address of version 4`);
