@@ -34,13 +34,22 @@ export class SandboxClient extends WireClient {
     });
   }
 
+  /** A blank sandbox whose runtime has not said `ready` yet. */
+  static async launch(
+    launcher: ZygoteLauncher,
+    limits: Partial<SandboxLimits> = {},
+    egress?: EgressSockets,
+  ): Promise<SandboxClient> {
+    return new SandboxClient(await launcher.launch({ ...LIMITS, ...limits }, egress));
+  }
+
   /** A blank sandbox whose runtime has said `ready`. */
   static async blank(
     launcher: ZygoteLauncher,
     limits: Partial<SandboxLimits> = {},
     egress?: EgressSockets,
   ): Promise<SandboxClient> {
-    const client = new SandboxClient(await launcher.launch({ ...LIMITS, ...limits }, egress));
+    const client = await SandboxClient.launch(launcher, limits, egress);
     await client.next("ready");
     return client;
   }

@@ -116,8 +116,11 @@ class Creation {
   async #one(withEgress: boolean): Promise<number> {
     const startMs = performance.now();
     const sockets = withEgress ? this.#relay.socketsOf(THREE_PORTS) : undefined;
-    await using client = await SandboxClient.blank(this.#launcher, {}, sockets);
+    await using client = await SandboxClient.launch(this.#launcher, {}, sockets);
+    const ready = client.next("ready");
+    // As a worker does, while the runtime starts.
     if (withEgress) await this.#relay.open(client.sandbox, THREE_PORTS, () => undefined);
+    await ready;
     return performance.now() - startMs;
   }
 
