@@ -36,7 +36,8 @@ export class Tally {
   note({ outcome, status, handlerMs = 0 }: Ending, address: string): void {
     if (!COUNTED.has(outcome)) return;
     const cell = cellOf(this.#cellKey, address);
-    const counts = (this.#counts[cell] ??= noCalls());
+    const counts = this.#counts[cell] ?? noCalls();
+    this.#counts[cell] = counts;
     counts.calls += 1;
     if (outcome !== "ok" || status >= FAILED_STATUS) {
       counts.errors += 1;
