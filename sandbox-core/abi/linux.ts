@@ -109,6 +109,9 @@ export const O_ACCESS = { MASK: 0x3, CHANGES: 0x40 | 0x200 | 0x400000 } as const
 export const F_SETFD = 2;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETPIPE_SZ = 1031;
+/** splice(2): pages instead of copies where that can be, and no wait for the pipe. */
+export const SPLICE_F = { MOVE: 1, NONBLOCK: 2 } as const;
 /** memfd_create(2). */
 export const MFD_CLOEXEC = 1;
 /** Commands of fcntl(2) about descriptors and status flags. */

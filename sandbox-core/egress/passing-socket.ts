@@ -1,14 +1,17 @@
 /**
  * Sockets whose bytes are read into one buffer, the same for all of them, and leave it before the
  * next read: none of a connection's bytes has memory of its own, unless the other side is slow.
- * Otherwise each piece is a new buffer, and most of the relay's time goes to collecting them.
+ * Otherwise each piece is a new buffer, and most of the relay's time goes to collecting them. Once
+ * a read has filled the buffer, what follows goes past it (kernel-pipe.ts).
  */
 import { Socket, type SocketConstructorOpts } from "node:net";
+import { spliceOnce } from "./kernel-pipe.ts";
 import { sys } from "../syscall/libc.ts";
 
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 /** Reads in a row, after which the other connections have their turn: libuv makes up to 32. */
 const READS_IN_A_ROW = 4;
+const SPLICES_IN_A_ROW = 4;
 
 export class PassingSocket extends Socket {
   /** Where bytes go; without it they come as events, as those of any socket. */
@@ -43,6 +46,11 @@ export class PassingSocket extends Socket {
     return (this as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
   }
 
+  /** Whether it is no unix socket. Node has no public name for it. */
+  get isOfTcp(): boolean {
+    return (this as unknown as { _handle: { reset?: unknown } | null })._handle?.reset !== undefined;
+  }
+
   /**
    * Passes its bytes on, at the pace of the other side.
    * @param onBytes told of bytes before; false when they may not pass, and both have been ended
@@ -59,11 +67,27 @@ export class PassingSocket extends Socket {
     if (to === undefined) return this.push(Buffer.from(READ_BUFFER.subarray(0, length)));
     if (!this.#onBytes(length) || to.destroyed) return true;
     const sent = to.writableLength === 0 ? sys.sendNow(to.fd, READ_BUFFER, length) : 0;
-    if (sent === length) return length < READ_BUFFER.length || this.#mayReadOn();
-    // Whatever is wrong with the other side, writing to it meets that as well.
-    to.write(Buffer.from(READ_BUFFER.subarray(sent, length)), () => this.resume());
+    if (sent < length) return this.#waitFor(to, Buffer.from(READ_BUFFER.subarray(sent, length)));
+    return length < READ_BUFFER.length || (this.isOfTcp && to.isOfTcp ? this.#splice(to) : this.#mayReadOn());
+  }
+
+  /** Whatever is wrong with the other side, writing to it meets that as well. */
+  #waitFor(to: PassingSocket, rest: Buffer): boolean {
+    to.write(rest, () => this.resume());
     return false;
   }
+
+  /** The same as `#take` of what comes behind a full buffer. */
+  #splice(to: PassingSocket): boolean {
+    for (let turn = 0; turn < SPLICES_IN_A_ROW; turn++) {
+      const rest = spliceOnce(this.fd, to.fd, (bytes) => this.#onBytes(bytes) && !to.destroyed);
+      if (rest === null) return true;
+      if (rest !== undefined) return this.#waitFor(to, rest);
+    }
+    setImmediate(() => this.resume());
+    return false;
+  }
+
   /** False when others have their turn before it reads again. */
   #mayReadOn(): boolean {
     this.#fullReads = (this.#fullReads + 1) % READS_IN_A_ROW;

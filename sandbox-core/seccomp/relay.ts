@@ -15,6 +15,7 @@ import {
   PROT_EXEC,
   SECCOMP_RET,
   SOCK,
+  SPLICE_F,
 } from "../abi/linux.ts";
 import { allow, errno, type Policy, type Rule, refuse } from "./rule.ts";
 import { SOCKET_CALLS, SOCKET_TYPE } from "./sockets.ts";
@@ -86,6 +87,15 @@ export const RELAY_POLICY: Policy = {
       "the same on architectures that have it",
       ["open"],
       [{ argument: 1, mask: O_ACCESS.MASK | O_ACCESS.CHANGES, equals: 0 }],
+    ),
+    allow(
+      "bytes between a socket and its pipe, from where they are to where they go next",
+      ["splice"],
+      [
+        { argument: 1, equals: 0 },
+        { argument: 3, equals: 0 },
+        { argument: 5, equals: SPLICE_F.MOVE | SPLICE_F.NONBLOCK },
+      ],
     ),
     allow("sockets that it was given, and those that it makes", [...SOCKET_CALLS, "setsockopt", "getsockopt"]),
     allow(

@@ -1,12 +1,21 @@
 /** Files and descriptors: the part of `sys` that opens, reads, writes and waits for them. */
+import { constants } from "node:os";
 import koffi from "koffi";
+import { SPLICE_F } from "../abi/linux.ts";
 import { checked, first, firstTwo } from "./checked.ts";
+import { SyscallError } from "./error.ts";
 import { openInRoot } from "./openat2.ts";
 
+const { EAGAIN } = constants.errno;
 const libc = koffi.load("libc.so.6");
 
 /** read(2), write(2) and their kind. */
 type BytesCall = (fd: number, bytes: Buffer, count: number) => number;
+
+type RawSplice = (from: number, fromAt: null, to: number, toAt: null, count: number, flags: number) => number;
+const rawSplice = libc.func(
+  "long splice(int from, void *fromAt, int to, void *toAt, size_t count, unsigned int flags)",
+) as RawSplice;
 
 export const fileCalls = {
   open: checked(
@@ -26,6 +35,17 @@ export const fileCalls = {
     firstTwo,
   ),
   pipe2: checked("pipe2", libc.func("int pipe2(void *fds, int flags)") as (fds: Buffer, flags: number) => number),
+  /**
+   * Moves bytes between a pipe and a descriptor without waiting (splice(2)): how many, 0 at the
+   * end, -1 when none can be moved now. @throws SyscallError
+   */
+  spliceNow: (from: number, to: number, count: number): number => {
+    const moved = rawSplice(from, null, to, null, count, SPLICE_F.MOVE | SPLICE_F.NONBLOCK);
+    if (moved !== -1) return moved;
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return -1;
+    throw new SyscallError("splice", errno, `${from}, ${to}`);
+  },
   ioctl: checked(
     "ioctl",
     libc.func("int ioctl(int fd, unsigned long request, void *argument)") as (

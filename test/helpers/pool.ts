@@ -23,7 +23,7 @@ import { type LentLauncher, LentLaunchers } from "./lent-launchers.ts";
 import { stretched } from "./slowness.ts";
 
 type Settings = Partial<
-  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygoteSharing" | "tenants"> &
+  Pick<PoolOptions, "prewarmed" | "idleMs" | "zygoteSharing" | "tenants" | "egressOf"> &
     PoolOptions["limits"] & {
       renewal: Renewal;
       maxZygotes: number;
@@ -97,6 +97,7 @@ export class TestPool {
       idleMs,
       warmPercent: 50,
       ...(settings.tenants && { tenants: settings.tenants }),
+      ...(settings.egressOf && { egressOf: settings.egressOf }),
       load: async (sandbox, { version, bundle, log }) =>
         firstOf(
           await Instance.load(

@@ -98,6 +98,7 @@ export default async (request) => {
     }
     if (what === "wait") {
       kept = socket.on("error", () => {}).on("close", () => { kept = undefined; });
+      await said(socket, "here");
       console.log("connected");
       await new Promise((left) => request.signal.addEventListener("abort", left));
       return "for nobody";
@@ -219,9 +220,12 @@ describe("a function with egress", () => {
     const refused = await recorded(`/talk/other.example.com/${echo}`);
     const { host, port, verdict } = refused?.connections[0] ?? {};
     assert.deepEqual([host, port, verdict], ["other.example.com", undefined, "undeclared_name"]);
-    await test.deploy("late", CLIENT, { egress: [`echo.example.com:${echo}`], timeoutMs: 500 });
-    const late = await test.call("late", { path: `/hang/echo.example.com/${echo}` });
-    const cut = (await test.record(late.id)).egress?.connections.map((one) => one.verdict);
+    const id = randomUUID();
+    void test.call("noted", { id, path: `/wait/echo.example.com/${echo}` });
+    // Its relay has told of it by then, which the time limit of a call would not wait for.
+    await eventually(async () => (await test.lines("noted", id)).includes("connected"));
+    sender.send({ id, overAtMs: Date.now() + 60_000 });
+    const cut = (await test.record(id)).egress?.connections.map((one) => one.verdict);
     assert.match(String(cut), /^(?:call_ended|sandbox_ended)$/);
   });
 

@@ -6,7 +6,7 @@ import type { EgressPolicy } from "../../../sandbox-core/contract/egress.ts";
 import { SandboxError } from "../../../sandbox-core/contract/error.ts";
 import { EgressRelay } from "../../../sandbox-core/launcher/egress-relay.ts";
 import type { ZygoteLauncher } from "../../../sandbox-core/launcher/launcher.ts";
-import { EgressClient, policyOf } from "../../helpers/egress.ts";
+import { EgressClient, policyOf, talking } from "../../helpers/egress.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { NAME_SERVER, OTHER_PUBLIC, PORTS, PRIVATE, PUBLIC, PublicNet } from "../../helpers/public-net.ts";
 import { openTestLauncher, SandboxClient } from "../../helpers/sandbox-client.ts";
@@ -285,4 +285,13 @@ test("a policy that is none is refused before anything is made", async () => {
     relay.open(client.sandbox, policyOf("a.example:1"), () => undefined),
     /ended/,
   );
+});
+
+test("a sandbox that was launched with other sockets than its policy needs gets these", async () => {
+  const launched = relay.socketsOf(policyOf(`a.example:${PORTS.sink}`));
+  await using client = await SandboxClient.blank(launcher, {}, launched);
+  const policy = policyOf(`a.example:${PORTS.sink}+${PORTS.echo}`);
+  await relay.open(client.sandbox, policy, () => undefined);
+  await client.load(talking(`talk(${PORTS.echo}, "a.example", "over", 4)`));
+  assert.equal(JSON.parse(await client.text()), "over");
 });

@@ -41,6 +41,14 @@ describe("zygotes of a worker", () => {
     assert.equal((await test.use({ tenant: "a" })).id, first.id, "it was b that made way");
   });
 
+  it("make no sandbox whose egress has no sockets, and no function is blamed", async () => {
+    // Two listeners of one port: the kernel refuses the second.
+    const test = open({ egressOf: async () => ({ publicRoutes: false, addresses: [], ports: [443, 443] }) });
+    await assert.rejects(test.use({ tenant: "a" }), failure("EGRESS_UNAVAILABLE"));
+    assert.deepEqual(families(), [0]);
+    assert.equal(test.pool.snapshot().sandboxes, 0);
+  });
+
   it("do not make way while they serve calls: whoever wants another is told", async () => {
     const test = open({ zygoteSharing: "tenant", maxZygotes: 2, giveUpMs: stretched(300) });
     const [a, b] = await Promise.all([test.acquire({ tenant: "a" }), test.acquire({ tenant: "b" })]);
