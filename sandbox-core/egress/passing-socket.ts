@@ -5,8 +5,8 @@
  * a read has filled the buffer, what follows goes past it (kernel-pipe.ts).
  */
 import { Socket, type SocketConstructorOpts } from "node:net";
-import { spliceOnce } from "./kernel-pipe.ts";
 import { sys } from "../syscall/libc.ts";
+import { spliceOnce } from "./kernel-pipe.ts";
 
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 /** Reads in a row, after which the other connections have their turn: libuv makes up to 32. */

@@ -8,14 +8,14 @@ import { closeSync } from "node:fs";
 import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeOwner, sandboxGroup } from "../cgroup/sweep.ts";
 import type { EgressSockets } from "../contract/egress.ts";
-import { EgressSocketsError, SandboxError, StartFailure } from "../contract/error.ts";
+import { SandboxError } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
 import type { Connection, LaunchRequest, Refusal, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
 import { closeAll, takeSockets } from "./descriptors.ts";
 import { EgressReceiver, type LaunchedEgress } from "./egress-hand-over.ts";
 import { ForkSelftest } from "./fork-selftest.ts";
-import type { PendingLaunch } from "./pending-launch.ts";
+import { errorOf, type PendingLaunch } from "./pending-launch.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
 import { SandboxAhead } from "./sandbox-ahead.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
@@ -413,10 +413,4 @@ export class Generation {
 
 function newId(): string {
   return randomBytes(8).toString("hex");
-}
-
-function errorOf({ message, start, egress }: Refusal): SandboxError {
-  if (start !== undefined) return new StartFailure(`the program could not be started: ${message}`, start);
-  const text = `a sandbox could not be made: ${message}`;
-  return egress ? new EgressSocketsError(text) : new SandboxError(text);
 }

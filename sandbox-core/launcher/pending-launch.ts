@@ -1,7 +1,8 @@
 /** A launch that a zygote was asked for and has not answered. */
 import type { Socket } from "node:net";
-import type { SandboxError } from "../contract/error.ts";
+import { EgressSocketsError, SandboxError, StartFailure } from "../contract/error.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
+import type { Refusal } from "../protocol/control.ts";
 import type { EgressReceiver } from "./egress-hand-over.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
 
@@ -23,4 +24,11 @@ export interface PendingLaunch {
   egress: EgressReceiver | undefined;
   /** The exit, when it came before the connections did. */
   exit?: SandboxExit;
+}
+
+/** The error that whoever asked for a launch gets when it was refused. */
+export function errorOf({ message, start, egress }: Refusal): SandboxError {
+  if (start !== undefined) return new StartFailure(`the program could not be started: ${message}`, start);
+  const text = `a sandbox could not be made: ${message}`;
+  return egress ? new EgressSocketsError(text) : new SandboxError(text);
 }

@@ -15,7 +15,7 @@ const rawReceive = libc.func("long recvmsg(int fd, void *message, int flags)") a
 
 /** struct msghdr: where its fields are. */
 const MESSAGE = { vectors: 16, vectorCount: 24, control: 32, controlLength: 40, flags: 48 } as const;
-/** struct iovec follows, then a struct cmsghdr (length, level, type) with descriptors of 4 bytes. */
+/** A struct iovec follows, then a struct cmsghdr with descriptors of four bytes each. */
 const [VECTOR, CONTROL, HEADER_BYTES] = [56, 72, 16] as const;
 /** Most descriptors that the kernel takes in one message (SCM_MAX_FD). */
 const MOST_DESCRIPTORS = 253;
