@@ -40,7 +40,8 @@ export async function openEgressSuite(plan: Plan, _peers: Peers): Promise<Suite>
   const sheet = new Sheet(suite);
   const internet = started.use(await Internet.open());
   const relay = started.use(internet.relay());
-  const launcher = await openTestLauncher();
+  // One that waits would be taken by one of a pair and make the other wait for the next.
+  const launcher = await openTestLauncher({ sandboxesAhead: false });
   started.defer(() => launcher.close());
   const creation = new Creation(launcher, relay);
   const networks = await openNetworks({ launcher, internet, relay, started }, sheet);
