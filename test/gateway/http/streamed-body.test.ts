@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import type { Invocation } from "../../../functions/model/invocation.ts";
 import type { BodyStream } from "../../../functions/transport/body-stream.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -23,6 +23,11 @@ before(async () => {
     return test.bodies.connections === 1;
   });
 });
+/** Ends the calls that a test left without an answer: the worker's side waits for them. */
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
 after(() => test.stop());
 
 interface Upload {
@@ -38,6 +43,7 @@ interface Upload {
 async function upload(first: Buffer, options: { length?: number; agent?: Agent } = {}): Promise<Upload> {
   const called = Promise.withResolvers<Pick<Upload, "invocation" | "body">>();
   const replied = Promise.withResolvers<string>();
+  ends.push(() => replied.resolve(""));
   test.answer = async (invocation) => {
     const { body } = invocation.request;
     assert.ok(body !== null && "ticket" in body);
