@@ -323,7 +323,8 @@ function gather(replies: Reply[]): Answered {
   const last = replies.at(-1);
   if (head?.kind !== "head" || last === undefined || last.kind === "chunk")
     throw new Error("replies came out of order");
-  const body = Buffer.concat(replies.map((reply) => (reply.kind === "end" ? Buffer.alloc(0) : reply.body)));
+  const pieces = replies.flatMap((reply) => (reply.kind === "end" ? [] : [reply.body, ...(reply.more ?? [])]));
+  const body = Buffer.concat(pieces);
   return {
     ...{ id: head.id, outcome: last.outcome, headers: head.headers, error: last.error, start: head.start },
     status: last.error === undefined || head.streaming ? head.status : statusOf(last.error.code),
