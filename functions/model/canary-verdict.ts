@@ -40,7 +40,7 @@ export interface Verdict {
 interface Fault {
   /** By how much the canary is worse than it may be; 0 or less: it is not. */
   excess(figures: Comparison): number;
-  /** Whether these cells are enough to say that the canary is not worse, as the other one has it. */
+  /** Whether the others have calls enough to deny what the one cell says of the canary. */
   canDeny(others: Comparison, cell: Comparison): boolean;
 }
 

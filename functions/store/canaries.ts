@@ -52,7 +52,8 @@ end`;
 
 /**
  * KEYS: function, canaries. ARGV: name of the watch, alias, revision that was counted for, counts
- * or nothing, a new key. Gives the alias, its watch and the time; nothing when there is no such watch now.
+ * or nothing, a key of cells for a watch that has none. Gives the alias, its watch and the time;
+ * nothing when there is no such watch now.
  */
 const COUNT = `${NOW}
 local field = "watch:" .. ARGV[2]
