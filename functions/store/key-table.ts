@@ -27,6 +27,7 @@ export const KEY_TABLE: readonly KeyRow[] = [
   { pattern: "sp:queue:checks:*", owner: "ends" },
   { pattern: "sp:body:<uuid>", owner: "ends" },
   { pattern: "sp:body:<sender>-<number>-<index>", owner: "ends" },
+  { pattern: "sp:bodies:<gateway>", owner: "ends" },
   { pattern: "sp:direct:<gateway>", owner: "ends" },
   { pattern: "sp:slots", owner: "ends" },
   { pattern: "sp:reply:<gateway>", owner: "ends" },
