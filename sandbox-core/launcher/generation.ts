@@ -382,10 +382,7 @@ export class Generation {
   #expire(id: string): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
-    if (pending.overdue !== undefined) {
-      this.#refuse(id, { message: pending.overdue });
-      return;
-    }
+    if (pending.overdue !== undefined) return void this.#refuse(id, { message: pending.overdue });
     pending.overdue = `it was not locked in within ${LAUNCH_LIMIT_MS / 1_000} s`;
     pending.deadline = setTimeout(() => this.#expire(id), LAUNCH_LIMIT_MS);
     this.#process.send({ op: "kill", id });
