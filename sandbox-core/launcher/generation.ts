@@ -173,8 +173,8 @@ export class Generation {
 
   #launch(request: LaunchRequest, id = newId()): Promise<LaunchedSandbox> {
     const { connections = [], program, egress: sockets, ...what } = request;
-    const hidden = program && hideSecrets(program);
     const egress = sockets && new EgressReceiver(sockets);
+    const hidden = program && hiddenOrClosed(program, egress);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
@@ -405,6 +405,16 @@ export class Generation {
     this.#sandboxes.get(id)?.end(exit);
     this.#sandboxes.delete(id);
     this.#noteIfEmpty();
+  }
+}
+
+/** The program's secrets in a descriptor. @throws SyscallError with `egress` closed */
+function hiddenOrClosed(program: Program, egress: EgressReceiver | undefined): ReturnType<typeof hideSecrets> {
+  try {
+    return hideSecrets(program);
+  } catch (error) {
+    egress?.close();
+    throw error;
   }
 }
 
