@@ -5,23 +5,22 @@
  */
 import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
-import type { CgroupDriver } from "../cgroup/driver.ts";
 import { removeOwner, sandboxGroup } from "../cgroup/sweep.ts";
 import type { EgressSockets } from "../contract/egress.ts";
 import { SandboxError } from "../contract/error.ts";
 import type { Program } from "../contract/program.ts";
 import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
-import type { Connection, LaunchRequest, Refusal, Response, ZygoteFacts, ZygoteOptions } from "../protocol/control.ts";
+import type { LaunchRequest, Refusal, Response, ZygoteFacts } from "../protocol/control.ts";
+import { RUNTIME_CONNECTIONS, WIRE_ONLY } from "./connections.ts";
 import { closeAll, takeSockets } from "./descriptors.ts";
 import { EgressReceiver, type LaunchedEgress } from "./egress-hand-over.ts";
 import { ForkSelftest } from "./fork-selftest.ts";
-import { errorOf, type PendingLaunch } from "./pending-launch.ts";
+import type { GenerationOptions } from "./generation-options.ts";
+import { errorOf, failLaunch, type PendingLaunch } from "./pending-launch.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
-import { SandboxAhead } from "./sandbox-ahead.ts";
+import { newLaunchId, SandboxAhead } from "./sandbox-ahead.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
 import { hideSecrets } from "./secrets.ts";
-import type { Receiver } from "./socket-receiver.ts";
-import type { WorkLimits } from "./work-limit.ts";
 import { ZygoteProcess } from "./zygote-process.ts";
 
 /** Time to wait for the connections of a sandbox that ended already. */
@@ -31,27 +30,6 @@ const LAST_ACCEPT_MS = 1_000;
  */
 const LAUNCH_LIMIT_MS = 12_000;
 const NO_USAGE = { cpuMs: 0, peakMemoryBytes: 0, oomKills: 0, throttledMs: 0 };
-
-export interface GenerationOptions {
-  /** Started in each sandbox instead of the runtime that the zygote holds. */
-  runtime?: Program;
-  /** The most that the zygote's start may take, unless it is the usual. */
-  startLimits?: WorkLimits;
-  nodeFlags: readonly string[];
-  /** Whether its next sandbox is made whole ahead of the launch. */
-  sandboxesAhead: boolean;
-  zygote: ZygoteOptions;
-  receiver: Receiver;
-  cgroups: CgroupDriver;
-}
-
-const WIRE_ONLY: Connection[] = [{ name: "wire", fds: [1, 2, 3] }];
-
-/** The wire, and one socket for what is written straight to descriptors 1 and 2. */
-const RUNTIME_CONNECTIONS: Connection[] = [
-  { name: "wire", fds: [3] },
-  { name: "stdio", fds: [1, 2] },
-];
 
 export class Generation {
   /**
@@ -67,9 +45,7 @@ export class Generation {
   readonly #dead = Promise.withResolvers<string>();
   #zygote: ZygoteProcess | undefined;
   #selftest: ForkSelftest | undefined;
-  readonly #ahead = new SandboxAhead((id, limits) => this.#launchRuntime(id, limits));
-  /** The limits of the next sandbox to be made ahead, once no launch is on its way. */
-  #wantedAhead: SandboxLimits | undefined;
+  readonly #ahead: SandboxAhead;
   #forks = 0;
   /**
    * The span in which its sandboxes make way, by `performance.now()`; undefined while it serves.
@@ -80,6 +56,12 @@ export class Generation {
 
   private constructor(options: GenerationOptions) {
     this.#options = options;
+    const { sandboxesAhead: isWanted } = options;
+    this.#ahead = new SandboxAhead(isWanted, {
+      launch: (id, limits) => this.#launchRuntime(id, limits),
+      isBusy: () => this.#pending.size > 0,
+      has: (id) => this.#pending.has(id) || this.#sandboxes.has(id),
+    });
     this.gone = this.#dead.promise.then((reason) => this.#bury(reason));
   }
 
@@ -125,19 +107,14 @@ export class Generation {
 
   /** A new sandbox with the runtime, as `start`. */
   async startRuntime(limits: SandboxLimits, egress?: EgressSockets): Promise<LaunchedSandbox> {
-    const sandbox = await this.#launchRuntime(newId(), limits, egress);
-    this.#wantAhead(limits);
+    const sandbox = await this.#launchRuntime(newLaunchId(), limits, egress);
+    this.#ahead.want(limits);
     return sandbox;
   }
 
-  /**
-   * The sandbox that was made ahead, or is being made, if there is one that lives and has these
-   * limits. Never rejects.
-   */
-  async takeAhead(limits: SandboxLimits): Promise<LaunchedSandbox | undefined> {
-    const sandbox = await this.#ahead.take(limits);
-    if (sandbox) this.#wantAhead(limits);
-    return sandbox;
+  /** The waiting sandbox, as `SandboxAhead.take` gives it. */
+  takeAhead(limits: SandboxLimits): Promise<LaunchedSandbox | undefined> {
+    return this.#ahead.take(limits);
   }
 
   /** A sandbox like those of `start` in which fork/probe.ts runs and nothing else. */
@@ -157,21 +134,7 @@ export class Generation {
     return this.#launch({ limits, connections: RUNTIME_CONNECTIONS, ...more }, id);
   }
 
-  /** Has the next sandbox made ahead, as soon as the zygote has nothing else to make. */
-  #wantAhead(limits: SandboxLimits): void {
-    if (!this.#options.sandboxesAhead) return;
-    this.#wantedAhead = limits;
-    this.#makeAhead();
-  }
-
-  #makeAhead(): void {
-    const limits = this.#wantedAhead;
-    if (limits === undefined || this.#pending.size > 0) return;
-    this.#wantedAhead = undefined;
-    this.#ahead.make(newId(), limits);
-  }
-
-  #launch(request: LaunchRequest, id = newId()): Promise<LaunchedSandbox> {
+  #launch(request: LaunchRequest, id = newLaunchId()): Promise<LaunchedSandbox> {
     const { connections = [], program, egress: sockets, ...what } = request;
     const egress = sockets && new EgressReceiver(sockets);
     const hidden = program && hiddenOrClosed(program, egress);
@@ -201,9 +164,7 @@ export class Generation {
 
   /** How many sandboxes it has, and is making, besides the one that it makes ahead. */
   get count(): number {
-    const { id } = this.#ahead;
-    const ahead = id !== undefined && (this.#pending.has(id) || this.#sandboxes.has(id));
-    return this.#pending.size + this.#sandboxes.size - (ahead ? 1 : 0);
+    return this.#pending.size + this.#sandboxes.size - this.#ahead.count;
   }
 
   /** The sandboxes that it has. */
@@ -263,7 +224,7 @@ export class Generation {
   async #bury(reason: string): Promise<string> {
     for (const id of [...this.#pending.keys()]) {
       const pending = this.#take(id);
-      if (pending) this.#fail(pending, new SandboxError(reason));
+      if (pending) failLaunch(pending, this.#options.receiver, new SandboxError(reason));
     }
     this.#selftest?.fail(reason);
     const orphans = [...this.#sandboxes.values()].map((sandbox) => ({ sandbox, usage: sandbox.stats() ?? NO_USAGE }));
@@ -338,7 +299,7 @@ export class Generation {
     this.#haveMakeWay(sandbox);
     pending.resolve(sandbox);
     this.#noteIfEmpty();
-    this.#makeAhead();
+    this.#ahead.makeIfIdle();
   }
 
   #refuse(id: string, refusal: Refusal): void {
@@ -348,7 +309,8 @@ export class Generation {
       this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: refusal.message });
       return;
     }
-    this.#fail(pending, errorOf({ ...refusal, message: pending.overdue ?? refusal.message }));
+    const error = errorOf({ ...refusal, message: pending.overdue ?? refusal.message });
+    failLaunch(pending, this.#options.receiver, error);
     this.#noteIfEmpty();
   }
 
@@ -360,18 +322,6 @@ export class Generation {
     pending?.egress?.close();
     this.#pending.delete(id);
     return pending;
-  }
-
-  /**
-   * Tells who waits for it, and cuts its connections: those that are to come, and those that are
-   * there already.
-   */
-  #fail({ token, sockets, reject }: PendingLaunch, error: SandboxError): void {
-    this.#options.receiver.forget(token);
-    void sockets.then((connected) => {
-      for (const socket of connected.values()) socket.destroy();
-    });
-    reject(error);
   }
 
   /**
@@ -416,8 +366,4 @@ function hiddenOrClosed(program: Program, egress: EgressReceiver | undefined): R
     egress?.close();
     throw error;
   }
-}
-
-function newId(): string {
-  return randomBytes(8).toString("hex");
 }

@@ -125,7 +125,10 @@ export class ZygoteLauncher implements Launcher {
     return this.#counted(generation, generation.startRuntime(limits, egress));
   }
 
-  /** The sandbox that was made ahead, if it suits. @throws SandboxError when the launcher is closed */
+  /**
+   * The sandbox that was made ahead, if it suits.
+   * @throws SandboxError when the launcher is closed
+   */
   async #takeAhead(limits: SandboxLimits): Promise<ForkableSandbox | undefined> {
     const generation = await this.#living();
     return this.#counted(generation, generation.takeAhead(limits));

@@ -5,6 +5,7 @@ import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
 import type { Refusal } from "../protocol/control.ts";
 import type { EgressReceiver } from "./egress-hand-over.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
+import type { Receiver } from "./socket-receiver.ts";
 
 /** A launch on its way: asked of the zygote, not yet a sandbox. */
 export interface PendingLaunch {
@@ -31,4 +32,16 @@ export function errorOf({ message, start, egress }: Refusal): SandboxError {
   if (start !== undefined) return new StartFailure(`the program could not be started: ${message}`, start);
   const text = `a sandbox could not be made: ${message}`;
   return egress ? new EgressSocketsError(text) : new SandboxError(text);
+}
+
+/**
+ * Tells whoever waits for a launch, and cuts its connections: those that are to come, and those
+ * that are there already.
+ */
+export function failLaunch({ token, sockets, reject }: PendingLaunch, receiver: Receiver, error: SandboxError): void {
+  receiver.forget(token);
+  void sockets.then((connected) => {
+    for (const socket of connected.values()) socket.destroy();
+  });
+  reject(error);
 }

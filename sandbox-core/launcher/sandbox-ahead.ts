@@ -8,6 +8,7 @@
  * and the second such launch in a row has it replaced. One that dies while it waits is never given
  * away: the launch that misses it makes its own, and the next one to wait.
  */
+import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { SandboxLimits } from "../contract/sandbox.ts";
 import type { LaunchedSandbox } from "./sandbox.ts";
@@ -21,27 +22,49 @@ interface Next {
   made: Promise<LaunchedSandbox>;
 }
 
+/** The zygote that it is a sandbox of, and what is made by it. */
+export interface SandboxAheadSource {
+  launch: (id: string, limits: SandboxLimits) => Promise<LaunchedSandbox>;
+  /** Whether a launch is on its way. */
+  isBusy: () => boolean;
+  /** Whether the launch of that id is on its way, or its sandbox there. */
+  has: (id: string) => boolean;
+}
+
 export class SandboxAhead {
-  readonly #launch: (id: string, limits: SandboxLimits) => Promise<LaunchedSandbox>;
+  readonly #source: SandboxAheadSource;
   #next: Next | undefined;
+  /** The limits of the one to be made as soon as no launch is on its way. */
+  #wanted: SandboxLimits | undefined;
   #misses = 0;
-  #isOver = false;
+  #isOver: boolean;
 
-  constructor(launch: (id: string, limits: SandboxLimits) => Promise<LaunchedSandbox>) {
-    this.#launch = launch;
+  /** @param isWanted whether any is to be made */
+  constructor(isWanted: boolean, source: SandboxAheadSource) {
+    this.#isOver = !isWanted;
+    this.#source = source;
   }
 
-  /** The launch's id of the one that nobody has asked for, if there is one. */
-  get id(): string | undefined {
-    return this.#next?.id;
+  /** How many of its zygote's sandboxes nobody has asked for: 1 or 0. */
+  get count(): number {
+    return this.#next !== undefined && this.#source.has(this.#next.id) ? 1 : 0;
   }
 
-  /** Makes the next one, unless there is one or `end` was called. */
-  make(id: string, limits: SandboxLimits): void {
-    if (this.#next || this.#isOver) return;
-    const made = this.#launch(id, limits);
-    const next = { id, limits, made };
-    this.#next = next;
+  /** Has the next one made as soon as the zygote makes nothing else. */
+  want(limits: SandboxLimits): void {
+    this.#wanted = limits;
+    this.makeIfIdle();
+  }
+
+  /** Makes the one that is wanted, unless a launch is on its way: call it when one has ended. */
+  makeIfIdle(): void {
+    const limits = this.#wanted;
+    if (limits === undefined || this.#isOver || this.#source.isBusy()) return;
+    this.#wanted = undefined;
+    if (this.#next) return;
+    const id = newLaunchId();
+    const made = this.#source.launch(id, limits);
+    this.#next = { id, limits, made };
     this.#misses = 0;
     // The launch that needs it is refused itself, and says why.
     made.catch(() => this.forget(id));
@@ -61,7 +84,9 @@ export class SandboxAhead {
     }
     this.#next = undefined;
     const sandbox = await next.made.catch(() => undefined);
-    return sandbox?.isThere ? sandbox : undefined;
+    if (!sandbox?.isThere) return undefined;
+    this.want(limits);
+    return sandbox;
   }
 
   /** The one of that id has ended. */
@@ -83,4 +108,9 @@ export class SandboxAhead {
       () => undefined,
     );
   }
+}
+
+/** Names a launch between a worker and its zygote. */
+export function newLaunchId(): string {
+  return randomBytes(8).toString("hex");
 }
