@@ -131,9 +131,8 @@ export class Worker {
       limits: config,
       sendReply: (gatewayId, reply) => this.#replies.send(gatewayId, reply),
       untilTaken: (gatewayId) => this.#replies.untilTaken(gatewayId),
-      bodies: openBodies(redis, this.#onTrouble),
+      ...{ bodies: openBodies(redis, onTrouble), onTrouble },
       onRecord: (record) => this.metrics.onRecord(record),
-      onTrouble: this.#onTrouble,
     };
     this.metrics.ask(() => this.#figures(config));
     this.#cancellations = new CancellationReceiver(redis, (one) => this.#parts.departures.hear(one));

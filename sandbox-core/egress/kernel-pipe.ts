@@ -9,9 +9,18 @@ import { SyscallError } from "../syscall/error.ts";
 import { sys } from "../syscall/libc.ts";
 
 /** Most bytes at once, and so the most that comes out when the other side takes none. */
-export const MOST_SPLICED_BYTES = 131_072;
+const MOST_SPLICED_BYTES = 131_072;
 /** A slot of a page for each piece: what comes out of a network is in small ones. */
 const PIPE_BYTES = 1_048_576;
+
+/** Errors of a kernel or a filter that has no splice(2) for sockets. */
+const NO_SPLICE = new Set(["EINVAL", "ENOSYS", "EPERM"]);
+
+export interface Spliced {
+  count: number;
+  left?: Buffer;
+}
+const NOTHING: Spliced = { count: 0 };
 
 /** The two ends; null where there is no such pipe, and none is used. */
 let pipe: { read: number; write: number } | null = makeKernelPipe();
@@ -19,27 +28,27 @@ let pipe: { read: number; write: number } | null = makeKernelPipe();
 /**
  * Passes bytes of one TCP socket to another, once.
  * @param mayPass told of bytes before; false when they are to go nowhere
- * @returns the bytes that the other side did not take; undefined when it took all; null when there
- * was nothing, or this cannot be done, and whoever reads as usual meets what is wrong
+ * @returns how many came, none where this cannot be done, and which of them the other side did not
+ * take
+ * @throws SyscallError when the first socket is broken, which no read tells again
  */
-export function spliceOnce(from: number, to: number, mayPass: (bytes: number) => boolean): Buffer | undefined | null {
-  if (pipe === null) return null;
-  const count = fill(pipe.write, from);
-  if (count === 0 || pipe === null) return null;
+export function spliceOnce(from: number, to: number, mayPass: (bytes: number) => boolean): Spliced {
+  const count = pipe === null ? 0 : fill(pipe.write, from);
+  if (pipe === null || count === 0) return NOTHING;
   if (!mayPass(count)) {
     takeOut(pipe.read, count);
-    return null;
+    return NOTHING;
   }
   const left = count - empty(pipe.read, to, count);
-  return left === 0 ? undefined : takeOut(pipe.read, left);
+  return left === 0 ? { count } : { count, left: takeOut(pipe.read, left) };
 }
 
 function fill(write: number, from: number): number {
   try {
     return Math.max(0, sys.spliceNow(from, write, MOST_SPLICED_BYTES));
   } catch (error) {
-    // The read that follows meets the same, unless it is of splice(2) alone.
-    if (error instanceof SyscallError && ["EINVAL", "ENOSYS", "EPERM"].includes(error.code)) close();
+    if (!(error instanceof SyscallError && NO_SPLICE.has(error.code))) throw error;
+    close();
     return 0;
   }
 }

@@ -7,6 +7,7 @@
 import { Socket, type SocketConstructorOpts } from "node:net";
 import { sys } from "../syscall/libc.ts";
 import { spliceOnce } from "./kernel-pipe.ts";
+import { isOfTcp } from "./reset.ts";
 
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 /** Reads in a row, after which the other connections have their turn: libuv makes up to 32. */
@@ -46,11 +47,6 @@ export class PassingSocket extends Socket {
     return (this as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
   }
 
-  /** Whether it is no unix socket. Node has no public name for it. */
-  get isOfTcp(): boolean {
-    return (this as unknown as { _handle: { reset?: unknown } | null })._handle?.reset !== undefined;
-  }
-
   /**
    * Passes its bytes on, at the pace of the other side.
    * @param onBytes told of bytes before; false when they may not pass, and both have been ended
@@ -68,7 +64,7 @@ export class PassingSocket extends Socket {
     if (!this.#onBytes(length) || to.destroyed) return true;
     const sent = to.writableLength === 0 ? sys.sendNow(to.fd, READ_BUFFER, length) : 0;
     if (sent < length) return this.#waitFor(to, Buffer.from(READ_BUFFER.subarray(sent, length)));
-    return length < READ_BUFFER.length || (this.isOfTcp && to.isOfTcp ? this.#splice(to) : this.#mayReadOn());
+    return length < READ_BUFFER.length || (isOfTcp(this) && isOfTcp(to) ? this.#splice(to) : this.#mayReadOn());
   }
 
   /** Whatever is wrong with the other side, writing to it meets that as well. */
@@ -77,12 +73,21 @@ export class PassingSocket extends Socket {
     return false;
   }
 
-  /** The same as `#take` of what comes behind a full buffer. */
+  /**
+   * The same as `#take` of what comes behind a full buffer, while it comes in pieces that are as
+   * large: small ones would keep more memory of the kernel's than they have bytes. Then others have
+   * their turn.
+   */
   #splice(to: PassingSocket): boolean {
-    for (let turn = 0; turn < SPLICES_IN_A_ROW; turn++) {
-      const rest = spliceOnce(this.fd, to.fd, (bytes) => this.#onBytes(bytes) && !to.destroyed);
-      if (rest === null) return true;
-      if (rest !== undefined) return this.#waitFor(to, rest);
+    try {
+      for (let turn = 0; turn < SPLICES_IN_A_ROW; turn++) {
+        const { count, left } = spliceOnce(this.fd, to.fd, (bytes) => this.#onBytes(bytes) && !to.destroyed);
+        if (left) return this.#waitFor(to, left);
+        if (count < READ_BUFFER.length) break;
+      }
+    } catch (error) {
+      this.destroy(error as Error);
+      return false;
     }
     setImmediate(() => this.resume());
     return false;

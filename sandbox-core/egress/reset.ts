@@ -27,7 +27,8 @@ export function closeGently(socket: Socket): void {
   if (fd >= 0) sys.setsockopt(fd, SOL.SOCKET, SO.LINGER, OFF, OFF.length);
 }
 
-function isOfTcp(socket: Socket): boolean {
+/** Else it is a unix socket. */
+export function isOfTcp(socket: Socket): boolean {
   return handleOf(socket)?.reset !== undefined;
 }
 

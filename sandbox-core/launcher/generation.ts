@@ -13,14 +13,14 @@ import type { SandboxExit, SandboxLimits } from "../contract/sandbox.ts";
 import type { LaunchRequest, Refusal, Response, ZygoteFacts } from "../protocol/control.ts";
 import { RUNTIME_CONNECTIONS, WIRE_ONLY } from "./connections.ts";
 import { closeAll, takeSockets } from "./descriptors.ts";
-import { EgressReceiver, type LaunchedEgress } from "./egress-hand-over.ts";
+import type { LaunchedEgress } from "./egress-hand-over.ts";
 import { ForkSelftest } from "./fork-selftest.ts";
 import type { GenerationOptions } from "./generation-options.ts";
+import { openDescriptors } from "./launch-descriptors.ts";
 import { errorOf, failLaunch, type PendingLaunch } from "./pending-launch.ts";
 import { LaunchedSandbox } from "./sandbox.ts";
 import { newLaunchId, SandboxAhead } from "./sandbox-ahead.ts";
 import { SandboxGroup } from "./sandbox-cgroup.ts";
-import { hideSecrets } from "./secrets.ts";
 import { ZygoteProcess } from "./zygote-process.ts";
 
 /** Time to wait for the connections of a sandbox that ended already. */
@@ -56,8 +56,7 @@ export class Generation {
 
   private constructor(options: GenerationOptions) {
     this.#options = options;
-    const { sandboxesAhead: isWanted } = options;
-    this.#ahead = new SandboxAhead(isWanted, {
+    this.#ahead = new SandboxAhead(options.sandboxesAhead, {
       launch: (id, limits) => this.#launchRuntime(id, limits),
       isBusy: () => this.#pending.size > 0,
       has: (id) => this.#pending.has(id) || this.#sandboxes.has(id),
@@ -136,8 +135,7 @@ export class Generation {
 
   #launch(request: LaunchRequest, id = newLaunchId()): Promise<LaunchedSandbox> {
     const { connections = [], program, egress: sockets, ...what } = request;
-    const egress = sockets && new EgressReceiver(sockets);
-    const hidden = program && hiddenOrClosed(program, egress);
+    const { egress, hidden } = openDescriptors(sockets, program);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
@@ -355,15 +353,5 @@ export class Generation {
     this.#sandboxes.get(id)?.end(exit);
     this.#sandboxes.delete(id);
     this.#noteIfEmpty();
-  }
-}
-
-/** The program's secrets in a descriptor. @throws SyscallError with `egress` closed */
-function hiddenOrClosed(program: Program, egress: EgressReceiver | undefined): ReturnType<typeof hideSecrets> {
-  try {
-    return hideSecrets(program);
-  } catch (error) {
-    egress?.close();
-    throw error;
   }
 }

@@ -7,6 +7,7 @@ import { SECCOMP_RET } from "../../../sandbox-core/abi/linux.ts";
 import { assemble } from "../../../sandbox-core/seccomp/assembler.ts";
 import { COMMAND_POLICY } from "../../../sandbox-core/seccomp/commands.ts";
 import { EXEC_POLICY, FORK_POLICY, ZYGOTE_POLICY } from "../../../sandbox-core/seccomp/policy.ts";
+import { INJECTOR_POLICY, RELAY_POLICY } from "../../../sandbox-core/seccomp/relay.ts";
 import type { Policy } from "../../../sandbox-core/seccomp/rule.ts";
 import { describeAction, disassemble, interpret, type SystemCall } from "../../helpers/bpf.ts";
 import { casesOf, decide } from "../../helpers/policy.ts";
@@ -118,6 +119,14 @@ const CASES: Case[] = [
   // MADV_DONTFORK is pretended; MADV_DOFORK is not.
   [ZYGOTE_POLICY, "madvise", [0, 4096, 10], "errno 0"],
   [ZYGOTE_POLICY, "madvise", [0, 4096, 11], "allow"],
+  // Without waiting, from and to where the two are: no offset, and no other flag.
+  [RELAY_POLICY, "splice", [5, 0, 6, 0, 131_072, 3], "allow"],
+  [RELAY_POLICY, "splice", [5, 4096, 6, 0, 131_072, 3], `errno ${EPERM}`],
+  [RELAY_POLICY, "splice", [5, 0, 6, 4096, 131_072, 3], `errno ${EPERM}`],
+  [RELAY_POLICY, "splice", [5, 0, 6, 0, 131_072, 1], `errno ${EPERM}`],
+  [RELAY_POLICY, "splice", [5, 0, 6, 0, 131_072, 11], `errno ${EPERM}`],
+  ...(["tee", "vmsplice", "sendfile"] as const).map((call): Case => [RELAY_POLICY, call, [], `errno ${EPERM}`]),
+  [INJECTOR_POLICY, "splice", [5, 0, 6, 0, 131_072, 3], `errno ${EPERM}`],
   [FORK_POLICY, "clone3", [], `errno ${ENOSYS}`],
   [FORK_POLICY, "clone", [CLONE_THREAD], "allow"],
   [FORK_POLICY, "clone", [0x11], "allow"],
