@@ -135,7 +135,7 @@ export class Generation {
 
   #launch(request: LaunchRequest, id = newLaunchId()): Promise<LaunchedSandbox> {
     const { connections = [], program, egress: sockets, ...what } = request;
-    const { egress, hidden } = openDescriptors(sockets, program);
+    const { told, ...own } = openDescriptors(sockets, program);
     const token = randomBytes(16).toString("hex");
     const names = connections.map(({ name }) => name);
     const { promise, resolve, reject } = Promise.withResolvers<LaunchedSandbox>();
@@ -143,11 +143,8 @@ export class Generation {
     const connected = this.#options.receiver.expect(token, names);
     const { limits } = what;
     const hasLocks = program?.policy === "command";
-    const own = { secrets: hidden?.secrets, egress };
     this.#pending.set(id, { token, limits, hasLocks, sockets: connected, resolve, reject, deadline, ...own });
-    const told = hidden && { program: hidden.outline, secrets: hidden.secrets };
-    const more = egress && { egress: egress.request };
-    this.#process.send({ op: "launch", id, token, connections, ...what, ...told, ...more });
+    this.#process.send({ op: "launch", id, token, connections, ...what, ...told });
     return promise;
   }
 
@@ -307,8 +304,7 @@ export class Generation {
       this.#end(id, { code: 1, signal: null, usage: NO_USAGE, reason: refusal.message });
       return;
     }
-    const error = errorOf({ ...refusal, message: pending.overdue ?? refusal.message });
-    failLaunch(pending, this.#options.receiver, error);
+    failLaunch(pending, this.#options.receiver, errorOf({ ...refusal, message: pending.overdue ?? refusal.message }));
     this.#noteIfEmpty();
   }
 
