@@ -1,7 +1,7 @@
 /**
- * Limits of the memory that sandboxes of a tenant may have while they serve calls. Counted are the
- * memory limits of those sandboxes and of those on their way; instances that serve nobody make way
- * for others, and count for nobody. A call that would need more waits for a second for another of
+ * Limits of the memory that sandboxes of a tenant may have. Counted are the memory limits of those
+ * that serve calls, are on their way, or are kept however idle; other instances that serve nobody
+ * make way for others, and count for nobody. A call that would need more waits for a second for another of
  * its tenant to end, and is refused then.
  */
 import { quotaMessage } from "../../functions/model/quotas.ts";

@@ -41,7 +41,8 @@ export class TenantRoom {
   constructor({ limits, kept, tenants, lookAgain }: TenantRoomOptions) {
     this.#limits = limits;
     this.#kept = kept;
-    this.#memory = tenants && new MemoryLimits({ tenants, bytesOf: (tenant) => this.#bytes.of(tenant), lookAgain });
+    const bytesOf = (tenant: string) => this.#bytes.of(tenant) + this.#keptBytesOf(tenant);
+    this.#memory = tenants && new MemoryLimits({ tenants, bytesOf, lookAgain });
   }
 
   /**
@@ -71,6 +72,11 @@ export class TenantRoom {
     }
     if (isFull(ofSandboxes) || isFull(ofBytes)) return false;
     return !mayTake(ofSandboxes) || !mayTake(ofBytes);
+  }
+
+  #keptBytesOf(tenant: string): number {
+    const own = this.#kept().filter((kept) => kept.tenant === tenant);
+    return own.reduce((sum, { count, memoryMiB }) => sum + count * memoryMiB * MIB, 0);
   }
 
   /** Counts a sandbox that is on its way until it is there. Gives the same back. */

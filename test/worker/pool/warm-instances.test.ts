@@ -6,6 +6,7 @@ import { MIB } from "../../../infra/std/bytes.ts";
 import type { Lease } from "../../../worker/pool/lease.ts";
 import { TenantRoom } from "../../../worker/pool/tenant-room.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { NO_QUOTAS } from "../../helpers/gateway.ts";
 import { demandOf, poolOpener, type TestPool } from "../../helpers/pool.ts";
 
 const open = poolOpener();
@@ -63,6 +64,17 @@ test("those that are kept count as what their tenant has", () => {
   };
   assert.deepEqual(haveTheirPart("many"), [true, false]);
   assert.deepEqual(haveTheirPart("few"), [false, false]);
+});
+
+test("those that are kept count to the limit of their tenant's memory", async () => {
+  const own = { ...NO_QUOTAS, memoryInUse: 256 * MIB };
+  const pool = open({ tenants: { weightOf: () => 100, of: () => ({ own, functions: null }) } });
+  await keepOne(pool, "kept", "many");
+  const used = await pool.acquire({ tenant: "many", name: "a" });
+  const message = new RegExp(`\\(memoryInUse\\), and has ${256 * MIB}\\.`);
+  await assert.rejects(pool.acquire({ tenant: "many", name: "b" }), { code: "CALL_QUOTA", message });
+  used.release();
+  (await pool.acquire({ tenant: "many", name: "b" })).release();
 });
 
 test("none is started ahead while a call waits, and its failure is told to whoever asked", async () => {
