@@ -32,15 +32,20 @@ before(async () => {
       }
       return new Response(String(bytes));
     };`,
-    { memoryMiB: 64 },
+    { memoryMiB: 64, timeoutMs: 60_000 },
   );
   // The first call has the worker dial.
   await fetch(`${url}/warm`);
 });
 after(() => platform.stop());
 
+interface Upload {
+  body: ClientRequest;
+  answer: Promise<IncomingMessage>;
+}
+
 /** A request whose body the test sends. */
-function upload(path: string): { body: ClientRequest; answer: Promise<IncomingMessage> } {
+function upload(path: string): Upload {
   const body = request(`${url}${path}`, { method: "POST" });
   const answer = once(body, "response").then(([response]) => response as IncomingMessage);
   answer.catch(() => {});
@@ -59,8 +64,15 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return String(Buffer.concat(pieces));
 }
 
-async function send(body: ClientRequest, pieces: number): Promise<void> {
-  for (let index = 0; index < pieces; index++) if (!body.write(PIECE)) await once(body, "drain");
+/** Sends so many pieces, or those until an answer comes. */
+async function send({ body, answer }: Upload, pieces: number): Promise<void> {
+  let isAnswered = false;
+  const answered = answer.finally(() => {
+    isAnswered = true;
+  });
+  for (let index = 0; index < pieces && !isAnswered; index++) {
+    if (!body.write(PIECE)) await Promise.race([once(body, "drain"), answered]);
+  }
 }
 
 describe("a large body", () => {
@@ -68,10 +80,10 @@ describe("a large body", () => {
     const pids = [...platform.gatewayPids, ...platform.workers.map(({ pid }) => pid as number)];
     const peaks: number[][] = [];
     for (const pieces of [PIECES, 3 * PIECES]) {
-      const { body, answer } = upload("/");
-      await send(body, pieces);
-      body.end();
-      assert.equal(await textOf(await answer), String(pieces * MIB));
+      const call = upload("/");
+      await send(call, pieces);
+      call.body.end();
+      assert.equal(await textOf(await call.answer), String(pieces * MIB));
       peaks.push(pids.map(peakOf));
     }
     // One that is three times as long takes no more of them.
@@ -84,33 +96,33 @@ describe("a large body", () => {
   });
 
   it("is not needed by a function that answers early: client and worker go on", async () => {
-    const { body, answer } = upload("/early");
-    await send(body, 4);
-    assert.equal(await textOf(await answer), "early");
-    body.end(PIECE);
+    const call = upload("/early");
+    await send(call, 4);
+    assert.equal(await textOf(await call.answer), "early");
+    call.body.end(PIECE);
     assert.equal(await (await fetch(`${url}/`, { method: "POST", body: PIECE })).text(), String(MIB));
   });
 
   it("whose function exits meanwhile is its function's fault", async () => {
-    const { body, answer } = upload("/exit");
-    void send(body, 50).catch(() => {});
-    body.on("error", () => {});
-    const error = JSON.parse(await textOf(await answer)) as ErrorBody;
+    const call = upload("/exit");
+    call.body.on("error", () => {});
+    await send(call, 50);
+    const error = JSON.parse(await textOf(await call.answer)) as ErrorBody;
     assert.equal(error.error.code, "FUNCTION_EXITED");
-    body.destroy();
+    call.body.destroy();
     assert.equal(await (await fetch(`${url}/`, { method: "POST", body: PIECE })).text(), String(MIB));
   });
 
   it("whose worker dies meanwhile is never given to another", async () => {
     const [first] = platform.workers;
     assert.ok(first !== undefined);
-    const { body, answer } = upload("/");
-    await send(body, 4);
+    const call = upload("/");
+    await send(call, 4);
     await platform.startWorker();
     await platform.kill(first);
-    const error = JSON.parse(await textOf(await answer)) as ErrorBody;
+    const error = JSON.parse(await textOf(await call.answer)) as ErrorBody;
     assert.match(error.error.code, /^(WORKER_LOST|BODY_LOST)$/);
-    body.destroy();
+    call.body.destroy();
     await eventually(async () => (await fetch(`${url}/warm`)).ok);
     assert.equal(await (await fetch(`${url}/`, { method: "POST", body: PIECE })).text(), String(MIB));
   });
