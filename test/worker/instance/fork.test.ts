@@ -340,7 +340,7 @@ describe("the hook afterRestore", () => {
 
 it("nothing is left when instances, templates and pools have ended", async () => {
   const before = readdirSync("/proc/self/fd").length;
-  const pool = new TestPool({ idleMs: 200 });
+  const pool = new TestPool({ idleMs: 200, sandboxesAhead: false });
   const zygotePid = await pool.zygotePid();
   const group = ownerGroup(zygotePid);
   for (const lease of await instances(pool, slow(WHO), 4)) {
