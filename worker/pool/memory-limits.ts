@@ -1,8 +1,8 @@
 /**
  * Limits of the memory that sandboxes of a tenant may have. Counted are the memory limits of those
  * that serve calls, are on their way, or are kept however idle; other instances that serve nobody
- * make way for others, and count for nobody. A call that would need more waits for a second for another of
- * its tenant to end, and is refused then.
+ * make way for others, and count for nobody. A call that would need more waits for a second for
+ * another of its tenant to end, and is refused then.
  */
 import { quotaMessage } from "../../functions/model/quotas.ts";
 import type { TenantSettings } from "../../functions/store/limits/tenant-settings.ts";
