@@ -20,9 +20,6 @@ export function openReplies(
 export function openBodies(redis: Redis, onTrouble: (message: string, error?: unknown) => void): BodyFetcher {
   return new BodyFetcher(redis, {
     onBroken: (gateway, error) =>
-      onTrouble(
-        `the connection for bodies to gateway ${gateway} broke; Redis carries them meanwhile`,
-        error ?? undefined,
-      ),
+      onTrouble(`the connection for bodies to gateway ${gateway} broke; Redis carries them meanwhile`, error),
   });
 }

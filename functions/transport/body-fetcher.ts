@@ -29,7 +29,7 @@ interface Peer {
 }
 
 export interface BodyFetcherOptions {
-  /** Told of gateways whose connection broke. */
+  /** Told of gateways whose connection ended by what they said on it. */
   onBroken?: (gatewayId: string, error: unknown) => void;
   /** Whether connections are dialled. */
   isDirect?: boolean;
@@ -97,7 +97,8 @@ export class BodyFetcher {
     peer.attempts = 0;
     const inlet = new BodyInlet(socket, (error) => {
       if (peer.inlet === inlet) peer.inlet = null;
-      if (!this.#isClosed) this.#options.onBroken?.(gatewayId, error);
+      // A gateway that leaves or dies ends it as well, and is told of by others.
+      if (error !== null && !this.#isClosed) this.#options.onBroken?.(gatewayId, error);
     });
     peer.inlet = inlet;
   }
