@@ -6,7 +6,7 @@
  * all of Sandpiper, runs after the others and alone: the directories of `ALONE`, and files named
  * `*.alone.test.ts`.
  *
- * What Node makes of modules is kept while they run (helpers/compile-cache.ts). How slow the
+ * Modules as Node compiles them are kept while they run (helpers/compile-cache.ts). How slow the
  * machine is is measured before (helpers/slowness.ts). At the end stand the files that took
  * longest, and the tests that failed.
  *

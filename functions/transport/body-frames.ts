@@ -16,6 +16,7 @@
  * The worker numbers streams, each with a number of its own, and allows CREDIT_BYTES with `take`.
  */
 import { KIB } from "../../infra/std/bytes.ts";
+import type { BodyLoss } from "./body-stream.ts";
 import type { ByteQueue } from "./byte-queue.ts";
 
 export const TICKET_BYTES = 32;
@@ -30,7 +31,7 @@ const START_BYTES = 5;
 export const TOLD_BYTES = START_BYTES + 4;
 
 /** How a body ends. */
-export type BodyEnd = "end" | "lost" | "gone";
+export type BodyEnd = "end" | BodyLoss;
 
 export type Want =
   | { word: "take"; stream: number; id: string; ticket: string }

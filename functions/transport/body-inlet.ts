@@ -50,7 +50,7 @@ export class BodyInlet {
           this.#socket.write(encodeCredit(number, bytes));
         },
         reset: () => {
-          // What is on its way still comes, and is for nobody.
+          // Pieces that are on their way still come, and are for nobody.
           if (this.#arriving.delete(number)) this.#socket.write(encodeReset(number));
         },
       }),

@@ -34,7 +34,7 @@ export class RecentPeaks {
     return this.#kept.get(tenant) ?? 0;
   }
 
-  /** What each tenant has in course, and what is kept free for it beside that. */
+  /** Slots that each tenant has in course, and those kept free for it beside. */
   get taken(): Holdings {
     const taken = new Holdings();
     for (const [tenant, own] of this.#own.entries()) taken.add(tenant, own);

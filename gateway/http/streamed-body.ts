@@ -30,7 +30,7 @@ export class StreamedBody implements BodySource, Holder {
   readonly #request: IncomingMessage;
   readonly #limits: BodyLimits;
   #pieces: Buffer[] = [];
-  /** What the pieces cost. */
+  /** The cost of the pieces. */
   #held = 0;
   #total = 0;
   #mostHeld = WAITING_BYTES;
@@ -109,7 +109,7 @@ export class StreamedBody implements BodySource, Holder {
     this.#end = "gone";
     this.#release();
     this.#request.off("data", this.#take);
-    // What still comes is for nobody; the next request of the connection is behind it.
+    // The rest of the body is for nobody; the next request of the connection is behind it.
     this.#request.resume();
     this.#onChange();
   }

@@ -10,7 +10,7 @@ export interface LaunchDescriptors {
   egress: EgressReceiver | undefined;
   /** The descriptor of what its program is started with. */
   secrets: number | undefined;
-  /** What the zygote is told of them. */
+  /** The words about them to the zygote. */
   told: Pick<Extract<Request, { op: "launch" }>, "program" | "secrets" | "egress">;
 }
 

@@ -144,7 +144,7 @@ export class ZygoteLauncher implements Launcher {
     return this.#counted(generation, generation.start(request));
   }
 
-  /** What a generation was asked for; it is renewed when it has forked as often as it may. */
+  /** Gives the same back, and renews a generation that has forked as often as it may. */
   #counted<Made>(generation: Generation, made: Promise<Made>): Promise<Made> {
     if (generation.forks >= this.#renewal.forks) this.#renew(generation);
     return made;

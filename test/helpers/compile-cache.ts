@@ -1,5 +1,5 @@
 /**
- * What Node makes of our modules, types stripped and compiled, kept for the other processes of a
+ * Modules of ours as Node makes them, types stripped and compiled, kept for other processes of a
  * test run (https://nodejs.org/api/module.html, "Module compile cache"): each of its hundreds of
  * processes would make the same of the same files.
  *

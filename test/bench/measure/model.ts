@@ -71,7 +71,7 @@ export function predict(costs: CallCosts, size: Size, besideMs = 0): Prediction 
   };
 }
 
-/** What so many threads have time for. A cost that no tick of the clock saw bounds nothing. */
+/** Calls that threads have time for. A cost that no tick of the clock saw bounds nothing. */
 function perSecond(threads: number, costMs: number): number {
   return costMs > 0 ? (threads * MS_PER_SECOND) / costMs : Infinity;
 }

@@ -46,7 +46,7 @@ export interface Results {
   rows: Row[];
   ratios: Ratio[];
   costs: Cost[];
-  /** What larger machines would do, by the model of measure/model.ts. */
+  /** Predictions for larger machines, by the model of measure/model.ts. */
   predictions: Prediction[];
   /** What was not measured, and why. */
   notes: string[];

@@ -154,8 +154,8 @@ function compare(sheet: Sheet, { contender, kind }: Entrant, first: Entrant, inF
 }
 
 /**
- * What larger machines would do, by what a call costs the smallest fleet: when many share jobs of
- * the queue, and when each has one. Of the fleets that were measured, what it says of them.
+ * Predictions for larger machines, by the costs of a call of the smallest fleet: when many share
+ * jobs of the queue, and when each has one. Of the measured fleets, the model over the measurement.
  */
 function writeModel(sheet: Sheet, fleets: readonly Entrant[]): void {
   const [first] = fleets;

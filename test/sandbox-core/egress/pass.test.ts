@@ -12,7 +12,7 @@ import { reset } from "../../../sandbox-core/egress/reset.ts";
 import { sys } from "../../../sandbox-core/syscall/libc.ts";
 import { eventually } from "../../helpers/eventually.ts";
 
-/** What one read takes at most: all that is more has come through the pipe of the kernel's. */
+/** Most bytes of one read: all that is more has come through the pipe of the kernel's. */
 const MOST_READ = 65_536;
 /** More than the kernel keeps for somebody who does not read. */
 const MUCH = 16 * 1024 * 1024;
